@@ -23,17 +23,20 @@ internal static class ControlPlaneBench
     /// <summary>How long a control plane takes to be ready for a cluster with many Pods.</summary>
     internal static async Task RunColdAsync(string root)
     {
-        await using var plane = await LoadedControlPlane.StartAsync(Program(root), new(Services, Endpoints, Pods: true), heapMegabytes: 0, CancellationToken.None);
+        await using var plane = await LoadedControlPlane.StartAsync(Program(root), new(Services, Endpoints, Pods: true), heapMegabytes: 0,
+            CancellationToken.None);
         plane.Process.Refresh();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"cold start with {Services * Endpoints} Pods: ready after {plane.ReadyAfter.TotalSeconds:0.0} s, {plane.Process.TotalProcessorTime.TotalSeconds:0.0} s of CPU, {plane.Process.PeakWorkingSet64 >> 20} MiB at most"));
+            $"cold start with {Services * Endpoints} Pods: ready after {plane.ReadyAfter.TotalSeconds:0.0} s, "
+                + $"{plane.Process.TotalProcessorTime.TotalSeconds:0.0} s of CPU, {plane.Process.PeakWorkingSet64 >> 20} MiB at most"));
     }
 
     /// <summary>What changes of endpoints cost while the control plane watches other clusters, too.</summary>
     internal static async Task RunRemotesAsync(string root)
     {
         const int remotes = 10, clients = 100, changes = 25;
-        await using var plane = await LoadedControlPlane.StartAsync(Program(root), new(Services, Endpoints, Remotes: remotes), heapMegabytes: 0, CancellationToken.None);
+        await using var plane = await LoadedControlPlane.StartAsync(Program(root), new(Services, Endpoints, Remotes: remotes), heapMegabytes: 0,
+            CancellationToken.None);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{remotes} remote clusters with {Services} services each: ready after {plane.ReadyAfter.TotalSeconds:0.0} s, {Cpu(plane):0.0} s of CPU"));
         var group = StartClients(0, clients, delta: true);
@@ -63,7 +66,8 @@ internal static class ControlPlaneBench
                 cpu = Cpu(plane) - before;
                 Array.Sort(times);
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"{changes} changes, one a second, each in the next cluster, with {clients} delta clients: {cpu:0.00} s of CPU, to the last client in {Percentile(times, 50):0} ms (p50) and {times[^1]:0} ms (the slowest), {plane.Process.WorkingSet64 >> 20} MiB"));
+                    $"{changes} changes, one a second, each in the next cluster, with {clients} delta clients: {cpu:0.00} s of CPU, to the last client in "
+                        + $"{Percentile(times, 50):0} ms (p50) and {times[^1]:0} ms (the slowest), {plane.Process.WorkingSet64 >> 20} MiB"));
             }
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"remotes-10-cpu: {cpu:0.00} s"));
         }
@@ -87,23 +91,29 @@ internal static class ControlPlaneBench
     /// <param name="counts">How many clients there are in each row, comma-separated; <c>namespaces</c>: 500 in one namespace and in many.</param>
     internal static async Task RunAsync(string root, string counts)
     {
-        Console.WriteLine($"control plane: {Services} services with {Endpoints} endpoints each; all clients connect at once; then {Changes} changes of one service's endpoints");
+        Console.WriteLine(
+            $"control plane: {Services} services with {Endpoints} endpoints each; all clients connect at once; then {Changes} changes of one service's "
+                + $"endpoints");
         Console.WriteLine("clients  protocol   complete s   change → last client: p50 ms   p99 ms   slowest ms   MiB a minute later   MiB at most   CPU s"
             + "   CPU ms per client and change   namespaces of clients");
         var rows = new List<Row>();
-        foreach (var load in counts == "namespaces" ? Spread : counts.Split(',').Select(count => int.Parse(count, CultureInfo.InvariantCulture)).SelectMany(InOneNamespace))
+        foreach (var load in counts == "namespaces"
+            ? Spread
+            : counts.Split(',').Select(count => int.Parse(count, CultureInfo.InvariantCulture)).SelectMany(InOneNamespace))
         {
             var row = await MeasureAsync(root, load);
             rows.Add(row);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{load.Clients,7}  {(load.Delta ? "delta" : "SotW"),-8}   {row.Complete,10:0.0}   {row.Median,28:0}   {row.Ninety9,6:0}   {row.Slowest,10:0}   {row.Later,18}   {row.Peak,11}   {row.Cpu,5:0.0}   {row.ChangeCpu / load.Clients / Changes * 1000,28:0.000}   {load.Where}"));
+                $"{load.Clients,7}  {(load.Delta ? "delta" : "SotW"),-8}   {row.Complete,10:0.0}   {row.Median,28:0}   {row.Ninety9,6:0}   {row.Slowest,10:0}  "
+                    + $" {row.Later,18}   {row.Peak,11}   {row.Cpu,5:0.0}   {row.ChangeCpu / load.Clients / Changes * 1000,28:0.000}   {load.Where}"));
         }
         if (rows.Find(row => row.Load == new Load(500, true)) is { } middle)
         {
             Console.WriteLine($"memory-500: {middle.Later} MiB");
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"cpu-500: {middle.Cpu:0.0} s"));
         }
-        if (rows.Find(row => row.Load == new Load(1000, true)) is { } largest) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"change-1000-p99: {largest.Ninety9:0} ms"));
+        if (rows.Find(row => row.Load == new Load(1000, true)) is { } largest)
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"change-1000-p99: {largest.Ninety9:0} ms"));
         if (rows.Find(row => row.Load == Spread[^1]) is { } spread)
         {
             Console.WriteLine($"memory-500-200ns: {spread.Later} MiB");
@@ -130,7 +140,8 @@ internal static class ControlPlaneBench
         var groups = new List<Process>();
         try
         {
-            for (var from = 0; from < clients; from += ClientsPerProcess) groups.Add(StartClients(from, Math.Min(ClientsPerProcess, clients - from), delta, load.Namespaces));
+            for (var from = 0; from < clients; from += ClientsPerProcess)
+                groups.Add(StartClients(from, Math.Min(ClientsPerProcess, clients - from), delta, load.Namespaces));
             var complete = begun;
             foreach (var group in groups) complete = Math.Max(complete, await ReadAsync(group, "complete"));
 
@@ -173,7 +184,8 @@ internal static class ControlPlaneBench
     private static Process StartClients(int first, int count, bool delta, int namespaces = 1)
     {
         string[] arguments = [typeof(ControlPlaneBench).Assembly.Location, "control-plane-clients", $"{first},{count},{delta},{namespaces}"];
-        return Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true }) ?? throw new InvalidOperationException("the clients did not start");
+        return Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })
+            ?? throw new InvalidOperationException("the clients did not start");
     }
 
     /// <summary>The time stamp of the group's last client.</summary>
@@ -182,15 +194,19 @@ internal static class ControlPlaneBench
     {
         var line = await group.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("the clients ended");
         var words = line.Split(' ');
-        return what is null || words[0] == what ? long.Parse(words[1], CultureInfo.InvariantCulture) : throw new InvalidOperationException($"'{line}' instead of '{what}'");
+        return what is null || words[0] == what
+            ? long.Parse(words[1], CultureInfo.InvariantCulture)
+            : throw new InvalidOperationException($"'{line}' instead of '{what}'");
     }
 
     /// <summary>The process of some clients: prints when the last of them is complete, and when the last has each change.</summary>
     internal static async Task RunClientsAsync(string arguments)
     {
         var words = arguments.Split(',');
-        var (first, count, delta, namespaces) = (int.Parse(words[0], CultureInfo.InvariantCulture), int.Parse(words[1], CultureInfo.InvariantCulture), bool.Parse(words[2]), int.Parse(words[3], CultureInfo.InvariantCulture));
-        var clients = Enumerable.Range(first, count).Select(number => new DiscoveryClient(LoadedControlPlane.Address, number, delta, NamespaceOf(number))).ToList();
+        var (first, count, delta, namespaces) = (int.Parse(words[0], CultureInfo.InvariantCulture), int.Parse(words[1], CultureInfo.InvariantCulture),
+            bool.Parse(words[2]), int.Parse(words[3], CultureInfo.InvariantCulture));
+        var clients = Enumerable.Range(first, count).Select(number => new DiscoveryClient(LoadedControlPlane.Address, number, delta, NamespaceOf(number)))
+            .ToList();
         string NamespaceOf(int number) => namespaces == 1 ? LoadedControlPlane.Namespace : LoadedControlPlane.Team(number % namespaces);
         var running = clients.Select(client => client.RunAsync(CancellationToken.None)).ToList();
         await Task.WhenAll(clients.Select(client => client.Complete));

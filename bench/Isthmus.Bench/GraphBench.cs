@@ -47,7 +47,8 @@ internal static class GraphBench
             var (high, low) = (service / 200, service % 200);
             var ready = i % 2 == 0;
             var start = Stopwatch.GetTimestamp();
-            rig.Slice("c2", $"app{service}", 8080, "http", ($"app{service}-10.246.{high}.{low + 1}", $"10.246.{high}.{low + 1}"), ($"{(ready ? "" : "!")}app{service}-10.247.{high}.{low + 1}", $"10.247.{high}.{low + 1}"));
+            rig.Slice("c2", $"app{service}", 8080, "http", ($"app{service}-10.246.{high}.{low + 1}", $"10.246.{high}.{low + 1}"),
+                ($"{(ready ? "" : "!")}app{service}-10.247.{high}.{low + 1}", $"10.247.{high}.{low + 1}"));
             var changes = rig.Writer.Commit();
             rig.Publisher.PublishEndpoints(rig.Mesh.View(), changes.Endpoints);
             near.Snapshot!.Types[TypeUrls.Endpoints].TryGet(MeshRig.OutboundName($"app{service}"), out var resource);
@@ -66,7 +67,9 @@ internal static class GraphBench
         }
         Array.Sort(times);
         Array.Sort(streamed);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{services,8}   {all,12:0}   {times[Changes / 2],9:0}   {times[Changes * 99 / 100],7:0}   {bytes,5}   {streamed[Changes / 2],17:0}   {streamed[Changes * 99 / 100],7:0}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{services,8}   {all,12:0}   {times[Changes / 2],9:0}   {times[Changes * 99 / 100],7:0}   {bytes,5}   {streamed[Changes / 2],17:0}   "
+                + $"{streamed[Changes * 99 / 100],7:0}"));
     }
 
     /// <summary>A stream whose client has every endpoint and waits for updates, as a sidecar's does.</summary>

@@ -44,11 +44,13 @@ internal static class QuickstartBench
     /// of their own.</summary>
     private static void ShowMemory(string home)
     {
-        var all = Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => int.TryParse(name, out _)).Select(name => Read(name!)).OfType<Entry>().ToDictionary(entry => entry.Id);
+        var all = Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => int.TryParse(name, out _)).Select(name => Read(name!))
+            .OfType<Entry>().ToDictionary(entry => entry.Id);
         var lab = all.Values.Where(entry => Chain(entry).Any(above => above.Words.Contains("lab-supervisor") && above.Words.Contains(home))).ToList();
         Console.WriteLine("PSS in MiB   processes   role");
         foreach (var role in lab.GroupBy(entry => entry.Role).OrderByDescending(role => role.Sum(entry => entry.Kilobytes)))
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{role.Sum(entry => entry.Kilobytes) / 1024.0,10:0.0}   {role.Count(),9}   {role.Key}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{role.Sum(entry => entry.Kilobytes) / 1024.0,10:0.0}   {role.Count(),9}   {role.Key}"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{lab.Sum(entry => entry.Kilobytes) / 1024.0,10:0.0}   {lab.Count,9}   everything"));
 
         IEnumerable<Entry> Chain(Entry? entry)
@@ -77,8 +79,11 @@ internal static class QuickstartBench
         {
             var stat = File.ReadAllText($"/proc/{id}/stat");
             var parent = int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1], CultureInfo.InvariantCulture);
-            var pss = File.ReadLines($"/proc/{id}/smaps_rollup").FirstOrDefault(line => line.StartsWith("Pss:", StringComparison.Ordinal))?["Pss:".Length..].Replace("kB", "", StringComparison.Ordinal);
-            return new(int.Parse(id, CultureInfo.InvariantCulture), parent, File.ReadAllText($"/proc/{id}/cmdline").Split('\0', StringSplitOptions.RemoveEmptyEntries), long.Parse(pss ?? "0", CultureInfo.InvariantCulture));
+            var pss = File.ReadLines($"/proc/{id}/smaps_rollup")
+                .FirstOrDefault(line => line.StartsWith("Pss:", StringComparison.Ordinal))?["Pss:".Length..].Replace("kB", "", StringComparison.Ordinal);
+            return new(int.Parse(id, CultureInfo.InvariantCulture), parent,
+                File.ReadAllText($"/proc/{id}/cmdline").Split('\0', StringSplitOptions.RemoveEmptyEntries),
+                long.Parse(pss ?? "0", CultureInfo.InvariantCulture));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

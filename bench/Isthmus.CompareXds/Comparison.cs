@@ -15,7 +15,10 @@ internal sealed record TypeResult(string Type, int Same, IReadOnlyList<Differenc
 internal static class Comparison
 {
     /// <summary>Lists whose order has no meaning.</summary>
-    private static readonly HashSet<string> Sets = new(StringComparer.Ordinal) { "domains", "server_names", "application_protocols", "match_subject_alt_names", "ips" };
+    private static readonly HashSet<string> Sets = new(StringComparer.Ordinal)
+    {
+        "domains", "server_names", "application_protocols", "match_subject_alt_names", "ips"
+    };
 
     /// <summary>Resources of objects that every cluster has besides the inputs, and resources that truncated recordings
     /// omit.</summary>
@@ -50,7 +53,8 @@ internal static class Comparison
 
     /// <summary>Listeners and routes are omitted by their destination, because their names do not show it.</summary>
     private static bool LeavesOut(string name, JsonNode resource) =>
-        LeftOut.Any(part => name.Contains(part, StringComparison.Ordinal)) || LeftOut.Any(part => resource.ToJsonString().Contains(part, StringComparison.Ordinal))
+        LeftOut.Any(part => name.Contains(part, StringComparison.Ordinal))
+            || LeftOut.Any(part => resource.ToJsonString().Contains(part, StringComparison.Ordinal))
         || resource["filter_chains"] is JsonArray && resource.ToJsonString().Contains("\"route_config_name\":\"150", StringComparison.Ordinal);
 
     /// <summary>A locality without endpoints has no meaning.</summary>
@@ -74,7 +78,8 @@ internal static class Comparison
                 differs(path + " (missing)", Text(theirs), "");
                 return;
             case (JsonObject a, JsonObject b):
-                foreach (var name in a.Select(field => field.Key).Union(b.Select(field => field.Key)).ToList()) Walk(a[name], b[name], path.Length == 0 ? name : $"{path}.{name}", differs);
+                foreach (var name in a.Select(field => field.Key).Union(b.Select(field => field.Key)).ToList())
+                    Walk(a[name], b[name], path.Length == 0 ? name : $"{path}.{name}", differs);
                 return;
             case (JsonArray a, JsonArray b):
                 WalkLists(a, b, path, differs);
@@ -121,7 +126,9 @@ internal static class Comparison
     {
         "filter_chains" => item["filter_chain_match"] is { } match ? Match(match) : "any",
         "endpoints" => $"{Text(item["locality"])}",
-        "lb_endpoints" => item["endpoint"]?["address"]?["socket_address"] is { } address ? $"{address["address"]}:{address["port_value"]}" : Text(item["endpoint"]?["address"]),
+        "lb_endpoints" => item["endpoint"]?["address"]?["socket_address"] is { } address
+            ? $"{address["address"]}:{address["port_value"]}"
+            : Text(item["endpoint"]?["address"]),
         "rules" => Text(item),
         "routes" or "thresholds" => index.ToString(System.Globalization.CultureInfo.InvariantCulture),
         _ => item is JsonObject && item["name"] is JsonValue name ? name.ToString() : index.ToString(System.Globalization.CultureInfo.InvariantCulture),

@@ -30,7 +30,8 @@ internal sealed record RecordedCase(string Name, string Scenario, string Variant
         var file = Path.Combine(Folder, type + ".json");
         if (!File.Exists(file)) return null;
         var all = new SortedDictionary<string, JsonNode>(StringComparer.Ordinal);
-        foreach (var resource in Recordings.ReadJson(file).AsArray().OfType<JsonObject>()) all[(string?)resource["name"] ?? (string?)resource["cluster_name"] ?? ""] = resource;
+        foreach (var resource in Recordings.ReadJson(file).AsArray().OfType<JsonObject>())
+            all[(string?)resource["name"] ?? (string?)resource["cluster_name"] ?? ""] = resource;
         return all;
     }
 
@@ -61,7 +62,8 @@ internal sealed class Recordings
         }
         var xds = Path.Combine(folder, "xds");
         var counts = File.Exists(Path.Combine(xds, "counts.json"))
-            ? ReadJson(Path.Combine(xds, "counts.json")).AsArray().OfType<JsonObject>().ToDictionary(item => (string)item["proxy"]!, item => item["kept_of_total"] as JsonObject, StringComparer.Ordinal)
+            ? ReadJson(Path.Combine(xds, "counts.json")).AsArray().OfType<JsonObject>()
+                .ToDictionary(item => (string)item["proxy"]!, item => item["kept_of_total"] as JsonObject, StringComparer.Ordinal)
             : [];
         var cases = new List<RecordedCase>();
         foreach (var file in Directory.EnumerateFiles(xds, "cds.json", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
@@ -74,7 +76,8 @@ internal sealed class Recordings
             var proxy = isProxy ? ProxyOf(parts[^1]) : "sleep-c1";
             var variant = string.Join('/', parts[1..(isProxy ? ^1 : ^0)]);
             if (parts[^1].Contains("-on-", StringComparison.Ordinal)) variant += "/" + parts[^1][(parts[^1].IndexOf("-on-", StringComparison.Ordinal) + 1)..];
-            cases.Add(new(name, parts[0], variant, ReadNode(Path.Combine(folder, "nodes", parts[0], proxy + ".json")), Path.GetDirectoryName(file)!, counts.GetValueOrDefault(name)));
+            cases.Add(new(name, parts[0], variant, ReadNode(Path.Combine(folder, "nodes", parts[0], proxy + ".json")), Path.GetDirectoryName(file)!,
+                counts.GetValueOrDefault(name)));
         }
         return cases.Count > 0 ? new(folder, cases) : throw new ProblemException(folder, "has no xds/SCENARIO/PROXY/cds.json", Remedy);
     }
@@ -83,7 +86,9 @@ internal sealed class Recordings
     {
         var path = Path.Combine(_folder, "inputs", scenario, file);
         // To kubectl and to us, a bare n is false. The recorder's YAML reader read it as text.
-        return File.Exists(path) ? File.ReadAllText(path).Replace("[n]", "['n']", StringComparison.Ordinal) : throw new ProblemException(path, "does not exist", Remedy);
+        return File.Exists(path)
+            ? File.ReadAllText(path).Replace("[n]", "['n']", StringComparison.Ordinal)
+            : throw new ProblemException(path, "does not exist", Remedy);
     }
 
     public bool HasInput(string scenario, string file) => File.Exists(Path.Combine(_folder, "inputs", scenario, file));

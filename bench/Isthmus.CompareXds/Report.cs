@@ -14,13 +14,16 @@ internal sealed class Explanation(string id, string type, string resource, strin
     public int Used { get; set; }
 
     public bool Covers(string name, Difference difference) =>
-        (type == "*" || type.Split(' ').Contains(difference.Type)) && _where.IsMatch(name) && _resource.IsMatch(difference.Resource) && _path.IsMatch(difference.Path);
+        (type == "*" || type.Split(' ').Contains(difference.Type)) && _where.IsMatch(name) && _resource.IsMatch(difference.Resource)
+            && _path.IsMatch(difference.Path);
 
-    private static Regex AnyOf(string text) => new("^(" + string.Join('|', text.Split(' ').Select(one => Pattern(one).ToString()[1..^1])) + ")$", RegexOptions.CultureInvariant);
+    private static Regex AnyOf(string text) =>
+        new("^(" + string.Join('|', text.Split(' ').Select(one => Pattern(one).ToString()[1..^1])) + ")$", RegexOptions.CultureInvariant);
 
     /// <summary>Only <c>*</c> is special. A table cell cannot contain a bar, so it is written as <c>?</c>.</summary>
     private static Regex Pattern(string text) =>
-        new("^" + Regex.Escape(text).Replace("\\*", ".*", StringComparison.Ordinal).Replace("\\?", ".", StringComparison.Ordinal) + "$", RegexOptions.Singleline | RegexOptions.CultureInvariant);
+        new("^" + Regex.Escape(text).Replace("\\*", ".*", StringComparison.Ordinal).Replace("\\?", ".", StringComparison.Ordinal) + "$",
+            RegexOptions.Singleline | RegexOptions.CultureInvariant);
 }
 
 /// <summary>The table of docs/xds-differences.md. The tool reads the page itself, so the page cannot be out of
@@ -40,7 +43,9 @@ internal sealed class Explanations
         var inside = false;
         foreach (var line in File.ReadLines(page))
         {
-            var cells = line.StartsWith('|') ? line.Trim().Trim('|').Split('|').Select(cell => cell.Replace("`", "", StringComparison.Ordinal).Trim()).ToArray() : [];
+            var cells = line.StartsWith('|')
+                ? line.Trim().Trim('|').Split('|').Select(cell => cell.Replace("`", "", StringComparison.Ordinal).Trim()).ToArray()
+                : [];
             if (cells.SequenceEqual(Head)) inside = true;
             else if (cells.Length != Head.Length) inside = false;
             else if (inside && !cells[0].StartsWith('-')) explained._rows.Add(new(cells[0], cells[1], cells[2], cells[3], cells[4]));
@@ -87,7 +92,8 @@ internal sealed class Report(Explanations explained, bool verbose)
     /// <param name="all">Whether every case was compared. Then a row that explained nothing is out of date.</param>
     public int Finish(bool all)
     {
-        foreach (var ((type, path, recorded, ours), (count, example)) in _open.OrderBy(item => item.Key.Type, StringComparer.Ordinal).ThenBy(item => item.Key.Path, StringComparer.Ordinal))
+        foreach (var ((type, path, recorded, ours), (count, example)) in _open.OrderBy(item => item.Key.Type, StringComparer.Ordinal)
+            .ThenBy(item => item.Key.Path, StringComparer.Ordinal))
         {
             Console.WriteLine($"open: {type} {path} ×{count}, first in {example}");
             if (recorded.Length > 0) Console.WriteLine($"      recorded {Cut(recorded)}");

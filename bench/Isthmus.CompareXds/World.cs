@@ -32,11 +32,15 @@ internal sealed class World
         var world = new World();
         var scenario = recorded.Scenario;
         var variant = Variant.Of(recorded);
-        var own = recorded.Scenario.StartsWith("s4", StringComparison.Ordinal) ? "cluster1" : variant.ConfigCluster ?? (recorded.Node.Cluster.Length > 0 ? recorded.Node.Cluster : "cluster1");
+        var own = recorded.Scenario.StartsWith("s4", StringComparison.Ordinal)
+            ? "cluster1"
+            : variant.ConfigCluster ?? (recorded.Node.Cluster.Length > 0 ? recorded.Node.Cluster : "cluster1");
         world._writer.Put(world._writer.Kinds.Settings, SettingsKind.Of(own,
             YamlText.Parse(recordings.Input(scenario, variant.MeshFile), variant.MeshFile),
             variant.NetworksFile is { } networks ? YamlText.Parse(recordings.Input(scenario, networks), networks) : null));
-        string[] clusters = variant.Alone || scenario.StartsWith("s5", StringComparison.Ordinal) || !recordings.HasInput(scenario, "cluster2.yaml") ? [own] : ["cluster1", "cluster2"];
+        string[] clusters = variant.Alone || scenario.StartsWith("s5", StringComparison.Ordinal) || !recordings.HasInput(scenario, "cluster2.yaml")
+            ? [own]
+            : ["cluster1", "cluster2"];
         foreach (var cluster in clusters)
         {
             var objects = Objects.Parse(recordings.Input(Common, "base.yaml"), recordings.Input(scenario, cluster + ".yaml"));
@@ -99,7 +103,11 @@ internal sealed class World
         Put(cluster, kinds.Services, new Service
         {
             Metadata = new() { Name = "kubernetes", Namespace = "default" },
-            Spec = new() { ClusterIP = cluster == "cluster2" ? "10.97.0.1" : "10.96.0.1", Ports = { new() { Name = "https", Port = 443, TargetPort = JsonValue.Create(6443) } } },
+            Spec = new()
+            {
+                ClusterIP = cluster == "cluster2" ? "10.97.0.1" : "10.96.0.1",
+                Ports = { new() { Name = "https", Port = 443, TargetPort = JsonValue.Create(6443) } }
+            },
         });
         var (pods, services) = (objects.All<Pod>("Pod"), objects.All<Service>("Service"));
         var nodes = objects.All<Kubernetes.Objects.Node>("Node").ToDictionary(node => node.Metadata.Name, StringComparer.Ordinal);
@@ -118,14 +126,16 @@ internal sealed class World
         }
         foreach (var endpoints in objects.All<Endpoints>("Endpoints"))
         {
-            var service = services.FirstOrDefault(one => one.Metadata.Name == endpoints.Metadata.Name && one.Metadata.Namespace == endpoints.Metadata.Namespace);
+            var service = services.FirstOrDefault(one => one.Metadata.Name == endpoints.Metadata.Name
+                && one.Metadata.Namespace == endpoints.Metadata.Namespace);
             PutSlices(cluster, MirrorPlan.For(endpoints, service, []).Writes);
         }
         if (!isConfig) return;
         foreach (var config in objects.Istio)
         {
             MendSidecar(config);
-            if (kinds.All.OfType<IObjectKind<JsonObject>>().SingleOrDefault(kind => kind.Resource.Kind == config["kind"]!.ToString()) is { } kind) Put(cluster, kind, config);
+            if (kinds.All.OfType<IObjectKind<JsonObject>>().SingleOrDefault(kind => kind.Resource.Kind == config["kind"]!.ToString()) is { } kind)
+                Put(cluster, kind, config);
         }
     }
 
@@ -183,9 +193,14 @@ internal sealed class Objects
     }
 
     public IReadOnlyList<T> All<T>(string kind) where T : KubeObject =>
-        [.. _all.Where(item => (string?)item["kind"] == kind && (string?)item["apiVersion"] is { } version && !version.Contains("istio.io", StringComparison.Ordinal)).Select(item => item.Deserialize(KubeJson.Of<T>())!)];
+        [.. _all.Where(item => (string?)item["kind"] == kind && (string?)item["apiVersion"] is { } version
+            && !version.Contains("istio.io", StringComparison.Ordinal))
+            .Select(item => item.Deserialize(KubeJson.Of<T>())!)];
 
-    public IEnumerable<JsonObject> Istio => _all.Where(item => (string?)item["apiVersion"] is { } version && version.Contains("istio.io/", StringComparison.Ordinal)).Select(item => (JsonObject)item.DeepClone());
+    public IEnumerable<JsonObject> Istio =>
+        _all.Where(item => (string?)item["apiVersion"] is { } version && version.Contains("istio.io/", StringComparison.Ordinal))
+            .Select(item => (JsonObject)item.DeepClone());
 
-    private static (string?, string?, string?) Key(JsonObject item) => ((string?)item["kind"], (string?)item["metadata"]?["namespace"], (string?)item["metadata"]?["name"]);
+    private static (string?, string?, string?) Key(JsonObject item) =>
+        ((string?)item["kind"], (string?)item["metadata"]?["namespace"], (string?)item["metadata"]?["name"]);
 }

@@ -18,7 +18,8 @@ public static class CniProgram
     {
         var settings = CniSettings.Read(args, Environment.GetEnvironmentVariable);
         var access = KubeConfig.InCluster(Environment.GetEnvironmentVariable)
-            ?? throw new ProblemException("install-cni", "this is not a Pod: KUBERNETES_SERVICE_HOST or the service account's token is missing", "install the agent with 'isthmus install --set components.cni.enabled=true'");
+            ?? throw new ProblemException("install-cni", "this is not a Pod: KUBERNETES_SERVICE_HOST or the service account's token is missing",
+                "install the agent with 'isthmus install --set components.cni.enabled=true'");
         using var client = new KubeClient(access, "isthmus-cni");
         await using var app = Build(settings);
         var agent = new NodeAgent(settings, client, TimeProvider.System, app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("cni"));
@@ -26,7 +27,11 @@ public static class CniProgram
         {
             var isKnown = http.Request.Path == "/readyz" || http.Request.Path == "/healthz";
             var waiting = http.Request.Path == "/readyz" ? agent.Waiting : "";
-            http.Response.StatusCode = !isKnown ? StatusCodes.Status404NotFound : waiting.Length == 0 ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
+            http.Response.StatusCode = !isKnown
+                ? StatusCodes.Status404NotFound
+                : waiting.Length == 0
+                ? StatusCodes.Status200OK
+                : StatusCodes.Status503ServiceUnavailable;
             return http.Response.WriteAsync(isKnown ? waiting.Length == 0 ? "ok\n" : $"not ready: {waiting}\n" : "", http.RequestAborted);
         });
         await app.StartAsync(stop);

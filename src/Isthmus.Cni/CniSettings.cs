@@ -50,13 +50,17 @@ internal sealed record CniSettings
             ConfigurationDirectory = Text("MOUNTED_CNI_NET_DIR", usual.ConfigurationDirectory),
             ConfigurationFile = Text("CNI_CONF_NAME", ""),
             // The agent's own Pod must start while no agent answers.
-            ExcludedNamespaces = [.. Text("EXCLUDE_NAMESPACES", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Append(usual.Namespace).Distinct(StringComparer.Ordinal)],
+            ExcludedNamespaces = [.. Text("EXCLUDE_NAMESPACES", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+                .Append(usual.Namespace).Distinct(StringComparer.Ordinal)],
             Repair = Switch("REPAIR_ENABLED") ? new(Switch("REPAIR_REPAIR_PODS"), Switch("REPAIR_DELETE_PODS"), Switch("REPAIR_LABEL_PODS")) : null,
             IsVerbose = Flags.Read(args).Get(LogLevel).EndsWith(":debug", StringComparison.Ordinal),
         };
 
         string Text(string name, string otherwise) => environment(name) is { Length: > 0 } text ? text : otherwise;
-        string Required(string name) => environment(name) is { Length: > 0 } text ? text : throw new ProblemException(name, "is not set", "install the agent with 'isthmus install --set components.cni.enabled=true', which sets it");
+        string Required(string name) =>
+            environment(name) is { Length: > 0 } text
+                ? text
+                : throw new ProblemException(name, "is not set", "install the agent with 'isthmus install --set components.cni.enabled=true', which sets it");
         bool Switch(string name) => environment(name) switch
         {
             null or "" => false,

@@ -30,7 +30,8 @@ internal sealed partial class NodeAgent
     {
         (_settings, _client, _log) = (settings, client, log);
         _binary = new(settings.Binary, settings.BinaryDirectory);
-        _chain = new(new(settings.ConfigurationDirectory, settings.ConfigurationFile), _binary, ChainKeeper.Entry(settings.Socket, settings.ExcludedNamespaces), time, log);
+        _chain = new(new(settings.ConfigurationDirectory, settings.ConfigurationFile), _binary, ChainKeeper.Entry(settings.Socket, settings.ExcludedNamespaces),
+            time, log);
         var captures = new PodCaptures(client, new(settings.NodeRoot), settings.ExcludedNamespaces, time, log);
         _requests = new((name, e) => Unexpected(log, name, e));
         _socket = new(settings.Socket, time, _requests, captures.AnswerAsync);
@@ -44,7 +45,9 @@ internal sealed partial class NodeAgent
     /// <exception cref="ProblemException">The image has no plug-in.</exception>
     internal async Task RunAsync(CancellationToken stop)
     {
-        if (!_binary.IsInImage) throw new ProblemException(_binary.Source, "this image has no CNI plug-in", "build the image with 'isthmus image build' on a machine with gcc and libc6-dev");
+        if (!_binary.IsInImage)
+            throw new ProblemException(_binary.Source, "this image has no CNI plug-in",
+                "build the image with 'isthmus image build' on a machine with gcc and libc6-dev");
         using var running = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var listening = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         List<Task> parts = [_socket.RunAsync(listening.SetResult, running.Token)];

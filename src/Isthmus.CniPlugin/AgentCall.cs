@@ -16,7 +16,8 @@ internal static class AgentCall
     /// <exception cref="PluginException">The agent refused, or did not answer.</exception>
     internal static bool TryCapture(PluginCall call)
     {
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { SendTimeout = PatienceMilliseconds, ReceiveTimeout = PatienceMilliseconds };
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream,
+            ProtocolType.Unspecified) { SendTimeout = PatienceMilliseconds, ReceiveTimeout = PatienceMilliseconds };
         try
         {
             socket.Connect(new UnixDomainSocketEndPoint(call.Socket));

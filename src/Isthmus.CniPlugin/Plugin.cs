@@ -50,7 +50,9 @@ internal static class Plugin
                 });
                 break;
             case "ADD":
-                if (!Versions.Contains(call.Version)) throw new PluginException(PluginException.IncompatibleVersion, $"CNI version {call.Version} is not supported", $"supported: {string.Join(", ", Versions)}");
+                if (!Versions.Contains(call.Version))
+                    throw new PluginException(PluginException.IncompatibleVersion, $"CNI version {call.Version} is not supported",
+                        $"supported: {string.Join(", ", Versions)}");
                 Add(call, errors);
                 Pass(call, output);
                 break;
@@ -58,7 +60,8 @@ internal static class Plugin
             case "DEL" or "CHECK" or "GC" or "STATUS":
                 break;
             default:
-                throw new PluginException(PluginException.InvalidEnvironment, $"CNI_COMMAND '{call.Command}' is not a command", "expected ADD, DEL, CHECK, GC, STATUS or VERSION");
+                throw new PluginException(PluginException.InvalidEnvironment, $"CNI_COMMAND '{call.Command}' is not a command",
+                    "expected ADD, DEL, CHECK, GC, STATUS or VERSION");
         }
     }
 
@@ -66,7 +69,8 @@ internal static class Plugin
     {
         // Not every network is a Pod's.
         if (call.Pod.Length == 0 || call.PodNamespace.Length == 0 || call.IsExcluded) return;
-        if (!AgentCall.TryCapture(call)) errors.WriteLine($"istio-cni: no agent listens on {call.Socket}; {call.PodNamespace}/{call.Pod} starts without traffic capture");
+        if (!AgentCall.TryCapture(call))
+            errors.WriteLine($"istio-cni: no agent listens on {call.Socket}; {call.PodNamespace}/{call.Pod} starts without traffic capture");
     }
 
     private static void Pass(PluginCall call, Stream output)

@@ -58,12 +58,15 @@ internal sealed class PluginCall
         for (int count; (count = input.Read(buffer)) > 0;)
         {
             text.Write(buffer, 0, count);
-            if (text.Length > LargestConfiguration) throw new PluginException(PluginException.InvalidConfiguration, $"the network configuration is larger than {LargestConfiguration >> 10} KiB");
+            if (text.Length > LargestConfiguration)
+                throw new PluginException(PluginException.InvalidConfiguration, $"the network configuration is larger than {LargestConfiguration >> 10} KiB");
         }
         try
         {
             var root = JsonDocument.Parse(text.ToArray(), new() { AllowDuplicateProperties = false }).RootElement;
-            return root.ValueKind == JsonValueKind.Object ? new(root, environment) : throw new PluginException(PluginException.DecodingFailed, "the network configuration is not a JSON object");
+            return root.ValueKind == JsonValueKind.Object
+                ? new(root, environment)
+                : throw new PluginException(PluginException.DecodingFailed, "the network configuration is not a JSON object");
         }
         catch (JsonException e)
         {
@@ -71,5 +74,6 @@ internal sealed class PluginCall
         }
     }
 
-    private string? Text(string name) => _configuration.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    private string? Text(string name) =>
+        _configuration.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

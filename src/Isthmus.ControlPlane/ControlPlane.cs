@@ -39,7 +39,8 @@ namespace Isthmus.ControlPlane;
 /// authentication is on the loopback address.</param>
 /// <param name="Log">Receives the log; null for the console.</param>
 public sealed record ControlPlanePorts(
-    TimeProvider Time, Random Random, ClusterAccess ConfigCluster, INameClient Names, ClusterAccess? Home = null, IPAddress? Address = null, ILoggerProvider? Log = null);
+    TimeProvider Time, Random Random, ClusterAccess ConfigCluster, INameClient Names, ClusterAccess? Home = null, IPAddress? Address = null,
+    ILoggerProvider? Log = null);
 
 /// <summary>One control plane: it creates every part, and runs until stopped.</summary>
 public sealed partial class ControlPlane : IAsyncDisposable
@@ -86,15 +87,23 @@ public sealed partial class ControlPlane : IAsyncDisposable
         tlsSource.State = _ca;
         if (settings.Webhook.CallersSecret.Length > 0) _reviewers = new(_home, settings, ports.Time, _logs.CreateLogger<ReviewCredentials>());
         _roots = new(_ca, settings.Namespace, ports.Time);
-        var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision, _logs.CreateLogger<MeshKinds>()) { Settings = { AcceptHttp10 = settings.AcceptHttp10, QuicListeners = settings.QuicListeners, SendsUnready = settings.SendsUnready }, Ignored = settings.Ignored, Secrets = settings.Secrets };
-        var writer = new MeshWriter(new MeshGraph(settings.MultiCluster) { SecretNamespaces = settings.Secrets.Namespaces }, new(), kinds) { History = _history = new(ports.Time) };
+        var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision,
+            _logs.CreateLogger<MeshKinds>())
+            {
+                Settings = { AcceptHttp10 = settings.AcceptHttp10, QuicListeners = settings.QuicListeners, SendsUnready = settings.SendsUnready },
+                Ignored = settings.Ignored, Secrets = settings.Secrets
+            };
+        var writer = new MeshWriter(new MeshGraph(settings.MultiCluster) { SecretNamespaces = settings.Secrets.Namespaces }, new(),
+            kinds) { History = _history = new(ports.Time) };
         writer.HoldAllocation();
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());
         var objects = new MeshObjects(change => _engine.PostAsync(change, CancellationToken.None), _engine.Metrics);
         var mesh = new WatchedMesh(new(kinds, settings.Namespace, _home), objects, _tasks, ports.Time);
-        _clusters = new(settings, mesh.Watch(new(settings.ClusterId, "", ports.ConfigCluster), 0), settings.SecretsAtHome ? _home : _client, mesh, ports.Time, _logs.CreateLogger<ClusterSet>());
-        var managed = new ManagedRemotes(settings, client => new(client, settings, validating: false, ports.Names, _ca, ports.Time, _logs), _tasks, ports.Time, _logs.CreateLogger<ManagedRemotes>());
+        _clusters = new(settings, mesh.Watch(new(settings.ClusterId, "", ports.ConfigCluster), 0), settings.SecretsAtHome ? _home : _client, mesh, ports.Time,
+            _logs.CreateLogger<ClusterSet>());
+        var managed = new ManagedRemotes(settings, client => new(client, settings, validating: false, ports.Names, _ca, ports.Time, _logs), _tasks, ports.Time,
+            _logs.CreateLogger<ManagedRemotes>());
         _clusters.Changed += managed.Changed;
         _report = new(_clusters, _roots, managed, ports.Time);
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
@@ -124,21 +133,26 @@ public sealed partial class ControlPlane : IAsyncDisposable
         if (_reviewers is { } reviewers) _tasks.Keep("credentials of API servers", reviewers.RunAsync);
         _tasks.Start("readiness", BecomeReadyAsync);
         _tasks.Start("log of what readiness waits for", _readiness.LogAsync);
-        _tasks.Keep("duties for the own cluster", new ClusterDuties(_client, _settings, validating: true, _ports.Home is null ? null : _ports.Names, _ca, _ports.Time, _logs).RunAsync);
+        _tasks.Keep("duties for the own cluster",
+            new ClusterDuties(_client, _settings, validating: true, _ports.Home is null ? null : _ports.Names, _ca, _ports.Time, _logs).RunAsync);
         _tasks.Keep("allocated addresses", _addresses.RunAsync);
         _tasks.Keep("comparison of roots", ended => _roots.RunAsync(() => _clusters.Remotes.Values, ended));
         _tasks.Keep("snapshots of clusters", _lastKnown.RunAsync);
-        _tasks.Keep("multi-cluster services", new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync);
+        _tasks.Keep("multi-cluster services",
+            new MultiClusterController(_client, _settings, _engine, _ports.Time, _logs.CreateLogger<MultiClusterController>()).RunAsync);
         _tasks.Keep("gateway host names", _gatewayNames.RunAsync);
         _tasks.Keep("keys of issuers", _issuerKeys.RunAsync);
-        _tasks.Keep("status of RequestAuthentications", new IssuerKeyStatus(_client, _settings.ClusterId, _engine, _issuerKeys, _ports.Time, _logs.CreateLogger<IssuerKeyStatus>()).RunAsync);
+        _tasks.Keep("status of RequestAuthentications",
+            new IssuerKeyStatus(_client, _settings.ClusterId, _engine, _issuerKeys, _ports.Time, _logs.CreateLogger<IssuerKeyStatus>()).RunAsync);
         _tasks.Keep("access of gateways to Secrets", _secretReaders.RunAsync);
         _tasks.Keep("events about gateways", new GatewayEvents(_client, _engine, _ports.Time, _logs.CreateLogger<GatewayEvents>()).RunAsync);
         _tasks.Keep("status of Telemetries", new TelemetryStatus(_client, _engine, _ports.Time, _logs.CreateLogger<TelemetryStatus>()).RunAsync);
-        _tasks.Keep("status of invalid objects", new InvalidObjects(_client, _settings.ClusterId, _engine, _ports.Time, _logs.CreateLogger<InvalidObjects>()).RunAsync);
+        _tasks.Keep("status of invalid objects",
+            new InvalidObjects(_client, _settings.ClusterId, _engine, _ports.Time, _logs.CreateLogger<InvalidObjects>()).RunAsync);
         _tasks.Keep("status of owners", new OwnerStatus(_client, _settings.ClusterId, _engine, _ports.Time, _logs.CreateLogger<OwnerStatus>()).RunAsync);
         _tasks.Keep("status of Ingresses", new IngressStatus(_client, _settings, _engine, _ports.Time, _logs).RunAsync);
-        if (_settings.GatewayApi.Reads) _tasks.Keep("Gateway API", new GatewayApiDuties(_client, _settings, _engine, () => _injector.Current, _ports.Time, _logs).RunAsync);
+        if (_settings.GatewayApi.Reads)
+            _tasks.Keep("Gateway API", new GatewayApiDuties(_client, _settings, _engine, () => _injector.Current, _ports.Time, _logs).RunAsync);
         _tasks.Keep("telemetry that is lost", new LossStatus(_client, _engine, _ports.Time, _logs.CreateLogger<LossStatus>()).RunAsync);
         _tasks.Keep("memory after bursts", new IdleMemory(_ports.Time).RunAsync);
         var serving = ServeAsync(stop);
@@ -195,24 +209,35 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
         new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()) 
         {
-            Metrics = _engine.Metrics, Accounts = new(_clusters.ClientOf, _clusters.IsKnown, _engine.Mesh.Sources, _settings, _ports.Time, _logs.CreateLogger<AccountCheck>()),
+            Metrics = _engine.Metrics,
+            Accounts = new(_clusters.ClientOf, _clusters.IsKnown, _engine.Mesh.Sources, _settings, _ports.Time, _logs.CreateLogger<AccountCheck>()),
         }.Map(_app);
         var identity = Identity(_settings);
         var owner = new HistoryOwner(_settings.ClusterId, _settings.PodName);
-        var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames, MeshPages.All(_engine, $"ConfigMap {_settings.Namespace}/{_settings.MeshConfigMap}", OtherProblems).Append(SourcePage.For(_engine, _report, _settings.ClusterId))
-            .Append(HistoryPage.For(_engine, _history, owner, _ports.Time)).Append(DistributionPage.For(_engine, _clusters.Config)).Concat(ProxyPages.All(_engine, _clusters.Config)).ToDictionary(StringComparer.Ordinal))
+        var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames,
+            MeshPages.All(_engine, $"ConfigMap {_settings.Namespace}/{_settings.MeshConfigMap}", OtherProblems)
+                .Append(SourcePage.For(_engine, _report, _settings.ClusterId))
+            .Append(HistoryPage.For(_engine, _history, owner, _ports.Time)).Append(DistributionPage.For(_engine, _clusters.Config))
+            .Concat(ProxyPages.All(_engine, _clusters.Config)).ToDictionary(StringComparer.Ordinal))
         {
             Revision = _settings.Revision, Preview = new(new(_engine, _settings.MultiCluster, _settings.ClusterId, _ports.Time), owner),
         };
         pages.Map(_app);
         var debug = new AuthorizedDebug(new XdsDebugAnswers(_engine, pages), callers, _settings.Namespace, _settings.Listen.Plain);
-        var xds = new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain), new(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time))
+        var xds = new XdsServer(new AuthorizedFeeds(new MeshFeeds(_engine), callers, _settings.Listen.Plain),
+            new(identity, FirstStates: new(_settings.PushThrottle, FirstStatePatience, _ports.Time))
         {
             Clock = _ports.Time, Limits = _settings.Xds, Refused = reason => _engine.Metrics.Count("isthmus_xds_refused_total", $"reason=\"{reason}\""),
         }, _ports.Random) { Debug = debug };
         xds.Map(_app);
         var reviews = new ReviewCallers(_settings.Webhook, _reviewers, PodAt, _engine.Metrics, _ports.Time, _logs.CreateLogger<ReviewCallers>());
-        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, reviews, _logs.CreateLogger<WebhookEndpoints>()) { Metrics = _engine.Metrics, Admitted = _history.Admitted, Unread = _settings.Ignored, ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Proxies = () => _engine.Proxies.Select(feed => feed.Proxy), Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh }.Map(_app);
+        new WebhookEndpoints(() => _injector.Current, SidecarsIn, () => _engine.Mesh.Sources.ProxyConfigs.Items.Values, reviews,
+            _logs.CreateLogger<WebhookEndpoints>())
+            {
+                Metrics = _engine.Metrics, Admitted = _history.Admitted, Unread = _settings.Ignored,
+                ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Proxies = () => _engine.Proxies.Select(feed => feed.Proxy),
+                Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh
+            }.Map(_app);
         new ControlZ(_levels).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => xds.HeldBytes, _ca).Map(_app);
         // Version, revision and build status: istioctl takes the last two off.
@@ -228,7 +253,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
     }
 
     private NativeSidecars SidecarsIn(string? cluster) => new(_settings.NativeSidecars,
-        _engine.Mesh.Sources.Nodes.Items.Where(node => node.Key.Cluster == (cluster ?? _settings.ClusterId)).Select(node => KeyValuePair.Create(node.Key.Name, node.Value.Kubelet)).ToValueMap());
+        _engine.Mesh.Sources.Nodes.Items.Where(node => node.Key.Cluster == (cluster ?? _settings.ClusterId))
+            .Select(node => KeyValuePair.Create(node.Key.Name, node.Value.Kubelet)).ToValueMap());
 
     /// <summary>The Pod of the own cluster that has an address. Those of its system may be the way of API servers to us (konnectivity, gateways before
     /// an external control plane), those in a Node's network have its address, and the addresses of other networks say nothing.</summary>
@@ -238,14 +264,18 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var (text, sources, root) = (address.ToString(), _engine.Mesh.Sources, _injector.Current.RootNamespace);
         var found = sources.Pods.Items.Values.Where(pod => pod.Source.Cluster == _settings.ClusterId && pod.Addresses.Contains(text)).ToList();
         // A Pod that has ended keeps the address that another one has now.
-        if (found.Count == 0 || found.Exists(pod => pod.Source.Namespace is "kube-system" || pod.Source.Namespace == _settings.Namespace || pod.Source.Namespace == root)) return null;
-        var isNode = sources.Nodes.Items.Values.Any(node => node.Source.Cluster == _settings.ClusterId && node.InternalAddresses.Concat(node.ExternalAddresses).Contains(text));
+        if (found.Count == 0
+            || found.Exists(pod => pod.Source.Namespace is "kube-system" || pod.Source.Namespace == _settings.Namespace || pod.Source.Namespace == root))
+            return null;
+        var isNode = sources.Nodes.Items.Values.Any(node => node.Source.Cluster == _settings.ClusterId
+            && node.InternalAddresses.Concat(node.ExternalAddresses).Contains(text));
         return isNode ? null : $"{found[0].Source.Namespace}/{found[0].Source.Name}";
     }
 
     private IEnumerable<string> Awaited()
     {
-        foreach (var (name, done) in ((string, Task)[])[("the injector's settings", _injector.Ready), ("the allocated addresses", _addresses.Loaded), ("the snapshots of clusters", _lastKnown.Restored)])
+        foreach (var (name, done) in ((string, Task)[])[("the injector's settings", _injector.Ready), ("the allocated addresses", _addresses.Loaded),
+            ("the snapshots of clusters", _lastKnown.Restored)])
         {
             if (!done.IsCompleted) yield return $"{name} are not read yet";
         }

@@ -31,12 +31,16 @@ public static class DiscoveryProgram
         var names = new NameClient(ResolverSettings.Load, new Random(), TimeProvider.System);
         var own = KubeConfig.InCluster(Environment.GetEnvironmentVariable);
         if (settings.KubeconfigFile.Length > 0 && File.Exists(settings.KubeconfigFile))
-            return new(TimeProvider.System, new Random(), KubeConfig.Load(settings.KubeconfigFile, null, Environment.GetEnvironmentVariable) with { Name = settings.ClusterId, TokenKubeconfig = settings.KubeconfigFile }, names, own);
+            return new(TimeProvider.System, new Random(),
+                KubeConfig.Load(settings.KubeconfigFile, null,
+                    Environment.GetEnvironmentVariable) with { Name = settings.ClusterId, TokenKubeconfig = settings.KubeconfigFile },
+                names, own);
         // To act on the wrong cluster would be worse than not to act.
         if (settings.SecretsAtHome)
             throw new ProblemException("discovery", $"must serve another cluster (LOCAL_CLUSTER_SECRET_WATCHER), but {settings.KubeconfigFile} does not exist",
                 $"create it with 'isthmus create-remote-secret --type=config -i {settings.Namespace}' in that cluster and apply it here");
         return new(TimeProvider.System, new Random(), own
-            ?? throw new ProblemException("discovery", "does not run in a Pod and has no kubeconfig", "set KUBECONFIG to a file for the configuration cluster"), names);
+            ?? throw new ProblemException("discovery", "does not run in a Pod and has no kubeconfig", "set KUBECONFIG to a file for the configuration cluster"),
+            names);
     }
 }

@@ -19,7 +19,8 @@ internal static class Listening
     /// <param name="address">The only address to listen on; null for all.</param>
     /// <param name="levels">Which messages the log gets.</param>
     /// <param name="log">Receives the log; null for the console.</param>
-    internal static WebApplicationBuilder Builder(DiscoverySettings settings, ServingTls tls, LogLevels levels, IPAddress? address = null, ILoggerProvider? log = null)
+    internal static WebApplicationBuilder Builder(DiscoverySettings settings, ServingTls tls, LogLevels levels, IPAddress? address = null,
+        ILoggerProvider? log = null)
     {
         // The other builders read and watch settings files below the working directory, which in a container is the whole file system.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "isthmus" });
@@ -64,7 +65,8 @@ internal static class Listening
             {
                 listen.Protocols = HttpProtocols.Http1AndHttp2;
                 // API servers that have a certificate prove themselves with it.
-                listen.UseHttps(tls.Options(clients: settings.Webhook.CallersSecret.Length > 0, [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11], judged: true));
+                listen.UseHttps(tls.Options(clients: settings.Webhook.CallersSecret.Length > 0, [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+                    judged: true));
             });
         });
         return builder;

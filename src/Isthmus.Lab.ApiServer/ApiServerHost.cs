@@ -40,7 +40,8 @@ public sealed class ApiServerHost : IAsyncDisposable
     public Task Running => _running;
 
     /// <param name="certificate">The serving certificate with its key; null serves plain HTTP, for tests.</param>
-    public static ApiServerHost Build(ApiServerSettings settings, X509Certificate2? certificate, TimeProvider time, Random random, IReadOnlyList<IPEndPoint> endpoints)
+    public static ApiServerHost Build(ApiServerSettings settings, X509Certificate2? certificate, TimeProvider time, Random random,
+        IReadOnlyList<IPEndPoint> endpoints)
     {
         var store = new ObjectStore(Path.Combine(settings.Directory, "state.db"), settings.SurvivePowerLoss);
         var kinds = new KindRegistry();

@@ -20,7 +20,8 @@ internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registr
 
     private static readonly (string Name, int Value, string About)[] PriorityClasses =
     [
-        ("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
+        ("system-cluster-critical", 2_000_000_000,
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
         ("system-node-critical", 2_000_001_000, "Used for system critical pods that must not be moved from their current node."),
     ];
 
@@ -36,7 +37,8 @@ internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registr
             await EnsureAsync("apiextensions.k8s.io", "v1", "customresourcedefinitions", "", definition, stop);
         await EnsureAsync("", "v1", "services", "default", Service(), stop);
         // A server on the loopback has no address that Pods could call.
-        if (!IPAddress.TryParse(context.Settings.Address, out var address) || SharedAddress.Problem(address, context.Settings.LoopbackEndpoints) is not null) return;
+        if (!IPAddress.TryParse(context.Settings.Address, out var address) || SharedAddress.Problem(address, context.Settings.LoopbackEndpoints) is not null)
+            return;
         await EnsureAsync("", "v1", "endpoints", "default", Endpoints(), stop);
         await EnsureAsync("discovery.k8s.io", "v1", "endpointslices", "default", Slice(), stop);
     }
@@ -77,7 +79,10 @@ internal sealed class Bootstrap(ApiServerContext context, ObjectRegistry registr
 
     private static JsonObject StorageClass() => new()
     {
-        ["metadata"] = new JsonObject { ["name"] = StandardStorage.Class, ["annotations"] = new JsonObject { ["storageclass.kubernetes.io/is-default-class"] = "true" } },
+        ["metadata"] = new JsonObject
+        {
+            ["name"] = StandardStorage.Class, ["annotations"] = new JsonObject { ["storageclass.kubernetes.io/is-default-class"] = "true" }
+        },
         ["provisioner"] = StandardStorage.Provisioner,
     };
 

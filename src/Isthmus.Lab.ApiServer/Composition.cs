@@ -27,7 +27,8 @@ public static class Composition
         var auth = new AuthParts(context, ClusterPki.Load(context.Settings.Directory));
         IAdmissionPlugin[] ofPods = [new ServiceAccountAdmission(store, context.Random), new PodPlacementAdmission(store)];
         var endpoints = new ServiceEndpoints(store, context.Random);
-        var webhooks = new WebhookAdmission(store, context.Kinds, new WebhookCaller(endpoints, context.Settings.MachineSocket is { Length: > 0 } socket ? new(socket) : null), ofPods);
+        var webhooks = new WebhookAdmission(store, context.Kinds,
+            new WebhookCaller(endpoints, context.Settings.MachineSocket is { Length: > 0 } socket ? new(socket) : null), ofPods);
         return new(
             auth.Authenticator,
             auth.Authorizer,

@@ -25,7 +25,8 @@ internal sealed class EventExpiry(IObjectStore store, TimeProvider time) : IServ
         foreach (var stored in store.List(Events).Items)
         {
             var o = stored.Parse();
-            var seen = ((string[])["lastTimestamp", "eventTime"]).Select(field => ApiTime.Parse(Json.Text(o[field]))).Append(ApiTime.Parse(Metadata.Text(o, "creationTimestamp"))).Max();
+            var seen = ((string[])["lastTimestamp", "eventTime"]).Select(field => ApiTime.Parse(Json.Text(o[field])))
+                .Append(ApiTime.Parse(Metadata.Text(o, "creationTimestamp"))).Max();
             if (seen < oldest) await store.DeleteAsync(Events, stored, null, stop);
         }
     }

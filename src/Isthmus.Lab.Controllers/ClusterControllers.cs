@@ -27,7 +27,8 @@ public static class ClusterControllers
             new EndpointController(runtime), new MirrorController(runtime), new LoadBalancerController(runtime),
             new AccountController(runtime), new TokenSecretController(runtime), new NamespaceController(runtime), new GarbageCollector(runtime),
             new StatefulSetController(runtime, revisions), new DaemonSetController(runtime, revisions),
-            new JobController(runtime, jobs), new CronJobController(runtime, jobs), new DisruptionController(runtime), new VolumeClaimController(runtime), new NodeLifecycleController(runtime), new TaintEvictionController(runtime),
+            new JobController(runtime, jobs), new CronJobController(runtime, jobs), new DisruptionController(runtime), new VolumeClaimController(runtime),
+            new NodeLifecycleController(runtime), new TaintEvictionController(runtime),
         ];
         await Task.WhenAll(view.RunAsync(stop), events.RunAsync(stop), StartAsync(view, controllers, settings, stop));
     }

@@ -11,7 +11,10 @@ internal static class NodeDirectories
     internal static void Prepare(NodeSettings settings)
     {
         Directory.CreateDirectory(settings.State, Private);
-        foreach (var directory in new[] { settings.PodDirectories, settings.ClaimDirectories, settings.LogDirectories, settings.RootDirectory, settings.NamesDirectory })
+        foreach (var directory in new[]
+        {
+            settings.PodDirectories, settings.ClaimDirectories, settings.LogDirectories, settings.RootDirectory, settings.NamesDirectory
+        })
             Directory.CreateDirectory(directory);
         foreach (var (name, words) in ProgramLayout.Names) WriteName(Path.Combine(settings.NamesDirectory, name), words);
     }

@@ -7,7 +7,8 @@ using Isthmus.Lab.ApiServer.Pki;
 
 namespace Isthmus.Lab;
 
-/// <summary><c>isthmus lab-apiserver --cluster NAME --dir DIR --address IP [--port N] [--full-sync] [--machine-socket FILE]</c>: API server and controllers of one cluster.</summary>
+/// <summary><c>isthmus lab-apiserver --cluster NAME --dir DIR --address IP [--port N] [--full-sync] [--machine-socket FILE]</c>: API server and controllers of
+/// one cluster.</summary>
 public static class ApiServerProgram
 {
     internal const string MachineSocketName = "--machine-socket";

@@ -27,7 +27,8 @@ public static class ControllersProgram
         var pool = File.Exists(Path.Combine(server.Directory, ClusterSettings.FileName))
             ? ClusterSettings.Load(server.Directory).LoadBalancerPool
             : ClusterSettings.Default(server.Cluster, 1).LoadBalancerPool;
-        var settings = new ControllerSettings(pki.CaPem, (ns, account, uid, secret) => SecretToken.Mint(pki.ServiceAccountKey, ns, account, uid, secret), pool.ToString())
+        var settings = new ControllerSettings(pki.CaPem, (ns, account, uid, secret) => SecretToken.Mint(pki.ServiceAccountKey, ns, account, uid, secret),
+            pool.ToString())
         {
             Log = Console.Error.WriteLine,
         };

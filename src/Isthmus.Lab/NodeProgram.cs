@@ -31,7 +31,8 @@ public static class NodeProgram
     private const int MinThreads = 16;
 
     // The cluster's name and address tell node processes apart in a list of processes; the settings are in the directory.
-    private static readonly Flag<string> Cluster = Flag.Text("--cluster", "NAME", ""), Directory = Flag.Text("--dir", "DIR", ""), Address = Flag.Text("--address", "IP", "");
+    private static readonly Flag<string> Cluster = Flag.Text("--cluster", "NAME", ""), Directory = Flag.Text("--dir", "DIR", ""),
+        Address = Flag.Text("--address", "IP", "");
 
     private static readonly FlagSet Flags = new("isthmus lab-node", Cluster, Directory, Address);
 
@@ -63,7 +64,8 @@ public static class NodeProgram
         var images = ImageCatalogue.Standard(new UnpackedImages(HomeOf(directory).Images));
         var capacity = NodeCapacity.Measure();
         var events = new EventRecorder(api, settings.NodeName, time, log);
-        var node = new NodeContext(settings, api, new Sandboxes(settings, new PodAddresses(settings.PodRange), network, time), images, events, reactor, probes, capacity,
+        var node = new NodeContext(settings, api, new Sandboxes(settings, new PodAddresses(settings.PodRange), network, time), images, events, reactor, probes,
+            capacity,
             IdMap.Read(), IdMap.Read("/proc/self/gid_map"), random, time, log);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var pods = new PodSet(node, end.Token);

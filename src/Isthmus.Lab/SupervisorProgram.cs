@@ -20,12 +20,18 @@ public static class SupervisorProgram
     private static readonly Flag<string> Home = Flag.Text(LabLauncher.HomeFlag, "DIR", "");
 
     private static readonly Flag<LabModeKind> Mode = new("--mode", "MODE", default,
-        text => Enum.TryParse<LabModeKind>(text, ignoreCase: true, out var mode) ? mode : throw new FormatException($"expected {string.Join(", ", Enum.GetNames<LabModeKind>()).ToLowerInvariant()}"));
+        text => Enum.TryParse<LabModeKind>(text, ignoreCase: true, out var mode)
+            ? mode
+            : throw new FormatException($"expected {string.Join(", ", Enum.GetNames<LabModeKind>()).ToLowerInvariant()}"));
 
     private static readonly Flag<int> ListenDescriptor = Flag.PositiveNumber("--listen-fd", 0), ProxyPort = Flag.Port("--proxy-port", 0);
 
     private static readonly Flag<ValueList<int>> MachineDescriptors = new(LabLauncher.MachineFlag, "N,N…", [],
-        text => text.Split(',').Select(number => int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var one) ? one : throw new FormatException("expected numbers of descriptors")).ToValueList());
+        text => text.Split(',')
+            .Select(number => int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var one)
+                ? one
+                : throw new FormatException("expected numbers of descriptors"))
+            .ToValueList());
 
     private static readonly FlagSet Flags = new("isthmus lab-supervisor", Home, Mode, ListenDescriptor, ProxyPort, MachineDescriptors);
 

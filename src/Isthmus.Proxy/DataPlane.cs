@@ -60,9 +60,11 @@ internal sealed partial class DataPlane : IDisposable
         _tracers = new Tracers(exports, ports, settings.Identity);
         _accessLogs.Services = _logServices = new LogServices(exports, settings.Identity);
         var http = new HttpServer(new HttpParts(
-            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time), new KeyStore(own, ports.Time, logs.CreateLogger<KeyStore>()), authorizers, new(own), _tracers));
+            State, upstreams, _watch, Report, secrets, ports, settings.Identity, Connections, new DateField(ports.Time),
+            new KeyStore(own, ports.Time, logs.CreateLogger<KeyStore>()), authorizers, new(own), _tracers));
         _handler = new ConnectionHandler(
-            new Inspector(State, ports.Time), secrets, new ConnectionAccess(authorizers, Report.Access, secrets, ports.Time), new ConnectionActions(tcp, http), Report, ports, logs.CreateLogger<ConnectionHandler>());
+            new Inspector(State, ports.Time), secrets, new ConnectionAccess(authorizers, Report.Access, secrets, ports.Time), new ConnectionActions(tcp, http),
+            Report, ports, logs.CreateLogger<ConnectionHandler>());
         _sockets = new ListenerSockets(ports.Sockets, Connections, HandleAsync, _background, ports.Time, logs.CreateLogger<ListenerSockets>());
         _udp = new UdpListeners(State, Report.Udp, ports, _background, logs.CreateLogger<UdpListeners>());
         State.Published += snapshot =>
@@ -111,7 +113,8 @@ internal sealed partial class DataPlane : IDisposable
 
     public long AcceptPauses => _sockets.AcceptPauses;
 
-    public IReadOnlyDictionary<string, string> ListenerFailures => _udp.Failures.Count == 0 ? _sockets.Failures : _sockets.Failures.Concat(_udp.Failures).ToDictionary();
+    public IReadOnlyDictionary<string, string> ListenerFailures =>
+        _udp.Failures.Count == 0 ? _sockets.Failures : _sockets.Failures.Concat(_udp.Failures).ToDictionary();
 
     private const string LostLines = "isthmus.access_log_lines_dropped_total", LostLabels = "isthmus.metric_series_overflows_total";
 

@@ -39,6 +39,7 @@ internal sealed record ProxySettings(
 
     public static ProxySettings Default(ProxyIdentity identity, string role) => new(
         identity, role,
-        new(IPAddress.Loopback, Ports.ProxyAdmin), new(IPAddress.Any, Ports.ProxyMetrics), new(IPAddress.Any, Ports.AgentStatus), new(IPAddress.Any, Ports.ProxyReady),
+        new(IPAddress.Loopback, Ports.ProxyAdmin), new(IPAddress.Any, Ports.ProxyMetrics), new(IPAddress.Any, Ports.AgentStatus),
+        new(IPAddress.Any, Ports.ProxyReady),
         TimeSpan.FromSeconds(5));
 }

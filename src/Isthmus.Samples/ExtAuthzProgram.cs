@@ -29,7 +29,8 @@ public static class ExtAuthzProgram
 
     private static readonly FlagSet Flags = new("ext-authz", HttpPort, GrpcPort, Account);
 
-    private static readonly GrpcMethod<CheckRequest, CheckResponse> Check = new("envoy.service.auth.v3.Authorization", "Check", CheckRequest.Parser, CheckResponse.Parser);
+    private static readonly GrpcMethod<CheckRequest, CheckResponse> Check = new("envoy.service.auth.v3.Authorization", "Check", CheckRequest.Parser,
+        CheckResponse.Parser);
 
     internal static async Task<int> RunAsync(string[] args, CancellationToken stop)
     {
@@ -42,7 +43,8 @@ public static class ExtAuthzProgram
         }
         catch (IOException e)
         {
-            throw new ProblemException("ext-authz", $"cannot listen on port {flags.Get(GrpcPort)}: {e.Message}", "choose another port, or stop the program that uses it", e);
+            throw new ProblemException("ext-authz", $"cannot listen on port {flags.Get(GrpcPort)}: {e.Message}",
+                "choose another port, or stop the program that uses it", e);
         }
         return await Http.HttpService.RunAsync("ext-authz", Answer, new IPEndPoint(IPAddress.IPv6Any, flags.Get(HttpPort)), stop).ConfigureAwait(false);
     }
@@ -66,7 +68,11 @@ public static class ExtAuthzProgram
         var header = new HeaderValueOption { Header = new() { Key = Result, Value = Named(allowed) } };
         return allowed
             ? new() { Status = new Status { Code = (int)GrpcCode.Ok }, OkResponse = new() { Headers = { header } } }
-            : new() { Status = new Status { Code = (int)GrpcCode.PermissionDenied }, DeniedResponse = new() { Status = new() { Code = StatusCode.Forbidden }, Headers = { header }, Body = Refusal } };
+            : new()
+            {
+                Status = new Status { Code = (int)GrpcCode.PermissionDenied },
+                DeniedResponse = new() { Status = new() { Code = StatusCode.Forbidden }, Headers = { header }, Body = Refusal }
+            };
     }
 
     private static string Named(bool allowed) => allowed ? "allowed" : "denied";

@@ -74,7 +74,9 @@ public static class NslookupProgram
         ServiceContent service => $"{record.Name}\tservice = {service.Priority} {service.Weight} {service.Port} {service.Target}.\n",
         MailContent mail => $"{record.Name}\tmail exchanger = {mail.Preference} {mail.Exchange}.\n",
         TextContent words => $"{record.Name}\ttext = {string.Join(' ', words.Texts.Select(part => $"\"{part}\""))}\n",
-        AuthorityContent soa => $"{record.Name}\n\torigin = {soa.PrimaryServer}\n\tmail addr = {soa.Mailbox}\n\tserial = {soa.Serial}\n\trefresh = {soa.Refresh}\n\tretry = {soa.Retry}\n\texpire = {soa.Expire}\n\tminimum = {soa.Minimum}\n",
+        AuthorityContent soa =>
+            $"{record.Name}\n\torigin = {soa.PrimaryServer}\n\tmail addr = {soa.Mailbox}\n\tserial = {soa.Serial}\n\trefresh = {soa.Refresh}\n\tretry = "
+                + $"{soa.Retry}\n\texpire = {soa.Expire}\n\tminimum = {soa.Minimum}\n",
         _ => $"{record.Name}\trecord of type {record.Type}\n",
     };
 
@@ -124,11 +126,13 @@ public static class NslookupProgram
         if (IPAddress.TryParse(flags.Words[1], out var server)) return new(name, types, new(server, port));
         foreach (var candidate in settings.Candidates(flags.Words[1]))
             if (await AskAsync(candidate, DnsType.A, new(NameServer(settings), DnsPort), stop).ConfigureAwait(false) is { } answer
-                && answer.Answers.Items.Select(record => record.Content).OfType<AddressContent>().FirstOrDefault() is { } found) return new(name, types, new(found.Address, port));
+                && answer.Answers.Items.Select(record => record.Content).OfType<AddressContent>().FirstOrDefault() is { } found)
+                    return new(name, types, new(found.Address, port));
         throw new ProblemException("nslookup", $"couldn't get address for '{flags.Words[1]}': not found", "give the server's address");
     }
 
-    private static DnsType? ParseType(string text) => Enum.TryParse<DnsType>(text, ignoreCase: true, out var type) && Enum.IsDefined(type) && type != DnsType.OPT
+    private static DnsType? ParseType(string text) =>
+        Enum.TryParse<DnsType>(text, ignoreCase: true, out var type) && Enum.IsDefined(type) && type != DnsType.OPT
         ? type : throw new FormatException("expected for example a, aaaa, cname, mx, ns, ptr, soa, srv or txt");
 
     /// <summary>As resolvers do: the machine itself where resolv.conf names no server.</summary>

@@ -19,7 +19,9 @@ public static class TcpEchoProgram
     {
         var ports = new List<int>();
         foreach (var word in (args.Length > 0 ? args[0] : "9000,9001,9002").Split(',', StringSplitOptions.RemoveEmptyEntries))
-            ports.Add(PortNumber.TryParse(word, out var port) && port > 0 ? port : throw new ProblemException("tcp-echo", $"invalid port '{word}'", "usage: tcp-echo PORT[,PORT…] PREFIX"));
+            ports.Add(PortNumber.TryParse(word, out var port) && port > 0
+                ? port
+                : throw new ProblemException("tcp-echo", $"invalid port '{word}'", "usage: tcp-echo PORT[,PORT…] PREFIX"));
         var prefix = args.Length > 1 ? args[1] : "hello";
         var listeners = new List<Socket>();
         try

@@ -24,7 +24,8 @@ public static class ConsoleProgram
     {
         var events = new EventHub();
         using var reader = new MeshStateReader(settings.Clusters, settings.IstioNamespace, time);
-        using var watch = new MeshWatch(reader, new MeshAnalysis(settings.Clusters, settings.IstioNamespace, reader, time), new PrometheusTraffic(settings.Prometheus, settings.IstioNamespace, reader.Client, time), events, time);
+        using var watch = new MeshWatch(reader, new MeshAnalysis(settings.Clusters, settings.IstioNamespace, reader, time),
+            new PrometheusTraffic(settings.Prometheus, settings.IstioNamespace, reader.Client, time), events, time);
         var answers = new PageAnswers(settings.Clusters, settings.IstioNamespace, reader, time);
         // The clusters are read while the server and the browser start.
         var watching = watch.RunAsync(stop);
@@ -42,7 +43,11 @@ public static class ConsoleProgram
     /// <summary>Opens an address in the user's browser, if there is one.</summary>
     public static void Open(Uri address)
     {
-        var (program, arguments) = OperatingSystem.IsWindows() ? ("cmd", (string[])["/c", "start", "", address.ToString()]) : OperatingSystem.IsMacOS() ? ("open", [address.ToString()]) : ("xdg-open", [address.ToString()]);
+        var (program, arguments) = OperatingSystem.IsWindows()
+            ? ("cmd", (string[])["/c", "start", "", address.ToString()])
+            : OperatingSystem.IsMacOS()
+            ? ("open", [address.ToString()])
+            : ("xdg-open", [address.ToString()]);
         try
         {
             using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true });

@@ -13,11 +13,13 @@ namespace Isthmus.WebConsole;
 /// <summary>Reads the mesh while a page is open, and publishes what it finds.</summary>
 internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, PrometheusTraffic prometheus, EventHub events, TimeProvider time) : IDisposable
 {
-    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15), Choosing = TimeSpan.FromSeconds(15), Reaching = TimeSpan.FromSeconds(15), Scraping = TimeSpan.FromSeconds(5), Again = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan Reading = TimeSpan.FromSeconds(3), Sampling = TimeSpan.FromSeconds(1), Analyzing = TimeSpan.FromSeconds(15),
+        Choosing = TimeSpan.FromSeconds(15), Reaching = TimeSpan.FromSeconds(15), Scraping = TimeSpan.FromSeconds(5), Again = TimeSpan.FromSeconds(4);
 
     private readonly TrafficSampler _sampler = new(reader.Client, time);
     private readonly ChosenEndpoints _chosen = new(reader.Client);
-    private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1), _chooseNow = new(0, 1), _reachNow = new(0, 1), _scrapeNow = new(0, 1);
+    private readonly SemaphoreSlim _readNow = new(0, 1), _analyzeNow = new(0, 1), _sampleNow = new(0, 1), _chooseNow = new(0, 1), _reachNow = new(0, 1),
+        _scrapeNow = new(0, 1);
     private volatile MeshState _mesh = MeshState.Unread;
     private volatile Topology? _topology;
     private volatile IReadOnlyList<Check> _checks = [];
@@ -44,8 +46,10 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
         get
         {
             // As for verify, workloads outside of the mesh have no checks. A gateway that is no longer ready has one of its own.
-            var members = Verifiable(_mesh).Where(cluster => cluster is { Error: "", HasIstio: true }).ToDictionary(cluster => cluster.Context, StringComparer.Ordinal);
-            var reached = _reached.Where(reach => members.TryGetValue(reach.To, out var to) && to.Gateways.Any(gateway => gateway.Name == reach.Gateway && gateway.ReadyEndpoints > 0));
+            var members = Verifiable(_mesh).Where(cluster => cluster is { Error: "", HasIstio: true })
+                .ToDictionary(cluster => cluster.Context, StringComparer.Ordinal);
+            var reached = _reached.Where(reach => members.TryGetValue(reach.To, out var to)
+                && to.Gateways.Any(gateway => gateway.Name == reach.Gateway && gateway.ReadyEndpoints > 0));
             return [.. _checks, .. GatewayReachReader.Checks(reached), .. analysis.Workloads.Where(check => members.ContainsKey(check.Cluster))];
         }
     }
@@ -149,7 +153,8 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
         var mesh = _mesh;
         // Proxies that a Prometheus scrapes are not asked a second time.
         var known = prometheus.Latest;
-        var places = mesh.Clusters.Where(cluster => !known.Has(cluster.Name)).SelectMany(cluster => cluster.Proxies.Select(pod => new ProxyPlace(cluster.Access, pod.Metadata.Namespace, pod.Metadata.Name))).ToList();
+        var places = mesh.Clusters.Where(cluster => !known.Has(cluster.Name))
+            .SelectMany(cluster => cluster.Proxies.Select(pod => new ProxyPlace(cluster.Access, pod.Metadata.Namespace, pod.Metadata.Name))).ToList();
         var rates = known.Join(await _sampler.SampleAsync(places, stop));
         var builder = new FlowBuilder(mesh, topology, _chosen.Of);
         _callers = builder.CallersAcross(rates);
@@ -160,7 +165,8 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
         }
         var (flows, callers) = builder.Build(rates);
         _flows = flows;
-        Publish("traffic", new TrafficPicture(time.GetUtcNow(), flows, callers, _sampler.Proxies.All, _sampler.Silent) { Prometheus = known.States }, PageJson.Default.TrafficPicture);
+        Publish("traffic", new TrafficPicture(time.GetUtcNow(), flows, callers, _sampler.Proxies.All, _sampler.Silent) { Prometheus = known.States },
+            PageJson.Default.TrafficPicture);
     }
 
     private async Task AnalyzeAsync(CancellationToken stop)
@@ -183,7 +189,8 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
         _reached = reached;
         if (_topology is not null) Report();
 
-        Task<IReadOnlyList<GatewayReach>> AskAsync() => GatewayReachReader.ReadAsync(Verifiable(_mesh), [.. _mesh.Clusters.Select(cluster => reader.Client(cluster.Context))], stop);
+        Task<IReadOnlyList<GatewayReach>> AskAsync() =>
+            GatewayReachReader.ReadAsync(Verifiable(_mesh), [.. _mesh.Clusters.Select(cluster => reader.Client(cluster.Context))], stop);
     }
 
     private void Report()
@@ -191,11 +198,15 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
         var (mesh, checks) = (_mesh, Checks);
         IReadOnlyList<ProblemRow> rows;
         lock (_ages) rows = _ages.Mark(ProblemRow.Join(checks, analysis.Findings), _analyzed is null ? ["verify"] : ["verify", "analyze"], time.GetUtcNow());
-        Publish("problems", new ProblemReport(mesh.Time, _analyzed, checks.Count, MeshVerification.CountMeshes(Verifiable(mesh)), FailingCalls.Rank(rows, mesh, _flows),
-            [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length > 0).Select(cluster => $"{cluster.Context}: {cluster.Unverified}"), .. mesh.Clusters.SelectMany(cluster => cluster.Facts.Withheld.Select(part => $"{cluster.Context}: {part.Part}: {part.Why}"))]), PageJson.Default.ProblemReport);
+        Publish("problems",
+            new ProblemReport(mesh.Time, _analyzed, checks.Count, MeshVerification.CountMeshes(Verifiable(mesh)), FailingCalls.Rank(rows, mesh, _flows),
+            [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length > 0).Select(cluster => $"{cluster.Context}: {cluster.Unverified}"),
+                .. mesh.Clusters.SelectMany(cluster => cluster.Facts.Withheld.Select(part => $"{cluster.Context}: {part.Part}: {part.Why}"))]),
+            PageJson.Default.ProblemReport);
     }
 
-    private static IReadOnlyList<ClusterFacts> Verifiable(MeshState mesh) => [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length == 0).Select(cluster => cluster.Facts)];
+    private static IReadOnlyList<ClusterFacts> Verifiable(MeshState mesh) =>
+        [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length == 0).Select(cluster => cluster.Facts)];
 
     private void Publish<T>(string name, T value, JsonTypeInfo<T> type) => events.Publish(new(name, JsonSerializer.SerializeToUtf8Bytes(value, type)));
 }

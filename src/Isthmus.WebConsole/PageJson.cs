@@ -4,7 +4,8 @@ using Isthmus.WebConsole.Picture;
 namespace Isthmus.WebConsole;
 
 /// <summary>What the page reads, without reflection.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true,
+    NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals)]
 [JsonSerializable(typeof(Topology))]
 [JsonSerializable(typeof(TrafficPicture))]
 [JsonSerializable(typeof(ProblemReport))]

@@ -68,7 +68,8 @@ public static class TypeNames
         [typeof(Envoy.HttpFilters.DynamicForwardProxy.FilterConfig)] = "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
         [typeof(GrpcWeb)] = "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb",
         [typeof(Envoy.Trace.DynatraceResourceDetectorConfig)] = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.DynatraceResourceDetectorConfig",
-        [typeof(Envoy.Trace.EnvironmentResourceDetectorConfig)] = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig",
+        [typeof(Envoy.Trace.EnvironmentResourceDetectorConfig)] =
+            "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig",
         [typeof(UriTemplateMatchConfig)] = "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
         [typeof(UuidRequestIdConfig)] = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
         [typeof(Envoy.ListenerFilters.TlsInspector)] = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",

@@ -92,7 +92,8 @@ internal static class CommandLine
             args = HelpCommand.Rewrite(args);
             var line = BuildRoot(args).Parse(args);
             // A group without a command shows its help.
-            if (line.UnmatchedTokens.Count == 0 && line.CommandResult.Command is { Action: null, Subcommands.Count: > 0 } && line.Action is not PrintVersion) line = BuildRoot(args).Parse([.. args, "--help"]);
+            if (line.UnmatchedTokens.Count == 0 && line.CommandResult.Command is { Action: null, Subcommands.Count: > 0 } && line.Action is not PrintVersion)
+                line = BuildRoot(args).Parse([.. args, "--help"]);
             // A line that is still being typed is seldom valid.
             if (!CompletionCommand.IsAsked(args) && (line.Errors.Count > 0 || WrongUseText.HasUnknownWord(line))) return WrongUse(line);
             return await line.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, stop.Token);
@@ -140,7 +141,17 @@ internal static class CommandLine
         PrintVersion.AddTo(root);
         HelpExamples.AddTo(root);
         // The value of a global option may look like a command, so every word that could be one counts.
-        var words = args.Select(arg => arg switch { "x" or "exp" => "experimental", "v" => "validate", "istiod" => "admin", "pc" => "proxy-config", "dash" or "d" => "dashboard", "ps" => "proxy-status", _ => arg }).ToHashSet(StringComparer.Ordinal);
+        var words = args.Select(arg => arg switch
+        {
+            "x" or "exp" => "experimental",
+            "v" => "validate",
+            "istiod" => "admin",
+            "pc" => "proxy-config",
+            "dash" or "d" => "dashboard",
+            "ps" => "proxy-status",
+            _ => arg
+        })
+            .ToHashSet(StringComparer.Ordinal);
         var isNamed = Commands.Any(command => words.Contains(command.Name));
         foreach (var (name, build) in Commands)
         {

@@ -21,7 +21,8 @@ internal static class WrongUseText
     private static string? FlagAsName(ParseResult line)
     {
         var given = line.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash).ToHashSet(ReferenceEqualityComparer.Instance);
-        return line.CommandResult.Children.OfType<ArgumentResult>().Where(argument => !argument.Argument.Hidden).Select(argument => argument.Tokens.FirstOrDefault())
+        return line.CommandResult.Children.OfType<ArgumentResult>().Where(argument => !argument.Argument.Hidden)
+            .Select(argument => argument.Tokens.FirstOrDefault())
             .FirstOrDefault(token => token is { Value: ['-', _, ..] } && given.Contains(token))?.Value;
     }
 
@@ -37,7 +38,8 @@ internal static class WrongUseText
         }
         if (line.UnmatchedTokens.FirstOrDefault(token => token.StartsWith('-')) is { } flag) return UnknownFlag(line, flag);
         if (line.UnmatchedTokens.FirstOrDefault() is { } word)
-            return $"unexpected argument '{word}'{(command.Options.Any(option => option.Aliases.Contains("-f")) ? $" (give files with -f, as in -f {word})" : "")}";
+            return $"unexpected argument "
+                + $"'{word}'{(command.Options.Any(option => option.Aliases.Contains("-f")) ? $" (give files with -f, as in -f {word})" : "")}";
         return WrongValue(line.Errors[0]) ?? Plain(line.Errors[0].Message.TrimEnd('.'));
     }
 
@@ -70,7 +72,8 @@ internal static class WrongUseText
     {
         if (error.SymbolResult is not OptionResult { Option: var option, Tokens: [.., var given] }) return null;
         var type = Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType;
-        return type == typeof(int) && !int.TryParse(given.Value, System.Globalization.CultureInfo.InvariantCulture, out _) ? $"{option.Name}: '{given.Value}' is not a whole number"
+        return type == typeof(int) && !int.TryParse(given.Value, System.Globalization.CultureInfo.InvariantCulture, out _)
+            ? $"{option.Name}: '{given.Value}' is not a whole number"
             : type == typeof(bool) && !bool.TryParse(given.Value, out _) ? $"{option.Name}: '{given.Value}' is not true or false" : null;
     }
 

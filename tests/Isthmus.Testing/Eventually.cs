@@ -13,7 +13,8 @@ public static class Eventually
     public static TimeSpan Jiffy { get; } = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Completes when the condition holds, and fails with its text when it does not hold for too long.</summary>
-    public static Task TrueAsync(Func<bool> holds, [CallerArgumentExpression(nameof(holds))] string condition = "") => TrueAsync(() => Task.FromResult(holds()), condition);
+    public static Task TrueAsync(Func<bool> holds,
+        [CallerArgumentExpression(nameof(holds))] string condition = "") => TrueAsync(() => Task.FromResult(holds()), condition);
 
     /// <inheritdoc cref="TrueAsync(Func{bool}, string)"/>
     public static async Task TrueAsync(Func<Task<bool>> holds, [CallerArgumentExpression(nameof(holds))] string condition = "")

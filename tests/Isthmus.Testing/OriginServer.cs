@@ -23,7 +23,8 @@ public sealed class OriginServer : IAsyncDisposable
 
     public int Port { get; private set; }
 
-    public static async Task<OriginServer> StartAsync(HttpProtocols protocols, RequestDelegate handle, X509Certificate2? certificate = null, bool asksClients = false)
+    public static async Task<OriginServer> StartAsync(HttpProtocols protocols, RequestDelegate handle, X509Certificate2? certificate = null,
+        bool asksClients = false)
     {
         // A builder with defaults would watch files of settings, of which Linux allows each user few.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "origin" });

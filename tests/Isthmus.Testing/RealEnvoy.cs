@@ -9,5 +9,6 @@ public static class RealEnvoy
     /// <summary>Null: there is none.</summary>
     public static string? Find() =>
         Environment.GetEnvironmentVariable("ENVOY") is { Length: > 0 } named ? Path.GetFullPath(named)
-        : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries).Select(directory => Path.Combine(directory, "envoy")).FirstOrDefault(File.Exists);
+        : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries)
+            .Select(directory => Path.Combine(directory, "envoy")).FirstOrDefault(File.Exists);
 }

@@ -15,7 +15,9 @@ public static partial class Repository
 
     /// <summary>The pages whose paths and commands are checked.</summary>
     public static IReadOnlyList<string> Pages { get; } =
-        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", .. Directory.EnumerateFiles(At("docs"), "*.md", SearchOption.AllDirectories).Select(path => System.IO.Path.GetRelativePath(Root, path)).Order(StringComparer.Ordinal)];
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md",
+            .. Directory.EnumerateFiles(At("docs"), "*.md", SearchOption.AllDirectories).Select(path => System.IO.Path.GetRelativePath(Root, path))
+                .Order(StringComparer.Ordinal)];
 
     public static IEnumerable<SourceFile> Sources(string folder) =>
         Directory.EnumerateFiles(At(folder), "*.cs", SearchOption.AllDirectories)

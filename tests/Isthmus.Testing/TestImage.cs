@@ -12,7 +12,13 @@ public sealed class TestImage
     /// <summary>Complete names; none are written if it is empty.</summary>
     public IReadOnlyList<string> Names { get; init; } = [];
 
-    public string Architecture { get; init; } = System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64 ? "amd64" : "arm64";
+    public string Architecture
+    {
+        get;
+        init;
+    } = System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64
+        ? "amd64"
+        : "arm64";
 
     /// <summary>What the configuration says about containers, as JSON.</summary>
     public string Config { get; init; } = "{}";
@@ -75,7 +81,9 @@ public sealed class TestImage
         var layers = Layers.Select(layer => IsZstd(layer) ? layer : Compressed(Stored(layer))).ToList();
         var manifest = Bytes(new JsonObject
         {
-            ["schemaVersion"] = 2, ["config"] = Descriptor(config), ["layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)Descriptor(layer, $"application/vnd.oci.image.layer.v1.tar+{(IsZstd(layer) ? "zstd" : "gzip")}"))]),
+            ["schemaVersion"] = 2, ["config"] = Descriptor(config),
+            ["layers"] = new JsonArray([.. layers.Select(layer => (JsonNode)Descriptor(layer,
+                $"application/vnd.oci.image.layer.v1.tar+{(IsZstd(layer) ? "zstd" : "gzip")}"))]),
         });
         var index = new JsonArray();
         foreach (var name in Names.DefaultIfEmpty(""))
@@ -103,7 +111,8 @@ public sealed class TestImage
         ["rootfs"] = new JsonObject { ["type"] = "layers", ["diff_ids"] = new JsonArray([.. Layers.Select(layer => (JsonNode)$"sha256:{Hex(layer)}")]) },
     });
 
-    private static JsonObject Descriptor(byte[] content, string type = "application/octet-stream") => new() { ["mediaType"] = type, ["digest"] = $"sha256:{Hex(content)}", ["size"] = content.Length };
+    private static JsonObject Descriptor(byte[] content, string type = "application/octet-stream") =>
+        new() { ["mediaType"] = type, ["digest"] = $"sha256:{Hex(content)}", ["size"] = content.Length };
 
     private static string Hex(byte[] content) => Convert.ToHexStringLower(SHA256.HashData(content));
 
@@ -113,6 +122,7 @@ public sealed class TestImage
     {
         using var output = System.IO.File.Create(file);
         using var tar = new TarWriter(output, TarEntryFormat.Ustar);
-        foreach (var (path, content) in files.DistinctBy(one => one.Path)) tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, path) { DataStream = new MemoryStream(content) });
+        foreach (var (path, content) in files.DistinctBy(one => one.Path))
+            tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, path) { DataStream = new MemoryStream(content) });
     }
 }

@@ -23,8 +23,14 @@ public sealed class TokenMint : IDisposable
     public string Keys => new JsonObject
     {
         ["keys"] = new JsonArray(
-            new JsonObject { ["kty"] = "RSA", ["kid"] = "r", ["n"] = Text(_rsa.ExportParameters(false).Modulus!), ["e"] = Text(_rsa.ExportParameters(false).Exponent!) },
-            new JsonObject { ["kty"] = "EC", ["kid"] = "e", ["crv"] = "P-256", ["x"] = Text(_ec.ExportParameters(false).Q.X!), ["y"] = Text(_ec.ExportParameters(false).Q.Y!) },
+            new JsonObject
+            {
+                ["kty"] = "RSA", ["kid"] = "r", ["n"] = Text(_rsa.ExportParameters(false).Modulus!), ["e"] = Text(_rsa.ExportParameters(false).Exponent!)
+            },
+            new JsonObject
+            {
+                ["kty"] = "EC", ["kid"] = "e", ["crv"] = "P-256", ["x"] = Text(_ec.ExportParameters(false).Q.X!), ["y"] = Text(_ec.ExportParameters(false).Q.Y!)
+            },
             new JsonObject { ["kty"] = "oct", ["kid"] = "o", ["k"] = Text(_secret) }),
     }.ToJsonString();
 

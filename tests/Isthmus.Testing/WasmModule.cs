@@ -7,7 +7,8 @@ namespace Isthmus.Testing;
 /// </summary>
 public static class WasmModule
 {
-    private const byte I32 = 0x7f, Function = 0x60, End = 0x0b, Call = 0x10, LocalGet = 0x20, GlobalGet = 0x23, GlobalSet = 0x24, Load = 0x28, Const = 0x41, Add = 0x6a, If = 0x04, Empty = 0x40;
+    private const byte I32 = 0x7f, Function = 0x60, End = 0x0b, Call = 0x10, LocalGet = 0x20, GlobalGet = 0x23, GlobalSet = 0x24, Load = 0x28, Const = 0x41,
+        Add = 0x6a, If = 0x04, Empty = 0x40;
 
     /// <summary>Where the module has the name of its field, the place of the value, and its heap.</summary>
     private const int NameAt = 16, ValueAt = 1024, DefaultAt = 1040, HeapAt = 4096;
@@ -44,7 +45,8 @@ public static class WasmModule
             Export("memory", 2, 0), Export("proxy_abi_version_0_2_1", 0, 2), Export("malloc", 0, 3), Export("proxy_on_configure", 0, 4),
             Export("proxy_on_response_headers", 0, 5), Export("proxy_on_context_create", 0, 6),
         ];
-        byte[] fallback = [.. BitConverter.GetBytes(DefaultAt), .. BitConverter.GetBytes(Unconfigured.Length), .. new byte[8], .. Encoding.ASCII.GetBytes(Unconfigured)];
+        byte[] fallback = [.. BitConverter.GetBytes(DefaultAt), .. BitConverter.GetBytes(Unconfigured.Length), .. new byte[8],
+            .. Encoding.ASCII.GetBytes(Unconfigured)];
         byte[][] data = [Data(NameAt, key), Data(ValueAt, fallback)];
         return
         [
@@ -60,7 +62,8 @@ public static class WasmModule
         return [id, .. Number(content.Length), .. content];
     }
 
-    private static byte[] Type(byte[] parameters, byte? result) => [Function, .. Number(parameters.Length), .. parameters, .. result is { } one ? (byte[])[1, one] : [0]];
+    private static byte[] Type(byte[] parameters, byte? result) =>
+        [Function, .. Number(parameters.Length), .. parameters, .. result is { } one ? (byte[])[1, one] : [0]];
 
     private static byte[] Import(string name, int type) => [.. Text("env"), .. Text(name), 0, .. Number(type)];
 

@@ -18,7 +18,8 @@ public sealed partial class ArrowTests
         Assert.Equal(projects.Select(Path.GetFileNameWithoutExtension).Order(), rows.Keys.Order());
         foreach (var project in projects)
         {
-            var used = XDocument.Load(project).Descendants("ProjectReference").Select(reference => Path.GetFileNameWithoutExtension(reference.Attribute("Include")!.Value));
+            var used = XDocument.Load(project).Descendants("ProjectReference")
+                .Select(reference => Path.GetFileNameWithoutExtension(reference.Attribute("Include")!.Value));
             Assert.Equal(rows[Path.GetFileNameWithoutExtension(project)].Order(), used.Order());
         }
     }

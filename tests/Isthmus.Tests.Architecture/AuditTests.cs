@@ -37,10 +37,13 @@ public sealed class AuditTests : IAsyncLifetime
     {
         await _feed.StartAsync();
         _address = _feed.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
-        foreach (var file in (string[])["Directory.Build.props", "Directory.Build.targets", "Directory.Packages.props"]) File.Copy(Repository.At(file), Path.Combine(_directory, file));
-        File.WriteAllText(Path.Combine(_directory, "p.csproj"), """<Project Sdk="Microsoft.NET.Sdk"><ItemGroup><PackageReference Include="YamlDotNet" /></ItemGroup></Project>""");
+        foreach (var file in (string[])["Directory.Build.props", "Directory.Build.targets", "Directory.Packages.props"])
+            File.Copy(Repository.At(file), Path.Combine(_directory, file));
+        File.WriteAllText(Path.Combine(_directory, "p.csproj"),
+            """<Project Sdk="Microsoft.NET.Sdk"><ItemGroup><PackageReference Include="YamlDotNet" /></ItemGroup></Project>""");
         File.WriteAllText(Path.Combine(_directory, "Isthmus.slnx"), """<Solution><Project Path="p.csproj" /></Solution>""");
-        File.WriteAllText(Path.Combine(_directory, "nuget.config"), $"""<configuration><auditSources><clear /><add key="feed" value="{_address}/index.json" allowInsecureConnections="true" /></auditSources></configuration>""");
+        File.WriteAllText(Path.Combine(_directory, "nuget.config"),
+            $"""<configuration><auditSources><clear /><add key="feed" value="{_address}/index.json" allowInsecureConnections="true" /></auditSources></configuration>""");
     }
 
     public async ValueTask DisposeAsync()
@@ -65,7 +68,8 @@ public sealed class AuditTests : IAsyncLifetime
     private async Task<string> BuildAsync(string cache)
     {
         // NuGet keeps what feeds said for half an hour.
-        var (code, said) = await RunAsync(["build", "p.csproj", "--force", "-c", "Release", "-v", "m"], ("NUGET_HTTP_CACHE_PATH", Path.Combine(_directory, cache)));
+        var (code,
+            said) = await RunAsync(["build", "p.csproj", "--force", "-c", "Release", "-v", "m"], ("NUGET_HTTP_CACHE_PATH", Path.Combine(_directory, cache)));
         Assert.True(code == 0, said);
         return said;
     }

@@ -18,7 +18,8 @@ public sealed partial class DocumentationTests
         var folder = Path.GetDirectoryName(Repository.At(page))!;
         var links = Link().Matches(File.ReadAllText(Repository.At(page))).Select(match => match.Groups[1].Value.Split('#')[0])
             .Where(target => target.Length > 0 && !target.Contains("://", StringComparison.Ordinal)).Select(target => Path.Combine(folder, target));
-        var named = Repository.InlineCode(page).Concat(Repository.Commands(page)).SelectMany(text => OwnPath().Matches(text)).Select(match => Repository.At(match.Value));
+        var named = Repository.InlineCode(page).Concat(Repository.Commands(page)).SelectMany(text => OwnPath().Matches(text))
+            .Select(match => Repository.At(match.Value));
         Assert.Empty(links.Concat(named).Where(path => !Path.Exists(path)).Select(path => $"{page}: {path}"));
     }
 
@@ -26,8 +27,10 @@ public sealed partial class DocumentationTests
     [Fact]
     public void Every_code_has_an_entry()
     {
-        var used = Directory.EnumerateFiles(Repository.At("src"), "*.cs", SearchOption.AllDirectories).SelectMany(file => OwnCode().Matches(File.ReadAllText(file))).Select(match => match.Groups[1].Value).ToHashSet();
-        var told = ((string[])["docs/reference/problems.md", "docs/reference/analysis.md"]).SelectMany(page => File.ReadLines(Repository.At(page))).Where(line => line.StartsWith("| ISM", StringComparison.Ordinal))
+        var used = Directory.EnumerateFiles(Repository.At("src"), "*.cs", SearchOption.AllDirectories)
+            .SelectMany(file => OwnCode().Matches(File.ReadAllText(file))).Select(match => match.Groups[1].Value).ToHashSet();
+        var told = ((string[])["docs/reference/problems.md", "docs/reference/analysis.md"]).SelectMany(page => File.ReadLines(Repository.At(page)))
+            .Where(line => line.StartsWith("| ISM", StringComparison.Ordinal))
             .SelectMany(line => line.Split('|')[1].Split(',', StringSplitOptions.TrimEntries)).ToList();
         Assert.Distinct(told);
         Assert.Equal(used.Order(StringComparer.Ordinal), told.Order(StringComparer.Ordinal));
@@ -40,7 +43,8 @@ public sealed partial class DocumentationTests
     public void The_index_lists_every_page()
     {
         var index = Link().Matches(File.ReadAllText(Repository.At("docs/README.md"))).Select(link => link.Groups[1].Value).ToHashSet(StringComparer.Ordinal);
-        var pages = Directory.EnumerateFiles(Repository.At("docs"), "*.md", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(Repository.At("docs"), path)).Where(page => page != "README.md");
+        var pages = Directory.EnumerateFiles(Repository.At("docs"), "*.md", SearchOption.AllDirectories)
+            .Select(path => Path.GetRelativePath(Repository.At("docs"), path)).Where(page => page != "README.md");
         // Pages in Chinese are listed by their own index.
         Assert.Empty(pages.Where(page => !page.StartsWith("zh/guides/", StringComparison.Ordinal) || page == "zh/guides/README.md").Except(index));
     }
@@ -55,15 +59,18 @@ public sealed partial class DocumentationTests
             where !Directory.Exists(Repository.At(path))
             select path;
         Assert.Empty(missing);
-        Assert.Equal(Directory.EnumerateDirectories(Repository.At("src")).Where(folder => Directory.EnumerateFiles(folder, "*.csproj").Any()).Select(folder => $"src/{Path.GetFileName(folder)}").Order(),
+        Assert.Equal(Directory.EnumerateDirectories(Repository.At("src")).Where(folder => Directory.EnumerateFiles(folder, "*.csproj").Any())
+            .Select(folder => $"src/{Path.GetFileName(folder)}").Order(),
             Repository.Table("docs/ARCHITECTURE.md", "project", "what is in it").Select(row => row[0]).Order());
     }
 
     [Fact]
     public void Types_that_the_architecture_names_exist()
     {
-        var declared = Repository.Sources("src").SelectMany(file => file.Lines).SelectMany(line => Declaration().Matches(line)).Select(match => match.Groups[1].Value).ToHashSet(StringComparer.Ordinal);
-        var missing = Repository.InlineCode("docs/ARCHITECTURE.md").Where(text => TypeName().IsMatch(text)).Select(text => text.Split('<')[0]).Where(name => !declared.Contains(name));
+        var declared = Repository.Sources("src").SelectMany(file => file.Lines).SelectMany(line => Declaration().Matches(line))
+            .Select(match => match.Groups[1].Value).ToHashSet(StringComparer.Ordinal);
+        var missing = Repository.InlineCode("docs/ARCHITECTURE.md").Where(text => TypeName().IsMatch(text)).Select(text => text.Split('<')[0])
+            .Where(name => !declared.Contains(name));
         Assert.Empty(missing.Distinct());
     }
 
@@ -99,7 +106,8 @@ public sealed partial class DocumentationTests
             }
             else if (command.Arguments.Count == 0 && command.Subcommands.Count > 0 && PlainWord().IsMatch(word))
             {
-                if (command.Subcommands.FirstOrDefault(sub => sub.Name == word || sub.Aliases.Contains(word)) is not { } sub) return $"'{command.Name}' has no command {word}";
+                if (command.Subcommands.FirstOrDefault(sub => sub.Name == word || sub.Aliases.Contains(word)) is not { } sub)
+                    return $"'{command.Name}' has no command {word}";
                 command = sub;
                 options.AddRange(sub.Options);
             }

@@ -33,7 +33,8 @@ public sealed class PropertyCheckTests
     {
         Assert.Equal(7UL, PropertyCheck.ReadSeed("7"));
         Assert.NotEqual(PropertyCheck.ReadSeed(null), PropertyCheck.ReadSeed(""));
-        Assert.Equal("ISTHMUS_FSCHECK_SEED: 'x' is not a number from 0 to 18446744073709551615", Assert.Throws<FormatException>(() => PropertyCheck.ReadSeed("x")).Message);
+        Assert.Equal("ISTHMUS_FSCHECK_SEED: 'x' is not a number from 0 to 18446744073709551615",
+            Assert.Throws<FormatException>(() => PropertyCheck.ReadSeed("x")).Message);
     }
 
     [Fact]
@@ -43,7 +44,8 @@ public sealed class PropertyCheckTests
             from file in Repository.Sources("tests")
             where Path.GetFileNameWithoutExtension(file.Path) is not (nameof(PropertyCheck) or nameof(PropertyCheckTests))
             from line in file.Lines
-            where line.Contains("QuickThrowOnFailure", StringComparison.Ordinal) || line.Contains("QuickCheck", StringComparison.Ordinal) || line.Contains(".VerboseCheck", StringComparison.Ordinal)
+            where line.Contains("QuickThrowOnFailure", StringComparison.Ordinal) || line.Contains("QuickCheck", StringComparison.Ordinal)
+                || line.Contains(".VerboseCheck", StringComparison.Ordinal)
             select $"{file.Path}: {line.Trim()}";
         Assert.Empty(found);
     }

@@ -20,7 +20,8 @@ public sealed class StructureTests
         "Quickstart.AccessLogLine", "Explain.Tracing.Sighting", "WebConsole.Picture.ServiceNode", "WebConsole.Picture.Flow", "WebConsole.Answers.EndpointRow",
         "Proxy.Clusters.ClusterSnapshot",
         // The attributes of a request, as Kubernetes' authorizers, Istio's policies and Istio's metrics name them.
-        "Lab.ApiServer.Http.RequestTarget", "Lab.ApiServer.Identity.RequestAttributes", "Proxy.Policy.PolicyFacts", "Proxy.Telemetry.MeshMetrics/Key", "Proxy.Telemetry.MeshMetrics/Party",
+        "Lab.ApiServer.Http.RequestTarget", "Lab.ApiServer.Identity.RequestAttributes", "Proxy.Policy.PolicyFacts", "Proxy.Telemetry.MeshMetrics/Key",
+        "Proxy.Telemetry.MeshMetrics/Party",
         // What a pure function computes from: a Pod's status, a container's process, a Service's rules, findings.
         "Lab.Nodes.Pods.ContainerView", "Lab.Nodes.Pods.PodStatusInputs", "Lab.Nodes.Containers.LaunchRequest", "Lab.Nodes.ServiceProxy.ServicePortRule",
         "Operate.Diagnose.ClusterFacts", "Explain.Tracing.MadeCall", "Operate.Inventory.TrustFacts",
@@ -84,7 +85,8 @@ public sealed class StructureTests
     [Fact]
     public void A_type_without_a_body_does_not_count_the_lines_of_the_next_type()
     {
-        string[] lines = ["internal sealed record A(", "    int One,", "    int Two);", "", "internal interface B { int C { get; } }", "", "internal sealed class D : B", "{", "    int C => 1;", "}"];
+        string[] lines = ["internal sealed record A(", "    int One,", "    int Two);", "", "internal interface B { int C { get; } }", "",
+            "internal sealed class D : B", "{", "    int C => 1;", "}"];
         Assert.Equal([("A", 3), ("B", 1), ("D", 4)], Sizes.Parts(lines));
     }
 }

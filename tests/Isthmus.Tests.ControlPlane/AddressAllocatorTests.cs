@@ -61,7 +61,10 @@ public sealed class AddressAllocatorTests
     public void A_broken_table_is_taken_over_as_far_as_it_makes_sense()
     {
         var allocator = new AddressAllocator();
-        var refused = allocator.Import(new Dictionary<string, string> { ["a"] = "240.240.1.1", ["b"] = "240.240.1.1", ["c"] = "10.0.0.1", ["d"] = "nonsense", ["e"] = "240.240.1.0" });
+        var refused = allocator.Import(new Dictionary<string, string>
+        {
+            ["a"] = "240.240.1.1", ["b"] = "240.240.1.1", ["c"] = "10.0.0.1", ["d"] = "nonsense", ["e"] = "240.240.1.0"
+        });
         Assert.Equal(4, refused);
         var given = allocator.Reconcile(["a", "b"], Nothing);
         Assert.Equal("240.240.1.1", given["a"]);

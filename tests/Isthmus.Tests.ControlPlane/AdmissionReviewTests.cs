@@ -118,7 +118,8 @@ public sealed class AdmissionReviewTests
         var wrong = 0;
         foreach (var place in Places(whole, ""))
         {
-            foreach (var text in (string[])["null", "7", "-1.5", "1e400", "\"x\"", "\"\"", "true", "[]", "{}", "[null]", "[7]", "[[]]", "[{}]", "[{\"name\": 7}]", "{\"name\": []}", "{\"a\": null}"])
+            foreach (var text in (string[])["null", "7", "-1.5", "1e400", "\"x\"", "\"\"", "true", "[]", "{}", "[null]", "[7]", "[[]]", "[{}]",
+                "[{\"name\": 7}]", "{\"name\": []}", "{\"a\": null}"])
             {
                 var changed = (JsonObject)whole.DeepClone();
                 Replace(changed, place, JsonNode.Parse(text));
@@ -144,15 +145,24 @@ public sealed class AdmissionReviewTests
     private static byte[] Review(JsonObject value, JsonObject? old) => Encoding.UTF8.GetBytes(new JsonObject
     {
         ["apiVersion"] = "admission.k8s.io/v1", ["kind"] = "AdmissionReview",
-        ["request"] = new JsonObject { ["uid"] = "1", ["namespace"] = "shop", ["operation"] = old is null ? "CREATE" : "UPDATE", ["object"] = value.DeepClone(), ["oldObject"] = old?.DeepClone(), ["userInfo"] = new JsonObject { ["username"] = "alice" } },
+        ["request"] = new JsonObject
+        {
+            ["uid"] = "1", ["namespace"] = "shop", ["operation"] = old is null ? "CREATE" : "UPDATE", ["object"] = value.DeepClone(),
+            ["oldObject"] = old?.DeepClone(), ["userInfo"] = new JsonObject { ["username"] = "alice" }
+        },
     }.ToJsonString());
 
     private static Task<(int Status, string Body, List<string> Lines)> SendAsync(string path, byte[] body) => SendAsync(path, body, body.Length);
 
     private static async Task<(int Status, string Body, List<string> Lines)> SendAsync(string path, byte[] body, long? length)
     {
-        var endpoints = new WebhookEndpoints(() => InjectorValues.Empty, _ => new(default, default), () => [], new(new(), null, _ => null, new(), TimeProvider.System, NullLogger<ReviewCallers>.Instance), NullLogger<WebhookEndpoints>.Instance) { Mesh = () => MeshConfig.Default, Admitted = new AdmittedWrites() };
-        var http = new DefaultHttpContext { Request = { Path = path, Body = new MemoryStream(body), ContentLength = length }, Response = { Body = new MemoryStream() } };
+        var endpoints = new WebhookEndpoints(() => InjectorValues.Empty, _ => new(default, default), () => [],
+            new(new(), null, _ => null, new(), TimeProvider.System, NullLogger<ReviewCallers>.Instance),
+            NullLogger<WebhookEndpoints>.Instance) { Mesh = () => MeshConfig.Default, Admitted = new AdmittedWrites() };
+        var http = new DefaultHttpContext
+        {
+            Request = { Path = path, Body = new MemoryStream(body), ContentLength = length }, Response = { Body = new MemoryStream() }
+        };
         var lines = new List<string>();
         await AdmissionReview.HandleAsync(http, question => path == "/validate" ? endpoints.Validate(question) : endpoints.Inject(question, path), lines.Add);
         return (http.Response.StatusCode, Encoding.UTF8.GetString(((MemoryStream)http.Response.Body).ToArray()), lines);
@@ -168,7 +178,8 @@ public sealed class AdmissionReviewTests
     private static void Replace(JsonNode root, string place, JsonNode? with)
     {
         var steps = place.Split('\n')[1..];
-        foreach (var step in steps[..^1]) root = root is JsonArray list ? list[int.Parse(step, System.Globalization.CultureInfo.InvariantCulture)]! : root[step]!;
+        foreach (var step in steps[..^1])
+            root = root is JsonArray list ? list[int.Parse(step, System.Globalization.CultureInfo.InvariantCulture)]! : root[step]!;
         if (root is JsonArray items) items[int.Parse(steps[^1], System.Globalization.CultureInfo.InvariantCulture)] = with;
         else root[steps[^1]] = with;
     }

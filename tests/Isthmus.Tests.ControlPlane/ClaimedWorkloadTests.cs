@@ -30,7 +30,8 @@ public sealed class ClaimedWorkloadTests
         }
         var workloads = rig.Mesh.View().Workloads;
         var pod = Workload.KeyOfPod(new("c1", "shop", "front-0"));
-        if (proven == "a sidecar") workloads = workloads with { Workloads = workloads.Workloads.SetItem(pod, workloads.Workloads[pod] with { Runs = ProxyKind.Sidecar }) };
+        if (proven == "a sidecar")
+            workloads = workloads with { Workloads = workloads.Workloads.SetItem(pod, workloads.Workloads[pod] with { Runs = ProxyKind.Sidecar }) };
         var claim = Claim(ProxyKind.Router, "front-0", cluster is null ? null : new(new(cluster, "shop", account), bound));
         var workload = ClaimedWorkload.Of(claim, workloads);
         Assert.Equal(denial, workload.Denial);
@@ -148,6 +149,7 @@ public sealed class ClaimedWorkloadTests
         """);
 
     private static ProxyIdentity Claim(ProxyKind kind, string name, ProxyProof? proof, string address = "10.244.0.99") => new(
-        kind, name, "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], [address], new Dictionary<string, string> { ["app"] = "claimed" }.ToValueMap(),
+        kind, name, "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], [address],
+        new Dictionary<string, string> { ["app"] = "claimed" }.ToValueMap(),
         "front", "front", "node", "NONE", false, false, "", "", Locality.Unknown) { Proof = proof };
 }

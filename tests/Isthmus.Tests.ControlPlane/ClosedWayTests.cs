@@ -28,7 +28,8 @@ public sealed class ClosedWayTests
         foreach (var subset in (string[])["", "v1"])
         {
             var name = MeshRig.OutboundName("orders", subset: subset);
-            Assert.Equal((Cluster.Types.DiscoveryType.Static, true), (MeshRig.Cluster(client, name)!.Type, MeshRig.Cluster(client, name)!.LoadAssignment is null));
+            Assert.Equal((Cluster.Types.DiscoveryType.Static, true),
+                (MeshRig.Cluster(client, name)!.Type, MeshRig.Cluster(client, name)!.LoadAssignment is null));
             Assert.Empty(MeshRig.Endpoints(client, name));
         }
         Reported(rig, "spec.trafficPolicy.tunnel");
@@ -95,7 +96,8 @@ public sealed class ClosedWayTests
         var chains = MeshRig.Listener(orders, "virtualInbound")!.FilterChains;
         var closed = Assert.Single(chains, chain => chain.FilterChainMatch.DestinationPort == 8080);
         Assert.Equal(("BlackHoleCluster", "", 0), (Tcp(closed), closed.FilterChainMatch.TransportProtocol, closed.FilterChainMatch.ApplicationProtocols.Count));
-        Assert.Contains(chains, chain => chain.FilterChainMatch.DestinationPort == 9090 && chain.Filters[^1].Name == "envoy.filters.network.http_connection_manager");
+        Assert.Contains(chains,
+            chain => chain.FilterChainMatch.DestinationPort == 9090 && chain.Filters[^1].Name == "envoy.filters.network.http_connection_manager");
         Assert.Null(MeshRig.Cluster(orders, "inbound|8080||"));
         Reported(rig, "spec.ingress[0].tls");
     }
@@ -109,5 +111,6 @@ public sealed class ClosedWayTests
 
     private static string Tcp(FilterChain chain) => chain.Filters[^1].TypedConfig.Unpack<TcpProxy>().Cluster;
 
-    private static void Reported(MeshRig rig, string path) => Assert.Equal(path, Assert.Single(rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems)).Path);
+    private static void Reported(MeshRig rig, string path) =>
+        Assert.Equal(path, Assert.Single(rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems)).Path);
 }

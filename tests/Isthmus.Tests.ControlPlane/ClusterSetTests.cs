@@ -42,7 +42,8 @@ public sealed class ClusterSetTests
     public void An_import_has_the_exported_labels_and_annotations_and_none_of_the_Service()
     {
         Service("c1", service => service.Metadata.Labels["dummy-svc"] = "dummy");
-        Export("c1", "2030-01-01T00:00:00Z", new() { ["exportedLabels"] = new JsonObject { ["team"] = "front" }, ["exportedAnnotations"] = new JsonObject { ["note"] = "hello world" } });
+        Export("c1", "2030-01-01T00:00:00Z",
+            new() { ["exportedLabels"] = new JsonObject { ["team"] = "front" }, ["exportedAnnotations"] = new JsonObject { ["note"] = "hello world" } });
         var import = ImportIn("c2");
         Assert.Equal($$"""{"team":"front","{{MultiClusterFacts.ManagedLabel}}":"true"}""", import.Labels.ToJsonString());
         Assert.Equal("""{"note":"hello world"}""", import.Annotations.ToJsonString());
@@ -54,7 +55,8 @@ public sealed class ClusterSetTests
         Service("c1");
         Service("c2");
         Export("c1", "2030-01-02T00:00:00Z", new() { ["exportedLabels"] = new JsonObject { ["team"] = "late" } });
-        Export("c2", "2030-01-01T00:00:00Z", new() { ["exportedLabels"] = new JsonObject { ["crew"] = "early" }, ["exportedAnnotations"] = new JsonObject { ["note"] = "early" } });
+        Export("c2", "2030-01-01T00:00:00Z",
+            new() { ["exportedLabels"] = new JsonObject { ["crew"] = "early" }, ["exportedAnnotations"] = new JsonObject { ["note"] = "early" } });
         var import = ImportIn("c1");
         Assert.Equal("early", import.Labels["crew"]!.ToString());
         Assert.False(import.Labels.ContainsKey("team"));
@@ -101,9 +103,11 @@ public sealed class ClusterSetTests
     [InlineData("SessionAffinityConflict", "ClientIP", "", "", "None")]
     [InlineData("InternalTrafficPolicyConflict", "", "Local", "", "")]
     [InlineData("TrafficDistributionConflict", "", "", "PreferClose", "")]
-    public void What_Services_say_differently_is_a_conflict_and_the_oldest_export_decides(string reason, string affinity, string policy, string distribution, string imported)
+    public void What_Services_say_differently_is_a_conflict_and_the_oldest_export_decides(string reason, string affinity, string policy, string distribution,
+        string imported)
     {
-        Service("c1", service => (service.Spec.SessionAffinity, service.Spec.InternalTrafficPolicy, service.Spec.TrafficDistribution) = (affinity, policy, distribution));
+        Service("c1",
+            service => (service.Spec.SessionAffinity, service.Spec.InternalTrafficPolicy, service.Spec.TrafficDistribution) = (affinity, policy, distribution));
         Service("c2", service => service.Spec.SessionAffinity = affinity.Length > 0 ? "None" : "");
         Export("c1", "2030-01-02T00:00:00Z");
         Export("c2", "2030-01-01T00:00:00Z");
@@ -119,7 +123,9 @@ public sealed class ClusterSetTests
     {
         foreach (var (cluster, seconds) in ((string, int)[])[("c1", 10), ("c2", 20)])
         {
-            Service(cluster, service => (service.Spec.SessionAffinity, service.Spec.SessionAffinityConfig) = ("ClientIP", new() { ClientIP = new() { TimeoutSeconds = seconds } }));
+            Service(cluster,
+                service => (service.Spec.SessionAffinity, service.Spec.SessionAffinityConfig) = ("ClientIP",
+                    new() { ClientIP = new() { TimeoutSeconds = seconds } }));
             Export(cluster, $"2030-01-01T00:00:{seconds}Z");
         }
         Assert.Equal("10", ImportIn("c2").Spec["sessionAffinityConfig"]!["clientIP"]!["timeoutSeconds"]!.ToString());
@@ -250,7 +256,8 @@ public sealed class ClusterSetTests
         if (policy.Length == 0) spec.Remove("internalTrafficPolicy");
         _rig.Writer.PutMultiCluster("c1", new()
         {
-            ["apiVersion"] = $"multicluster.x-k8s.io/{version}", ["kind"] = "ServiceImport", ["metadata"] = import.Metadata(), ["spec"] = spec, ["status"] = import.StatusIn(version, "2030-01-01T00:00:00Z"),
+            ["apiVersion"] = $"multicluster.x-k8s.io/{version}", ["kind"] = "ServiceImport", ["metadata"] = import.Metadata(), ["spec"] = spec,
+            ["status"] = import.StatusIn(version, "2030-01-01T00:00:00Z"),
         });
         _rig.Push();
         Assert.Equal(again, Plan("c1").Imports.Count > 0);
@@ -260,10 +267,12 @@ public sealed class ClusterSetTests
     public void A_condition_keeps_its_time_while_its_status_is_the_same()
     {
         Service("c1");
-        Export("c1", "2030-01-01T00:00:00Z", conditions: [Known("Valid", "True", "Valid", "2029-01-01T00:00:00Z"), Known("Ready", "False", "Pending", "2029-01-01T00:00:00Z")]);
+        Export("c1", "2030-01-01T00:00:00Z",
+            conditions: [Known("Valid", "True", "Valid", "2029-01-01T00:00:00Z"), Known("Ready", "False", "Pending", "2029-01-01T00:00:00Z")]);
         _rig.Push();
         var wanted = Plan("c1").Conditions.Single();
-        Assert.Equal(["Valid 2029-01-01T00:00:00Z", "Ready now", "Conflict now"], wanted.Conditions.Select(condition => $"{condition.Type} {wanted.SinceOf(condition, "now")}"));
+        Assert.Equal(["Valid 2029-01-01T00:00:00Z", "Ready now", "Conflict now"],
+            wanted.Conditions.Select(condition => $"{condition.Type} {wanted.SinceOf(condition, "now")}"));
 
         static JsonNode Known(string type, string status, string reason, string since) =>
             new JsonObject { ["type"] = type, ["status"] = status, ["reason"] = reason, ["message"] = "", ["lastTransitionTime"] = since };
@@ -281,7 +290,10 @@ public sealed class ClusterSetTests
     }
 
     private void Ports(string cluster, params (string Name, int Port, string Protocol, string App)[] ports) => Service(cluster, service =>
-        service.Spec.Ports = [.. ports.Select(port => new Isthmus.Kubernetes.Objects.ServicePort { Name = port.Name, Port = port.Port, Protocol = port.Protocol, AppProtocol = port.App })]);
+        service.Spec.Ports = [.. ports.Select(port => new Isthmus.Kubernetes.Objects.ServicePort
+        {
+            Name = port.Name, Port = port.Port, Protocol = port.Protocol, AppProtocol = port.App
+        })]);
 
     private void Export(string cluster, string created, JsonObject? spec = null, JsonNode[]? conditions = null) => _rig.Writer.PutMultiCluster(cluster, new()
     {
@@ -307,8 +319,10 @@ public sealed class ClusterSetTests
 
     private IEnumerable<string> Clusters(string cluster) => ImportIn(cluster).Clusters.Select(item => item!["cluster"]!.ToString());
 
-    private IEnumerable<string> PortsIn(string cluster) => ImportIn(cluster).Spec["ports"]!.AsArray().Select(port => $"{port!["name"]} {port["port"]} {port["protocol"]} {port["appProtocol"]}");
+    private IEnumerable<string> PortsIn(string cluster) =>
+        ImportIn(cluster).Spec["ports"]!.AsArray().Select(port => $"{port!["name"]} {port["port"]} {port["protocol"]} {port["appProtocol"]}");
 
-    private string Condition(string cluster, string type) => Plan(cluster).Conditions.SelectMany(wanted => wanted.Conditions).Where(condition => condition.Type == type)
+    private string Condition(string cluster, string type) =>
+        Plan(cluster).Conditions.SelectMany(wanted => wanted.Conditions).Where(condition => condition.Type == type)
         .Select(condition => $"{condition.Status} {condition.Reason}").SingleOrDefault("");
 }

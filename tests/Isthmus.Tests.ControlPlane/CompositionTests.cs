@@ -18,7 +18,8 @@ public sealed class CompositionTests
         var clock = new CountingClock();
         var access = new ClusterAccess { Server = new Uri("https://127.0.0.1:1") };
         using var started = new StartListener();
-        var controlPlane = Isthmus.ControlPlane.ControlPlane.Build(new DiscoverySettings { MonitoringPort = 0 }, new(clock, new Random(1), access, new NoNames(), access));
+        var controlPlane = Isthmus.ControlPlane.ControlPlane.Build(new DiscoverySettings { MonitoringPort = 0 },
+            new(clock, new Random(1), access, new NoNames(), access));
         Assert.Empty(started.Seen);
         Assert.Equal(0, clock.Timers);
 
@@ -48,13 +49,15 @@ public sealed class CompositionTests
         {
             const EventKeywords taskScheduling = (EventKeywords)3;
             if (eventSource.Name == "System.Threading.Tasks.TplEventSource") EnableEvents(eventSource, EventLevel.Informational, taskScheduling);
-            if (eventSource.Name is "System.Net.Sockets" or "System.Net.Http" or "System.Net.NameResolution") EnableEvents(eventSource, EventLevel.Informational);
+            if (eventSource.Name is "System.Net.Sockets" or "System.Net.Http" or "System.Net.NameResolution")
+                EnableEvents(eventSource, EventLevel.Informational);
         }
 
         protected override void OnEventWritten(EventWrittenEventArgs eventData)
         {
             if (Environment.CurrentManagedThreadId != _thread) return;
-            if (eventData.EventName is "TaskScheduled" or "ConnectStart" or "AcceptStart" or "RequestStart" or "ResolutionStart") Seen.Enqueue(eventData.EventName);
+            if (eventData.EventName is "TaskScheduled" or "ConnectStart" or "AcceptStart" or "RequestStart" or "ResolutionStart")
+                Seen.Enqueue(eventData.EventName);
         }
     }
 

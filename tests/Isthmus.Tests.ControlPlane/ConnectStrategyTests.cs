@@ -12,7 +12,8 @@ public sealed class ConnectStrategyTests
     [InlineData("DEFAULT", "DNS", Cluster.Types.DiscoveryType.StrictDns, Cluster.Types.DnsLookupFamily.V4Only)]
     [InlineData("", "DNS_ROUND_ROBIN", Cluster.Types.DiscoveryType.LogicalDns, Cluster.Types.DnsLookupFamily.V4Only)]
     [InlineData("RACE_FIRST_TCP_CONNECT", "STATIC", Cluster.Types.DiscoveryType.Eds, Cluster.Types.DnsLookupFamily.Auto)]
-    public void A_name_is_one_host_whose_addresses_are_raced(string strategy, string resolution, Cluster.Types.DiscoveryType type, Cluster.Types.DnsLookupFamily family)
+    public void A_name_is_one_host_whose_addresses_are_raced(string strategy, string resolution, Cluster.Types.DiscoveryType type,
+        Cluster.Types.DnsLookupFamily family)
     {
         var rig = new MeshRig("c1");
         rig.Config($$"""

@@ -13,7 +13,8 @@ namespace Isthmus.Tests.ControlPlane;
 public sealed class ControlMetricsTests
 {
     private static readonly ProxyIdentity Identity = new(
-        ProxyKind.Sidecar, "client", MeshRig.Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.7"], default, "default", "client", "node", "REDIRECT", true, false, "", "", Locality.Unknown);
+        ProxyKind.Sidecar, "client", MeshRig.Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.7"], default, "default", "client", "node",
+        "REDIRECT", true, false, "", "", Locality.Unknown);
 
     private readonly ControlMetrics _metrics = new();
     private readonly ManualClock _clock = new();
@@ -28,7 +29,8 @@ public sealed class ControlMetricsTests
         Sent(TypeUrls.Cluster, "2");
         Sent(TypeUrls.Listener, "3");
         _feed.Observe(new(XdsEventKind.Rejected, TypeUrls.Listener, "3", "v", 0, "no such filter"));
-        Assert.Equal(["pilot_xds_pushes{type=\"cds\"} 2", "pilot_xds_pushes{type=\"lds\"} 1", "pilot_total_xds_rejects{type=\"lds\"} 1"], Lines("pilot_xds_pushes", "pilot_total_xds_rejects"));
+        Assert.Equal(["pilot_xds_pushes{type=\"cds\"} 2", "pilot_xds_pushes{type=\"lds\"} 1", "pilot_total_xds_rejects{type=\"lds\"} 1"],
+            Lines("pilot_xds_pushes", "pilot_total_xds_rejects"));
     }
 
     [Fact]
@@ -44,7 +46,8 @@ public sealed class ControlMetricsTests
         _metrics.Changed(changes);
         _metrics.Triggered(changes);
         Assert.Equal(
-            ["pilot_push_triggers{type=\"config\"} 1", "pilot_push_triggers{type=\"endpoint\"} 1", "pilot_push_triggers{type=\"networks\"} 1", "pilot_push_triggers{type=\"proxy\"} 1", "pilot_push_triggers{type=\"service\"} 1",
+            ["pilot_push_triggers{type=\"config\"} 1", "pilot_push_triggers{type=\"endpoint\"} 1", "pilot_push_triggers{type=\"networks\"} 1",
+                "pilot_push_triggers{type=\"proxy\"} 1", "pilot_push_triggers{type=\"service\"} 1",
                 "pilot_inbound_updates{type=\"config\"} 1", "pilot_inbound_updates{type=\"eds\"} 2", "pilot_inbound_updates{type=\"svc\"} 1"],
             Lines("pilot_push_triggers", "pilot_inbound_updates"));
     }
@@ -61,7 +64,8 @@ public sealed class ControlMetricsTests
         _clock.Advance(TimeSpan.FromSeconds(2));
         Accepted(TypeUrls.Listener, "2");
         Assert.Equal(
-            ["le=\"0.1\"} 0", "le=\"0.5\"} 0", "le=\"1\"} 0", "le=\"3\"} 0", "le=\"5\"} 1", "le=\"10\"} 1", "le=\"20\"} 1", "le=\"30\"} 1", "le=\"+Inf\"} 1", "pilot_proxy_convergence_time_sum 4", "pilot_proxy_convergence_time_count 1"],
+            ["le=\"0.1\"} 0", "le=\"0.5\"} 0", "le=\"1\"} 0", "le=\"3\"} 0", "le=\"5\"} 1", "le=\"10\"} 1", "le=\"20\"} 1", "le=\"30\"} 1", "le=\"+Inf\"} 1",
+                "pilot_proxy_convergence_time_sum 4", "pilot_proxy_convergence_time_count 1"],
             Lines("pilot_proxy_convergence_time").Select(line => line[(line.IndexOf('{', StringComparison.Ordinal) + 1)..]));
     }
 

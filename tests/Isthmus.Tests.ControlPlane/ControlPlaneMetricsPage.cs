@@ -24,7 +24,8 @@ internal static partial class ControlPlaneMetricsPage
 
             """);
         foreach (var family in families.OrderBy(family => family.Groups["name"].Value, StringComparer.Ordinal))
-            page.Append("| `").Append(family.Groups["name"].Value).Append("` | ").Append(family.Groups["type"].Value).Append(" | ").Append(family.Groups["help"].Value).Append(" |\n");
+            page.Append("| `").Append(family.Groups["name"].Value).Append("` | ").Append(family.Groups["type"].Value).Append(" | ")
+                .Append(family.Groups["help"].Value).Append(" |\n");
         return page.Append("""
 
             ## Metrics of istiod that control planes do not have

@@ -21,17 +21,26 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
     public static TheoryData<string, string, string> Broken => new()
     {
         // Rules of single values.
-        { "VirtualService", "hosts: [web], http: [{timeout: 0s, route: [{destination: {host: web}}]}]", "spec.http[0].timeout: Invalid value: \"string\": must be a duration of at least 1ms" },
+        {
+            "VirtualService", "hosts: [web], http: [{timeout: 0s, route: [{destination: {host: web}}]}]",
+            "spec.http[0].timeout: Invalid value: \"string\": must be a duration of at least 1ms"
+        },
         { "VirtualService", "hosts: [web], http: [{timeout: soon, route: [{destination: {host: web}}]}]", "invalid duration: soon" },
         { "DestinationRule", "host: web, trafficPolicy: {connectionPool: {tcp: {connectTimeout: 1us}}}", "must be a duration of at least 1ms" },
         { "Telemetry", "metrics: [{reportingInterval: -5s}]", "must be a duration of at least 1ms" },
-        { "ServiceEntry", "hosts: [a.example], ports: [{number: 0, name: a, protocol: TCP}]", "spec.ports[0].number: Invalid value: \"integer\": must be a port, from 1 to 65535" },
+        {
+            "ServiceEntry", "hosts: [a.example], ports: [{number: 0, name: a, protocol: TCP}]",
+            "spec.ports[0].number: Invalid value: \"integer\": must be a port, from 1 to 65535"
+        },
         { "ServiceEntry", "hosts: [a.example], ports: [{number: 80, name: a, protocol: TCP, targetPort: 65536}]", "must be a port, from 1 to 65535" },
         { "WorkloadEntry", "address: 10.0.0.1, ports: {http: 0}", "must be a port, from 1 to 65535" },
         { "PeerAuthentication", "selector: {matchLabels: {app: a}}, portLevelMtls: {'0': {mode: STRICT}}", "each key must be a port, from 1 to 65535" },
         { "PeerAuthentication", "selector: {matchLabels: {app: a}}, portLevelMtls: {http: {mode: STRICT}}", "spec.portLevelMtls" },
         { "WorkloadEntry", "address: 10.0.0.1, ports: {-http: 80}", "each key must be the name of a port" },
-        { "ServiceEntry", "hosts: [a.example], ports: [{number: 80, name: a, protocol: TCP}, {number: 80, name: b, protocol: TCP}]", "each port must have another number" },
+        {
+            "ServiceEntry", "hosts: [a.example], ports: [{number: 80, name: a, protocol: TCP}, {number: 80, name: b, protocol: TCP}]",
+            "each port must have another number"
+        },
         { "ServiceEntry", "hosts: [a.example], ports: [{number: 80, name: a, protocol: TCP}, {number: 81, name: a, protocol: TCP}]", "Duplicate value" },
         { "Sidecar", "workloadSelector: {labels: {app: 'a*'}}", "must not have a wildcard" },
         { "AuthorizationPolicy", "selector: {matchLabels: {app: '*'}}", "must not have a wildcard" },
@@ -46,22 +55,58 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
         { "WorkloadEntry", "address: 'unix:///run/a.sock', ports: {http: 80}", "a socket has no ports" },
         { "WorkloadEntry", "labels: {app: a}", "one of address, network must be set" },
         // Rules between fields.
-        { "AuthorizationPolicy", "selector: {matchLabels: {app: a}}, targetRef: {kind: Gateway, name: a}", "only one of selector, targetRef, targetRefs may be set" },
-        { "EnvoyFilter", "workloadSelector: {labels: {app: a}}, targetRefs: [{kind: Gateway, name: a}]", "only one of workloadSelector, targetRefs may be set" },
-        { "Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: a, credentialNames: [b]}}]", "only one of credentialName, credentialNames may be set" },
-        { "Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialNames: [b], tlsCertificates: [{serverCertificate: /a, privateKey: /b}]}}]", "only one of credentialNames, tlsCertificates may be set" },
-        { "ServiceEntry", "hosts: [a.example], resolution: STATIC, workloadSelector: {labels: {app: a}}, endpoints: [{address: 10.0.0.1}]", "only one of workloadSelector, endpoints may be set" },
-        { "ServiceEntry", "hosts: [a.example], addresses: [10.0.0.0/8], resolution: DNS, ports: [{number: 80, name: a, protocol: TCP}]", "ranges of addresses need the resolution NONE or STATIC" },
-        { "ServiceEntry", "hosts: [a.example], ports: [{number: 80, name: a, protocol: TCP}], endpoints: [{address: 10.0.0.1}]", "endpoints need a resolution other than NONE" },
-        { "ServiceEntry", "hosts: [a.example], resolution: DNS_ROUND_ROBIN, ports: [{number: 80, name: a, protocol: TCP}], endpoints: [{address: a.example}, {address: b.example}]", "DNS_ROUND_ROBIN allows one endpoint" },
-        { "EnvoyFilter", "configPatches: [{applyTo: CLUSTER, match: {context: GATEWAY, waypoint: {portNumber: 80}}, patch: {operation: REMOVE}}]", "waypoint goes with the context WAYPOINT" },
-        { "AuthorizationPolicy", "rules: [{from: [{source: {serviceAccounts: [a], namespaces: [b]}}]}]", "serviceAccounts and notServiceAccounts cannot be set with principals or namespaces" },
+        {
+            "AuthorizationPolicy", "selector: {matchLabels: {app: a}}, targetRef: {kind: Gateway, name: a}",
+            "only one of selector, targetRef, targetRefs may be set"
+        },
+        {
+            "EnvoyFilter", "workloadSelector: {labels: {app: a}}, targetRefs: [{kind: Gateway, name: a}]", "only one of workloadSelector, targetRefs may be set"
+        },
+        {
+            "Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: a, credentialNames: [b]}}]",
+            "only one of credentialName, credentialNames may be set"
+        },
+        {
+            "Gateway",
+            "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialNames: [b], tlsCertificates: "
+                + "[{serverCertificate: /a, privateKey: /b}]}}]",
+            "only one of credentialNames, tlsCertificates may be set"
+        },
+        {
+            "ServiceEntry", "hosts: [a.example], resolution: STATIC, workloadSelector: {labels: {app: a}}, endpoints: [{address: 10.0.0.1}]",
+            "only one of workloadSelector, endpoints may be set"
+        },
+        {
+            "ServiceEntry", "hosts: [a.example], addresses: [10.0.0.0/8], resolution: DNS, ports: [{number: 80, name: a, protocol: TCP}]",
+            "ranges of addresses need the resolution NONE or STATIC"
+        },
+        {
+            "ServiceEntry", "hosts: [a.example], ports: [{number: 80, name: a, protocol: TCP}], endpoints: [{address: 10.0.0.1}]",
+            "endpoints need a resolution other than NONE"
+        },
+        {
+            "ServiceEntry",
+            "hosts: [a.example], resolution: DNS_ROUND_ROBIN, ports: [{number: 80, name: a, protocol: TCP}], endpoints: [{address: a.example}, {address: "
+                + "b.example}]",
+            "DNS_ROUND_ROBIN allows one endpoint"
+        },
+        {
+            "EnvoyFilter", "configPatches: [{applyTo: CLUSTER, match: {context: GATEWAY, waypoint: {portNumber: 80}}, patch: {operation: REMOVE}}]",
+            "waypoint goes with the context WAYPOINT"
+        },
+        {
+            "AuthorizationPolicy", "rules: [{from: [{source: {serviceAccounts: [a], namespaces: [b]}}]}]",
+            "serviceAccounts and notServiceAccounts cannot be set with principals or namespaces"
+        },
         { "PeerAuthentication", "portLevelMtls: {'80': {mode: STRICT}}", "portLevelMtls needs a selector" },
         { "RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'https://a.example/keys', jwks: '{}'}]", "only one of jwksUri, jwks_uri, jwks may be set" },
         { "Telemetry", "metrics: [{overrides: [{tagOverrides: {a: {operation: UPSERT}}}]}]", "UPSERT needs a value" },
         { "Telemetry", "metrics: [{overrides: [{tagOverrides: {a: {operation: REMOVE, value: b}}}]}]", "REMOVE has no value" },
         { "TrafficExtension", "phase: AUTHN", "one of wasm and lua must be set" },
-        { "TrafficExtension", "lua: {inlineCode: a}, selector: {matchLabels: {app: a}}, targetRefs: [{kind: Gateway, name: a}]", "only one of selector, targetRefs may be set" },
+        {
+            "TrafficExtension", "lua: {inlineCode: a}, selector: {matchLabels: {app: a}}, targetRefs: [{kind: Gateway, name: a}]",
+            "only one of selector, targetRefs may be set"
+        },
         { "WasmPlugin", "url: 'ftp://a.example/b'", "must be a URL of http, https, oci or file" },
         { "WasmPlugin", "url: 'oci://a.example/b', vmConfig: {env: [{name: a, valueFrom: HOST, value: b}]}", "with valueFrom HOST, there is no value" },
         // At most one field of a group.
@@ -78,9 +123,15 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
         { "Telemetry", "metrics: [{overrides: [{match: {metric: REQUEST_COUNT, customMetric: a}, disabled: true}]}]", "(oneOf)" },
         // Lengths, numbers, patterns, formats.
         { "ServiceEntry", "hosts: [], ports: [{number: 80, name: a, protocol: TCP}]", "should have at least 1 items" },
-        { "AuthorizationPolicy", $"targetRefs: [{string.Join(", ", Enumerable.Repeat("{kind: Gateway, name: a}", 17))}]", "Too many: 17: must have at most 16 items" },
+        {
+            "AuthorizationPolicy", $"targetRefs: [{string.Join(", ", Enumerable.Repeat("{kind: Gateway, name: a}", 17))}]",
+            "Too many: 17: must have at most 16 items"
+        },
         { "AuthorizationPolicy", $"rules: [{string.Join(", ", Enumerable.Repeat("{}", 513))}]", "Too many: 513: must have at most 512 items" },
-        { "Sidecar", $"workloadSelector: {{labels: {{{string.Join(", ", Enumerable.Range(0, 257).Select(i => $"l{i}: a"))}}}}}", "Too many: 257: must have at most 256 items" },
+        {
+            "Sidecar", $"workloadSelector: {{labels: {{{string.Join(", ", Enumerable.Range(0, 257).Select(i => $"l{i}: a"))}}}}}",
+            "Too many: 257: must have at most 256 items"
+        },
         { "Sidecar", $"workloadSelector: {{labels: {{app: {Long[..64]}}}}}", "Too long: may not be more than 63" },
         { "WorkloadEntry", $"address: 10.0.0.1, network: {Long}", "Too long: may not be more than 2048" },
         { "PeerAuthentication", "selector: {matchLabels: {app: a}}, portLevelMtls: {}", "should have at least 1 properties" },
@@ -89,7 +140,10 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
         { "Telemetry", "targetRefs: [{kind: Gateway, name: a, group: 'A b'}]", "in body should match" },
         { "Telemetry", "tracing: [{providers: [{}]}]", "spec.tracing[0].providers[0].name: Required value" },
         { "Telemetry", "tracing: [{randomSamplingPercentage: 101}]", "should be less than or equal to 100" },
-        { "DestinationRule", "host: web, trafficPolicy: {loadBalancer: {simple: RANDOM, warmup: {duration: 10s, aggression: -1}}}", "should be greater than or equal to 0" },
+        {
+            "DestinationRule", "host: web, trafficPolicy: {loadBalancer: {simple: RANDOM, warmup: {duration: 10s, aggression: -1}}}",
+            "should be greater than or equal to 0"
+        },
         { "DestinationRule", "host: web, trafficPolicy: {connectionPool: {tcp: {maxConnections: 3000000000}}}", "must be of type int32" },
         { "DestinationRule", "host: web, trafficPolicy: {outlierDetection: {outlierDetectionHttpErrorCodes: [600]}}", "should be less than or equal to 599" },
         { "VirtualService", "hosts: [web], http: [{directResponse: {status: 200, body: {bytes: '~'}}}]", "must be of type byte" },
@@ -100,22 +154,47 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
 
     public static TheoryData<string, string> Valid => new()
     {
-        { "VirtualService", "hosts: [web], http: [{timeout: 1ms, match: [{uri: {prefix: /b}}, {headers: {a: {}}}], route: [{destination: {host: web}}], corsPolicy: {allowCredentials: null}}]" },
-        { "DestinationRule", "host: web, trafficPolicy: {connectionPool: {tcp: {idleTimeout: 0s}}, loadBalancer: {consistentHash: {httpCookie: {name: a, ttl: 0s}, maglev: {tableSize: 65537}}}}" },
+        {
+            "VirtualService",
+            "hosts: [web], http: [{timeout: 1ms, match: [{uri: {prefix: /b}}, {headers: {a: {}}}], route: [{destination: {host: web}}], corsPolicy: "
+                + "{allowCredentials: null}}]"
+        },
+        {
+            "DestinationRule",
+            "host: web, trafficPolicy: {connectionPool: {tcp: {idleTimeout: 0s}}, loadBalancer: {consistentHash: {httpCookie: {name: a, ttl: 0s}, maglev: "
+                + "{tableSize: 65537}}}}"
+        },
         { "ServiceEntry", "hosts: ['*.example'], addresses: [10.0.0.0/8], ports: [{number: 65535, name: a, protocol: TCP, targetPort: 1}]" },
         { "ServiceEntry", "hosts: [a.example], resolution: DNS_ROUND_ROBIN, ports: [{number: 80, name: a, protocol: TCP}], endpoints: [{address: b.example}]" },
-        { "ServiceEntry", "hosts: [a.example], resolution: STATIC, ports: [{number: 80, name: a, protocol: TCP}], endpoints: [{address: 'unix:///run/a.sock'}]" },
+        {
+            "ServiceEntry",
+            "hosts: [a.example], resolution: STATIC, ports: [{number: 80, name: a, protocol: TCP}], endpoints: [{address: 'unix:///run/a.sock'}]"
+        },
         { "WorkloadEntry", "address: 10.0.0.1, ports: {http-1: 80}, labels: {app: a}" },
         { "WorkloadEntry", "network: other" },
         { "WorkloadGroup", "template: {}, probe: {httpGet: {port: 80, scheme: HTTPS, httpHeaders: [{name: a-b, value: c}]}, periodSeconds: 3}" },
         { "PeerAuthentication", "selector: {matchLabels: {app: a}}, portLevelMtls: {'80': {mode: STRICT}}" },
-        { "AuthorizationPolicy", "selector: {matchLabels: {app: a}}, rules: [{from: [{source: {serviceAccounts: [a, b/c]}}]}, {from: [{source: {namespaces: [b]}}]}]" },
-        { "RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'https://a.example/keys', audiences: [b], outputClaimToHeaders: [{header: x-y, claim: a}]}]" },
-        { "Telemetry", "metrics: [{reportingInterval: 5s, overrides: [{match: {metric: REQUEST_COUNT}, tagOverrides: {a: {operation: UPSERT, value: \"'b'\"}, c: {operation: REMOVE}}}]}]" },
+        {
+            "AuthorizationPolicy",
+            "selector: {matchLabels: {app: a}}, rules: [{from: [{source: {serviceAccounts: [a, b/c]}}]}, {from: [{source: {namespaces: [b]}}]}]"
+        },
+        {
+            "RequestAuthentication",
+            "jwtRules: [{issuer: a, jwksUri: 'https://a.example/keys', audiences: [b], outputClaimToHeaders: [{header: x-y, claim: a}]}]"
+        },
+        {
+            "Telemetry",
+            "metrics: [{reportingInterval: 5s, overrides: [{match: {metric: REQUEST_COUNT}, tagOverrides: {a: {operation: UPSERT, value: \"'b'\"}, c: "
+                + "{operation: REMOVE}}}]}]"
+        },
         { "Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialNames: [a, b]}}]" },
         { "Sidecar", "egress: [{hosts: ['./*']}]" },
         { "ProxyConfig", "concurrency: 0, selector: {matchLabels: {app: a}}" },
-        { "WasmPlugin", "url: 'oci://a.example/b:1', vmConfig: {env: [{name: a, value: b}, {name: c, valueFrom: HOST}]}, match: [{mode: CLIENT, ports: [{number: 80}]}], priority: null" },
+        {
+            "WasmPlugin",
+            "url: 'oci://a.example/b:1', vmConfig: {env: [{name: a, value: b}, {name: c, valueFrom: HOST}]}, match: [{mode: CLIENT, ports: [{number: 80}]}], "
+                + "priority: null"
+        },
         { "WasmPlugin", "url: 'a.example/b:1', selector: {matchLabels: {app: a}}, sha256: ''" },
         { "EnvoyFilter", "workloadSelector: {labels: {app: a}}, configPatches: [{applyTo: CLUSTER, match: {cluster: {name: a}}, patch: {operation: REMOVE}}]" },
     };
@@ -123,7 +202,9 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
     /// <summary>Kinds that admission refuses as a whole.</summary>
     public static TheoryData<string, string> Stored => new()
     {
-        { "TrafficExtension", "lua: {inlineCode: 'function envoy_on_request() end'}, targetRefs: [{kind: Gateway, name: a, group: gateway.networking.k8s.io}]" },
+        {
+            "TrafficExtension", "lua: {inlineCode: 'function envoy_on_request() end'}, targetRefs: [{kind: Gateway, name: a, group: gateway.networking.k8s.io}]"
+        },
         { "TrafficExtension", "wasm: {url: 'file:///a.wasm'}" },
     };
 
@@ -133,7 +214,8 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
         foreach (var item in IstioCrds.All.Append(JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject()))
         {
             var kind = Kinds.Find(item["apiVersion"]!.ToString(), item["kind"]!.ToString())!;
-            if (await client.FindAsync(kind, null, item["metadata"]!["name"]!.ToString(), Stop) is null) await client.CreateAsync(kind, (JsonObject)item.DeepClone(), Stop);
+            if (await client.FindAsync(kind, null, item["metadata"]!["name"]!.ToString(), Stop) is null)
+                await client.CreateAsync(kind, (JsonObject)item.DeepClone(), Stop);
         }
         foreach (var kind in MeshApi.Istio)
             await Eventually.TrueAsync(async () => (await server.SendAsync("GET", PathOf(kind))).Code != 404);
@@ -198,7 +280,9 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
 
         static IEnumerable<string> Rules(JsonNode? node) => node switch
         {
-            JsonObject value => value.SelectMany(field => field is { Key: "x-kubernetes-validations", Value: JsonArray rules } ? rules.Select(rule => rule!["message"]!.ToString()) : Rules(field.Value)),
+            JsonObject value => value.SelectMany(field => field is { Key: "x-kubernetes-validations", Value: JsonArray rules }
+                ? rules.Select(rule => rule!["message"]!.ToString())
+                : Rules(field.Value)),
             JsonArray list => list.SelectMany(Rules),
             _ => [],
         };
@@ -212,7 +296,13 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
             var group = definition["spec"]!["group"]!.ToString();
             var stored = definition["spec"]!["versions"]!.AsArray().Single(version => (bool)version!["storage"]!)!["name"]!.ToString();
             var kind = definition["spec"]!["names"]!["kind"]!.ToString();
-            Assert.Equal(kind switch { "EnvoyFilter" => "v1alpha3", "ProxyConfig" => "v1beta1", _ => group is "networking.istio.io" or "security.istio.io" ? "v1" : "v1alpha1" }, stored);
+            Assert.Equal(kind switch
+            {
+                "EnvoyFilter" => "v1alpha3",
+                "ProxyConfig" => "v1beta1",
+                _ => group is "networking.istio.io" or "security.istio.io" ? "v1" : "v1alpha1"
+            },
+                stored);
         }
     }
 
@@ -230,7 +320,10 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
     private static JsonObject Object(string kind, string spec)
     {
         var known = MeshApi.Istio.Single(one => one.Kind == kind);
-        var value = new JsonObject { ["apiVersion"] = $"{known.Group}/{known.ReadVersion}", ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" } };
+        var value = new JsonObject
+        {
+            ["apiVersion"] = $"{known.Group}/{known.ReadVersion}", ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }
+        };
         if (spec.Length > 0) value["spec"] = YamlText.Parse($"{{{spec}}}", "test");
         return value;
     }

@@ -21,7 +21,8 @@ public sealed class DiscoveryEdgesTests
         Assert.Equal(["172.18.202.1:15443=1"], Endpoints(client, OutboundName("orders", 9090)));
         Assert.Equal(["10.244.0.1:8080=1"], Endpoints(client, OutboundName("orders")));
         var problems = rig.Mesh.Disagreements.Items["orders.shop.svc.cluster.local"].Problems;
-        Assert.Equal(["port 9090 of c2", "port 80 of c1"], problems.Select(problem => problem.Message[..problem.Message.IndexOf(" does", StringComparison.Ordinal)]));
+        Assert.Equal(["port 9090 of c2", "port 80 of c1"],
+            problems.Select(problem => problem.Message[..problem.Message.IndexOf(" does", StringComparison.Ordinal)]));
         Assert.All(problems, problem => Assert.Equal(("IST0170", Severity.Warning), (problem.Code, problem.Severity)));
     }
 
@@ -32,7 +33,8 @@ public sealed class DiscoveryEdgesTests
         rig.AppOn("c1", "orders", "10.96.0.10", "http", 80, "10.244.0.1");
         rig.AppOn("c2", "orders", "10.96.0.11", "tcp", 80, "10.244.0.2");
         rig.Push();
-        Assert.Contains("uses Tcp in c2 but Http in c1", Assert.Single(rig.Mesh.Disagreements.Items["orders.shop.svc.cluster.local"].Problems).Message, StringComparison.Ordinal);
+        Assert.Contains("uses Tcp in c2 but Http in c1", Assert.Single(rig.Mesh.Disagreements.Items["orders.shop.svc.cluster.local"].Problems).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -44,7 +46,10 @@ public sealed class DiscoveryEdgesTests
             rig.Writer.Put(cluster, new Service
             {
                 Metadata = new() { Name = "names", Namespace = MeshRig.Namespace },
-                Spec = new() { ClusterIP = ip, ClusterIPs = [ip], Ports = { new() { Name = "dns-tcp", Port = 53 }, new() { Name = "dns", Port = 53, Protocol = "UDP" } } },
+                Spec = new()
+                {
+                    ClusterIP = ip, ClusterIPs = [ip], Ports = { new() { Name = "dns-tcp", Port = 53 }, new() { Name = "dns", Port = 53, Protocol = "UDP" } }
+                },
             });
         }
         rig.Push();
@@ -57,7 +62,8 @@ public sealed class DiscoveryEdgesTests
         var rig = new MeshRig("c1", "c2");
         rig.AppOn("c1", "orders", "10.96.0.10", "http", 80, "10.244.0.1");
         rig.AppOn("c2", "orders", "10.96.0.11", "tcp", 81, "10.244.0.2");
-        rig.Writer.PutSettings("c1", YamlText.Parse("serviceSettings: [{settings: {clusterLocal: true}, hosts: [orders.shop.svc.cluster.local]}]", "mesh"), null);
+        rig.Writer.PutSettings("c1", YamlText.Parse("serviceSettings: [{settings: {clusterLocal: true}, hosts: [orders.shop.svc.cluster.local]}]", "mesh"),
+            null);
         rig.Push();
         Assert.Empty(rig.Mesh.Disagreements.Items);
     }
@@ -98,7 +104,8 @@ public sealed class DiscoveryEdgesTests
         var (same, bank) = (rig.Sidecar("c1"), rig.Sidecar("c1", ns: "bank", ip: "10.244.0.8"));
         rig.Push();
         Assert.Equal((own, other), (Cluster(same, OutboundName("ledger")) is not null, Cluster(bank, OutboundName("ledger")) is not null));
-        Assert.Equal((own, other), (Names(same).Table.ContainsKey("ledger.shop.svc.cluster.local"), Names(bank).Table.ContainsKey("ledger.shop.svc.cluster.local")));
+        Assert.Equal((own, other),
+            (Names(same).Table.ContainsKey("ledger.shop.svc.cluster.local"), Names(bank).Table.ContainsKey("ledger.shop.svc.cluster.local")));
     }
 
     [Fact]
@@ -121,7 +128,9 @@ public sealed class DiscoveryEdgesTests
         var (first, second) = (rig.Sidecar("c1", ip: "10.1.0.7"), rig.Sidecar("c2", ip: "10.2.0.7"));
         rig.Push();
         Assert.Equal(["10.1.0.1:8080=1", "172.18.202.1:15443=1", "172.18.203.1:15443=1"], Endpoints(first, OutboundName("orders")));
-        Assert.Equal(["172.18.201.1:443=1", "10.2.0.1:8080=1", "172.18.203.1:15443=1"], Endpoints(second, OutboundName("orders")).OrderBy(text => text.StartsWith("172.18.201", StringComparison.Ordinal) ? 0 : text.StartsWith("10.", StringComparison.Ordinal) ? 1 : 2));
+        Assert.Equal(["172.18.201.1:443=1", "10.2.0.1:8080=1", "172.18.203.1:15443=1"],
+            Endpoints(second, OutboundName("orders"))
+                .OrderBy(text => text.StartsWith("172.18.201", StringComparison.Ordinal) ? 0 : text.StartsWith("10.", StringComparison.Ordinal) ? 1 : 2));
     }
 
     [Fact]
@@ -141,7 +150,8 @@ public sealed class DiscoveryEdgesTests
               net-c2: {endpoints: [{fromRegistry: c2}], gateways: [{registryServiceName: entry.shop.svc.cluster.local, port: 15443}, {address: other.elb.example, port: 443}]}
             """, "meshNetworks"));
         rig.Push();
-        Assert.Equal(["entry.elb.example of c2", "other.elb.example of "], rig.Mesh.GatewayHostNames.Select(name => $"{name.Host} of {string.Join(',', name.Clusters)}").Order(StringComparer.Ordinal));
+        Assert.Equal(["entry.elb.example of c2", "other.elb.example of "],
+            rig.Mesh.GatewayHostNames.Select(name => $"{name.Host} of {string.Join(',', name.Clusters)}").Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -185,10 +195,14 @@ public sealed class DiscoveryEdgesTests
         {
             Metadata = new()
             {
-                Name = "eastwest", Namespace = MeshRig.Namespace, Labels = { ["topology.istio.io/network"] = "net-c2", ["networking.istio.io/gatewayPort"] = "16443" },
+                Name = "eastwest", Namespace = MeshRig.Namespace,
+                Labels = { ["topology.istio.io/network"] = "net-c2", ["networking.istio.io/gatewayPort"] = "16443" },
                 Annotations = { ["traffic.istio.io/nodeSelector"] = """{"entry": "yes"}""" },
             },
-            Spec = new() { Type = "NodePort", ClusterIP = "10.96.0.99", ClusterIPs = ["10.96.0.99"], Ports = { new() { Name = "tls", Port = 16443, NodePort = 31443 } } },
+            Spec = new()
+            {
+                Type = "NodePort", ClusterIP = "10.96.0.99", ClusterIPs = ["10.96.0.99"], Ports = { new() { Name = "tls", Port = 16443, NodePort = 31443 } }
+            },
         });
         rig.Pod("c2", "eastwest", "eastwest-0", "10.244.0.99", mtls: false);
         rig.Slice("c2", "eastwest", 16443, "tls", ("eastwest-0", "10.244.0.99"));
@@ -214,7 +228,8 @@ public sealed class DiscoveryEdgesTests
     {
         var rig = new MeshRig("c1", "c2");
         rig.App("c2", "orders", "10.96.0.11", "10.244.0.1");
-        rig.Service("c2", "entry", "10.96.0.99", "tls", 16443, 15443, new() { ["topology.istio.io/network"] = "net-c2", ["networking.istio.io/gatewayPort"] = "16443" }, "172.18.202.9");
+        rig.Service("c2", "entry", "10.96.0.99", "tls", 16443, 15443,
+            new() { ["topology.istio.io/network"] = "net-c2", ["networking.istio.io/gatewayPort"] = "16443" }, "172.18.202.9");
         rig.Pod("c2", "entry", "entry-0", "10.244.0.99", mtls: false);
         rig.Slice("c2", "entry", 15443, "tls", ("entry-0", "10.244.0.99"));
         var client = rig.Sidecar("c1");

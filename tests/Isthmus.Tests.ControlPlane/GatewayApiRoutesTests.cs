@@ -17,7 +17,8 @@ public sealed class GatewayApiRoutesTests
     public void A_route_of_the_namespace_of_its_Service_is_for_all_callers_and_one_of_another_namespace_for_its_own()
     {
         var rig = Rig();
-        var (inside, other, consumer) = (rig.Sidecar("c1"), rig.Sidecar("c1", "o", "10.244.0.8", ns: "other"), rig.Sidecar("c1", "u", "10.244.0.9", ns: "users"));
+        var (inside, other, consumer) = (rig.Sidecar("c1"), rig.Sidecar("c1", "o", "10.244.0.8", ns: "other"),
+            rig.Sidecar("c1", "u", "10.244.0.9", ns: "users"));
         rig.Config(Route("shop", "producer", "{name: orders}") + Route("users", "consumer", "{name: orders, namespace: shop}"));
         rig.Push();
         Assert.Equal("producer", Mark(inside));
@@ -66,7 +67,9 @@ public sealed class GatewayApiRoutesTests
         foreach (var (address, host, mark) in new[] { ("10.96.0.7", "orders", "first"), ("10.96.0.8", "plain", "") })
         {
             var table = $"{host}.shop.svc.cluster.local:80";
-            Assert.Contains(table, Listener(caller, $"{address}_80")!.FilterChains.Single().Filters[^1].TypedConfig.Unpack<HttpConnectionManager>().Rds.RouteConfigName, StringComparison.Ordinal);
+            Assert.Contains(table,
+                Listener(caller, $"{address}_80")!.FilterChains.Single().Filters[^1].TypedConfig.Unpack<HttpConnectionManager>().Rds.RouteConfigName,
+                StringComparison.Ordinal);
             Assert.Equal(["*"], Host(caller, table, table)!.Domains);
             Assert.Equal(mark, Mark(caller, table, table));
         }
@@ -82,12 +85,14 @@ public sealed class GatewayApiRoutesTests
     {
         var rig = Rig();
         rig.Config(Route("shop", "first", "{name: orders}")
-            + Route("shop", "calls", "{name: orders}", "{matches: [{method: {service: pkg.S, method: Do} }], backendRefs: [{name: orders, port: 80}]}", "GRPCRoute"));
+            + Route("shop", "calls", "{name: orders}", "{matches: [{method: {service: pkg.S, method: Do} }], backendRefs: [{name: orders, port: 80}]}",
+                "GRPCRoute"));
         var caller = rig.Sidecar("c1");
         rig.Push();
         var routes = Host(caller, "80", "orders.shop.svc.cluster.local:80")!.Routes;
         Assert.Equal(["/pkg.S/Do", ""], routes.Select(route => route.Match.Path));
-        Assert.Equal(["/apis/gateway.networking.k8s.io/v1/namespaces/shop/GRPCRoute/calls", "/apis/gateway.networking.k8s.io/v1/namespaces/shop/HTTPRoute/first"],
+        Assert.Equal(["/apis/gateway.networking.k8s.io/v1/namespaces/shop/GRPCRoute/calls",
+            "/apis/gateway.networking.k8s.io/v1/namespaces/shop/HTTPRoute/first"],
             routes.Select(route => route.Metadata.FilterMetadata["istio"].Fields["config"].StringValue));
         Assert.Equal(["shop.calls.0", "shop.first.0"], routes.Select(route => route.Name));
     }
@@ -98,12 +103,15 @@ public sealed class GatewayApiRoutesTests
         var rig = Rig();
         rig.AppOn("c1", "db", "10.96.0.8", "tcp", 5432, "a");
         rig.AppOn("c1", "new", "10.96.0.9", "tcp", 5432, "a");
-        rig.Config(Route("shop", "split", "{name: db}", "{backendRefs: [{name: db, port: 5432, weight: 3}, {name: new, port: 5432, weight: 1}, {name: none, port: 1}]}", "TCPRoute"));
+        rig.Config(Route("shop", "split", "{name: db}",
+            "{backendRefs: [{name: db, port: 5432, weight: 3}, {name: new, port: 5432, weight: 1}, {name: none, port: 1}]}", "TCPRoute"));
         var caller = rig.Sidecar("c1");
         rig.Push();
         var clusters = Assert.Single(Listener(caller, "10.96.0.8_5432")!.FilterChains).Filters[^1].TypedConfig.Unpack<TcpProxy>().WeightedClusters.Clusters;
-        Assert.Equal([("outbound|5432||db.shop.svc.cluster.local", 3u), ("outbound|5432||new.shop.svc.cluster.local", 1u), (ResourceNames.Unresolved, 1u)], clusters.Select(cluster => (cluster.Name, cluster.Weight)));
-        Assert.Equal("ResolvedRefs=False BackendNotFound", Conditions(rig, "split", "TCPRoute").Single(text => text.StartsWith("ResolvedRefs", StringComparison.Ordinal)));
+        Assert.Equal([("outbound|5432||db.shop.svc.cluster.local", 3u), ("outbound|5432||new.shop.svc.cluster.local", 1u), (ResourceNames.Unresolved, 1u)],
+            clusters.Select(cluster => (cluster.Name, cluster.Weight)));
+        Assert.Equal("ResolvedRefs=False BackendNotFound",
+            Conditions(rig, "split", "TCPRoute").Single(text => text.StartsWith("ResolvedRefs", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -112,7 +120,8 @@ public sealed class GatewayApiRoutesTests
         var rig = new MeshRig("c1", "c2");
         rig.App("c1", "orders", "10.96.0.7", "10.244.0.1");
         rig.App("c2", "far", "10.97.0.7", "10.245.0.1");
-        rig.Config(Route("shop", "r", "{name: orders}", "{backendRefs: [{name: far, port: 80}, {group: multicluster.x-k8s.io, kind: ServiceImport, name: orders, port: 80}]}"));
+        rig.Config(Route("shop", "r", "{name: orders}",
+            "{backendRefs: [{name: far, port: 80}, {group: multicluster.x-k8s.io, kind: ServiceImport, name: orders, port: 80}]}"));
         var caller = rig.Sidecar("c1");
         rig.Push();
         Assert.Equal(["outbound|80||far.shop.svc.cluster.local", "outbound|80||orders.shop.svc.cluster.local"], Clusters());
@@ -123,7 +132,8 @@ public sealed class GatewayApiRoutesTests
         // Routes are for callers of the cluster where they are.
         Assert.Equal("ResolvedRefs=True ResolvedRefs", Conditions(rig, "r").Last());
 
-        IEnumerable<string> Clusters() => Host(caller, "80", "orders.shop.svc.cluster.local:80")!.Routes.Single().Route_.WeightedClusters.Clusters.Select(cluster => cluster.Name);
+        IEnumerable<string> Clusters() =>
+            Host(caller, "80", "orders.shop.svc.cluster.local:80")!.Routes.Single().Route_.WeightedClusters.Clusters.Select(cluster => cluster.Name);
     }
 
     [Theory]
@@ -134,9 +144,13 @@ public sealed class GatewayApiRoutesTests
     [InlineData("{name: orders}", "{backendRefs: [{name: none, port: 80}]}", "Accepted=True Accepted", "ResolvedRefs=False BackendNotFound")]
     [InlineData("{name: orders}", "{backendRefs: [{name: orders, port: 81}]}", "Accepted=True Accepted", "ResolvedRefs=False BackendNotFound")]
     [InlineData("{name: orders}", "{backendRefs: [{group: g, kind: Unknown, name: x, port: 80}]}", "Accepted=True Accepted", "ResolvedRefs=False InvalidKind")]
-    [InlineData("{name: orders}", "{filters: [{type: RequestMirror, requestMirror: {backendRef: {name: none, port: 80} } }], backendRefs: [{name: orders, port: 80}]}", "Accepted=True Accepted", "ResolvedRefs=False BackendNotFound")]
-    [InlineData("{name: orders}", "{filters: [{type: ExtensionRef}], backendRefs: [{name: orders, port: 80}]}", "Accepted=False UnsupportedValue", "ResolvedRefs=True ResolvedRefs")]
-    [InlineData("{name: orders}", "{filters: [{type: ExtensionRef}]}, {backendRefs: [{name: orders, port: 80}]}", "Accepted=True Accepted", "ResolvedRefs=True ResolvedRefs", "PartiallyInvalid=True UnsupportedValue")]
+    [InlineData("{name: orders}",
+        "{filters: [{type: RequestMirror, requestMirror: {backendRef: {name: none, port: 80} } }], backendRefs: [{name: orders, port: 80}]}",
+        "Accepted=True Accepted", "ResolvedRefs=False BackendNotFound")]
+    [InlineData("{name: orders}", "{filters: [{type: ExtensionRef}], backendRefs: [{name: orders, port: 80}]}", "Accepted=False UnsupportedValue",
+        "ResolvedRefs=True ResolvedRefs")]
+    [InlineData("{name: orders}", "{filters: [{type: ExtensionRef}]}, {backendRefs: [{name: orders, port: 80}]}", "Accepted=True Accepted",
+        "ResolvedRefs=True ResolvedRefs", "PartiallyInvalid=True UnsupportedValue")]
     public void A_status_says_whether_parents_and_backends_exist_and_rules_apply(string parent, string rules, params string[] conditions)
     {
         var rig = Rig();
@@ -176,5 +190,6 @@ public sealed class GatewayApiRoutesTests
     private static string Mark(ProxyFeed caller, string table = "80", string host = "orders.shop.svc.cluster.local:80") =>
         Host(caller, table, host)!.Routes[0].ResponseHeadersToAdd.FirstOrDefault()?.Header.Value ?? "";
 
-    private static VirtualHost? Host(ProxyFeed caller, string table, string host) => Isthmus.Tests.ControlPlane.MeshRig.Route(caller, table)?.VirtualHosts.SingleOrDefault(item => item.Name == host);
+    private static VirtualHost? Host(ProxyFeed caller, string table, string host) =>
+        Isthmus.Tests.ControlPlane.MeshRig.Route(caller, table)?.VirtualHosts.SingleOrDefault(item => item.Name == host);
 }

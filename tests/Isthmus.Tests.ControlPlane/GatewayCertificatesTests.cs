@@ -29,7 +29,8 @@ public sealed class GatewayCertificatesTests
         var restarted = Restart();
         Assert.Equal(["kubernetes://front CN=first"], SecurityTests.Credentials(restarted));
         var problem = Assert.Single(restarted.Problems);
-        Assert.Equal((state == "deleted" ? "IST0101" : "IST0161", "Gateway shop/front", "spec.servers[0].tls.credentialName"), (problem.Code, problem.Object, problem.Path));
+        Assert.Equal((state == "deleted" ? "IST0101" : "IST0161", "Gateway shop/front", "spec.servers[0].tls.credentialName"),
+            (problem.Code, problem.Object, problem.Path));
         Assert.Contains(reason, problem.Message, StringComparison.Ordinal);
         Assert.EndsWith("; gateways get the last good certificate", problem.Message, StringComparison.Ordinal);
         Write("front", ("tls.crt", certificate), ("tls.key", key));
@@ -130,7 +131,8 @@ public sealed class GatewayCertificatesTests
         Assert.Equal("LIST", Revocations(Restart()));
     }
 
-    private static string? Revocations(ProxyFeed gateway) => gateway.Snapshot!.Types[Isthmus.Wire.Xds.TypeUrls.Secret].TryGet("kubernetes://front-cacert", out var found)
+    private static string? Revocations(ProxyFeed gateway) =>
+        gateway.Snapshot!.Types[Isthmus.Wire.Xds.TypeUrls.Secret].TryGet("kubernetes://front-cacert", out var found)
         ? Isthmus.Wire.Envoy.Secret.Parser.ParseFrom(found.Body.Value).ValidationContext.Crl?.InlineBytes.ToStringUtf8() : null;
 
     private void Several(params string[] names) => _rig.Config($$"""
@@ -222,6 +224,9 @@ public sealed class GatewayCertificatesTests
 
     /// <summary>The hosts of the gateway's servers, each with the name of its certificate.</summary>
     private static IEnumerable<string> Served(ProxyFeed gateway) => MeshRig.Listener(gateway, "0.0.0.0_15443")!.FilterChains
-        .Select(chain => $"{chain.FilterChainMatch.ServerNames[0]} {chain.TransportSocket.TypedConfig.Unpack<DownstreamTlsContext>().CommonTlsContext.TlsCertificateSdsSecretConfigs[0].Name}")
+        .Select(
+            chain =>
+                $"{chain.FilterChainMatch.ServerNames[0]} "
+                    + $"{chain.TransportSocket.TypedConfig.Unpack<DownstreamTlsContext>().CommonTlsContext.TlsCertificateSdsSecretConfigs[0].Name}")
         .Order(StringComparer.Ordinal);
 }

@@ -30,7 +30,8 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         var ns = await server.NamespaceAsync();
         var engine = new PushEngine(new MeshRig("c1").Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var events = new GatewayEvents(client, engine, TimeProvider.System, NullLogger.Instance);
-        var problem = new Problem("IST0101", $"Gateway {ns}/front", "spec.servers[0].tls.credentialName", "Referenced credentialName not found: \"front\"", "create it");
+        var problem = new Problem("IST0101", $"Gateway {ns}/front", "spec.servers[0].tls.credentialName", "Referenced credentialName not found: \"front\"",
+            "create it");
         await events.TellAsync([problem], Stop);
         await events.TellAsync([problem], Stop);
         var written = Assert.Single(await client.ListAllAsync<JsonObject>(Kinds.Event, ns, new ListOptions(), Stop));
@@ -46,13 +47,18 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         var ns = await server.NamespaceAsync();
         await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(MeshApi.Gateway), Stop);
         // The kind is served a moment later.
-        await Eventually.TrueAsync(async () => (await server.SendAsync("POST", $"/apis/networking.istio.io/v1/namespaces/{ns}/gateways", """{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code != 404);
+        await Eventually.TrueAsync(async () => (await server.SendAsync("POST", $"/apis/networking.istio.io/v1/namespaces/{ns}/gateways",
+            """{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code != 404);
         var other = new JsonObject { ["type"] = "Reconciled", ["status"] = "True" };
-        await client.PatchAsync(GatewayEvents.Gateway, ns, "front", new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray(other) } }, PatchType.Merge, Stop, "status");
-        var problem = new Problem("IST0101", $"Gateway {ns}/front", "spec.servers[0].tls.credentialName", "Referenced credentialName not found: \"front\"", "create it");
+        await client.PatchAsync(GatewayEvents.Gateway, ns, "front", new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray(other) } },
+            PatchType.Merge, Stop, "status");
+        var problem = new Problem("IST0101", $"Gateway {ns}/front", "spec.servers[0].tls.credentialName", "Referenced credentialName not found: \"front\"",
+            "create it");
         var status = new ObjectCondition(client, GatewayEvents.Gateway, Missing, TimeProvider.System, NullLogger.Instance);
         await status.UpdateAsync([$"{ns}/front", $"{ns}/gone"], [problem], Stop);
-        Assert.Equal(["Reconciled True ", "ResolvedRefs False IST0101 spec.servers[0].tls.credentialName: Referenced credentialName not found: \"front\" (create it)"], await ConditionsAsync());
+        Assert.Equal(["Reconciled True ",
+            "ResolvedRefs False IST0101 spec.servers[0].tls.credentialName: Referenced credentialName not found: \"front\" (create it)"],
+            await ConditionsAsync());
         // Nobody here knows about a Gateway that no connected proxy serves.
         await status.UpdateAsync([], [], Stop);
         Assert.Equal(2, (await ConditionsAsync()).Count());
@@ -61,7 +67,8 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         Assert.Equal(["Reconciled True "], await ConditionsAsync());
 
         async Task<IEnumerable<string>> ConditionsAsync() =>
-            (await client.FindAsync(GatewayEvents.Gateway, ns, "front", Stop))!["status"]!["conditions"]!.AsArray().Select(condition => $"{condition!["type"]} {condition["status"]} {condition["message"]}");
+            (await client.FindAsync(GatewayEvents.Gateway, ns, "front", Stop))!["status"]!["conditions"]!.AsArray()
+                .Select(condition => $"{condition!["type"]} {condition["status"]} {condition["message"]}");
     }
 
     /// <summary>Definitions of Istio before 1.22 serve no v1.</summary>
@@ -77,27 +84,36 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         versions.Remove(versions.Single(version => version!["name"]?.ToString() == "v1"));
         versions[0]!["storage"] = true;
         await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
-        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        await Eventually.TrueAsync(async () => (await older.SendAsync("POST", "/apis/networking.istio.io/v1beta1/namespaces/shop/gateways", """{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code != 404);
+        await client.CreateAsync(Kinds.Namespace,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        await Eventually.TrueAsync(async () => (await older.SendAsync("POST", "/apis/networking.istio.io/v1beta1/namespaces/shop/gateways",
+            """{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "front"}, "spec": {} }""")).Code != 404);
         Assert.Equal(404, (await older.SendAsync("GET", "/apis/networking.istio.io/v1/namespaces/shop/gateways/front", "")).Code);
 
         var rig = new MeshRig("c1");
         rig.EastWest("c1", "172.18.201.1");
         rig.Config(Front);
-        var engine = new PushEngine(rig.Writer, new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(1)), TimeProvider.System, NullLogger<PushEngine>.Instance);
-        var running = Task.WhenAll(engine.RunAsync(stop.Token), new GatewayEvents(client, engine, TimeProvider.System, NullLogger.Instance).RunAsync(stop.Token));
+        var engine = new PushEngine(rig.Writer, new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(1)), TimeProvider.System,
+            NullLogger<PushEngine>.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token),
+            new GatewayEvents(client, engine, TimeProvider.System, NullLogger.Instance).RunAsync(stop.Token));
         await engine.MarkReadyAsync(Stop);
         await using var proxy = engine.Connect(EastWest);
         await Eventually.TrueAsync(async () => await ConditionAsync() is "ResolvedRefs False InvalidCertificateRef");
         var told = Assert.Single(await client.ListAllAsync<JsonObject>(Kinds.Event, "shop", new ListOptions(), Stop));
-        Assert.Equal((string?)(await client.FindAsync(GatewayEvents.Gateway, "shop", "front", Stop))!["metadata"]!["uid"], (string?)told["involvedObject"]!["uid"]);
+        Assert.Equal((string?)(await client.FindAsync(GatewayEvents.Gateway, "shop", "front", Stop))!["metadata"]!["uid"],
+            (string?)told["involvedObject"]!["uid"]);
         await engine.ChangeAsync(_ =>
         {
             var (certificate, key) = TestCa.SelfSignedPair("front");
             rig.Writer.Put("c1", new Secret
             {
                 Metadata = new() { Name = "front", Namespace = "shop" },
-                Data = new(StringComparer.Ordinal) { ["tls.crt"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(certificate)), ["tls.key"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(key)) },
+                Data = new(StringComparer.Ordinal)
+                {
+                    ["tls.crt"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(certificate)),
+                    ["tls.key"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(key))
+                },
             });
             return true;
         }, Stop);
@@ -105,7 +121,10 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
 
-        async Task<string?> ConditionAsync() => (await client.FindAsync(GatewayEvents.Gateway, "shop", "front", Stop))!["status"]?["conditions"]?.AsArray().FirstOrDefault() is { } condition ? $"{condition["type"]} {condition["status"]} {condition["reason"]}" : null;
+        async Task<string?> ConditionAsync() =>
+            (await client.FindAsync(GatewayEvents.Gateway, "shop", "front", Stop))!["status"]?["conditions"]?.AsArray().FirstOrDefault() is { } condition
+                ? $"{condition["type"]} {condition["status"]} {condition["reason"]}"
+                : null;
     }
 
     private const string Front = """
@@ -123,7 +142,8 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
     {
         var rig = new MeshRig("c1");
         rig.EastWest("c1", "172.18.201.1");
-        foreach (var (name, tls) in (ReadOnlySpan<(string, string)>)[("front", "mode: SIMPLE, credentialName: front"), ("files", "mode: SIMPLE, serverCertificate: /a, privateKey: /b")])
+        foreach (var (name, tls) in (ReadOnlySpan<(string, string)>)[("front", "mode: SIMPLE, credentialName: front"),
+            ("files", "mode: SIMPLE, serverCertificate: /a, privateKey: /b")])
         {
             rig.Config($$"""
                 apiVersion: networking.istio.io/v1
@@ -158,7 +178,8 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         await running;
     }
 
-    private static Task UntilAsync(Recorder log, string line) => Eventually.TrueAsync(() => log.Lines.Any(found => found.StartsWith(line, StringComparison.Ordinal)));
+    private static Task UntilAsync(Recorder log, string line) =>
+        Eventually.TrueAsync(() => log.Lines.Any(found => found.StartsWith(line, StringComparison.Ordinal)));
 
     private sealed class Recorder : ILogger<PushEngine>
     {

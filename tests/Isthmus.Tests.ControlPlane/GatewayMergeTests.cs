@@ -8,7 +8,8 @@ namespace Isthmus.Tests.ControlPlane;
 /// <summary>Several VirtualServices for one host at a gateway: the oldest first, but what matches everything last, as in Istio.</summary>
 public sealed class GatewayMergeTests
 {
-    private const string Api = "{match: [{uri: {prefix: /api} }], directResponse: {status: 201} }", Head = "{match: [{uri: {prefix: /}, headers: {x: {exact: z} } }], directResponse: {status: 202} }";
+    private const string Api = "{match: [{uri: {prefix: /api} }], directResponse: {status: 201} }",
+        Head = "{match: [{uri: {prefix: /}, headers: {x: {exact: z} } }], directResponse: {status: 202} }";
 
     private static string All(int status) => $$"""{directResponse: {status: {{status}} } }""";
 
@@ -70,7 +71,8 @@ public sealed class GatewayMergeTests
         List<string> HostsOf(string table) => [.. Route(gateway, table)!.VirtualHosts.Select(host => host.Domains[0])];
     }
 
-    /// <summary>The Service of an east-west gateway may offer another port (networkGatewayPorts): the Pods listen where the Gateway says, as in Istio. Ports of the
+    /// <summary>The Service of an east-west gateway may offer another port (networkGatewayPorts): the Pods listen where the Gateway says, as in Istio. Ports of
+    /// the
     /// system are not for gateways, which have no rights.</summary>
     [Theory]
     [InlineData(80, "0.0.0.0_8080")]
@@ -100,5 +102,6 @@ public sealed class GatewayMergeTests
         spec: {hosts: [a.example.com], gateways: [front], http: [{{http}}]}
         """;
 
-    private static string Text(Route route) => $"^{route.Match.Prefix}{(route.Match.Headers.Count > 0 ? $"+{route.Match.Headers.Count}" : "")} {route.DirectResponse.Status}";
+    private static string Text(Route route) =>
+        $"^{route.Match.Prefix}{(route.Match.Headers.Count > 0 ? $"+{route.Match.Headers.Count}" : "")} {route.DirectResponse.Status}";
 }

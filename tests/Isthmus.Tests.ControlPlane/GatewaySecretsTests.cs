@@ -29,7 +29,8 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
     private Isthmus.ControlPlane.ControlPlane _controlPlane = null!;
     private Task _running = Task.CompletedTask;
 
-    private static readonly ResourceKind Gateway = new(MeshApi.Gateway.Group, MeshApi.Gateway.StoredVersion, MeshApi.Gateway.Kind, MeshApi.Gateway.Plural, true);
+    private static readonly ResourceKind Gateway = new(MeshApi.Gateway.Group, MeshApi.Gateway.StoredVersion, MeshApi.Gateway.Kind, MeshApi.Gateway.Plural,
+        true);
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
@@ -42,9 +43,11 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
         foreach (var (ns, account) in ((string, string)[])[("edge", "front"), ("edge", "other"), ("istio-system", "other")])
         {
             await CreateAsync(Kinds.ServiceAccount, ns, $$"""{"metadata": {"name": "{{account}}"} }""");
-            await CreateAsync(Kinds.Pod, ns, $$"""{"metadata": {"name": "{{account}}-1", "labels": {"app": "{{account}}"} }, "spec": {"serviceAccountName": "{{account}}", "containers": [{"name": "c", "image": "i"}]} }""");
+            await CreateAsync(Kinds.Pod, ns,
+                $$"""{"metadata": {"name": "{{account}}-1", "labels": {"app": "{{account}}"} }, "spec": {"serviceAccountName": "{{account}}", "containers": [{"name": "c", "image": "i"}]} }""");
         }
-        await CreateAsync(Kinds.Role, "edge", """{"metadata": {"name": "sds"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]}""");
+        await CreateAsync(Kinds.Role, "edge",
+            """{"metadata": {"name": "sds"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]}""");
         await CreateAsync(Kinds.RoleBinding, "edge", """
             {"metadata": {"name": "sds"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "sds"}, "subjects": [{"kind": "ServiceAccount", "name": "front", "namespace": "edge"}]}
             """);
@@ -52,7 +55,8 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
         foreach (var ns in (string[])["istio-system", "edge"])
         {
             var (certificate, key) = TestCa.SelfSignedPair(ns);
-            await CreateAsync(Kinds.Secret, ns, $$"""{"metadata": {"name": "front"}, "type": "kubernetes.io/tls", "data": {"tls.crt": "{{Base64(certificate)}}", "tls.key": "{{Base64(key)}}"} }""");
+            await CreateAsync(Kinds.Secret, ns,
+                $$"""{"metadata": {"name": "front"}, "type": "kubernetes.io/tls", "data": {"tls.crt": "{{Base64(certificate)}}", "tls.key": "{{Base64(key)}}"} }""");
         }
     }
 
@@ -86,7 +90,9 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
         var account = namespaces.Length > 0 ? "front" : "other";
         await GatewayAsync(ns, account);
         await using var stream = await OpenAsync(ns, account, $"{account}-1");
-        var expected = namespaces.Length > 0 ? $"Secret {ns}/front is not read: the control plane reads no Secrets of namespace {ns}" : $"Secret {ns}/front is not sent: ServiceAccount {ns}/{account} of the gateway may not list Secrets in namespace {ns}";
+        var expected = namespaces.Length > 0
+            ? $"Secret {ns}/front is not read: the control plane reads no Secrets of namespace {ns}"
+            : $"Secret {ns}/front is not sent: ServiceAccount {ns}/{account} of the gateway may not list Secrets in namespace {ns}";
         await Eventually.TrueAsync(async () => (await SaidAsync(ns, account)).Contains(expected, StringComparison.Ordinal));
         Assert.Null(await stream.CertificateAsync());
     }
@@ -115,7 +121,8 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
     {
         var settings = new DiscoverySettings
         {
-            ClusterId = "c1", MonitoringPort = _ports[4].Number, ControlPort = 0, Listen = new(_ports[0].Number, _ports[1].Number, _ports[2].Number, _ports[3].Number),
+            ClusterId = "c1", MonitoringPort = _ports[4].Number, ControlPort = 0,
+            Listen = new(_ports[0].Number, _ports[1].Number, _ports[2].Number, _ports[3].Number),
             Secrets = DiscoverySettings.Read([], name => name == WellKnown.SecretNamespaces ? namespaces : null).Secrets,
         };
         _controlPlane = Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(1), _client.Access, new NoNames()));
@@ -160,7 +167,8 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
 
     /// <summary>What the status of a Gateway says.</summary>
     private async Task<string> SaidAsync(string ns, string name) =>
-        string.Concat(((await _client.FindAsync(Gateway, ns, name, Stop))!["status"]?["conditions"]?.AsArray() ?? []).Select(condition => condition!["message"]));
+        string.Concat(((await _client.FindAsync(Gateway, ns, name, Stop))!["status"]?["conditions"]?.AsArray() ?? [])
+            .Select(condition => condition!["message"]));
 
     private async Task<string> PageAsync(string page)
     {
@@ -173,7 +181,8 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
     {
         var request = new JsonObject { ["audiences"] = new JsonArray(WellKnown.TokenAudience) };
         if (pod.Length > 0) request["boundObjectRef"] = new JsonObject { ["kind"] = "Pod", ["apiVersion"] = "v1", ["name"] = pod };
-        var answer = await _client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path(ns, account, "token"), new JsonObject { ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "TokenRequest", ["spec"] = request }, Stop);
+        var answer = await _client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path(ns, account, "token"),
+            new JsonObject { ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "TokenRequest", ["spec"] = request }, Stop);
         var node = new Node { Id = $"router~10.0.0.1~{name}.{ns}~{ns}.svc.cluster.local", Metadata = new Struct() };
         node.Metadata.Fields["CLUSTER_ID"] = Value.ForString("c1");
         node.Metadata.Fields["LABELS"] = Value.ForStruct(new() { Fields = { ["app"] = Value.ForString("front") } });
@@ -191,15 +200,24 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
         {
             _channel = new(new(address)
             {
-                Tls = new() { TargetHost = "istiod.istio-system.svc", ApplicationProtocols = [SslApplicationProtocol.Http2], RemoteCertificateValidationCallback = (_, _, _, _) => true },
+                Tls = new()
+                {
+                    TargetHost = "istiod.istio-system.svc", ApplicationProtocols = [SslApplicationProtocol.Http2],
+                    RemoteCertificateValidationCallback = (_, _, _, _) => true
+                },
             });
-            _call = _channel.Open(AdsMethods.Delta, new() { Headers = [new("authorization", $"Bearer {token}"), new("clusterid", "c1")], Timeout = TimeSpan.FromMinutes(2) }, Stop);
+            _call = _channel.Open(AdsMethods.Delta,
+                new() { Headers = [new("authorization", $"Bearer {token}"), new("clusterid", "c1")], Timeout = TimeSpan.FromMinutes(2) }, Stop);
         }
 
         internal static async Task<Stream> OpenAsync(Uri address, string token, Node node)
         {
             var stream = new Stream(address, token);
-            await stream._call.WriteAsync(new DeltaDiscoveryRequest { Node = node, TypeUrl = TypeUrls.Secret, ResourceNamesSubscribe = { "kubernetes://front" } }, Stop);
+            await stream._call.WriteAsync(new DeltaDiscoveryRequest
+            {
+                Node = node, TypeUrl = TypeUrls.Secret, ResourceNamesSubscribe = { "kubernetes://front" }
+            },
+                Stop);
             return stream;
         }
 
@@ -209,7 +227,8 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
             var answer = (await _call.ReadAsync(Stop))!;
             if (answer.Resources.Count == 0) return null;
             var secret = Wire.Envoy.Secret.Parser.ParseFrom(Assert.Single(answer.Resources).Resource_.Value);
-            using var certificate = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(secret.TlsCertificate.CertificateChain.InlineBytes.ToStringUtf8());
+            using var certificate = System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPem(
+                secret.TlsCertificate.CertificateChain.InlineBytes.ToStringUtf8());
             return certificate.Subject;
         }
 

@@ -77,7 +77,8 @@ public sealed class GeneratedGoldenTests
         rig.Writer.PutSettings("c1", Kubernetes.Yaml.YamlText.Parse("{accessLogFile: /dev/stdout, accessLogFormat: '%PROTOCOL%'}", "mesh"), null);
         var proxy = rig.Sidecar("c1");
         rig.Push();
-        var log = MeshRig.Listener(proxy, "virtualOutbound")!.FilterChains[1].Filters[0].TypedConfig.Unpack<Isthmus.Wire.Envoy.NetworkFilters.TcpProxy>().AccessLog[0];
+        var log = MeshRig.Listener(proxy,
+            "virtualOutbound")!.FilterChains[1].Filters[0].TypedConfig.Unpack<Isthmus.Wire.Envoy.NetworkFilters.TcpProxy>().AccessLog[0];
         var file = log.TypedConfig.Unpack<Isthmus.Wire.Envoy.AccessLoggers.FileAccessLog>();
         Assert.Equal(("/dev/stdout", "%PROTOCOL%\n"), (file.Path, file.LogFormat.TextFormatSource.InlineString));
     }
@@ -85,8 +86,12 @@ public sealed class GeneratedGoldenTests
     private static string Print(ProxyFeed proxy, string type, string only = "")
     {
         var parser = WireTypes.Registry.Find(type[(type.LastIndexOf('/') + 1)..]).Parser;
-        var lines = proxy.Snapshot!.Types[type].All.Where(resource => resource.Name.Contains(only, StringComparison.Ordinal)).OrderBy(resource => resource.Name, StringComparer.Ordinal)
-            .Select(resource => JsonNode.Parse(WireTypes.Json.Format(parser.ParseFrom(resource.Body.Value)))!.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+        var lines = proxy.Snapshot!.Types[type].All.Where(resource => resource.Name.Contains(only, StringComparison.Ordinal))
+            .OrderBy(resource => resource.Name, StringComparer.Ordinal)
+            .Select(resource => JsonNode.Parse(WireTypes.Json.Format(parser.ParseFrom(resource.Body.Value)))!.ToJsonString(new JsonSerializerOptions
+            {
+                WriteIndented = true
+            }));
         return string.Join("\n", lines);
     }
 }

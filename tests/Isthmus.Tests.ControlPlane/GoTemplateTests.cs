@@ -74,12 +74,17 @@ public sealed class GoTemplateTests
     [InlineData("(")]
     [InlineData("{{ if true }}")]
     public void Deep_nesting_is_refused(string part) =>
-        Assert.Contains("nested deeper", Assert.Throws<ProblemException>(() => Render(part == "(" ? "{{ " + new string('(', 5000) + " }}" : string.Concat(Enumerable.Repeat(part, 5000)))).Message, StringComparison.Ordinal);
+        Assert.Contains("nested deeper",
+            Assert.Throws<ProblemException>(() => Render(part == "("
+                ? "{{ " + new string('(', 5000) + " }}"
+                : string.Concat(Enumerable.Repeat(part, 5000)))).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Random_texts_end_with_a_result_or_a_problem()
     {
-        string[] parts = ["{{", "}}", "-", " ", "if", "else", "end", "range", "$x", ":=", "|", "(", ")", ".A", ".", "\"", "`", "define", "template", "\"t\"", "7", "eq", "quote", "/*", "*/", "\n", "x"];
+        string[] parts = ["{{", "}}", "-", " ", "if", "else", "end", "range", "$x", ":=", "|", "(", ")", ".A", ".", "\"", "`", "define", "template", "\"t\"",
+            "7", "eq", "quote", "/*", "*/", "\n", "x"];
         var random = new Random(7);
         for (var i = 0; i < 20_000; i++)
         {

@@ -29,7 +29,8 @@ public sealed class HeadlessPodsTests
         rig.Push();
 
         var names = Names(client).Table;
-        var (first, second) = (Assert.Single(names["ledger-0.ledger.shop.svc.cluster.local"].Ips), Assert.Single(names["ledger-1.ledger.shop.svc.cluster.local"].Ips));
+        var (first, second) = (Assert.Single(names["ledger-0.ledger.shop.svc.cluster.local"].Ips),
+            Assert.Single(names["ledger-1.ledger.shop.svc.cluster.local"].Ips));
         Assert.NotEqual(first, second);
         Assert.All([first, second], address => Assert.StartsWith("240.240.", address, StringComparison.Ordinal));
         Assert.Equal([first, second], names["ledger.shop.svc.cluster.local"].Ips);
@@ -155,7 +156,9 @@ public sealed class HeadlessPodsTests
         Assert.Equal(7u, Cluster(client, cluster)!.CircuitBreakers.Thresholds[0].MaxConnections);
         Assert.Null(Cluster(client, "outbound|5432|v1|ledger-0.c2.ledger.shop.svc.cluster.local"));
 
-        rig.Writer.PutSettings("c1", Isthmus.Kubernetes.Yaml.YamlText.Parse("serviceSettings: [{settings: {clusterLocal: true}, hosts: [ledger.shop.svc.cluster.local]}]", "mesh"), null);
+        rig.Writer.PutSettings("c1",
+            Isthmus.Kubernetes.Yaml.YamlText.Parse("serviceSettings: [{settings: {clusterLocal: true}, hosts: [ledger.shop.svc.cluster.local]}]", "mesh"),
+            null);
         rig.Push();
         Assert.Null(Cluster(client, cluster));
         Assert.False(Names(client).Table.ContainsKey("ledger-0.ledger.shop.svc.cluster.local"));

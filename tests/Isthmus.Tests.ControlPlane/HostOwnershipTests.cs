@@ -41,8 +41,10 @@ public sealed class HostOwnershipTests
         }
         var problem = Assert.Single(Claims());
         Assert.Equal(("ISM1442", "VirtualService tenant/x", "spec.hosts[0]", Severity.Warning), (problem.Code, problem.Object, problem.Path, problem.Severity));
-        Assert.Equal($"{Web} belongs to namespace shop, which does not let tenant configure it: this has no effect on the host (hostOwnership is NAMESPACE)", problem.Message);
-        Assert.Equal("move the object to shop, or annotate the Service or the namespace shop with networking.isthmus.internal/host-grants: tenant", problem.Remedy);
+        Assert.Equal($"{Web} belongs to namespace shop, which does not let tenant configure it: this has no effect on the host (hostOwnership is NAMESPACE)",
+            problem.Message);
+        Assert.Equal("move the object to shop, or annotate the Service or the namespace shop with networking.isthmus.internal/host-grants: tenant",
+            problem.Remedy);
         Assert.Equal(problem, Assert.Single(_rig.Mesh.ForeignClaimsOf(_rig.Mesh.Sources.VirtualServices.Items.Values.Single())));
     }
 
@@ -73,7 +75,8 @@ public sealed class HostOwnershipTests
         _rig.Push();
         Assert.False(IsRouted(_client));
         PutWeb("c1", ofService);
-        _rig.Writer.Put("c1", new Namespace { Metadata = new() { Name = "shop", Annotations = { ["networking.isthmus.internal/host-grants"] = ofNamespace } } });
+        _rig.Writer.Put("c1",
+            new Namespace { Metadata = new() { Name = "shop", Annotations = { ["networking.isthmus.internal/host-grants"] = ofNamespace } } });
         _rig.Push();
         Assert.Equal((applies, applies, applies ? 0 : 2), (IsRouted(_client), Limit(_tenant) == 7, Claims().Count));
         PutWeb("c1");
@@ -194,7 +197,11 @@ public sealed class HostOwnershipTests
         _rig.Writer.Put(cluster, new Service
         {
             Metadata = new() { Name = "web", Namespace = MeshRig.Namespace, Annotations = { ["networking.isthmus.internal/host-grants"] = grants } },
-            Spec = new() { Type = "ClusterIP", ClusterIP = "10.96.0.10", ClusterIPs = ["10.96.0.10"], Selector = { ["app"] = "web" }, Ports = { new() { Name = "http", Port = 80 } } },
+            Spec = new()
+            {
+                Type = "ClusterIP", ClusterIP = "10.96.0.10", ClusterIPs = ["10.96.0.10"], Selector = { ["app"] = "web" },
+                Ports = { new() { Name = "http", Port = 80 } }
+            },
         });
     }
 

@@ -17,7 +17,8 @@ public sealed class IgnoredResourcesTests
     [InlineData("*.istio.io", "gateways.networking.istio.io,*.security.istio.io", "Gateway AuthorizationPolicy", "VirtualService")]
     public void Ignored_kinds_are_not_read(string ignored, string included, string read, string left)
     {
-        var settings = DiscoverySettings.Read([], name => name switch { "PILOT_IGNORE_RESOURCES" => ignored, "PILOT_INCLUDE_RESOURCES" => included, _ => null });
+        var settings = DiscoverySettings.Read([],
+            name => name switch { "PILOT_IGNORE_RESOURCES" => ignored, "PILOT_INCLUDE_RESOURCES" => included, _ => null });
         var kinds = new MeshKinds(MultiClusterSettings.Default, "istio", "default", NullLogger<MeshKinds>.Instance) { Ignored = settings.Ignored };
         var names = kinds.All.Select(kind => kind.Resource.Kind).ToHashSet(StringComparer.Ordinal);
         Assert.All(read.Split(' ', StringSplitOptions.RemoveEmptyEntries), kind => Assert.Contains(kind, names));
@@ -31,7 +32,12 @@ public sealed class IgnoredResourcesTests
     public void The_Gateway_API_is_read_unless_a_variable_turns_it_off(string name, string value, string read, string left)
     {
         // It is off, whatever else is named.
-        var settings = DiscoverySettings.Read([], asked => asked == name ? value : asked == "PILOT_INCLUDE_RESOURCES" && left.Length > 0 ? "httproutes.gateway.networking.k8s.io,*.networking.k8s.io" : null);
+        var settings = DiscoverySettings.Read([],
+            asked => asked == name
+                ? value
+                : asked == "PILOT_INCLUDE_RESOURCES" && left.Length > 0
+                ? "httproutes.gateway.networking.k8s.io,*.networking.k8s.io"
+                : null);
         var kinds = new MeshKinds(MultiClusterSettings.Default, "istio", "default", NullLogger<MeshKinds>.Instance) { Ignored = settings.Ignored };
         var names = kinds.All.Select(kind => kind.Resource.Kind).ToHashSet(StringComparer.Ordinal);
         Assert.All(read.Split(' '), kind => Assert.Contains(kind, names));
@@ -59,13 +65,17 @@ public sealed class IgnoredResourcesTests
     public void What_a_mesh_needs_cannot_be_ignored(string ignored)
     {
         var error = Assert.Throws<ProblemException>(() => DiscoverySettings.Read([], name => name == "PILOT_IGNORE_RESOURCES" ? ignored : null));
-        Assert.Contains($"PILOT_IGNORE_RESOURCES: '{ignored.Split(',')[^1]}' names no kind that a control plane can do without", error.Message, StringComparison.Ordinal);
+        Assert.Contains($"PILOT_IGNORE_RESOURCES: '{ignored.Split(',')[^1]}' names no kind that a control plane can do without", error.Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("destinationrule.networking.istio.io", "networking.istio.io has no resource 'destinationrule' (did you mean destinationrules.networking.istio.io?)")]
-    [InlineData("*.istio.io,httproute.gateway.networking.k8s.io", "gateway.networking.k8s.io has no resource 'httproute' (did you mean httproutes.gateway.networking.k8s.io?)")]
-    [InlineData("nonsense.networking.k8s.io", "networking.k8s.io has no resource 'nonsense' (resources of networking.k8s.io: ingresses, ingressclasses, networkpolicies)")]
+    [InlineData("destinationrule.networking.istio.io",
+        "networking.istio.io has no resource 'destinationrule' (did you mean destinationrules.networking.istio.io?)")]
+    [InlineData("*.istio.io,httproute.gateway.networking.k8s.io",
+        "gateway.networking.k8s.io has no resource 'httproute' (did you mean httproutes.gateway.networking.k8s.io?)")]
+    [InlineData("nonsense.networking.k8s.io",
+        "networking.k8s.io has no resource 'nonsense' (resources of networking.k8s.io: ingresses, ingressclasses, networkpolicies)")]
     public void A_resource_that_does_not_exist_is_refused(string ignored, string message)
     {
         var error = Assert.Throws<ProblemException>(() => DiscoverySettings.Read([], name => name == "PILOT_IGNORE_RESOURCES" ? ignored : null));

@@ -15,22 +15,35 @@ public sealed class IncrementalPushTests
 
     private static readonly string[] Configs =
     [
-        "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: x, namespace: shop}, spec: {host: a, subsets: [{name: v1, labels: {version: v1}}], trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2}}}}",
-        "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: x, namespace: shop}, spec: {host: '*.shop.svc.cluster.local', trafficPolicy: {tls: {mode: DISABLE}}}}",
-        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a], http: [{match: [{sourceLabels: {app: a}}], route: [{destination: {host: b}}]}, {route: [{destination: {host: c}}]}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: x, namespace: shop}, spec: {host: a, subsets: [{name: v1, labels: "
+            + "{version: v1}}], trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2}}}}",
+        "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: x, namespace: shop}, spec: {host: '*.shop.svc.cluster.local', "
+            + "trafficPolicy: {tls: {mode: DISABLE}}}}",
+        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [a], http: [{match: [{sourceLabels: "
+            + "{app: a}}], route: [{destination: {host: b}}]}, {route: [{destination: {host: c}}]}]}}",
         "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: [b], http: [{delegate: {name: y}}]}}",
-        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: y, namespace: shop}, spec: {http: [{route: [{destination: {host: c}}], timeout: 3s}]}}",
-        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: ['*.shop.svc.cluster.local'], http: [{route: [{destination: {host: b}}], timeout: 4s}]}}",
-        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: z, namespace: shop}, spec: {hosts: [only.example, other.example, c], http: [{route: [{destination: {host: a}}], timeout: 5s}]}}",
-        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: z, namespace: shop}, spec: {hosts: ['*.example'], exportTo: [.], http: [{route: [{destination: {host: a}}]}]}}",
-        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: z, namespace: shop}, spec: {hosts: [b], tcp: [{route: [{destination: {host: a}}]}], http: [{route: [{destination: {host: c}}], timeout: 6s}]}}",
-        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: w, namespace: other}, spec: {hosts: [a.shop.svc.cluster.local], exportTo: [.], http: [{route: [{destination: {host: b.shop.svc.cluster.local}}], timeout: 7s}]}}",
-        "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: x, namespace: shop}, spec: {hosts: [ext.example, other.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}}",
-        "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: y, namespace: shop}, spec: {hosts: [ext.example], addresses: [192.0.2.1], ports: [{number: 443, name: tls, protocol: TLS}], resolution: STATIC, endpoints: [{address: 192.0.2.9}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: y, namespace: shop}, spec: {http: [{route: [{destination: {host: c}}], "
+            + "timeout: 3s}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: shop}, spec: {hosts: ['*.shop.svc.cluster.local'], http: "
+            + "[{route: [{destination: {host: b}}], timeout: 4s}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: z, namespace: shop}, spec: {hosts: [only.example, other.example, c], "
+            + "http: [{route: [{destination: {host: a}}], timeout: 5s}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: z, namespace: shop}, spec: {hosts: ['*.example'], exportTo: [.], http: "
+            + "[{route: [{destination: {host: a}}]}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: z, namespace: shop}, spec: {hosts: [b], tcp: [{route: [{destination: "
+            + "{host: a}}]}], http: [{route: [{destination: {host: c}}], timeout: 6s}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: w, namespace: other}, spec: {hosts: [a.shop.svc.cluster.local], exportTo: "
+            + "[.], http: [{route: [{destination: {host: b.shop.svc.cluster.local}}], timeout: 7s}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: x, namespace: shop}, spec: {hosts: [ext.example, other.example], ports: "
+            + "[{number: 80, name: http, protocol: HTTP}], resolution: DNS}}",
+        "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: y, namespace: shop}, spec: {hosts: [ext.example], addresses: [192.0.2.1], "
+            + "ports: [{number: 443, name: tls, protocol: TLS}], resolution: STATIC, endpoints: [{address: 192.0.2.9}]}}",
         "{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: x, namespace: shop}, spec: {egress: [{hosts: ['*/a.shop.svc.cluster.local']}]}}",
-        "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: x, namespace: shop}, spec: {selector: {matchLabels: {app: a}}, mtls: {mode: DISABLE}}}",
+        "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: x, namespace: shop}, spec: {selector: {matchLabels: {app: a}}, mtls: "
+            + "{mode: DISABLE}}}",
         "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: x, namespace: istio-system}, spec: {mtls: {mode: STRICT}}}",
-        "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: x, namespace: shop}, spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: x, namespace: shop}, spec: {selector: {app: eastwest}, servers: [{port: {number: "
+            + "15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']}]}}",
     ];
 
     private abstract record Step
@@ -48,9 +61,17 @@ public sealed class IncrementalPushTests
 
     private static readonly Gen<Step> Steps = Gen.Frequency<Step>(
         (8, (from a in Gen.Elements(Clusters) from b in Gen.Elements(Names) from c in Gen.Choose(0, 7) select (Step)new Step.Put(a, b, c))),
-        (3, (from a in Gen.Elements(Clusters) from b in Gen.Elements("Service", "Pod", "EndpointSlice", "Node", "Namespace") from c in Gen.Elements(Names) select (Step)new Step.Drop(a, b, c))),
+        (3, (
+            from a in Gen.Elements(Clusters)
+            from b in Gen.Elements("Service", "Pod", "EndpointSlice", "Node", "Namespace")
+            from c in Gen.Elements(Names)
+            select (Step)new Step.Drop(a, b, c))),
         (7, Gen.Choose(0, Configs.Length - 1).Select(i => (Step)new Step.Config(i))),
-        (2, (from a in Gen.Elements("DestinationRule", "VirtualService", "ServiceEntry", "Sidecar", "PeerAuthentication", "Gateway") from b in Gen.Elements("shop", "istio-system", "other") from c in Gen.Elements("x", "y", "z", "w") select (Step)new Step.DropConfig(a, b, c))),
+        (2, (
+            from a in Gen.Elements("DestinationRule", "VirtualService", "ServiceEntry", "Sidecar", "PeerAuthentication", "Gateway")
+            from b in Gen.Elements("shop", "istio-system", "other")
+            from c in Gen.Elements("x", "y", "z", "w")
+            select (Step)new Step.DropConfig(a, b, c))),
         (1, Gen.Choose(0, 3).Select(i => (Step)new Step.Settings(i))),
         (1, Gen.Elements("c2", "c3").Select(cluster => (Step)new Step.Leave(cluster))),
         (1, Gen.Elements(Clusters).Select(cluster => (Step)new Step.Enter(cluster))),
@@ -82,7 +103,8 @@ public sealed class IncrementalPushTests
     }
 
     private static List<ProxyFeed> Connect(MeshRig rig) =>
-        [rig.Sidecar("c1"), rig.Sidecar("c1", "a-0", "10.1.0.1"), rig.Sidecar("c2", dnsCapture: false), rig.Sidecar("c1", "guest", "10.1.0.9", ns: "other"), rig.Router("c1", "eastwest"), rig.Router("c3", "eastwest")];
+        [rig.Sidecar("c1"), rig.Sidecar("c1", "a-0", "10.1.0.1"), rig.Sidecar("c2", dnsCapture: false), rig.Sidecar("c1", "guest", "10.1.0.9", ns: "other"),
+            rig.Router("c1", "eastwest"), rig.Router("c3", "eastwest")];
 
     /// <summary>Gateways have a Pod in the end: without one, they keep what they had.</summary>
     private static void Stand(MeshRig rig)

@@ -46,9 +46,11 @@ public sealed class InjectionTemplateTests
     {
         var pod = Inject("files")!;
         var container = Assert.Single(pod["spec"]!["containers"]!.AsArray())!;
-        Assert.Equal(("web", "/data/f", "data"), (container["name"]!.ToString(), container["env"]![1]!["value"]!.ToString(), container["volumeMounts"]![0]!["name"]!.ToString()));
+        Assert.Equal(("web", "/data/f", "data"),
+            (container["name"]!.ToString(), container["env"]![1]!["value"]!.ToString(), container["volumeMounts"]![0]!["name"]!.ToString()));
         Assert.Null(pod["spec"]!["initContainers"]);
-        Assert.Equal("""{"initContainers":null,"containers":["web"],"volumes":["data"],"imagePullSecrets":null,"revision":"default"}""", Annotation(pod, "sidecar.istio.io/status"));
+        Assert.Equal("""{"initContainers":null,"containers":["web"],"volumes":["data"],"imagePullSecrets":null,"revision":"default"}""",
+            Annotation(pod, "sidecar.istio.io/status"));
         Assert.Null(pod["metadata"]!["labels"]?["security.istio.io/tlsMode"]);
     }
 
@@ -72,7 +74,8 @@ public sealed class InjectionTemplateTests
         var proxy = pod["spec"]![list]!.AsArray().Single(container => container!["name"]!.ToString() == "istio-proxy")!;
         Assert.Equal("true", proxy["volumeMounts"]!.AsArray().Single(mount => mount!["name"]!.ToString() == "workload-socket")!["readOnly"]!.ToString());
         Assert.Equal("registry.example/isthmus:latest", proxy["image"]!.ToString());
-        Assert.Equal("csi.example", pod["spec"]!["volumes"]!.AsArray().Single(volume => volume!["name"]!.ToString() == "workload-socket")!["csi"]!["driver"]!.ToString());
+        Assert.Equal("csi.example",
+            pod["spec"]!["volumes"]!.AsArray().Single(volume => volume!["name"]!.ToString() == "workload-socket")!["csi"]!["driver"]!.ToString());
         Assert.Contains(warnings, warning => warning.Contains("template socket: labels: has no effect", StringComparison.Ordinal));
         Assert.Null(Annotation(pod, "proxy.istio.io/overrides"));
     }
@@ -117,7 +120,8 @@ public sealed class InjectionTemplateTests
         Assert.Contains(message, Assert.Throws<ProblemException>(() => InjectorValues.Empty.WithValues(values)).Message, StringComparison.Ordinal);
     }
 
-    private static JsonObject? Inject(string? templates, string annotations = "", List<string>? warnings = null, string container = "env: [{name: OTHER, value: x}]", string labels = "", string more = "")
+    private static JsonObject? Inject(string? templates, string annotations = "", List<string>? warnings = null,
+        string container = "env: [{name: OTHER, value: x}]", string labels = "", string more = "")
     {
         var values = (JsonObject)YamlText.Parse(Own, "values")!;
         foreach (var (field, value) in (JsonObject)YamlText.Parse($"{{{more}}}", "more")!) values["sidecarInjectorWebhook"]![field] = value?.DeepClone();
@@ -129,7 +133,8 @@ public sealed class InjectionTemplateTests
             """, "pod")!;
         if (templates is not null) pod["metadata"]!["annotations"]!["inject.istio.io/templates"] = templates;
         var natives = new NativeSidecars(Isthmus.ControlPlane.Settings.NativeSidecarMode.Auto, []);
-        return PodInjector.Inject(pod, "trade", InjectorValues.Empty.WithValues(values), InjectionPath.Default, natives, warnings, new("Deployment", "apps/v1", "shop"));
+        return PodInjector.Inject(pod, "trade", InjectorValues.Empty.WithValues(values), InjectionPath.Default, natives, warnings,
+            new("Deployment", "apps/v1", "shop"));
     }
 
     private static string? Annotation(JsonObject pod, string name) => pod["metadata"]?["annotations"]?[name]?.ToString();

@@ -18,15 +18,31 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
 
     public static TheoryData<string, string, string, string> Specs => new()
     {
-        { "Gateway", "servers: [{port: {number: 80, name: a, protocol: FOO}, hosts: ['*']}]", "servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: ['*']}]", "spec.servers[0].port.protocol: invalid protocol \"FOO\"" },
-        { "VirtualService", "hosts: [web], http: [{timeout: soon, route: [{destination: {host: web}}]}]", "hosts: [web], http: [{route: [{destination: {host: web}}]}]", "spec.http[0].timeout: \"soon\" is not a duration (write it like 10s, 1m30s or 250ms)" },
+        {
+            "Gateway", "servers: [{port: {number: 80, name: a, protocol: FOO}, hosts: ['*']}]",
+            "servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: ['*']}]", "spec.servers[0].port.protocol: invalid protocol \"FOO\""
+        },
+        {
+            "VirtualService", "hosts: [web], http: [{timeout: soon, route: [{destination: {host: web}}]}]",
+            "hosts: [web], http: [{route: [{destination: {host: web}}]}]",
+            "spec.http[0].timeout: \"soon\" is not a duration (write it like 10s, 1m30s or 250ms)"
+        },
         { "DestinationRule", "host: web, trafficPolicy: {tunnel: {targetHost: a, targetPort: 80}}", "host: web", "spec.trafficPolicy.tunnel: " },
         { "ServiceEntry", "hosts: ['*']", "hosts: [a.example], ports: [{number: 80, name: http, protocol: HTTP}]", "spec.hosts[0]: invalid host *" },
         { "WorkloadEntry", "labels: {a: b}", "address: 10.0.0.1", "spec.address: address must be set" },
-        { "Sidecar", "outboundTrafficPolicy: {egressProxy: {host: a}}", "egress: [{hosts: ['*/*']}]", "spec.outboundTrafficPolicy.egressProxy: egress proxies are not supported" },
-        { "EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {}}}]", "priority: 1", "spec.configPatches[0].applyTo: proxies of Isthmus have no bootstrap to patch (remove the patch)" },
+        {
+            "Sidecar", "outboundTrafficPolicy: {egressProxy: {host: a}}", "egress: [{hosts: ['*/*']}]",
+            "spec.outboundTrafficPolicy.egressProxy: egress proxies are not supported"
+        },
+        {
+            "EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {}}}]", "priority: 1",
+            "spec.configPatches[0].applyTo: proxies of Isthmus have no bootstrap to patch (remove the patch)"
+        },
         { "ProxyConfig", "concurrency: -1", "concurrency: 1", "spec.concurrency: " },
-        { "PeerAuthentication", "portLevelMtls: {'80': {mode: STRICT}}", "mtls: {mode: STRICT}", "spec.portLevelMtls: mesh/namespace peer authentication cannot have port level mTLS (add a selector)" },
+        {
+            "PeerAuthentication", "portLevelMtls: {'80': {mode: STRICT}}", "mtls: {mode: STRICT}",
+            "spec.portLevelMtls: mesh/namespace peer authentication cannot have port level mTLS (add a selector)"
+        },
         { "AuthorizationPolicy", "rules: [{from: []}]", "rules: []", "spec.rules[0].from: \"from\" cannot be empty" },
         { "RequestAuthentication", "targetRef: {kind: Gateway, name: a}", "jwtRules: []",
             "spec.targetRef.group: \"\" has no kind Gateway that can be a target" },
@@ -86,13 +102,15 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         using var client = new KubeClient(server.Access);
-        var kind = new ResourceKind(MeshApi.WorkloadEntry.Group, MeshApi.WorkloadEntry.ReadVersion, MeshApi.WorkloadEntry.Kind, MeshApi.WorkloadEntry.Plural, true);
+        var kind = new ResourceKind(MeshApi.WorkloadEntry.Group, MeshApi.WorkloadEntry.ReadVersion, MeshApi.WorkloadEntry.Kind, MeshApi.WorkloadEntry.Plural,
+            true);
         await StoreAsync(client, MeshApi.WorkloadEntry, kind);
         var rig = new MeshRig("c1", "c2");
         rig.Config("c2", Object(MeshApi.WorkloadEntry, "labels: {a: b}"));
         rig.Config(Object(MeshApi.WorkloadEntry, "address: 10.0.0.1, adress: 10.0.0.1"));
         rig.Push();
-        Assert.Equal([Severity.Error, Severity.Warning], rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems).Select(problem => problem.Severity).Order().Reverse());
+        Assert.Equal([Severity.Error, Severity.Warning],
+            rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems).Select(problem => problem.Severity).Order().Reverse());
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var running = engine.RunAsync(stop.Token);
         Assert.True(await new InvalidObjects(client, "c1", engine, TimeProvider.System, NullLogger.Instance).UpdateAsync(Stop));
@@ -113,8 +131,10 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
     private async Task StoreAsync(KubeClient client, KindDescriptor known, ResourceKind kind)
     {
         var shape = IstioCrds.Of(known);
-        foreach (var version in shape["spec"]!["versions"]!.AsArray()) version!["schema"]!["openAPIV3Schema"] = JsonNode.Parse("""{"type": "object", "x-kubernetes-preserve-unknown-fields": true}""");
-        foreach (var (type, item) in ((ResourceKind, JsonObject)[])[(Kinds.CustomResourceDefinition, shape), (Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject())])
+        foreach (var version in shape["spec"]!["versions"]!.AsArray())
+            version!["schema"]!["openAPIV3Schema"] = JsonNode.Parse("""{"type": "object", "x-kubernetes-preserve-unknown-fields": true}""");
+        foreach (var (type, item) in ((ResourceKind, JsonObject)[])[(Kinds.CustomResourceDefinition, shape),
+            (Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject())])
         {
             if (await client.FindAsync(type, null, item["metadata"]!["name"]!.ToString(), Stop) is null) await client.CreateAsync(type, item, Stop);
         }
@@ -122,6 +142,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         await server.SendAsync("DELETE", $"{path}/x");
         // The kind is served a moment later.
         await Eventually.TrueAsync(async () =>
-            (await server.SendAsync("POST", path, $$"""{"apiVersion": "{{kind.ApiVersion}}", "kind": "{{known.Kind}}", "metadata": {"name": "x"}, "spec": {} }""")).Code != 404);
+            (await server.SendAsync("POST", path,
+                $$"""{"apiVersion": "{{kind.ApiVersion}}", "kind": "{{known.Kind}}", "metadata": {"name": "x"}, "spec": {} }""")).Code != 404);
     }
 }

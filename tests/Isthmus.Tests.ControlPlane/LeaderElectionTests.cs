@@ -98,7 +98,8 @@ public sealed class LeaderElectionTests : IAsyncLifetime
 
     private LeaderElection Election(string identity) => new(_client, new LeaseTerms("default", Lease, identity)
     {
-        Duration = TimeSpan.FromSeconds(30), Deadline = TimeSpan.FromSeconds(20), RenewEvery = TimeSpan.FromMilliseconds(100), TryEvery = TimeSpan.FromMilliseconds(50),
+        Duration = TimeSpan.FromSeconds(30), Deadline = TimeSpan.FromSeconds(20), RenewEvery = TimeSpan.FromMilliseconds(100),
+        TryEvery = TimeSpan.FromMilliseconds(50),
     }, TimeProvider.System, NullLogger.Instance);
 
     private async Task WorkAsync(CancellationToken stop)
@@ -108,13 +109,17 @@ public sealed class LeaderElectionTests : IAsyncLifetime
         Interlocked.Decrement(ref _leading);
     }
 
-    private async Task<string?> HolderAsync() => (string?)(await _client.GetAsync(Kinds.Lease, "default", Lease, CancellationToken.None))["spec"]?["holderIdentity"] ?? "";
+    private async Task<string?> HolderAsync() =>
+        (string?)(await _client.GetAsync(Kinds.Lease, "default", Lease, CancellationToken.None))["spec"]?["holderIdentity"] ?? "";
 
     private async Task WriteAsync(string holder, DateTimeOffset renewed, int seconds) => await _client.ApplyAsync(Kinds.Lease, new JsonObject
     {
         ["apiVersion"] = "coordination.k8s.io/v1",
         ["kind"] = "Lease",
         ["metadata"] = new JsonObject { ["name"] = Lease, ["namespace"] = "default" },
-        ["spec"] = new JsonObject { ["holderIdentity"] = holder, ["leaseDurationSeconds"] = seconds, ["renewTime"] = $"{renewed.UtcDateTime:yyyy-MM-ddTHH:mm:ss.ffffff}Z" },
+        ["spec"] = new JsonObject
+        {
+            ["holderIdentity"] = holder, ["leaseDurationSeconds"] = seconds, ["renewTime"] = $"{renewed.UtcDateTime:yyyy-MM-ddTHH:mm:ss.ffffff}Z"
+        },
     }, CancellationToken.None);
 }

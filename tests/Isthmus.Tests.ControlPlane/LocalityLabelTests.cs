@@ -31,7 +31,10 @@ public sealed class LocalityLabelTests
             spec: {address: 192.0.2.2, locality: own/z, labels: {app: web, {{labels}} } }
             """);
         rig.Push();
-        Assert.Equal($"10.244.0.1 {expected}, 192.0.2.1 {expected}, 192.0.2.2 own/z", string.Join(", ", rig.Mesh.Endpoints.Items["web.shop.svc.cluster.local"].Endpoints.OrderBy(endpoint => endpoint.Address, StringComparer.Ordinal).Select(endpoint => $"{endpoint.Address} {endpoint.Locality}")));
+        Assert.Equal($"10.244.0.1 {expected}, 192.0.2.1 {expected}, 192.0.2.2 own/z",
+            string.Join(", ",
+                rig.Mesh.Endpoints.Items["web.shop.svc.cluster.local"].Endpoints.OrderBy(endpoint => endpoint.Address, StringComparer.Ordinal)
+                    .Select(endpoint => $"{endpoint.Address} {endpoint.Locality}")));
     }
 
     /// <summary>Of two endpoints, that of the caller's own zone comes first.</summary>
@@ -68,7 +71,8 @@ public sealed class LocalityLabelTests
             """);
         rig.Push();
         Assert.Equal(["gold.example.com 0", "b.example.com 1", "us.example.com 1"], Cluster(client, "outbound|80||api.example.com")!.LoadAssignment.Endpoints
-            .SelectMany(group => group.LbEndpoints.Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address} {group.Priority}")).OrderBy(text => text[^1]).ThenBy(text => text, StringComparer.Ordinal));
+            .SelectMany(group => group.LbEndpoints.Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address} {group.Priority}"))
+            .OrderBy(text => text[^1]).ThenBy(text => text, StringComparer.Ordinal));
     }
 
     /// <summary>As in Istio 1.30: not to know the own network is no reason to dial addresses of another.</summary>
@@ -90,7 +94,10 @@ public sealed class LocalityLabelTests
         var rig = Networks("172.18.202.1", "fd00:18::1");
         var client = rig.Connect(Identity(default) with { Addresses = [.. addresses.Split(' ')] });
         rig.Push();
-        Assert.Equal(expected, string.Join(", ", Endpoints(client, OutboundName("web")).Select(text => text.Contains(',', StringComparison.Ordinal) ? text : text[..text.IndexOf('=', StringComparison.Ordinal)] + "=1")));
+        Assert.Equal(expected,
+            string.Join(", ",
+                Endpoints(client, OutboundName("web"))
+                    .Select(text => text.Contains(',', StringComparison.Ordinal) ? text : text[..text.IndexOf('=', StringComparison.Ordinal)] + "=1")));
     }
 
     [Fact]
@@ -113,7 +120,11 @@ public sealed class LocalityLabelTests
             rig.Writer.Put("c2", new Kubernetes.Objects.Service
             {
                 Metadata = new() { Name = $"eastwest-{index}", Namespace = Namespace, Labels = { ["topology.istio.io/network"] = "net-c2" } },
-                Spec = new() { Type = "LoadBalancer", ClusterIP = "10.96.0.98", ClusterIPs = ["10.96.0.98"], Selector = { ["app"] = "eastwest" }, Ports = { new() { Name = "tls", Port = 15443 } } },
+                Spec = new()
+                {
+                    Type = "LoadBalancer", ClusterIP = "10.96.0.98", ClusterIPs = ["10.96.0.98"], Selector = { ["app"] = "eastwest" },
+                    Ports = { new() { Name = "tls", Port = 15443 } }
+                },
                 Status = new() { LoadBalancer = new() { Ingress = [new() { Ip = address }] } },
             });
             rig.Slice("c2", $"eastwest-{index}", 15443, "tls", ("eastwest-0", "10.244.0.99"));
@@ -136,5 +147,6 @@ public sealed class LocalityLabelTests
     }
 
     private static ProxyIdentity Identity(ValueMap<string> labels) => new(
-        ProxyKind.Sidecar, "client", Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.7"], labels, "default", "client", "", "REDIRECT", true, false, "", "", Isthmus.Mesh.Model.Locality.Unknown);
+        ProxyKind.Sidecar, "client", Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.7"], labels, "default", "client", "", "REDIRECT",
+        true, false, "", "", Isthmus.Mesh.Model.Locality.Unknown);
 }

@@ -23,10 +23,14 @@ internal sealed class LoopbackCluster : IAsyncDisposable
     {
         // Disposed only at the end: the server uses it for its handshakes.
         _pki = await ClusterPki.EnsureAsync(_directory, name, IPAddress.Loopback, TimeProvider.System, CancellationToken.None);
-        _host = ApiServerHost.Build(new(name, _directory, "127.0.0.1") { LoopbackEndpoints = true }, _pki.ApiServer, TimeProvider.System, new Random(1), [new IPEndPoint(IPAddress.Loopback, 0)]);
+        _host = ApiServerHost.Build(new(name, _directory, "127.0.0.1") { LoopbackEndpoints = true }, _pki.ApiServer, TimeProvider.System, new Random(1),
+            [new IPEndPoint(IPAddress.Loopback, 0)]);
         await _host.StartAsync(CancellationToken.None);
         var (certificate, key) = await _pki.ReadPairAsync(PkiNames.Controllers, CancellationToken.None);
-        return _client = new KubeClient(new ClusterAccess { Server = new Uri(_host.Addresses.First()), CertificateAuthority = _pki.CaPem, ClientCertificate = certificate, ClientKey = key });
+        return _client = new KubeClient(new ClusterAccess
+        {
+            Server = new Uri(_host.Addresses.First()), CertificateAuthority = _pki.CaPem, ClientCertificate = certificate, ClientKey = key
+        });
     }
 
     public async ValueTask DisposeAsync()

@@ -10,16 +10,20 @@ namespace Isthmus.Tests.ControlPlane;
 public sealed class MergedMetricsTests
 {
     [Theory]
-    [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.io/path: /m", true, """{"scrape":"true","path":"/m","port":"9090"}""", "15020/stats/prometheus")]
+    [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.io/path: /m", true, """{"scrape":"true","path":"/m","port":"9090"}""",
+        "15020/stats/prometheus")]
     [InlineData("prometheus.io/scrape: 'true'", true, """{"scrape":"true","path":"","port":""}""", "15020/stats/prometheus")]
-    [InlineData("prometheus.istio.io/scrape-targets: ' 8080:/a ,9100 '", true, """{"scrape":"true","path":"/a","port":"8080","targets":[{"port":"8080","path":"/a"},{"port":"9100","path":"/metrics"}]}""", "15020/stats/prometheus")]
-    [InlineData("prometheus.io/port: '9090', prometheus.istio.io/scrape-targets: '8080:'", true, """{"scrape":"true","path":"/metrics","port":"8080","targets":[{"port":"8080","path":"/metrics"}]}""", "15020/stats/prometheus")]
+    [InlineData("prometheus.istio.io/scrape-targets: ' 8080:/a ,9100 '", true,
+        """{"scrape":"true","path":"/a","port":"8080","targets":[{"port":"8080","path":"/a"},{"port":"9100","path":"/metrics"}]}""", "15020/stats/prometheus")]
+    [InlineData("prometheus.io/port: '9090', prometheus.istio.io/scrape-targets: '8080:'", true,
+        """{"scrape":"true","path":"/metrics","port":"8080","targets":[{"port":"8080","path":"/metrics"}]}""", "15020/stats/prometheus")]
     [InlineData("prometheus.io/scrape: 'false', prometheus.istio.io/scrape-targets: '8080:/a'", true, null, "")]
     [InlineData("prometheus.istio.io/scrape-targets: '8080:/a'", false, null, "")]
     [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'false'", true, null, "9090")]
     [InlineData("prometheus.io/port: '15020', prometheus.io/scrape: 'true', prometheus.io/path: /stats/prometheus", true, null, "15020/stats/prometheus")]
     [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.io/path: /m", false, null, "9090/m")]
-    [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.istio.io/merge-metrics: 'true'", false, """{"scrape":"true","path":"","port":"9090"}""", "15020/stats/prometheus")]
+    [InlineData("prometheus.io/port: '9090', prometheus.io/scrape: 'true', prometheus.istio.io/merge-metrics: 'true'", false,
+        """{"scrape":"true","path":"","port":"9090"}""", "15020/stats/prometheus")]
     [InlineData("", true, null, "15020/stats/prometheus")]
     [InlineData("", false, null, "")]
     [InlineData("prometheus.io/scrape: 'false'", true, null, "")]
@@ -42,7 +46,9 @@ public sealed class MergedMetricsTests
         Assert.Equal("15090,15021,15020,15091,15092", arguments[arguments.IndexOf("-d") + 1]);
         Assert.Equal("15091", Variable(Proxy(pod), "ENVOY_SECURE_METRICS_PORT"));
         Assert.Null(Annotation(Inject("proxy.istio.io/config: 'proxyMetadata: {ENVOY_SECURE_MERGED_METRICS_PORT: \"0\"}'"), "prometheus.istio.io/secure-port"));
-        Assert.Contains("'x' is not a port", Assert.Throws<ProblemException>(() => Inject("proxy.istio.io/config: 'proxyMetadata: {ENVOY_SECURE_METRICS_PORT: x}'")).Message, StringComparison.Ordinal);
+        Assert.Contains("'x' is not a port",
+            Assert.Throws<ProblemException>(() => Inject("proxy.istio.io/config: 'proxyMetadata: {ENVOY_SECURE_METRICS_PORT: x}'")).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -70,7 +76,8 @@ public sealed class MergedMetricsTests
 
     private static string? Annotation(JsonObject pod, string name) => pod["metadata"]!["annotations"]![name]?.ToString();
 
-    private static JsonNode Proxy(JsonObject pod) => pod["spec"]!["containers"]!.AsArray().Single(container => container!["name"]!.ToString() == "istio-proxy")!;
+    private static JsonNode Proxy(JsonObject pod) =>
+        pod["spec"]!["containers"]!.AsArray().Single(container => container!["name"]!.ToString() == "istio-proxy")!;
 
     private static string? Variable(JsonNode container, string name) =>
         container["env"]!.AsArray().SingleOrDefault(variable => variable!["name"]!.ToString() == name)?["value"]?.ToString();

@@ -53,10 +53,13 @@ internal sealed class MeshRig
     {
         Writer.PutContact(new(cluster, cluster == _config, true, true, 1));
         Writer.Put(cluster, new Namespace { Metadata = new() { Name = "istio-system", Labels = { ["topology.istio.io/network"] = $"net-{cluster}" } } });
-        Writer.Put(cluster, new Node { Metadata = new() { Name = "node", Labels = { ["topology.kubernetes.io/region"] = cluster, ["topology.kubernetes.io/zone"] = "z1" } } });
+        Writer.Put(cluster,
+            new Node { Metadata = new() { Name = "node", Labels = { ["topology.kubernetes.io/region"] = cluster, ["topology.kubernetes.io/zone"] = "z1" } } });
     }
 
-    public void Service(string cluster, string name, string ip, string port = "http", int number = 80, int target = 8080, Dictionary<string, string>? labels = null, string? external = null) => Writer.Put(cluster, new Service
+    public void Service(string cluster, string name, string ip, string port = "http", int number = 80, int target = 8080,
+        Dictionary<string, string>? labels = null, string? external = null) =>
+        Writer.Put(cluster, new Service
     {
         Metadata = new() { Name = name, Namespace = Namespace, Labels = labels ?? [] },
         Spec = new()
@@ -134,10 +137,12 @@ internal sealed class MeshRig
     public void Settings(string yaml) => Writer.PutSettings(_config, YamlText.Parse(yaml, "mesh"), null);
 
     public ProxyFeed Sidecar(string cluster, string name = "client", string ip = "10.244.0.7", bool dnsCapture = true, string ns = Namespace) => Connect(new(
-        ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", default, [ip], default, "default", name, "node", "REDIRECT", dnsCapture, false, "", "", Locality.Unknown));
+        ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", default, [ip], default, "default", name, "node", "REDIRECT",
+        dnsCapture, false, "", "", Locality.Unknown));
 
     /// <summary>A gateway in a Pod of its own, whose account may read the Secrets of its namespace.</summary>
-    public ProxyFeed Router(string cluster, string app, bool sniDnat = false, GatewayTopology? topology = null, Dictionary<string, string>? labels = null, string ns = Namespace)
+    public ProxyFeed Router(string cluster, string app, bool sniDnat = false, GatewayTopology? topology = null, Dictionary<string, string>? labels = null,
+        string ns = Namespace)
     {
         var account = new AccountKey(cluster, ns, app);
         if (_pods.Add((cluster, ns, $"{app}-0")) || labels is not null) GatewayPod(cluster, app, labels, ns);
@@ -189,7 +194,8 @@ internal sealed class MeshRig
 
     public static Cluster? Cluster(ProxyFeed proxy, string name) => Read(proxy, TypeUrls.Cluster, name, Isthmus.Wire.Envoy.Clusters.Cluster.Parser.ParseFrom);
 
-    public static Listener? Listener(ProxyFeed proxy, string name) => Read(proxy, TypeUrls.Listener, name, Isthmus.Wire.Envoy.Listeners.Listener.Parser.ParseFrom);
+    public static Listener? Listener(ProxyFeed proxy, string name) =>
+        Read(proxy, TypeUrls.Listener, name, Isthmus.Wire.Envoy.Listeners.Listener.Parser.ParseFrom);
 
     public static RouteConfiguration? Route(ProxyFeed proxy, string name) => Read(proxy, TypeUrls.Route, name, RouteConfiguration.Parser.ParseFrom);
 
@@ -202,7 +208,10 @@ internal sealed class MeshRig
     public static IReadOnlyList<string> Endpoints(ProxyFeed proxy, string name, bool areHealthy) =>
         [.. Read(proxy, TypeUrls.Endpoints, name, ClusterLoadAssignment.Parser.ParseFrom)?.Endpoints.SelectMany(group => group.LbEndpoints)
             .Where(endpoint => endpoint.HealthStatus != Isthmus.Wire.Envoy.HealthStatus.Unhealthy == areHealthy)
-            .Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address}:{endpoint.Endpoint.Address.SocketAddress.PortValue}={endpoint.LoadBalancingWeight}") ?? []];
+            .Select(
+                endpoint =>
+                    $"{endpoint.Endpoint.Address.SocketAddress.Address}:{endpoint.Endpoint.Address.SocketAddress.PortValue}={endpoint.LoadBalancingWeight}")
+            ?? []];
 
     public static string OutboundName(string service, int port = 80, string subset = "") => $"outbound|{port}|{subset}|{service}.{Namespace}.svc.cluster.local";
 

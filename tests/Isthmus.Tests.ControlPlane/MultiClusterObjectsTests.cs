@@ -27,7 +27,13 @@ public sealed class MultiClusterObjectsTests
         var client = await StartAsync(cluster, version);
         var imports = Imports with { Version = version };
         var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System);
-        var first = Import(new() { ["team"] = "front" }, new() { ["type"] = "ClusterSetIP", ["ports"] = new JsonArray(), ["ips"] = new JsonArray("240.240.0.7"), ["sessionAffinity"] = "ClientIP", ["internalTrafficPolicy"] = "Cluster" }, null);
+        var first = Import(new() { ["team"] = "front" },
+            new()
+            {
+                ["type"] = "ClusterSetIP", ["ports"] = new JsonArray(), ["ips"] = new JsonArray("240.240.0.7"), ["sessionAffinity"] = "ClientIP",
+                ["internalTrafficPolicy"] = "Cluster"
+            },
+            null);
         Assert.Equal("", await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [first] }, Stop));
         var stored = await client.GetAsync(imports, "shop", "desk", Stop);
         Assert.Equal("front", stored["metadata"]!["labels"]!["team"]!.ToString());
@@ -56,7 +62,8 @@ public sealed class MultiClusterObjectsTests
         await using var cluster = new LoopbackCluster();
         var client = await StartAsync(cluster, "v1beta1");
         var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System);
-        var (bad, good) = (Import([], new() { ["type"] = "Odd", ["ports"] = new JsonArray() }, null) with { Name = "bad" }, Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray() }, null));
+        var (bad, good) = (Import([], new() { ["type"] = "Odd", ["ports"] = new JsonArray() }, null) with { Name = "bad" },
+            Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray() }, null));
         Assert.Contains("bad", await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [bad, good] }, Stop), StringComparison.Ordinal);
         Assert.NotNull(await client.FindAsync(Imports, "shop", "desk", Stop));
     }
@@ -66,10 +73,15 @@ public sealed class MultiClusterObjectsTests
     {
         await using var cluster = new LoopbackCluster();
         var client = await StartAsync(cluster, "v1beta1");
-        var made = await client.CreateAsync(Exports, new() { ["apiVersion"] = Exports.ApiVersion, ["kind"] = Exports.Kind, ["metadata"] = new JsonObject { ["name"] = "desk", ["namespace"] = "shop" } }, Stop);
+        var made = await client.CreateAsync(Exports,
+            new() { ["apiVersion"] = Exports.ApiVersion, ["kind"] = Exports.Kind, ["metadata"] = new JsonObject { ["name"] = "desk", ["namespace"] = "shop" } },
+            Stop);
         var export = MultiClusterFacts.Of("c1", made).Export!;
         var wanted = new WantedConditions(export, [new("Valid", true, "Valid", ""), new("Conflict", true, "PortConflict,TypeConflict", "they differ")]);
-        Assert.Equal("", await new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System).WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] }, Stop));
+        Assert.Equal("",
+            await new MultiClusterObjects(client, MultiClusterSettings.Default,
+                TimeProvider.System).WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] },
+                Stop));
         var read = MultiClusterFacts.Of("c1", await client.GetAsync(Exports, "shop", "desk", Stop)).Export!;
         Assert.Equal(wanted.Conditions, read.Conditions);
         Assert.NotEqual("", read.Since["Conflict"]);
@@ -80,7 +92,10 @@ public sealed class MultiClusterObjectsTests
     {
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
-        var plan = MultiClusterPlan.Nothing with { Imports = [Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray() }, null)], AutoExports = [new("c1", "shop", "desk")] };
+        var plan = MultiClusterPlan.Nothing with
+        {
+            Imports = [Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray() }, null)], AutoExports = [new("c1", "shop", "desk")]
+        };
         Assert.Equal("", await new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System).WriteAsync(plan, Stop));
     }
 
@@ -94,8 +109,10 @@ public sealed class MultiClusterObjectsTests
     private static async Task<KubeClient> StartAsync(LoopbackCluster cluster, string version)
     {
         var client = await cluster.StartAsync();
-        await client.CreateAsync(Kinds.Namespace, new() { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        foreach (var definition in YamlText.ParseAll(await File.ReadAllTextAsync(Repository.At("samples/multicluster/mcs-crds.yaml"), Stop), "CRDs").OfType<JsonObject>())
+        await client.CreateAsync(Kinds.Namespace, new() { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } },
+            Stop);
+        foreach (var definition in YamlText.ParseAll(await File.ReadAllTextAsync(Repository.At("samples/multicluster/mcs-crds.yaml"), Stop), "CRDs")
+            .OfType<JsonObject>())
         {
             var versions = definition["spec"]!["versions"]!.AsArray();
             foreach (var other in versions.Where(one => one!["name"]!.ToString() != version).ToList()) versions.Remove(other);

@@ -24,7 +24,8 @@ public sealed class MultiClusterServicesTests
         rig.Push();
         Assert.Equal(["172.18.202.1:15443=1"], Endpoints(client, $"outbound|80||{Orders}"));
         Assert.StartsWith("240.240.", Assert.Single(Names(client).Table[Orders].Ips), StringComparison.Ordinal);
-        Assert.Equal($"outbound_.80_._.{Orders}", Cluster(client, $"outbound|80||{Orders}")!.TransportSocketMatches[0].TransportSocket.TypedConfig.Unpack<UpstreamTlsContext>().Sni);
+        Assert.Equal($"outbound_.80_._.{Orders}",
+            Cluster(client, $"outbound|80||{Orders}")!.TransportSocketMatches[0].TransportSocket.TypedConfig.Unpack<UpstreamTlsContext>().Sni);
         Assert.Contains(Orders, Route(client, "80")!.VirtualHosts.SelectMany(host => host.Domains));
         // The ordinary host does not change: it has the endpoints of all clusters.
         Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=1"], Endpoints(client, OutboundName("orders")));
@@ -115,7 +116,9 @@ public sealed class MultiClusterServicesTests
     {
         var rig = Two();
         Export(rig, "c2", "orders");
-        rig.Config("{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: r, namespace: shop}, spec: {host: orders, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}}}");
+        rig.Config(
+            "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: r, namespace: shop}, spec: {host: orders, trafficPolicy: "
+                + "{connectionPool: {tcp: {maxConnections: 7}}}}}");
         var client = rig.Sidecar("c1");
         rig.Push();
         Assert.Equal(7u, Cluster(client, $"outbound|80||{Orders}")!.CircuitBreakers.Thresholds[0].MaxConnections);
@@ -130,7 +133,9 @@ public sealed class MultiClusterServicesTests
         rig.Push();
         var import = Assert.Single(Plan(rig, "c1").Imports);
         Assert.Equal(Names(client).Table[Orders].Ips, import.Spec["ips"]!.AsArray().Select(ip => ip!.ToString()));
-        Assert.Equal("""{"type":"ClusterSetIP","ports":[{"port":80,"protocol":"TCP","name":"http"}],"ips":["%"],"ipFamilies":["IPv4"]}""".Replace("%", import.Spec["ips"]![0]!.ToString(), StringComparison.Ordinal), import.Spec.ToJsonString());
+        Assert.Equal("""{"type":"ClusterSetIP","ports":[{"port":80,"protocol":"TCP","name":"http"}],"ips":["%"],"ipFamilies":["IPv4"]}""".Replace("%",
+            import.Spec["ips"]![0]!.ToString(), StringComparison.Ordinal),
+            import.Spec.ToJsonString());
         Assert.Equal("""[{"cluster":"c2"}]""", import.Clusters.ToJsonString());
 
         Import(rig, "c1", import.Spec, import.Clusters, managed: true);
@@ -165,7 +170,9 @@ public sealed class MultiClusterServicesTests
         Export(rig, "c1", "orders");
         Export(rig, "c1", "nobody");
         rig.Push();
-        Assert.Equal(["nobody Ready False Pending", "nobody Valid False NoService", "orders Conflict False NoConflicts", "orders Ready True Exported", "orders Valid True Valid"], Conditions(rig, "c1"));
+        Assert.Equal(["nobody Ready False Pending", "nobody Valid False NoService", "orders Conflict False NoConflicts", "orders Ready True Exported",
+            "orders Valid True Valid"],
+            Conditions(rig, "c1"));
 
         rig.AppOn("c2", "orders", "10.96.0.11", "grpc", 9090, "10.244.0.2");
         Export(rig, "c2", "orders");
@@ -210,13 +217,19 @@ public sealed class MultiClusterServicesTests
     private static void Import(MeshRig rig, string cluster, JsonObject spec, JsonArray clusters, bool managed) => rig.Writer.PutMultiCluster(cluster, new()
     {
         ["apiVersion"] = "multicluster.x-k8s.io/v1alpha1", ["kind"] = "ServiceImport",
-        ["metadata"] = new JsonObject { ["name"] = "orders", ["namespace"] = MeshRig.Namespace, ["labels"] = new JsonObject { [MultiClusterFacts.ManagedLabel] = managed ? "true" : "false" } },
+        ["metadata"] = new JsonObject
+        {
+            ["name"] = "orders", ["namespace"] = MeshRig.Namespace,
+            ["labels"] = new JsonObject { [MultiClusterFacts.ManagedLabel] = managed ? "true" : "false" }
+        },
         ["spec"] = spec.DeepClone(),
         ["status"] = new JsonObject { ["clusters"] = clusters.DeepClone() },
     });
 
-    private static MultiClusterPlan Plan(MeshRig rig, string cluster, Exports? settings = null) => MultiClusterPlan.Of(rig.Mesh, cluster, settings ?? Exports.Default);
+    private static MultiClusterPlan Plan(MeshRig rig, string cluster, Exports? settings = null) =>
+        MultiClusterPlan.Of(rig.Mesh, cluster, settings ?? Exports.Default);
 
     private static List<string> Conditions(MeshRig rig, string cluster) => [.. Plan(rig, cluster).Conditions
-        .SelectMany(item => item.Conditions.Select(condition => $"{item.Export.Source.Name} {condition.Type} {condition.Status} {condition.Reason}")).Order(StringComparer.Ordinal)];
+        .SelectMany(item => item.Conditions.Select(condition => $"{item.Export.Source.Name} {condition.Type} {condition.Status} {condition.Reason}"))
+        .Order(StringComparer.Ordinal)];
 }

@@ -188,7 +188,8 @@ public sealed class MultiClusterTests
         rig.Slice("c1", "orders", 8080, "http", ("orders-10.244.0.1", "10.244.0.1"), ("orders-b", "10.244.0.2"));
         var changes = rig.Writer.Commit();
         rig.Publisher.PublishEndpoints(rig.Mesh.View(), changes.Endpoints);
-        var tls = Cluster(client, OutboundName("orders"))!.TransportSocketMatches[0].TransportSocket.TypedConfig.Unpack<Isthmus.Wire.Envoy.UpstreamTlsContext>();
+        var tls = Cluster(client,
+            OutboundName("orders"))!.TransportSocketMatches[0].TransportSocket.TypedConfig.Unpack<Isthmus.Wire.Envoy.UpstreamTlsContext>();
         Assert.Equal(
             ["spiffe://cluster.local/ns/shop/sa/orders", "spiffe://cluster.local/ns/shop/sa/other"],
             tls.CommonTlsContext.CombinedValidationContext.DefaultValidationContext.MatchTypedSubjectAltNames.Select(name => name.Matcher.Exact));
@@ -225,7 +226,9 @@ public sealed class MultiClusterTests
     {
         var rig = new MeshRig("c1");
         rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
-        const string good = "{apiVersion: networking.istio.io/v1beta1, kind: DestinationRule, metadata: {name: r, namespace: shop}, spec: {host: orders, subsets: [{name: v1, labels: {version: v1}}]}}";
+        const string good =
+            "{apiVersion: networking.istio.io/v1beta1, kind: DestinationRule, metadata: {name: r, namespace: shop}, spec: {host: orders, subsets: [{name: v1, "
+                + "labels: {version: v1}}]}}";
         rig.Config(good);
         var client = rig.Sidecar("c1");
         rig.Push();

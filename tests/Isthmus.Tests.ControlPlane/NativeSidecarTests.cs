@@ -45,7 +45,8 @@ public sealed class NativeSidecarTests
     [InlineData("true", "invalid value 'true': the kubelet of Node node1 is v1.28.3, and native sidecars need v1.29 or later")]
     public void An_annotation_that_can_have_no_effect_refuses_the_Pod(string value, string message)
     {
-        var problem = Assert.Throws<ProblemException>(() => Inject(Pod($"sidecar.istio.io/nativeSidecar: '{value}'"), Natives(NativeSidecarMode.Auto, "v1.33.0 v1.28.3")));
+        var problem = Assert.Throws<ProblemException>(() => Inject(Pod($"sidecar.istio.io/nativeSidecar: '{value}'"),
+            Natives(NativeSidecarMode.Auto, "v1.33.0 v1.28.3")));
         Assert.Contains($"metadata.annotations[sidecar.istio.io/nativeSidecar]: {message}", problem.Message, StringComparison.Ordinal);
     }
 
@@ -53,7 +54,8 @@ public sealed class NativeSidecarTests
     public void A_setting_of_the_installation_that_has_no_effect_is_told()
     {
         var natives = Natives(NativeSidecarMode.Enabled, "v1.28.3");
-        Assert.Equal("ENABLE_NATIVE_SIDECARS=true has no effect on this Pod: the kubelet of Node node0 is v1.28.3, and native sidecars need v1.29 or later", natives.Notice(Pod()));
+        Assert.Equal("ENABLE_NATIVE_SIDECARS=true has no effect on this Pod: the kubelet of Node node0 is v1.28.3, and native sidecars need v1.29 or later",
+            natives.Notice(Pod()));
         Assert.Null(natives.Notice(Pod("sidecar.istio.io/nativeSidecar: 'false'")));
         Assert.Null(Natives(NativeSidecarMode.Enabled, "v1.29.0").Notice(Pod()));
     }
@@ -71,11 +73,13 @@ public sealed class NativeSidecarTests
 
     [Fact]
     public void Without_capture_the_proxy_comes_first() =>
-        Assert.Equal(["istio-proxy", "migrate"], Names(Inject(Pod("sidecar.istio.io/interceptionMode: NONE", "initContainers: [{name: migrate, image: any}]")), "initContainers"));
+        Assert.Equal(["istio-proxy", "migrate"],
+            Names(Inject(Pod("sidecar.istio.io/interceptionMode: NONE", "initContainers: [{name: migrate, image: any}]")), "initContainers"));
 
     [Fact]
     public void An_ordinary_sidecar_captures_traffic_after_the_other_init_containers() =>
-        Assert.Equal(["migrate", "istio-init"], Names(Inject(Pod(spec: "initContainers: [{name: migrate, image: any}]"), NativeSidecars.Off), "initContainers"));
+        Assert.Equal(["migrate", "istio-init"],
+            Names(Inject(Pod(spec: "initContainers: [{name: migrate, image: any}]"), NativeSidecars.Off), "initContainers"));
 
     [Fact]
     public void It_starts_before_others_by_its_startup_probe_and_drains_when_the_Pod_begins_to_end()
@@ -92,13 +96,19 @@ public sealed class NativeSidecarTests
     [InlineData(false, false)]
     public void Holding_the_application_needs_the_startup_probe(bool holds, bool probes)
     {
-        var values = Values with { Values = (JsonObject)JsonNode.Parse($$$"""{"global":{"proxy":{"startupProbe":{"enabled":false},"holdApplicationUntilProxyStarts":{{{(holds ? "true" : "false")}}} } } }""")! };
-        Assert.Equal(probes, Proxy(PodInjector.Inject(Pod(), "trade", values, InjectionPath.Default, Natives(NativeSidecarMode.Enabled, ""))!)["startupProbe"] is not null);
+        var values = Values with
+        {
+            Values = (JsonObject)JsonNode.Parse(
+                $$$"""{"global":{"proxy":{"startupProbe":{"enabled":false},"holdApplicationUntilProxyStarts":{{{(holds ? "true" : "false")}}} } } }""")!
+        };
+        Assert.Equal(probes,
+            Proxy(PodInjector.Inject(Pod(), "trade", values, InjectionPath.Default, Natives(NativeSidecarMode.Enabled, ""))!)["startupProbe"] is not null);
     }
 
     [Theory]
     [InlineData("containers: [{name: web, image: any}, {name: istio-proxy, image: auto, resources: {limits: {cpu: '3'}}}]")]
-    [InlineData("containers: [{name: web, image: any}], initContainers: [{name: istio-proxy, image: auto, restartPolicy: Never, resources: {limits: {cpu: '3'}}}]")]
+    [InlineData(
+        "containers: [{name: web, image: any}], initContainers: [{name: istio-proxy, image: auto, restartPolicy: Never, resources: {limits: {cpu: '3'}}}]")]
     public void The_proxy_that_a_Pod_describes_moves_to_its_place(string containers)
     {
         var pod = (JsonObject)YamlText.Parse($$"""{metadata: {name: web}, spec: { {{containers}} } }""", "test")!;
@@ -106,7 +116,8 @@ public sealed class NativeSidecarTests
         Assert.Equal(["istio-init", "istio-proxy"], Names(native, "initContainers"));
         Assert.Equal(["web"], Names(native, "containers"));
         Assert.Equal(("3", "Always"), (Proxy(native)["resources"]!["limits"]!["cpu"]!.ToString(), Proxy(native)["restartPolicy"]!.ToString()));
-        Assert.Equal("istio-proxy", JsonNode.Parse(native["metadata"]!["annotations"]!["proxy.istio.io/overrides"]!.ToString())!["initContainers"]![0]!["name"]!.ToString());
+        Assert.Equal("istio-proxy",
+            JsonNode.Parse(native["metadata"]!["annotations"]!["proxy.istio.io/overrides"]!.ToString())!["initContainers"]![0]!["name"]!.ToString());
         var ordinary = Inject(pod, NativeSidecars.Off);
         Assert.Equal(["istio-init"], Names(ordinary, "initContainers"));
         Assert.Equal(["web", "istio-proxy"], Names(ordinary, "containers"));
@@ -116,7 +127,9 @@ public sealed class NativeSidecarTests
     [Fact]
     public void Probes_of_the_applications_own_sidecars_are_the_agents_only_if_it_runs_before_them()
     {
-        const string sidecars = "initContainers: [{name: side, image: any, restartPolicy: Always, startupProbe: {httpGet: {port: 80}}, lifecycle: {postStart: {httpGet: {port: 80}}}}, {name: once, image: any}]";
+        const string sidecars =
+            "initContainers: [{name: side, image: any, restartPolicy: Always, startupProbe: {httpGet: {port: 80}}, lifecycle: {postStart: {httpGet: {port: "
+                + "80}}}}, {name: once, image: any}]";
         var native = Inject(Pod(spec: sidecars));
         Assert.Equal("""{"/app-health/side/startupz":{"httpGet":{"port":80}},"/app-lifecycle/side/poststartz":{"httpGet":{"port":80}}}""",
             Proxy(native)["env"]!.AsArray().Single(entry => entry!["name"]!.ToString() == "ISTIO_KUBE_APP_PROBERS")!["value"]!.ToString());
@@ -156,7 +169,8 @@ public sealed class NativeSidecarTests
 
     [Fact]
     public void Another_mode_is_refused() =>
-        Assert.Contains("ENABLE_NATIVE_SIDECARS: 'never' is not true, false or auto", Assert.Throws<ProblemException>(() => Settings("never")).Message, StringComparison.Ordinal);
+        Assert.Contains("ENABLE_NATIVE_SIDECARS: 'never' is not true, false or auto", Assert.Throws<ProblemException>(() => Settings("never")).Message,
+            StringComparison.Ordinal);
 
     private static DiscoverySettings Settings(string? value) => DiscoverySettings.Read([], name => name == "ENABLE_NATIVE_SIDECARS" ? value : null);
 
@@ -180,5 +194,6 @@ public sealed class NativeSidecarTests
 
     private static IEnumerable<string> Names(JsonObject pod, string list) => pod["spec"]![list]!.AsArray().Select(entry => entry!["name"]!.ToString());
 
-    private static JsonNode Proxy(JsonObject pod) => pod["spec"]!["initContainers"]!.AsArray().Single(container => container!["name"]!.ToString() == "istio-proxy")!;
+    private static JsonNode Proxy(JsonObject pod) =>
+        pod["spec"]!["initContainers"]!.AsArray().Single(container => container!["name"]!.ToString() == "istio-proxy")!;
 }

@@ -54,7 +54,14 @@ public sealed class NodeTrafficTests
         {
             foreach (var node in (string[])["a", "b", "c", "d"])
             {
-                rig.Writer.Put(cluster, new Node { Metadata = new() { Name = node, Labels = zones ? new() { ["topology.kubernetes.io/region"] = "r", ["topology.kubernetes.io/zone"] = cluster } : [] } });
+                rig.Writer.Put(cluster,
+                    new Node
+                    {
+                        Metadata = new()
+                        {
+                            Name = node, Labels = zones ? new() { ["topology.kubernetes.io/region"] = "r", ["topology.kubernetes.io/zone"] = cluster } : []
+                        }
+                    });
                 Pod(rig, cluster, $"client-{node}", node, "10.244.9.9");
             }
             Pod(rig, cluster, "web-1", cluster == "c1" ? "a" : "c", Address(cluster, 1));
@@ -83,7 +90,8 @@ public sealed class NodeTrafficTests
                 Metadata = new() { Name = "web", Namespace = MeshRig.Namespace },
                 Spec = new()
                 {
-                    ClusterIP = ip, ClusterIPs = [ip], Selector = { ["app"] = "web" }, TrafficDistribution = distribution, InternalTrafficPolicy = local ? "Local" : "Cluster",
+                    ClusterIP = ip, ClusterIPs = [ip], Selector = { ["app"] = "web" }, TrafficDistribution = distribution,
+                    InternalTrafficPolicy = local ? "Local" : "Cluster",
                     Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(8080) } },
                 },
             });
@@ -100,6 +108,7 @@ public sealed class NodeTrafficTests
         Assert.Empty(rig.Mesh.Graph.Verify());
         Assert.True(feed.Snapshot!.Types[TypeUrls.Endpoints].TryGet(MeshRig.OutboundName("web"), out var resource));
         return string.Join(", ", ClusterLoadAssignment.Parser.ParseFrom(resource.Body.Value).Endpoints
-            .SelectMany(group => group.LbEndpoints.Select(endpoint => print(endpoint.Endpoint.Address.SocketAddress.Address, group.Priority))).Order(StringComparer.Ordinal));
+            .SelectMany(group => group.LbEndpoints.Select(endpoint => print(endpoint.Endpoint.Address.SocketAddress.Address, group.Priority)))
+            .Order(StringComparer.Ordinal));
     }
 }

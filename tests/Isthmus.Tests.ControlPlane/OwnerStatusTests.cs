@@ -15,9 +15,12 @@ namespace Isthmus.Tests.ControlPlane;
 /// <summary>How people learn that an object claims what belongs to others.</summary>
 public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<RunningApiServer>
 {
-    private const string Message = "ISM1440 spec.addresses[0]: 10.96.0.20 is the address of Service shop/db in c1: calls to it do not go to this entry (remove the address, or choose one that nothing else has)";
+    private const string Message =
+        "ISM1440 spec.addresses[0]: 10.96.0.20 is the address of Service shop/db in c1: calls to it do not go to this entry (remove the address, or choose one "
+            + "that nothing else has)";
 
-    private static readonly ResourceKind Kind = new(MeshApi.ServiceEntry.Group, MeshApi.ServiceEntry.ReadVersion, MeshApi.ServiceEntry.Kind, MeshApi.ServiceEntry.Plural, true);
+    private static readonly ResourceKind Kind = new(MeshApi.ServiceEntry.Group, MeshApi.ServiceEntry.ReadVersion, MeshApi.ServiceEntry.Kind,
+        MeshApi.ServiceEntry.Plural, true);
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
@@ -36,7 +39,8 @@ public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<Ru
         await engine.MarkReadyAsync(Stop);
         Assert.True(await status.UpdateAsync(Stop));
         var condition = Assert.Single(await ConditionsAsync(client))!;
-        Assert.Equal(("Owned", "False", "OwnedByAnother", Message), ((string?)condition["type"], (string?)condition["status"], (string?)condition["reason"], (string?)condition["message"]));
+        Assert.Equal(("Owned", "False", "OwnedByAnother", Message),
+            ((string?)condition["type"], (string?)condition["status"], (string?)condition["reason"], (string?)condition["message"]));
         await engine.ChangeAsync(writer =>
         {
             writer.Remove("c1", Kinds.Service, MeshRig.Namespace, "db");
@@ -52,7 +56,9 @@ public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<Ru
     public void Admission_warns_of_what_is_known_already()
     {
         var rig = Mesh();
-        var webhooks = new WebhookEndpoints(() => throw new InvalidOperationException(), _ => throw new InvalidOperationException(), () => [], new(new(), null, _ => null, new(), TimeProvider.System, NullLogger<ReviewCallers>.Instance), NullLogger<WebhookEndpoints>.Instance) { ForeignClaims = rig.Mesh.ForeignClaimsOf };
+        var webhooks = new WebhookEndpoints(() => throw new InvalidOperationException(), _ => throw new InvalidOperationException(), () => [],
+            new(new(), null, _ => null, new(), TimeProvider.System, NullLogger<ReviewCallers>.Instance),
+            NullLogger<WebhookEndpoints>.Instance) { ForeignClaims = rig.Mesh.ForeignClaimsOf };
         var answer = webhooks.Validate(new("1", "tenant", "CREATE", YamlText.Parse(Entry, "entry")!.AsObject(), null));
         Assert.True(answer.Allowed, answer.Message);
         Assert.Equal(Message["ISM1440 ".Length..], Assert.Single(answer.Warnings!));
@@ -74,13 +80,17 @@ public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<Ru
         return rig;
     }
 
-    private static async Task<JsonArray> ConditionsAsync(KubeClient client) => (await client.FindAsync(Kind, "tenant", "a", Stop))!["status"]?["conditions"]?.AsArray() ?? [];
+    private static async Task<JsonArray> ConditionsAsync(KubeClient client) =>
+        (await client.FindAsync(Kind, "tenant", "a", Stop))!["status"]?["conditions"]?.AsArray() ?? [];
 
     private async Task StoreAsync(KubeClient client)
     {
         await client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(MeshApi.ServiceEntry), Stop);
-        await client.CreateAsync(Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant"} }""")!.AsObject(), Stop);
+        await client.CreateAsync(Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant"} }""")!.AsObject(),
+            Stop);
         // The kind is served a moment later.
-        while ((await server.SendAsync("POST", $"/apis/{Kind.ApiVersion}/namespaces/tenant/{Kind.Plural}", YamlText.Parse(Entry.Replace("istio.io/v1\n", $"istio.io/{Kind.Version}\n", StringComparison.Ordinal), "entry")!.ToJsonString())).Code == 404) await Task.Delay(20, Stop);
+        while ((await server.SendAsync("POST", $"/apis/{Kind.ApiVersion}/namespaces/tenant/{Kind.Plural}",
+            YamlText.Parse(Entry.Replace("istio.io/v1\n", $"istio.io/{Kind.Version}\n", StringComparison.Ordinal), "entry")!.ToJsonString())).Code == 404)
+            await Task.Delay(20, Stop);
     }
 }

@@ -31,7 +31,8 @@ public sealed class OwnershipTests
         Assert.DoesNotContain(Thief, Targets("0.0.0.0_443"));
         Assert.DoesNotContain("10.96.0.20", Names(_client).Table.TryGetValue("a.tenant.test", out var named) ? named.Ips : []);
         var problem = Assert.Single(Claims());
-        Assert.Equal(("ISM1440", "ServiceEntry tenant/a.tenant.test", "spec.addresses[0]", Severity.Warning), (problem.Code, problem.Object, problem.Path, problem.Severity));
+        Assert.Equal(("ISM1440", "ServiceEntry tenant/a.tenant.test", "spec.addresses[0]", Severity.Warning),
+            (problem.Code, problem.Object, problem.Path, problem.Severity));
         Assert.StartsWith($"{claimed} is the address of Service shop/db in c1: calls to it do not go to this entry", problem.Message, StringComparison.Ordinal);
         Assert.Empty(_rig.Mesh.Graph.Verify());
     }
@@ -120,7 +121,10 @@ public sealed class OwnershipTests
         _rig.Writer.Put("c1", new Service
         {
             Metadata = new() { Name = "a", Namespace = "tenant" },
-            Spec = new() { Type = "ClusterIP", ClusterIP = "None", ClusterIPs = ["None"], Selector = { ["app"] = "a" }, Ports = { new() { Name = "tcp", Port = 443 } } },
+            Spec = new()
+            {
+                Type = "ClusterIP", ClusterIP = "None", ClusterIPs = ["None"], Selector = { ["app"] = "a" }, Ports = { new() { Name = "tcp", Port = 443 } }
+            },
         });
         if (isSlice)
         {
@@ -152,7 +156,8 @@ public sealed class OwnershipTests
         _rig.Config(Entry("a.tenant.test", "192.0.2.7", created: "2025-01-01T00:00:00Z"));
         _rig.Push();
         Assert.Equal("outbound|443||z.tenant.test", TargetOf(Listener(_client, "192.0.2.7_443")!.FilterChains[0]));
-        Assert.Contains("192.0.2.7 is the address of the older ServiceEntry first/z.tenant.test in c1", Assert.Single(Claims()).Message, StringComparison.Ordinal);
+        Assert.Contains("192.0.2.7 is the address of the older ServiceEntry first/z.tenant.test in c1", Assert.Single(Claims()).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -238,14 +243,17 @@ public sealed class OwnershipTests
         _rig.Push();
         Assert.Equal(["192.0.2.50:443=1"], Endpoints(_client, "outbound|443||api.example.com"));
         Assert.Null(Listener(_client, "192.0.2.8_443"));
-        Assert.Equal("api.example.com is the host of the older ServiceEntry first/api.example.com in c1: this entry has no effect on it", Assert.Single(Claims()).Message);
+        Assert.Equal("api.example.com is the host of the older ServiceEntry first/api.example.com in c1: this entry has no effect on it",
+            Assert.Single(Claims()).Message);
         _rig.Writer.RemoveConfig("c1", "ServiceEntry", "first", "api.example.com");
         _rig.Push();
         Assert.Equal(["192.0.2.99:443=1"], Endpoints(_client, "outbound|443||api.example.com"));
         Assert.Empty(_rig.Mesh.Graph.Verify());
     }
 
-    private static string Entry(string host, string addresses, string port = "number: 443, name: tcp, protocol: TCP", string ns = "tenant", string created = "2024-06-01T00:00:00Z", string endpoint = "192.0.2.99") => $$"""
+    private static string Entry(string host, string addresses, string port = "number: 443, name: tcp, protocol: TCP", string ns = "tenant",
+        string created = "2024-06-01T00:00:00Z", string endpoint = "192.0.2.99") =>
+        $$"""
         apiVersion: networking.istio.io/v1
         kind: ServiceEntry
         metadata: {name: "{{host}}", namespace: {{ns}}, creationTimestamp: "{{created}}"}
@@ -258,7 +266,10 @@ public sealed class OwnershipTests
 
     private IEnumerable<string> Domains(string name) => Route(_client, "80")!.VirtualHosts.Where(host => host.Name == name).SelectMany(host => host.Domains);
 
-    private List<string> Targets(string listener) => Listener(_client, listener) is { } found ? [.. found.FilterChains.Append(found.DefaultFilterChain).OfType<FilterChain>().Select(TargetOf)] : [];
+    private List<string> Targets(string listener) =>
+        Listener(_client, listener) is { } found ? [.. found.FilterChains.Append(found.DefaultFilterChain).OfType<FilterChain>().Select(TargetOf)] : [];
 
-    private static string TargetOf(FilterChain chain) => chain.Filters.Where(filter => filter.Name == "envoy.filters.network.tcp_proxy").Select(filter => filter.TypedConfig.Unpack<TcpProxy>().Cluster).FirstOrDefault("");
+    private static string TargetOf(FilterChain chain) =>
+        chain.Filters.Where(filter => filter.Name == "envoy.filters.network.tcp_proxy").Select(filter => filter.TypedConfig.Unpack<TcpProxy>().Cluster)
+            .FirstOrDefault("");
 }

@@ -25,7 +25,8 @@ public sealed class PodInjectorTests
         Assert.Equal("web", Annotation(pod, "kubectl.kubernetes.io/default-container"));
         Assert.Equal("15020", Annotation(pod, "prometheus.io/port"));
         Assert.Equal("default", JsonNode.Parse(Annotation(pod, "sidecar.istio.io/status")!)!["revision"]!.ToString());
-        Assert.Equal(["workload-socket", "workload-certs", "istio-envoy", "istio-data", "istio-podinfo", "istio-token", "istiod-ca-cert"], Names(pod, "volumes").TakeLast(7));
+        Assert.Equal(["workload-socket", "workload-certs", "istio-envoy", "istio-data", "istio-podinfo", "istio-token", "istiod-ca-cert"],
+            Names(pod, "volumes").TakeLast(7));
         Assert.Equal(1337, (int)pod["spec"]!["securityContext"]!["fsGroup"]!);
     }
 
@@ -33,14 +34,16 @@ public sealed class PodInjectorTests
     public void The_proxy_is_told_its_cluster_its_workload_and_its_ports()
     {
         var proxy = Proxy(Inject());
-        Assert.Equal(["proxy", "sidecar", "--domain", "$(POD_NAMESPACE).svc.cluster.local"], proxy["args"]!.AsArray().Take(4).Select(argument => argument!.ToString()));
+        Assert.Equal(["proxy", "sidecar", "--domain", "$(POD_NAMESPACE).svc.cluster.local"],
+            proxy["args"]!.AsArray().Take(4).Select(argument => argument!.ToString()));
         Assert.Equal(1337, (int)proxy["securityContext"]!["runAsUser"]!);
         Assert.Equal("cluster1", Variable(proxy, "ISTIO_META_CLUSTER_ID"));
         Assert.Equal("shop-deploy", Variable(proxy, "ISTIO_META_WORKLOAD_NAME"));
         Assert.Equal("kubernetes://apis/apps/v1/namespaces/trade/deployments/shop-deploy", Variable(proxy, "ISTIO_META_OWNER"));
         Assert.Equal("web", Variable(proxy, "ISTIO_META_APP_CONTAINERS"));
         var names = proxy["env"]!.AsArray().Select(entry => entry!["name"]!.ToString()).ToList();
-        Assert.Equal(["JWT_POLICY", "PILOT_CERT_PROVIDER", "CA_ADDR", "POD_NAME", "POD_NAMESPACE", "INSTANCE_IP", "SERVICE_ACCOUNT", "HOST_IP", "PROXY_CONFIG"], names.Take(9));
+        Assert.Equal(["JWT_POLICY", "PILOT_CERT_PROVIDER", "CA_ADDR", "POD_NAME", "POD_NAMESPACE", "INSTANCE_IP", "SERVICE_ACCOUNT", "HOST_IP", "PROXY_CONFIG"],
+            names.Take(9));
     }
 
     /// <summary>The agents of Istio 1.24 to 1.31 refuse flags that they do not know.</summary>
@@ -58,7 +61,8 @@ public sealed class PodInjectorTests
         string[] rules = ["-p", "-z", "-u", "-m", "-i", "-x", "-b", "-d", "-o", "-q", "-c"];
         Assert.Empty(init["args"]!.AsArray().Select(argument => argument!.ToString()).Where(argument => argument.StartsWith('-')).Except(rules));
         var security = init["securityContext"]!;
-        Assert.Equal((capabilities, isReadOnly), (string.Join(',', security["capabilities"]!["add"]!.AsArray().Select(name => name!.ToString())), (bool)security["readOnlyRootFilesystem"]!));
+        Assert.Equal((capabilities, isReadOnly),
+            (string.Join(',', security["capabilities"]!["add"]!.AsArray().Select(name => name!.ToString())), (bool)security["readOnlyRootFilesystem"]!));
     }
 
     [Fact]
@@ -67,18 +71,24 @@ public sealed class PodInjectorTests
         var (here, there) = (Inject(), Inject(path: "/inject/cluster/cluster2/net/network2"));
         Assert.Equal(("cluster2", "network2", "network2"),
             (Variable(Proxy(there), "ISTIO_META_CLUSTER_ID"), Variable(Proxy(there), "ISTIO_META_NETWORK"), Label(there, "topology.istio.io/network")));
-        Assert.Equal(here.ToJsonString(), there.ToJsonString().Replace("cluster2", "cluster1", StringComparison.Ordinal).Replace("network2", "network1", StringComparison.Ordinal));
+        Assert.Equal(here.ToJsonString(),
+            there.ToJsonString().Replace("cluster2", "cluster1", StringComparison.Ordinal).Replace("network2", "network1", StringComparison.Ordinal));
     }
 
     [Theory]
     [InlineData("{proxyProtocol: {version: 1}}", "gatewayTopology.proxyProtocol.version: unknown field")]
     [InlineData("{forwardClientCertDetails: SOMETIMES}", "gatewayTopology.forwardClientCertDetails: unsupported value")]
     public void A_topology_that_cannot_be_honoured_refuses_the_Pod(string topology, string message) =>
-        Assert.Contains(message, Assert.Throws<ProblemException>(() => Inject(annotations: $"proxy.istio.io/config: 'gatewayTopology: {topology}'")).Message, StringComparison.Ordinal);
+        Assert.Contains(message, Assert.Throws<ProblemException>(() => Inject(annotations: $"proxy.istio.io/config: 'gatewayTopology: {topology}'")).Message,
+            StringComparison.Ordinal);
 
     [Theory]
-    [InlineData("sidecar.istio.io/userVolume: '[{\"name\":\"certs\",\"secret\":{\"secretName\":\"s\"}}]'\n    sidecar.istio.io/userVolumeMount: '[{\"name\":\"certs\",\"mountPath\":\"/etc/c\"}]'")]
-    [InlineData("sidecar.istio.io/userVolume: '{\"certs\":{\"secret\":{\"secretName\":\"s\"}}}'\n    sidecar.istio.io/userVolumeMount: '{\"certs\":{\"mountPath\":\"/etc/c\"}}'")]
+    [InlineData(
+        "sidecar.istio.io/userVolume: '[{\"name\":\"certs\",\"secret\":{\"secretName\":\"s\"}}]'\n    sidecar.istio.io/userVolumeMount: "
+            + "'[{\"name\":\"certs\",\"mountPath\":\"/etc/c\"}]'")]
+    [InlineData(
+        "sidecar.istio.io/userVolume: '{\"certs\":{\"secret\":{\"secretName\":\"s\"}}}'\n    sidecar.istio.io/userVolumeMount: "
+            + "'{\"certs\":{\"mountPath\":\"/etc/c\"}}'")]
     public void Volumes_of_annotations_reach_the_proxy(string annotations)
     {
         var pod = Inject(annotations: annotations);
@@ -88,17 +98,21 @@ public sealed class PodInjectorTests
 
     [Fact]
     public void The_address_of_an_annotation_is_that_of_the_control_plane() =>
-        Assert.Contains("\"discoveryAddress\":\"other.istio-system.svc:15012\"", Variable(Proxy(Inject(annotations: "sidecar.istio.io/discoveryAddress: other.istio-system.svc:15012")), "PROXY_CONFIG")!, StringComparison.Ordinal);
+        Assert.Contains("\"discoveryAddress\":\"other.istio-system.svc:15012\"",
+            Variable(Proxy(Inject(annotations: "sidecar.istio.io/discoveryAddress: other.istio-system.svc:15012")), "PROXY_CONFIG")!, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("sidecar.istio.io/userVolume: '[{'", "sidecar.istio.io/userVolume]: invalid value '[{': it is not JSON")]
     [InlineData("sidecar.istio.io/userVolume: '[1]'", "sidecar.istio.io/userVolume]: invalid value '[1]': each item must be a mapping")]
     [InlineData("sidecar.istio.io/userVolumeMount: '[{}]'", "sidecar.istio.io/userVolumeMount]: invalid value '[{}]': each item needs a name")]
-    [InlineData("sidecar.istio.io/bootstrapOverride: own", "sidecar.istio.io/bootstrapOverride]: 'own' is not supported (remove it: the proxy has no Envoy bootstrap)")]
-    [InlineData("traffic.sidecar.istio.io/kubevirtInterfaces: net1", "kubevirtInterfaces]: 'net1' is not supported (remove it: virtual machine interfaces are not supported)")]
+    [InlineData("sidecar.istio.io/bootstrapOverride: own",
+        "sidecar.istio.io/bootstrapOverride]: 'own' is not supported (remove it: the proxy has no Envoy bootstrap)")]
+    [InlineData("traffic.sidecar.istio.io/kubevirtInterfaces: net1",
+        "kubevirtInterfaces]: 'net1' is not supported (remove it: virtual machine interfaces are not supported)")]
     [InlineData("istio.io/reroute-virtual-interfaces: net1", "istio.io/reroute-virtual-interfaces]: 'net1' is not supported")]
     [InlineData("sidecar.istio.io/interceptionMode: TPROXY", "sidecar.istio.io/interceptionMode]: invalid value 'TPROXY': should be REDIRECT or NONE")]
-    [InlineData("inject.istio.io/templates: grpc-agent", "inject.istio.io/templates]: invalid value 'grpc-agent': no such template (templates: sidecar, gateway)")]
+    [InlineData("inject.istio.io/templates: grpc-agent",
+        "inject.istio.io/templates]: invalid value 'grpc-agent': no such template (templates: sidecar, gateway)")]
     [InlineData("proxy.istio.io/config: 'concurrency: two'", "concurrency: must be an integer, not a string")]
     [InlineData("proxy.istio.io/config: '{privateKeyProvider: {}}'", "privateKeyProvider: private keys stay in the memory of the proxy")]
     public void Annotations_that_cannot_work_refuse_the_Pod(string annotation, string message) =>
@@ -110,12 +124,17 @@ public sealed class PodInjectorTests
         var idle = PodAnnotations.All.Where(known => known.Effect == Isthmus.Mesh.Config.FieldEffect.Warned).Select(known => known.Name).ToList();
         Assert.True(idle.Count > 5);
         List<string> warnings = [];
-        PodInjector.Inject(Pod(string.Join("\n    ", [.. idle.Select(name => $"{name}: x"), "sidecar.istio.io/proxyCpu: '1'", "proxy.istio.io/config: '{sds: {}, concurency: 2}'", "example.com/own: x"]), "", ""),
+        PodInjector.Inject(Pod(string.Join("\n    ",
+            [.. idle.Select(name => $"{name}: x"), "sidecar.istio.io/proxyCpu: '1'", "proxy.istio.io/config: '{sds: {}, concurency: 2}'",
+                "example.com/own: x"]),
+            "", ""),
             "trade", Values, InjectionPath.Parse("/inject"), NativeSidecars.Off, warnings);
         Assert.Equal(idle.Count + 3, warnings.Count);
-        Assert.All(idle, name => Assert.Contains(warnings, warning => warning.StartsWith($"metadata.annotations[{name}]: has no effect (", StringComparison.Ordinal)));
+        Assert.All(idle,
+            name => Assert.Contains(warnings, warning => warning.StartsWith($"metadata.annotations[{name}]: has no effect (", StringComparison.Ordinal)));
         Assert.Contains("metadata.annotations[sidecar.istio.io/proxyCpu]: unknown annotation (did you mean \"sidecar.istio.io/proxyCPU\"?)", warnings);
-        Assert.Contains(warnings, warning => warning.StartsWith("metadata.annotations[proxy.istio.io/config]: sds: has no effect in Isthmus", StringComparison.Ordinal));
+        Assert.Contains(warnings,
+            warning => warning.StartsWith("metadata.annotations[proxy.istio.io/config]: sds: has no effect in Isthmus", StringComparison.Ordinal));
         Assert.Contains("metadata.annotations[proxy.istio.io/config]: concurency: unknown field \"concurency\" (did you mean \"concurrency\"?)", warnings);
     }
 
@@ -123,24 +142,31 @@ public sealed class PodInjectorTests
     public void Expressions_that_select_statistics_are_checked_and_others_pass()
     {
         List<string> warnings = [];
-        var injected = PodInjector.Inject(Pod("sidecar.istio.io/statsInclusionRegexps: 'cluster.*,('\n    sidecar.istio.io/statsInclusionPrefixes: cluster.outbound, listener", "", ""),
+        var injected = PodInjector.Inject(
+            Pod("sidecar.istio.io/statsInclusionRegexps: 'cluster.*,('\n    sidecar.istio.io/statsInclusionPrefixes: cluster.outbound, listener",
+            "", ""),
             "trade", Values, InjectionPath.Parse("/inject"), NativeSidecars.Off, warnings)!;
         Assert.StartsWith("proxyStatsMatcher.inclusionRegexps: ", Assert.Single(warnings), StringComparison.Ordinal);
-        Assert.Equal("""{"inclusionPrefixes":["cluster.outbound","listener"],"inclusionRegexps":["cluster.*"]}""", JsonNode.Parse(Variable(Proxy(injected), "PROXY_CONFIG")!)!["proxyStatsMatcher"]!.ToJsonString());
+        Assert.Equal("""{"inclusionPrefixes":["cluster.outbound","listener"],"inclusionRegexps":["cluster.*"]}""",
+            JsonNode.Parse(Variable(Proxy(injected), "PROXY_CONFIG")!)!["proxyStatsMatcher"]!.ToJsonString());
     }
 
     /// <summary>The columns: the annotation; what the proxy gets, which is nothing where it is null; what the answer says.</summary>
     [Theory]
-    [InlineData("""{"istiocustom": [10, 1, 0.5], "istiocustom.istio_request_b": [7]}""", """{"istiocustom":[0.5,1,10],"istiocustom.istio_request_b":[7]}""", "")]
-    [InlineData("""{"istio": [1], "cluster.xds-grpc": [1]}""", """{"istio":[1]}""", "\"cluster.xds-grpc\" has no effect: no histogram of the proxy begins like that")]
+    [InlineData("""{"istiocustom": [10, 1, 0.5], "istiocustom.istio_request_b": [7]}""", """{"istiocustom":[0.5,1,10],"istiocustom.istio_request_b":[7]}""",
+        "")]
+    [InlineData("""{"istio": [1], "cluster.xds-grpc": [1]}""", """{"istio":[1]}""",
+        "\"cluster.xds-grpc\" has no effect: no histogram of the proxy begins like that")]
     [InlineData("""{"istiocustom": [1, 1]}""", null, "\"istiocustom\" has no effect: needs different numbers above 0")]
     [InlineData("""{"istiocustom": [0]}""", null, "\"istiocustom\" has no effect: needs different numbers above 0")]
-    [InlineData("""{"istiocustom": ["1"]}""", null, "is not a JSON object of lists of numbers; the default buckets apply (write it like {\"istiocustom\": [1, 5, 10, 50]})")]
+    [InlineData("""{"istiocustom": ["1"]}""", null,
+        "is not a JSON object of lists of numbers; the default buckets apply (write it like {\"istiocustom\": [1, 5, 10, 50]})")]
     [InlineData("1,2", null, "is not a JSON object of lists of numbers; the default buckets apply (write it like {\"istiocustom\": [1, 5, 10, 50]})")]
     public void Buckets_of_histograms_are_checked_and_pass(string annotation, string? passed, string warning)
     {
         List<string> warnings = [];
-        var injected = PodInjector.Inject(Pod($"sidecar.istio.io/statsHistogramBuckets: '{annotation}'", "", ""), "trade", Values, InjectionPath.Parse("/inject"), NativeSidecars.Off, warnings)!;
+        var injected = PodInjector.Inject(Pod($"sidecar.istio.io/statsHistogramBuckets: '{annotation}'", "", ""), "trade", Values,
+            InjectionPath.Parse("/inject"), NativeSidecars.Off, warnings)!;
         Assert.Equal(passed, Variable(Proxy(injected), "ISTIO_HISTOGRAM_BUCKETS"));
         Assert.Equal(warning.Length == 0 ? [] : [$"metadata.annotations[sidecar.istio.io/statsHistogramBuckets]: {warning}"], warnings);
     }
@@ -151,17 +177,27 @@ public sealed class PodInjectorTests
         ProxyConfig[] configs =
         [
             Config("istio-system", "", 1, "A=mesh,B=mesh,C=mesh,D=mesh", 1), Config("trade", "", null, "B=namespace,C=namespace,D=namespace", 1),
-            Config("trade", "app=shop", 3, "C=young,D=young", 9), Config("trade", "app=shop", null, "C=old", 5), Config("trade", "app=other", 7, "C=other", 1), Config("other", "", 8, "A=other", 1), Config("istio-system", "app=shop", 9, "A=root", 1),
+            Config("trade", "app=shop", 3, "C=young,D=young", 9), Config("trade", "app=shop", null, "C=old", 5), Config("trade", "app=other", 7, "C=other", 1),
+            Config("other", "", 8, "A=other", 1), Config("istio-system", "app=shop", 9, "A=root", 1),
         ];
         var labels = new Dictionary<string, string> { ["app"] = "shop" }.ToValueMap();
         var values = Values.With(ProxyConfig.For(configs, "istio-system", "trade", labels));
-        var proxy = Proxy(PodInjector.Inject(Pod("proxy.istio.io/config: '{proxyMetadata: {D: pod}}'", "", ""), "trade", values, InjectionPath.Parse("/inject"), NativeSidecars.Off)!);
-        Assert.Equal(("mesh", "namespace", "old", "pod", "3"), (Variable(proxy, "A"), Variable(proxy, "B"), Variable(proxy, "C"), Variable(proxy, "D"), Variable(proxy, "DOTNET_PROCESSOR_COUNT")));
+        var proxy = Proxy(PodInjector.Inject(Pod("proxy.istio.io/config: '{proxyMetadata: {D: pod}}'", "", ""), "trade", values, InjectionPath.Parse("/inject"),
+            NativeSidecars.Off)!);
+        Assert.Equal(("mesh", "namespace", "old", "pod", "3"),
+            (Variable(proxy, "A"), Variable(proxy, "B"), Variable(proxy, "C"), Variable(proxy, "D"), Variable(proxy, "DOTNET_PROCESSOR_COUNT")));
 
         static ProxyConfig Config(string ns, string selector, int? concurrency, string environment, long created)
         {
-            var spec = $"selector: {{matchLabels: {{{selector.Replace("=", ": ", StringComparison.Ordinal)}}}}}\nenvironmentVariables: {{{environment.Replace("=", ": ", StringComparison.Ordinal)}}}\n{(concurrency is { } cpus ? $"concurrency: {cpus}" : "")}";
-            var read = IstioConfig.Read(new() { ["apiVersion"] = "networking.istio.io/v1beta1", ["kind"] = "ProxyConfig", ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = ns }, ["spec"] = YamlText.Parse(spec, "spec") }, "c1");
+            var spec =
+                $"selector: {{matchLabels: {{{selector.Replace("=", ": ", StringComparison.Ordinal)}}}}}\nenvironmentVariables: "
+                    + $"{{{environment.Replace("=", ": ", StringComparison.Ordinal)}}}\n{(concurrency is { } cpus ? $"concurrency: {cpus}" : "")}";
+            var read = IstioConfig.Read(new()
+            {
+                ["apiVersion"] = "networking.istio.io/v1beta1", ["kind"] = "ProxyConfig", ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = ns },
+                ["spec"] = YamlText.Parse(spec, "spec")
+            },
+                "c1");
             Assert.Empty(read.Problems);
             return (ProxyConfig)read.Value! with { CreatedAt = created };
         }
@@ -179,7 +215,8 @@ public sealed class PodInjectorTests
     {
         var pod = Inject("status.sidecar.istio.io/port: '123'");
         Assert.Equal(123, (int)JsonNode.Parse(Variable(Proxy(pod), "PROXY_CONFIG")!)!["statusPort"]!);
-        Assert.Equal(123, (int)pod["spec"]!["containers"]!.AsArray().Single(container => container!["name"]!.ToString() == "web")!["readinessProbe"]!["httpGet"]!["port"]!);
+        Assert.Equal(123,
+            (int)pod["spec"]!["containers"]!.AsArray().Single(container => container!["name"]!.ToString() == "web")!["readinessProbe"]!["httpGet"]!["port"]!);
     }
 
     [Theory]
@@ -188,7 +225,11 @@ public sealed class PodInjectorTests
     public void The_canonical_name_fits_into_a_label(string template)
     {
         var name = new string('a', 62) + "-" + new string('b', 20);
-        var pod = new JsonObject { ["spec"] = new JsonObject { ["containers"] = new JsonArray() }, ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["inject.istio.io/templates"] = template } } };
+        var pod = new JsonObject
+        {
+            ["spec"] = new JsonObject { ["containers"] = new JsonArray() },
+            ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["inject.istio.io/templates"] = template } }
+        };
         var injected = PodInjector.Inject(pod, "trade", Values, InjectionPath.Default, NativeSidecars.Off, workload: new("Deployment", "apps/v1", name))!;
         Assert.Equal(new string('a', 62), Label(injected, "service.istio.io/canonical-name"));
         Assert.Equal(name, Variable(Proxy(injected), "ISTIO_META_WORKLOAD_NAME"));
@@ -204,7 +245,10 @@ public sealed class PodInjectorTests
     [InlineData("StatefulSet", "db", "", "StatefulSet", "db")]
     public void The_workload_is_what_stands_behind_the_controller(string kind, string controller, string labels, string expected, string name)
     {
-        var pod = (JsonObject)YamlText.Parse($"{{metadata: {{generateName: x-, labels: {{ {labels} }}, ownerReferences: [{{kind: {kind}, name: {controller}, apiVersion: a/v1, controller: true}}]}}}}", "test")!;
+        var pod = (JsonObject)YamlText.Parse(
+            $"{{metadata: {{generateName: x-, labels: {{ {labels} }}, ownerReferences: [{{kind: {kind}, name: {controller}, apiVersion: a/v1, controller: "
+                + $"true}}]}}}}",
+            "test")!;
         Assert.Equal(new WorkloadOwner(expected, "a/v1", name), WorkloadOwner.Of(pod));
     }
 
@@ -228,9 +272,11 @@ public sealed class PodInjectorTests
     public void Capture_follows_the_annotations()
     {
         var init = Inject()["spec"]!["initContainers"]![0]!;
-        Assert.Equal(["istio-iptables", "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020"],
+        Assert.Equal(["istio-iptables", "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d",
+            "15090,15021,15020"],
             init["args"]!.AsArray().Take(17).Select(argument => argument!.ToString()));
-        var changed = Inject("traffic.sidecar.istio.io/excludeOutboundPorts: '99'")["spec"]!["initContainers"]![0]!["args"]!.AsArray().Select(argument => argument!.ToString()).ToList();
+        var changed = Inject("traffic.sidecar.istio.io/excludeOutboundPorts: '99'")["spec"]!["initContainers"]![0]!["args"]!.AsArray()
+            .Select(argument => argument!.ToString()).ToList();
         Assert.Equal("99", changed[changed.IndexOf("-o") + 1]);
     }
 
@@ -244,7 +290,8 @@ public sealed class PodInjectorTests
     }
 
     [Theory]
-    [InlineData("readinessProbe: {httpGet: {path: /r, port: web, scheme: HTTPS, httpHeaders: [{name: Host, value: h}]}, timeoutSeconds: 3}", "/app-health/a/readyz",
+    [InlineData("readinessProbe: {httpGet: {path: /r, port: web, scheme: HTTPS, httpHeaders: [{name: Host, value: h}]}, timeoutSeconds: 3}",
+        "/app-health/a/readyz",
         """{"httpGet":{"path":"/r","port":8080,"scheme":"HTTPS","httpHeaders":[{"name":"Host","value":"h"}]},"timeoutSeconds":3}""")]
     [InlineData("livenessProbe: {tcpSocket: {port: '9'}}", "/app-health/a/livez", """{"tcpSocket":{"port":9}}""")]
     [InlineData("startupProbe: {grpc: {port: 9, service: db}, failureThreshold: 7}", "/app-health/a/startupz", """{"grpc":{"port":9,"service":"db"}}""")]
@@ -255,12 +302,17 @@ public sealed class PodInjectorTests
     [InlineData("livenessProbe: {httpGet: {path: /app-health/a/livez, port: 15020}}", null, null)] // of an earlier injection
     public void Each_kind_of_probe_and_hook_is_the_agents(string fields, string? path, string? original)
     {
-        var pod = (JsonObject)YamlText.Parse($$"""{metadata: {name: a}, spec: {containers: [{name: a, image: i, ports: [{name: web, containerPort: 8080}], {{fields}} }]} }""", "test")!;
+        var pod = (JsonObject)YamlText.Parse(
+            $$"""{metadata: {name: a}, spec: {containers: [{name: a, image: i, ports: [{name: web, containerPort: 8080}], {{fields}} }]} }""",
+            "test")!;
         var injected = PodInjector.Inject(pod, "trade", Values, InjectionPath.Default, NativeSidecars.Off)!;
         Assert.Equal(path is null ? null : $$"""{"{{path}}":{{original}}}""", Variable(Proxy(injected), "ISTIO_KUBE_APP_PROBERS"));
         var (before, after) = (pod["spec"]!["containers"]![0]!.ToJsonString(), injected["spec"]!["containers"]![0]!.ToJsonString());
         if (path is null) Assert.Equal(before, after);
-        else Assert.Contains($$$"""{"httpGet":{"path":"{{{path}}}","port":15020}}""", after.Replace(",\"timeoutSeconds\":3", "", StringComparison.Ordinal).Replace("\"timeoutSeconds\":3,", "", StringComparison.Ordinal).Replace("\"failureThreshold\":7,", "", StringComparison.Ordinal), StringComparison.Ordinal);
+        else Assert.Contains($$$"""{"httpGet":{"path":"{{{path}}}","port":15020}}""",
+            after.Replace(",\"timeoutSeconds\":3", "", StringComparison.Ordinal).Replace("\"timeoutSeconds\":3,", "", StringComparison.Ordinal)
+                .Replace("\"failureThreshold\":7,", "", StringComparison.Ordinal),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -270,7 +322,10 @@ public sealed class PodInjectorTests
     [InlineData("sidecar.istio.io/rewriteAppHTTPProbers: 'false'", true, false)]
     public void The_installation_and_the_Pod_decide_whether_probes_are_rewritten(string annotation, bool installation, bool rewritten)
     {
-        var values = Values with { Values = new() { ["global"] = new JsonObject(), ["sidecarInjectorWebhook"] = new JsonObject { ["rewriteAppHTTPProbe"] = installation } } };
+        var values = Values with
+        {
+            Values = new() { ["global"] = new JsonObject(), ["sidecarInjectorWebhook"] = new JsonObject { ["rewriteAppHTTPProbe"] = installation } }
+        };
         var pod = PodInjector.Inject(Pod(annotation, "", ""), "trade", values, InjectionPath.Default, NativeSidecars.Off)!;
         Assert.Equal(rewritten, Variable(Proxy(pod), "ISTIO_KUBE_APP_PROBERS") is not null);
     }
@@ -294,13 +349,15 @@ public sealed class PodInjectorTests
         Assert.Null(PodInjector.Inject(Pod(annotations, labels, spec), ns, Values, InjectionPath.Default, NativeSidecars.Off));
 
     [Fact]
-    public void An_injection_of_before_does_not_stop_one() => Assert.Equal(["web", "istio-proxy"], Names(Inject("sidecar.istio.io/status: '{}'"), "containers"));
+    public void An_injection_of_before_does_not_stop_one() =>
+        Assert.Equal(["web", "istio-proxy"], Names(Inject("sidecar.istio.io/status: '{}'"), "containers"));
 
     [Theory]
     [InlineData("status.sidecar.istio.io/port: x")]
     [InlineData("sidecar.istio.io/rewriteAppHTTPProbers: maybe")]
     [InlineData("traffic.sidecar.istio.io/excludeOutboundPorts: '70000'"), InlineData("traffic.sidecar.istio.io/excludeOutboundPorts: '*'")]
-    [InlineData("traffic.sidecar.istio.io/excludeInboundPorts: '*'"), InlineData("traffic.sidecar.istio.io/excludeOutboundIPRanges: '*'"), InlineData("sidecar.istio.io/interceptionMode: 'MAYBE'")]
+    [InlineData("traffic.sidecar.istio.io/excludeInboundPorts: '*'"), InlineData(
+        "traffic.sidecar.istio.io/excludeOutboundIPRanges: '*'"), InlineData("sidecar.istio.io/interceptionMode: 'MAYBE'")]
     [InlineData("inject.istio.io/templates: 'nope'")]
     [InlineData("proxy.istio.io/config: 'holdApplicationUntilProxyStarts: maybe'")]
     [InlineData("proxy.istio.io/config: 'statusPort: many'")]
@@ -321,7 +378,8 @@ public sealed class PodInjectorTests
         var pod = Pod($"inject.istio.io/templates: gateway\n    {annotation}", "", "");
         // An API server sets Always, because the placeholder has no tag.
         pod["spec"]!["containers"]![0] = new JsonObject { ["name"] = "istio-proxy", ["image"] = "auto", ["imagePullPolicy"] = "Always" };
-        var injected = PodInjector.Inject(pod, "trade", Global($$"""{"hub":"registry.example.com","tag":"1.0","imagePullPolicy":"{{configured}}"}"""), InjectionPath.Default, NativeSidecars.Off)!;
+        var injected = PodInjector.Inject(pod, "trade", Global($$"""{"hub":"registry.example.com","tag":"1.0","imagePullPolicy":"{{configured}}"}"""),
+            InjectionPath.Default, NativeSidecars.Off)!;
         Assert.Equal("registry.example.com/isthmus:1.0", Proxy(injected)["image"]!.ToString());
         Assert.Equal(expected, Proxy(injected)["imagePullPolicy"]?.ToString());
     }
@@ -331,13 +389,16 @@ public sealed class PodInjectorTests
     {
         var pod = Pod("", "", "");
         pod["spec"]!["containers"]!.AsArray().Add((JsonNode)new JsonObject { ["name"] = "istio-proxy", ["image"] = "mine:1", ["imagePullPolicy"] = "Always" });
-        Assert.Equal("Always", Proxy(PodInjector.Inject(pod, "trade", Global("""{"imagePullPolicy":"Never"}"""), InjectionPath.Default, NativeSidecars.Off)!)["imagePullPolicy"]!.ToString());
+        Assert.Equal("Always",
+            Proxy(PodInjector.Inject(pod, "trade", Global("""{"imagePullPolicy":"Never"}"""), InjectionPath.Default,
+                NativeSidecars.Off)!)["imagePullPolicy"]!.ToString());
     }
 
     [Fact]
     public void Pods_get_the_credentials_of_the_registry_beside_their_own()
     {
-        var injected = PodInjector.Inject(Pod("", "", "imagePullSecrets: [{name: mine}, {name: shared}]"), "trade", Global("""{"imagePullSecrets":["shared","mesh"]}"""), InjectionPath.Default, NativeSidecars.Off)!;
+        var injected = PodInjector.Inject(Pod("", "", "imagePullSecrets: [{name: mine}, {name: shared}]"), "trade",
+            Global("""{"imagePullSecrets":["shared","mesh"]}"""), InjectionPath.Default, NativeSidecars.Off)!;
         Assert.Equal(["mine", "shared", "mesh"], Names(injected, "imagePullSecrets"));
         Assert.Equal("""["shared","mesh"]""", JsonNode.Parse(Annotation(injected, "sidecar.istio.io/status")!)!["imagePullSecrets"]!.ToJsonString());
         Assert.Null(Inject()["spec"]!["imagePullSecrets"]);
@@ -348,7 +409,11 @@ public sealed class PodInjectorTests
     [Fact]
     public void Pods_search_the_domains_that_the_installation_names()
     {
-        var values = Values with { Values = (JsonObject)JsonNode.Parse("""{"global":{"podDNSSearchNamespaces":["global","{{ valueOrDefault .DeploymentMeta.Namespace \"default\" }}.global","{{ .Other }}"]}}""")! };
+        var values = Values with
+        {
+            Values = (JsonObject)JsonNode.Parse(
+                """{"global":{"podDNSSearchNamespaces":["global","{{ valueOrDefault .DeploymentMeta.Namespace \"default\" }}.global","{{ .Other }}"]}}""")!
+        };
         var pod = PodInjector.Inject(Pod("", "", ""), "trade", values, InjectionPath.Parse("/inject"), NativeSidecars.Off)!;
         Assert.Equal(["global", "trade.global"], pod["spec"]!["dnsConfig"]!["searches"]!.AsArray().Select(search => search!.ToString()));
         Assert.Null(Inject()["spec"]!["dnsConfig"]);
@@ -390,9 +455,11 @@ public sealed class PodInjectorTests
 
     private static IEnumerable<string> Names(JsonObject pod, string list) => pod["spec"]![list]!.AsArray().Select(entry => entry!["name"]!.ToString());
 
-    private static JsonNode Proxy(JsonObject pod) => pod["spec"]!["containers"]!.AsArray().Single(container => container!["name"]!.ToString() == "istio-proxy")!;
+    private static JsonNode Proxy(JsonObject pod) =>
+        pod["spec"]!["containers"]!.AsArray().Single(container => container!["name"]!.ToString() == "istio-proxy")!;
 
-    private static string? Variable(JsonNode proxy, string name) => proxy["env"]!.AsArray().SingleOrDefault(entry => entry!["name"]!.ToString() == name)?["value"]?.ToString();
+    private static string? Variable(JsonNode proxy, string name) =>
+        proxy["env"]!.AsArray().SingleOrDefault(entry => entry!["name"]!.ToString() == name)?["value"]?.ToString();
 
     private static string? Label(JsonObject pod, string name) => pod["metadata"]!["labels"]?[name]?.ToString();
 

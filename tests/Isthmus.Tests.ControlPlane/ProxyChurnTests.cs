@@ -13,7 +13,8 @@ public sealed class ProxyChurnTests
     public ProxyChurnTests()
     {
         _rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
-        _proxies = [.. Enumerable.Range(0, 20).Select(i => _rig.Sidecar("c1", $"client-{i}", $"10.244.1.{i + 1}")), _rig.Sidecar("c2"), _rig.Sidecar("c1", "guest", "10.244.2.1", ns: "other")];
+        _proxies = [.. Enumerable.Range(0, 20).Select(i => _rig.Sidecar("c1", $"client-{i}", $"10.244.1.{i + 1}")), _rig.Sidecar("c2"),
+            _rig.Sidecar("c1", "guest", "10.244.2.1", ns: "other")];
         _rig.Push();
     }
 
@@ -37,19 +38,25 @@ public sealed class ProxyChurnTests
     [Fact]
     public void A_Node_concerns_the_proxies_on_it()
     {
-        Assert.Equal(1, ResolvedBy(() => _rig.Writer.Put("c2", new Node { Metadata = new() { Name = "node", Labels = { ["topology.kubernetes.io/region"] = "elsewhere" } } })));
+        Assert.Equal(1,
+            ResolvedBy(() => _rig.Writer.Put("c2",
+                new Node { Metadata = new() { Name = "node", Labels = { ["topology.kubernetes.io/region"] = "elsewhere" } } })));
         Assert.Equal(0, ResolvedBy(() => _rig.Writer.Put("c1", new Node { Metadata = new() { Name = "other" } })));
     }
 
     [Fact]
     public void A_policy_concerns_its_namespace_and_one_of_the_root_namespace_everybody()
     {
-        Assert.Equal(1, ResolvedBy(() => _rig.Config("{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: none, namespace: other}, spec: {}}")));
-        Assert.Equal(22, ResolvedBy(() => _rig.Config("{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: none, namespace: istio-system}, spec: {}}")));
+        Assert.Equal(1,
+            ResolvedBy(() => _rig.Config("{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: none, namespace: other}, spec: {}}")));
+        Assert.Equal(22,
+            ResolvedBy(
+                () => _rig.Config("{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: none, namespace: istio-system}, spec: {}}")));
     }
 
     [Fact]
-    public void Endpoints_concern_no_scope() => Assert.Equal(0, ResolvedBy(() => _rig.Slice("c1", "orders", 8080, "http", ("!orders-10.244.0.1", "10.244.0.1"))));
+    public void Endpoints_concern_no_scope() =>
+        Assert.Equal(0, ResolvedBy(() => _rig.Slice("c1", "orders", 8080, "http", ("!orders-10.244.0.1", "10.244.0.1"))));
 
     [Fact]
     public void A_change_in_one_cluster_leaves_what_is_kept_of_the_others()
@@ -82,5 +89,6 @@ public sealed class ProxyChurnTests
         return _rig.Publisher.Resolved - before;
     }
 
-    private static string Inbound(ProxyFeed proxy) => string.Join(' ', MeshRig.Versions(proxy).Keys.Where(name => name.Contains("inbound|", StringComparison.Ordinal)));
+    private static string Inbound(ProxyFeed proxy) =>
+        string.Join(' ', MeshRig.Versions(proxy).Keys.Where(name => name.Contains("inbound|", StringComparison.Ordinal)));
 }

@@ -210,7 +210,9 @@ public sealed class PushEngineTests
         // The tools say what it holds back.
         var refusal = Assert.Single(feed.Refusals);
         Assert.Equal(("ISM1032", $"proxy {feed.Proxy.Id}", "listener"), (refusal.Code, refusal.Object, refusal.Path));
-        Assert.StartsWith("refused by the proxy: no such filter; it keeps the last version that it accepted, so changes of AuthorizationPolicies, RequestAuthentications,", refusal.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "refused by the proxy: no such filter; it keeps the last version that it accepted, so changes of AuthorizationPolicies, RequestAuthentications,",
+            refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -232,5 +234,6 @@ public sealed class PushEngineTests
     }
 
     private static ProxyIdentity Identity { get; } = new(
-        ProxyKind.Sidecar, "client", MeshRig.Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.7"], default, "default", "client", "node", "REDIRECT", true, false, "", "", Locality.Unknown);
+        ProxyKind.Sidecar, "client", MeshRig.Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.7"], default, "default", "client", "node",
+        "REDIRECT", true, false, "", "", Locality.Unknown);
 }

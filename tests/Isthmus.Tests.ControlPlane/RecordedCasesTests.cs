@@ -21,7 +21,11 @@ public sealed class RecordedCasesTests
                 Name = "eastwest", Namespace = MeshRig.Namespace, Labels = { ["topology.istio.io/network"] = "net-c2" },
                 Annotations = { ["traffic.istio.io/nodeSelector"] = """{"topology.kubernetes.io/region":"c2"}""" },
             },
-            Spec = new() { Type = "NodePort", ClusterIP = "10.96.0.99", Selector = { ["app"] = "eastwest" }, Ports = { new() { Name = "tls", Port = 15443, NodePort = 31443 } } },
+            Spec = new()
+            {
+                Type = "NodePort", ClusterIP = "10.96.0.99", Selector = { ["app"] = "eastwest" },
+                Ports = { new() { Name = "tls", Port = 15443, NodePort = 31443 } }
+            },
         });
         rig.Writer.Put("c2", new Node
         {
@@ -63,7 +67,11 @@ public sealed class RecordedCasesTests
         rig.Writer.Put("c1", new Service
         {
             Metadata = new() { Name = "names", Namespace = MeshRig.Namespace },
-            Spec = new() { ClusterIP = "10.96.0.53", Selector = { ["app"] = "names" }, Ports = { new() { Name = "dns", Port = 53, Protocol = "UDP" }, new() { Name = "dns-tcp", Port = 53 } } },
+            Spec = new()
+            {
+                ClusterIP = "10.96.0.53", Selector = { ["app"] = "names" },
+                Ports = { new() { Name = "dns", Port = 53, Protocol = "UDP" }, new() { Name = "dns-tcp", Port = 53 } }
+            },
         });
         rig.Pod("c1", "names", "names-1", "10.244.0.1");
         rig.Slice("c1", "names", 5353, "dns-tcp", ("names-1", "10.244.0.1"));
@@ -90,7 +98,10 @@ public sealed class RecordedCasesTests
     {
         var rig = new MeshRig("c1");
         rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
-        rig.Config(Rule("{connectionPool: {tcp: {maxConnections: 7, connectTimeout: 2s}, http: {h2UpgradePolicy: UPGRADE, http2MaxRequests: 9}}, outlierDetection: {consecutive5xxErrors: 1}}"));
+        rig.Config(
+            Rule(
+                "{connectionPool: {tcp: {maxConnections: 7, connectTimeout: 2s}, http: {h2UpgradePolicy: UPGRADE, http2MaxRequests: 9}}, outlierDetection: "
+                    + "{consecutive5xxErrors: 1}}"));
         var orders = rig.Sidecar("c1", "orders-10.244.0.1", "10.244.0.1");
         rig.Push();
         var inbound = MeshRig.Cluster(orders, "inbound|8080||")!;
@@ -105,11 +116,13 @@ public sealed class RecordedCasesTests
     {
         var rig = new MeshRig("c1");
         rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
-        rig.Config(Rule("{}").Replace("spec: {", "spec: {subsets: [{name: direct, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}}], ", StringComparison.Ordinal));
+        rig.Config(Rule("{}")
+            .Replace("spec: {", "spec: {subsets: [{name: direct, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}}], ", StringComparison.Ordinal));
         var client = rig.Sidecar("c1");
         rig.Push();
         Assert.Equal(Isthmus.Wire.Envoy.Clusters.Cluster.Types.DiscoveryType.OriginalDst, MeshRig.Cluster(client, OutboundName("orders", 80, "direct"))!.Type);
-        Assert.DoesNotContain(Versions(client).Keys, key => key.EndsWith("|direct|orders.shop.svc.cluster.local", StringComparison.Ordinal) && key.Contains("LoadAssignment", StringComparison.Ordinal));
+        Assert.DoesNotContain(Versions(client).Keys,
+            key => key.EndsWith("|direct|orders.shop.svc.cluster.local", StringComparison.Ordinal) && key.Contains("LoadAssignment", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -128,7 +141,8 @@ public sealed class RecordedCasesTests
     {
         var rig = new MeshRig("c1", "c2");
         rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
-        rig.Writer.PutSettings("c1", Kubernetes.Yaml.YamlText.Parse("{serviceSettings: [{settings: {clusterLocal: true}, hosts: [orders.shop.svc.cluster.local]}]}", "mesh"), null);
+        rig.Writer.PutSettings("c1",
+            Kubernetes.Yaml.YamlText.Parse("{serviceSettings: [{settings: {clusterLocal: true}, hosts: [orders.shop.svc.cluster.local]}]}", "mesh"), null);
         var client = rig.Sidecar("c2");
         rig.Push();
         Assert.DoesNotContain("orders.shop.svc.cluster.local", Names(client).Table.Keys);

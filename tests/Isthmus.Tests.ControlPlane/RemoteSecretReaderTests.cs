@@ -33,7 +33,8 @@ public sealed class RemoteSecretReaderTests
     [InlineData("current-context: c\nusers: [x]\nclusters: 5\ncontexts: [5]", "context \"c\" does not exist")]
     [InlineData("current-context: c\ncontexts: [{name: c, context: {cluster: c}}]", "cluster \"c\" does not exist")]
     [InlineData("current-context: c\ncontexts: [{name: c, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: 5}}]", "server: should be text")]
-    [InlineData("current-context: c\ncontexts: [{name: c, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: 'file:///etc'}}]", "is not an http(s) address")]
+    [InlineData("current-context: c\ncontexts: [{name: c, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: 'file:///etc'}}]",
+        "is not an http(s) address")]
     public void A_malformed_kubeconfig_is_a_problem_of_its_own_cluster_alone(string text, string words) => Refused(text, words);
 
     [Theory]

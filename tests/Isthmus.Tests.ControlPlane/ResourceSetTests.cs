@@ -52,10 +52,12 @@ public sealed class ResourceSetTests
         }
         client.Acknowledge();
         client.Acknowledge();
-        Assert.Equal(client.Subscribed.Where(set.Items.ContainsKey).Order().Select(name => (name, set.Items[name].Version)), client.Has.OrderBy(item => item.Key).Select(item => (item.Key, item.Value)));
+        Assert.Equal(client.Subscribed.Where(set.Items.ContainsKey).Order().Select(name => (name, set.Items[name].Version)),
+            client.Has.OrderBy(item => item.Key).Select(item => (item.Key, item.Value)));
     }
 
-    private static XdsSnapshot Snapshot(ResourceSet set, int version) => new($"{version}", new Dictionary<string, IXdsResources> { [TypeUrls.Endpoints] = set });
+    private static XdsSnapshot Snapshot(ResourceSet set, int version) =>
+        new($"{version}", new Dictionary<string, IXdsResources> { [TypeUrls.Endpoints] = set });
 
     private static XdsResource Made(string name, int content) => EncodedResource.Of(TypeUrls.Endpoints, name, ByteString.CopyFromUtf8($"{name} {content}"));
 

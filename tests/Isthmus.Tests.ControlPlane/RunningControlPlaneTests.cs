@@ -28,9 +28,14 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _client = await _cluster.StartAsync();
-        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await _client.CreateAsync(Kinds.Namespace,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
         await MadeRoot.CreateAsync(_client, "istio-system");
-        var settings = new DiscoverySettings { ClusterId = "c1", MonitoringPort = _ports[4].Number, ControlPort = 0, Listen = new(_ports[0].Number, _ports[1].Number, _ports[2].Number, _ports[3].Number) };
+        var settings = new DiscoverySettings
+        {
+            ClusterId = "c1", MonitoringPort = _ports[4].Number, ControlPort = 0,
+            Listen = new(_ports[0].Number, _ports[1].Number, _ports[2].Number, _ports[3].Number)
+        };
         _controlPlane = Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(1), _client.Access, new NoNames()));
         _running = _controlPlane.RunAsync(_end.Token);
     }
@@ -53,8 +58,10 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         var line = answer.Body.Split('\n').Single(text => text.Contains("CustomResourceDefinitions", StringComparison.Ordinal));
         Assert.StartsWith("- cluster c1: ", line, StringComparison.Ordinal);
         Assert.Contains("isthmus install", line, StringComparison.Ordinal);
-        await UntilAsync("/ready", answer => ((string[])["gateways", "virtualservices", "destinationrules", "serviceentries", "workloadentries", "sidecars", "envoyfilters"])
-            .All(kind => answer.Body.Contains($"{kind}.networking.istio.io (v1", StringComparison.Ordinal)) && answer.Body.Contains("authorizationpolicies.security.istio.io (v1", StringComparison.Ordinal));
+        await UntilAsync("/ready",
+            answer => ((string[])["gateways", "virtualservices", "destinationrules", "serviceentries", "workloadentries", "sidecars", "envoyfilters"])
+            .All(kind => answer.Body.Contains($"{kind}.networking.istio.io (v1", StringComparison.Ordinal))
+            && answer.Body.Contains("authorizationpolicies.security.istio.io (v1", StringComparison.Ordinal));
         // Kinds that have no effect may be missing.
         foreach (var kind in MeshApi.Istio.Except(MeshApi.Refused)) await _client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(kind), Stop);
         Assert.Equal("ok\n", (await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK)).Body);
@@ -81,17 +88,22 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         await NodeAsync("old", "v1.32.1");
         await NodeAsync("new", "v1.33.0");
         Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject", ""), StringComparison.Ordinal);
-        await Eventually.TrueAsync(async () => (await InjectAsync("/inject", "new")).Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal));
+        await Eventually.TrueAsync(async () => (await InjectAsync("/inject", "new"))
+            .Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal));
         Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject", "old"), StringComparison.Ordinal);
         // Nodes of other clusters have nothing to do with it.
         Assert.Contains("\"containers\":[\"istio-proxy\"]", await InjectAsync("/inject/cluster/c2", "new"), StringComparison.Ordinal);
         await _client.DeleteAsync(Kinds.Node, null, "old", Stop);
-        await Eventually.TrueAsync(async () => (await InjectAsync("/inject", "")).Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal));
+        await Eventually.TrueAsync(async () => (await InjectAsync("/inject", ""))
+            .Contains("\"initContainers\":[\"istio-init\",\"istio-proxy\"]", StringComparison.Ordinal));
 
         async Task NodeAsync(string name, string version)
         {
-            await _client.CreateAsync(Kinds.Node, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Node", ["metadata"] = new JsonObject { ["name"] = name } }, Stop);
-            await _client.PatchAsync(Kinds.Node, null, name, new JsonObject { ["status"] = new JsonObject { ["nodeInfo"] = new JsonObject { ["kubeletVersion"] = version } } }, PatchType.Merge, Stop, "status");
+            await _client.CreateAsync(Kinds.Node,
+                new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Node", ["metadata"] = new JsonObject { ["name"] = name } }, Stop);
+            await _client.PatchAsync(Kinds.Node, null, name,
+                new JsonObject { ["status"] = new JsonObject { ["nodeInfo"] = new JsonObject { ["kubeletVersion"] = version } } }, PatchType.Merge, Stop,
+                "status");
         }
     }
 
@@ -108,22 +120,26 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         await WriteAsync("{connectTimeout: 3s, defaultConfig: {proxyMetadata: {STAGE: three}}}");
         await InjectedAsync("three");
         await UntilAsync("/debug/problemz", answer => answer.Status == HttpStatusCode.OK && !answer.Body.Contains("connectTimeout", StringComparison.Ordinal));
-        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        await _client.CreateAsync(Kinds.Namespace,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
         await _client.CreateAsync(new("networking.istio.io", "v1beta1", "ProxyConfig", "proxyconfigs", true), new JsonObject
         {
-            ["apiVersion"] = "networking.istio.io/v1beta1", ["kind"] = "ProxyConfig", ["metadata"] = new JsonObject { ["name"] = "stage", ["namespace"] = "shop" },
+            ["apiVersion"] = "networking.istio.io/v1beta1", ["kind"] = "ProxyConfig",
+            ["metadata"] = new JsonObject { ["name"] = "stage", ["namespace"] = "shop" },
             ["spec"] = new JsonObject { ["environmentVariables"] = new JsonObject { ["STAGE"] = "four" } },
         }, Stop);
         await InjectedAsync("four");
 
         Task WriteAsync(string mesh) => _client.ApplyAsync(Kinds.ConfigMap, new JsonObject
         {
-            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = "istio-system" }, ["data"] = new JsonObject { ["mesh"] = mesh },
+            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = "istio-system" },
+            ["data"] = new JsonObject { ["mesh"] = mesh },
         }, Stop);
 
         async Task InjectedAsync(string stage)
         {
-            await Eventually.TrueAsync(async () => (await InjectAsync("/inject", "")).Contains($"\"name\":\"STAGE\",\"value\":\"{stage}\"", StringComparison.Ordinal));
+            await Eventually.TrueAsync(async () => (await InjectAsync("/inject", ""))
+                .Contains($"\"name\":\"STAGE\",\"value\":\"{stage}\"", StringComparison.Ordinal));
         }
     }
 
@@ -132,29 +148,37 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     public async Task An_object_that_is_stored_with_errors_says_so_until_it_is_put_right()
     {
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
-        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        var kind = new ResourceKind(MeshApi.VirtualService.Group, MeshApi.VirtualService.ReadVersion, MeshApi.VirtualService.Kind, MeshApi.VirtualService.Plural, true);
+        await _client.CreateAsync(Kinds.Namespace,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        var kind = new ResourceKind(MeshApi.VirtualService.Group, MeshApi.VirtualService.ReadVersion, MeshApi.VirtualService.Kind,
+            MeshApi.VirtualService.Plural, true);
         await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK);
         await _client.CreateAsync(kind, JsonNode.Parse($$"""
             {"apiVersion": "{{kind.ApiVersion}}", "kind": "VirtualService", "metadata": {"name": "web", "namespace": "shop"},
              "spec": {"hosts": ["web"], "http": [{"rewrite": {"uriRegexRewrite": {"match": "(", "rewrite": "/"} }, "route": [{"destination": {"host": "web"} }]}]} }
             """)!.AsObject(), Stop);
         await Eventually.TrueAsync(async () => (await SaidAsync()).StartsWith("IST0106 spec.http[0].rewrite.uriRegexRewrite", StringComparison.Ordinal));
-        await _client.PatchAsync(kind, "shop", "web", JsonNode.Parse("""{"spec": {"http": [{"timeout": "1s", "route": [{"destination": {"host": "web"} }]}]} }""")!.AsObject(), PatchType.Merge, Stop);
+        await _client.PatchAsync(kind, "shop", "web",
+            JsonNode.Parse("""{"spec": {"http": [{"timeout": "1s", "route": [{"destination": {"host": "web"} }]}]} }""")!.AsObject(), PatchType.Merge, Stop);
         await Eventually.TrueAsync(async () => (await SaidAsync()).Length == 0);
 
-        async Task<string> SaidAsync() => string.Concat(((await _client.FindAsync(kind, "shop", "web", Stop))!["status"]?["conditions"]?.AsArray() ?? []).Select(condition => condition!["message"]));
+        async Task<string> SaidAsync() =>
+            string.Concat(((await _client.FindAsync(kind, "shop", "web", Stop))!["status"]?["conditions"]?.AsArray() ?? [])
+                .Select(condition => condition!["message"]));
     }
 
     [Fact]
     public async Task A_stored_object_of_a_kind_without_effect_says_so_while_it_is_ours()
     {
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
-        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        var kind = new ResourceKind(MeshApi.TrafficExtension.Group, MeshApi.TrafficExtension.ReadVersion, MeshApi.TrafficExtension.Kind, MeshApi.TrafficExtension.Plural, true);
+        await _client.CreateAsync(Kinds.Namespace,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        var kind = new ResourceKind(MeshApi.TrafficExtension.Group, MeshApi.TrafficExtension.ReadVersion, MeshApi.TrafficExtension.Kind,
+            MeshApi.TrafficExtension.Plural, true);
         await Eventually.TrueAsync(TryCreateAsync);
         await Eventually.TrueAsync(async () => (await SaidAsync()).StartsWith("IST0106 kind: TrafficExtensions are not supported", StringComparison.Ordinal));
-        await _client.PatchAsync(kind, "shop", "auth", JsonNode.Parse("""{"metadata": {"labels": {"istio.io/rev": "other"} } }""")!.AsObject(), PatchType.Merge, Stop);
+        await _client.PatchAsync(kind, "shop", "auth", JsonNode.Parse("""{"metadata": {"labels": {"istio.io/rev": "other"} } }""")!.AsObject(), PatchType.Merge,
+            Stop);
         await Eventually.TrueAsync(async () => (await SaidAsync()).Length == 0);
 
         // The kind is served a moment later.
@@ -173,7 +197,9 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
             }
         }
 
-        async Task<string> SaidAsync() => string.Concat(((await _client.FindAsync(kind, "shop", "auth", Stop))!["status"]?["conditions"]?.AsArray() ?? []).Select(condition => condition!["message"]));
+        async Task<string> SaidAsync() =>
+            string.Concat(((await _client.FindAsync(kind, "shop", "auth", Stop))!["status"]?["conditions"]?.AsArray() ?? [])
+                .Select(condition => condition!["message"]));
     }
 
     /// <summary>The names of istiod: a dashboard for it finds them.</summary>
@@ -182,19 +208,26 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     {
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
         await InjectAsync("/inject", "");
-        await AskAsync("/validate", JsonNode.Parse("""{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"selector": {"a": "b"}, "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]}}""")!);
-        await AskAsync("/validate", JsonNode.Parse("""{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"servers": [{"hosts": ["a b"]}]}}""")!);
+        await AskAsync("/validate",
+            JsonNode.Parse(
+                """{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"selector": {"a": "b"}, "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]}}""")!);
+        await AskAsync("/validate",
+            JsonNode.Parse(
+                """{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"servers": [{"hosts": ["a b"]}]}}""")!);
         await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK);
         var page = (await GetAsync("/metrics", _ports[4].Number)).Body;
         foreach (var line in (string[])
         [
-            "sidecar_injection_requests_total 1", "sidecar_injection_success_total 1", "sidecar_injection_failure_total 0", "citadel_server_csr_count 0", "citadel_server_success_cert_issuance_count 0",
+            "sidecar_injection_requests_total 1", "sidecar_injection_success_total 1", "sidecar_injection_failure_total 0", "citadel_server_csr_count 0",
+            "citadel_server_success_cert_issuance_count 0",
             "galley_validation_passed{group=\"networking.istio.io\",version=\"v1\",resource=\"gateways\"} 1",
             "galley_validation_failed{group=\"networking.istio.io\",version=\"v1beta1\",resource=\"gateways\",reason=\"invalid_resource\"} 1",
-            "pilot_destrule_subsets 0", "pilot_total_xds_internal_errors 0", "pilot_xds_push_context_errors 0", "pilot_jwks_resolver_network_fetch_fail_total 0",
+            "pilot_destrule_subsets 0", "pilot_total_xds_internal_errors 0", "pilot_xds_push_context_errors 0",
+            "pilot_jwks_resolver_network_fetch_fail_total 0",
             "pilot_proxy_convergence_time_count 0", "istiod_managed_clusters{cluster_type=\"local\"} 1",
         ]) Assert.Contains($"\n{line}\n", page, StringComparison.Ordinal);
-        foreach (var start in (string[])["pilot_info{version=\"", "istio_build{component=\"pilot\",tag=\"", "pilot_services ", "pilot_virt_services 0", "istiod_uptime_seconds ", "citadel_server_root_cert_expiry_timestamp "])
+        foreach (var start in (string[])["pilot_info{version=\"", "istio_build{component=\"pilot\",tag=\"", "pilot_services ", "pilot_virt_services 0",
+            "istiod_uptime_seconds ", "citadel_server_root_cert_expiry_timestamp "])
             Assert.Contains($"\n{start}", page, StringComparison.Ordinal);
         Assert.Contains("# TYPE pilot_xds_pushes counter", page, StringComparison.Ordinal);
         Assert.DoesNotContain("citadel_server_root_cert_expiry_timestamp -", page, StringComparison.Ordinal);
@@ -206,13 +239,16 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
     {
         (ResourceKind, Exception?)[] kinds =
         [
-            (new("networking.istio.io", "v1", "Gateway", "gateways", true), Refused(HttpStatusCode.NotFound)), (Kinds.EndpointSlice, Refused(HttpStatusCode.NotFound)),
+            (new("networking.istio.io", "v1", "Gateway", "gateways", true), Refused(HttpStatusCode.NotFound)),
+            (Kinds.EndpointSlice, Refused(HttpStatusCode.NotFound)),
             (Kinds.Pod, Refused(HttpStatusCode.Forbidden)), (Kinds.Service, Refused(HttpStatusCode.Forbidden)), (Kinds.Node, null),
         ];
         var texts = UnlistedKinds.Describe("c2", kinds).ToList();
         Assert.Equal(4, texts.Count);
-        Assert.StartsWith("cluster c2: gateways.networking.istio.io (v1): the API server does not serve these kinds: install Istio's CustomResourceDefinitions", texts[0], StringComparison.Ordinal);
-        Assert.StartsWith("cluster c2: endpointslices.discovery.k8s.io (v1): the API server does not serve these kinds: upgrade", texts[1], StringComparison.Ordinal);
+        Assert.StartsWith("cluster c2: gateways.networking.istio.io (v1): the API server does not serve these kinds: install Istio's CustomResourceDefinitions",
+            texts[0], StringComparison.Ordinal);
+        Assert.StartsWith("cluster c2: endpointslices.discovery.k8s.io (v1): the API server does not serve these kinds: upgrade", texts[1],
+            StringComparison.Ordinal);
         Assert.StartsWith("cluster c2: pods (v1), services (v1): the control plane's account lacks the permission", texts[2], StringComparison.Ordinal);
         Assert.Equal("cluster c2: nodes (v1): not listed yet", texts[3]);
     }
@@ -241,8 +277,10 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
 
     private async Task<string> InjectAsync(string path, string node)
     {
-        var answer = await AskAsync(path, JsonNode.Parse($$$"""{"metadata":{"name":"web"},"spec":{"nodeName":"{{{node}}}","containers":[{"name":"web","image":"any"}]}}""")!);
-        return System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(answer["patch"]!.ToString())).Replace("\\u0022", "\"", StringComparison.Ordinal).Replace("\\\"", "\"", StringComparison.Ordinal);
+        var answer = await AskAsync(path,
+            JsonNode.Parse($$$"""{"metadata":{"name":"web"},"spec":{"nodeName":"{{{node}}}","containers":[{"name":"web","image":"any"}]}}""")!);
+        return System.Text.Encoding.UTF8.GetString(Convert.FromBase64String(answer["patch"]!.ToString())).Replace("\\u0022", "\"", StringComparison.Ordinal)
+            .Replace("\\\"", "\"", StringComparison.Ordinal);
     }
 
     /// <summary>What a webhook answers to an object.</summary>
@@ -292,7 +330,8 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         return answer;
     }
 
-    private static async Task<(HttpStatusCode Status, string Body)> GetAsync(string path, int port, string? host = null, string? origin = null, string? site = null)
+    private static async Task<(HttpStatusCode Status, string Body)> GetAsync(string path, int port, string? host = null, string? origin = null,
+        string? site = null)
     {
         using var client = new HttpClient();
         using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{port}{path}");

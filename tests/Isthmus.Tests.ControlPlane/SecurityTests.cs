@@ -66,7 +66,9 @@ public sealed class SecurityTests
         var chain = MeshRig.Listener(orders, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080);
         var filters = Http(chain).HttpFilters.TakeWhile(filter => filter.Name != "istio.metadata_exchange");
         Golden.Verify(string.Join("\n", filters.Select(filter => Pretty(filter))), "http");
-        var bytes = MeshRig.Listener(orders, "virtualInbound")!.FilterChains.First(chain => chain.Filters.Any(filter => filter.Name.EndsWith("tcp_proxy", StringComparison.Ordinal)) && chain.FilterChainMatch.DestinationPort is null);
+        var bytes = MeshRig.Listener(orders,
+            "virtualInbound")!.FilterChains.First(chain => chain.Filters.Any(filter => filter.Name.EndsWith("tcp_proxy", StringComparison.Ordinal))
+            && chain.FilterChainMatch.DestinationPort is null);
         Golden.Verify(string.Join("\n", bytes.Filters.SkipLast(1).Select(filter => Pretty(filter))), "tcp");
     }
 
@@ -134,7 +136,8 @@ public sealed class SecurityTests
         rig.Push();
         var providers = Http(MeshRig.Listener(orders, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080))
             .HttpFilters[0].TypedConfig.Unpack<JwtAuthentication>().Providers.Values;
-        Assert.Equal([("bank", 1.5), ("other", 5)], providers.Select(provider => (provider.Issuer, provider.RemoteJwks.HttpUri.Timeout.ToTimeSpan().TotalSeconds)).OrderBy(item => item.Issuer));
+        Assert.Equal([("bank", 1.5), ("other", 5)],
+            providers.Select(provider => (provider.Issuer, provider.RemoteJwks.HttpUri.Timeout.ToTimeSpan().TotalSeconds)).OrderBy(item => item.Issuer));
     }
 
     [Fact]
@@ -181,11 +184,17 @@ public sealed class SecurityTests
             spec: {host: keys, trafficPolicy: {tls: {mode: SIMPLE}}}
             """);
         rig.Push();
-        var inbound = MeshRig.Listener(orders, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080 && chain.TransportSocket is not null)
+        var inbound = MeshRig.Listener(orders, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080
+            && chain.TransportSocket is not null)
             .TransportSocket.TypedConfig.Unpack<Isthmus.Wire.Envoy.DownstreamTlsContext>().CommonTlsContext.TlsParams;
-        var outbound = MeshRig.Cluster(orders, MeshRig.OutboundName("keys"))!.TransportSocket.TypedConfig.Unpack<Isthmus.Wire.Envoy.UpstreamTlsContext>().CommonTlsContext.TlsParams;
-        Assert.Equal("""{ "tlsMinimumProtocolVersion": "TLSv1_3", "tlsMaximumProtocolVersion": "TLSv1_3", "cipherSuites": [ "ECDHE-RSA-AES128-GCM-SHA256" ] }""", $"{inbound}");
-        Assert.Equal("""{ "tlsMinimumProtocolVersion": "TLSv1_3", "tlsMaximumProtocolVersion": "TLSv1_3", "cipherSuites": [ "ECDHE-ECDSA-AES128-GCM-SHA256" ] }""", $"{outbound}");
+        var outbound = MeshRig.Cluster(orders,
+            MeshRig.OutboundName("keys"))!.TransportSocket.TypedConfig.Unpack<Isthmus.Wire.Envoy.UpstreamTlsContext>().CommonTlsContext.TlsParams;
+        Assert.Equal(
+            """{ "tlsMinimumProtocolVersion": "TLSv1_3", "tlsMaximumProtocolVersion": "TLSv1_3", "cipherSuites": [ "ECDHE-RSA-AES128-GCM-SHA256" ] }""",
+            $"{inbound}");
+        Assert.Equal(
+            """{ "tlsMinimumProtocolVersion": "TLSv1_3", "tlsMaximumProtocolVersion": "TLSv1_3", "cipherSuites": [ "ECDHE-ECDSA-AES128-GCM-SHA256" ] }""",
+            $"{outbound}");
     }
 
     [Fact]
@@ -215,7 +224,8 @@ public sealed class SecurityTests
         Assert.Contains("\"front-cacert\"", Assert.Single(gateway.Problems).Message, StringComparison.Ordinal);
         Secret("c1", "front-cacert", ("cacert", "ROOTS"));
         rig.Push();
-        Assert.Contains("Secret shop/front-cacert holds no certificate in the CA for client certificates", Assert.Single(gateway.Problems).Message, StringComparison.Ordinal);
+        Assert.Contains("Secret shop/front-cacert holds no certificate in the CA for client certificates", Assert.Single(gateway.Problems).Message,
+            StringComparison.Ordinal);
         Secret("c1", "front-cacert", ("cacert", Pair("roots").Certificate));
         Secret("c1", "other", ("tls.crt", "CERT"), ("tls.key", "KEY"));
         Secret("c2", "front", ("tls.crt", "FOREIGN"), ("tls.key", "KEY"));
@@ -251,9 +261,11 @@ public sealed class SecurityTests
     private static (string Certificate, string Key) Pair(string name) => TestCa.SelfSignedPair(name);
 
     /// <summary>The names of the secrets of a gateway, each with the subject of its certificate, or the text that is none.</summary>
-    internal static IEnumerable<string> Credentials(ProxyFeed proxy) => proxy.Snapshot!.Types[TypeUrls.Secret].All.OrderBy(resource => resource.Name, StringComparer.Ordinal)
+    internal static IEnumerable<string> Credentials(ProxyFeed proxy) =>
+        proxy.Snapshot!.Types[TypeUrls.Secret].All.OrderBy(resource => resource.Name, StringComparer.Ordinal)
         .Select(resource => Isthmus.Wire.Envoy.Secret.Parser.ParseFrom(resource.Body.Value))
-        .Select(secret => $"{secret.Name} {Subject((secret.TlsCertificate?.CertificateChain ?? secret.ValidationContext.TrustedCa).InlineBytes.ToStringUtf8())}");
+        .Select(
+            secret => $"{secret.Name} {Subject((secret.TlsCertificate?.CertificateChain ?? secret.ValidationContext.TrustedCa).InlineBytes.ToStringUtf8())}");
 
     private static string Subject(string pem)
     {
@@ -270,11 +282,15 @@ public sealed class SecurityTests
         return (rig, rig.Sidecar("c1", "orders-10.244.0.1", "10.244.0.1"));
     }
 
-    private static JwtProvider Provider(ProxyFeed proxy) => Http(MeshRig.Listener(proxy, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080))
+    private static JwtProvider Provider(ProxyFeed proxy) =>
+        Http(MeshRig.Listener(proxy, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080))
         .HttpFilters[0].TypedConfig.Unpack<JwtAuthentication>().Providers.Values.Single(provider => provider.Issuer == "bank");
 
     private static HttpConnectionManager Http(FilterChain chain) => chain.Filters[^1].TypedConfig.Unpack<HttpConnectionManager>();
 
     private static string Pretty(Google.Protobuf.IMessage message) =>
-        global::System.Text.Json.Nodes.JsonNode.Parse(WireTypes.Json.Format(message))!.ToJsonString(new() { WriteIndented = true, Encoder = global::System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        global::System.Text.Json.Nodes.JsonNode.Parse(WireTypes.Json.Format(message))!.ToJsonString(new()
+        {
+            WriteIndented = true, Encoder = global::System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+        });
 }

@@ -48,8 +48,12 @@ public sealed class SharedResourcesTests
     [Fact]
     public void A_rule_of_one_namespace_parts_only_what_it_changes()
     {
-        _rig.Config("{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: own, namespace: red}, spec: {host: orders.shop.svc.cluster.local, exportTo: ['.'], trafficPolicy: {connectionPool: {tcp: {connectTimeout: 1s}}}}}");
-        _rig.Config("{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: own, namespace: red}, spec: {hosts: [stock.shop.svc.cluster.local], exportTo: ['.'], http: [{timeout: 3s, route: [{destination: {host: stock.shop.svc.cluster.local}}]}]}}");
+        _rig.Config(
+            "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: own, namespace: red}, spec: {host: orders.shop.svc.cluster.local, "
+                + "exportTo: ['.'], trafficPolicy: {connectionPool: {tcp: {connectTimeout: 1s}}}}}");
+        _rig.Config(
+            "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: own, namespace: red}, spec: {hosts: [stock.shop.svc.cluster.local], "
+                + "exportTo: ['.'], http: [{timeout: 3s, route: [{destination: {host: stock.shop.svc.cluster.local}}]}]}}");
         var (first, second) = (_rig.Sidecar("c1", "one", "10.244.1.1", ns: "red"), _rig.Sidecar("c1", "two", "10.244.1.2", ns: "blue"));
         _rig.Push();
         Assert.Equal(TimeSpan.FromSeconds(1), MeshRig.Cluster(first, MeshRig.OutboundName("orders"))!.ConnectTimeout.ToTimeSpan());
@@ -65,7 +69,9 @@ public sealed class SharedResourcesTests
     [Fact]
     public void Routes_know_the_namespace_and_labels_of_their_callers_where_a_match_asks_for_them()
     {
-        _rig.Config("{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: stock, namespace: shop}, spec: {hosts: [stock], http: [{match: [{sourceNamespace: red}], timeout: 1s, route: [{destination: {host: stock}}]}, {timeout: 2s, route: [{destination: {host: stock}}]}]}}");
+        _rig.Config(
+            "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: stock, namespace: shop}, spec: {hosts: [stock], http: [{match: "
+                + "[{sourceNamespace: red}], timeout: 1s, route: [{destination: {host: stock}}]}, {timeout: 2s, route: [{destination: {host: stock}}]}]}}");
         var (first, second) = (_rig.Sidecar("c1", "one", "10.244.1.1", ns: "red"), _rig.Sidecar("c1", "two", "10.244.1.2", ns: "blue"));
         _rig.Push();
         Assert.Equal(["1s"], Timeouts(first, "stock"));
@@ -99,7 +105,10 @@ public sealed class SharedResourcesTests
                     break;
                 case 2:
                     var action = random.Next(2) == 0 ? "" : ", outboundTrafficPolicy: {mode: REGISTRY_ONLY}";
-                    _rig.Config($"{{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {{name: default, namespace: team-{random.Next(4)}}}, spec: {{egress: [{{hosts: ['{(random.Next(2) == 0 ? "*" : "./*")}', 'shop/orders.shop.svc.cluster.local']}}]{action}}}}}".Replace("'*'", "'*/*'", StringComparison.Ordinal));
+                    _rig.Config(
+                        $"{{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {{name: default, namespace: team-{random.Next(4)}}}, spec: {{egress: [{{hosts: ['{(random.Next(2) == 0 ? "*" : "./*")}', 'shop/orders.shop.svc.cluster.local']}}]{action}}}}}".Replace(
+                            "'*'",
+                        "'*/*'", StringComparison.Ordinal));
                     break;
                 case 3: _rig.App("c1", "stock", "10.96.0.11", [.. Enumerable.Range(1, random.Next(1, 4)).Select(i => $"10.244.2.{i}")]); break;
                 default: _rig.Push(); break;
@@ -138,5 +147,6 @@ public sealed class SharedResourcesTests
 
     private static IEnumerable<string> Domains(ProxyFeed proxy, string service) => Host(proxy, service).Domains;
 
-    private static IEnumerable<string> Timeouts(ProxyFeed proxy, string service) => Host(proxy, service).Routes.Select(route => $"{route.Route_.Timeout.ToTimeSpan().TotalSeconds}s");
+    private static IEnumerable<string> Timeouts(ProxyFeed proxy, string service) =>
+        Host(proxy, service).Routes.Select(route => $"{route.Route_.Timeout.ToTimeSpan().TotalSeconds}s");
 }

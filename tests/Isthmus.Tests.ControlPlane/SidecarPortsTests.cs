@@ -9,8 +9,12 @@ public sealed class SidecarPortsTests
     [Theory]
     [InlineData("{hosts: ['*/*']}", "orders:80 orders:81 stock:80 stock:81")]
     [InlineData("{port: {number: 80, protocol: HTTP, name: http}, hosts: ['./orders.shop.svc.cluster.local']}", "orders:80")]
-    [InlineData("{port: {number: 80, protocol: HTTP, name: http}, hosts: ['./orders.shop.svc.cluster.local']}, {hosts: ['*/*']}", "orders:80 orders:81 stock:81")]
-    [InlineData("{port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*']}, {port: {number: 81, protocol: HTTP, name: more}, hosts: ['*/stock.shop.svc.cluster.local']}", "orders:80 stock:80 stock:81")]
+    [InlineData("{port: {number: 80, protocol: HTTP, name: http}, hosts: ['./orders.shop.svc.cluster.local']}, {hosts: ['*/*']}",
+        "orders:80 orders:81 stock:81")]
+    [InlineData(
+        "{port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*']}, {port: {number: 81, protocol: HTTP, name: more}, hosts: "
+            + "['*/stock.shop.svc.cluster.local']}",
+        "orders:80 stock:80 stock:81")]
     [InlineData("{port: {number: 82, protocol: HTTP, name: http}, hosts: ['*/*']}, {hosts: ['~/*']}", "")]
     [InlineData("{hosts: ['*/*', '~shop/stock.shop.svc.cluster.local']}", "orders:80 orders:81")]
     [InlineData("{hosts: ['~/stock.shop.svc.cluster.local', '*/*']}", "orders:80 orders:81")]
@@ -19,7 +23,8 @@ public sealed class SidecarPortsTests
     [InlineData("{hosts: ['*/*', '~shop/*']}", "")]
     [InlineData("{hosts: ['~other/*']}", "")]
     [InlineData("{hosts: ['*/*', '~other/*', '~/*.example']}", "orders:80 orders:81 stock:80 stock:81")]
-    [InlineData("{port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*', '~/stock.shop.svc.cluster.local']}, {hosts: ['*/*']}", "orders:80 orders:81 stock:81")]
+    [InlineData("{port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*', '~/stock.shop.svc.cluster.local']}, {hosts: ['*/*']}",
+        "orders:80 orders:81 stock:81")]
     public void A_host_is_seen_on_the_ports_of_the_listeners_that_name_it(string egress, string seen)
     {
         var rig = new MeshRig("c1");
@@ -45,11 +50,14 @@ public sealed class SidecarPortsTests
             """);
         var feed = rig.Sidecar("c1");
         rig.Push();
-        var names = feed.Snapshot!.Types[TypeUrls.Cluster].All.Select(cluster => cluster.Name.Split('|')).Where(parts => parts.Length == 4 && parts[0] == "outbound");
+        var names = feed.Snapshot!.Types[TypeUrls.Cluster].All.Select(cluster => cluster.Name.Split('|'))
+            .Where(parts => parts.Length == 4 && parts[0] == "outbound");
         Assert.Equal(seen, string.Join(' ', names.Select(parts => $"{parts[3].Split('.')[0]}:{parts[1]}").Order(StringComparer.Ordinal)));
         // Routes lead to the same.
         var hosts = feed.Snapshot!.Types[TypeUrls.Route].All.Where(table => table.Name is "80" or "81").SelectMany(table =>
-            Isthmus.Wire.Envoy.Routes.RouteConfiguration.Parser.ParseFrom(table.Body.Value).VirtualHosts.Where(host => host.Name.Contains(".local:", StringComparison.Ordinal)).Select(host => $"{host.Name.Split('.')[0]}:{table.Name}"));
+            Isthmus.Wire.Envoy.Routes.RouteConfiguration.Parser.ParseFrom(table.Body.Value).VirtualHosts.Where(host => host.Name.Contains(".local:",
+                StringComparison.Ordinal))
+                .Select(host => $"{host.Name.Split('.')[0]}:{table.Name}"));
         Assert.Equal(seen, string.Join(' ', hosts.Order(StringComparer.Ordinal)));
     }
 }

@@ -30,17 +30,21 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
     [InlineData("tracing: [{providers: [{name: nowhere}]}]", "spec.tracing[0].providers[0].name", "Referenced provider not found: \"nowhere\"")]
     [InlineData("tracing: [{providers: [{name: spans}]}]", "spec.tracing[0].providers[0].name", "gone.example, port 9411, which the mesh does not know")]
     [InlineData("tracing: [{providers: [{name: nowhere}], disableSpanReporting: true}]", "", "")]
-    [InlineData("accessLogging: [{providers: [{name: envoy}, {name: nowhere}]}]", "spec.accessLogging[0].providers[1].name", "Referenced provider not found: \"nowhere\"")]
-    [InlineData("accessLogging: [{providers: [{name: lines}]}]", "spec.accessLogging[0].providers[0].name", "web.example, port 4317, which the mesh does not know")]
+    [InlineData("accessLogging: [{providers: [{name: envoy}, {name: nowhere}]}]", "spec.accessLogging[0].providers[1].name",
+        "Referenced provider not found: \"nowhere\"")]
+    [InlineData("accessLogging: [{providers: [{name: lines}]}]", "spec.accessLogging[0].providers[0].name",
+        "web.example, port 4317, which the mesh does not know")]
     [InlineData("accessLogging: [{providers: [{name: entries}]}]", "", "")]
-    [InlineData("tracing: [{providers: [{name: idle}]}]", "spec.tracing[0].providers[0].name", "the provider \"idle\" has the service idle.example, of which no endpoint is ready")]
+    [InlineData("tracing: [{providers: [{name: idle}]}]", "spec.tracing[0].providers[0].name",
+        "the provider \"idle\" has the service idle.example, of which no endpoint is ready")]
     [InlineData("tracing: [{providers: [{name: outside}]}]", "", "")]
     [InlineData("metrics: [{providers: [{name: spans}]}]", "spec.metrics[0].providers[0].name", "is not Prometheus")]
     [InlineData("metrics: [{providers: [{name: prometheus}]}]", "", "")]
     public void Providers_that_cannot_work_are_named_with_their_field(string spec, string path, string message)
     {
         var rig = Mesh(spec);
-        var missing = rig.Writer.Mesh.Sources.Telemetries.Items.Values.SelectMany(telemetry => TelemetryReferences.Missing(telemetry, rig.Writer.Mesh.View())).ToList();
+        var missing = rig.Writer.Mesh.Sources.Telemetries.Items.Values.SelectMany(telemetry => TelemetryReferences.Missing(telemetry, rig.Writer.Mesh.View()))
+            .ToList();
         if (path.Length == 0)
         {
             Assert.Empty(missing);
@@ -67,7 +71,8 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
         await status.UpdateAsync(Stop);
         var condition = Assert.Single((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]!["conditions"]!.AsArray())!;
         Assert.Equal(("ResolvedRefs", "False", "ProviderNotFound"), ((string?)condition["type"], (string?)condition["status"], (string?)condition["reason"]));
-        Assert.StartsWith("IST0101 spec.accessLogging[0].providers[0].name: Referenced provider not found: \"nowhere\"", (string?)condition["message"], StringComparison.Ordinal);
+        Assert.StartsWith("IST0101 spec.accessLogging[0].providers[0].name: Referenced provider not found: \"nowhere\"", (string?)condition["message"],
+            StringComparison.Ordinal);
         await engine.ChangeAsync(writer =>
         {
             var (key, telemetry) = writer.Mesh.Sources.Telemetries.Items.Single();
@@ -131,7 +136,8 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
         await StoreAsync(client);
         var engines = await Task.WhenAll(Enumerable.Range(0, 2).Select(async number =>
         {
-            var engine = new PushEngine(Mesh("accessLogging: [{providers: [{name: entries}]}]").Writer, PushSettings.Default, clock, NullLogger<PushEngine>.Instance);
+            var engine = new PushEngine(Mesh("accessLogging: [{providers: [{name: entries}]}]").Writer, PushSettings.Default, clock,
+                NullLogger<PushEngine>.Instance);
             _ = engine.RunAsync(stop.Token);
             await engine.MarkReadyAsync(Stop);
             return engine;
@@ -142,7 +148,10 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
         var losing = Proxy(engines[0], "web-1");
         losing.Reported(Loss(TelemetryLoss.Types.Reason.NoEndpoint));
         var said = await AfterAsync(one);
-        Assert.StartsWith("Delivered False TelemetryLost ISM1423 spec.accessLogging[0].providers[0].name: access logs do not reach the provider \"entries\" (web.example, port 80): it has no ready endpoint (of proxy web-1.shop in c1; counter logs_dropped)", said, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "Delivered False TelemetryLost ISM1423 spec.accessLogging[0].providers[0].name: access logs do not reach the provider \"entries\" (web.example, "
+                + "port 80): it has no ready endpoint (of proxy web-1.shop in c1; counter logs_dropped)",
+            said, StringComparison.Ordinal);
         // A number changes all the time; what is wrong does not.
         Proxy(engines[0], "web-2").Reported(Loss(TelemetryLoss.Types.Reason.NoEndpoint));
         Assert.Equal(said, await AfterAsync(one));
@@ -171,25 +180,35 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
         async Task<string> AfterAsync(LossStatus status)
         {
             Assert.True(await status.UpdateAsync(Stop));
-            return string.Join('\n', ((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]?["conditions"]?.AsArray() ?? []).Select(condition => $"{condition!["type"]} {condition["status"]} {condition["reason"]} {condition["message"]}"));
+            return string.Join('\n',
+                ((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]?["conditions"]?.AsArray() ?? [])
+                    .Select(condition => $"{condition!["type"]} {condition["status"]} {condition["reason"]} {condition["message"]}"));
         }
     }
 
     private static ProxyFeed Proxy(PushEngine engine, string name) => engine.Connect(new MeshRig("c1").Sidecar("c1", name).Proxy);
 
     private static TelemetryReport Loss(TelemetryLoss.Types.Reason reason) =>
-        new() { Losses = { new TelemetryLoss { Kind = TelemetryLoss.Types.Kind.Logs, Counter = "logs_dropped", Target = "outbound|80||web.example", Reason = reason } } };
+        new()
+        {
+            Losses =
+            {
+                new TelemetryLoss { Kind = TelemetryLoss.Types.Kind.Logs, Counter = "logs_dropped", Target = "outbound|80||web.example", Reason = reason }
+            }
+        };
 
     private async Task StoreAsync(KubeClient client)
     {
         const string Path = "/apis/telemetry.istio.io/v1/namespaces/shop/telemetries";
-        foreach (var (kind, item) in ((ResourceKind, JsonObject)[])[(Kinds.CustomResourceDefinition, IstioCrds.Of(MeshApi.Telemetry)), (Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject())])
+        foreach (var (kind, item) in ((ResourceKind, JsonObject)[])[(Kinds.CustomResourceDefinition, IstioCrds.Of(MeshApi.Telemetry)),
+            (Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject())])
         {
             if (await client.FindAsync(kind, null, item["metadata"]!["name"]!.ToString(), Stop) is null) await client.CreateAsync(kind, item, Stop);
         }
         await server.SendAsync("DELETE", $"{Path}/all");
         // The kind is served a moment later.
-        while ((await server.SendAsync("POST", Path, """{"apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry", "metadata": {"name": "all"}, "spec": {} }""")).Code == 404)
+        while ((await server.SendAsync("POST", Path,
+            """{"apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry", "metadata": {"name": "all"}, "spec": {} }""")).Code == 404)
             await Task.Delay(20, Stop);
     }
 

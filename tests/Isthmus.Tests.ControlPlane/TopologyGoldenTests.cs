@@ -71,8 +71,18 @@ public sealed class TopologyGoldenTests
         var rig = Networks();
         rig.Config(CrossNetwork);
         // The control plane's Service there has no Pods, only the address at which it is reachable.
-        rig.Writer.Put("c1", new Service { Metadata = new() { Name = "istiod", Namespace = "istio-system" }, Spec = new() { ClusterIP = "10.96.0.2", Ports = { new() { Name = "https-dns", Port = 15012 } } } });
-        rig.Writer.Put("c2", new Service { Metadata = new() { Name = "istiod", Namespace = "istio-system" }, Spec = new() { ClusterIP = "None", ClusterIPs = { "None" }, Ports = { new() { Name = "tcp-istiod", Port = 15012 } } } });
+        rig.Writer.Put("c1",
+            new Service
+            {
+                Metadata = new() { Name = "istiod", Namespace = "istio-system" },
+                Spec = new() { ClusterIP = "10.96.0.2", Ports = { new() { Name = "https-dns", Port = 15012 } } }
+            });
+        rig.Writer.Put("c2",
+            new Service
+            {
+                Metadata = new() { Name = "istiod", Namespace = "istio-system" },
+                Spec = new() { ClusterIP = "None", ClusterIPs = { "None" }, Ports = { new() { Name = "tcp-istiod", Port = 15012 } } }
+            });
         var (remote, gateway) = (rig.Sidecar("c2"), rig.Router("c2", "eastwest"));
         rig.Push();
         Golden.Verify(View(remote), "c2");
@@ -139,18 +149,23 @@ public sealed class TopologyGoldenTests
     private static string View(ProxyFeed proxy)
     {
         var lines = new List<string>();
-        foreach (var cluster in All(proxy, TypeUrls.Cluster, Cluster.Parser.ParseFrom).Where(cluster => cluster.Name.StartsWith("outbound", StringComparison.Ordinal)))
+        foreach (var cluster in All(proxy, TypeUrls.Cluster, Cluster.Parser.ParseFrom)
+            .Where(cluster => cluster.Name.StartsWith("outbound", StringComparison.Ordinal)))
         {
             lines.Add($"{cluster.Name} {cluster.Type}{Sni(cluster)}");
             var assignment = cluster.LoadAssignment
                 ?? All(proxy, TypeUrls.Endpoints, ClusterLoadAssignment.Parser.ParseFrom).FirstOrDefault(candidate => candidate.ClusterName == cluster.Name);
             foreach (var group in assignment?.Endpoints ?? [])
-                lines.AddRange(group.LbEndpoints.Select(endpoint => $"  {group.Locality.Region}/{group.Locality.Zone} priority {group.Priority} of {group.LoadBalancingWeight}: {Describe(endpoint)}"));
+                lines.AddRange(
+                    group.LbEndpoints.Select(
+                        endpoint =>
+                            $"  {group.Locality.Region}/{group.Locality.Zone} priority {group.Priority} of {group.LoadBalancingWeight}: {Describe(endpoint)}"));
         }
         foreach (var listener in All(proxy, TypeUrls.Listener, Listener.Parser.ParseFrom))
             lines.Add($"{listener.Name} {string.Join(' ', listener.FilterChains.SelectMany(chain => chain.FilterChainMatch?.ServerNames ?? []))}".TrimEnd());
         if (proxy.Snapshot!.Types.ContainsKey(TypeUrls.NameTable))
-            lines.AddRange(MeshRig.Names(proxy).Table.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key} = {string.Join(' ', entry.Value.Ips)}"));
+            lines.AddRange(MeshRig.Names(proxy).Table.OrderBy(entry => entry.Key, StringComparer.Ordinal)
+                .Select(entry => $"{entry.Key} = {string.Join(' ', entry.Value.Ips)}"));
         return string.Join("\n", lines);
     }
 
@@ -164,7 +179,9 @@ public sealed class TopologyGoldenTests
     private static string Sni(Cluster cluster)
     {
         var socket = cluster.TransportSocket ?? cluster.TransportSocketMatches.FirstOrDefault(match => match.Name == "tlsMode-istio")?.TransportSocket;
-        return socket is null || !socket.TypedConfig.TryUnpack(out UpstreamTlsContext tls) ? "" : $", SNI {tls.Sni}{(cluster.TransportSocket is null ? "" : " always")}";
+        return socket is null || !socket.TypedConfig.TryUnpack(out UpstreamTlsContext tls)
+            ? ""
+            : $", SNI {tls.Sni}{(cluster.TransportSocket is null ? "" : " always")}";
     }
 
     private static IEnumerable<T> All<T>(ProxyFeed proxy, string type, Func<Google.Protobuf.ByteString, T> parse) =>

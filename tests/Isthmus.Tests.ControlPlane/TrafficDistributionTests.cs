@@ -89,13 +89,17 @@ public sealed class TrafficDistributionTests
     {
         var rig = new MeshRig("c1");
         foreach (var (name, region, zone) in (ReadOnlySpan<(string, string, string)>)[("near", "r1", "z1"), ("next", "r1", "z2"), ("far", "r2", "z1")])
-            rig.Writer.Put("c1", new Node { Metadata = new() { Name = name, Labels = { ["topology.kubernetes.io/region"] = region, ["topology.kubernetes.io/zone"] = zone } } });
+            rig.Writer.Put("c1",
+                new Node { Metadata = new() { Name = name, Labels = { ["topology.kubernetes.io/region"] = region, ["topology.kubernetes.io/zone"] = zone } } });
         foreach (var (node, number) in (ReadOnlySpan<(string, int)>)[("near", 1), ("next", 2), ("far", 3), ("near", 7)])
         {
             var name = number == 7 ? "client" : $"web-{number}";
             rig.Writer.Put("c1", new MeshPod
             {
-                Metadata = new() { Name = name, Namespace = MeshRig.Namespace, Labels = { ["app"] = number == 7 ? "client" : "web", ["security.istio.io/tlsMode"] = "istio" } },
+                Metadata = new()
+                {
+                    Name = name, Namespace = MeshRig.Namespace, Labels = { ["app"] = number == 7 ? "client" : "web", ["security.istio.io/tlsMode"] = "istio" }
+                },
                 Spec = new() { NodeName = node, ServiceAccountName = "web" },
                 Status = new() { PodIP = $"10.244.0.{number}", PodIPs = { new() { Ip = $"10.244.0.{number}" } } },
             });
@@ -106,13 +110,24 @@ public sealed class TrafficDistributionTests
 
     private static void Web(MeshRig rig, string field, string annotation) => rig.Writer.Put("c1", new Service
     {
-        Metadata = new() { Name = "web", Namespace = MeshRig.Namespace, Annotations = annotation.Length > 0 ? new() { ["networking.istio.io/traffic-distribution"] = annotation } : [] },
-        Spec = new() { ClusterIP = "10.96.0.10", ClusterIPs = ["10.96.0.10"], Selector = { ["app"] = "web" }, TrafficDistribution = field, Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(8080) } } },
+        Metadata = new()
+        {
+            Name = "web", Namespace = MeshRig.Namespace,
+            Annotations = annotation.Length > 0 ? new() { ["networking.istio.io/traffic-distribution"] = annotation } : []
+        },
+        Spec = new()
+        {
+            ClusterIP = "10.96.0.10", ClusterIPs = ["10.96.0.10"], Selector = { ["app"] = "web" }, TrafficDistribution = field,
+            Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(8080) } }
+        },
     });
 
     private static void Namespace(MeshRig rig, string annotation) => rig.Writer.Put("c1", new Namespace
     {
-        Metadata = new() { Name = MeshRig.Namespace, Annotations = annotation.Length > 0 ? new() { ["networking.istio.io/traffic-distribution"] = annotation } : [] },
+        Metadata = new()
+        {
+            Name = MeshRig.Namespace, Annotations = annotation.Length > 0 ? new() { ["networking.istio.io/traffic-distribution"] = annotation } : []
+        },
     });
 
     private static string Priorities(MeshRig rig, ProxyFeed feed, string? cluster = null)
@@ -121,6 +136,7 @@ public sealed class TrafficDistributionTests
         Assert.Empty(rig.Mesh.Graph.Verify());
         Assert.True(feed.Snapshot!.Types[TypeUrls.Endpoints].TryGet(cluster ?? MeshRig.OutboundName("web"), out var resource));
         return string.Join(", ", ClusterLoadAssignment.Parser.ParseFrom(resource.Body.Value).Endpoints
-            .SelectMany(group => group.LbEndpoints.Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address} {group.Priority}")).Order(StringComparer.Ordinal));
+            .SelectMany(group => group.LbEndpoints.Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address} {group.Priority}"))
+            .Order(StringComparer.Ordinal));
     }
 }

@@ -72,7 +72,11 @@ public sealed class UnreadyEndpointsTests
         _rig.Writer.Put("c1", new Service
         {
             Metadata = new() { Name = "web", Namespace = MeshRig.Namespace },
-            Spec = new() { Type = "ClusterIP", ClusterIP = "10.96.0.10", ClusterIPs = ["10.96.0.10"], Selector = { ["app"] = "web" }, Ports = { new() { Name = "http", Port = 80 } }, TrafficDistribution = distribution },
+            Spec = new()
+            {
+                Type = "ClusterIP", ClusterIP = "10.96.0.10", ClusterIPs = ["10.96.0.10"], Selector = { ["app"] = "web" },
+                Ports = { new() { Name = "http", Port = 80 } }, TrafficDistribution = distribution
+            },
         });
         if (policy.Length > 0)
         {
@@ -110,7 +114,8 @@ public sealed class UnreadyEndpointsTests
     {
         var settings = DiscoverySettings.Read([], name => name == "PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS" ? value : null);
         var kind = new SettingsKind("istio", NullLogger.Instance) { SendsUnready = settings.SendsUnready };
-        var state = kind.Read("c1", new ConfigMap { Metadata = new() { Name = "istio", Namespace = "istio-system" }, Data = { ["mesh"] = "", ["meshNetworks"] = "" } })!;
+        var state = kind.Read("c1",
+            new ConfigMap { Metadata = new() { Name = "istio", Namespace = "istio-system" }, Data = { ["mesh"] = "", ["meshNetworks"] = "" } })!;
         Web("c1", ("!web-1", "10.244.0.1"));
         _rig.Mesh.Sources.Settings.Put("", state.Settings);
         _rig.Push();

@@ -36,17 +36,21 @@ internal static class WriterCalls
         return state.Problems;
     }
 
-    internal static void Remove(this MeshWriter writer, string cluster, ResourceKind kind, string ns, string name) => writer.Remove(writer.KindOf(kind.Kind), new(cluster, ns, name));
+    internal static void Remove(this MeshWriter writer, string cluster, ResourceKind kind, string ns,
+        string name) => writer.Remove(writer.KindOf(kind.Kind), new(cluster, ns, name));
 
-    internal static void RemoveConfig(this MeshWriter writer, string cluster, string kind, string ns, string name) => writer.Remove(writer.KindOf(kind), new(cluster, ns, name));
+    internal static void RemoveConfig(this MeshWriter writer, string cluster, string kind, string ns,
+        string name) => writer.Remove(writer.KindOf(kind), new(cluster, ns, name));
 
-    internal static void RemoveMultiCluster(this MeshWriter writer, string cluster, string kind, string ns, string name) => writer.RemoveConfig(cluster, kind, ns, name);
+    internal static void RemoveMultiCluster(this MeshWriter writer, string cluster, string kind, string ns,
+        string name) => writer.RemoveConfig(cluster, kind, ns, name);
 
     private static MeshKind KindOf(this MeshWriter writer, string kind) => writer.Kinds.All.Single(known => known.Descriptor.Name == kind);
 
     /// <summary>Two groups have a kind Gateway.</summary>
     private static bool Is(ResourceKind kind, JsonObject item) =>
-        kind.Kind == item["kind"]!.ToString() && (kind.Group.Length == 0 || item["apiVersion"]?.ToString() is not { } version || version.StartsWith($"{kind.Group}/", StringComparison.Ordinal));
+        kind.Kind == item["kind"]!.ToString()
+            && (kind.Group.Length == 0 || item["apiVersion"]?.ToString() is not { } version || version.StartsWith($"{kind.Group}/", StringComparison.Ordinal));
 
     private static void Put<T>(MeshWriter writer, string cluster, T item, IObjectKind<T> kind) where T : class => kind.Stage(writer, cluster, item);
 }

@@ -71,13 +71,20 @@ public sealed class ZoneAwareTests
     private static (MeshRig, ProxyFeed) Zones()
     {
         var rig = new MeshRig("c1");
-        foreach (var (name, region, zone) in (ReadOnlySpan<(string, string, string)>)[("near", "r1", "z1"), ("next", "r1", "z2"), ("far", "r2", "z1"), ("other", "r3", "z1")])
-            rig.Writer.Put("c1", new Node { Metadata = new() { Name = name, Labels = { ["topology.kubernetes.io/region"] = region, ["topology.kubernetes.io/zone"] = zone } } });
-        foreach (var (node, number, app) in (ReadOnlySpan<(string, int, string)>)[("near", 1, "web"), ("next", 2, "web"), ("far", 3, "web"), ("other", 4, "web"), ("near", 7, "client"), ("next", 8, "client"), ("far", 9, "client")])
+        foreach (var (name, region, zone) in (ReadOnlySpan<(string, string, string)>)[("near", "r1", "z1"), ("next", "r1", "z2"), ("far", "r2", "z1"),
+            ("other", "r3", "z1")])
+            rig.Writer.Put("c1",
+                new Node { Metadata = new() { Name = name, Labels = { ["topology.kubernetes.io/region"] = region, ["topology.kubernetes.io/zone"] = zone } } });
+        foreach (var (node, number, app) in (ReadOnlySpan<(string, int, string)>)[("near", 1, "web"), ("next", 2, "web"), ("far", 3, "web"),
+            ("other", 4, "web"), ("near", 7, "client"), ("next", 8, "client"), ("far", 9, "client")])
         {
             rig.Writer.Put("c1", new MeshPod
             {
-                Metadata = new() { Name = number == 7 ? "client" : $"{app}-{number}", Namespace = MeshRig.Namespace, Labels = { ["app"] = app, ["version"] = number % 2 == 0 ? "v2" : "v1", ["security.istio.io/tlsMode"] = "istio" } },
+                Metadata = new()
+                {
+                    Name = number == 7 ? "client" : $"{app}-{number}", Namespace = MeshRig.Namespace,
+                    Labels = { ["app"] = app, ["version"] = number % 2 == 0 ? "v2" : "v1", ["security.istio.io/tlsMode"] = "istio" }
+                },
                 Spec = new() { NodeName = node, ServiceAccountName = app },
                 Status = new() { PodIP = $"10.244.0.{number}", PodIPs = { new() { Ip = $"10.244.0.{number}" } } },
             });
@@ -107,6 +114,7 @@ public sealed class ZoneAwareTests
     {
         Assert.True(feed.Snapshot!.Types[TypeUrls.Endpoints].TryGet(cluster, out var resource));
         return string.Join(", ", ClusterLoadAssignment.Parser.ParseFrom(resource.Body.Value).Endpoints
-            .SelectMany(group => group.LbEndpoints.Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address} {group.Priority}")).Order(StringComparer.Ordinal));
+            .SelectMany(group => group.LbEndpoints.Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address} {group.Priority}"))
+            .Order(StringComparer.Ordinal));
     }
 }

@@ -14,13 +14,15 @@ namespace Isthmus.Tests.Effects;
 /// <summary>Access logs, from Istio's objects to their lines.</summary>
 public sealed class AccessLogTests
 {
-    private const string Settings = "extensionProviders: [{name: lines, envoyFileAccessLog: {path: lines, logFormat: {text: 'line %RESPONSE_CODE% %REQ(:PATH)%'}}}]";
+    private const string Settings =
+        "extensionProviders: [{name: lines, envoyFileAccessLog: {path: lines, logFormat: {text: 'line %RESPONSE_CODE% %REQ(:PATH)%'}}}]";
 
     [Fact]
     public async Task A_Telemetry_selects_what_is_logged()
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
-        using var gateway = new GuardedGateway(Settings, Telemetry("providers: [{name: lines}], filter: {expression: \"response.code == 418 || request.url_path == '/wanted'\"}"), origin.Port, origin.Port);
+        using var gateway = new GuardedGateway(Settings,
+            Telemetry("providers: [{name: lines}], filter: {expression: \"response.code == 418 || request.url_path == '/wanted'\"}"), origin.Port, origin.Port);
         await gateway.CallAsync("/unwanted");
         await gateway.CallAsync("/wanted?a");
         await gateway.CallAsync("/blocked", "x-way: blocked");
@@ -30,14 +32,21 @@ public sealed class AccessLogTests
         gateway.Apply(Telemetry("providers: [{name: lines}]"));
         await gateway.CallAsync("/last");
         await gateway.LoggedAsync("/last");
-        Assert.Equal(["line 200 /last", "line 200 /wanted?a", "line 418 /blocked"], gateway.Log.Split('\n', StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal));
+        Assert.Equal(["line 200 /last", "line 200 /wanted?a", "line 418 /blocked"],
+            gateway.Log.Split('\n', StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal));
     }
 
     /// <summary>Filters as other control planes send them.</summary>
     [Theory]
-    [InlineData("""{"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", "expression": "response.code >= 400"}}}""", true)]
-    [InlineData("""{"and_filter": {"filters": [{"response_flag_filter": {"flags": ["UF"]}}, {"extension_filter": {"name": "cel", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", "expression": "request.method == 'GET'"}}}]}}""", true)]
-    [InlineData("""{"or_filter": {"filters": [{"response_flag_filter": {"flags": ["NR"]}}, {"status_code_filter": {"comparison": {"op": "LE", "value": {"default_value": 502, "runtime_key": "a"}}}}]}}""", false)]
+    [InlineData(
+        """{"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", "expression": "response.code >= 400"}}}""",
+        true)]
+    [InlineData(
+        """{"and_filter": {"filters": [{"response_flag_filter": {"flags": ["UF"]}}, {"extension_filter": {"name": "cel", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", "expression": "request.method == 'GET'"}}}]}}""",
+        true)]
+    [InlineData(
+        """{"or_filter": {"filters": [{"response_flag_filter": {"flags": ["NR"]}}, {"status_code_filter": {"comparison": {"op": "LE", "value": {"default_value": 502, "runtime_key": "a"}}}}]}}""",
+        false)]
     [InlineData("""{"status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": 503, "runtime_key": "a"}}}}""", true)]
     [InlineData("""{"duration_filter": {"comparison": {"op": "GE", "value": {"default_value": 12, "runtime_key": "a"}}}}""", true)]
     [InlineData("""{"duration_filter": {"comparison": {"op": "GE", "value": {"default_value": 13, "runtime_key": "a"}}}}""", false)]
@@ -52,7 +61,9 @@ public sealed class AccessLogTests
     }
 
     [Theory]
-    [InlineData("""{"extension_filter": {"name": "cel", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", "expression": "response.cod > 1"}}}""", "response.cod")]
+    [InlineData(
+        """{"extension_filter": {"name": "cel", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", "expression": "response.cod > 1"}}}""",
+        "response.cod")]
     [InlineData("""{"runtime_filter": {"runtime_key": "a"}}""", "RuntimeFilter is not supported")]
     public void A_filter_that_cannot_be_evaluated_is_refused(string filter, string why) =>
         Assert.Contains(why, Assert.Throws<ResourceException>(() => AccessLogDecoder.Decode([File(filter)], [])).Message, StringComparison.Ordinal);
@@ -62,7 +73,8 @@ public sealed class AccessLogTests
     [InlineData("stream.v3.StderrAccessLog", "/dev/stderr")]
     public void The_standard_streams_are_files(string type, string path)
     {
-        var log = WireTypes.Strict.Parse<AccessLog>($$"""{"name": "s", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.{{type}}", "log_format": {"text_format_source": {"inline_string": "%PROTOCOL%"} } } }""");
+        var log = WireTypes.Strict.Parse<AccessLog>(
+            $$"""{"name": "s", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.{{type}}", "log_format": {"text_format_source": {"inline_string": "%PROTOCOL%"} } } }""");
         var decoded = Assert.IsType<FileLog>(Assert.Single(AccessLogDecoder.Decode([log], [])));
         Assert.Equal((path, "HTTP/1.1"), (decoded.Path, decoded.Format.Format(SampleRecord.Make())));
     }

@@ -28,8 +28,11 @@ public sealed class AffinityTests
         var table = state.Config.Hashing.Arrange([.. state.AllHosts.Select(host => (host, 1.0 / 3))]);
         for (var i = 0; i < 8; i++)
         {
-            var expected = table.Pick(XxHash64.Of(hash.Contains("Ip", StringComparison.Ordinal) ? $"10.0.0.{i}" : $"{i}"), new(0, null, null), false, false)!.Endpoint.AddressText.Split(':')[1];
-            for (var again = 0; again < 2; again++) Assert.Equal((200, expected), await proxy.CallAsync(path.Replace("{0}", $"{i}", StringComparison.Ordinal), header.Replace("{0}", $"{i}", StringComparison.Ordinal)));
+            var expected = table.Pick(XxHash64.Of(hash.Contains("Ip", StringComparison.Ordinal) ? $"10.0.0.{i}" : $"{i}"), new(0, null, null), false,
+                false)!.Endpoint.AddressText.Split(':')[1];
+            for (var again = 0; again < 2; again++)
+                Assert.Equal((200, expected),
+                    await proxy.CallAsync(path.Replace("{0}", $"{i}", StringComparison.Ordinal), header.Replace("{0}", $"{i}", StringComparison.Ordinal)));
         }
     }
 
@@ -37,7 +40,9 @@ public sealed class AffinityTests
     public async Task A_client_gets_the_cookie_with_all_its_attributes()
     {
         await using var a = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("a"));
-        using var proxy = new SidecarProxy(Rule("httpCookie: {name: user, ttl: 60s, path: /shop, attributes: [{name: SameSite, value: Strict}, {name: Secure}]}"), [(a.Port, "")]);
+        using var proxy = new SidecarProxy(
+            Rule("httpCookie: {name: user, ttl: 60s, path: /shop, attributes: [{name: SameSite, value: Strict}, {name: Secure}]}"),
+            [(a.Port, "")]);
         Assert.Empty(proxy.Reported);
         using var response = await proxy.SendAsync();
         Assert.Matches("^user=\"[0-9a-f]{16}\"; Max-Age=60; Path=/shop; SameSite=Strict; Secure; HttpOnly$", response.Headers.GetValues("set-cookie").Single());

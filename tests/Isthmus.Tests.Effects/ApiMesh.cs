@@ -26,11 +26,13 @@ internal sealed class ApiMesh
         spec: {containers: [{name: web, image: any, ports: [{containerPort: 8080}], readinessProbe: {httpGet: {path: /r, port: 8080}}}]}
         """, "pod")!;
 
-    private static readonly JsonNode Settings = YamlText.Parse("extensionProviders: [{name: spans, zipkin: {service: cache.shop.svc.cluster.local, port: 80}}]", "settings")!;
+    private static readonly JsonNode Settings = YamlText.Parse("extensionProviders: [{name: spans, zipkin: {service: cache.shop.svc.cluster.local, port: 80}}]",
+        "settings")!;
 
     private static readonly string[] Clusters = ["c1", "c2", "c3"];
 
-    private static readonly NativeSidecars Kubelets = new(Isthmus.ControlPlane.Settings.NativeSidecarMode.Disabled, new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
+    private static readonly NativeSidecars Kubelets = new(Isthmus.ControlPlane.Settings.NativeSidecarMode.Disabled,
+        new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
 
     private static readonly ConcurrentDictionary<(bool HasNetworks, bool AllProxies), ConcurrentBag<ApiMesh>> Idle = [];
 
@@ -42,15 +44,18 @@ internal sealed class ApiMesh
     {
         _rig = Rig();
         // Of clusters whose networks are labelled, meshNetworks says nothing.
-        if (kind == ApiFields.MeshNetworks) foreach (var cluster in Clusters) _rig.Writer.Put(cluster, new Namespace { Metadata = new() { Name = "istio-system" } });
+        if (kind == ApiFields.MeshNetworks)
+            foreach (var cluster in Clusters) _rig.Writer.Put(cluster, new Namespace { Metadata = new() { Name = "istio-system" } });
         _feeds = new(_rig, allProxies);
     }
 
-    /// <summary>Whether the mesh with one object differs from the mesh with the other. Most differences show in a few proxies, without the work for all.</summary>
+    /// <summary>Whether the mesh with one object differs from the mesh with the other. Most differences show in a few proxies, without the work for
+    /// all.</summary>
     internal static bool AreDifferent(string kind, JsonNode one, JsonNode other) =>
         Differs(kind, one, other, allProxies: false) || Differs(kind, one, other, allProxies: true);
 
-    private static bool Differs(string kind, JsonNode one, JsonNode other, bool allProxies) => Lend(kind, allProxies, mesh => !mesh.Whole(kind, one).SequenceEqual(mesh.Apply(kind, other)));
+    private static bool Differs(string kind, JsonNode one, JsonNode other, bool allProxies) =>
+        Lend(kind, allProxies, mesh => !mesh.Whole(kind, one).SequenceEqual(mesh.Apply(kind, other)));
 
     /// <summary>What a mesh that has seen other objects before is with an object of a kind.</summary>
     internal static SortedDictionary<string, string> With(string kind, JsonNode spec) => Lend(kind, allProxies: true, mesh => mesh.Apply(kind, spec));
@@ -82,7 +87,8 @@ internal sealed class ApiMesh
         Put(_rig, kind, spec);
         _rig.Push();
         var all = _feeds.Versions();
-        var configs = ProxyConfig.For(_rig.Mesh.Sources.ProxyConfigs.Items.Values, "istio-system", "shop", new Dictionary<string, string> { ["app"] = "web" }.ToValueMap());
+        var configs = ProxyConfig.For(_rig.Mesh.Sources.ProxyConfigs.Items.Values, "istio-system", "shop",
+            new Dictionary<string, string> { ["app"] = "web" }.ToValueMap());
         all["injected"] = Injected(InjectorValues.Empty.WithMesh((JsonObject)(kind == ApiFields.MeshConfig ? spec : Settings)).With(configs), Pod);
         Remove(_rig, kind);
         return all;
@@ -108,7 +114,8 @@ internal sealed class ApiMesh
     {
         var pod = (JsonObject)Pod.DeepClone();
         pod["metadata"]!["annotations"] = annotations.DeepClone();
-        var mesh = JsonNode.Parse("""{"extensionProviders": [{"name": "spans", "opentelemetry": {"serviceAttributeEnrichment": "OTEL_SEMANTIC_CONVENTIONS"}}]}""")!;
+        var mesh = JsonNode.Parse(
+            """{"extensionProviders": [{"name": "spans", "opentelemetry": {"serviceAttributeEnrichment": "OTEL_SEMANTIC_CONVENTIONS"}}]}""")!;
         var injected = Injected(InjectorValues.Empty.WithMesh((JsonObject)mesh), pod);
         // That the Pod has the annotation does not count as an effect.
         return annotations.Aggregate(injected, (text, entry) => text.Replace($"\"{entry.Key}\":{entry.Value!.ToJsonString()}", "", StringComparison.Ordinal));
@@ -126,30 +133,36 @@ internal sealed class ApiMesh
     private static string Injected(InjectorValues values, JsonObject pod)
     {
         if (PodInjector.Inject(pod, "shop", values, InjectionPath.Parse("/inject"), Kubelets) is not { } injected) return "";
-        var proxy = ((string[])["containers", "initContainers"]).SelectMany(list => injected["spec"]![list]?.AsArray() ?? []).First(container => container!["name"]!.ToString() == "istio-proxy")!;
+        var proxy = ((string[])["containers", "initContainers"]).SelectMany(list => injected["spec"]![list]?.AsArray() ?? [])
+            .First(container => container!["name"]!.ToString() == "istio-proxy")!;
         var variables = proxy["env"]!.AsArray();
         var environment = variables.ToDictionary(variable => variable!["name"]!.ToString(), variable => variable!["value"]?.ToString() ?? "192.0.2.1");
         var settings = AgentSettings.Read("sidecar", "", environment);
         var node = AgentNode.Build(settings, new Dictionary<string, string>(), new Dictionary<string, string>());
         var identity = ProxyIdentity.TryRead(node.Id, node.Metadata, new("", "", ""), out _);
         foreach (var config in variables.Where(variable => variable!["name"]!.ToString() == "PROXY_CONFIG")) config!["value"] = "";
-        return string.Join('\n', injected.ToJsonString(), JsonSerializer.Serialize(settings with { ProxyConfig = "" }), JsonSerializer.Serialize(identity), StatsOf(settings));
+        return string.Join('\n', injected.ToJsonString(), JsonSerializer.Serialize(settings with { ProxyConfig = "" }), JsonSerializer.Serialize(identity),
+            StatsOf(settings));
     }
 
     private static string StatsOf(AgentSettings settings)
     {
         var names = StatsSelection.Read(JsonNode.Parse(settings.ProxyConfig)!);
-        return string.Join(' ', typeof(StatsSelection).GetFields(BindingFlags.Instance | BindingFlags.NonPublic).SelectMany(field => ((IEnumerable)field.GetValue(names)!).Cast<object>()));
+        return string.Join(' ',
+            typeof(StatsSelection).GetFields(BindingFlags.Instance | BindingFlags.NonPublic)
+                .SelectMany(field => ((IEnumerable)field.GetValue(names)!).Cast<object>()));
     }
 
     internal static MeshRig Rig()
     {
         var rig = new MeshRig(Clusters);
-        foreach (var (ns, team) in (ReadOnlySpan<(string, string)>)[("shop", "a"), ("other", "b")]) rig.Writer.Put("c1", new Namespace { Metadata = new() { Name = ns, Labels = { ["team"] = team } } });
+        foreach (var (ns, team) in (ReadOnlySpan<(string, string)>)[("shop", "a"), ("other", "b")])
+            rig.Writer.Put("c1", new Namespace { Metadata = new() { Name = ns, Labels = { ["team"] = team } } });
         foreach (var (app, address, net) in (ReadOnlySpan<(string, string, string)>)[("web", "10.96.0.10", "10.244.0"), ("cache", "10.96.0.13", "10.244.5")])
         {
             rig.Service("c1", app, address);
-            foreach (var version in (ReadOnlySpan<int>)[1, 2]) rig.Pod("c1", app, $"{app}-v{version}", $"{net}.{version}", labels: new() { ["version"] = $"v{version}" });
+            foreach (var version in (ReadOnlySpan<int>)[1, 2])
+                rig.Pod("c1", app, $"{app}-v{version}", $"{net}.{version}", labels: new() { ["version"] = $"v{version}" });
             rig.Slice("c1", app, 8080, "http", ($"{app}-v1", $"{net}.1"), ($"{app}-v2", $"{net}.2"));
             foreach (var cluster in (ReadOnlySpan<string>)["c2", "c3"]) rig.App(cluster, app, address, $"{net}.1");
         }
@@ -171,14 +184,18 @@ internal sealed class ApiMesh
     /// <summary>An Envoy that runs Wasm.</summary>
     internal static ProxyIdentity Envoy(string role, string pod, string address, Dictionary<string, string> labels)
     {
-        var environment = new Dictionary<string, string> { ["POD_NAME"] = pod, ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = address, ["SERVICE_ACCOUNT"] = pod.Split('-')[0], ["ISTIO_META_CLUSTER_ID"] = "c1" };
+        var environment = new Dictionary<string, string>
+        {
+            ["POD_NAME"] = pod, ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = address, ["SERVICE_ACCOUNT"] = pod.Split('-')[0], ["ISTIO_META_CLUSTER_ID"] = "c1"
+        };
         labels["app"] = pod.Split('-')[0];
         var node = AgentNode.Build(AgentSettings.Read(role, "shop.svc.cluster.local", environment), labels, new Dictionary<string, string>());
         node.Metadata.Fields.Remove("ISTHMUS_VERSION");
         node.UserAgentName = "envoy";
         node.UserAgentBuildVersion = new() { Version = new() { MajorNumber = 1, MinorNumber = 40 } };
         node.Extensions.Clear();
-        foreach (var (category, name) in (ReadOnlySpan<(string, string)>)[("envoy.filters.http", "envoy.filters.http.wasm"), ("envoy.wasm.runtime", "envoy.wasm.runtime.v8")])
+        foreach (var (category, name) in (ReadOnlySpan<(string, string)>)[("envoy.filters.http", "envoy.filters.http.wasm"),
+            ("envoy.wasm.runtime", "envoy.wasm.runtime.v8")])
             node.Extensions.Add(new Wire.Envoy.Extension { Category = category, Name = name });
         return MeshFeeds.Read(node, out var error) ?? throw new ArgumentException(error);
     }

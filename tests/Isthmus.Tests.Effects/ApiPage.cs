@@ -32,7 +32,8 @@ internal static class ApiPage
 
     /// <summary>What <c>since.tsv</c> says: the kind, a part of the path, and the version of Istio whose change notes name the field first.</summary>
     internal static IReadOnlyList<(string Kind, string Path, string Version)> Since { get; } =
-        [.. File.ReadLines(Repository.At(SinceFile)).Where(line => !line.StartsWith('#')).Select(line => line.Split('\t')).Select(cells => (cells[0], cells[1], cells[2]))];
+        [.. File.ReadLines(Repository.At(SinceFile)).Where(line => !line.StartsWith('#')).Select(line => line.Split('\t'))
+            .Select(cells => (cells[0], cells[1], cells[2]))];
 
     internal const string SinceFile = "tests/Isthmus.Tests.Effects/since.tsv", Annotated = MigrationLevels.Annotations;
 
@@ -44,11 +45,15 @@ internal static class ApiPage
     /// <summary>The injector writes these, and reads them never.</summary>
     private static readonly string[] Written = [Annotations.InjectionStatus, "proxy.istio.io/overrides"];
 
-    internal static IReadOnlyList<ApiAnswer> Answers { get; } = [.. ApiSamples.Read("answers").SelectMany(list => (JsonArray)list).Select(entry => Answer((JsonObject)entry!))];
+    internal static IReadOnlyList<ApiAnswer> Answers
+    {
+        get;
+    } = [.. ApiSamples.Read("answers").SelectMany(list => (JsonArray)list).Select(entry => Answer((JsonObject)entry!))];
 
     internal static IEnumerable<ApiField> Working => ApiFields.All.Where(known => known.Effect == FieldEffect.Works && AnswerTo(known) is null);
 
-    internal static IEnumerable<string> ReadAnnotations => PodAnnotations.All.Where(known => known.Effect == FieldEffect.Works).Select(known => known.Name).Except(Written);
+    internal static IEnumerable<string> ReadAnnotations =>
+        PodAnnotations.All.Where(known => known.Effect == FieldEffect.Works).Select(known => known.Name).Except(Written);
 
     internal static string Print()
     {
@@ -63,8 +68,17 @@ internal static class ApiPage
 
             """);
         foreach (var kind in ApiFields.All.GroupBy(field => field.Kind)) Table(page, kind.Key, "field", kind.SelectMany(Rows).Distinct());
-        Table(page, OperatorFields.Kind, "field", OperatorFields.All.Select(field => (field.Path, OperatorMesh.ProblemOf(field) is { } problem ? Word(field.Effect, problem.Message.Replace("'x' ", "", StringComparison.Ordinal), problem.Remedy) : "works", LevelOf(OperatorFields.Kind, field.Path, field.Effect), "")), hasVersions: false);
-        Table(page, Annotated, "annotation", PodAnnotations.All.OrderBy(known => known.Name, StringComparer.Ordinal).Select(known => (known.Name, Word(known.Effect, null, known.Remedy), LevelOf(Annotated, known.Name, known.Effect), SinceOf(Annotated, known.Name))));
+        Table(page, OperatorFields.Kind, "field",
+            OperatorFields.All.Select(field => (field.Path,
+                OperatorMesh.ProblemOf(field) is { } problem
+                    ? Word(field.Effect, problem.Message.Replace("'x' ", "", StringComparison.Ordinal), problem.Remedy)
+                    : "works",
+                LevelOf(OperatorFields.Kind, field.Path, field.Effect), "")),
+            hasVersions: false);
+        Table(page, Annotated, "annotation",
+            PodAnnotations.All.OrderBy(known => known.Name, StringComparer.Ordinal)
+                .Select(known => (known.Name, Word(known.Effect, null, known.Remedy), LevelOf(Annotated, known.Name, known.Effect),
+                    SinceOf(Annotated, known.Name))));
         return page.ToString();
     }
 
@@ -81,20 +95,30 @@ internal static class ApiPage
     /// <summary>What a table of fields cannot say of a kind.</summary>
     private static readonly Dictionary<string, string> Notes = new(StringComparer.Ordinal)
     {
-        ["EnvoyFilter"] = "A patch with configuration that only Envoy knows, such as the filter `envoy.filters.http.ext_proc`, Lua or Wasm, reaches [Envoys](envoy.md) and no proxy of Isthmus, which implement none of it: admission warns, with the name of the type. `match.waypoint` is refused, because there are no waypoints.",
-        ["Telemetry"] = "The value of a tag is an expression over attributes of Envoy, as in Istio. A word that is not an attribute (`UPSERT` of `foo` with the value `add`) is refused, because every proxy would report `unknown`.",
+        ["EnvoyFilter"] =
+            "A patch with configuration that only Envoy knows, such as the filter `envoy.filters.http.ext_proc`, Lua or Wasm, reaches [Envoys](envoy.md) and "
+                + "no proxy of Isthmus, which implement none of it: admission warns, with the name of the type. `match.waypoint` is refused, because there are "
+                + "no waypoints.",
+        ["Telemetry"] =
+            "The value of a tag is an expression over attributes of Envoy, as in Istio. A word that is not an attribute (`UPSERT` of `foo` with the value "
+                + "`add`) is refused, because every proxy would report `unknown`.",
     };
 
     /// <summary>A path without numbers and names of items.</summary>
     internal static string Plain(string path) => ApiFields.WithoutItems(path);
 
-    private static void Table(StringBuilder page, string title, string head, IEnumerable<(string Name, string Effect, string Moving, string Since)> rows, bool hasVersions = true)
+    private static void Table(StringBuilder page, string title, string head, IEnumerable<(string Name, string Effect, string Moving, string Since)> rows,
+        bool hasVersions = true)
     {
-        page.Append("\n## ").Append(title).Append(Notes.TryGetValue(title, out var note) ? $"\n\n{note}" : "").Append("\n\n| ").Append(head).Append(hasVersions ? " | here | moving | since Istio |\n|---|---|---|---|\n" : " | here | moving |\n|---|---|---|\n");
-        foreach (var (name, effect, moving, since) in rows) page.Append("| `").Append(name).Append("` | ").Append(effect.Replace("|", "\\|", StringComparison.Ordinal)).Append($" | {moving}").Append(hasVersions ? $" | {since}" : "").Append(" |\n");
+        page.Append("\n## ").Append(title).Append(Notes.TryGetValue(title, out var note) ? $"\n\n{note}" : "").Append("\n\n| ").Append(head)
+            .Append(hasVersions ? " | here | moving | since Istio |\n|---|---|---|---|\n" : " | here | moving |\n|---|---|---|\n");
+        foreach (var (name, effect, moving, since) in rows)
+            page.Append("| `").Append(name).Append("` | ").Append(effect.Replace("|", "\\|", StringComparison.Ordinal)).Append($" | {moving}")
+                .Append(hasVersions ? $" | {since}" : "").Append(" |\n");
     }
 
-    private static string LevelOf(string kind, string path, FieldEffect effect) => effect == FieldEffect.Works ? "" : MigrationLevels.Of(kind, path, effect).ToString().ToLowerInvariant();
+    private static string LevelOf(string kind, string path, FieldEffect effect) =>
+        effect == FieldEffect.Works ? "" : MigrationLevels.Of(kind, path, effect).ToString().ToLowerInvariant();
 
     internal static FieldEffect EffectOf(ApiField field) => AnswerTo(field)?.Effect ?? field.Effect;
 
@@ -120,14 +144,20 @@ internal static class ApiPage
     internal static bool IsDocument(string kind) => kind is ApiFields.MeshConfig or ApiFields.MeshNetworks;
 
     internal static IReadOnlyList<Problem> Check(string kind, JsonNode spec) => kind == ApiFields.MeshConfig ? MeshConfigReader.ReadMesh(spec).Problems
-        : kind == ApiFields.MeshNetworks ? MeshConfigReader.ReadNetworks(spec).Problems : Validation.Check(ApiMesh.Object(MeshApi.Istio.Single(known => known.Kind == kind), spec));
+        : kind == ApiFields.MeshNetworks
+        ? MeshConfigReader.ReadNetworks(spec).Problems
+        : Validation.Check(ApiMesh.Object(MeshApi.Istio.Single(known => known.Kind == kind), spec));
 
     private static JsonNode Nested(string path, JsonNode value)
     {
         var dot = path.IndexOf('.', StringComparison.Ordinal);
         var (step, rest) = dot < 0 ? (path, "") : (path[..dot], path[(dot + 1)..]);
         var below = rest.Length == 0 ? value.DeepClone() : Nested(rest, value);
-        JsonNode inner = step.EndsWith("[]", StringComparison.Ordinal) ? new JsonArray(below) : step.EndsWith("{}", StringComparison.Ordinal) ? new JsonObject { ["x"] = below } : below;
+        JsonNode inner = step.EndsWith("[]", StringComparison.Ordinal)
+            ? new JsonArray(below)
+            : step.EndsWith("{}", StringComparison.Ordinal)
+            ? new JsonObject { ["x"] = below }
+            : below;
         return new JsonObject { [step.TrimEnd('[', ']', '{', '}')] = inner };
     }
 
@@ -153,7 +183,8 @@ internal static class ApiPage
     internal static string Row(ApiField field) => field.Path.Length == 0 ? "(every field)" : AnswerTo(field)?.Path ?? field.Path;
 
     private static ApiAnswer? AnswerTo(ApiField field) => Answers.FirstOrDefault(answer => answer.Kind == field.Kind
-        && field.Path.StartsWith(answer.Path, StringComparison.Ordinal) && (field.Path.Length == answer.Path.Length || field.Path[answer.Path.Length] is '.' or '['));
+        && field.Path.StartsWith(answer.Path, StringComparison.Ordinal)
+        && (field.Path.Length == answer.Path.Length || field.Path[answer.Path.Length] is '.' or '['));
 
     private static ApiAnswer Answer(JsonObject entry) => new(entry["kind"]!.ToString(), entry["field"]!.ToString(),
         entry["is"]!.ToString() == "refused" ? FieldEffect.Refused : FieldEffect.Warned, entry["at"]?.ToString() ?? entry["field"]!.ToString(), entry["spec"]!);

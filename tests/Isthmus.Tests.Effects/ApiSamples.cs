@@ -22,7 +22,10 @@ internal static class ApiSamples
     internal static JsonNode? Without(JsonNode sample, string path)
     {
         var copy = sample.DeepClone();
-        return Remove(copy, path.Replace("[]", ".[]", StringComparison.Ordinal).Replace("{}", ".{}", StringComparison.Ordinal).TrimEnd('.', '[', ']', '{', '}').Split('.'), 0) ? copy : null;
+        return Remove(copy,
+            path.Replace("[]", ".[]", StringComparison.Ordinal).Replace("{}", ".{}", StringComparison.Ordinal).TrimEnd('.', '[', ']', '{', '}').Split('.'), 0)
+            ? copy
+            : null;
     }
 
     private static bool Remove(JsonNode? node, string[] steps, int at)

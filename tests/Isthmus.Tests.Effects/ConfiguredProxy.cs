@@ -51,11 +51,13 @@ internal abstract class ConfiguredProxy : IDisposable
         Push();
     }
 
-    /// <summary>Completes when no upstream connection is in use: a client may have its answer a moment before the proxy keeps the connection for others.</summary>
+    /// <summary>Completes when no upstream connection is in use: a client may have its answer a moment before the proxy keeps the connection for
+    /// others.</summary>
     internal Task IdleAsync() => IdleAsync(Plane);
 
     /// <inheritdoc cref="IdleAsync()"/>
-    internal static Task IdleAsync(DataPlane plane) => Eventually.TrueAsync(() => plane.State.Current.Clusters.Values.All(cluster => cluster.Hosts.All.All(host => host.Active == 0)));
+    internal static Task IdleAsync(DataPlane plane) =>
+        Eventually.TrueAsync(() => plane.State.Current.Clusters.Values.All(cluster => cluster.Hosts.All.All(host => host.Active == 0)));
 
     public void Dispose()
     {

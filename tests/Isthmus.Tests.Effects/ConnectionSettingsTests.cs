@@ -19,14 +19,17 @@ public sealed class ConnectionSettingsTests
          httpMaxConcurrentStreams: 13, httpHeadersWithUnderscoresAction: HEADERS_WITH_UNDERSCORES_DROP_HEADER, httpMergeSlashes: true, httpPathWithEscapedSlashesAction: REJECT_REQUEST}
         """;
 
-    private const string Chosen = "420 480 540 10 11 12 13 Drop True Reject", Defaults = "3600 0 0 0 0 0 2147483647 Allow False Keep", Edge = "3600 0 0 300 300 60 100 Reject True Redirect";
+    private const string Chosen = "420 480 540 10 11 12 13 Drop True Reject", Defaults = "3600 0 0 0 0 0 2147483647 Allow False Keep",
+        Edge = "3600 0 0 300 300 60 100 Reject True Redirect";
 
     [Theory]
     [InlineData("{}", Defaults, Defaults)]
     [InlineData(All, Chosen, Chosen)]
     [InlineData("{profile: EDGE}", Edge, Defaults)]
     [InlineData("{profile: SIDECAR}", Defaults, Defaults)]
-    [InlineData("{profile: EDGE, httpRequestTimeout: 0s, httpMaxConcurrentStreams: 13, httpHeadersWithUnderscoresAction: HEADERS_WITH_UNDERSCORES_ALLOW, httpPathWithEscapedSlashesAction: KEEP_UNCHANGED, httpMergeSlashes: false}",
+    [InlineData(
+        "{profile: EDGE, httpRequestTimeout: 0s, httpMaxConcurrentStreams: 13, httpHeadersWithUnderscoresAction: HEADERS_WITH_UNDERSCORES_ALLOW, "
+            + "httpPathWithEscapedSlashesAction: KEEP_UNCHANGED, httpMergeSlashes: false}",
         "3600 0 0 300 0 60 13 Allow False Keep", "3600 0 0 0 0 0 13 Allow False Keep")]
     public void Gateways_and_sidecars_have_what_the_mesh_says(string settings, string gateway, string sidecar)
     {
@@ -39,7 +42,8 @@ public sealed class ConnectionSettingsTests
     public void What_a_proxy_says_itself_replaces_it()
     {
         var node = new Struct();
-        node.Fields["PROXY_CONFIG"] = Value.ForStruct(Struct.Parser.ParseJson("""{"connectionSettings": {"profile": "EDGE", "httpStreamIdleTimeout": "20s", "httpMaxConcurrentStreams": 14}}"""));
+        node.Fields["PROXY_CONFIG"] = Value.ForStruct(
+            Struct.Parser.ParseJson("""{"connectionSettings": {"profile": "EDGE", "httpStreamIdleTimeout": "20s", "httpMaxConcurrentStreams": 14}}"""));
         var identity = ProxyIdentity.TryRead("router~10.0.0.1~front.shop~shop.svc.cluster.local", node, Locality.Unknown, out _)!;
         Assert.Equal("3600 0 0 20 300 60 14 Reject True Redirect", Gateway($"defaultConfig: {{connectionSettings: {All}}}", identity.Connections));
     }
@@ -52,7 +56,8 @@ public sealed class ConnectionSettingsTests
     [InlineData("{globalDownstreamConnectionLimit: 0}", "globalDownstreamConnectionLimit")]
     [InlineData("{httpDrainTimeout: 5s}", "httpDrainTimeout")]
     public void What_cannot_be_honoured_is_reported(string settings, string field) =>
-        Assert.Equal($"defaultConfig.connectionSettings.{field}", Assert.Single(MeshConfigReader.ReadMesh(YamlText.Parse($"defaultConfig: {{connectionSettings: {settings}}}", "mesh")).Problems).Path);
+        Assert.Equal($"defaultConfig.connectionSettings.{field}",
+            Assert.Single(MeshConfigReader.ReadMesh(YamlText.Parse($"defaultConfig: {{connectionSettings: {settings}}}", "mesh")).Problems).Path);
 
     private static string Gateway(string settings, ConnectionSettings? own)
     {
@@ -83,12 +88,15 @@ public sealed class ConnectionSettingsTests
 
     private static string Text(ProxyFeed feed, string listener)
     {
-        var filters = MeshRig.Listener(feed, listener)!.FilterChains.Append(MeshRig.Listener(feed, listener)!.DefaultFilterChain).OfType<Wire.Envoy.Listeners.FilterChain>().SelectMany(chain => chain.Filters);
+        var filters = MeshRig.Listener(feed, listener)!.FilterChains.Append(MeshRig.Listener(feed, listener)!.DefaultFilterChain)
+            .OfType<Wire.Envoy.Listeners.FilterChain>().SelectMany(chain => chain.Filters);
         HttpConnectionManager? manager = null;
         foreach (var filter in filters)
             if (filter.TypedConfig.TryRead(out HttpConnectionManager read)) manager ??= read;
         var action = HttpDecoder.Decode(manager!, []);
-        return string.Join(' ', action.IdleTimeout.TotalSeconds, action.MaxDuration.TotalSeconds, action.MaxStreamDuration.TotalSeconds, action.StreamIdleTimeout.TotalSeconds,
-            action.RequestTimeout.TotalSeconds, action.HeadTimeout.TotalSeconds, action.MaxStreams, action.Underscores, action.MergeSlashes, action.EscapedSlashes);
+        return string.Join(' ', action.IdleTimeout.TotalSeconds, action.MaxDuration.TotalSeconds, action.MaxStreamDuration.TotalSeconds,
+            action.StreamIdleTimeout.TotalSeconds,
+            action.RequestTimeout.TotalSeconds, action.HeadTimeout.TotalSeconds, action.MaxStreams, action.Underscores, action.MergeSlashes,
+            action.EscapedSlashes);
     }
 }

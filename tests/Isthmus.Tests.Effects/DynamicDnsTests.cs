@@ -77,14 +77,16 @@ public sealed class DynamicDnsTests
         Assert.Equal((200, host), await proxy.CallAsync(host, proxy.TcpPort));
         Assert.Equal(503, (await proxy.CallAsync($"unknown.example:{origin.Port}", proxy.TcpPort)).Status);
         Assert.Equal(["anywhere.example", "unknown.example"], names.Asked);
-        Assert.Contains("AllowAnyDynamicDNSCluster", Assert.Single(proxy.Feed.Snapshot!.Types[TypeUrls.Route].All).Body.Value.ToStringUtf8(), StringComparison.Ordinal);
+        Assert.Contains("AllowAnyDynamicDNSCluster", Assert.Single(proxy.Feed.Snapshot!.Types[TypeUrls.Route].All).Body.Value.ToStringUtf8(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task No_name_leads_such_calls_to_the_proxy_s_own_machine()
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, _ => Task.CompletedTask);
-        using var proxy = new DynamicProxy(OpenMesh(), new() { ["inward.example"] = "127.0.0.1", ["127.0.0.1"] = "127.0.0.1" }, reachesLoopback: false, "0.0.0.0_80", "virtualOutbound");
+        using var proxy = new DynamicProxy(OpenMesh(), new() { ["inward.example"] = "127.0.0.1", ["127.0.0.1"] = "127.0.0.1" }, reachesLoopback: false,
+            "0.0.0.0_80", "virtualOutbound");
         Assert.Equal(503, (await proxy.CallAsync($"inward.example:{origin.Port}", proxy.TcpPort)).Status);
         Assert.Equal(503, (await proxy.CallAsync($"127.0.0.1:{origin.Port}", proxy.TcpPort)).Status);
     }
@@ -134,7 +136,8 @@ public sealed class DynamicDnsTests
         }
 
         internal DynamicProxy(MeshRig rig, Names names, bool reachesLoopback, string httpListener, string tcpListener)
-            : base(rig, rig => rig.Sidecar("c1"), Build(ProxySettings.Default(ProxyIdentity.Unknown, "sidecar"), new NoLogs(), PortsOf(names, reachesLoopback)), httpListener, tcpListener)
+            : base(rig, rig => rig.Sidecar("c1"), Build(ProxySettings.Default(ProxyIdentity.Unknown, "sidecar"), new NoLogs(), PortsOf(names, reachesLoopback)),
+                httpListener, tcpListener)
         {
         }
 
@@ -198,7 +201,8 @@ public sealed class DynamicDnsTests
         public ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan TimeToLive)> ResolveAsync(string name, CancellationToken stop)
         {
             _asked.Enqueue(name);
-            return ValueTask.FromResult<(IReadOnlyList<IPAddress>, TimeSpan)>((TryGetValue(name, out var address) ? [IPAddress.Parse(address)] : [], TimeSpan.FromMinutes(1)));
+            return ValueTask.FromResult<(IReadOnlyList<IPAddress>, TimeSpan)>((TryGetValue(name, out var address) ? [IPAddress.Parse(address)] : [],
+                TimeSpan.FromMinutes(1)));
         }
     }
 }

@@ -146,7 +146,10 @@ public sealed class EnvoyFilterTests
         await client.ConnectAsync(System.Net.IPAddress.Loopback, gateway.Port, Stop);
         var stream = client.GetStream();
         // A whole request, or one whose body never ends.
-        await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(isHalf ? "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx" : "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Stop);
+        await stream.WriteAsync(System.Text.Encoding.ASCII.GetBytes(isHalf
+            ? "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx"
+            : "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+            Stop);
         using var reader = new StreamReader(stream);
         var answer = await reader.ReadToEndAsync(Stop);
         Assert.StartsWith(isHalf ? "HTTP/1.1 408" : "HTTP/1.1 200", answer, StringComparison.Ordinal);
@@ -235,7 +238,9 @@ public sealed class EnvoyFilterTests
               match: {context: GATEWAY, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager} } } }
               patch: {operation: MERGE, value: {typed_config: {'@type': {{Manager}}, server_name: {{name}} } } }
             """, name, ns, priority);
-        using var gateway = new GuardedGateway("", string.Join("\n---\n", Named("root", "istio-system", "0"), Named("a", "shop", "0"), Named("b", "shop", "-5"), Named("stranger", "other", "9")), origin.Port, 1);
+        using var gateway = new GuardedGateway("",
+            string.Join("\n---\n", Named("root", "istio-system", "0"), Named("a", "shop", "0"), Named("b", "shop", "-5"), Named("stranger", "other", "9")),
+            origin.Port, 1);
         Assert.Equal("a", await ServerAsync(gateway));
         gateway.Apply(Named("b", "shop", "5"));
         Assert.Equal("b", await ServerAsync(gateway));
@@ -259,7 +264,8 @@ public sealed class EnvoyFilterTests
               patch: {operation: REMOVE}
             """, selector: false));
         var feed = rig.Connect(new(
-            Isthmus.Mesh.Model.ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "", default, ["10.244.0.7"], default, "", "", "", "", false, false, "", "1.20.1", default)
+            Isthmus.Mesh.Model.ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "", default, ["10.244.0.7"], default, "", "", "", "", false,
+            false, "", "1.20.1", default)
         {
             Metadata = new([KeyValuePair.Create("EDGE", "yes")]),
         });
@@ -295,10 +301,15 @@ public sealed class EnvoyFilterTests
             """, selector: false));
         var feed = rig.Sidecar("c1", "web-0", "10.244.0.1");
         rig.Push();
-        var managers = MeshRig.Listener(feed, "virtualInbound")!.FilterChains.SelectMany(chain => chain.Filters).Where(filter => filter.TypedConfig.Is(HttpConnectionManager.Descriptor)).Select(filter => filter.TypedConfig.Unpack<HttpConnectionManager>()).ToList();
+        var managers = MeshRig.Listener(feed, "virtualInbound")!.FilterChains.SelectMany(chain => chain.Filters)
+            .Where(filter => filter.TypedConfig.Is(HttpConnectionManager.Descriptor)).Select(filter => filter.TypedConfig.Unpack<HttpConnectionManager>())
+            .ToList();
         Assert.All(managers, manager => Assert.Equal("in", manager.ServerName));
-        Assert.Equal(["x-inner"], managers.First(manager => manager.RouteConfig.Name == "inbound|8080||").RouteConfig.VirtualHosts.Single().Routes.Single().ResponseHeadersToRemove);
-        Assert.Equal("out", MeshRig.Listener(feed, "0.0.0.0_80")!.FilterChains.SelectMany(chain => chain.Filters).First(filter => filter.TypedConfig.Is(HttpConnectionManager.Descriptor)).TypedConfig.Unpack<HttpConnectionManager>().ServerName);
+        Assert.Equal(["x-inner"],
+            managers.First(manager => manager.RouteConfig.Name == "inbound|8080||").RouteConfig.VirtualHosts.Single().Routes.Single().ResponseHeadersToRemove);
+        Assert.Equal("out",
+            MeshRig.Listener(feed, "0.0.0.0_80")!.FilterChains.SelectMany(chain => chain.Filters)
+                .First(filter => filter.TypedConfig.Is(HttpConnectionManager.Descriptor)).TypedConfig.Unpack<HttpConnectionManager>().ServerName);
         Assert.Equal(7, MeshRig.Cluster(feed, "inbound|8080||")!.ConnectTimeout.Seconds);
         Assert.NotNull(MeshRig.Listener(feed, "extra"));
     }
@@ -307,7 +318,9 @@ public sealed class EnvoyFilterTests
     [Theory]
     [InlineData(true, "{'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: x}}")]
     [InlineData(false, "{'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: x}}")]
-    [InlineData(true, "{'@type': type.googleapis.com/udpa.type.v1.TypedStruct, type_url: type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, value: {default_source_code: {inline_string: x}}}")]
+    [InlineData(true,
+        "{'@type': type.googleapis.com/udpa.type.v1.TypedStruct, type_url: type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, value: "
+            + "{default_source_code: {inline_string: x}}}")]
     public void Configuration_that_our_proxies_do_not_know_is_for_Envoys_only(bool isEnvoy, string config)
     {
         var rig = new MeshRig("c1");
@@ -318,12 +331,14 @@ public sealed class EnvoyFilterTests
               patch: {operation: INSERT_FIRST, value: {name: lua, typed_config: {{config}} } }
             """, selector: false));
         var feed = rig.Connect(new(
-            Isthmus.Mesh.Model.ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "", default, ["10.244.0.7"], default, "", "", "", "", false, false, "", "1.20.1", default)
+            Isthmus.Mesh.Model.ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "", default, ["10.244.0.7"], default, "", "", "", "", false,
+            false, "", "1.20.1", default)
         {
             Software = Isthmus.Mesh.Model.ProxySoftware.Unknown with { IsEnvoy = isEnvoy },
         });
         rig.Push();
-        var filter = MeshRig.Listener(feed, "0.0.0.0_80")!.FilterChains.Append(MeshRig.Listener(feed, "0.0.0.0_80")!.DefaultFilterChain).OfType<Isthmus.Wire.Envoy.Listeners.FilterChain>().SelectMany(chain => chain.Filters)
+        var filter = MeshRig.Listener(feed, "0.0.0.0_80")!.FilterChains.Append(MeshRig.Listener(feed, "0.0.0.0_80")!.DefaultFilterChain)
+            .OfType<Isthmus.Wire.Envoy.Listeners.FilterChain>().SelectMany(chain => chain.Filters)
             .First(item => item.TypedConfig.Is(HttpConnectionManager.Descriptor)).TypedConfig.Unpack<HttpConnectionManager>().HttpFilters[0];
         Assert.Equal(isEnvoy, filter.Name == "lua");
         if (!isEnvoy) return;
@@ -347,7 +362,9 @@ public sealed class EnvoyFilterTests
             """), origin.Port, 1);
         Assert.Equal("istio-envoy", await ServerAsync(gateway));
         var problem = Assert.Single(gateway.Rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems));
-        Assert.Equal(("EnvoyFilter shop/patches", "spec.configPatches[1].patch.value.typed_config.@type", "envoy.extensions.filters.http.lua.v3.Lua is not known here, so nothing can be merged into it"), (problem.Object, problem.Path, problem.Message));
+        Assert.Equal(("EnvoyFilter shop/patches", "spec.configPatches[1].patch.value.typed_config.@type",
+            "envoy.extensions.filters.http.lua.v3.Lua is not known here, so nothing can be merged into it"),
+            (problem.Object, problem.Path, problem.Message));
     }
 
     private static string Filter(string patches, string name = "patches", string ns = "shop", string priority = "0", bool selector = true) => $$"""

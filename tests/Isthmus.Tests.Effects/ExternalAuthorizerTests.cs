@@ -27,9 +27,13 @@ public sealed class ExternalAuthorizerTests
         await using var authorizer = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {
             using var reader = new StreamReader(context.Request.Body);
-            var fields = context.Request.Headers.Where(field => field.Key is not "Host").OrderBy(field => field.Key, StringComparer.OrdinalIgnoreCase).Select(field => $"{field.Key.ToLowerInvariant()}={field.Value}");
+            var fields = context.Request.Headers.Where(field => field.Key is not "Host").OrderBy(field => field.Key, StringComparer.OrdinalIgnoreCase)
+                .Select(field => $"{field.Key.ToLowerInvariant()}={field.Value}");
             var body = await reader.ReadToEndAsync();
-            lock (asked) asked.Add($"{context.Request.Method} {context.Request.Host}{context.Features.Get<IHttpRequestFeature>()!.RawTarget} {string.Join(' ', fields)} [{body}]");
+            lock (asked)
+                asked.Add(
+                    $"{context.Request.Method} {context.Request.Host}{context.Features.Get<IHttpRequestFeature>()!.RawTarget} {string.Join(' ', fields)} "
+                        + $"[{body}]");
             context.Response.Headers["x-user"] = "ann";
             context.Response.Headers["x-inner"] = "not for others";
             context.Response.Headers["x-quota"] = "7";
@@ -38,7 +42,8 @@ public sealed class ExternalAuthorizerTests
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync(
             string.Join(' ', new[] { "x-user", "x-inner", "x-token-a", "authorization" }.Select(name => $"{name}={context.Request.Headers[name]}"))));
         using var gateway = Gateway(
-            "envoyExtAuthzHttp: {service: authorizer.example, port: 8000, pathPrefix: /check, includeRequestHeadersInCheck: [x-token-*], includeAdditionalHeadersInCheck: {x-from: edge}, headersToUpstreamOnAllow: [x-user], headersToDownstreamOnAllow: [x-quota]}",
+            "envoyExtAuthzHttp: {service: authorizer.example, port: 8000, pathPrefix: /check, includeRequestHeadersInCheck: [x-token-*], "
+                + "includeAdditionalHeadersInCheck: {x-from: edge}, headersToUpstreamOnAllow: [x-user], headersToDownstreamOnAllow: [x-quota]}",
             "rules: [{to: [{operation: {paths: [/safe*]}}]}]", origin.Port, authorizer.Port);
         using var response = await gateway.SendAsync("/safe?a=b", "x-token-a: secret\nx-other: no\nauthorization: Bearer t\nx-user: eve\nx-from: client");
         Assert.Equal("x-user=ann x-inner= x-token-a= authorization=", await response.Content.ReadAsStringAsync(Stop));
@@ -66,7 +71,9 @@ public sealed class ExternalAuthorizerTests
             context.Response.Headers.WWWAuthenticate = "Basic";
             return context.Response.WriteAsync("who are you?");
         });
-        using var gateway = Gateway($"envoyExtAuthzHttp: {{service: shop/authorizer.example, port: '8000'{fields}}}".Replace("'8000'", "8000", StringComparison.Ordinal), "rules: [{}]", 1, authorizer.Port);
+        using var gateway = Gateway($"envoyExtAuthzHttp: {{service: shop/authorizer.example, port: '8000'{fields}}}".Replace("'8000'", "8000",
+            StringComparison.Ordinal),
+            "rules: [{}]", 1, authorizer.Port);
         using var response = await gateway.SendAsync();
         Assert.Equal((status, "who are you?"), ((int)response.StatusCode, await response.Content.ReadAsStringAsync(Stop)));
         Assert.Equal(seen, string.Join(' ', new[] { "x-reason", "set-cookie", "location", "www-authenticate" }.Select(name =>
@@ -125,7 +132,9 @@ public sealed class ExternalAuthorizerTests
         await using var grpc = await GrpcServerAsync(request =>
         {
             var http = request.Attributes.Request.Http;
-            lock (told) told.Add($"{(http.Body.Length > 0 ? "body" : "raw")} {Math.Max(http.Body.Length, http.RawBody.Length)} {http.Headers["x-envoy-auth-partial-body"]}");
+            lock (told)
+                told.Add(
+                    $"{(http.Body.Length > 0 ? "body" : "raw")} {Math.Max(http.Body.Length, http.RawBody.Length)} {http.Headers["x-envoy-auth-partial-body"]}");
             return new();
         });
         await using var plain = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
@@ -146,7 +155,9 @@ public sealed class ExternalAuthorizerTests
             using var gateway = Gateway(Provider(kind, $"includeRequestBodyInCheck: {{{setting}}}"), "rules: [{}]", origin.Port, port);
             foreach (var isChunked in (bool[])[false, true])
             {
-                var answer = await gateway.CallAsync(body: isChunked ? new StreamContent(new Unseekable(Encoding.ASCII.GetBytes(sent))) : new StringContent(sent));
+                var answer = await gateway.CallAsync(body: isChunked
+                    ? new StreamContent(new Unseekable(Encoding.ASCII.GetBytes(sent)))
+                    : new StringContent(sent));
                 Assert.Equal((status, status == 200 ? sent : "Payload Too Large"), answer);
             }
             var most = int.Parse(System.Text.RegularExpressions.Regex.Match(setting, "\\d+").Value, System.Globalization.CultureInfo.InvariantCulture);
@@ -174,13 +185,15 @@ public sealed class ExternalAuthorizerTests
             };
         });
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync(
-            $"{context.Features.Get<IHttpRequestFeature>()!.RawTarget} x-user={context.Request.Headers["x-user"]} x-role={context.Request.Headers["x-role"]} x-token={context.Request.Headers["x-token"]}"));
+            $"{context.Features.Get<IHttpRequestFeature>()!.RawTarget} x-user={context.Request.Headers["x-user"]} x-role={context.Request.Headers["x-role"]} "
+                + $"x-token={context.Request.Headers["x-token"]}"));
         using var gateway = Gateway(Provider("grpc"), "rules: [{}]", origin.Port, authorizer.Port);
         using var response = await gateway.SendAsync("/a?key=1&b=2", "x-token: secret\nx-role: a\nx-user: eve");
         Assert.Equal("/a?b=2&who=a%26n x-user=ann x-role=a,b x-token=", await response.Content.ReadAsStringAsync(Stop));
         Assert.Equal("7", response.Headers.GetValues("x-quota").Single());
         var (http, source) = (asked!.Attributes.Request.Http, asked.Attributes.Source);
-        Assert.Equal(("GET", "/a?key=1&b=2", "web.example", "http", "HTTP/1.1", 0L), (http.Method, http.Path, http.Host, http.Scheme, http.Protocol, http.Size));
+        Assert.Equal(("GET", "/a?key=1&b=2", "web.example", "http", "HTTP/1.1", 0L),
+            (http.Method, http.Path, http.Host, http.Scheme, http.Protocol, http.Size));
         Assert.Equal(("secret", "web.example", "/a?key=1&b=2"), (http.Headers["x-token"], http.Headers[":authority"], http.Headers[":path"]));
         Assert.Equal(http.Headers["x-request-id"], http.Id);
         Assert.Equal(("127.0.0.1", (uint)gateway.Port), (source.Address.SocketAddress.Address, asked.Attributes.Destination.Address.SocketAddress.PortValue));
@@ -194,17 +207,23 @@ public sealed class ExternalAuthorizerTests
         {
             "/plain" => new() { Status = new() { Code = 7 } },
             "/broken" => new() { OkResponse = new() { Headers = { Field("x-a", "b\r\nx-admin: true") } } },
-            _ => new() { Status = new() { Code = 16 }, DeniedResponse = new() { Status = new() { Code = StatusCode.Unauthorized }, Headers = { Field("x-why", "token") }, Body = "no token" } },
+            _ => new()
+            {
+                Status = new() { Code = 16 },
+                DeniedResponse = new() { Status = new() { Code = StatusCode.Unauthorized }, Headers = { Field("x-why", "token") }, Body = "no token" }
+            },
         });
         using var gateway = Gateway(Provider("grpc", "statusOnError: '500'"), "rules: [{}]", 1, authorizer.Port);
         using var response = await gateway.SendAsync();
-        Assert.Equal((401, "no token", "token"), ((int)response.StatusCode, await response.Content.ReadAsStringAsync(Stop), response.Headers.GetValues("x-why").Single()));
+        Assert.Equal((401, "no token", "token"),
+            ((int)response.StatusCode, await response.Content.ReadAsStringAsync(Stop), response.Headers.GetValues("x-why").Single()));
         Assert.Equal((403, ""), await gateway.CallAsync("/plain"));
         Assert.Equal((500, ""), await gateway.CallAsync("/broken"));
         // A client that speaks gRPC gets the status of a call.
         using var body = new ByteArrayContent([]) { Headers = { ContentType = new("application/grpc") } };
         using var call = await gateway.SendAsync(body: body, version: HttpVersion.Version20);
-        Assert.Equal(("16", "no token", "application/grpc"), (call.Headers.GetValues("grpc-status").Single(), call.Headers.GetValues("grpc-message").Single(), $"{call.Content.Headers.ContentType}"));
+        Assert.Equal(("16", "no token", "application/grpc"),
+            (call.Headers.GetValues("grpc-status").Single(), call.Headers.GetValues("grpc-message").Single(), $"{call.Content.Headers.ContentType}"));
     }
 
     [Theory]
@@ -255,7 +274,8 @@ public sealed class ExternalAuthorizerTests
     public async Task Without_its_provider_a_policy_denies_what_it_matches(string providers)
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("origin"));
-        using var gateway = new GuardedGateway(providers, Policy("outer", "action: CUSTOM, provider: {name: outer}, rules: [{to: [{operation: {paths: [/safe]}}]}]"), origin.Port, 1);
+        using var gateway = new GuardedGateway(providers,
+            Policy("outer", "action: CUSTOM, provider: {name: outer}, rules: [{to: [{operation: {paths: [/safe]}}]}]"), origin.Port, 1);
         Assert.Equal((403, "RBAC: access denied"), await gateway.CallAsync("/safe"));
         Assert.Equal((200, "origin"), await gateway.CallAsync("/open"));
     }
@@ -288,13 +308,17 @@ public sealed class ExternalAuthorizerTests
         }
         else
         {
-            await gateway.LoggedAsync(kind == "grpc" ? "UAEX - ext_authz_denied" : "rbac_access_denied_matched_policy[istio-ext-authz-ns[shop]-policy[outer]-rule[0]]");
+            await gateway.LoggedAsync(kind == "grpc"
+                ? "UAEX - ext_authz_denied"
+                : "rbac_access_denied_matched_policy[istio-ext-authz-ns[shop]-policy[outer]-rule[0]]");
             Assert.Equal(kind == "grpc", asked is not null);
         }
     }
 
     private static string Provider(string kind, string fields = "") =>
-        kind == "grpc" ? $"envoyExtAuthzGrpc: {{service: authorizer.example, port: 9000, {fields}}}" : $"envoyExtAuthzHttp: {{service: authorizer.example, port: 8000, {fields}}}";
+        kind == "grpc"
+            ? $"envoyExtAuthzGrpc: {{service: authorizer.example, port: 9000, {fields}}}"
+            : $"envoyExtAuthzHttp: {{service: authorizer.example, port: 8000, {fields}}}";
 
     private static GuardedGateway Gateway(string provider, string rules, int origin, int authorizer) =>
         new($"extensionProviders: [{{name: outer, {provider}}}]", Policy("outer", $"action: CUSTOM, provider: {{name: outer}}, {rules}"), origin, authorizer);
@@ -306,12 +330,14 @@ public sealed class ExternalAuthorizerTests
         spec: {selector: {matchLabels: {app: edge} }, {{spec}} }
         """;
 
-    private static HeaderValueOption Field(string name, string value, bool append = false) => new() { Header = new() { Key = name, Value = value }, Append = append };
+    private static HeaderValueOption Field(string name, string value, bool append = false) =>
+        new() { Header = new() { Key = name, Value = value }, Append = append };
 
     /// <summary>A server of <c>envoy.service.auth.v3.Authorization</c>.</summary>
     private static Task<OriginServer> GrpcServerAsync(Func<CheckRequest, CheckResponse> decide) => OriginServer.StartAsync(HttpProtocols.Http2, async context =>
     {
-        Assert.Equal(("/envoy.service.auth.v3.Authorization/Check", "application/grpc", "authorizer.example"), (context.Request.Path.Value, context.Request.ContentType, context.Request.Host.Value));
+        Assert.Equal(("/envoy.service.auth.v3.Authorization/Check", "application/grpc", "authorizer.example"),
+            (context.Request.Path.Value, context.Request.ContentType, context.Request.Host.Value));
         using var body = new MemoryStream();
         await context.Request.Body.CopyToAsync(body);
         var answer = decide(CheckRequest.Parser.ParseFrom(body.ToArray().AsSpan(5))).ToByteArray();

@@ -28,7 +28,9 @@ public sealed class FieldEffectTests
             found = true;
             if (ApiMesh.AreDifferent(kind, sample, without)) return;
         }
-        Assert.Fail(found ? $"No proxy notices {kind} {path} in {ApiSamples.FileOf(kind)}." : $"No sample in {ApiSamples.FileOf(kind)} has {path}: add it, or declare the field Idle or Refused.");
+        Assert.Fail(found
+            ? $"No proxy notices {kind} {path} in {ApiSamples.FileOf(kind)}."
+            : $"No sample in {ApiSamples.FileOf(kind)} has {path}: add it, or declare the field Idle or Refused.");
     }
 
     /// <summary>Live edits: objects that came and went before leave no trace.</summary>
@@ -78,7 +80,8 @@ public sealed class FieldEffectTests
             if (ApiPage.ProblemOf(field) is not { } problem) continue;
             Assert.Equal((field, ApiPage.EffectOf(field) == FieldEffect.Refused ? Severity.Error : Severity.Warning), (field, problem.Severity));
             Assert.NotEmpty(problem.Message);
-            if (field.Path.Length > 0 || problem.Severity == Severity.Error) Assert.True(problem.Remedy.Length > 0, $"{field.Kind} {field.Path}: {problem.Message}");
+            if (field.Path.Length > 0 || problem.Severity == Severity.Error)
+                Assert.True(problem.Remedy.Length > 0, $"{field.Kind} {field.Path}: {problem.Message}");
         }
     }
 
@@ -90,7 +93,8 @@ public sealed class FieldEffectTests
         Assert.InRange(Rows.Count(row => ApiPage.SinceOf(row.Kind, row.Path) == "unknown"), 0, Rows.Count / 20);
 
     private static IReadOnlyList<(string Kind, string Path)> Rows { get; } =
-        [.. ApiFields.All.Select(field => (field.Kind, ApiPage.Row(field))).Concat(PodAnnotations.All.Select(known => (ApiPage.Annotated, known.Name))).Distinct()];
+        [.. ApiFields.All.Select(field => (field.Kind, ApiPage.Row(field))).Concat(PodAnnotations.All.Select(known => (ApiPage.Annotated, known.Name)))
+            .Distinct()];
 
     /// <summary>Generated: <c>./test --accept</c> writes it.</summary>
     [Fact]

@@ -59,8 +59,10 @@ internal sealed class GatewayProxy : IDisposable
         _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, Secrets, new NoLogs(), NullLoggerFactory.Instance);
         var listener = MeshRig.Listener(Feed, "0.0.0.0_15443")!;
         listener.Address = new() { SocketAddress = new() { Address = "127.0.0.1", PortValue = (uint)_port.Number } };
-        foreach (var type in (string[])[TypeUrls.Cluster, TypeUrls.Endpoints, TypeUrls.Route]) Apply(type, Feed.Snapshot!.Types[type].All.Select(item => new NamedResource(item.Name, "1", item.Body)));
-        Rejected = Apply(TypeUrls.Listener, [new(listener.Name, "1", new Any { TypeUrl = TypeUrls.Listener, Value = listener.ToByteString() })], mayReject: true);
+        foreach (var type in (string[])[TypeUrls.Cluster, TypeUrls.Endpoints, TypeUrls.Route])
+            Apply(type, Feed.Snapshot!.Types[type].All.Select(item => new NamedResource(item.Name, "1", item.Body)));
+        Rejected = Apply(TypeUrls.Listener, [new(listener.Name, "1", new Any { TypeUrl = TypeUrls.Listener, Value = listener.ToByteString() })],
+            mayReject: true);
         Assert.Empty(_plane.ListenerFailures);
     }
 
@@ -80,11 +82,13 @@ internal sealed class GatewayProxy : IDisposable
     internal IEnumerable<string> Reported => Rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems).Select(problem => problem.Path);
 
     /// <summary>Makes a request; null when the gateway refuses it before its HTTP part.</summary>
-    internal Task<Handshake?> CallAsync(string host = "a.example.com", X509Certificate2? certificate = null, SslProtocols versions = SslProtocols.None, params TlsCipherSuite[] suites) =>
+    internal Task<Handshake?> CallAsync(string host = "a.example.com", X509Certificate2? certificate = null, SslProtocols versions = SslProtocols.None,
+        params TlsCipherSuite[] suites) =>
         CallAsync(stream => stream, host, certificate, versions, suites);
 
     /// <param name="wire">What carries the bytes of the handshake.</param>
-    internal async Task<Handshake?> CallAsync(Func<Stream, Stream> wire, string host, X509Certificate2? certificate = null, SslProtocols versions = SslProtocols.None, params TlsCipherSuite[] suites)
+    internal async Task<Handshake?> CallAsync(Func<Stream, Stream> wire, string host, X509Certificate2? certificate = null,
+        SslProtocols versions = SslProtocols.None, params TlsCipherSuite[] suites)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPAddress.Loopback, Port, Stop);
@@ -112,7 +116,8 @@ internal sealed class GatewayProxy : IDisposable
     internal async Task<int> StatusAsync(Version version, string sni, string authority, X509Certificate2? certificate)
     {
         using var client = new HttpClient(new SocketsHttpHandler { ConnectCallback = ConnectAsync });
-        using var request = new HttpRequestMessage(HttpMethod.Get, "http://gateway/") { Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var request = new HttpRequestMessage(HttpMethod.Get,
+            "http://gateway/") { Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         request.Headers.Host = authority;
         using var response = await client.SendAsync(request, Stop);
         return (int)response.StatusCode;
@@ -139,14 +144,19 @@ internal sealed class GatewayProxy : IDisposable
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPAddress.Loopback, Port, Stop);
         await using var tls = new SslStream(new NetworkStream(socket), false, (_, _, _, _) => true);
-        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = host, ApplicationProtocols = offered.Length == 0 ? null : [.. offered.Select(name => new SslApplicationProtocol(name))] }, Stop);
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = host, ApplicationProtocols = offered.Length == 0 ? null : [.. offered.Select(name => new SslApplicationProtocol(name))]
+        },
+            Stop);
         return tls.NegotiatedApplicationProtocol.ToString();
     }
 
     /// <summary>Hands the Secrets that the control plane sends to the proxy.</summary>
     internal void ReadSecrets()
     {
-        foreach (var item in Feed.Snapshot!.Types[TypeUrls.Secret].All) Secrets.Discovered.Put(item.Version, Isthmus.Wire.Envoy.Secret.Parser.ParseFrom(item.Body.Value));
+        foreach (var item in Feed.Snapshot!.Types[TypeUrls.Secret].All)
+            Secrets.Discovered.Put(item.Version, Isthmus.Wire.Envoy.Secret.Parser.ParseFrom(item.Body.Value));
         _plane.State.Look();
     }
 
@@ -178,7 +188,8 @@ internal sealed class GatewayProxy : IDisposable
 
         internal DiscoveredSecrets Discovered { get; } = new(TimeProvider.System);
 
-        public CertificateSecret? FindCertificate(string name) => name == Ec.Name || name == "default" ? Ec : name == Rsa.Name ? Rsa : Discovered.FindCertificate(name);
+        public CertificateSecret? FindCertificate(string name) =>
+            name == Ec.Name || name == "default" ? Ec : name == Rsa.Name ? Rsa : Discovered.FindCertificate(name);
 
         public RootSecret? FindRoots(string name) => name is "file-root:/ca" or "ROOTCA" ? RootSecret.Load(name, Clients.Pem) : Discovered.FindRoots(name);
 

@@ -120,21 +120,31 @@ public sealed class GatewayTlsTests
     }
 
     [Theory]
-    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384)]
-    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-ECDSA-AES256-SHA]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)]
-    [InlineData("rsa", "cipherSuites: [ECDHE-RSA-AES256-GCM-SHA384]", TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256)]
+    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384)]
+    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-ECDSA-AES256-SHA]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)]
+    [InlineData("rsa", "cipherSuites: [ECDHE-RSA-AES256-GCM-SHA384]", TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256)]
     [InlineData("rsa", "cipherSuites: [AES128-SHA]", TlsCipherSuite.TLS_RSA_WITH_AES_128_CBC_SHA, TlsCipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256)]
-    [InlineData("ec", "", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "tlsDefaults: {cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]}")]
-    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "tlsDefaults: {cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384]}")]
-    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256, RC4-SHA]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "", "spec.servers[0].tls.cipherSuites[1]")]
-    [InlineData("ec", "cipherSuites: [RC4-SHA]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "", "spec.servers[0].tls.cipherSuites[0]")]
-    [InlineData("ec", "", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, "tlsDefaults: {cipherSuites: [RC4-SHA]}", "tlsDefaults.cipherSuites[0]")]
-    public async Task With_TLS_1_2_a_server_takes_its_cipher_suites_and_no_other(string key, string limits, TlsCipherSuite taken, TlsCipherSuite refused, string mesh = "", string reported = "")
+    [InlineData("ec", "", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        "tlsDefaults: {cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]}")]
+    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "tlsDefaults: {cipherSuites: [ECDHE-ECDSA-AES256-GCM-SHA384]}")]
+    [InlineData("ec", "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256, RC4-SHA]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "", "spec.servers[0].tls.cipherSuites[1]")]
+    [InlineData("ec", "cipherSuites: [RC4-SHA]", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        "", "spec.servers[0].tls.cipherSuites[0]")]
+    [InlineData("ec", "", TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        "tlsDefaults: {cipherSuites: [RC4-SHA]}", "tlsDefaults.cipherSuites[0]")]
+    public async Task With_TLS_1_2_a_server_takes_its_cipher_suites_and_no_other(string key, string limits, TlsCipherSuite taken, TlsCipherSuite refused,
+        string mesh = "", string reported = "")
     {
         using var gateway = Gateway($"mode: SIMPLE, serverCertificate: /{key}, privateKey: /{key}, {limits}", mesh);
         Assert.Equal(taken, (await gateway.CallAsync(versions: SslProtocols.Tls12, suites: [refused, taken]))?.Suite);
         Assert.Null(await gateway.CallAsync(versions: SslProtocols.Tls12, suites: refused));
-        Assert.Equal(TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256, (await gateway.CallAsync(versions: SslProtocols.Tls13, suites: TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256))?.Suite);
+        Assert.Equal(TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256,
+            (await gateway.CallAsync(versions: SslProtocols.Tls13, suites: TlsCipherSuite.TLS_CHACHA20_POLY1305_SHA256))?.Suite);
         Assert.Equal(reported, string.Join(' ', gateway.Reported));
     }
 
@@ -162,13 +172,17 @@ public sealed class GatewayTlsTests
     [InlineData("*", "-noservername -tls1_3 -sigalgs ECDSA+SHA256", "ECDSA")]
     [InlineData("*", "-noservername -tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256", "RSA-PSS")]
     [InlineData("a.example.com", "-tls1_2", "RSA-PSS", "cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256]")]
-    [InlineData("a.example.com", "-sigalgs RSA+SHA256:RSA-PSS+SHA256:ECDSA+SHA256 -cipher ECDHE-RSA-AES128-GCM-SHA256", "RSA-PSS", "maxProtocolVersion: TLSV1_2")]
+    [InlineData("a.example.com", "-sigalgs RSA+SHA256:RSA-PSS+SHA256:ECDSA+SHA256 -cipher ECDHE-RSA-AES128-GCM-SHA256", "RSA-PSS",
+        "maxProtocolVersion: TLSV1_2")]
     public async Task Of_several_certificates_the_client_is_shown_one_that_it_can_verify(string host, string client, string signature, string limits = "")
     {
-        foreach (var order in (string[])["{serverCertificate: /rsa, privateKey: /rsa}, {serverCertificate: /ec, privateKey: /ec}", "{serverCertificate: /ec, privateKey: /ec}, {serverCertificate: /rsa, privateKey: /rsa}"])
+        foreach (var order in (string[])["{serverCertificate: /rsa, privateKey: /rsa}, {serverCertificate: /ec, privateKey: /ec}",
+            "{serverCertificate: /ec, privateKey: /ec}, {serverCertificate: /rsa, privateKey: /rsa}"])
         {
             using var gateway = new GatewayProxy((host, $"mode: SIMPLE, tlsCertificates: [{order}], {limits}"));
-            using var process = Process.Start(new ProcessStartInfo("openssl", ["s_client", "-connect", $"127.0.0.1:{gateway.Port}", .. client.Contains("-noservername", StringComparison.Ordinal) ? [] : (string[])["-servername", host], .. client.Split(' ')])
+            using var process = Process.Start(new ProcessStartInfo("openssl",
+                ["s_client", "-connect", $"127.0.0.1:{gateway.Port}",
+                    .. client.Contains("-noservername", StringComparison.Ordinal) ? [] : (string[])["-servername", host], .. client.Split(' ')])
             {
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
@@ -219,8 +233,10 @@ public sealed class GatewayTlsTests
     }
 
     private static string Filled(string text) => text
-        .Replace("OTHER-HASH", Hash(Wrong.Issuer), StringComparison.Ordinal).Replace("OTHER-SPKI", Convert.ToBase64String(SHA256.HashData(Wrong.RawData)), StringComparison.Ordinal)
-        .Replace("CO:LO:NS", string.Join(':', Convert.ToHexString(SHA256.HashData(Right.RawData)).Chunk(2).Select(pair => new string(pair))), StringComparison.Ordinal)
+        .Replace("OTHER-HASH", Hash(Wrong.Issuer), StringComparison.Ordinal)
+        .Replace("OTHER-SPKI", Convert.ToBase64String(SHA256.HashData(Wrong.RawData)), StringComparison.Ordinal)
+        .Replace("CO:LO:NS", string.Join(':', Convert.ToHexString(SHA256.HashData(Right.RawData)).Chunk(2).Select(pair => new string(pair))),
+            StringComparison.Ordinal)
         .Replace("HASH", Convert.ToHexStringLower(SHA256.HashData(Right.RawData)), StringComparison.Ordinal)
         .Replace("SPKI", Convert.ToBase64String(SHA256.HashData(Right.PublicKey.ExportSubjectPublicKeyInfo())), StringComparison.Ordinal);
 

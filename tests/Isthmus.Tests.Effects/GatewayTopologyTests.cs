@@ -47,14 +47,20 @@ public sealed class GatewayTopologyTests
     [InlineData(2, "203.0.113.7, 192.0.2.1", true, $"203.0.113.7, 192.0.2.1,{Balancer}", "203.0.113.7", "https")]
     [InlineData(2, "203.0.113.7", false, $"203.0.113.7,{Balancer}", Balancer, "https")]
     [InlineData(1, "nonsense", false, $"nonsense,{Balancer}", Balancer, "https")]
-    public void Policies_judge_the_client_and_not_the_load_balancer(int trusted, string? forwardedFor, bool allowed, string forwards, string external, string proto)
+    public void Policies_judge_the_client_and_not_the_load_balancer(int trusted, string? forwardedFor, bool allowed, string forwards, string external,
+        string proto)
     {
         var action = ActionOf($"defaultConfig: {{gatewayTopology: {{numTrustedProxies: {trusted}}}}}", null);
-        var request = Head($"GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-proto: https\r\nx-envoy-external-address: 203.0.113.9\r\n{(forwardedFor is null ? "" : $"x-forwarded-for: {forwardedFor}\r\n")}\r\n");
+        var request = Head(
+            $"GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-proto: https\r\nx-envoy-external-address: "
+                + $"203.0.113.9\r\n{(forwardedFor is null ? "" : $"x-forwarded-for: {forwardedFor}\r\n")}\r\n");
         var connection = Connection(null);
         RequestPreparation.Apply(request, connection, action, new NoSecrets(), new Random(1));
-        Assert.Equal((forwards, external, proto), (request.Headers.GetJoined("x-forwarded-for"u8), request.Headers.GetJoined("x-envoy-external-address"u8), request.Headers.GetJoined("x-forwarded-proto"u8)));
-        var facts = new PolicyFacts(request, "http", null, connection.Source, RequestPreparation.RemoteAddress(request.Headers, connection, action), connection.Destination, "");
+        Assert.Equal((forwards, external, proto),
+            (request.Headers.GetJoined("x-forwarded-for"u8), request.Headers.GetJoined("x-envoy-external-address"u8),
+                request.Headers.GetJoined("x-forwarded-proto"u8)));
+        var facts = new PolicyFacts(request, "http", null, connection.Source, RequestPreparation.RemoteAddress(request.Headers, connection, action),
+            connection.Destination, "");
         Assert.Equal(allowed, Assert.IsType<RbacFilter>(Assert.Single(action.Access)).Decide(facts).IsAllowed);
     }
 
@@ -76,7 +82,9 @@ public sealed class GatewayTopologyTests
             var request = Head("GET / HTTP/1.1\r\nhost: x\r\nx-forwarded-client-cert: theirs\r\n\r\n");
             RequestPreparation.Apply(request, Connection(peer), action, new NoSecrets(), new Random(1));
             var field = request.Headers.GetJoined("x-forwarded-client-cert"u8);
-            return field is null ? null : string.Join(',', field.Split(',').Select(element => element.StartsWith("Hash=cafe;Cert=", StringComparison.Ordinal) ? "own" : element));
+            return field is null
+                ? null
+                : string.Join(',', field.Split(',').Select(element => element.StartsWith("Hash=cafe;Cert=", StringComparison.Ordinal) ? "own" : element));
         }
     }
 
@@ -84,7 +92,8 @@ public sealed class GatewayTopologyTests
     public void A_gateways_own_topology_replaces_the_meshs()
     {
         var node = new Struct();
-        node.Fields["PROXY_CONFIG"] = Value.ForStruct(Struct.Parser.ParseJson("""{"gatewayTopology": {"numTrustedProxies": 2, "forwardClientCertDetails": "FORWARD_ONLY"}}"""));
+        node.Fields["PROXY_CONFIG"] = Value.ForStruct(
+            Struct.Parser.ParseJson("""{"gatewayTopology": {"numTrustedProxies": 2, "forwardClientCertDetails": "FORWARD_ONLY"}}"""));
         var identity = ProxyIdentity.TryRead("router~10.0.0.1~front.shop~shop.svc.cluster.local", node, Locality.Unknown, out _)!;
         Assert.Equal(new GatewayTopology(2, ClientCertForwarding.ForwardOnly), identity.Topology);
         Assert.Equal(2, ActionOf("defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}", identity.Topology).TrustedHops);
@@ -198,7 +207,10 @@ public sealed class GatewayTopologyTests
     }
 
     private static HttpAction Decode(ProxyFeed proxy, string listener, int port) => HttpDecoder.Decode(
-        MeshRig.Listener(proxy, listener)!.FilterChains.First(chain => (chain.FilterChainMatch?.DestinationPort ?? 0) == port).Filters[^1].TypedConfig.Unpack<HttpConnectionManager>(), []);
+        MeshRig.Listener(proxy,
+            listener)!.FilterChains.First(chain => (chain.FilterChainMatch?.DestinationPort
+                ?? 0) == port).Filters[^1].TypedConfig.Unpack<HttpConnectionManager>(),
+        []);
 
     private static Downstream Connection(TlsPeer? peer) => new(
         null!, new("in", new(IPAddress.Loopback, 80), false, false, false, Direction.Outbound, null, null, default, true, null!, default, default, null!),

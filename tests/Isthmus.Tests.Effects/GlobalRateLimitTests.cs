@@ -22,12 +22,22 @@ public sealed class GlobalRateLimitTests
         var asked = new List<string>();
         await using var service = await ServiceAsync(request =>
         {
-            lock (asked) asked.Add($"{request.Domain} {string.Join(' ', request.Descriptors.Select(item => string.Join(',', item.Entries.Select(entry => $"{entry.Key}={entry.Value}"))))}");
+            lock (asked)
+                asked.Add(
+                    $"{request.Domain} {string.Join(' ', request.Descriptors.Select(item => string.Join(',', item.Entries.Select(entry => $"{entry.Key}={entry.Value}"))))}");
             var isOver = request.Descriptors.Any(item => item.Entries.Any(entry => entry.Value == "/too-many"));
             return new()
             {
                 OverallCode = isOver ? RateLimitResponse.Types.Code.OverLimit : RateLimitResponse.Types.Code.Ok,
-                Statuses = { new RateLimitResponse.Types.DescriptorStatus { Code = RateLimitResponse.Types.Code.Ok, CurrentLimit = new() { RequestsPerUnit = 4, Unit = RateLimitResponse.Types.RateLimit.Types.Unit.Minute }, LimitRemaining = 3, DurationUntilReset = new() { Seconds = 9 } } },
+                Statuses =
+                {
+                    new RateLimitResponse.Types.DescriptorStatus
+                    {
+                        Code = RateLimitResponse.Types.Code.Ok,
+                        CurrentLimit = new() { RequestsPerUnit = 4, Unit = RateLimitResponse.Types.RateLimit.Types.Unit.Minute }, LimitRemaining = 3,
+                        DurationUntilReset = new() { Seconds = 9 }
+                    }
+                },
                 RequestHeadersToAdd = { new HeaderValue { Key = "x-counted", Value = "yes" } },
                 ResponseHeadersToAdd = { new HeaderValue { Key = "x-plan", Value = "free" } },
                 RawBody = ByteString.CopyFromUtf8("slow down"),
@@ -37,12 +47,19 @@ public sealed class GlobalRateLimitTests
         using var gateway = new GuardedGateway("", Filter(Actions, "enable_x_ratelimit_headers: DRAFT_VERSION_03, timeout: 5s"), origin.Port, service.Port);
         using var passed = await gateway.SendAsync("/a?user=ann", "x-user: bob\nx-way: front");
         Assert.Equal((200, "counted=yes"), ((int)passed.StatusCode, await passed.Content.ReadAsStringAsync(Stop)));
-        Assert.Equal(["free", "4, 4;w=60", "3", "9"], new[] { "x-plan", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset" }.Select(name => passed.Headers.GetValues(name).Single()));
+        Assert.Equal(["free", "4, 4;w=60", "3", "9"],
+            new[] { "x-plan", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset" }.Select(name => passed.Headers.GetValues(name).Single()));
         using var refused = await gateway.SendAsync("/too-many");
-        Assert.Equal((429, "slow down", "true", "free"), ((int)refused.StatusCode, await refused.Content.ReadAsStringAsync(Stop), refused.Headers.GetValues("x-envoy-ratelimited").Single(), refused.Headers.GetValues("x-plan").Single()));
+        Assert.Equal((429, "slow down", "true", "free"),
+            ((int)refused.StatusCode, await refused.Content.ReadAsStringAsync(Stop), refused.Headers.GetValues("x-envoy-ratelimited").Single(),
+                refused.Headers.GetValues("x-plan").Single()));
         await gateway.LoggedAsync("429 RL request_rate_limited");
         Assert.Equal(
-            ["shop-limits path=/a?user=ann,user=bob,generic_key=all remote_address=127.0.0.1,masked_remote_address=127.0.0.0/24 way=front query=ann to=outbound|80||web.example".Replace("to=", "destination_cluster=", StringComparison.Ordinal), "shop-limits path=/too-many,generic_key=all remote_address=127.0.0.1,masked_remote_address=127.0.0.0/24 destination_cluster=outbound|80||web.example"],
+            ["shop-limits path=/a?user=ann,user=bob,generic_key=all remote_address=127.0.0.1,masked_remote_address=127.0.0.0/24 way=front query=ann to=outbound|80||web.example".Replace(
+                "to=",
+                "destination_cluster=", StringComparison.Ordinal),
+                "shop-limits path=/too-many,generic_key=all remote_address=127.0.0.1,masked_remote_address=127.0.0.0/24 "
+                    + "destination_cluster=outbound|80||web.example"],
             asked);
         Assert.Equal((1, 1), (gateway.Count($"{Stats}ok"), gateway.Count($"{Stats}over_limit")));
     }
@@ -59,7 +76,8 @@ public sealed class GlobalRateLimitTests
             return Task.CompletedTask;
         });
         await using var origin = await OriginAsync();
-        using var gateway = new GuardedGateway("", Filter("[{actions: [{generic_key: {descriptor_value: a}}]}]", $"timeout: 5s, {fields}"), origin.Port, service.Port);
+        using var gateway = new GuardedGateway("", Filter("[{actions: [{generic_key: {descriptor_value: a}}]}]", $"timeout: 5s, {fields}"), origin.Port,
+            service.Port);
         Assert.Equal(status, (await gateway.CallAsync()).Status);
         if (logged.Length > 0) await gateway.LoggedAsync(logged);
         Assert.Equal(1, gateway.Count(Stats + counted));
@@ -71,7 +89,8 @@ public sealed class GlobalRateLimitTests
         var over = new TaskCompletionSource();
         await using var service = await OriginServer.StartAsync(HttpProtocols.Http2, _ => over.Task);
         await using var origin = await OriginAsync();
-        using (var gateway = new GuardedGateway("", Filter("[{actions: [{generic_key: {descriptor_value: a}}]}]", "failure_mode_deny: true, timeout: 0.05s"), origin.Port, service.Port))
+        using (var gateway = new GuardedGateway("", Filter("[{actions: [{generic_key: {descriptor_value: a}}]}]", "failure_mode_deny: true, timeout: 0.05s"),
+            origin.Port, service.Port))
             Assert.Equal(500, (await gateway.CallAsync()).Status);
         over.SetResult();
     }
@@ -86,7 +105,10 @@ public sealed class GlobalRateLimitTests
             return new() { OverallCode = RateLimitResponse.Types.Code.OverLimit };
         });
         await using var origin = await OriginAsync();
-        using var gateway = new GuardedGateway("", Filter("[{actions: [{request_headers: {header_name: x-user, descriptor_key: user}}]}, {stage: 1, actions: [{generic_key: {descriptor_value: a}}]}]", "timeout: 5s, disable_x_envoy_ratelimited_header: true, rate_limited_status: {code: ServiceUnavailable}"), origin.Port, service.Port);
+        using var gateway = new GuardedGateway("",
+            Filter("[{actions: [{request_headers: {header_name: x-user, descriptor_key: user}}]}, {stage: 1, actions: [{generic_key: {descriptor_value: a}}]}]",
+                "timeout: 5s, disable_x_envoy_ratelimited_header: true, rate_limited_status: {code: ServiceUnavailable}"),
+            origin.Port, service.Port);
         Assert.Equal((200, 0), ((await gateway.CallAsync()).Status, asked));
         using var refused = await gateway.SendAsync("/", "x-user: ann");
         Assert.Equal((503, 1, false), ((int)refused.StatusCode, asked, refused.Headers.Contains("x-envoy-ratelimited")));
@@ -126,12 +148,15 @@ public sealed class GlobalRateLimitTests
             patch: {operation: MERGE, value: {rate_limits: {{limits.ReplaceLineEndings(" ")}} } }
         """;
 
-    private static Task<OriginServer> OriginAsync() => OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync($"counted={context.Request.Headers["x-counted"]}"));
+    private static Task<OriginServer> OriginAsync() =>
+        OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync($"counted={context.Request.Headers["x-counted"]}"));
 
     /// <summary>A server of <c>envoy.service.ratelimit.v3.RateLimitService</c>.</summary>
-    private static Task<OriginServer> ServiceAsync(Func<RateLimitRequest, RateLimitResponse> decide) => OriginServer.StartAsync(HttpProtocols.Http2, async context =>
+    private static Task<OriginServer> ServiceAsync(Func<RateLimitRequest, RateLimitResponse> decide) =>
+        OriginServer.StartAsync(HttpProtocols.Http2, async context =>
     {
-        Assert.Equal(("/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", "application/grpc", "limits.example"), (context.Request.Path.Value, context.Request.ContentType, context.Request.Host.Value));
+        Assert.Equal(("/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", "application/grpc", "limits.example"),
+            (context.Request.Path.Value, context.Request.ContentType, context.Request.Host.Value));
         using var body = new MemoryStream();
         await context.Request.Body.CopyToAsync(body);
         var answer = decide(RateLimitRequest.Parser.ParseFrom(body.ToArray().AsSpan(5))).ToByteArray();

@@ -23,13 +23,15 @@ internal sealed class GuardedGateway : ConfiguredProxy
     /// <param name="log">The format of the access log.</param>
     /// <param name="identity">What the proxy knows of itself.</param>
     /// <param name="blocked">Which requests get status 418 instead of an answer of <c>web.example</c>: a match of a VirtualService.</param>
-    internal GuardedGateway(string settings, string config, int origin, int authorizer, string log = "", ProxyIdentity? identity = null, string blocked = "headers: {x-way: {exact: blocked} }")
+    internal GuardedGateway(string settings, string config, int origin, int authorizer, string log = "", ProxyIdentity? identity = null,
+        string blocked = "headers: {x-way: {exact: blocked} }")
         : this(MeshOf(settings, config, origin, authorizer, log, blocked), identity ?? ProxyIdentity.Unknown, new LogLines())
     {
     }
 
     private GuardedGateway(MeshRig rig, ProxyIdentity identity, LogLines log)
-        : base(rig, rig => rig.Router("c1", "edge"), Build(ProxySettings.Default(identity, ProxySettings.Gateway), log), "0.0.0.0_8080", "0.0.0.0_9000") => _log = log;
+        : base(rig, rig => rig.Router("c1", "edge"), Build(ProxySettings.Default(identity, ProxySettings.Gateway), log), "0.0.0.0_8080", "0.0.0.0_9000") =>
+            _log = log;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
@@ -41,7 +43,8 @@ internal sealed class GuardedGateway : ConfiguredProxy
         using var request = new HttpRequestMessage(body is null ? HttpMethod.Get : HttpMethod.Post, $"http://127.0.0.1:{Port}{path}") { Content = body };
         request.Headers.Host = "web.example";
         if (version is not null) (request.Version, request.VersionPolicy) = (version, HttpVersionPolicy.RequestVersionExact);
-        foreach (var line in header.Split('\n', StringSplitOptions.RemoveEmptyEntries)) Assert.True(request.Headers.TryAddWithoutValidation(line.Split(": ", 2)[0], line.Split(": ", 2)[1]));
+        foreach (var line in header.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            Assert.True(request.Headers.TryAddWithoutValidation(line.Split(": ", 2)[0], line.Split(": ", 2)[1]));
         return await client.SendAsync(request, Stop);
     }
 
@@ -76,7 +79,11 @@ internal sealed class GuardedGateway : ConfiguredProxy
             Spec = new()
             {
                 ClusterIP = "10.96.0.99", ClusterIPs = ["10.96.0.99"], Selector = { ["app"] = "edge" },
-                Ports = { new() { Name = "http", Port = 8080, TargetPort = JsonValue.Create(8080) }, new() { Name = "tcp", Port = 9000, TargetPort = JsonValue.Create(9000) } },
+                Ports =
+                {
+                    new() { Name = "http", Port = 8080, TargetPort = JsonValue.Create(8080) },
+                    new() { Name = "tcp", Port = 9000, TargetPort = JsonValue.Create(9000) }
+                },
             },
         });
         rig.Pod("c1", "edge", "edge-0", "10.244.0.99", mtls: false);

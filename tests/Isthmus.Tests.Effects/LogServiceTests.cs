@@ -31,7 +31,8 @@ public sealed class LogServiceTests
         var collected = new ConcurrentQueue<ResourceLogs>();
         await using var collector = await OriginServer.StartAsync(HttpProtocols.Http2, context => TakeAsync(context, collected));
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
-        using var gateway = new GuardedGateway(Settings, Telemetry("providers: [{name: lines}], filter: {expression: \"request.url_path != '/unwanted'\"}"), origin.Port, collector.Port);
+        using var gateway = new GuardedGateway(Settings, Telemetry("providers: [{name: lines}], filter: {expression: \"request.url_path != '/unwanted'\"}"),
+            origin.Port, collector.Port);
         await gateway.CallAsync("/unwanted");
         await gateway.CallAsync("/a?b");
         await gateway.CallAsync("/c", "x-way: blocked");
@@ -59,7 +60,8 @@ public sealed class LogServiceTests
         Assert.Equal(200, (await gateway.CallAsync("/a")).Status);
         await Eventually.TrueAsync(() => gateway.Count("access_logs.open_telemetry_access_log.logs_dropped") == 1);
         var loss = Assert.Single(gateway.Plane.Losses().Losses);
-        Assert.Equal((TelemetryLoss.Types.Kind.Logs, "access_logs.open_telemetry_access_log.logs_dropped", "outbound|9000||authorizer.example"), (loss.Kind, loss.Counter, loss.Target));
+        Assert.Equal((TelemetryLoss.Types.Kind.Logs, "access_logs.open_telemetry_access_log.logs_dropped", "outbound|9000||authorizer.example"),
+            (loss.Kind, loss.Counter, loss.Target));
         Assert.Equal(answers ? TelemetryLoss.Types.Reason.Nonsense : TelemetryLoss.Types.Reason.Unreachable, loss.Reason);
     }
 
@@ -104,20 +106,27 @@ public sealed class LogServiceTests
             context.Response.Headers["x-answer"] = "42";
             return context.Response.WriteAsync("ok");
         });
-        using var gateway = new GuardedGateway(EntrySettings, Telemetry("providers: [{name: http}], filter: {expression: \"request.url_path != '/unwanted'\"}"), origin.Port, service.Port, identity: Edge);
+        using var gateway = new GuardedGateway(EntrySettings, Telemetry("providers: [{name: http}], filter: {expression: \"request.url_path != '/unwanted'\"}"),
+            origin.Port, service.Port, identity: Edge);
         await gateway.CallAsync("/unwanted");
         await gateway.CallAsync("/a?b", "x-team: blue\nuser-agent: curl\nreferer: there", new StringContent("12345"));
         await gateway.CallAsync("/c", "x-way: blocked");
         await Eventually.TrueAsync(() => gateway.Count("access_logs.grpc_access_log.logs_written") == 2);
-        Assert.All(collected, message => Assert.Equal(("front", Edge.NodeId, "edge.shop", "edge-0"), (message.Identifier.LogName, message.Identifier.Node.Id, message.Identifier.Node.Cluster, message.Identifier.Node.Metadata.Fields["NAME"].StringValue)));
+        Assert.All(collected,
+            message => Assert.Equal(("front", Edge.NodeId, "edge.shop", "edge-0"),
+                (message.Identifier.LogName, message.Identifier.Node.Id, message.Identifier.Node.Cluster,
+                    message.Identifier.Node.Metadata.Fields["NAME"].StringValue)));
         var entries = collected.SelectMany(message => message.HttpLogs.LogEntry).OrderBy(entry => entry.Request.Path, StringComparer.Ordinal).ToList();
         Assert.Equal(["/a?b", "/c"], entries.Select(entry => entry.Request.Path));
         var (posted, blocked) = (entries[0], entries[1]);
-        Assert.Equal((HTTPAccessLogEntry.Types.HTTPVersion.Http11, RequestMethod.Post, "http", "web.example"), (posted.ProtocolVersion, posted.Request.RequestMethod, posted.Request.Scheme, posted.Request.Authority));
+        Assert.Equal((HTTPAccessLogEntry.Types.HTTPVersion.Http11, RequestMethod.Post, "http", "web.example"),
+            (posted.ProtocolVersion, posted.Request.RequestMethod, posted.Request.Scheme, posted.Request.Authority));
         Assert.Equal(("curl", "there", 5UL), (posted.Request.UserAgent, posted.Request.Referer, posted.Request.RequestBodyBytes));
         Assert.NotEqual("", posted.Request.RequestId);
         Assert.Equal("blue", posted.Request.RequestHeaders["x-team"]);
-        Assert.Equal((200U, 2UL, "via_upstream", "42"), (posted.Response.ResponseCode!.Value, posted.Response.ResponseBodyBytes, posted.Response.ResponseCodeDetails, posted.Response.ResponseHeaders["x-answer"]));
+        Assert.Equal((200U, 2UL, "via_upstream", "42"),
+            (posted.Response.ResponseCode!.Value, posted.Response.ResponseBodyBytes, posted.Response.ResponseCodeDetails,
+                posted.Response.ResponseHeaders["x-answer"]));
         var common = posted.CommonProperties;
         Assert.Equal("outbound|80||web.example", common.UpstreamCluster);
         Assert.Equal((uint)origin.Port, common.UpstreamRemoteAddress.SocketAddress.PortValue);

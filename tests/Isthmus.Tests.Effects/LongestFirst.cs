@@ -15,5 +15,6 @@ public sealed class LongestFirst : ITestCollectionOrderer
     /// <inheritdoc/>
     public IReadOnlyCollection<TTestCollection> OrderTestCollections<TTestCollection>(IReadOnlyCollection<TTestCollection> testCollections)
         where TTestCollection : ITestCollection =>
-        [.. testCollections.OrderByDescending(collection => Longest.Any(type => collection.TestCollectionDisplayName.Contains($" {type.FullName} ", StringComparison.Ordinal)))];
+        [.. testCollections.OrderByDescending(collection => Longest.Any(type => collection.TestCollectionDisplayName.Contains($" {type.FullName} ",
+            StringComparison.Ordinal)))];
 }

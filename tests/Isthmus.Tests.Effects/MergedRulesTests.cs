@@ -28,7 +28,9 @@ public sealed class MergedRulesTests
     {
         await using var a = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("a"));
         await using var b = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("b"));
-        using var proxy = new SidecarProxy($"{Routes}\n---\n{Rule("first", 1, "{host: web.example, subsets: [{name: one, labels: {v: a}}]}")}\n---\n{Rule("second", 2, newer)}", [(a.Port, "v: a"), (b.Port, "v: b")]);
+        using var proxy = new SidecarProxy(
+            $"{Routes}\n---\n{Rule("first", 1, "{host: web.example, subsets: [{name: one, labels: {v: a}}]}")}\n---\n{Rule("second", 2, newer)}",
+            [(a.Port, "v: a"), (b.Port, "v: b")]);
         Assert.Empty(proxy.Reported);
         for (var i = 0; i < 4; i++)
         {
@@ -40,7 +42,8 @@ public sealed class MergedRulesTests
     }
 
     [Theory]
-    [InlineData("{host: web.example, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 1}, tcp: {maxConnections: 7}}}}", "{host: web.example, trafficPolicy: {connectionPool: {tcp: {maxConnections: 9}}}}", 7)]
+    [InlineData("{host: web.example, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 1}, tcp: {maxConnections: 7}}}}",
+        "{host: web.example, trafficPolicy: {connectionPool: {tcp: {maxConnections: 9}}}}", 7)]
     [InlineData("{host: web.example, subsets: [{name: x}]}", "{host: web.example, trafficPolicy: {connectionPool: {tcp: {maxConnections: 9}}}}", 9)]
     public void The_first_policy_stays(string older, string newer, int connections)
     {

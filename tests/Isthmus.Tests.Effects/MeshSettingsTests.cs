@@ -33,7 +33,9 @@ public sealed class MeshSettingsTests
     public void Sidecars_speak_HTTP_2_where_the_mesh_says_so_and_no_rule_objects(string settings, string rule, bool upgrades)
     {
         var cluster = Outbound(settings, rule.Length == 0 ? "" : Rule($"http: {{h2UpgradePolicy: {rule}}}"));
-        Assert.Equal(upgrades, cluster.TypedExtensionProtocolOptions.Values.Any(options => options.Unpack<HttpProtocolOptions>().ExplicitHttpConfig?.Http2ProtocolOptions is not null));
+        Assert.Equal(upgrades,
+            cluster.TypedExtensionProtocolOptions.Values.Any(
+                options => options.Unpack<HttpProtocolOptions>().ExplicitHttpConfig?.Http2ProtocolOptions is not null));
     }
 
     [Fact]
@@ -89,10 +91,12 @@ public sealed class MeshSettingsTests
             var feed = rig.Sidecar("c1");
             rig.Push();
             Assert.True(feed.Snapshot!.Types[TypeUrls.Endpoints].TryGet("outbound|80||far.example", out var resource));
-            return string.Join(' ', ClusterLoadAssignment.Parser.ParseFrom(resource.Body.Value).Endpoints.SelectMany(group => group.LbEndpoints.Select(_ => group.Priority)));
+            return string.Join(' ',
+                ClusterLoadAssignment.Parser.ParseFrom(resource.Body.Value).Endpoints.SelectMany(group => group.LbEndpoints.Select(_ => group.Priority)));
         }
         Assert.Equal("0 0", Priorities("{}"));
-        Assert.Equal("0 1", Priorities("{defaultTrafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}, localityLbSetting: {failoverPriority: ['version=v1']}}"));
+        Assert.Equal("0 1",
+            Priorities("{defaultTrafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}, localityLbSetting: {failoverPriority: ['version=v1']}}"));
     }
 
     [Fact]
@@ -117,7 +121,9 @@ public sealed class MeshSettingsTests
         var cluster = MeshRig.Cluster(feed, "inbound|8080||")!;
         Assert.Equal(type, cluster.Type);
         if (type == Cluster.Types.DiscoveryType.Static)
-            Assert.Equal(("127.0.0.1", 8080u), (cluster.LoadAssignment.Endpoints[0].LbEndpoints[0].Endpoint.Address.SocketAddress.Address, cluster.LoadAssignment.Endpoints[0].LbEndpoints[0].Endpoint.Address.SocketAddress.PortValue));
+            Assert.Equal(("127.0.0.1", 8080u),
+                (cluster.LoadAssignment.Endpoints[0].LbEndpoints[0].Endpoint.Address.SocketAddress.Address,
+                    cluster.LoadAssignment.Endpoints[0].LbEndpoints[0].Endpoint.Address.SocketAddress.PortValue));
     }
 
     [Theory]
@@ -137,8 +143,10 @@ public sealed class MeshSettingsTests
         var rig = Rig("defaultHttpRetryPolicy: {attempts: 4, perTryTimeout: 3s, retryOn: 5xx, backoff: 250ms, retryIgnorePreviousHosts: false}");
         var feed = rig.Sidecar("c1");
         rig.Push();
-        var policy = MeshRig.Route(feed, "80")!.VirtualHosts.Single(host => host.Name.StartsWith("web.", StringComparison.Ordinal)).Routes[0].Route_.RetryPolicy;
-        Assert.Equal((4u, "5xx", TimeSpan.FromMilliseconds(250), 0), (policy.NumRetries, policy.RetryOn, policy.RetryBackOff.BaseInterval.ToTimeSpan(), policy.RetryHostPredicate.Count));
+        var policy = MeshRig.Route(feed, "80")!.VirtualHosts.Single(host => host.Name.StartsWith("web.",
+            StringComparison.Ordinal)).Routes[0].Route_.RetryPolicy;
+        Assert.Equal((4u, "5xx", TimeSpan.FromMilliseconds(250), 0),
+            (policy.NumRetries, policy.RetryOn, policy.RetryBackOff.BaseInterval.ToTimeSpan(), policy.RetryHostPredicate.Count));
     }
 
     [Theory]
@@ -175,9 +183,12 @@ public sealed class MeshSettingsTests
     }
 
     [Theory]
-    [InlineData("discoverySelectors: [{matchExpressions: [{key: team, operator: Near}]}]", "discoverySelectors[0].matchExpressions[0].operator", "unsupported value \"Near\"")]
-    [InlineData("discoverySelectors: [{matchExpressions: [{key: team, operator: In}]}]", "discoverySelectors[0].matchExpressions[0].values", "must not be empty with In")]
-    [InlineData("discoverySelectors: [{matchExpressions: [{key: team, operator: Exists, values: [a]}]}]", "discoverySelectors[0].matchExpressions[0].values", "must be empty with Exists")]
+    [InlineData("discoverySelectors: [{matchExpressions: [{key: team, operator: Near}]}]", "discoverySelectors[0].matchExpressions[0].operator",
+        "unsupported value \"Near\"")]
+    [InlineData("discoverySelectors: [{matchExpressions: [{key: team, operator: In}]}]", "discoverySelectors[0].matchExpressions[0].values",
+        "must not be empty with In")]
+    [InlineData("discoverySelectors: [{matchExpressions: [{key: team, operator: Exists, values: [a]}]}]", "discoverySelectors[0].matchExpressions[0].values",
+        "must be empty with Exists")]
     [InlineData("discoverySelectors: [{matchLabel: {team: a}}]", "discoverySelectors[0].matchLabel", "unknown field \"matchLabel\"")]
     [InlineData("connectTimeout: soon", "connectTimeout", "\"soon\" is not a duration")]
     [InlineData("enableAutoMtls: maybe", "enableAutoMtls", "must be a boolean, not a string")]
@@ -193,8 +204,10 @@ public sealed class MeshSettingsTests
     [InlineData("defaultConfig: {concurrency: two}", "defaultConfig.concurrency", "must be an integer, not a string")]
     [InlineData("defaultConfig: {privateKeyProvider: {}}", "defaultConfig.privateKeyProvider", "private keys stay in the memory of the proxy")]
     [InlineData("defaultConfig: {proxyHeaders: {forwardedClientCert: ALL}}", "defaultConfig.proxyHeaders.forwardedClientCert", "unsupported value \"ALL\"")]
-    [InlineData("defaultConfig: {proxyHeaders: {setCurrentClientCertDetails: {chain: true}}}", "defaultConfig.proxyHeaders.setCurrentClientCertDetails.chain", "proxies keep the certificate of a client, and not the chain")]
-    [InlineData("defaultConfig: {proxyHeaders: {preserveHttp1HeaderCase: true}}", "defaultConfig.proxyHeaders.preserveHttp1HeaderCase", "proxies send the names of header fields in lower case")]
+    [InlineData("defaultConfig: {proxyHeaders: {setCurrentClientCertDetails: {chain: true}}}", "defaultConfig.proxyHeaders.setCurrentClientCertDetails.chain",
+        "proxies keep the certificate of a client, and not the chain")]
+    [InlineData("defaultConfig: {proxyHeaders: {preserveHttp1HeaderCase: true}}", "defaultConfig.proxyHeaders.preserveHttp1HeaderCase",
+        "proxies send the names of header fields in lower case")]
     [InlineData("defaultConfig: {proxyHeaders: {server: {value: \"a\\nb\"}}}", "defaultConfig.proxyHeaders.server.value", "is not the value of a header field")]
     [InlineData("defaultConfig: {proxyHeaders: {forwardedHost: true}}", "defaultConfig.proxyHeaders.forwardedHost", "unknown field")]
     [InlineData("defaultConfig: {proxyHeaders: {server: {enabled: false}}}", "defaultConfig.proxyHeaders.server.enabled", "unknown field")]
@@ -216,7 +229,9 @@ public sealed class MeshSettingsTests
         {
             // One of these has the type of the field.
             Assert.Contains((JsonNode[])["x", 1, true, "1s", new JsonObject(), new JsonArray()], value =>
-                MeshConfigReader.ReadMesh(Nested(field.Path.Split('.'), value)).Problems.Any(problem => problem is { Message: "has no effect in Isthmus", Severity: Severity.Warning } && problem.Path == field.Path.Replace("[]", "[0]", StringComparison.Ordinal)));
+                MeshConfigReader.ReadMesh(Nested(field.Path.Split('.'), value)).Problems.Any(problem => problem is { Message: "has no effect in Isthmus",
+                    Severity: Severity.Warning }
+                    && problem.Path == field.Path.Replace("[]", "[0]", StringComparison.Ordinal)));
         }
     }
 
@@ -225,13 +240,17 @@ public sealed class MeshSettingsTests
     public void A_word_that_YAML_takes_for_a_boolean_is_an_error_with_its_remedy()
     {
         var problem = Assert.Single(MeshConfigReader.ReadMesh(YamlText.Parse("ingressControllerMode: OFF", "mesh")).Problems);
-        Assert.Equal("ConfigMap istio, key mesh: ingressControllerMode: must be a string, not a boolean (put it in quotes: without them, OFF, ON, NO and YES are booleans in YAML)", problem.ToString());
+        Assert.Equal(
+            "ConfigMap istio, key mesh: ingressControllerMode: must be a string, not a boolean (put it in quotes: without them, OFF, ON, NO and YES are "
+                + "booleans in YAML)",
+            problem.ToString());
         Assert.Empty(MeshConfigReader.ReadMesh(YamlText.Parse("ingressControllerMode: 'OFF'", "mesh")).Problems);
     }
 
     [Theory]
     [InlineData("trustDomian: x", "trustDomian", "did you mean \"trustDomain\"?")]
-    [InlineData("defaultConfig: {holdApplicationUntilProxyStart: true}", "defaultConfig.holdApplicationUntilProxyStart", "did you mean \"holdApplicationUntilProxyStarts\"?")]
+    [InlineData("defaultConfig: {holdApplicationUntilProxyStart: true}", "defaultConfig.holdApplicationUntilProxyStart",
+        "did you mean \"holdApplicationUntilProxyStarts\"?")]
     public void Unknown_fields_are_named_with_the_nearest_known_one(string settings, string path, string remedy)
     {
         var problem = Assert.Single(MeshConfigReader.ReadMesh(YamlText.Parse(settings, "mesh")).Problems);
@@ -240,10 +259,14 @@ public sealed class MeshSettingsTests
 
     [Theory]
     [InlineData("{network: {}}", "network", "unknown field \"network\"", "did you mean \"networks\"?", Severity.Warning)]
-    [InlineData("{networks: {n2: {gateway: [], endpoints: []}}}", "networks[n2].gateway", "unknown field \"gateway\"", "did you mean \"gateways\"?", Severity.Warning)]
-    [InlineData("{networks: {n2: {gateways: [{adress: 192.0.2.1, registryServiceName: east.istio-system.svc.cluster.local, port: 15443}]}}}", "networks[n2].gateways[0].adress", "unknown field \"adress\"", "did you mean \"address\"?", Severity.Warning)]
-    [InlineData("{networks: {n2: {gateways: [{address: 192.0.2.1, port: '15443'}]}}}", "networks[n2].gateways[0].port", "must be an integer, not a string", "", Severity.Error)]
-    [InlineData("{networks: {n2: {gateways: [{address: 192.0.2.1, port: 0}]}}}", "networks[n2].gateways[0].port", "port number 0 must be in the range 1..65535", "", Severity.Error)]
+    [InlineData("{networks: {n2: {gateway: [], endpoints: []}}}", "networks[n2].gateway", "unknown field \"gateway\"", "did you mean \"gateways\"?",
+        Severity.Warning)]
+    [InlineData("{networks: {n2: {gateways: [{adress: 192.0.2.1, registryServiceName: east.istio-system.svc.cluster.local, port: 15443}]}}}",
+        "networks[n2].gateways[0].adress", "unknown field \"adress\"", "did you mean \"address\"?", Severity.Warning)]
+    [InlineData("{networks: {n2: {gateways: [{address: 192.0.2.1, port: '15443'}]}}}", "networks[n2].gateways[0].port", "must be an integer, not a string", "",
+        Severity.Error)]
+    [InlineData("{networks: {n2: {gateways: [{address: 192.0.2.1, port: 0}]}}}", "networks[n2].gateways[0].port", "port number 0 must be in the range 1..65535",
+        "", Severity.Error)]
     [InlineData("{networks: [n2]}", "networks", "must be an object, not a list", "", Severity.Error)]
     public void Wrong_fields_of_meshNetworks_are_named(string networks, string path, string message, string remedy, Severity severity)
     {
@@ -275,7 +298,8 @@ public sealed class MeshSettingsTests
     {
         var map = new JsonObject
         {
-            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio-canary", ["namespace"] = "istio-system" }, ["data"] = new JsonObject { ["mesh"] = settings },
+            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio-canary", ["namespace"] = "istio-system" },
+            ["data"] = new JsonObject { ["mesh"] = settings },
         };
         var problem = Assert.Single(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", [map])])).Problem;
         Assert.Equal(("IST0106", path), (problem.Code, problem.Path));

@@ -91,7 +91,9 @@ public sealed class MetricTests
         var seen = proxy.Plane.MeshMetrics.Http.Single();
         Assert.Equal(1, seen.Requests);
         // Both directions count for themselves.
-        (int, int) Counted() => ((int)proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.RequestMessages), (int)proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.ResponseMessages));
+        (int, int) Counted() =>
+            ((int)proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.RequestMessages),
+                (int)proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.ResponseMessages));
         await Eventually.TrueAsync(() => Counted() == (requests, responses));
         Assert.Equal(requests > 0, ScrapedText.Of(proxy.Plane).Contains("istio_request_messages_total{", StringComparison.Ordinal));
     }
@@ -129,12 +131,14 @@ public sealed class MetricTests
         }
         await Eventually.TrueAsync(() => proxy.Plane.MeshMetrics.Http.Any() && Messages() == (3, 3));
         // How the call ended made no other series.
-        var line = Assert.Single(ScrapedText.Of(proxy.Plane, "istio_request_messages_total").Split('\n'), line => line.StartsWith("istio_request_messages_total{", StringComparison.Ordinal));
+        var line = Assert.Single(ScrapedText.Of(proxy.Plane, "istio_request_messages_total").Split('\n'),
+            line => line.StartsWith("istio_request_messages_total{", StringComparison.Ordinal));
         Assert.Contains("request_protocol=\"grpc\"", line, StringComparison.Ordinal);
         Assert.Contains(label, line, StringComparison.Ordinal);
         Assert.All((string[])["response_code", "response_flags", "grpc_response_status"], name => Assert.DoesNotContain(name, line, StringComparison.Ordinal));
 
-        (long Requests, long Responses) Messages() => (proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.RequestMessages), proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.ResponseMessages));
+        (long Requests, long Responses) Messages() =>
+            (proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.RequestMessages), proxy.Plane.MeshMetrics.Calls.Sum(counts => counts.ResponseMessages));
     }
 
     [Theory]
@@ -174,7 +178,8 @@ public sealed class MetricTests
     public void A_scrape_of_a_proxy_that_knows_many_services_is_small(string config, int shown)
     {
         using var proxy = new LoopbackProxy(
-            [.. Enumerable.Range(0, 1000).Select(i => LoopbackProxy.Cluster($"service-{i}"))], """ "route": {"cluster": "service-1"} """, stats: StatsSelection.Read(YamlText.Parse(config, "config")!));
+            [.. Enumerable.Range(0, 1000).Select(i => LoopbackProxy.Cluster($"service-{i}"))], """ "route": {"cluster": "service-1"} """,
+            stats: StatsSelection.Read(YamlText.Parse(config, "config")!));
         for (var i = 0; i < 1000; i++) proxy.Endpoints($"service-{i}", 1);
         var text = ScrapedText.Of(proxy.Plane);
         Assert.InRange(text.Length, 1, 1 << 20);
@@ -191,18 +196,23 @@ public sealed class MetricTests
         await gateway.CallAsync("/a");
         await gateway.CallAsync("/b");
         await gateway.CallAsync("/c", "x-way: blocked");
-        var (http, listener) = ("http.outbound_0.0.0.0_8080", $"listener.{ListenerStats.NameOf(gateway.Plane.State.Current.Listeners["0.0.0.0_8080"].Address)}");
+        var (http, listener) = ("http.outbound_0.0.0.0_8080",
+            $"listener.{ListenerStats.NameOf(gateway.Plane.State.Current.Listeners["0.0.0.0_8080"].Address)}");
         await Eventually.TrueAsync(() => Stat($"{listener}.downstream_cx_active") == 0);
         Assert.Equal((3, 3, 0), (Stat($"{listener}.downstream_cx_total"), Stat($"{listener}.downstream_cx_destroy"), Stat($"{listener}.ssl.handshake")));
         Assert.Equal((3, 3, 0), (Stat($"{http}.downstream_cx_total"), Stat($"{http}.downstream_cx_http1_total"), Stat($"{http}.downstream_cx_http2_total")));
         Assert.Equal((3, 3, 0), (Stat($"{http}.downstream_rq_total"), Stat($"{http}.downstream_rq_completed"), Stat($"{http}.downstream_rq_active")));
         Assert.Equal((2, 1, 0), (Stat($"{http}.downstream_rq_2xx"), Stat($"{http}.downstream_rq_4xx"), Stat($"{http}.downstream_rq_5xx")));
-        Assert.Contains("envoy_http_downstream_rq_total{http_conn_manager_prefix=\"outbound_0.0.0.0_8080\"} 3\n", ScrapedText.Of(gateway.Plane), StringComparison.Ordinal);
+        Assert.Contains("envoy_http_downstream_rq_total{http_conn_manager_prefix=\"outbound_0.0.0.0_8080\"} 3\n", ScrapedText.Of(gateway.Plane),
+            StringComparison.Ordinal);
         // Nothing of a listener that is gone remains.
         gateway.Plane.Report.Downstream.Keep([]);
         Assert.DoesNotContain("listener.", StatsText.Plain(gateway.Plane, "downstream"), StringComparison.Ordinal);
 
-        long Stat(string name) => long.Parse(StatsText.Plain(gateway.Plane, "").Split('\n').Single(line => line.StartsWith($"{name}: ", StringComparison.Ordinal))[(name.Length + 2)..], CultureInfo.InvariantCulture);
+        long Stat(string name) =>
+            long.Parse(StatsText.Plain(gateway.Plane, "").Split('\n')
+                .Single(line => line.StartsWith($"{name}: ", StringComparison.Ordinal))[(name.Length + 2)..],
+                CultureInfo.InvariantCulture);
     }
 
     [Fact]
@@ -215,7 +225,8 @@ public sealed class MetricTests
             else if (context.Request.Path == "/slow") await never.Task;
             else context.Response.StatusCode = context.Request.Path == "/bad" ? 500 : 200;
         });
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "retry_policy": {"retry_on": "5xx", "num_retries": 1, "per_try_timeout": "2s"} } """);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")],
+            """ "route": {"cluster": "up", "retry_policy": {"retry_on": "5xx", "num_retries": 1, "per_try_timeout": "2s"} } """);
         proxy.Endpoints("up", origin.Port);
         using var client = new HttpClient();
         foreach (var path in (string[])["ok", "bad", "cut", "slow"])
@@ -267,7 +278,8 @@ public sealed class MetricTests
         }
         Assert.Equal(MeshMetrics.MostToldSeries + 1, metrics.Http.Count());
         Assert.Equal(10, metrics.Overflows);
-        Assert.Equal("overflow", metrics.Http.Single(counts => counts.Requests == 10).LabelsOf("istio_requests_total")!.Single(label => label.Key == "host").Value);
+        Assert.Equal("overflow",
+            metrics.Http.Single(counts => counts.Requests == 10).LabelsOf("istio_requests_total")!.Single(label => label.Key == "host").Value);
     }
 
     /// <summary>A proxy that runs for months meets more Pods than it may have series.</summary>
@@ -280,7 +292,15 @@ public sealed class MetricTests
         const int Pods = 3 * MeshMetrics.MostSeries;
         for (var i = 0; i < Pods; i++)
         {
-            var said = new Google.Protobuf.WellKnownTypes.Struct { Fields = { ["NAME"] = Google.Protobuf.WellKnownTypes.Value.ForString($"web-{i}"), ["NAMESPACE"] = Google.Protobuf.WellKnownTypes.Value.ForString("shop"), ["WORKLOAD_NAME"] = Google.Protobuf.WellKnownTypes.Value.ForString("web") } };
+            var said = new Google.Protobuf.WellKnownTypes.Struct
+            {
+                Fields =
+                {
+                    ["NAME"] = Google.Protobuf.WellKnownTypes.Value.ForString($"web-{i}"),
+                    ["NAMESPACE"] = Google.Protobuf.WellKnownTypes.Value.ForString("shop"),
+                    ["WORKLOAD_NAME"] = Google.Protobuf.WellKnownTypes.Value.ForString("web")
+                }
+            };
             record.PeerMetadata = Convert.ToBase64String(said.ToByteArray());
             metrics.Request(Direction.Inbound, record);
         }
@@ -347,7 +367,8 @@ public sealed class MetricTests
 
     private static MetricRules Rules()
     {
-        var config = WireTypes.Strict.Parse<PluginConfig>("""{"disable_host_header_fallback": true, "metrics": [{"name": "requests_total", "dimensions": {"host": "request.host"}, "tags_to_remove": ["response_flags"]}, {"name": "request_bytes", "drop": true}]}""");
+        var config = WireTypes.Strict.Parse<PluginConfig>(
+            """{"disable_host_header_fallback": true, "metrics": [{"name": "requests_total", "dimensions": {"host": "request.host"}, "tags_to_remove": ["response_flags"]}, {"name": "request_bytes", "drop": true}]}""");
         return new(config, []);
     }
 
@@ -360,5 +381,6 @@ public sealed class MetricTests
 
     private static long Value(string line) => long.Parse(line[(line.LastIndexOf(' ') + 1)..], System.Globalization.CultureInfo.InvariantCulture);
 
-    private static long Sum(GuardedGateway gateway, string metric) => ScrapedText.Of(gateway.Plane).Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal)).Sum(Value);
+    private static long Sum(GuardedGateway gateway, string metric) =>
+        ScrapedText.Of(gateway.Plane).Split('\n').Where(line => line.StartsWith(metric, StringComparison.Ordinal)).Sum(Value);
 }

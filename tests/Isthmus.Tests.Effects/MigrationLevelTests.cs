@@ -24,10 +24,13 @@ public sealed class MigrationLevelTests
         foreach (var field in ApiFields.Of(kind))
         {
             if (ApiPage.ProblemOf(field) is not { } problem) continue;
-            var found = ApiPage.SpecsWith(field).SelectMany(spec => Check(kind, spec)).Where(finding => finding.What == problem.Message && finding.Remedy == problem.Remedy).ToList();
+            var found = ApiPage.SpecsWith(field).SelectMany(spec => Check(kind, spec))
+                .Where(finding => finding.What == problem.Message && finding.Remedy == problem.Remedy).ToList();
             Assert.True(found.Count > 0, $"{kind} {field.Path}: {problem.Message}");
-            if (ApiPage.EffectOf(field) == FieldEffect.Refused) Assert.All(found, finding => Assert.Equal((field, MigrationLevel.Lost), (field, finding.Level)));
-            else if (field.Effect == FieldEffect.Warned) Assert.Contains(found, finding => finding.Level == MigrationLevels.Of(kind, field.Path, FieldEffect.Warned));
+            if (ApiPage.EffectOf(field) == FieldEffect.Refused)
+                Assert.All(found, finding => Assert.Equal((field, MigrationLevel.Lost), (field, finding.Level)));
+            else if (field.Effect == FieldEffect.Warned)
+                Assert.Contains(found, finding => finding.Level == MigrationLevels.Of(kind, field.Path, FieldEffect.Warned));
         }
     }
 
@@ -45,7 +48,9 @@ public sealed class MigrationLevelTests
     {
         foreach (var known in PodAnnotations.All.Where(known => known.Name != Annotations.ProxyConfig))
         {
-            var pod = (JsonObject)YamlText.Parse($"{{apiVersion: v1, kind: Pod, metadata: {{name: web, namespace: shop, annotations: {{{known.Name}: '1'}}}}, spec: {{containers: []}}}}", "pod")!;
+            var pod = (JsonObject)YamlText.Parse(
+                $"{{apiVersion: v1, kind: Pod, metadata: {{name: web, namespace: shop, annotations: {{{known.Name}: '1'}}}}, spec: {{containers: []}}}}",
+                "pod")!;
             var found = Check(pod);
             if (known.Effect == FieldEffect.Works) Assert.Empty(found);
             else Assert.Equal((MigrationLevels.Of(ApiPage.Annotated, known.Name, known.Effect), known.Remedy), (Assert.Single(found).Level, found[0].Remedy));
@@ -59,13 +64,16 @@ public sealed class MigrationLevelTests
         {
             var problem = OperatorMesh.ProblemOf(field)!;
             var found = OperatorMesh.SpecsWith(field).SelectMany(spec => Check(Operator(spec)));
-            Assert.Contains(found, finding => finding.What == problem.Message && finding.Remedy == problem.Remedy && finding.Level == MigrationLevels.Of(OperatorFields.Kind, field.Path, field.Effect));
+            Assert.Contains(found,
+                finding => finding.What == problem.Message && finding.Remedy == problem.Remedy
+                    && finding.Level == MigrationLevels.Of(OperatorFields.Kind, field.Path, field.Effect));
         }
     }
 
     private static JsonObject Operator(JsonNode spec) => new()
     {
-        ["apiVersion"] = "install.istio.io/v1alpha1", ["kind"] = "IstioOperator", ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = WellKnown.SystemNamespace }, ["spec"] = spec.DeepClone(),
+        ["apiVersion"] = "install.istio.io/v1alpha1", ["kind"] = "IstioOperator",
+        ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = WellKnown.SystemNamespace }, ["spec"] = spec.DeepClone(),
     };
 
     private static IReadOnlyList<MigrationFinding> Check(string kind, JsonNode spec)
@@ -74,7 +82,8 @@ public sealed class MigrationLevelTests
         var key = kind == ApiFields.MeshConfig ? "mesh" : "meshNetworks";
         return Check(new JsonObject
         {
-            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = WellKnown.SystemNamespace }, ["data"] = new JsonObject { [key] = YamlText.Print(spec) },
+            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = WellKnown.SystemNamespace },
+            ["data"] = new JsonObject { [key] = YamlText.Print(spec) },
         });
     }
 

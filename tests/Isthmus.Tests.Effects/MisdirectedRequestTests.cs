@@ -36,13 +36,15 @@ public sealed class MisdirectedRequestTests
     [InlineData("a.example.com", Simple, "admin.example.com", Mutual, "a.example.com", "other.example.org", 404)]
     // Other rules that differ.
     [InlineData("*.example.com", Optional, "admin.example.com", Mutual, "x.example.com", "admin.example.com", 421)]
-    [InlineData("*.example.com", Mutual + ", subjectAltNames: [right.example.com]", "admin.example.com", Mutual + ", subjectAltNames: [left.example.com]", "x.example.com", "admin.example.com", 421)]
+    [InlineData("*.example.com", Mutual + ", subjectAltNames: [right.example.com]", "admin.example.com", Mutual + ", subjectAltNames: [left.example.com]",
+        "x.example.com", "admin.example.com", 421)]
     [InlineData("*.example.com", Simple, "admin.example.com", Mesh, "x.example.com", "admin.example.com", 421)]
     [InlineData("*.example.com", Simple, "admin.example.com", Refused, "x.example.com", "admin.example.com", 421)]
     // With one rule, a connection is for all names, as in Istio.
     [InlineData("*.example.com", Simple, "admin.example.com", Simple, "x.example.com", "admin.example.com", 201)]
     [InlineData("*.example.com", Mutual, "admin.example.com", Mutual, "x.example.com", "admin.example.com", 201)]
-    public async Task A_request_for_a_server_with_another_rule_is_misdirected(string host, string tls, string other, string otherTls, string sni, string authority, int status)
+    public async Task A_request_for_a_server_with_another_rule_is_misdirected(string host, string tls, string other, string otherTls, string sni,
+        string authority, int status)
     {
         var rig = new MeshRig("c1");
         foreach (var (index, (routed, answer)) in ((IEnumerable<(string, int)>)[("admin.example.com", 201), ("*.example.com", 200), ("*", 202)]).Index())
@@ -55,6 +57,8 @@ public sealed class MisdirectedRequestTests
                 """);
         }
         using var gateway = new GatewayProxy(rig, (host, tls), (other, otherTls));
-        Assert.Equal((status, status), (await gateway.StatusAsync(HttpVersion.Version11, sni, authority, Client), await gateway.StatusAsync(HttpVersion.Version20, sni, authority, Client)));
+        Assert.Equal((status, status),
+            (await gateway.StatusAsync(HttpVersion.Version11, sni, authority, Client),
+                await gateway.StatusAsync(HttpVersion.Version20, sni, authority, Client)));
     }
 }

@@ -21,13 +21,16 @@ public sealed class ObservedPolicyTests
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("origin"));
         using var gateway = Gateway("istio.io/dry-run: 'true'", $"action: {action}, rules: [{{to: [{{operation: {{paths: [/safe]}}}}]}}]", origin.Port,
-            $"%REQ(:PATH)% %DYNAMIC_METADATA(envoy.filters.http.rbac:istio_dry_run_{kind}_shadow_engine_result)% %DYNAMIC_METADATA(envoy.filters.http.rbac:istio_dry_run_{kind}_shadow_effective_policy_id)%");
+            $"%REQ(:PATH)% %DYNAMIC_METADATA(envoy.filters.http.rbac:istio_dry_run_{kind}_shadow_engine_result)% "
+                + $"%DYNAMIC_METADATA(envoy.filters.http.rbac:istio_dry_run_{kind}_shadow_effective_policy_id)%");
         Assert.Equal((200, "origin"), await gateway.CallAsync("/open"));
         await gateway.LoggedAsync($"/open {others} -\n");
         Assert.Equal((200, "origin"), await gateway.CallAsync("/safe"));
         await gateway.LoggedAsync($"/safe {matching} ns[shop]-policy[seen]-rule[0]\n");
         var counter = "http.outbound_0.0.0.0_8080.rbac";
-        Assert.Equal((1, 1, 0), (gateway.Count($"{counter}.istio_dry_run_{kind}_shadow_allowed"), gateway.Count($"{counter}.istio_dry_run_{kind}_shadow_denied"), gateway.Count($"{counter}.allowed")));
+        Assert.Equal((1, 1, 0),
+            (gateway.Count($"{counter}.istio_dry_run_{kind}_shadow_allowed"), gateway.Count($"{counter}.istio_dry_run_{kind}_shadow_denied"),
+                gateway.Count($"{counter}.allowed")));
         Assert.Contains($"{counter}.istio_dry_run_{kind}_shadow_denied: 1\n", StatsText.Plain(gateway.Plane, ""), StringComparison.Ordinal);
         Assert.Contains($$"""
             # TYPE envoy_http_outbound_0_0_0_0_8080_rbac counter
@@ -43,7 +46,8 @@ public sealed class ObservedPolicyTests
         using var origin = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         origin.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         origin.Listen();
-        using var gateway = Gateway("istio.io/dry-run: 'true'", "action: DENY, rules: [{from: [{source: {ipBlocks: [127.0.0.1]}}]}]", ((IPEndPoint)origin.LocalEndPoint!).Port);
+        using var gateway = Gateway("istio.io/dry-run: 'true'", "action: DENY, rules: [{from: [{source: {ipBlocks: [127.0.0.1]}}]}]",
+            ((IPEndPoint)origin.LocalEndPoint!).Port);
         using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await client.ConnectAsync(IPAddress.Loopback, gateway.TcpPort, Stop);
         using var served = await origin.AcceptAsync(Stop);
@@ -54,7 +58,8 @@ public sealed class ObservedPolicyTests
     public async Task An_audit_marks_what_it_matches_and_allows_everything()
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("origin"));
-        using var gateway = Gateway("", "action: AUDIT, rules: [{to: [{operation: {paths: [/safe]}}]}]", origin.Port, "%REQ(:PATH)% %DYNAMIC_METADATA(envoy.common:access_log_hint)%");
+        using var gateway = Gateway("", "action: AUDIT, rules: [{to: [{operation: {paths: [/safe]}}]}]", origin.Port,
+            "%REQ(:PATH)% %DYNAMIC_METADATA(envoy.common:access_log_hint)%");
         Assert.Equal((200, "origin"), await gateway.CallAsync("/open"));
         Assert.Equal((200, "origin"), await gateway.CallAsync("/safe"));
         await gateway.LoggedAsync("/open false\n");

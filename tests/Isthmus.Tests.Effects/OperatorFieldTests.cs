@@ -21,9 +21,12 @@ public sealed class OperatorFieldTests
             found = true;
             if (OperatorMesh.AreDifferent(sample, without)) return;
             // Without a field that is required, nothing is installed.
-            if (OperatorMesh.TryInstall(without) is null && OperatorMesh.Changed(sample, path) is { } changed && OperatorMesh.AreDifferent(sample, changed)) return;
+            if (OperatorMesh.TryInstall(without) is null && OperatorMesh.Changed(sample, path) is { } changed && OperatorMesh.AreDifferent(sample, changed))
+                return;
         }
-        Assert.Fail(found ? $"Nothing that is installed depends on {path} in {ApiSamples.FileOf(OperatorFields.Kind)}." : $"No sample in {ApiSamples.FileOf(OperatorFields.Kind)} has {path}: add it, or declare that it has no effect.");
+        Assert.Fail(found
+            ? $"Nothing that is installed depends on {path} in {ApiSamples.FileOf(OperatorFields.Kind)}."
+            : $"No sample in {ApiSamples.FileOf(OperatorFields.Kind)} has {path}: add it, or declare that it has no effect.");
     }
 
     [Fact]

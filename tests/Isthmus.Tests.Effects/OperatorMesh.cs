@@ -43,11 +43,13 @@ internal static class OperatorMesh
     {
         var built = OperatorSpec.Build([("sample", YamlText.Print(Document(spec)))], [], null);
         List<JsonObject> objects = [.. Manifests.Render(built).SelectMany(component => component.Objects)];
-        var map = objects.Find(value => value["kind"]!.ToString() == "ConfigMap" && value["metadata"]!["name"]!.ToString().StartsWith(InjectorMap, StringComparison.Ordinal));
+        var map = objects.Find(value => value["kind"]!.ToString() == "ConfigMap"
+            && value["metadata"]!["name"]!.ToString().StartsWith(InjectorMap, StringComparison.Ordinal));
         var values = InjectorValues.Empty.WithValues(map is null ? [] : (JsonObject)JsonNode.Parse(map["data"]!["values"]!.ToString())!);
         values = values.WithMesh(built.MeshConfig);
         if (map is not null) map["data"]!.AsObject().Remove("values");
-        foreach (var template in objects.Select(value => value["spec"]?["template"]).Where(template => template?["metadata"]?["labels"]?["sidecar.istio.io/inject"]?.ToString() == "true"))
+        foreach (var template in objects.Select(value => value["spec"]?["template"])
+            .Where(template => template?["metadata"]?["labels"]?["sidecar.istio.io/inject"]?.ToString() == "true"))
         {
             // What injection replaces does not count.
             var gateway = new JsonObject { ["metadata"] = template!["metadata"]!.DeepClone(), ["spec"] = template["spec"]!.DeepClone() };
@@ -67,19 +69,22 @@ internal static class OperatorMesh
     }
 
     /// <summary>Specs with the field, of which one has a value of its type.</summary>
-    internal static IEnumerable<JsonObject> SpecsWith(ApiField field) => ((JsonNode[])["x", false, new JsonObject()]).Select(value => Nested(field.Path, value));
+    internal static IEnumerable<JsonObject> SpecsWith(ApiField field) =>
+        ((JsonNode[])["x", false, new JsonObject()]).Select(value => Nested(field.Path, value));
 
     /// <summary>The same spec with another text at a path; null if there is none.</summary>
     internal static JsonNode? Changed(JsonNode sample, string path)
     {
         var copy = sample.DeepClone();
-        var node = path.Replace("[]", "", StringComparison.Ordinal).Split('.')[..^1].Aggregate((JsonNode?)copy, (at, step) => at?[step] is JsonArray list ? list[0] : at?[step]);
+        var node = path.Replace("[]", "", StringComparison.Ordinal).Split('.')[..^1]
+            .Aggregate((JsonNode?)copy, (at, step) => at?[step] is JsonArray list ? list[0] : at?[step]);
         if (node?[path.Split('.')[^1]] is not JsonValue value) return null;
         node[path.Split('.')[^1]] = $"{value}x";
         return copy;
     }
 
-    private static JsonObject Document(JsonNode spec) => new() { ["apiVersion"] = "install.istio.io/v1alpha1", ["kind"] = "IstioOperator", ["spec"] = spec.DeepClone() };
+    private static JsonObject Document(JsonNode spec) =>
+        new() { ["apiVersion"] = "install.istio.io/v1alpha1", ["kind"] = "IstioOperator", ["spec"] = spec.DeepClone() };
 
     private static string Injected(JsonObject pod, InjectorValues values) =>
         PodInjector.Inject(pod, "shop", values.With([]), InjectionPath.Parse("/inject"), Kubelets)?.ToJsonString() ?? "";
@@ -93,12 +98,16 @@ internal static class OperatorMesh
         catch (ProblemException e) { return e.Problem.Path; }
     }
 
-    private static JsonObject Nested(string path, JsonNode value) => Nested(path.Replace("{}", ".istio-ingressgateway", StringComparison.Ordinal).Split('.'), value);
+    private static JsonObject Nested(string path, JsonNode value) =>
+        Nested(path.Replace("{}", ".istio-ingressgateway", StringComparison.Ordinal).Split('.'), value);
 
     private static JsonObject Nested(ReadOnlySpan<string> steps, JsonNode value)
     {
         var below = steps.Length == 1 ? value.DeepClone() : Nested(steps[1..], value);
         if (steps[0].EndsWith("[]", StringComparison.Ordinal) && below is JsonObject item) item["name"] ??= "istio-ingressgateway";
-        return new JsonObject { [steps[0].Replace("[]", "", StringComparison.Ordinal)] = steps[0].EndsWith("[]", StringComparison.Ordinal) ? new JsonArray(below) : below };
+        return new JsonObject
+        {
+            [steps[0].Replace("[]", "", StringComparison.Ordinal)] = steps[0].EndsWith("[]", StringComparison.Ordinal) ? new JsonArray(below) : below
+        };
     }
 }

@@ -39,7 +39,8 @@ public sealed class PathSpellingTests
     public async Task Patterns_are_read_as_the_proxy_reads_them(string path)
     {
         using var gateway = Gateway("NONE", $"paths: ['{path}']");
-        foreach (var spelling in PathSpellings.Passing([path], PathNormalization.None)) Assert.Equal((spelling, 418), (spelling, await StatusAsync(gateway.Port, spelling)));
+        foreach (var spelling in PathSpellings.Passing([path], PathNormalization.None))
+            Assert.Equal((spelling, 418), (spelling, await StatusAsync(gateway.Port, spelling)));
     }
 
     [Theory]

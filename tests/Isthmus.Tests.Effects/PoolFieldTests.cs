@@ -93,10 +93,21 @@ public sealed class PoolFieldTests
     {
         var clock = new ManualClock();
         await using var old = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("old"));
-        using var proxy = new SidecarProxy(Rule("loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 100s, minimumPercent: 20}}"), [(old.Port, ""), (old.Port + 1, "")], clock);
+        using var proxy = new SidecarProxy(Rule("loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 100s, minimumPercent: 20}}"),
+            [(old.Port, ""), (old.Port + 1, "")], clock);
         var cluster = proxy.Plane.State.Current.Clusters["outbound|80||web.example"];
         var ready = cluster.Assignment;
-        cluster.Update(ready with { Localities = ready.Localities.Select(locality => locality with { Endpoints = locality.Endpoints.Select(endpoint => ((IPEndPoint)endpoint.Address).Port == old.Port ? endpoint : endpoint with { Health = EndpointHealth.Unhealthy }).ToValueList() }).ToValueList() });
+        cluster.Update(ready with
+        {
+            Localities = ready.Localities.Select(locality => locality with
+            {
+                Endpoints = locality.Endpoints.Select(endpoint => ((IPEndPoint)endpoint.Address).Port == old.Port
+                    ? endpoint
+                    : endpoint with { Health = EndpointHealth.Unhealthy })
+                    .ToValueList()
+            })
+                .ToValueList()
+        });
         clock.Advance(TimeSpan.FromSeconds(1000));
         Assert.All(Enumerable.Range(0, 100), _ => Assert.Equal(old.Port, ((IPEndPoint)cluster.Pick(null, null, null)!.Address).Port));
         cluster.Update(ready);
@@ -109,8 +120,10 @@ public sealed class PoolFieldTests
     [InlineData("connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 30s, timeout: 5s}}}", "{}", 30, 5)]
     [InlineData("connectionPool: {http: {useClientProtocol: true, http2KeepAlive: {interval: 30s, timeout: 5s}}}", "{}", 30, 5)]
     [InlineData("connectionPool: {http: {http2KeepAlive: {interval: 30s, timeout: 5s}}}", "{}", 0, 0)]
-    [InlineData("outlierDetection: {consecutive5xxErrors: 2}", "defaultTrafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 20s, timeout: 4s}}}}", 20, 4)]
-    [InlineData("connectionPool: {http: {h2UpgradePolicy: UPGRADE}}", "defaultTrafficPolicy: {connectionPool: {http: {http2KeepAlive: {interval: 20s, timeout: 4s}}}}", 0, 0)]
+    [InlineData("outlierDetection: {consecutive5xxErrors: 2}",
+        "defaultTrafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE, http2KeepAlive: {interval: 20s, timeout: 4s}}}}", 20, 4)]
+    [InlineData("connectionPool: {http: {h2UpgradePolicy: UPGRADE}}",
+        "defaultTrafficPolicy: {connectionPool: {http: {http2KeepAlive: {interval: 20s, timeout: 4s}}}}", 0, 0)]
     public async Task Connections_of_HTTP_2_are_kept_as_the_rule_or_the_mesh_says(string policy, string settings, int interval, int timeout)
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http2, context => context.Response.WriteAsync("a"));
@@ -152,7 +165,11 @@ public sealed class PoolFieldTests
         });
         using var proxy = new SidecarProxy(Rule($"connectionPool: {{{pool}}}"), [(origin.Port, "")]);
         Assert.Empty(proxy.Reported);
-        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact, BaseAddress = new($"http://127.0.0.1:{proxy.Port}") };
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false })
+        {
+            DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            BaseAddress = new($"http://127.0.0.1:{proxy.Port}")
+        };
         client.DefaultRequestHeaders.Host = "web.example";
         for (var round = 0; round < 6; round++)
         {

@@ -30,10 +30,14 @@ public sealed class ProxyFeatureTests
         rig.Push();
         Assert.NotEqual(MeshRig.Versions(others[0]), MeshRig.Versions(others[1]));
         var cluster = MeshRig.Cluster(feed, MeshRig.OutboundName("ledger", 3306))!;
-        var offered = cluster.TransportSocketMatches.Single(match => match.Name == "tlsMode-istio").TransportSocket.TypedConfig.Unpack<UpstreamTlsContext>().CommonTlsContext.AlpnProtocols;
+        var offered =
+            cluster.TransportSocketMatches.Single(
+                match => match.Name == "tlsMode-istio").TransportSocket.TypedConfig.Unpack<UpstreamTlsContext>().CommonTlsContext.AlpnProtocols;
         Assert.Equal(exchanges ? ["istio-peer-exchange", "istio"] : ["istio"], offered);
         Assert.Equal(exchanges, cluster.Filters.Any(filter => filter.Name == "istio.metadata_exchange"));
-        var chains = MeshRig.Listener(feed, "virtualInbound")!.FilterChains.Where(chain => chain.TransportSocket is not null && chain.Filters[^1].Name.EndsWith("tcp_proxy", StringComparison.Ordinal)).ToList();
+        var chains = MeshRig.Listener(feed, "virtualInbound")!.FilterChains.Where(chain => chain.TransportSocket is not null
+            && chain.Filters[^1].Name.EndsWith("tcp_proxy", StringComparison.Ordinal))
+            .ToList();
         Assert.NotEmpty(chains);
         Assert.All(chains, chain => Assert.Equal(exchanges, Selected(chain).Contains("istio-peer-exchange")));
         Assert.All(chains, chain => Assert.Equal(exchanges, chain.Filters.Any(filter => filter.Name == "istio.metadata_exchange")));
@@ -54,7 +58,9 @@ public sealed class ProxyFeatureTests
         (string, string)[] flags = value.Length == 0 ? [] : [("ISTIO_META_DNS_AUTO_ALLOCATE", value)];
         var feed = rig.Connect(Identity("of this version", flags));
         rig.Push();
-        Assert.Equal(allocates, MeshRig.Names(feed).Table.TryGetValue("far.example", out var entry) && entry.Ips.All(address => address.StartsWith("240.240.", StringComparison.Ordinal)));
+        Assert.Equal(allocates,
+            MeshRig.Names(feed).Table.TryGetValue("far.example", out var entry)
+                && entry.Ips.All(address => address.StartsWith("240.240.", StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -82,7 +88,8 @@ public sealed class ProxyFeatureTests
         var mesh = MeshConfig.Default with { AcceptHttp10 = true };
         var scope = new GatewayScope(default, default);
         Assert.True(HttpConnections.Gateway("g", "r", mesh, scope, null, 8080).TypedConfig.Unpack<HttpConnectionManager>().HttpProtocolOptions.AcceptHttp10);
-        Assert.False(HttpConnections.Gateway("g", "r", MeshConfig.Default, scope, null, 8080).TypedConfig.Unpack<HttpConnectionManager>().HttpProtocolOptions.AcceptHttp10);
+        Assert.False(HttpConnections.Gateway("g", "r", MeshConfig.Default, scope, null,
+            8080).TypedConfig.Unpack<HttpConnectionManager>().HttpProtocolOptions.AcceptHttp10);
     }
 
     private static IEnumerable<HttpConnectionManager> Managers(Listener listener) =>
@@ -91,7 +98,8 @@ public sealed class ProxyFeatureTests
         where filter.TypedConfig.Is(HttpConnectionManager.Descriptor)
         select filter.TypedConfig.Unpack<HttpConnectionManager>();
 
-    private static IEnumerable<string> Selected(FilterChain chain) => chain.TransportSocket.TypedConfig.Unpack<DownstreamTlsContext>().CommonTlsContext.AlpnProtocols;
+    private static IEnumerable<string> Selected(FilterChain chain) =>
+        chain.TransportSocket.TypedConfig.Unpack<DownstreamTlsContext>().CommonTlsContext.AlpnProtocols;
 
     private static ProxyIdentity Identity(string proxy, params (string Name, string Value)[] more)
     {

@@ -9,7 +9,8 @@ namespace Isthmus.Tests.Effects;
 /// <summary><c>proxyHeaders</c> of MeshConfig, from the setting to the bytes that an application and its caller get.</summary>
 public sealed class ProxyHeaderTests
 {
-    private const string Attempts = "x-envoy-attempt-count ", Router = "x-envoy-expected-rq-timeout-ms x-envoy-original-path ", Peer = "x-envoy-peer-metadata x-envoy-peer-metadata-id ", Id = "x-request-id";
+    private const string Attempts = "x-envoy-attempt-count ", Router = "x-envoy-expected-rq-timeout-ms x-envoy-original-path ",
+        Peer = "x-envoy-peer-metadata x-envoy-peer-metadata-id ", Id = "x-request-id";
 
     /// <summary>Its timeout and its rewritten path show in fields.</summary>
     private const string Route = """
@@ -21,7 +22,10 @@ public sealed class ProxyHeaderTests
 
     private static readonly string[] Fields = [.. $"{Attempts}{Router}{Peer}{Id}".Split(' ')];
 
-    private static readonly ProxyIdentity Identity = ProxyIdentity.Unknown with { NodeId = "sidecar~client", PeerMetadata = PeerMetadataText.Write(ProxyIdentity.Unknown) };
+    private static readonly ProxyIdentity Identity = ProxyIdentity.Unknown with
+    {
+        NodeId = "sidecar~client", PeerMetadata = PeerMetadataText.Write(ProxyIdentity.Unknown)
+    };
 
     [Theory]
     [InlineData("{}", Attempts + Router + Peer + Id, "envoy", true)]
@@ -60,8 +64,10 @@ public sealed class ProxyHeaderTests
     {
         var seen = "";
         await using var origin = await OriginAsync(names => seen = names);
-        using var proxy = new SidecarProxy(Route, [(origin.Port, "")], settings: "defaultConfig: {proxyHeaders: {metadataExchangeHeaders: {mode: IN_MESH}}}", identity: Identity);
-        proxy.Apply(SidecarProxy.Entry([(origin.Port, "")]).Replace("resolution: STATIC", "location: MESH_INTERNAL\n  resolution: STATIC", StringComparison.Ordinal));
+        using var proxy = new SidecarProxy(Route, [(origin.Port, "")], settings: "defaultConfig: {proxyHeaders: {metadataExchangeHeaders: {mode: IN_MESH}}}",
+            identity: Identity);
+        proxy.Apply(SidecarProxy.Entry([(origin.Port, "")])
+            .Replace("resolution: STATIC", "location: MESH_INTERNAL\n  resolution: STATIC", StringComparison.Ordinal));
         using var answer = await proxy.SendAsync();
         Assert.Equal(Attempts + Router + Peer + Id, seen);
     }
@@ -86,7 +92,8 @@ public sealed class ProxyHeaderTests
         var first = proxy.CallAsync();
         await arrived.Task;
         var second = proxy.CallAsync();
-        while (proxy.Plane.State.Current.Clusters["outbound|80||web.example"].Use.PendingRequests == 0) await Task.Delay(2, TestContext.Current.CancellationToken);
+        while (proxy.Plane.State.Current.Clusters["outbound|80||web.example"].Use.PendingRequests == 0)
+            await Task.Delay(2, TestContext.Current.CancellationToken);
         using var third = await proxy.SendAsync();
         Assert.Equal((503, told), ((int)third.StatusCode, third.Headers.Contains("x-envoy-overloaded")));
         free.SetResult();

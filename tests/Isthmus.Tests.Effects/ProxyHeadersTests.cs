@@ -30,7 +30,9 @@ public sealed class ProxyHeadersTests
 {
     private const string Own = "Hash=cafe;Subject=\"CN=c\";URI=spiffe://a/ns/b/sa/c;DNS=c.example";
 
-    private const string Off = "{requestId: {disabled: true}, server: {disabled: true}, attemptCount: {disabled: true}, envoyDebugHeaders: {disabled: true}, metadataExchangeHeaders: {mode: IN_MESH}}";
+    private const string Off =
+        "{requestId: {disabled: true}, server: {disabled: true}, attemptCount: {disabled: true}, envoyDebugHeaders: {disabled: true}, metadataExchangeHeaders: "
+            + "{mode: IN_MESH}}";
 
     [Theory]
     [InlineData("", "theirs," + Own)]
@@ -65,7 +67,8 @@ public sealed class ProxyHeadersTests
         Assert.Equal(["", "istio-envoy", "istio-envoy"], Managers(client, orders, gateway).Select(manager => manager.ServerName));
         Assert.All(Managers(client, orders, gateway), manager =>
         {
-            Assert.Equal((HttpConnectionManager.Types.ServerHeaderTransformation.Overwrite, null), (manager.ServerHeaderTransformation, manager.GenerateRequestId));
+            Assert.Equal((HttpConnectionManager.Types.ServerHeaderTransformation.Overwrite, null),
+                (manager.ServerHeaderTransformation, manager.GenerateRequestId));
             Assert.False(manager.HttpFilters[^1].TypedConfig.Unpack<Router>().SuppressEnvoyHeaders);
             Assert.True(Exchange(manager).TypedConfig.Is(Isthmus.Wire.Envoy.HttpFilters.Wasm.Descriptor));
         });
@@ -79,13 +82,15 @@ public sealed class ProxyHeadersTests
         var (client, orders, gateway) = Mesh(Off);
         Assert.All(Managers(client, orders, gateway), manager =>
         {
-            Assert.Equal(("", HttpConnectionManager.Types.ServerHeaderTransformation.PassThrough, false), (manager.ServerName, manager.ServerHeaderTransformation, manager.GenerateRequestId));
+            Assert.Equal(("", HttpConnectionManager.Types.ServerHeaderTransformation.PassThrough, false),
+                (manager.ServerName, manager.ServerHeaderTransformation, manager.GenerateRequestId));
             Assert.True(manager.HttpFilters[^1].TypedConfig.Unpack<Router>().SuppressEnvoyHeaders);
         });
         Assert.All(Hosts(client, gateway), host => Assert.False(host.IncludeRequestAttemptCount, host.Name));
         // As in Istio, sidecars keep what they say of their workload to the mesh, and only they.
         Assert.Equal("type.googleapis.com/io.istio.http.peer_metadata.Config", Exchange(Outbound(client)).TypedConfig.Unpack<TypedStruct>().TypeUrl);
-        Assert.All((HttpConnectionManager[])[Inbound(orders), AtGateway(gateway)], manager => Assert.True(Exchange(manager).TypedConfig.Is(Isthmus.Wire.Envoy.HttpFilters.Wasm.Descriptor)));
+        Assert.All((HttpConnectionManager[])[Inbound(orders), AtGateway(gateway)],
+            manager => Assert.True(Exchange(manager).TypedConfig.Is(Isthmus.Wire.Envoy.HttpFilters.Wasm.Descriptor)));
         Assert.True(IsExternal(client, "outbound|80||away.example"));
         Assert.False(IsExternal(client, "outbound|80||near.example"));
         var decoded = HttpDecoder.Decode(Outbound(client), []);
@@ -96,7 +101,9 @@ public sealed class ProxyHeadersTests
     public void A_name_of_the_server_is_that_of_each_direction()
     {
         var (client, orders, gateway) = Mesh("{server: {value: shop}}");
-        Assert.All(Managers(client, orders, gateway), manager => Assert.Equal(("shop", HttpConnectionManager.Types.ServerHeaderTransformation.Overwrite), (manager.ServerName, manager.ServerHeaderTransformation)));
+        Assert.All(Managers(client, orders, gateway),
+            manager => Assert.Equal(("shop", HttpConnectionManager.Types.ServerHeaderTransformation.Overwrite),
+                (manager.ServerName, manager.ServerHeaderTransformation)));
     }
 
     [Fact]
@@ -104,7 +111,9 @@ public sealed class ProxyHeadersTests
     {
         var node = new Struct();
         node.Fields["CLUSTER_ID"] = Value.ForString("c1");
-        node.Fields["PROXY_CONFIG"] = Value.ForStruct(Struct.Parser.ParseJson("""{"proxyHeaders": {"server": {"value": "own"}, "attemptCount": {"disabled": true}, "setCurrentClientCertDetails": {"subject": false}}}"""));
+        node.Fields["PROXY_CONFIG"] = Value.ForStruct(
+            Struct.Parser.ParseJson(
+                """{"proxyHeaders": {"server": {"value": "own"}, "attemptCount": {"disabled": true}, "setCurrentClientCertDetails": {"subject": false}}}"""));
         var identity = ProxyIdentity.TryRead("sidecar~10.244.0.7~client.shop~shop.svc.cluster.local", node, Locality.Unknown, out _)!;
         Assert.Equal(ProxyHeaders.Default with { Server = "own", HasAttemptCount = false, ClientCertParts = new(false, false, true, true) }, identity.Headers);
         var rig = Rig("{server: {disabled: true}}");
@@ -121,7 +130,8 @@ public sealed class ProxyHeadersTests
     [Fact]
     public void A_Pod_sets_a_part_by_its_annotation()
     {
-        var values = InjectorValues.Empty.WithMesh(YamlText.Parse("defaultConfig: {proxyHeaders: {server: {disabled: true}, requestId: {disabled: true}}}", "mesh")!.AsObject());
+        var values = InjectorValues.Empty.WithMesh(YamlText.Parse("defaultConfig: {proxyHeaders: {server: {disabled: true}, requestId: {disabled: true}}}",
+            "mesh")!.AsObject());
         var pod = YamlText.Parse("""
             apiVersion: v1
             kind: Pod
@@ -129,8 +139,10 @@ public sealed class ProxyHeadersTests
             spec: {containers: [{name: web, image: web}]}
             """, "pod")!.AsObject();
         var injected = PodInjector.Inject(pod, "shop", values, InjectionPath.Parse("/inject"), new NativeSidecars(NativeSidecarMode.Disabled, default))!;
-        var variable = injected["spec"]!["containers"]!.AsArray().SelectMany(container => container!["env"]?.AsArray() ?? []).Single(one => one!["name"]!.ToString() == "PROXY_CONFIG");
-        Assert.Equal("""{"server":{"value":"own"},"requestId":{"disabled":true}}""", JsonNode.Parse(variable!["value"]!.ToString())!["proxyHeaders"]!.ToJsonString());
+        var variable = injected["spec"]!["containers"]!.AsArray().SelectMany(container => container!["env"]?.AsArray() ?? [])
+            .Single(one => one!["name"]!.ToString() == "PROXY_CONFIG");
+        Assert.Equal("""{"server":{"value":"own"},"requestId":{"disabled":true}}""",
+            JsonNode.Parse(variable!["value"]!.ToString())!["proxyHeaders"]!.ToJsonString());
     }
 
     private static MeshRig Rig(string headers)
@@ -176,7 +188,8 @@ public sealed class ProxyHeadersTests
         return feeds;
     }
 
-    private static IEnumerable<HttpConnectionManager> Managers(ProxyFeed client, ProxyFeed orders, ProxyFeed gateway) => [Outbound(client), Inbound(orders), AtGateway(gateway)];
+    private static IEnumerable<HttpConnectionManager> Managers(ProxyFeed client, ProxyFeed orders, ProxyFeed gateway) =>
+        [Outbound(client), Inbound(orders), AtGateway(gateway)];
 
     private static IEnumerable<Isthmus.Wire.Envoy.Routes.VirtualHost> Hosts(ProxyFeed client, ProxyFeed gateway) =>
         [.. MeshRig.Route(client, "80")!.VirtualHosts, .. MeshRig.Route(gateway, gateway.Snapshot!.Types[TypeUrls.Route].All.Single().Name)!.VirtualHosts];
@@ -188,9 +201,11 @@ public sealed class ProxyHeadersTests
     private static HttpConnectionManager AtGateway(ProxyFeed proxy) => Manager(proxy, "0.0.0.0_15443", 0);
 
     private static HttpConnectionManager Manager(ProxyFeed proxy, string listener, int port) => MeshRig.Listener(proxy, listener)!.FilterChains
-        .Where(chain => (chain.FilterChainMatch?.DestinationPort ?? 0) == port).Select(chain => chain.Filters[^1].TypedConfig).First(config => config.Is(HttpConnectionManager.Descriptor)).Unpack<HttpConnectionManager>();
+        .Where(chain => (chain.FilterChainMatch?.DestinationPort ?? 0) == port).Select(chain => chain.Filters[^1].TypedConfig)
+        .First(config => config.Is(HttpConnectionManager.Descriptor)).Unpack<HttpConnectionManager>();
 
     private static HttpFilter Exchange(HttpConnectionManager manager) => manager.HttpFilters.Single(filter => filter.Name == "istio.metadata_exchange");
 
-    private static bool IsExternal(ProxyFeed proxy, string cluster) => MeshRig.Cluster(proxy, cluster)!.Metadata.FilterMetadata["istio"].Fields.TryGetValue("external", out var value) && value.BoolValue;
+    private static bool IsExternal(ProxyFeed proxy, string cluster) =>
+        MeshRig.Cluster(proxy, cluster)!.Metadata.FilterMetadata["istio"].Fields.TryGetValue("external", out var value) && value.BoolValue;
 }

@@ -29,12 +29,14 @@ public sealed class ProxyProtocolTests
     [InlineData("v2 of the proxy itself", "127.0.0.1")]
     public async Task A_gateway_learns_the_client_from_the_header(string header, string client)
     {
-        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync(context.Request.Headers["x-forwarded-for"].ToString()));
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1,
+            context => context.Response.WriteAsync(context.Request.Headers["x-forwarded-for"].ToString()));
         using var gateway = new GuardedGateway(Reads, "", origin.Port, 1);
         var request = "GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n"u8.ToArray();
         Assert.EndsWith($"\r\n{client}\r\n0\r\n\r\n", await SendAsync(gateway.Port, [.. Bytes(header), .. request]), StringComparison.Ordinal);
         // It may arrive in parts.
-        Assert.EndsWith($"\r\n{client}\r\n0\r\n\r\n", await SendAsync(gateway.Port, Bytes(header)[..7], [.. Bytes(header)[7..], .. request]), StringComparison.Ordinal);
+        Assert.EndsWith($"\r\n{client}\r\n0\r\n\r\n", await SendAsync(gateway.Port, Bytes(header)[..7], [.. Bytes(header)[7..], .. request]),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -58,7 +60,9 @@ public sealed class ProxyProtocolTests
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("reached"));
         using var gateway = new GuardedGateway("", "", origin.Port, 1);
-        Assert.StartsWith("HTTP/1.1 400", await SendAsync(gateway.Port, [.. ProxyHeader.Write(ProxyProtocolVersion.V1, FromOutside), .. "GET / HTTP/1.1\r\nhost: web.example\r\n\r\n"u8]), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 400",
+            await SendAsync(gateway.Port, [.. ProxyHeader.Write(ProxyProtocolVersion.V1, FromOutside), .. "GET / HTTP/1.1\r\nhost: web.example\r\n\r\n"u8]),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -75,16 +79,20 @@ public sealed class ProxyProtocolTests
             metadata: {name: deny, namespace: shop}
             spec: {selector: {matchLabels: {app: edge} }, action: DENY, rules: [{from: [{source: { {{source}} } }]}]}
             """, origin.Port, 1);
-        var answer = await SendAsync(gateway.Port, [.. ProxyHeader.Write(ProxyProtocolVersion.V2, FromOutside), .. "GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n"u8]);
+        var answer = await SendAsync(gateway.Port,
+            [.. ProxyHeader.Write(ProxyProtocolVersion.V2, FromOutside), .. "GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n"u8]);
         Assert.StartsWith(isDenied ? "HTTP/1.1 403" : "HTTP/1.1 200", answer, StringComparison.Ordinal);
         // TCP connections have rules of the same kind.
-        Assert.Equal(isDenied, await SendAsync(gateway.TcpPort, [.. ProxyHeader.Write(ProxyProtocolVersion.V2, FromOutside), .. "GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n"u8]) == "");
+        Assert.Equal(isDenied,
+            await SendAsync(gateway.TcpPort,
+                [.. ProxyHeader.Write(ProxyProtocolVersion.V2, FromOutside), .. "GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n"u8]) == "");
     }
 
     [Theory]
     [InlineData("proxyProtocol: {version: V1}", ProxyProtocolVersion.V1)]
     [InlineData("proxyProtocol: {version: V2}", ProxyProtocolVersion.V2)]
-    [InlineData("portLevelSettings: [{port: {number: 80}, proxyProtocol: {version: V2}}, {port: {number: 9000}, proxyProtocol: {version: V2}}]", ProxyProtocolVersion.V2)]
+    [InlineData("portLevelSettings: [{port: {number: 80}, proxyProtocol: {version: V2}}, {port: {number: 9000}, proxyProtocol: {version: V2}}]",
+        ProxyProtocolVersion.V2)]
     internal async Task A_host_is_told_whose_connection_it_gets(string policy, ProxyProtocolVersion version)
     {
         using var server = new HeaderServer();
@@ -117,12 +125,16 @@ public sealed class ProxyProtocolTests
     {
         foreach (var version in (ProxyProtocolVersion[])[ProxyProtocolVersion.V1, ProxyProtocolVersion.V2])
         {
-            foreach (var carried in (ProxiedConnection?[])[FromOutside, new(new(IPAddress.Parse("2001:db8::7"), 1), new(IPAddress.Parse("198.51.100.1"), 65535)), null])
+            foreach (var carried in (ProxiedConnection?[])[FromOutside,
+                new(new(IPAddress.Parse("2001:db8::7"), 1), new(IPAddress.Parse("198.51.100.1"), 65535)), null])
             {
                 var bytes = ProxyHeader.Write(version, carried);
-                for (var length = 0; length < bytes.Length; length++) Assert.Equal(ProxyHeaderStatus.Incomplete, ProxyHeader.Read(bytes.AsSpan(0, length), out _));
+                for (var length = 0; length < bytes.Length; length++)
+                    Assert.Equal(ProxyHeaderStatus.Incomplete, ProxyHeader.Read(bytes.AsSpan(0, length), out _));
                 Assert.Equal(ProxyHeaderStatus.Complete, ProxyHeader.Read([.. bytes, 1, 2, 3], out var header));
-                var expected = carried is { Source.AddressFamily: AddressFamily.InterNetworkV6 } ? carried with { Destination = new(carried.Destination.Address.MapToIPv6(), carried.Destination.Port) } : carried;
+                var expected = carried is { Source.AddressFamily: AddressFamily.InterNetworkV6 }
+                    ? carried with { Destination = new(carried.Destination.Address.MapToIPv6(), carried.Destination.Port) }
+                    : carried;
                 Assert.Equal(new(version, bytes.Length, expected), header);
             }
         }

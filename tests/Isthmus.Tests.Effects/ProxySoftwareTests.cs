@@ -64,7 +64,8 @@ public sealed class ProxySoftwareTests
         (string, string)[] wanted =
         [
             ("envoy.filters.http", "io.istio.http.peer_metadata.Config"), ("envoy.filters.http", "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig"),
-            ("envoy.filters.http", "stats.PluginConfig"), ("envoy.filters.network", "stats.PluginConfig"), ("envoy.filters.network", Exchange), ("envoy.filters.upstream_network", Exchange),
+            ("envoy.filters.http", "stats.PluginConfig"), ("envoy.filters.network", "stats.PluginConfig"), ("envoy.filters.network", Exchange),
+            ("envoy.filters.upstream_network", Exchange),
         ];
         Assert.Equal([], wanted.Except(ofIstio));
     }
@@ -106,9 +107,11 @@ public sealed class ProxySoftwareTests
     {
         var environment = new Dictionary<string, string>
         {
-            ["POD_NAME"] = "client-10.244.0.7", ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = "10.244.0.7", ["SERVICE_ACCOUNT"] = "client", ["ISTIO_META_CLUSTER_ID"] = "c1",
+            ["POD_NAME"] = "client-10.244.0.7", ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = "10.244.0.7", ["SERVICE_ACCOUNT"] = "client",
+            ["ISTIO_META_CLUSTER_ID"] = "c1",
         };
-        var node = AgentNode.Build(AgentSettings.Read("sidecar", "shop.svc.cluster.local", environment), new Dictionary<string, string> { ["app"] = "client" }, new Dictionary<string, string>());
+        var node = AgentNode.Build(AgentSettings.Read("sidecar", "shop.svc.cluster.local", environment), new Dictionary<string, string> { ["app"] = "client" },
+            new Dictionary<string, string>());
         if (kind == "Isthmus") return node;
         node.Metadata.Fields.Remove("ISTHMUS_VERSION");
         node.UserAgentName = "envoy";
@@ -121,9 +124,12 @@ public sealed class ProxySoftwareTests
     /// <summary>Those of Envoy's several hundred extensions that a mesh needs.</summary>
     private static IEnumerable<Extension> OfEnvoy =>
     [
-        .. Listed("envoy.filters.http", "envoy.extensions.filters.http.", "router.v3.Router", "fault.v3.HTTPFault", "cors.v3.Cors", "grpc_stats.v3.FilterConfig", "rbac.v3.RBAC", "jwt_authn.v3.JwtAuthentication", "wasm.v3.Wasm"),
-        .. Listed("envoy.filters.network", "envoy.extensions.filters.network.", "tcp_proxy.v3.TcpProxy", "http_connection_manager.v3.HttpConnectionManager", "rbac.v3.RBAC"),
-        .. Listed("envoy.filters.listener", "envoy.extensions.filters.listener.", "tls_inspector.v3.TlsInspector", "http_inspector.v3.HttpInspector", "original_dst.v3.OriginalDst"),
+        .. Listed("envoy.filters.http", "envoy.extensions.filters.http.", "router.v3.Router", "fault.v3.HTTPFault", "cors.v3.Cors",
+            "grpc_stats.v3.FilterConfig", "rbac.v3.RBAC", "jwt_authn.v3.JwtAuthentication", "wasm.v3.Wasm"),
+        .. Listed("envoy.filters.network", "envoy.extensions.filters.network.", "tcp_proxy.v3.TcpProxy", "http_connection_manager.v3.HttpConnectionManager",
+            "rbac.v3.RBAC"),
+        .. Listed("envoy.filters.listener", "envoy.extensions.filters.listener.", "tls_inspector.v3.TlsInspector", "http_inspector.v3.HttpInspector",
+            "original_dst.v3.OriginalDst"),
     ];
 
     private static IEnumerable<Extension> OfIstio =>
@@ -162,14 +168,17 @@ public sealed class ProxySoftwareTests
         {
             if (Plain(filter.TypedConfig).TryRead(out Wire.Istio.Stats.PluginConfig ofTcp)) yield return ofTcp;
             if (!filter.TypedConfig.TryRead(out HttpConnectionManager manager)) continue;
-            yield return manager.HttpFilters.Select(http => Plain(http.TypedConfig)).Single(config => config.TypeUrl.EndsWith("/stats.PluginConfig", StringComparison.Ordinal)).Unpack<Wire.Istio.Stats.PluginConfig>();
+            yield return manager.HttpFilters.Select(http => Plain(http.TypedConfig))
+                .Single(config => config.TypeUrl.EndsWith("/stats.PluginConfig", StringComparison.Ordinal)).Unpack<Wire.Istio.Stats.PluginConfig>();
         }
     }
 
     private static IEnumerable<Wire.Envoy.Listeners.Filter> Filters(Listener listener) =>
-        listener.FilterChains.Append(listener.DefaultFilterChain).Where(chain => chain is not null && chain.Name != "virtualInbound-blackhole").SelectMany(chain => chain!.Filters);
+        listener.FilterChains.Append(listener.DefaultFilterChain).Where(chain => chain is not null && chain.Name != "virtualInbound-blackhole")
+            .SelectMany(chain => chain!.Filters);
 
-    private static IEnumerable<T> Resources<T>(ProxyFeed feed, string type, Func<ByteString, T> parse) => feed.Snapshot!.Types[type].All.Select(resource => parse(resource.Body.Value));
+    private static IEnumerable<T> Resources<T>(ProxyFeed feed, string type, Func<ByteString, T> parse) =>
+        feed.Snapshot!.Types[type].All.Select(resource => parse(resource.Body.Value));
 
     private static Any Plain(Any any) => TypedConfigs.Plain(any);
 

@@ -90,7 +90,8 @@ internal static class ReadFields
     private static readonly MessageDescriptor[] Named = [Isthmus.Wire.Envoy.Retries.PreviousHostsPredicate.Descriptor];
 
     /// <summary>Types of filters that the proxy takes from a control plane, and that change nothing where people write them.</summary>
-    private static readonly MessageDescriptor[] Ignored = [Isthmus.Wire.Envoy.HttpFilters.GrpcWeb.Descriptor, MongoProxy.Descriptor, Isthmus.Wire.Istio.MetadataExchange.Descriptor];
+    private static readonly MessageDescriptor[] Ignored = [Isthmus.Wire.Envoy.HttpFilters.GrpcWeb.Descriptor, MongoProxy.Descriptor,
+        Isthmus.Wire.Istio.MetadataExchange.Descriptor];
 
     /// <summary>Types that the agent reads for its Envoy, and the proxy does not know.</summary>
     private static readonly MessageDescriptor[] OfEnvoys = [Isthmus.Wire.Envoy.HttpFilters.Wasm.Descriptor, Wasm.Descriptor];
@@ -101,12 +102,17 @@ internal static class ReadFields
         var code = file.GetMetadataReader();
         var read = Getters(code);
         HashSet<MessageDescriptor> typed = [.. Unpacked(code).Except([.. Ignored, .. OfEnvoys]), .. Named];
-        var page = new StringBuilder("# Fields of Envoy's messages that the proxy honours; @ marks types of typed configuration, and ? fields that have no effect. A test writes this file: ./test --accept\n");
+        var page = new StringBuilder(
+            "# Fields of Envoy's messages that the proxy honours; @ marks types of typed configuration, and ? fields that have no effect. A test writes this "
+                + "file: ./test --accept\n");
         foreach (var type in Reachable([.. Roots, .. typed]).OrderBy(type => type.FullName, StringComparer.Ordinal))
         {
-            var fields = type.Fields.InDeclarationOrder().Where(field => !Refused.Contains(field.FullName) && (IsWithoutGetter(field.FullName) || read.Contains((type.ClrType.FullName!, field.PropertyName))));
+            var fields = type.Fields.InDeclarationOrder()
+                .Where(field => !Refused.Contains(field.FullName)
+                    && (IsWithoutGetter(field.FullName) || read.Contains((type.ClrType.FullName!, field.PropertyName))));
             var names = string.Join(' ', fields.Select(field => Idle.Contains(field.FullName) ? $"{field.Name}?" : field.Name).Order(StringComparer.Ordinal));
-            if (names.Length > 0 || typed.Contains(type)) page.Append(typed.Contains(type) ? "@" : "").Append(type.FullName).Append(names.Length > 0 ? ": " : ":").Append(names).Append('\n');
+            if (names.Length > 0 || typed.Contains(type))
+                page.Append(typed.Contains(type) ? "@" : "").Append(type.FullName).Append(names.Length > 0 ? ": " : ":").Append(names).Append('\n');
         }
         return page.ToString();
     }
@@ -128,7 +134,9 @@ internal static class ReadFields
         {
             if (type.File.Package == "google.protobuf" || !found.Add(type)) continue;
             foreach (var field in type.Fields.InDeclarationOrder().Where(field => field.FieldType == FieldType.Message))
-                open.Push(field.IsMap ? field.MessageType.FindFieldByNumber(2) is { FieldType: FieldType.Message } value ? value.MessageType : type : field.MessageType);
+                open.Push(field.IsMap
+                    ? field.MessageType.FindFieldByNumber(2) is { FieldType: FieldType.Message } value ? value.MessageType : type
+                    : field.MessageType);
         }
         return found;
     }
@@ -154,7 +162,9 @@ internal static class ReadFields
             var signature = code.GetBlobReader(method.Signature);
             // An instantiation of a method with one class as its argument.
             if (signature.ReadByte() != 0x0A || signature.ReadCompressedInteger() != 1 || signature.ReadByte() != 0x12) continue;
-            if (signature.ReadTypeHandle() is { Kind: HandleKind.TypeReference } type && byName.TryGetValue(NameOf(code, (TypeReferenceHandle)type), out var message)) found.Add(message);
+            if (signature.ReadTypeHandle() is { Kind: HandleKind.TypeReference } type
+                && byName.TryGetValue(NameOf(code, (TypeReferenceHandle)type), out var message))
+                found.Add(message);
         }
         return found;
     }

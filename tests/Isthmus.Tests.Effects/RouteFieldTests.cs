@@ -20,7 +20,8 @@ public sealed class RouteFieldTests
     [InlineData("match: '^/none$', rewrite: /some", "/a", "/a")]
     public async Task A_path_is_rewritten_by_a_regular_expression(string rewrite, string path, string seen)
     {
-        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync(context.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpRequestFeature>()!.RawTarget));
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1,
+            context => context.Response.WriteAsync(context.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpRequestFeature>()!.RawTarget));
         using var proxy = Proxy($"rewrite: {{uriRegexRewrite: {{{rewrite}}}}}, {ToWeb}", origin.Port);
         Assert.Equal((200, seen), await proxy.CallAsync(path));
     }
@@ -65,7 +66,8 @@ public sealed class RouteFieldTests
         // A response of only trailers: the status is in the first and last block of fields.
         Assert.Equal(grpc, response.Headers.TryGetValues("grpc-status", out var values) ? values.Single() : null);
         if (grpc is not null) Assert.Equal("fault filter abort", response.Headers.GetValues("grpc-message").Single());
-        Assert.Equal(fault.Contains("value: 0", StringComparison.Ordinal) ? "origin" : isGrpc ? "" : "fault filter abort", await response.Content.ReadAsStringAsync(Stop));
+        Assert.Equal(fault.Contains("value: 0", StringComparison.Ordinal) ? "origin" : isGrpc ? "" : "fault filter abort",
+            await response.Content.ReadAsStringAsync(Stop));
     }
 
     [Fact]
@@ -93,7 +95,8 @@ public sealed class RouteFieldTests
         });
         using var proxy = Proxy($"corsPolicy: {{{unmatched} allowOrigins: [{{exact: 'http://good.example'}}], allowMethods: [GET]}}, {ToWeb}", origin.Port);
         using var response = await proxy.SendAsync(method: HttpMethod.Options, header: $"origin: {from}\naccess-control-request-method: GET");
-        Assert.Equal((status, allowed), ((int)response.StatusCode, response.Headers.TryGetValues("access-control-allow-origin", out var values) ? values.Single() : null));
+        Assert.Equal((status, allowed),
+            ((int)response.StatusCode, response.Headers.TryGetValues("access-control-allow-origin", out var values) ? values.Single() : null));
     }
 
     [Fact]
@@ -116,7 +119,8 @@ public sealed class RouteFieldTests
             {{Routes("route: [{destination: {host: web.example, subset: a}}], mirrors: [{destination: {host: web.example, subset: b}, percentage: {value: 100}}]")}}
             """, [(origin.Port, "v: a"), (mirror.Port, "v: b")]);
         using var client = new HttpClient();
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://127.0.0.1:{proxy.Port}/copy") { Content = new StringContent("body"), Headers = { Host = "web.example" } };
+        using var request = new HttpRequestMessage(HttpMethod.Post,
+            $"http://127.0.0.1:{proxy.Port}/copy") { Content = new StringContent("body"), Headers = { Host = "web.example" } };
         using var response = await client.SendAsync(request, Stop);
         Assert.Equal("origin", await response.Content.ReadAsStringAsync(Stop));
         Assert.Equal(("web.example-shadow", "/copy", "body"), await copies.Task.WaitAsync(TimeSpan.FromSeconds(30), Stop));
@@ -254,7 +258,8 @@ public sealed class RouteFieldTests
     public async Task A_rule_for_gateways_only_changes_no_calls_of_sidecars(string gateways, int status)
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("origin"));
-        using var proxy = new SidecarProxy(Routes("directResponse: {status: 418}").Replace("hosts:", $"{gateways}, hosts:", StringComparison.Ordinal), [(origin.Port, "")]);
+        using var proxy = new SidecarProxy(Routes("directResponse: {status: 418}").Replace("hosts:", $"{gateways}, hosts:", StringComparison.Ordinal),
+            [(origin.Port, "")]);
         Assert.Empty(proxy.Reported);
         Assert.Equal(status, (await proxy.CallAsync()).Status);
     }

@@ -15,7 +15,8 @@ internal sealed class SidecarProxy : ConfiguredProxy
     /// <param name="settings">MeshConfig.</param>
     /// <param name="identity">What the proxy knows of itself.</param>
     internal SidecarProxy(string config, (int Port, string Labels)[] endpoints, TimeProvider? time = null, string settings = "", ProxyIdentity? identity = null)
-        : base(MeshOf(config, endpoints, settings), rig => rig.Sidecar("c1"), Build(ProxySettings.Default(identity ?? ProxyIdentity.Unknown, "sidecar"), new NoLogs(), time), "0.0.0.0_80", "0.0.0.0_9000")
+        : base(MeshOf(config, endpoints, settings), rig => rig.Sidecar("c1"),
+            Build(ProxySettings.Default(identity ?? ProxyIdentity.Unknown, "sidecar"), new NoLogs(), time), "0.0.0.0_80", "0.0.0.0_9000")
     {
     }
 
@@ -49,7 +50,8 @@ internal sealed class SidecarProxy : ConfiguredProxy
             request.Content = new ByteArrayContent([]) { Headers = { ContentType = new(header["content-type: ".Length..]) } };
             header = "";
         }
-        foreach (var line in header.Split('\n', StringSplitOptions.RemoveEmptyEntries)) Assert.True(request.Headers.TryAddWithoutValidation(line.Split(": ", 2)[0], line.Split(": ", 2)[1]));
+        foreach (var line in header.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            Assert.True(request.Headers.TryAddWithoutValidation(line.Split(": ", 2)[0], line.Split(": ", 2)[1]));
         return await client.SendAsync(request, Stop);
     }
 

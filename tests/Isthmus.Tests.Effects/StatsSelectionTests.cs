@@ -59,5 +59,7 @@ public sealed class StatsSelectionTests
     [InlineData("{proxyStatsMatcher: {inclusionPrefixes: 1}}")]
     [InlineData("{proxyStatsMatcher: {inclusionPrefixes: [null]}}")]
     public void What_cannot_be_read_is_named(string config) =>
-        Assert.Contains("proxyStatsMatcher", Assert.Throws<ProblemException>(() => StatsSelection.Read(Isthmus.Kubernetes.Yaml.YamlText.Parse(config, "config")!)).Message, StringComparison.Ordinal);
+        Assert.Contains("proxyStatsMatcher",
+            Assert.Throws<ProblemException>(() => StatsSelection.Read(Isthmus.Kubernetes.Yaml.YamlText.Parse(config, "config")!)).Message,
+            StringComparison.Ordinal);
 }

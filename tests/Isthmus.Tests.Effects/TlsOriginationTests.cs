@@ -70,7 +70,8 @@ public sealed class TlsOriginationTests
     [InlineData(true)]
     public async Task A_connection_verified_for_one_host_serves_no_other(bool http2)
     {
-        await using var origin = await OriginServer.StartAsync(http2 ? HttpProtocols.Http2 : HttpProtocols.Http1, OriginServer.ServerNameAsync, Public.Server("a.example.com", "b.example.com"));
+        await using var origin = await OriginServer.StartAsync(http2 ? HttpProtocols.Http2 : HttpProtocols.Http1, OriginServer.ServerNameAsync,
+            Public.Server("a.example.com", "b.example.com"));
         using var proxy = Proxy("mode: SIMPLE", "", http2 ? "HTTP2" : "HTTP", origin.Port);
         var first = await GetAsync(proxy, "a.example.com");
         Assert.True(first == (HttpStatusCode.OK, "a.example.com"), $"{first} {await proxy.LoggedAsync()}");
@@ -130,7 +131,9 @@ public sealed class TlsOriginationTests
     }
 
     private static X509Certificate2 Shown(string certificate) =>
-        certificate.Split(' ') is [var issuer, .. var names] && issuer switch { "public" => Public, "private" => Private, _ => null } is { } ca ? ca.Server(names) : TestCa.SelfSigned(certificate.Split(' ')[1..]);
+        certificate.Split(' ') is [var issuer, .. var names] && issuer switch { "public" => Public, "private" => Private, _ => null } is { } ca
+            ? ca.Server(names)
+            : TestCa.SelfSigned(certificate.Split(' ')[1..]);
 
     private LoopbackProxy Proxy(string tls, string entry, string protocol, int port)
     {

@@ -64,13 +64,15 @@ public sealed class TokenClaimsTests
     }
 
     /// <summary>Few letters, so that many of them match, and slashes.</summary>
-    private static Gen<string> Word(int least) => from letters in Gen.Elements('a', '/').ArrayOf().Resize(3) where letters.Length >= least select new string(letters);
+    private static Gen<string> Word(int least) =>
+        from letters in Gen.Elements('a', '/').ArrayOf().Resize(3) where letters.Length >= least select new string(letters);
 
     private static bool Matches(Principal principal, JsonObject claims)
     {
         var rules = new RBAC { Policies = { ["p"] = new() { Permissions = { new Permission { Any = true } }, Principals = { principal } } } };
         var token = WebToken.Parse($"{Part("{\"alg\":\"none\"}")}.{Part(claims.ToJsonString())}.{Part("x")}")!;
-        var facts = new PolicyFacts(new RequestHead { Method = "GET" }, "http", null, new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 80), "",
+        var facts = new PolicyFacts(new RequestHead { Method = "GET" }, "http", null, new(IPAddress.Loopback, 1), IPAddress.Loopback,
+            new(IPAddress.Loopback, 80), "",
             RequestMetadata.Of([new(token, TokenClaims.Payload, [])]));
         return RbacPolicy.From(rules)!.Decide(facts).IsAllowed;
     }

@@ -34,7 +34,8 @@ public sealed class TokenPolicyTests
         };
         Assert.Equal(status, (await gateway.CallAsync(header: header)).Status);
         // The same rule for one path leaves the others open to requests without a token.
-        using var partly = Gateway(mint, "issuer: bank", origin.Port, "{from: [{source: {notRequestPrincipals: ['*']}}], to: [{operation: {paths: [/safe]}}]}", "DENY");
+        using var partly = Gateway(mint, "issuer: bank", origin.Port, "{from: [{source: {notRequestPrincipals: ['*']}}], to: [{operation: {paths: [/safe]}}]}",
+            "DENY");
         Assert.Equal(status, (await partly.CallAsync("/safe", header)).Status);
         Assert.Equal(token is "none" or "valid" ? 200 : 401, (await partly.CallAsync("/hall", header)).Status);
     }
@@ -84,7 +85,8 @@ public sealed class TokenPolicyTests
         Assert.Equal(status, (await gateway.CallAsync(header: caller.Length == 0 ? "" : $"authorization: Bearer {mint.Sign(claims)}")).Status);
     }
 
-    private static GuardedGateway Gateway(TokenMint mint, string token, int origin, string rule, string action, string blocked = "method: {exact: TRACE}") => new("", $$"""
+    private static GuardedGateway Gateway(TokenMint mint, string token, int origin, string rule, string action, string blocked = "method: {exact: TRACE}") =>
+        new("", $$"""
         apiVersion: security.istio.io/v1
         kind: RequestAuthentication
         metadata: {name: tokens, namespace: shop}

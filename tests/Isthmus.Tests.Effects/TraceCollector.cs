@@ -104,7 +104,8 @@ internal sealed class TraceCollector : IAsyncDisposable
         .. JsonNode.Parse(body)!.AsArray().Select(span =>
         {
             Assert.True((long)span!["timestamp"]! > 0 && (long)span["duration"]! > 0);
-            return new CollectedSpan(Text(span, "traceId"), Text(span, "id"), Text(span, "parentId"), Text(span, "kind"), Text(span, "name"), Text(span["localEndpoint"]!, "serviceName"),
+            return new CollectedSpan(Text(span, "traceId"), Text(span, "id"), Text(span, "parentId"), Text(span, "kind"), Text(span, "name"),
+                Text(span["localEndpoint"]!, "serviceName"),
                 span["tags"]!.AsObject().ToDictionary(tag => tag.Key, tag => tag.Value!.ToString()));
         }),
     ];
@@ -123,7 +124,10 @@ internal sealed class TraceCollector : IAsyncDisposable
     {
         Assert.True(span.EndTimeUnixNano >= span.StartTimeUnixNano && span.StartTimeUnixNano > 0);
         return new(Hex(span.TraceId), Hex(span.SpanId), Hex(span.ParentSpanId), span.Kind.ToString().ToUpperInvariant(), span.Name, resource["service.name"],
-            span.Attributes.ToDictionary(attribute => attribute.Key, attribute => attribute.Value.StringValue)) { State = span.TraceState, Resource = resource };
+            span.Attributes.ToDictionary(attribute => attribute.Key, attribute => attribute.Value.StringValue))
+            {
+                State = span.TraceState, Resource = resource
+            };
     }
 
     private static string Hex(Google.Protobuf.ByteString bytes) => Convert.ToHexStringLower(bytes.Span);

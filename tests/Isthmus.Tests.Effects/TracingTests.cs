@@ -18,26 +18,34 @@ public sealed class TracingTests
 {
     private const string Zipkin = "zipkin: {service: authorizer.example, port: 8000}";
     private const string Grpc = "opentelemetry: {service: authorizer.example, port: 9000}";
-    private const string Http = "opentelemetry: {service: shop/authorizer.example, port: 8000, http: {path: /v1/traces, headers: [{name: x-key, value: secret}]}}";
+    private const string Http =
+        "opentelemetry: {service: shop/authorizer.example, port: 8000, http: {path: /v1/traces, headers: [{name: x-key, value: secret}]}}";
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     /// <summary>A gateway, configured by Istio's objects, calls a workload through its sidecar, configured as a real istiod would do it.</summary>
     [Theory]
-    [InlineData(Zipkin, """{"name": "z", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig", "collector_cluster": "collector", "collector_endpoint": "/api/v2/spans", "collector_endpoint_version": "HTTP_JSON", "trace_id_128bit": true}}""")]
-    [InlineData(Http, """{"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop", "http_service": {"http_uri": {"uri": "http://authorizer.example:8000/v1/traces", "cluster": "collector", "timeout": "3s"}}}}""")]
-    [InlineData(Grpc, """{"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop", "grpc_service": {"envoy_grpc": {"cluster_name": "collector"}}}}""")]
+    [InlineData(Zipkin,
+        """{"name": "z", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig", "collector_cluster": "collector", "collector_endpoint": "/api/v2/spans", "collector_endpoint_version": "HTTP_JSON", "trace_id_128bit": true}}""")]
+    [InlineData(Http,
+        """{"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop", "http_service": {"http_uri": {"uri": "http://authorizer.example:8000/v1/traces", "cluster": "collector", "timeout": "3s"}}}}""")]
+    [InlineData(Grpc,
+        """{"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop", "grpc_service": {"envoy_grpc": {"cluster_name": "collector"}}}}""")]
     public async Task Spans_of_a_gateway_and_a_sidecar_line_up(string provider, string sidecars)
     {
         await using var collector = await TraceCollector.StartAsync(provider == Grpc ? HttpProtocols.Http2 : HttpProtocols.Http1);
         await using var origin = await EchoAsync();
-        using var sidecar = new LoopbackProxy([LoopbackProxy.Cluster("app"), LoopbackProxy.Cluster("collector", http2: provider == Grpc)], """ "decorator": {"operation": "web.shop.svc.cluster.local:80/*"}, "route": {"cluster": "app"} """,
+        using var sidecar = new LoopbackProxy([LoopbackProxy.Cluster("app"), LoopbackProxy.Cluster("collector", http2: provider == Grpc)],
+            """ "decorator": {"operation": "web.shop.svc.cluster.local:80/*"}, "route": {"cluster": "app"} """,
             direction: "INBOUND", more: $$"""
             "tracing": {"random_sampling": {"value": 0}, "provider": {{sidecars}} },
             """);
         sidecar.Endpoints("app", origin.Port);
         sidecar.Endpoints("collector", collector.Port);
-        using var gateway = Gateway(provider, "randomSamplingPercentage: 100, customTags: {team: {literal: {value: blue}}, agent: {header: {name: User-Agent, defaultValue: none}}, home: {environment: {name: HOME_OF_NOBODY, defaultValue: away}}, way: {environment: {name: PATH, defaultValue: none}}}", sidecar.Port, collector.Port);
+        using var gateway = Gateway(provider,
+            "randomSamplingPercentage: 100, customTags: {team: {literal: {value: blue}}, agent: {header: {name: User-Agent, defaultValue: none}}, home: "
+                + "{environment: {name: HOME_OF_NOBODY, defaultValue: away}}, way: {environment: {name: PATH, defaultValue: none}}}",
+            sidecar.Port, collector.Port);
 
         var seen = await gateway.CallAsync("/orders?page=2", "user-agent: tests");
         Assert.Equal(200, seen.Status);
@@ -53,9 +61,12 @@ public sealed class TracingTests
         Assert.Equal("web.example:80/*", server.Name); // as the caller calls it
         foreach (var (name, value) in new Dictionary<string, string>
         {
-            ["component"] = "proxy", ["http.method"] = "GET", ["http.url"] = "http://web.example/orders?page=2", ["http.status_code"] = "200", ["http.protocol"] = "HTTP/1.1", ["user_agent"] = "tests",
-            ["upstream_cluster"] = "outbound|80||web.example", ["upstream_address"] = $"127.0.0.1:{sidecar.Port}", ["response_flags"] = "-", ["peer.address"] = "127.0.0.1",
-            ["node_id"] = Identity.NodeId, ["istio.canonical_service"] = "edge", ["istio.canonical_revision"] = "v1", ["istio.namespace"] = "shop", ["istio.cluster_id"] = "c1", ["istio.mesh_id"] = "unknown",
+            ["component"] = "proxy", ["http.method"] = "GET", ["http.url"] = "http://web.example/orders?page=2", ["http.status_code"] = "200",
+            ["http.protocol"] = "HTTP/1.1", ["user_agent"] = "tests",
+            ["upstream_cluster"] = "outbound|80||web.example", ["upstream_address"] = $"127.0.0.1:{sidecar.Port}", ["response_flags"] = "-",
+            ["peer.address"] = "127.0.0.1",
+            ["node_id"] = Identity.NodeId, ["istio.canonical_service"] = "edge", ["istio.canonical_revision"] = "v1", ["istio.namespace"] = "shop",
+            ["istio.cluster_id"] = "c1", ["istio.mesh_id"] = "unknown",
             ["team"] = "blue", ["agent"] = "tests", ["home"] = "away", ["way"] = Environment.GetEnvironmentVariable("PATH")!,
         }) Assert.Equal((name, value), (name, client.Tags.GetValueOrDefault(name)));
         Assert.Equal(client.Tags["guid:x-request-id"], server.Tags["guid:x-request-id"]);
@@ -113,18 +124,26 @@ public sealed class TracingTests
     }
 
     [Theory]
-    [InlineData(Zipkin, "x-b3-traceid: 463ac35c9f6413ad48485a3953bb6124\nx-b3-spanid: a2fb4a1d1a96d312\nx-b3-parentspanid: 0020000000000001", "x-b3-traceid: 463ac35c9f6413ad48485a3953bb6124|x-b3-parentspanid: a2fb4a1d1a96d312|x-b3-sampled: 1")]
+    [InlineData(Zipkin, "x-b3-traceid: 463ac35c9f6413ad48485a3953bb6124\nx-b3-spanid: a2fb4a1d1a96d312\nx-b3-parentspanid: 0020000000000001",
+        "x-b3-traceid: 463ac35c9f6413ad48485a3953bb6124|x-b3-parentspanid: a2fb4a1d1a96d312|x-b3-sampled: 1")]
     [InlineData(Zipkin, "x-b3-traceid: 48485a3953bb6124\nx-b3-spanid: a2fb4a1d1a96d312", "x-b3-traceid: 48485a3953bb6124|x-b3-parentspanid: a2fb4a1d1a96d312")]
     [InlineData(Zipkin, "x-b3-traceid: nonsense\nx-b3-spanid: a2fb4a1d1a96d312", "x-b3-sampled: 1")]
-    [InlineData(Zipkin, "b3: 463ac35c9f6413ad48485a3953bb6124-a2fb4a1d1a96d312-1-0020000000000001", "x-b3-traceid: 463ac35c9f6413ad48485a3953bb6124|x-b3-parentspanid: a2fb4a1d1a96d312|b3: 463ac35c9f6413ad48485a3953bb6124-*-1-a2fb4a1d1a96d312")]
-    [InlineData(Zipkin, "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\ntracestate: vendor=1", "x-b3-traceid: 0af7651916cd43dd8448eb211c80319c|x-b3-parentspanid: b7ad6b7169203331|traceparent: 00-0af7651916cd43dd8448eb211c80319c-*-01|tracestate: vendor=1")]
-    [InlineData("zipkin: {service: authorizer.example, port: 8000, traceContextOption: USE_B3_WITH_W3C_PROPAGATION}", "", "x-b3-sampled: 1|traceparent: 00-*-01")]
+    [InlineData(Zipkin, "b3: 463ac35c9f6413ad48485a3953bb6124-a2fb4a1d1a96d312-1-0020000000000001",
+        "x-b3-traceid: 463ac35c9f6413ad48485a3953bb6124|x-b3-parentspanid: a2fb4a1d1a96d312|b3: 463ac35c9f6413ad48485a3953bb6124-*-1-a2fb4a1d1a96d312")]
+    [InlineData(Zipkin, "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\ntracestate: vendor=1",
+        "x-b3-traceid: 0af7651916cd43dd8448eb211c80319c|x-b3-parentspanid: b7ad6b7169203331|traceparent: 00-0af7651916cd43dd8448eb211c80319c-*-01|tracestate: "
+            + "vendor=1")]
+    [InlineData("zipkin: {service: authorizer.example, port: 8000, traceContextOption: USE_B3_WITH_W3C_PROPAGATION}", "",
+        "x-b3-sampled: 1|traceparent: 00-*-01")]
     [InlineData("zipkin: {service: authorizer.example, port: 8000, enable64bitTraceId: true}", "", "x-b3-traceid: ????????????????")]
-    [InlineData(Http, "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\ntracestate: vendor=1", "traceparent: 00-0af7651916cd43dd8448eb211c80319c-*-01|tracestate: vendor=1")]
+    [InlineData(Http, "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\ntracestate: vendor=1",
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-*-01|tracestate: vendor=1")]
     [InlineData(Http, "traceparent: 00-00000000000000000000000000000000-b7ad6b7169203331-01\ntracestate: vendor=1", "traceparent: 00-*-01|tracestate: ")]
     [InlineData(Http, "traceparent: ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "traceparent: 00-*-01")]
-    [InlineData(Http, "traceparent: cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what-comes", "traceparent: 00-0af7651916cd43dd8448eb211c80319c-*-01")]
-    [InlineData(Http, "b3: 463ac35c9f6413ad48485a3953bb6124-a2fb4a1d1a96d312-d", "traceparent: 00-463ac35c9f6413ad48485a3953bb6124-*-01|b3: 463ac35c9f6413ad48485a3953bb6124-*-1-a2fb4a1d1a96d312|x-b3-traceid: ")]
+    [InlineData(Http, "traceparent: cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what-comes",
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-*-01")]
+    [InlineData(Http, "b3: 463ac35c9f6413ad48485a3953bb6124-a2fb4a1d1a96d312-d",
+        "traceparent: 00-463ac35c9f6413ad48485a3953bb6124-*-01|b3: 463ac35c9f6413ad48485a3953bb6124-*-1-a2fb4a1d1a96d312|x-b3-traceid: ")]
     public async Task The_next_hop_learns_the_span_in_the_formats_of_the_collector_and_of_the_caller(string provider, string header, string expected)
     {
         await using var collector = await TraceCollector.StartAsync();
@@ -149,8 +168,11 @@ public sealed class TracingTests
         await using var collector = await TraceCollector.StartAsync();
         await using var origin = await EchoAsync();
         using var gateway = Gateway(provider, "randomSamplingPercentage: 0, disableContextPropagation: true", origin.Port, collector.Port);
-        const string caller = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\ntracestate: vendor=1\nb3: 0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1\n"
-            + "x-b3-traceid: 0af7651916cd43dd8448eb211c80319c\nx-b3-spanid: b7ad6b7169203331\nx-b3-parentspanid: 0020000000000001\nx-b3-sampled: 1\nx-b3-flags: 1";
+        const string caller =
+            "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\ntracestate: vendor=1\nb3: "
+                + "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1\n"
+            + "x-b3-traceid: 0af7651916cd43dd8448eb211c80319c\nx-b3-spanid: b7ad6b7169203331\nx-b3-parentspanid: 0020000000000001\nx-b3-sampled: "
+            + "1\nx-b3-flags: 1";
         var fields = Fields((await gateway.CallAsync("/", caller)).Body);
         Assert.DoesNotContain(fields.Keys, name => name is "traceparent" or "tracestate" or "b3" || name.StartsWith("x-b3", StringComparison.Ordinal));
         // The span is reported, in the trace of the caller.
@@ -163,7 +185,10 @@ public sealed class TracingTests
     {
         await using var collector = await TraceCollector.StartAsync();
         await using var origin = await EchoAsync();
-        using var gateway = Gateway(Zipkin, "randomSamplingPercentage: 100, customTags: {call: {formatter: {value: '%REQ(:METHOD)% to %REQ(X-TEAM?USER-AGENT)%: %RESPONSE_CODE%'}}, none: {formatter: {value: '%REQ(X-NOBODY)%'}}}", origin.Port, collector.Port);
+        using var gateway = Gateway(Zipkin,
+            "randomSamplingPercentage: 100, customTags: {call: {formatter: {value: '%REQ(:METHOD)% to %REQ(X-TEAM?USER-AGENT)%: %RESPONSE_CODE%'}}, none: "
+                + "{formatter: {value: '%REQ(X-NOBODY)%'}}}",
+            origin.Port, collector.Port);
         await gateway.CallAsync("/", "user-agent: tests");
         var span = Assert.Single(await collector.SpansAsync(1));
         Assert.Equal("GET to tests: 200", span.Tags["call"]);
@@ -175,7 +200,8 @@ public sealed class TracingTests
     {
         await using var collector = await TraceCollector.StartAsync();
         await using var origin = await EchoAsync();
-        using var gateway = Gateway("zipkin: {service: authorizer.example, port: 8000, timeout: 9s, headers: [{name: X-Key, value: secret}]}", "randomSamplingPercentage: 100", origin.Port, collector.Port);
+        using var gateway = Gateway("zipkin: {service: authorizer.example, port: 8000, timeout: 9s, headers: [{name: X-Key, value: secret}]}",
+            "randomSamplingPercentage: 100", origin.Port, collector.Port);
         await gateway.CallAsync("/", "");
         Assert.Single(await collector.SpansAsync(1));
         Assert.Contains(collector.Reports, report => report.GetValueOrDefault("x-key") == "secret");
@@ -233,7 +259,8 @@ public sealed class TracingTests
         using var dead = new ReservedPort();
         using var babbling = new BabblingServer();
         await using var origin = await EchoAsync();
-        using var gateway = Gateway(provider, "randomSamplingPercentage: 100", origin.Port, kind == "away" ? dead.Number : kind == "nonsense" ? babbling.Port : refusing.Port);
+        using var gateway = Gateway(provider, "randomSamplingPercentage: 100", origin.Port,
+            kind == "away" ? dead.Number : kind == "nonsense" ? babbling.Port : refusing.Port);
         Assert.Equal(200, (await gateway.CallAsync()).Status);
         await CountedAsync(gateway, $"{stats}.{counted}");
         await CountedAsync(gateway, $"{stats}.spans_dropped");
@@ -287,7 +314,8 @@ public sealed class TracingTests
     public async Task A_collector_that_does_not_answer_holds_up_nothing_and_costs_a_bounded_number_of_spans(string provider, string stats)
     {
         var over = new TaskCompletionSource();
-        await using var slow = await TraceCollector.StartAsync(provider.Contains("grpc", StringComparison.Ordinal) ? HttpProtocols.Http2 : HttpProtocols.Http1, _ => over.Task);
+        await using var slow = await TraceCollector.StartAsync(provider.Contains("grpc", StringComparison.Ordinal) ? HttpProtocols.Http2 : HttpProtocols.Http1,
+            _ => over.Task);
         using var origin = new ReservedPort();
         using var gateway = Gateway(provider, "randomSamplingPercentage: 100", origin.Number, slow.Port);
         await Parallel.ForEachAsync(Enumerable.Range(0, 4), Stop, async (_, _) =>
@@ -297,7 +325,8 @@ public sealed class TracingTests
             while (gateway.Count($"{stats}.spans_dropped") == 0) await CallManyAsync(client);
         });
         Assert.Equal(0, gateway.Count($"{stats}.spans_sent"));
-        Assert.Contains(Assert.Single(gateway.Plane.Losses().Losses).Reason, (TelemetryLoss.Types.Reason[])[TelemetryLoss.Types.Reason.TooSlow, TelemetryLoss.Types.Reason.Timeout]);
+        Assert.Contains(Assert.Single(gateway.Plane.Losses().Losses).Reason,
+            (TelemetryLoss.Types.Reason[])[TelemetryLoss.Types.Reason.TooSlow, TelemetryLoss.Types.Reason.Timeout]);
         over.SetResult();
     }
 
@@ -308,11 +337,13 @@ public sealed class TracingTests
         var rig = new MeshRig("c1");
         rig.App("c1", "zipkin", "10.96.0.9", "10.244.0.9");
         rig.App("c1", "web", "10.96.0.10", "10.244.0.1");
-        var own = rig.Connect(Proxy("own", new(40, "zipkin.shop:80", new Dictionary<string, TraceTag> { ["a"] = new(TraceTagKind.Literal, "b", "") }.ToValueMap(), 17)));
+        var own = rig.Connect(Proxy("own",
+            new(40, "zipkin.shop:80", new Dictionary<string, TraceTag> { ["a"] = new(TraceTagKind.Literal, "b", "") }.ToValueMap(), 17)));
         var plain = rig.Connect(Proxy("plain", null));
         rig.Push();
         var tracing = HttpOf(own).Tracing;
-        Assert.Equal((40, (uint?)17, "b"), (tracing.RandomSampling.Value, tracing.MaxPathTagLength, tracing.CustomTags.Single(tag => tag.Tag == "a").Literal.Value));
+        Assert.Equal((40, (uint?)17, "b"),
+            (tracing.RandomSampling.Value, tracing.MaxPathTagLength, tracing.CustomTags.Single(tag => tag.Tag == "a").Literal.Value));
         Assert.Null(HttpOf(plain).Tracing);
 
         // A collector that appears later is found, too.
@@ -351,15 +382,20 @@ public sealed class TracingTests
         new("router~10.244.0.99~edge-0.shop~shop.svc.cluster.local", "edge", "shop", "edge", "v1", "edge", "v1", "c1", "edge", "");
 
     private static ProxyIdentity Proxy(string name, ProxyTracing? tracing) => new(
-        ProxyKind.Sidecar, name, MeshRig.Namespace, $"{MeshRig.Namespace}.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.1"], default, "default", name, "node", "REDIRECT", true, false, "", "", Locality.Unknown) { Tracing = tracing };
+        ProxyKind.Sidecar, name, MeshRig.Namespace, $"{MeshRig.Namespace}.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.1"], default, "default", name,
+        "node", "REDIRECT", true, false, "", "", Locality.Unknown) { Tracing = tracing };
 
-    private static Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager HttpOf(Isthmus.ControlPlane.Push.ProxyFeed feed) => Manager(MeshRig.Listener(feed, "0.0.0.0_80")!);
+    private static Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager HttpOf(Isthmus.ControlPlane.Push.ProxyFeed feed) =>
+        Manager(MeshRig.Listener(feed, "0.0.0.0_80")!);
 
-    private static Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager Manager(Isthmus.Wire.Envoy.Listeners.Listener listener) => listener.FilterChains.SelectMany(chain => chain.Filters)
-        .Select(filter => filter.TypedConfig).First(config => config.Is(Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager.Descriptor)).Unpack<Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager>();
+    private static Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager Manager(Isthmus.Wire.Envoy.Listeners.Listener listener) =>
+        listener.FilterChains.SelectMany(chain => chain.Filters)
+        .Select(filter => filter.TypedConfig).First(config => config.Is(Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager.Descriptor))
+        .Unpack<Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager>();
 
     private static GuardedGateway Gateway(string provider, string rule, int origin, int collector) =>
-        new($"extensionProviders: [{{name: spans, {provider}}}]\ndefaultProviders: {{tracing: [spans]}}", Telemetry(rule, "traces", ""), origin, collector, identity: Identity);
+        new($"extensionProviders: [{{name: spans, {provider}}}]\ndefaultProviders: {{tracing: [spans]}}", Telemetry(rule, "traces", ""), origin, collector,
+            identity: Identity);
 
     private static string Telemetry(string rule, string name, string labels, string ns = MeshRig.Namespace) => $$"""
         apiVersion: telemetry.istio.io/v1
@@ -378,7 +414,9 @@ public sealed class TracingTests
     private static async Task CallManyAsync(Socket client)
     {
         const int Calls = 50;
-        await client.SendAsync(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET / HTTP/1.1\r\nhost: web.example\r\nx-way: blocked\r\n\r\n", Calls))), SocketFlags.None, Stop);
+        await client.SendAsync(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET / HTTP/1.1\r\nhost: web.example\r\nx-way: blocked\r\n\r\n",
+            Calls))),
+            SocketFlags.None, Stop);
         var (answers, length) = (new byte[64 * 1024], 0);
         while (answers.AsSpan(0, length).Count("HTTP/1.1 418 "u8) < Calls || !answers.AsSpan(0, length).EndsWith("\r\n\r\n"u8))
         {
@@ -392,5 +430,6 @@ public sealed class TracingTests
     private static Task<OriginServer> EchoAsync() => OriginServer.StartAsync(HttpProtocols.Http1, context =>
         context.Response.WriteAsync(string.Join('\n', context.Request.Headers.Select(field => $"{field.Key.ToLowerInvariant()}: {field.Value}"))));
 
-    private static Dictionary<string, string> Fields(string body) => body.Split('\n').Select(line => line.Split(": ", 2)).ToDictionary(pair => pair[0], pair => pair[1]);
+    private static Dictionary<string, string> Fields(string body) =>
+        body.Split('\n').Select(line => line.Split(": ", 2)).ToDictionary(pair => pair[0], pair => pair[1]);
 }

@@ -48,7 +48,8 @@ public sealed class UdpGatewayTests
         var (edge, plain, sidecar) = (rig.Router("c1", "edge"), rig.Router("c1", "plain"), rig.Sidecar("c1"));
         rig.Mesh.Sources.Gateways.Put(new("c1", "shop", "front"), Front(new() { ["app"] = "edge" }));
         rig.Push();
-        string[] Names(ProxyFeed feed, string type) => [.. feed.Snapshot!.Types[type].All.Select(item => item.Name).Where(name => name.Contains(Host, StringComparison.Ordinal))];
+        string[] Names(ProxyFeed feed, string type) =>
+            [.. feed.Snapshot!.Types[type].All.Select(item => item.Name).Where(name => name.Contains(Host, StringComparison.Ordinal))];
         Assert.Equal([$"outbound|53||{Host}", $"udp|53||{Host}"], Names(edge, TypeUrls.Cluster).Order(StringComparer.Ordinal));
         Assert.Equal([$"outbound|53||{Host}"], Names(plain, TypeUrls.Cluster));
         Assert.Equal([$"outbound|53||{Host}"], Names(sidecar, TypeUrls.Cluster));
@@ -66,7 +67,8 @@ public sealed class UdpGatewayTests
     {
         using Server first = new(), second = new();
         var port = Server.FreePort();
-        using var plane = Serve(port, Route((Host, 70), ("other.shop.svc.cluster.local", 30), ("idle.shop.svc.cluster.local", 0)), (Host, first.Port), ("other.shop.svc.cluster.local", second.Port));
+        using var plane = Serve(port, Route((Host, 70), ("other.shop.svc.cluster.local", 30), ("idle.shop.svc.cluster.local", 0)), (Host, first.Port),
+            ("other.shop.svc.cluster.local", second.Port));
         var answers = new Dictionary<int, int> { [first.Port] = 0, [second.Port] = 0 };
         for (var i = 0; i < 300; i++)
         {
@@ -120,13 +122,20 @@ public sealed class UdpGatewayTests
         var program = RealEnvoy.Find();
         Assert.SkipWhen(program is null, RealEnvoy.Missing);
         var listener = Listeners(5300, Set("r", Route((Host, 70), ("other.shop.svc.cluster.local", 30)), 1)).Single();
-        var clusters = new JsonArray([.. new[] { Host, "other.shop.svc.cluster.local" }.Select(host => (JsonNode)new JsonObject { ["name"] = $"udp|53||{host}", ["type"] = "STATIC" })]);
-        var bootstrap = new JsonObject { ["static_resources"] = new JsonObject { ["listeners"] = new JsonArray(JsonNode.Parse(WireTypes.Json.Format(listener))), ["clusters"] = clusters } };
+        var clusters = new JsonArray([.. new[]
+        {
+            Host, "other.shop.svc.cluster.local"
+        }.Select(host => (JsonNode)new JsonObject { ["name"] = $"udp|53||{host}", ["type"] = "STATIC" })]);
+        var bootstrap = new JsonObject
+        {
+            ["static_resources"] = new JsonObject { ["listeners"] = new JsonArray(JsonNode.Parse(WireTypes.Json.Format(listener))), ["clusters"] = clusters }
+        };
         var file = Path.GetTempFileName();
         try
         {
             await File.WriteAllTextAsync(file + ".json", bootstrap.ToJsonString(), TestContext.Current.CancellationToken);
-            using var envoy = Process.Start(new ProcessStartInfo(program!, ["--mode", "validate", "-c", file + ".json", "--log-level", "warning"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+            using var envoy = Process.Start(new ProcessStartInfo(program!,
+                ["--mode", "validate", "-c", file + ".json", "--log-level", "warning"]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
             var output = envoy.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
             var errors = await envoy.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
             await envoy.WaitForExitAsync(TestContext.Current.CancellationToken);
@@ -150,7 +159,8 @@ public sealed class UdpGatewayTests
 
     private static List<Listener> Listeners(int port, params RouteSet[] routes)
     {
-        var scope = new ProxyScope(ProxyKind.Router, "c1", "net-c1", default, "shop", "shop.svc.cluster.local", false, false, Isthmus.Mesh.Model.Locality.Unknown, default, null);
+        var scope = new ProxyScope(ProxyKind.Router, "c1", "net-c1", default, "shop", "shop.svc.cluster.local", false, false,
+            Isthmus.Mesh.Model.Locality.Unknown, default, null);
         var gateway = new GatewayScope([Front([], port)], []) { DatagramPorts = [new(port, port)] };
         return [.. GatewayListeners.Of(new(scope, MeshConfig.Default, gateway, [.. routes])).Select(item => item.Listener)];
     }
@@ -158,11 +168,22 @@ public sealed class UdpGatewayTests
     private static DataPlane Serve(int port, ValueList<L4Rule> rules, params (string Host, int Port)[] servers)
     {
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
-        var plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new GatewayProxy.FileNames(), new NoLogs(), NullLoggerFactory.Instance);
+        var plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new GatewayProxy.FileNames(), new NoLogs(),
+            NullLoggerFactory.Instance);
         foreach (var (host, number) in servers)
         {
-            var cluster = new Cluster { Name = ResourceNames.Datagrams(53, host), Type = Cluster.Types.DiscoveryType.Static, LoadAssignment = new() { ClusterName = ResourceNames.Datagrams(53, host) } };
-            cluster.LoadAssignment.Endpoints.Add(new LocalityLbEndpoints { LbEndpoints = { new LbEndpoint { Endpoint = new() { Address = new() { SocketAddress = new() { Address = "127.0.0.1", PortValue = (uint)number } } } } } });
+            var cluster = new Cluster
+            {
+                Name = ResourceNames.Datagrams(53, host), Type = Cluster.Types.DiscoveryType.Static,
+                LoadAssignment = new() { ClusterName = ResourceNames.Datagrams(53, host) }
+            };
+            cluster.LoadAssignment.Endpoints.Add(new LocalityLbEndpoints
+            {
+                LbEndpoints =
+                {
+                    new LbEndpoint { Endpoint = new() { Address = new() { SocketAddress = new() { Address = "127.0.0.1", PortValue = (uint)number } } } }
+                }
+            });
             Apply(plane, TypeUrls.Cluster, cluster.Name, cluster);
         }
         var listener = Listeners(port, Set("r", rules, 1)).Single();
@@ -194,7 +215,11 @@ public sealed class UdpGatewayTests
         Spec = new()
         {
             Type = "ClusterIP", ClusterIP = ip, ClusterIPs = [ip], Selector = { ["app"] = name },
-            Ports = [.. ports.Select(port => new Isthmus.Kubernetes.Objects.ServicePort { Name = $"{port.Protocol.ToLowerInvariant()}-{port.Number}", Port = port.Number, Protocol = port.Protocol, TargetPort = JsonValue.Create(port.Number) })],
+            Ports = [.. ports.Select(port => new Isthmus.Kubernetes.Objects.ServicePort
+            {
+                Name = $"{port.Protocol.ToLowerInvariant()}-{port.Number}", Port = port.Number, Protocol = port.Protocol,
+                TargetPort = JsonValue.Create(port.Number)
+            })],
         },
     });
 

@@ -33,8 +33,10 @@ public sealed class WasmPluginTests
         Put("tokens", "rules: [{to: [{operation: {paths: [/a]}}]}]", "AuthorizationPolicy", "security.istio.io/v1");
         Put("issuer", "jwtRules: [{issuer: a.example, jwks: '{\"keys\":[]}'}]", "RequestAuthentication", "security.istio.io/v1");
         _rig.Push();
-        var names = Manager(feed, "virtualInbound", 8080).HttpFilters.Select(filter => filter.Name.Replace(Prefix + "shop.", "", StringComparison.Ordinal)).ToList();
-        string[] wanted = ["high", "low", "none", "envoy.filters.http.jwt_authn", "decide", "envoy.filters.http.rbac", "stats", "last", "envoy.filters.http.fault", "envoy.filters.http.router"];
+        var names = Manager(feed, "virtualInbound", 8080).HttpFilters.Select(filter => filter.Name.Replace(Prefix + "shop.", "", StringComparison.Ordinal))
+            .ToList();
+        string[] wanted = ["high", "low", "none", "envoy.filters.http.jwt_authn", "decide", "envoy.filters.http.rbac", "stats", "last",
+            "envoy.filters.http.fault", "envoy.filters.http.router"];
         Assert.Equal(wanted, names.Where(wanted.Contains));
         Assert.Contains(Prefix + "shop.high", Manager(feed, "0.0.0.0_80", 0).HttpFilters.Select(filter => filter.Name));
     }
@@ -60,7 +62,8 @@ public sealed class WasmPluginTests
         var feed = Envoy();
         Put("bytes", "type: NETWORK");
         _rig.Push();
-        foreach (var chain in MeshRig.Listener(feed, "virtualInbound")!.FilterChains.Where(chain => !chain.Name.EndsWith("blackhole", StringComparison.Ordinal)))
+        foreach (var chain in MeshRig.Listener(feed,
+            "virtualInbound")!.FilterChains.Where(chain => !chain.Name.EndsWith("blackhole", StringComparison.Ordinal)))
         {
             Assert.Equal(Prefix + "shop.bytes", chain.Filters[0].Name);
             Assert.Contains("type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm", chain.Filters[0].ConfigDiscovery.TypeUrls);
@@ -74,7 +77,9 @@ public sealed class WasmPluginTests
     {
         var feed = Envoy();
         _rig.Writer.Put("c1", Registry("me"));
-        Put("one", "pluginConfig: {a: 1}, pluginName: root, failStrategy: FAIL_OPEN, imagePullPolicy: Always, imagePullSecret: registry, vmConfig: {env: [{name: MODE, value: strict}, {name: HOME, valueFrom: HOST}]}");
+        Put("one",
+            "pluginConfig: {a: 1}, pluginName: root, failStrategy: FAIL_OPEN, imagePullPolicy: Always, imagePullSecret: registry, vmConfig: {env: [{name: "
+                + "MODE, value: strict}, {name: HOME, valueFrom: HOST}]}");
         _rig.Push();
         var config = Plugin(feed, "one");
         Assert.Equal(("shop.one", "root", FailurePolicy.FailOpen, false), (config.Name, config.RootId, config.FailurePolicy, config.FailOpen));
@@ -82,7 +87,8 @@ public sealed class WasmPluginTests
         Assert.Equal(("envoy.wasm.runtime.v8", "oci://registry.example/one"), (config.VmConfig.Runtime, config.VmConfig.Code.Remote.HttpUri.Uri));
         var variables = config.VmConfig.EnvironmentVariables;
         Assert.Equal(["HOME"], variables.HostEnvKeys);
-        Assert.Equal(("strict", "Always", "me"), (variables.KeyValues["MODE"], variables.KeyValues["ISTIO_META_WASM_IMAGE_PULL_POLICY"], variables.KeyValues["ISTIO_META_WASM_IMAGE_PULL_SECRET"]));
+        Assert.Equal(("strict", "Always", "me"),
+            (variables.KeyValues["MODE"], variables.KeyValues["ISTIO_META_WASM_IMAGE_PULL_POLICY"], variables.KeyValues["ISTIO_META_WASM_IMAGE_PULL_SECRET"]));
         _rig.Writer.Put("c1", Registry("you"));
         _rig.Push();
         Assert.Equal("you", Plugin(feed, "one").VmConfig.EnvironmentVariables.KeyValues["ISTIO_META_WASM_IMAGE_PULL_SECRET"]);
@@ -93,7 +99,8 @@ public sealed class WasmPluginTests
     public void Credentials_are_only_for_proxies_that_have_proven_who_they_are()
     {
         var envoy = ApiMesh.Envoy("sidecar", "web-10.244.0.1", "10.244.0.1", []);
-        ProxyFeed[] feeds = [_rig.Connect(envoy), _rig.Connect(envoy with { Proof = new(new("c1", "other", "web"), "") }), _rig.Connect(envoy with { Proof = new(new("c1", "shop", "guest"), "") })];
+        ProxyFeed[] feeds = [_rig.Connect(envoy), _rig.Connect(envoy with { Proof = new(new("c1", "other", "web"), "") }),
+            _rig.Connect(envoy with { Proof = new(new("c1", "shop", "guest"), "") })];
         _rig.Writer.Put("c1", Registry("me"));
         Put("one", "imagePullSecret: registry");
         _rig.Push();
@@ -119,12 +126,14 @@ public sealed class WasmPluginTests
     {
         _rig.GatewayPod("c1", "door", new() { ["istio"] = "ingressgateway" });
         _rig.Service("c1", "door", "10.96.0.91", labels: new() { ["app"] = "door" });
-        Put("front", "selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]", "Gateway", "networking.istio.io/v1");
+        Put("front", "selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]", "Gateway",
+            "networking.istio.io/v1");
         Put("low", "priority: 1");
         Put("high", "priority: 2, match: [{mode: CLIENT, ports: [{number: 8080}]}]");
         var feed = _rig.Connect(ApiMesh.Envoy("router", "door-0", "10.244.0.99", []) with { Proof = new(new("c1", "shop", "door"), "") });
         _rig.Push();
-        Assert.Equal([Prefix + "shop.high", Prefix + "shop.low"], Manager(feed, "0.0.0.0_8080", 0).HttpFilters.Select(filter => filter.Name).Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)));
+        Assert.Equal([Prefix + "shop.high", Prefix + "shop.low"],
+            Manager(feed, "0.0.0.0_8080", 0).HttpFilters.Select(filter => filter.Name).Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -136,7 +145,8 @@ public sealed class WasmPluginTests
         Put("root", "", ns: "istio-system");
         Put("elsewhere", "", ns: "other");
         _rig.Push();
-        Assert.Equal([Prefix + "istio-system.root", Prefix + "shop.own"], feed.Snapshot!.Types[TypeUrls.ExtensionConfig].All.Select(resource => resource.Name).Order(StringComparer.Ordinal));
+        Assert.Equal([Prefix + "istio-system.root", Prefix + "shop.own"],
+            feed.Snapshot!.Types[TypeUrls.ExtensionConfig].All.Select(resource => resource.Name).Order(StringComparer.Ordinal));
         _rig.Writer.RemoveConfig("c1", "WasmPlugin", "shop", "own");
         _rig.Push();
         Assert.DoesNotContain(Manager(feed, "virtualInbound", 8080).HttpFilters, filter => filter.Name == Prefix + "shop.own");
@@ -147,12 +157,14 @@ public sealed class WasmPluginTests
     private void Put(string name, string spec, string kind = "WasmPlugin", string version = "extensions.istio.io/v1alpha1", string ns = "shop")
     {
         var url = kind == "WasmPlugin" ? $"url: registry.example/{name}{(spec.Length > 0 ? ", " : "")}" : "";
-        _rig.Writer.PutConfig("c1", (JsonObject)YamlText.Parse($"{{apiVersion: {version}, kind: {kind}, metadata: {{name: {name}, namespace: {ns}}}, spec: {{{url}{spec}}}}}", name)!);
+        _rig.Writer.PutConfig("c1",
+            (JsonObject)YamlText.Parse($"{{apiVersion: {version}, kind: {kind}, metadata: {{name: {name}, namespace: {ns}}}, spec: {{{url}{spec}}}}}", name)!);
     }
 
     private static Kubernetes.Objects.Secret Registry(string config) => new()
     {
-        Metadata = new() { Name = "registry", Namespace = "shop" }, Type = "kubernetes.io/dockerconfigjson", Data = { [".dockerconfigjson"] = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(config)) },
+        Metadata = new() { Name = "registry", Namespace = "shop" }, Type = "kubernetes.io/dockerconfigjson",
+        Data = { [".dockerconfigjson"] = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(config)) },
     };
 
     private static TypedExtensionConfig Config(ProxyFeed feed, string name)
@@ -169,7 +181,8 @@ public sealed class WasmPluginTests
 
     private static HttpConnectionManager Manager(ProxyFeed feed, string listener, uint port) => MeshRig.Listener(feed, listener)!.FilterChains
         .Where(chain => (chain.FilterChainMatch?.DestinationPort ?? 0) == port).SelectMany(chain => chain.Filters)
-        .Select(filter => filter.TypedConfig is { } config && config.TryRead(out HttpConnectionManager manager) ? manager : null).OfType<HttpConnectionManager>().First();
+        .Select(filter => filter.TypedConfig is { } config && config.TryRead(out HttpConnectionManager manager) ? manager : null)
+        .OfType<HttpConnectionManager>().First();
 
     private static MeshRig Rig()
     {

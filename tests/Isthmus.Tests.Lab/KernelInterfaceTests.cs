@@ -25,10 +25,14 @@ public sealed class KernelInterfaceTests
     [Fact]
     public void Layouts_are_those_of_both_architectures()
     {
-        Type[] types = [typeof(Libc.PollEntry), typeof(Libc.IoVector), typeof(Libc.MessageHeader), typeof(DescriptorMessage).GetNestedType("Rights", BindingFlags.NonPublic)!];
+        Type[] types = [typeof(Libc.PollEntry), typeof(Libc.IoVector), typeof(Libc.MessageHeader),
+            typeof(DescriptorMessage).GetNestedType("Rights", BindingFlags.NonPublic)!];
         var layouts = types
             .OrderBy(type => type.Name, StringComparer.Ordinal)
-            .Select(type => $"{type.Name} {Marshal.SizeOf(type)}: {string.Join(' ', type.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public).Select(field => $"{field.Name}@{Marshal.OffsetOf(type, field.Name)}"))}");
+            .Select(
+                type =>
+                    $"{type.Name} {Marshal.SizeOf(type)}: "
+                        + $"{string.Join(' ', type.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public).Select(field => $"{field.Name}@{Marshal.OffsetOf(type, field.Name)}"))}");
         Assert.Equal(
         [
             "IoVector 16: Base@0 Length@8",
@@ -43,7 +47,8 @@ public sealed class KernelInterfaceTests
     public void Only_these_structures_are_passed()
     {
         var passed =
-            from assembly in (Assembly[])[typeof(Libc).Assembly, typeof(Spawn).Assembly, typeof(Isthmus.Lab.ApiServer.ApiServerHost).Assembly, typeof(Isthmus.Images.Unpacking.ImageUnpacker).Assembly]
+            from assembly in (Assembly[])[typeof(Libc).Assembly, typeof(Spawn).Assembly, typeof(Isthmus.Lab.ApiServer.ApiServerHost).Assembly,
+                typeof(Isthmus.Images.Unpacking.ImageUnpacker).Assembly]
             from type in assembly.GetTypes()
             from method in type.GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly)
             where method.Attributes.HasFlag(MethodAttributes.PinvokeImpl)

@@ -28,7 +28,8 @@ public sealed class CaStateTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _client = await _cluster.StartAsync();
-        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = Namespace } }, _stop.Token);
+        await _client.CreateAsync(Kinds.Namespace,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = Namespace } }, _stop.Token);
         var files = new CaFiles(_directory, TimeProvider.System);
         files.MakeRoot(new(KeyKind.EcP256, 30));
         foreach (var cluster in (string[])["one", "two"]) files.MakeIntermediate(cluster, new(KeyKind.EcP256, 30), Namespace);
@@ -63,7 +64,8 @@ public sealed class CaStateTests : IAsyncLifetime
         await CreateAsync(cluster: "one", keyOf: "two");
         _running = _ca.RunAsync(_stop.Token);
         await Eventually.TrueAsync(() => _ca.Problem is not null);
-        await _client.PatchAsync(Kinds.Secret, Namespace, WellKnown.CaCerts, new JsonObject { ["data"] = await FilesAsync("one", "one") }, PatchType.Merge, _stop.Token);
+        await _client.PatchAsync(Kinds.Secret, Namespace, WellKnown.CaCerts, new JsonObject { ["data"] = await FilesAsync("one", "one") }, PatchType.Merge,
+            _stop.Token);
         await _ca.Ready.WaitAsync(Patience);
         Assert.Equal($"Secret {Namespace}/{WellKnown.CaCerts}", _ca.Current!.Source);
         Assert.Null(await _client.FindAsync<Secret>(Kinds.Secret, Namespace, WellKnown.SelfSignedCa, _stop.Token));
@@ -93,21 +95,28 @@ public sealed class CaStateTests : IAsyncLifetime
             await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } }, _stop.Token);
             await _client.CreateAsync(Kinds.ConfigMap, new JsonObject
             {
-                ["metadata"] = new JsonObject { ["name"] = WellKnown.RootCertConfigMap, ["namespace"] = name, ["labels"] = new JsonObject { [Labels.IstioConfig] = "true" } }, ["data"] = new JsonObject { [WellKnown.RootCertKey] = text },
+                ["metadata"] = new JsonObject
+                {
+                    ["name"] = WellKnown.RootCertConfigMap, ["namespace"] = name, ["labels"] = new JsonObject { [Labels.IstioConfig] = "true" }
+                },
+                ["data"] = new JsonObject { [WellKnown.RootCertKey] = text },
             }, _stop.Token);
         }
         var distribution = new RootDistribution(_client, _ca, TimeProvider.System, NullLogger<RootDistribution>.Instance);
-        _running = Task.WhenAll(_ca.RunAsync(_stop.Token), distribution.RunAsync(_stop.Token)).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        _running = Task.WhenAll(_ca.RunAsync(_stop.Token), distribution.RunAsync(_stop.Token))
+            .ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         while (await TextAsync("other") != root || await TextAsync("default") != root) await Task.Delay(20, TestContext.Current.CancellationToken);
         // A namespace that comes later is written after all that was queued before.
         await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "later" } }, _stop.Token);
         while (await TextAsync("later") != root) await Task.Delay(20, TestContext.Current.CancellationToken);
         var map = (await _client.FindAsync<ConfigMap>(Kinds.ConfigMap, "theirs", WellKnown.RootCertConfigMap, _stop.Token))!;
-        Assert.Equal((theirs, await File.ReadAllTextAsync(Path.Combine(_directory, "one", "ca-cert.pem"), _stop.Token)), (map.Data[WellKnown.RootCertKey], map.Data[WellKnown.IssuerCertKey]));
+        Assert.Equal((theirs, await File.ReadAllTextAsync(Path.Combine(_directory, "one", "ca-cert.pem"), _stop.Token)),
+            (map.Data[WellKnown.RootCertKey], map.Data[WellKnown.IssuerCertKey]));
     }
 
     private async Task<string> TextAsync(string ns) =>
-        (await _client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, WellKnown.RootCertConfigMap, _stop.Token))?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "";
+        (await _client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, WellKnown.RootCertConfigMap, _stop.Token))?.Data.GetValueOrDefault(WellKnown.RootCertKey)
+            ?? "";
 
     private Task DeleteAsync() => _client.DeleteAsync(Kinds.Secret, Namespace, WellKnown.CaCerts, _stop.Token);
 
@@ -124,7 +133,8 @@ public sealed class CaStateTests : IAsyncLifetime
     {
         var data = new JsonObject();
         foreach (var file in CaFiles.ClusterFiles)
-            data[file] = Convert.ToBase64String(await File.ReadAllBytesAsync(Path.Combine(_directory, file == "ca-key.pem" ? keyOf : cluster, file), _stop.Token));
+            data[file] = Convert.ToBase64String(await File.ReadAllBytesAsync(Path.Combine(_directory, file == "ca-key.pem" ? keyOf : cluster, file),
+                _stop.Token));
         return data;
     }
 }

@@ -28,7 +28,9 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _client = await _cluster.StartAsync();
-        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, CancellationToken.None);
+        await _client.CreateAsync(Kinds.Namespace,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } },
+            CancellationToken.None);
         _address = new(_client, "istio-system", _names, TimeProvider.System, NullLogger.Instance);
         _running = _address.RunAsync(_stop.Token);
     }
@@ -86,7 +88,10 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
         await _client.CreateAsync(Kinds.Endpoints, new JsonObject
         {
             ["apiVersion"] = "v1", ["kind"] = "Endpoints", ["metadata"] = new JsonObject { ["name"] = "istiod", ["namespace"] = "istio-system" },
-            ["subsets"] = new JsonArray(new JsonObject { ["addresses"] = new JsonArray(new JsonObject { ["ip"] = "192.0.2.9" }), ["ports"] = new JsonArray(new JsonObject { ["port"] = 15012 }) }),
+            ["subsets"] = new JsonArray(new JsonObject
+            {
+                ["addresses"] = new JsonArray(new JsonObject { ["ip"] = "192.0.2.9" }), ["ports"] = new JsonArray(new JsonObject { ["port"] = 15012 })
+            }),
         }, CancellationToken.None);
         _names.Answer = new(["192.0.2.1"], TimeSpan.FromHours(1), "");
         await InstallAsync("mesh.example.org");
@@ -106,7 +111,8 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
         [.. (await SlicesAsync()).SelectMany(slice => slice.Endpoints).SelectMany(endpoint => endpoint.Addresses).Order(StringComparer.Ordinal)];
 
     private Task<IReadOnlyList<EndpointSlice>> SlicesAsync() =>
-        _client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, "istio-system", new ListOptions { LabelSelector = "kubernetes.io/service-name=istiod" }, CancellationToken.None);
+        _client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, "istio-system", new ListOptions { LabelSelector = "kubernetes.io/service-name=istiod" },
+            CancellationToken.None);
 
     private async Task UntilAsync(IReadOnlyList<string> wanted)
     {

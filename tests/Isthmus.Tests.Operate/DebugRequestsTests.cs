@@ -46,14 +46,17 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         _client = await _cluster.StartAsync();
         foreach (var ns in (string[])["istio-system", "shop"])
         {
-            await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } }, Stop);
-            await _client.CreateAsync(Kinds.ServiceAccount, ns, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = "default" } }, Stop);
+            await _client.CreateAsync(Kinds.Namespace,
+                new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } }, Stop);
+            await _client.CreateAsync(Kinds.ServiceAccount, ns,
+                new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = "default" } }, Stop);
         }
         await MadeRoot.CreateAsync(_client, "istio-system");
         foreach (var definition in IstioCrds.All) await _client.CreateAsync(Kinds.CustomResourceDefinition, (JsonObject)definition.DeepClone(), Stop);
         var settings = new DiscoverySettings
         {
-            ClusterId = "c1", Revision = "canary", MonitoringPort = Monitoring, ControlPort = _ports[5].Number, Listen = new(Http, _ports[1].Number, _ports[2].Number, _ports[3].Number),
+            ClusterId = "c1", Revision = "canary", MonitoringPort = Monitoring, ControlPort = _ports[5].Number,
+            Listen = new(Http, _ports[1].Number, _ports[2].Number, _ports[3].Number),
         };
         _controlPlane = Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(1), _client.Access, new NoNames()));
         _running = _controlPlane.RunAsync(_end.Token);
@@ -92,12 +95,14 @@ public sealed class DebugRequestsTests : IAsyncLifetime
     {
         await _client.CreateAsync(Kinds.Secret, "istio-system", new JsonObject
         {
-            ["apiVersion"] = "v1", ["kind"] = "Secret", ["metadata"] = new JsonObject { ["name"] = "remote", ["labels"] = new JsonObject { [Labels.MultiCluster] = "true" } },
+            ["apiVersion"] = "v1", ["kind"] = "Secret",
+            ["metadata"] = new JsonObject { ["name"] = "remote", ["labels"] = new JsonObject { [Labels.MultiCluster] = "true" } },
             ["stringData"] = new JsonObject { ["c2"] = "no kubeconfig" },
         }, Stop);
         JsonArray lines;
         while ((lines = JsonNode.Parse((await GetAsync(Http, "/debug/clusterz")).Body)!.AsArray()).Count == 0) await Task.Delay(20, Stop);
-        Assert.Equal(("c2", "istio-system/remote", "canary"), (lines[0]!["id"]!.ToString(), lines[0]!["secretName"]!.ToString(), lines[0]!["revision"]!.ToString()));
+        Assert.Equal(("c2", "istio-system/remote", "canary"),
+            (lines[0]!["id"]!.ToString(), lines[0]!["secretName"]!.ToString(), lines[0]!["revision"]!.ToString()));
     }
 
     [Fact]
@@ -126,22 +131,31 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         await UntilAsync(async () => (await JsonAsync("sidecarz?proxyID=web.shop"))["name"]!.ToString() == "narrow");
         var scope = await JsonAsync("sidecarz?proxyID=web.shop");
         Assert.Equal(("shop", false), (scope["namespace"]!.ToString(), (bool)scope["default"]!));
-        await UntilAsync(async () => (await JsonAsync("sidecarz?proxyID=web.shop"))["services"]!.AsArray().Any(host => host!.ToString() == "orders.shop.svc.cluster.local"));
+        await UntilAsync(async () => (await JsonAsync("sidecarz?proxyID=web.shop"))["services"]!.AsArray()
+            .Any(host => host!.ToString() == "orders.shop.svc.cluster.local"));
 
         var clients = await JsonAsync("adsz");
-        Assert.Equal((1, "web.shop", "c1"), ((int)clients["totalClients"]!, clients["clients"]![0]!["connectionId"]!.ToString(), clients["clients"]![0]!["metadata"]!["CLUSTER_ID"]!.ToString()));
+        Assert.Equal((1, "web.shop", "c1"),
+            ((int)clients["totalClients"]!, clients["clients"]![0]!["connectionId"]!.ToString(),
+                clients["clients"]![0]!["metadata"]!["CLUSTER_ID"]!.ToString()));
         Assert.Contains("PassthroughCluster", clients["clients"]![0]!["watches"]![TypeUrls.Cluster]!.AsArray().Select(name => name!.ToString()));
-        await UntilAsync(async () => (await JsonAsync("edsz?proxyID=web.shop")).AsArray().Any(line => line!["cluster_name"]?.ToString() == "outbound|80||orders.shop.svc.cluster.local"));
+        await UntilAsync(async () => (await JsonAsync("edsz?proxyID=web.shop")).AsArray()
+            .Any(line => line!["cluster_name"]?.ToString() == "outbound|80||orders.shop.svc.cluster.local"));
         Assert.Equal((HttpStatusCode.BadRequest, "DNS capture is not enabled in the proxy\n"), await GetAsync(Http, "/debug/ndsz?proxyID=web.shop"));
-        foreach (var page in (string[])["edsz", "ndsz", "sidecarz"]) Assert.Equal((HttpStatusCode.BadRequest, "You must provide a proxyID in the query string\n"), await GetAsync(Http, $"/debug/{page}"));
+        foreach (var page in (string[])["edsz", "ndsz", "sidecarz"])
+            Assert.Equal((HttpStatusCode.BadRequest, "You must provide a proxyID in the query string\n"), await GetAsync(Http, $"/debug/{page}"));
 
         // The proxy has not accepted what follows from the Sidecar.
         var resource = "networking.istio.io/v1beta1/Sidecar/shop/narrow";
-        Assert.Equal((1L, "web.shop"), ((long)created["metadata"]!["generation"]!, Assert.Single((await JsonAsync($"config_distribution?resource={resource}")).AsArray())!["proxy"]!.ToString()));
+        Assert.Equal((1L, "web.shop"),
+            ((long)created["metadata"]!["generation"]!,
+                Assert.Single((await JsonAsync($"config_distribution?resource={resource}")).AsArray())!["proxy"]!.ToString()));
         Assert.Equal("[]\n", (await GetAsync(Http, $"/debug/config_distribution?resource={resource}&proxy_namespace=other")).Body);
         Assert.Equal(HttpStatusCode.UnprocessableEntity, (await GetAsync(Http, "/debug/config_distribution")).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await GetAsync(Http, "/debug/config_distribution?resource=networking.istio.io/v1beta1/Sidecar/shop/none")).Status);
-        Assert.Subset((await JsonAsync("list")).AsArray().Select(page => page!.ToString()).ToHashSet(), new HashSet<string> { "/debug/adsz", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz", "/debug/endpointz", "/debug/config_distribution" });
+        Assert.Equal(HttpStatusCode.NotFound,
+            (await GetAsync(Http, "/debug/config_distribution?resource=networking.istio.io/v1beta1/Sidecar/shop/none")).Status);
+        Assert.Subset((await JsonAsync("list")).AsArray().Select(page => page!.ToString()).ToHashSet(),
+            new HashSet<string> { "/debug/adsz", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz", "/debug/endpointz", "/debug/config_distribution" });
     }
 
     [Fact]
@@ -155,7 +169,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         Assert.Equal(clusters, proxy.Resources.Select(resource => Cluster.Parser.ParseFrom(resource.Value).Name).Order(StringComparer.Ordinal));
         Assert.Contains("PassthroughCluster", clusters);
         Assert.Contains("virtualInbound", dump[1]!["dynamic_listeners"]!.AsArray().Select(entry => entry!["name"]!.ToString()));
-        Assert.Equal((HttpStatusCode.NotFound, "Proxy not connected to this Pilot instance. It may be connected to another instance.\n"), await GetAsync(Monitoring, "/debug/config_dump?proxyID=other.shop"));
+        Assert.Equal((HttpStatusCode.NotFound, "Proxy not connected to this Pilot instance. It may be connected to another instance.\n"),
+            await GetAsync(Monitoring, "/debug/config_dump?proxyID=other.shop"));
         Assert.Equal((HttpStatusCode.BadRequest, "You must provide a proxyID in the query string\n"), await GetAsync(Monitoring, "/debug/config_dump"));
     }
 
@@ -171,7 +186,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         Assert.StartsWith("You must provide a proxyID", Text(await AskAsync(token, "istio.io/debug", "/debug/config_dump")), StringComparison.Ordinal);
 
         var status = ClientConfig.Parser.ParseFrom(Assert.Single((await AskAsync(token, "istio.io/debug/syncz")).Resources).Value);
-        Assert.Equal(("web.shop", "c1", "1.14.6"), (status.Node.Id, status.Node.Metadata.Fields["CLUSTER_ID"].StringValue, status.Node.Metadata.Fields["ISTIO_VERSION"].StringValue));
+        Assert.Equal(("web.shop", "c1", "1.14.6"),
+            (status.Node.Id, status.Node.Metadata.Fields["CLUSTER_ID"].StringValue, status.Node.Metadata.Fields["ISTIO_VERSION"].StringValue));
         var states = status.GenericXdsConfigs.ToDictionary(config => config.TypeUrl, config => config.ConfigStatus);
         Assert.Equal((ConfigStatus.Synced, ConfigStatus.NotSent), (states[TypeUrls.Cluster], states[TypeUrls.Listener]));
 
@@ -180,7 +196,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         Assert.Contains("PROXY_CONFIG", node.Metadata.Fields.Keys);
 
         var sections = (await AskAsync(token, "istio.io/debug/config_dump", "web.shop")).Resources;
-        Assert.Contains("PassthroughCluster", ClustersConfigDump.Parser.ParseFrom(sections[0].Value).DynamicActiveClusters.Select(entry => Cluster.Parser.ParseFrom(entry.Cluster.Value).Name));
+        Assert.Contains("PassthroughCluster",
+            ClustersConfigDump.Parser.ParseFrom(sections[0].Value).DynamicActiveClusters.Select(entry => Cluster.Parser.ParseFrom(entry.Cluster.Value).Name));
 
         Assert.Equal(GrpcCode.InvalidArgument, (await Assert.ThrowsAsync<GrpcException>(() => AskAsync(token, "istio.io/debug"))).Code);
         Assert.Equal(GrpcCode.Unauthenticated, (await Assert.ThrowsAsync<GrpcException>(() => AskAsync(null, "istio.io/debug", "syncz"))).Code);
@@ -193,7 +210,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
     public async Task A_review_without_uid_is_answered()
     {
         using var http = new HttpClient(new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true });
-        const string review = """{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": "", "namespace": "shop", "object": {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "web", "image": "any"}]}}}}""";
+        const string review =
+            """{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": "", "namespace": "shop", "object": {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "web", "image": "any"}]}}}}""";
         using var content = new StringContent(review, Encoding.UTF8, "application/json");
         using var answer = await http.PostAsync(new Uri($"https://127.0.0.1:{_ports[3].Number}/inject"), content, Stop);
         var response = JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["response"]!;
@@ -213,7 +231,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
             ("""{"cluster": [], "objects": []}""", "cluster is not a string"),
             ("""{"cluster": "c1", "objects": [7]}""", "objects[0] is not a JSON object"),
             ("""{"cluster": "c1", "objects": [{"metadata": []}]}""", "objects[0].metadata is not a JSON object"),
-            ("""{"cluster": "c1", "objects": [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "b"}, "spec": {"ports": 7}}]}""", "Service b/a: has a value of a wrong type"),
+            ("""{"cluster": "c1", "objects": [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "b"}, "spec": {"ports": 7}}]}""",
+                "Service b/a: has a value of a wrong type"),
         ])
         {
             using var content = new StringContent(body, Encoding.UTF8, "application/json");
@@ -227,7 +246,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
     public async Task ControlZ_shows_and_changes_the_levels_of_the_log()
     {
         using var http = new HttpClient();
-        var scopes = JsonNode.Parse(await http.GetStringAsync(new Uri($"{ControlZ}/scopej"), Stop))!.AsArray().ToDictionary(scope => scope!["name"]!.ToString(), scope => scope!["output_level"]!.ToString());
+        var scopes = JsonNode.Parse(await http.GetStringAsync(new Uri($"{ControlZ}/scopej"), Stop))!.AsArray()
+            .ToDictionary(scope => scope!["name"]!.ToString(), scope => scope!["output_level"]!.ToString());
         Assert.Equal("info", scopes["ca"]);
         Assert.Equal("warn", scopes["server"]);
         Assert.Equal(HttpStatusCode.Accepted, await PutAsync("ca", """{"name": "ca", "output_level": "debug"}"""));
@@ -261,7 +281,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
     {
         var stream = channel.Open(AdsMethods.StateOfTheWorld, new(), Stop);
         var node = new Node { Id = Proxy, Metadata = new() };
-        foreach (var (key, value) in (KeyValuePair<string, string>[])[new("CLUSTER_ID", "c1"), new("NAMESPACE", "shop"), new("ISTIO_VERSION", "1.14.6")]) node.Metadata.Fields[key] = Google.Protobuf.WellKnownTypes.Value.ForString(value);
+        foreach (var (key, value) in (KeyValuePair<string, string>[])[new("CLUSTER_ID", "c1"), new("NAMESPACE", "shop"), new("ISTIO_VERSION", "1.14.6")])
+            node.Metadata.Fields[key] = Google.Protobuf.WellKnownTypes.Value.ForString(value);
         await stream.WriteAsync(new() { Node = node, TypeUrl = TypeUrls.Cluster }, Stop);
         var answer = (await stream.ReadAsync(Stop))!;
         await stream.WriteAsync(new() { TypeUrl = TypeUrls.Cluster, ResponseNonce = answer.Nonce, VersionInfo = answer.VersionInfo }, Stop);
@@ -269,7 +290,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         return new(stream, answer.Resources);
     }
 
-    private sealed record Connected(GrpcDuplex<DiscoveryRequest, DiscoveryResponse> Stream, IReadOnlyList<Google.Protobuf.WellKnownTypes.Any> Resources) : IAsyncDisposable
+    private sealed record Connected(GrpcDuplex<DiscoveryRequest, DiscoveryResponse> Stream, IReadOnlyList<Google.Protobuf.WellKnownTypes.Any> Resources)
+        : IAsyncDisposable
     {
         public ValueTask DisposeAsync() => Stream.DisposeAsync();
     }
@@ -283,8 +305,13 @@ public sealed class DebugRequestsTests : IAsyncLifetime
             ConnectTimeout = TimeSpan.FromMinutes(2),
             Tls = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = (_, _, _, _) => true },
         });
-        await using var stream = channel.Open(AdsMethods.StateOfTheWorld, new() { Headers = token is null ? [] : [new("authorization", $"Bearer {token}")] }, Stop);
-        await stream.WriteAsync(new() { Node = new Node { Id = "debug~0.0.0.0~istioctl~cluster.local" }, TypeUrl = type, ResponseNonce = "now", ResourceNames = { names } }, Stop);
+        await using var stream = channel.Open(AdsMethods.StateOfTheWorld, new() { Headers = token is null ? [] : [new("authorization", $"Bearer {token}")] },
+            Stop);
+        await stream.WriteAsync(new()
+        {
+            Node = new Node { Id = "debug~0.0.0.0~istioctl~cluster.local" }, TypeUrl = type, ResponseNonce = "now", ResourceNames = { names }
+        },
+            Stop);
         var answer = (await stream.ReadAsync(Stop))!;
         Assert.Equal(type, answer.TypeUrl);
         // The acknowledgement has no answer, but the next question has.
@@ -305,8 +332,12 @@ public sealed class DebugRequestsTests : IAsyncLifetime
 
     private async Task<string> TokenAsync(string ns)
     {
-        var request = new JsonObject { ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "TokenRequest", ["spec"] = new JsonObject { ["audiences"] = new JsonArray("istio-ca") } };
-        return JsonNode.Parse(await _client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path(ns, "default", "token"), request, Stop))!["status"]!["token"]!.ToString();
+        var request = new JsonObject
+        {
+            ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "TokenRequest", ["spec"] = new JsonObject { ["audiences"] = new JsonArray("istio-ca") }
+        };
+        return JsonNode.Parse(await _client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path(ns, "default", "token"), request,
+            Stop))!["status"]!["token"]!.ToString();
     }
 
     private async Task<bool> IsReadyAsync()

@@ -46,7 +46,8 @@ public sealed class InjectorConfigTests
         {
             var part = YamlText.Parse(config["templates"]![template]!.ToString(), template)!;
             Assert.Equal(
-                $"the template {template} is built into Isthmus, use the webhook or isthmus kube-inject, and add templates of your own to values.sidecarInjectorWebhook.templates",
+                $"the template {template} is built into Isthmus, use the webhook or isthmus kube-inject, and add templates of your own to "
+                    + $"values.sidecarInjectorWebhook.templates",
                 part["spec"]!.ToString());
         }
     }

@@ -33,7 +33,10 @@ public sealed class InstallWaitTests
         var waiting = applier.ReadyAsync([deployment], TimeSpan.FromMinutes(1), Stop);
         await PodAsync(client, uid, 2, "new");
         var refused = await Assert.ThrowsAsync<ProblemException>(() => waiting);
-        Assert.Contains("cannot have the image registry.example.com/isthmus:2: Pod istiod-new, container discovery: ImagePullBackOff Back-off pulling image (push the image, or load it on each node", refused.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "cannot have the image registry.example.com/isthmus:2: Pod istiod-new, container discovery: ImagePullBackOff Back-off pulling image (push the "
+                + "image, or load it on each node",
+            refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -42,12 +45,14 @@ public sealed class InstallWaitTests
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
         await client.CreateAsync(Kinds.Namespace, Json("""{"metadata": {"name": "istio-system"}}"""), Stop);
-        var components = Manifests.Render(OperatorSpec.Build([], ["profile=empty", "components.ingressGateways[0].name=istio-ingressgateway", "components.ingressGateways[0].enabled=true"], null));
+        var components = Manifests.Render(OperatorSpec.Build([],
+            ["profile=empty", "components.ingressGateways[0].name=istio-ingressgateway", "components.ingressGateways[0].enabled=true"], null));
         await client.CreateAsync(Kinds.Service, components[0].Objects.Single(value => value["kind"]!.ToString() == "Service"), Stop);
         var heard = new Heard();
         await new Installer(client, TimeProvider.System, heard).NoteAddressesAsync(components, Stop);
         Assert.StartsWith("Service istio-system/istio-ingressgateway has no address yet.", Assert.Single(heard.Notes));
-        await client.PatchAsync(Kinds.Service, System, "istio-ingressgateway", Json("""{"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}}"""), Isthmus.Kubernetes.Client.PatchType.Merge, Stop, "status");
+        await client.PatchAsync(Kinds.Service, System, "istio-ingressgateway",
+            Json("""{"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}}"""), Isthmus.Kubernetes.Client.PatchType.Merge, Stop, "status");
         heard.Notes.Clear();
         await new Installer(client, TimeProvider.System, heard).NoteAddressesAsync(components, Stop);
         Assert.Empty(heard.Notes);
@@ -65,10 +70,19 @@ public sealed class InstallWaitTests
             ["metadata"] = new JsonObject
             {
                 ["name"] = $"istiod-{hash}", ["namespace"] = System, ["labels"] = template["metadata"]!["labels"]!.DeepClone(),
-                ["annotations"] = new JsonObject { ["deployment.kubernetes.io/revision"] = revision.ToString(global::System.Globalization.CultureInfo.InvariantCulture) },
-                ["ownerReferences"] = new JsonArray(new JsonObject { ["apiVersion"] = "apps/v1", ["kind"] = "Deployment", ["name"] = "istiod", ["uid"] = deployment, ["controller"] = true }),
+                ["annotations"] = new JsonObject
+                {
+                    ["deployment.kubernetes.io/revision"] = revision.ToString(global::System.Globalization.CultureInfo.InvariantCulture)
+                },
+                ["ownerReferences"] = new JsonArray(new JsonObject
+                {
+                    ["apiVersion"] = "apps/v1", ["kind"] = "Deployment", ["name"] = "istiod", ["uid"] = deployment, ["controller"] = true
+                }),
             },
-            ["spec"] = new JsonObject { ["selector"] = new JsonObject { ["matchLabels"] = template["metadata"]!["labels"]!.DeepClone() }, ["template"] = template.DeepClone() },
+            ["spec"] = new JsonObject
+            {
+                ["selector"] = new JsonObject { ["matchLabels"] = template["metadata"]!["labels"]!.DeepClone() }, ["template"] = template.DeepClone()
+            },
         }, Stop);
         template["metadata"]!["name"] = $"istiod-{hash}";
         template["metadata"]!["namespace"] = System;

@@ -30,8 +30,12 @@ public sealed class IstioctlReadsTests
             var (global, image) = (values["global"]!, values["global"]!["proxy"]!["image"]!.ToString());
             var read = image.Contains('/', StringComparison.Ordinal) ? image : $"{global["hub"]}/{image}:{global["tag"]}";
             Assert.Equal(flags.FirstOrDefault(flag => flag.Contains("proxy.image", StringComparison.Ordinal))?.Split('=')[1]
-                ?? (flags.Any(flag => flag.Contains("hub", StringComparison.Ordinal)) ? "registry.example.com/mesh/isthmus:1.2.3" : $"isthmus.internal/isthmus:{BuildVersion.Current}"), read);
-            foreach (var key in (string[])["policy", "templates", "defaultTemplates", "alwaysInjectSelector", "neverInjectSelector"]) Assert.NotNull(YamlText.Parse(map["data"]!["config"]!.ToString(), "config")![key]);
+                ?? (flags.Any(flag => flag.Contains("hub", StringComparison.Ordinal))
+                    ? "registry.example.com/mesh/isthmus:1.2.3"
+                    : $"isthmus.internal/isthmus:{BuildVersion.Current}"),
+                read);
+            foreach (var key in (string[])["policy", "templates", "defaultTemplates", "alwaysInjectSelector", "neverInjectSelector"])
+                Assert.NotNull(YamlText.Parse(map["data"]!["config"]!.ToString(), "config")![key]);
         }
     }
 
@@ -74,7 +78,8 @@ public sealed class IstioctlReadsTests
     [InlineData("canary")]
     public void Pods_of_the_control_plane_are_found_by_label_and_revision(string revision)
     {
-        var deployment = Of(revision == "default" ? [] : [$"revision={revision}"], "Deployment").Single(one => one["metadata"]!["labels"]!["app"]?.ToString() == "istiod");
+        var deployment = Of(revision == "default" ? [] : [$"revision={revision}"], "Deployment")
+            .Single(one => one["metadata"]!["labels"]!["app"]?.ToString() == "istiod");
         var pod = deployment["spec"]!["template"]!;
         Assert.Equal(("istiod", revision), (pod["metadata"]!["labels"]!["app"]!.ToString(), pod["metadata"]!["labels"]!["istio.io/rev"]!.ToString()));
         Assert.Equal("discovery", pod["spec"]!["containers"]![0]!["name"]!.ToString());

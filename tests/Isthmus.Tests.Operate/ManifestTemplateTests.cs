@@ -10,8 +10,10 @@ namespace Isthmus.Tests.Operate;
 public sealed class ManifestTemplateTests
 {
     [Theory]
-    [InlineData("{apiVersion: batch/v1, kind: CronJob, metadata: {name: report}, spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: web}]}}}}}}", "spec.jobTemplate.spec.template", "kubernetes://apis/batch/v1/namespaces/trade/cronjobs/report")]
-    [InlineData("{apiVersion: batch/v1, kind: Job, metadata: {name: report}, spec: {template: {spec: {containers: [{name: web}]}}}}", "spec.template", "kubernetes://apis/batch/v1/namespaces/trade/jobs/report")]
+    [InlineData("{apiVersion: batch/v1, kind: CronJob, metadata: {name: report}, spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: web}]}}}}}}",
+        "spec.jobTemplate.spec.template", "kubernetes://apis/batch/v1/namespaces/trade/cronjobs/report")]
+    [InlineData("{apiVersion: batch/v1, kind: Job, metadata: {name: report}, spec: {template: {spec: {containers: [{name: web}]}}}}", "spec.template",
+        "kubernetes://apis/batch/v1/namespaces/trade/jobs/report")]
     public void A_Pod_without_metadata_belongs_to_its_workload(string manifest, string template, string owner)
     {
         var injected = Inject(manifest);
@@ -26,7 +28,8 @@ public sealed class ManifestTemplateTests
     [InlineData("DeploymentList")]
     public void Items_of_lists_get_proxies(string kind)
     {
-        var injected = Inject($$"""{apiVersion: v1, kind: {{kind}}, items: [{apiVersion: v1, kind: Service, metadata: {name: a} }, {apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {template: {spec: {containers: [{name: web}] } } } }] }""");
+        var injected = Inject(
+            $$"""{apiVersion: v1, kind: {{kind}}, items: [{apiVersion: v1, kind: Service, metadata: {name: a} }, {apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {template: {spec: {containers: [{name: web}] } } } }] }""");
         Assert.Equal(["Service", "Deployment"], injected["items"]!.AsArray().Select(item => item!["kind"]!.ToString()));
         Assert.Equal("a", injected["items"]![1]!["spec"]!["template"]!["metadata"]!["labels"]!["service.istio.io/canonical-name"]!.ToString());
     }
@@ -34,7 +37,9 @@ public sealed class ManifestTemplateTests
     private static JsonObject Inject(string manifest)
     {
         var warnings = new List<string>();
-        var injected = new ManifestInjection(InjectorValues.Empty, InjectionPath.Default, NativeSidecars.Off, []).Inject((JsonObject)YamlText.Parse(manifest, "manifest")!, "trade", warnings);
+        var injected = new ManifestInjection(InjectorValues.Empty, InjectionPath.Default, NativeSidecars.Off,
+            []).Inject((JsonObject)YamlText.Parse(manifest, "manifest")!,
+            "trade", warnings);
         Assert.Empty(warnings);
         return injected;
     }

@@ -51,20 +51,32 @@ public sealed class OperatorSpecTests
     [InlineData(Head + "spec:\n  revision: UPPER_\n", "spec.revision: 'UPPER_' cannot be part of the names")]
     [InlineData(Head + "spec:\n  components: {pilot: {k8s: {replicaCount: many}}}\n", "spec.components.pilot.k8s.replicaCount: 'many' is not a whole number")]
     [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, label: x}]}\n", "spec.components.ingressGateways[0].label: 'x' should be a mapping")]
-    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {env: {a: b}}}]}\n", "spec.components.ingressGateways[0].k8s.env: a mapping should be a list")]
-    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {service: {ports: [{port: tls}]}}}]}\n", "spec.components.ingressGateways[0].k8s.service.ports[0].port: 'tls' is not a whole number")]
-    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {service: {ports: [{name: tls}]}}}]}\n", "spec.components.ingressGateways[0].k8s.service.ports[0].port: is required")]
-    [InlineData(Head + "spec: {hub: 'https://registry.example.com'}\n", "spec.hub: 'https://registry.example.com' is not the beginning of an image's name (for example registry.example.com/team, without http://")]
+    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {env: {a: b}}}]}\n",
+        "spec.components.ingressGateways[0].k8s.env: a mapping should be a list")]
+    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {service: {ports: [{port: tls}]}}}]}\n",
+        "spec.components.ingressGateways[0].k8s.service.ports[0].port: 'tls' is not a whole number")]
+    [InlineData(Head + "spec:\n  components: {ingressGateways: [{name: g, k8s: {service: {ports: [{name: tls}]}}}]}\n",
+        "spec.components.ingressGateways[0].k8s.service.ports[0].port: is required")]
+    [InlineData(Head + "spec: {hub: 'https://registry.example.com'}\n",
+        "spec.hub: 'https://registry.example.com' is not the beginning of an image's name (for example registry.example.com/team, without http://")]
     [InlineData(Head + "spec: {hub: registry.example.com/}\n", "spec.hub: 'registry.example.com/' is not the beginning of an image's name")]
     [InlineData(Head + "spec: {tag: 'a b'}\n", "spec.tag: 'a b' is not an image's tag")]
-    [InlineData(Head + "spec: {values: {global: {imagePullPolicy: Sometimes}}}\n", "spec.values.global.imagePullPolicy: unsupported value 'Sometimes' (use Always, IfNotPresent or Never)")]
-    [InlineData(Head + "spec: {values: {global: {imagePullSecrets: [Bad_Name]}}}\n", "spec.values.global.imagePullSecrets[0]: 'Bad_Name' is not the name of an object")]
-    [InlineData(Head + "spec: {values: {gateways: {istio-ingressgateway: {type: Nodeport}}}}\n", "spec.values.gateways.istio-ingressgateway.type: unsupported value 'Nodeport' (use LoadBalancer, NodePort or ClusterIP)")]
-    [InlineData(Head + "spec: {components: {ingressGateways: [{name: g, k8s: {service: {externalTrafficPolicy: local}}}]}}\n", "spec.components.ingressGateways[0].k8s.service.externalTrafficPolicy: unsupported value 'local' (use Cluster or Local)")]
-    [InlineData(Head + "spec: {components: {ingressGateways: [{name: g, k8s: {service: {loadBalancerSourceRanges: [10.0.0.0/33]}}}]}}\n", "spec.components.ingressGateways[0].k8s.service.loadBalancerSourceRanges[0]: '10.0.0.0/33' is not a range of addresses (for example 192.0.2.0/24)")]
-    [InlineData(Head + "spec: {values: {sidecarInjectorWebhook: {templates: {a: '{{ if }}'}}}}\n", "spec.values.sidecarInjectorWebhook.templates.a: template a:1: a value is missing")]
-    [InlineData(Head + "spec: {values: {sidecarInjectorWebhook: {templates: {sidecar: x}}}}\n", "spec.values.sidecarInjectorWebhook.templates.sidecar: cannot replace the template of the proxy")]
-    [InlineData(Head + "spec: {values: {sidecarInjectorWebhook: {defaultTemplates: [b]}}}\n", "spec.values.sidecarInjectorWebhook.defaultTemplates: there is no template 'b'")]
+    [InlineData(Head + "spec: {values: {global: {imagePullPolicy: Sometimes}}}\n",
+        "spec.values.global.imagePullPolicy: unsupported value 'Sometimes' (use Always, IfNotPresent or Never)")]
+    [InlineData(Head + "spec: {values: {global: {imagePullSecrets: [Bad_Name]}}}\n",
+        "spec.values.global.imagePullSecrets[0]: 'Bad_Name' is not the name of an object")]
+    [InlineData(Head + "spec: {values: {gateways: {istio-ingressgateway: {type: Nodeport}}}}\n",
+        "spec.values.gateways.istio-ingressgateway.type: unsupported value 'Nodeport' (use LoadBalancer, NodePort or ClusterIP)")]
+    [InlineData(Head + "spec: {components: {ingressGateways: [{name: g, k8s: {service: {externalTrafficPolicy: local}}}]}}\n",
+        "spec.components.ingressGateways[0].k8s.service.externalTrafficPolicy: unsupported value 'local' (use Cluster or Local)")]
+    [InlineData(Head + "spec: {components: {ingressGateways: [{name: g, k8s: {service: {loadBalancerSourceRanges: [10.0.0.0/33]}}}]}}\n",
+        "spec.components.ingressGateways[0].k8s.service.loadBalancerSourceRanges[0]: '10.0.0.0/33' is not a range of addresses (for example 192.0.2.0/24)")]
+    [InlineData(Head + "spec: {values: {sidecarInjectorWebhook: {templates: {a: '{{ if }}'}}}}\n",
+        "spec.values.sidecarInjectorWebhook.templates.a: template a:1: a value is missing")]
+    [InlineData(Head + "spec: {values: {sidecarInjectorWebhook: {templates: {sidecar: x}}}}\n",
+        "spec.values.sidecarInjectorWebhook.templates.sidecar: cannot replace the template of the proxy")]
+    [InlineData(Head + "spec: {values: {sidecarInjectorWebhook: {defaultTemplates: [b]}}}\n",
+        "spec.values.sidecarInjectorWebhook.defaultTemplates: there is no template 'b'")]
     [InlineData(Head + "spec: {}\n---\n" + Head + "spec: {}\n", "holds 2 IstioOperators; expected one")]
     [InlineData("", "is empty; expected an IstioOperator")]
     [InlineData("# nothing\n---\n", "is empty")]

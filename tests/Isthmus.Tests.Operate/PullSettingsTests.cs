@@ -25,8 +25,11 @@ public sealed class PullSettingsTests
     [Fact]
     public void A_gateway_can_have_a_policy_of_its_own()
     {
-        var objects = Render("components.ingressGateways[0].name=istio-ingressgateway", "components.ingressGateways[0].enabled=true", "components.ingressGateways[0].k8s.imagePullPolicy=Always");
-        Assert.Equal("Always", Find(objects, "Deployment", "istio-ingressgateway")["spec"]!["template"]!["metadata"]!["annotations"]!["isthmus.internal/image-pull-policy"]!.ToString());
+        var objects = Render("components.ingressGateways[0].name=istio-ingressgateway", "components.ingressGateways[0].enabled=true",
+            "components.ingressGateways[0].k8s.imagePullPolicy=Always");
+        Assert.Equal("Always",
+            Find(objects, "Deployment",
+                "istio-ingressgateway")["spec"]!["template"]!["metadata"]!["annotations"]!["isthmus.internal/image-pull-policy"]!.ToString());
     }
 
     [Fact]
@@ -36,9 +39,11 @@ public sealed class PullSettingsTests
         Assert.Contains("values.global.imagePullSecrets", refused.Message, StringComparison.Ordinal);
     }
 
-    private static List<JsonObject> Render(params string[] sets) => [.. Manifests.Render(OperatorSpec.Build([], sets, null)).SelectMany(component => component.Objects)];
+    private static List<JsonObject> Render(params string[] sets) =>
+        [.. Manifests.Render(OperatorSpec.Build([], sets, null)).SelectMany(component => component.Objects)];
 
-    private static JsonNode Container(List<JsonObject> objects, string deployment) => Find(objects, "Deployment", deployment)["spec"]!["template"]!["spec"]!["containers"]![0]!;
+    private static JsonNode Container(List<JsonObject> objects, string deployment) =>
+        Find(objects, "Deployment", deployment)["spec"]!["template"]!["spec"]!["containers"]![0]!;
 
     private static JsonObject Find(List<JsonObject> objects, string kind, string name) =>
         objects.Single(value => value["kind"]!.ToString() == kind && value["metadata"]!["name"]!.ToString() == name);

@@ -13,8 +13,10 @@ public sealed class RemoteInstallTests
     [Fact]
     public void Pods_of_a_remote_cluster_are_injected_as_its_own_although_nobody_gave_a_path()
     {
-        var objects = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2", "values.global.multiCluster.clusterName=east/1", "values.global.network=net-1");
-        Assert.All(Webhooks(objects), webhook => Assert.Equal("/inject/cluster/east--slash--1/net/net-1", (string?)webhook["clientConfig"]!["service"]!["path"]));
+        var objects = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2", "values.global.multiCluster.clusterName=east/1",
+            "values.global.network=net-1");
+        Assert.All(Webhooks(objects),
+            webhook => Assert.Equal("/inject/cluster/east--slash--1/net/net-1", (string?)webhook["clientConfig"]!["service"]!["path"]));
     }
 
     [Fact]
@@ -22,7 +24,8 @@ public sealed class RemoteInstallTests
     {
         var path = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2", "values.istiodRemote.injectionPath=/inject/cluster/c9/team/t");
         Assert.All(Webhooks(path), webhook => Assert.Equal("/inject/cluster/c9/team/t", (string?)webhook["clientConfig"]!["service"]!["path"]));
-        var url = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2", "values.istiodRemote.injectionURL=https://mesh.example.org:15017/inject/cluster/c9");
+        var url = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2",
+            "values.istiodRemote.injectionURL=https://mesh.example.org:15017/inject/cluster/c9");
         Assert.All(Webhooks(url), webhook => Assert.Equal("https://mesh.example.org:15017/inject/cluster/c9", (string?)webhook["clientConfig"]!["url"]));
     }
 
@@ -59,7 +62,8 @@ public sealed class RemoteInstallTests
     [Fact]
     public void Several_primaries_are_several_addresses_behind_one_name()
     {
-        var slice = Assert.Single(Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2,172.18.202.1"), value => (string?)value["kind"] == "EndpointSlice");
+        var slice = Assert.Single(Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2,172.18.202.1"),
+            value => (string?)value["kind"] == "EndpointSlice");
         Assert.Equal(["172.18.201.2", "172.18.202.1"], ((JsonArray)slice["endpoints"]!).Select(endpoint => (string?)endpoint!["addresses"]![0]));
         Assert.Throws<ProblemException>(() => Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2,mesh.example.org"));
     }
@@ -77,7 +81,8 @@ public sealed class RemoteInstallTests
     [Fact]
     public void A_cluster_that_holds_the_configuration_of_its_mesh_has_definitions_validation_and_the_rights_of_a_control_plane()
     {
-        var objects = Render("profile=external", "values.global.remotePilotAddress=172.18.201.2", "values.global.configCluster=true", "values.global.istioNamespace=control");
+        var objects = Render("profile=external", "values.global.remotePilotAddress=172.18.201.2", "values.global.configCluster=true",
+            "values.global.istioNamespace=control");
         string[] names = [.. objects.Select(value => $"{value["kind"]}/{value["metadata"]!["name"]}")];
         Assert.Contains("CustomResourceDefinition/virtualservices.networking.istio.io", names);
         Assert.Contains("ValidatingWebhookConfiguration/istio-validator-control", names);
@@ -89,14 +94,17 @@ public sealed class RemoteInstallTests
     [Fact]
     public void A_control_plane_for_another_cluster_makes_no_webhooks_here_and_does_not_own_what_others_installed()
     {
-        var external = Render("profile=empty", "components.pilot.enabled=true", "values.global.istioNamespace=control", "values.global.operatorManageWebhooks=true", "values.global.configValidation=false");
+        var external = Render("profile=empty", "components.pilot.enabled=true", "values.global.istioNamespace=control",
+            "values.global.operatorManageWebhooks=true", "values.global.configValidation=false");
         Assert.DoesNotContain(external, value => ((string?)value["kind"])!.EndsWith("WebhookConfiguration", StringComparison.Ordinal));
         const string Owner = "install.operator.istio.io/owning-resource-namespace";
         Assert.All(external, value => Assert.Equal("control", (string?)value["metadata"]!["labels"]![Owner]));
-        Assert.All(Render("profile=minimal").Where(value => (string?)value["kind"] != "CustomResourceDefinition"), value => Assert.Equal("istio-system", (string?)value["metadata"]!["labels"]![Owner]));
+        Assert.All(Render("profile=minimal").Where(value => (string?)value["kind"] != "CustomResourceDefinition"),
+            value => Assert.Equal("istio-system", (string?)value["metadata"]!["labels"]![Owner]));
     }
 
-    private static List<JsonObject> Render(params string[] sets) => [.. Manifests.Render(OperatorSpec.Build([], sets, null)).SelectMany(component => component.Objects)];
+    private static List<JsonObject> Render(params string[] sets) =>
+        [.. Manifests.Render(OperatorSpec.Build([], sets, null)).SelectMany(component => component.Objects)];
 
     private static IEnumerable<JsonNode> Webhooks(IEnumerable<JsonObject> objects) =>
         ((JsonArray)Assert.Single(objects, value => (string?)value["kind"] == "MutatingWebhookConfiguration")["webhooks"]!).Select(webhook => webhook!);

@@ -24,7 +24,9 @@ public sealed class RemoteSecretForIstioTests
         var request = new RemoteSecretRequest { Name = "c2", TokenDuration = TimeSpan.FromHours(1) };
         using var narrow = Reader(await secrets.MakeAsync(request, Stop), client);
         using var wide = Reader(await secrets.MakeAsync(request with { For = "istio" }, Stop), client);
-        Assert.Contains(notes, note => note.Contains("istio-reader-for-istiod", StringComparison.Ordinal) && note.Contains("ALL Secrets and ConfigMaps", StringComparison.Ordinal));
+        Assert.Contains(notes,
+            note => note.Contains("istio-reader-for-istiod", StringComparison.Ordinal)
+                && note.Contains("ALL Secrets and ConfigMaps", StringComparison.Ordinal));
         foreach (var kind in (ResourceKind[])[Kinds.Secret, Kinds.ConfigMap])
         {
             await wide.ListAllAsync<JsonObject>(kind, null, new ListOptions(), Stop);
@@ -33,7 +35,8 @@ public sealed class RemoteSecretForIstioTests
         foreach (var reader in (KubeClient[])[narrow, wide]) await reader.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop);
 
         Assert.True(await secrets.RemoveAsync(request with { For = "istio" }, Stop));
-        Assert.InRange((await Assert.ThrowsAsync<KubeException>(() => wide.ListAllAsync<JsonObject>(Kinds.Secret, null, new ListOptions(), Stop))).Code, 401, 403);
+        Assert.InRange((await Assert.ThrowsAsync<KubeException>(() => wide.ListAllAsync<JsonObject>(Kinds.Secret, null, new ListOptions(), Stop))).Code, 401,
+            403);
         await narrow.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop);
         Assert.False(await secrets.RemoveAsync(request with { For = "istio" }, Stop));
     }
@@ -48,7 +51,8 @@ public sealed class RemoteSecretForIstioTests
         var secrets = new RemoteSecret(nobody, TimeProvider.System, _ => { });
         var request = new RemoteSecretRequest { Name = "c2", For = whose, Type = type, ServiceAccount = account };
         Assert.Contains(reason, (await Assert.ThrowsAsync<WrongUseException>(() => secrets.MakeAsync(request, Stop))).Message, StringComparison.Ordinal);
-        Assert.Contains("only what --for=istio", (await Assert.ThrowsAsync<WrongUseException>(() => secrets.RemoveAsync(new(), Stop))).Message, StringComparison.Ordinal);
+        Assert.Contains("only what --for=istio", (await Assert.ThrowsAsync<WrongUseException>(() => secrets.RemoveAsync(new(), Stop))).Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>A client with the token of a remote secret.</summary>
@@ -58,7 +62,8 @@ public sealed class RemoteSecretForIstioTests
         var kubeconfig = YamlText.Parse(secret["stringData"]!["c2"]!.ToString(), "kubeconfig")!;
         return new(new ClusterAccess
         {
-            Server = administrator.Access.Server, CertificateAuthority = administrator.Access.CertificateAuthority, Token = kubeconfig["users"]![0]!["user"]!["token"]!.ToString(),
+            Server = administrator.Access.Server, CertificateAuthority = administrator.Access.CertificateAuthority,
+            Token = kubeconfig["users"]![0]!["user"]!["token"]!.ToString(),
         });
     }
 }

@@ -45,7 +45,8 @@ public sealed class ReplicatedManifestTests
     public void Other_installations_have_none_of_it()
     {
         var objects = Manifests.Render(OperatorSpec.Build([], [], null)).SelectMany(component => component.Objects).ToList();
-        Assert.DoesNotContain(objects, value => value["kind"]!.ToString() is "Gateway" or "EnvoyFilter" or "DestinationRule" || value["metadata"]!["name"]!.ToString() == "istiocoredns");
+        Assert.DoesNotContain(objects,
+            value => value["kind"]!.ToString() is "Gateway" or "EnvoyFilter" or "DestinationRule" || value["metadata"]!["name"]!.ToString() == "istiocoredns");
         Assert.DoesNotContain("sni-dnat", Find(objects, "Deployment", "istio-ingressgateway").ToJsonString(), StringComparison.Ordinal);
     }
 

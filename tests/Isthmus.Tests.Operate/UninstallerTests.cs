@@ -38,7 +38,8 @@ public sealed class UninstallerTests
     {
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
-        var objects = Manifests.Render(OperatorSpec.Build([], ["profile=empty", "components.cni.enabled=true"], "1-0")).SelectMany(component => component.Objects).ToList();
+        var objects = Manifests.Render(OperatorSpec.Build([], ["profile=empty", "components.cni.enabled=true"], "1-0"))
+            .SelectMany(component => component.Objects).ToList();
         foreach (var value in objects) await client.CreateAsync(Manifests.KindOf(value)!, value, Stop);
         var uninstaller = new Uninstaller(client);
         Assert.Empty(await uninstaller.PlanRevisionAsync("1-0", Stop));
@@ -58,7 +59,8 @@ public sealed class UninstallerTests
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
         await client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
-        await client.CreateAsync(Kinds.ServiceAccount, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = "istio-system" } }, Stop);
+        await client.CreateAsync(Kinds.ServiceAccount,
+            new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = "istio-system" } }, Stop);
         await InstallAsync(client, "");
         await InstallAsync(client, "next");
         foreach (var set in (string[])["istiod", "istiod-next"]) await PodAsync(client, set);
@@ -85,7 +87,8 @@ public sealed class UninstallerTests
         var client = await cluster.StartAsync();
         await client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
         await InstallAsync(client, "1-0");
-        await client.CreateAsync(Kinds.ServiceAccount, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = "istio-system" } }, Stop);
+        await client.CreateAsync(Kinds.ServiceAccount,
+            new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = "istio-system" } }, Stop);
         await client.CreateAsync(Kinds.Pod, JsonNode.Parse("""
             { "apiVersion": "v1", "kind": "Pod",
               "metadata": { "name": "istiod-1-0-abc-x", "namespace": "istio-system", "labels": { "pod-template-hash": "abc" }, "finalizers": ["example.com/slow"],
@@ -107,19 +110,26 @@ public sealed class UninstallerTests
         Assert.NotNull(await client.FindAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", Stop));
     }
 
-    private static async Task StateAsync(KubeClient client, JsonObject state) => await client.PatchAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", new JsonObject
+    private static async Task StateAsync(KubeClient client, JsonObject state) =>
+        await client.PatchAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", new JsonObject
     {
         ["status"] = new JsonObject
         {
             ["phase"] = "Running",
-            ["containerStatuses"] = new JsonArray(new JsonObject { ["name"] = "discovery", ["image"] = "pilot", ["imageID"] = "", ["ready"] = false, ["restartCount"] = 0, ["state"] = state }),
+            ["containerStatuses"] = new JsonArray(new JsonObject
+            {
+                ["name"] = "discovery", ["image"] = "pilot", ["imageID"] = "", ["ready"] = false, ["restartCount"] = 0, ["state"] = state
+            }),
         },
     }, PatchType.Merge, Stop, "status");
 
     /// <summary>The objects that an install and the control plane of a revision create, without the definitions.</summary>
     private static async Task<IReadOnlyList<Removal>> InstallAsync(KubeClient client, string revision)
     {
-        var made = new JsonObject { ["name"] = WellKnown.WebhooksLease(revision), ["namespace"] = "istio-system", ["labels"] = new JsonObject { [Labels.MadeBy] = Labels.Discovery } };
+        var made = new JsonObject
+        {
+            ["name"] = WellKnown.WebhooksLease(revision), ["namespace"] = "istio-system", ["labels"] = new JsonObject { [Labels.MadeBy] = Labels.Discovery }
+        };
         var lease = new JsonObject { ["apiVersion"] = "coordination.k8s.io/v1", ["kind"] = "Lease", ["metadata"] = made };
         var objects = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], revision)).SelectMany(component => component.Objects).Append(lease)
             .Select(value => (Kind: Manifests.KindOf(value)!, Value: value)).Where(one => one.Kind != Kinds.CustomResourceDefinition).ToList();

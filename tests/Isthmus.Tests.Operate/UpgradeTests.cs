@@ -13,7 +13,8 @@ namespace Isthmus.Tests.Operate;
 /// <summary>What <c>isthmus upgrade</c> refuses: nothing stores the flags of the installation, and without them an upgrade would change the mesh.</summary>
 public sealed class UpgradeTests
 {
-    private static readonly string[] Flags = ["profile=minimal", "values.global.meshID=mesh1", "values.global.network=network1", "values.global.multiCluster.clusterName=cluster1"];
+    private static readonly string[] Flags = ["profile=minimal", "values.global.meshID=mesh1", "values.global.network=network1",
+        "values.global.multiCluster.clusterName=cluster1"];
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
@@ -28,7 +29,8 @@ public sealed class UpgradeTests
     [Theory]
     [InlineData(null, "create Deployment istio-system/istio-ingressgateway", "profile=default", "values.global.meshID=mesh1")]
     [InlineData(null, "change values.global.meshID from 'mesh1' to ''", "profile=minimal")]
-    [InlineData(null, "change values.global.multiCluster.clusterName from 'cluster1' to ''", "profile=minimal", "values.global.meshID=mesh1", "values.global.network=network1")]
+    [InlineData(null, "change values.global.multiCluster.clusterName from 'cluster1' to ''", "profile=minimal", "values.global.meshID=mesh1",
+        "values.global.network=network1")]
     [InlineData("next", "revision next: is not installed in", "profile=minimal")]
     public async Task An_upgrade_that_would_change_more_than_the_version_is_refused(string? revision, string message, params string[] flags)
     {
@@ -44,17 +46,22 @@ public sealed class UpgradeTests
     {
         await using var cluster = new LoopbackCluster();
         var client = await InstalledAsync(cluster);
-        foreach (var value in Manifests.Render(OperatorSpec.Build([], [], null)).SelectMany(component => component.Objects).Where(value => value["kind"]!.ToString() == "Deployment" && value["metadata"]!["name"]!.ToString() == "istio-ingressgateway"))
+        foreach (var value in Manifests.Render(OperatorSpec.Build([], [], null)).SelectMany(component => component.Objects)
+            .Where(value => value["kind"]!.ToString() == "Deployment" && value["metadata"]!["name"]!.ToString() == "istio-ingressgateway"))
             await client.CreateAsync(Kinds.Deployment, value, Stop);
         var refused = await Assert.ThrowsAsync<ProblemException>(() => CheckAsync(client, null, Flags));
-        Assert.EndsWith("would remove Deployment istio-system/istio-ingressgateway (give the upgrade the files and flags of the installation; to change settings, use 'isthmus install')", refused.Message);
+        Assert.EndsWith(
+            "would remove Deployment istio-system/istio-ingressgateway (give the upgrade the files and flags of the installation; to change settings, use "
+                + "'isthmus install')",
+            refused.Message);
     }
 
     private static async Task<KubeClient> InstalledAsync(LoopbackCluster cluster)
     {
         var client = await cluster.StartAsync();
         await IstioObjects.NamespaceAsync(client, "istio-system");
-        foreach (var component in Manifests.Render(OperatorSpec.Build([], Flags, null))) await new Applier(client, TimeProvider.System).ApplyAsync(component.Objects, Stop);
+        foreach (var component in Manifests.Render(OperatorSpec.Build([], Flags, null)))
+            await new Applier(client, TimeProvider.System).ApplyAsync(component.Objects, Stop);
         return client;
     }
 

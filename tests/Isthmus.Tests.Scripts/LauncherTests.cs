@@ -125,7 +125,8 @@ public sealed partial class LauncherTests : IDisposable
         var buffer = new char[1024];
         while (!Clock().IsMatch(output.ToString()))
         {
-            var read = await process.StandardOutput.ReadAsync(buffer, TestContext.Current.CancellationToken).AsTask().WaitAsync(Longest, TestContext.Current.CancellationToken);
+            var read = await process.StandardOutput.ReadAsync(buffer, TestContext.Current.CancellationToken).AsTask()
+                .WaitAsync(Longest, TestContext.Current.CancellationToken);
             Assert.True(read > 0, output.ToString());
             output.Append(buffer, 0, read);
         }
@@ -135,7 +136,8 @@ public sealed partial class LauncherTests : IDisposable
     private static async Task<IReadOnlyList<string>> ScreenAsync(Process process, string output)
     {
         var screen = new TerminalScreen(100);
-        screen.Write(output + await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken).WaitAsync(Longest, TestContext.Current.CancellationToken));
+        screen.Write(output
+            + await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken).WaitAsync(Longest, TestContext.Current.CancellationToken));
         return screen.Lines;
     }
 

@@ -13,7 +13,10 @@ public sealed class ReleaseToolTests : IAsyncLifetime
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-release-").FullName;
 
     // That of Directory.Build.props, as in all projects.
-    private static string Version { get; } = typeof(ReleaseToolTests).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+    private static string Version
+    {
+        get;
+    } = typeof(ReleaseToolTests).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
     private string Repo => Path.Combine(_directory, "a");
 
@@ -50,12 +53,14 @@ public sealed class ReleaseToolTests : IAsyncLifetime
             await using var tar = new TarReader(gzip);
             while (await tar.GetNextEntryAsync(copyData: true, TestContext.Current.CancellationToken) is { } entry)
             {
-                Assert.Equal((TarEntryType.RegularFile, 0, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead), (entry.EntryType, entry.Uid, entry.Mode));
+                Assert.Equal((TarEntryType.RegularFile, 0, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead),
+                    (entry.EntryType, entry.Uid, entry.Mode));
                 using var text = new StreamReader(entry.DataStream ?? Stream.Null);
                 packed.Add(entry.Name, await text.ReadToEndAsync(TestContext.Current.CancellationToken));
             }
             var source = Repository.At($"charts/{chart}");
-            var expected = Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories).ToDictionary(path => $"{chart}/{Path.GetRelativePath(source, path)}", File.ReadAllText);
+            var expected = Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories)
+                .ToDictionary(path => $"{chart}/{Path.GetRelativePath(source, path)}", File.ReadAllText);
             Assert.Equal(new SortedDictionary<string, string>(expected, StringComparer.Ordinal), packed);
         }
     }
@@ -72,7 +77,8 @@ public sealed class ReleaseToolTests : IAsyncLifetime
         var made = await ToolAsync(Repo, Version, "--only", "charts", "--key", Path.Combine(_directory, "key.pem"));
         Assert.Equal((0, $"release: {Release} is signed\n"), (made.ExitCode, made.Error[^$"release: {Release} is signed\n".Length..]));
         Assert.Equal("release: 4 files match their checksums, and the signature is valid\n", (await ToolAsync(Repo, ["--verify", Release, .. with])).Output);
-        await RefusedAsync($"release: {Release}: SHA256SUMS.sig is not a signature of SHA256SUMS by the key {_directory}/other.pub.pem", "--verify", Release, "--public-key", Path.Combine(_directory, "other.pub.pem"));
+        await RefusedAsync($"release: {Release}: SHA256SUMS.sig is not a signature of SHA256SUMS by the key {_directory}/other.pub.pem", "--verify", Release,
+            "--public-key", Path.Combine(_directory, "other.pub.pem"));
 
         var extra = Path.Combine(Release, "extra.tgz");
         await File.WriteAllTextAsync(extra, "", TestContext.Current.CancellationToken);
@@ -81,7 +87,8 @@ public sealed class ReleaseToolTests : IAsyncLifetime
         await using (var chart = File.OpenWrite(Path.Combine(Release, $"base-{Version}.tgz"))) chart.WriteByte(0);
         await RefusedAsync($"release: {Release}: files differ from SHA256SUMS; download them again", ["--verify", Release, .. with]);
         await SucceedAsync("sh", Release, "-c", "sha256sum *.tgz > SHA256SUMS");
-        await RefusedAsync($"release: {Release}: SHA256SUMS.sig is not a signature of SHA256SUMS by the key {_directory}/key.pub.pem", ["--verify", Release, .. with]);
+        await RefusedAsync($"release: {Release}: SHA256SUMS.sig is not a signature of SHA256SUMS by the key {_directory}/key.pub.pem",
+            ["--verify", Release, .. with]);
     }
 
     [Theory]
@@ -104,7 +111,10 @@ public sealed class ReleaseToolTests : IAsyncLifetime
     [Fact]
     public async Task Only_committed_sources_of_this_version_are_released_and_only_once()
     {
-        await RefusedAsync($"release: the sources have version {Version} (Directory.Build.props), not 99.0.0-rc.1; change it there, run ./test --accept ChartTests, and commit", "99.0.0-rc.1", "--only", "charts");
+        await RefusedAsync(
+            $"release: the sources have version {Version} (Directory.Build.props), not 99.0.0-rc.1; change it there, run ./test --accept ChartTests, and "
+                + $"commit",
+            "99.0.0-rc.1", "--only", "charts");
         await File.WriteAllTextAsync(Path.Combine(Repo, "notes.txt"), "", TestContext.Current.CancellationToken);
         await RefusedAsync($"release: {Repo} has changes that are not committed (notes.txt, …); commit or remove them", Version, "--only", "charts");
         File.Delete(Path.Combine(Repo, "notes.txt"));
@@ -118,7 +128,8 @@ public sealed class ReleaseToolTests : IAsyncLifetime
         var key = Path.Combine(_directory, "key.pem");
         await RefusedAsync($"release: {key}: not a private key in PEM format that openssl reads", Version, "--only", "charts", "--key", key);
         await SucceedAsync("openssl", _directory, "genpkey", "-algorithm", "ed25519", "-out", "key.pem");
-        await RefusedAsync($"release: {key}: keys of this kind sign no files with openssl dgst; use an RSA or ECDSA key", Version, "--only", "charts", "--key", key);
+        await RefusedAsync($"release: {key}: keys of this kind sign no files with openssl dgst; use an RSA or ECDSA key", Version, "--only", "charts", "--key",
+            key);
         Assert.False(Directory.Exists(Path.GetDirectoryName(Release)));
     }
 
@@ -130,7 +141,8 @@ public sealed class ReleaseToolTests : IAsyncLifetime
 
     private static async Task CreateRepositoryAsync(string path)
     {
-        foreach (var file in (string[])["tools/release", "Directory.Build.props", .. Directory.EnumerateFiles(Repository.At("charts"), "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(Repository.Root, file))])
+        foreach (var file in (string[])["tools/release", "Directory.Build.props",
+            .. Directory.EnumerateFiles(Repository.At("charts"), "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(Repository.Root, file))])
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(path, file))!);
             File.Copy(Repository.At(file), Path.Combine(path, file));
@@ -139,7 +151,8 @@ public sealed class ReleaseToolTests : IAsyncLifetime
         await SucceedAsync("sh", path, "-c", "git init -q . && git add . && git commit -q -m release");
     }
 
-    private static Task<(int ExitCode, string Output, string Error)> ToolAsync(string repository, params string[] arguments) => RunAsync(Path.Combine(repository, "tools/release"), repository, arguments);
+    private static Task<(int ExitCode, string Output, string Error)> ToolAsync(string repository, params string[] arguments) =>
+        RunAsync(Path.Combine(repository, "tools/release"), repository, arguments);
 
     private static async Task SucceedAsync(string program, string directory, params string[] arguments)
     {
@@ -150,8 +163,10 @@ public sealed class ReleaseToolTests : IAsyncLifetime
     private static async Task<(int ExitCode, string Output, string Error)> RunAsync(string program, string directory, params string[] arguments)
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = directory };
-        foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a@example.com"), ("GIT_COMMITTER_NAME", "a"), ("GIT_COMMITTER_EMAIL", "a@example.com"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_AUTHOR_DATE", "1700000000 +0000"), ("GIT_COMMITTER_DATE", "1700000000 +0000")])
+        foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a@example.com"),
+            ("GIT_COMMITTER_NAME", "a"), ("GIT_COMMITTER_EMAIL", "a@example.com"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_AUTHOR_DATE", "1700000000 +0000"),
+            ("GIT_COMMITTER_DATE", "1700000000 +0000")])
             start.Environment[name] = value;
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);

@@ -40,10 +40,12 @@ public sealed class StyleCheckTests : IDisposable
             }
             """);
         Add("generated", "public class Generated { int _one = 1; }", inside: "artifacts/obj/generated");
-        Add("vulnerable", "public class Vulnerable;", assets: """{"logs": [{"code": "NU1903", "level": "Warning", "message": "Package 'Old' has a known vulnerability"}, {"code": "NU1900", "message": "no feed"}]}""");
+        Add("vulnerable", "public class Vulnerable;",
+            assets: """{"logs": [{"code": "NU1903", "level": "Warning", "message": "Package 'Old' has a known vulnerability"}, {"code": "NU1900", "message": "no feed"}]}""");
         var (code, lines) = await CheckAsync("faulty", "accepted", "generated", "vulnerable");
         Assert.Equal(1, code);
-        Assert.Equal(["faulty.cs(3,9): error IDE0040", "faulty.cs(4,39): error xUnit2004", "faulty.cs(4,146): error CS8602", "vulnerable: warning NU1903"], lines);
+        Assert.Equal(["faulty.cs(3,9): error IDE0040", "faulty.cs(4,39): error xUnit2004", "faulty.cs(4,146): error CS8602", "vulnerable: warning NU1903"],
+            lines);
     }
 
     [Fact]
@@ -70,7 +72,8 @@ public sealed class StyleCheckTests : IDisposable
     /// <summary>The exit status, and what is printed: up to the code of each problem.</summary>
     private async Task<(int Code, IReadOnlyList<string> Lines)> CheckAsync(params string[] projects)
     {
-        await File.WriteAllTextAsync(Path.Combine(_directory, "Isthmus.slnx"), $"<Solution>{string.Concat(projects.Select(name => $"<Project Path=\"src/{name}.csproj\" />"))}</Solution>", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(_directory, "Isthmus.slnx"),
+            $"<Solution>{string.Concat(projects.Select(name => $"<Project Path=\"src/{name}.csproj\" />"))}</Solution>", TestContext.Current.CancellationToken);
         using var process = Process.Start(new ProcessStartInfo("dotnet", [Repository.At("artifacts/bin/style/release/style.dll"), "artifacts"])
         {
             WorkingDirectory = _directory, RedirectStandardOutput = true, RedirectStandardError = true,

@@ -36,7 +36,8 @@ public sealed class TestScriptTests : IDisposable
             wait
             """);
         // A test process in the background of a shell ignores SIGINT, and so would its children.
-        using var run = Process.Start(new ProcessStartInfo("env", ["--default-signal=INT", "./test", "--style"]) { WorkingDirectory = _directory, RedirectStandardOutput = true })!;
+        using var run = Process.Start(new ProcessStartInfo("env",
+            ["--default-signal=INT", "./test", "--style"]) { WorkingDirectory = _directory, RedirectStandardOutput = true })!;
         await UntilAsync(running: true);
         Assert.Equal(0, await RunAsync("bash", "-c", $"kill -{signal} {run.Id}"));
         await run.WaitForExitAsync(Stop);
@@ -144,7 +145,8 @@ public sealed class TestScriptTests : IDisposable
         WriteProjects();
         Assert.Equal(Both, await FastAsync("2 passed, 0 failed"));
         Assert.Equal(None, await FastAsync(
-            "test: not repeated, since they passed with the same inputs: Isthmus.Tests.Proxy Isthmus.Tests.Architecture (to repeat them, remove artifacts/passed)\n0 passed, 0 failed"));
+            "test: not repeated, since they passed with the same inputs: Isthmus.Tests.Proxy Isthmus.Tests.Architecture (to repeat them, remove "
+                + "artifacts/passed)\n0 passed, 0 failed"));
         await ChangesAsync(
             ("src/proxy.cs", "other code", Both),
             ("src/proxy.cs", "other code\n// and a remark", All),

@@ -22,7 +22,8 @@ internal static class ArrowPage
         {
             if (project.Uses.Count < 2) continue;
             text.Append(project.Project).Append('\n');
-            foreach (var (name, uses) in project.Uses) text.Append($"  {Short(name, project)} → {(uses.Count == 0 ? "–" : string.Join(", ", uses.Select(used => Short(used, project))))}\n");
+            foreach (var (name, uses) in project.Uses)
+                text.Append($"  {Short(name, project)} → {(uses.Count == 0 ? "–" : string.Join(", ", uses.Select(used => Short(used, project))))}\n");
         }
         return text.ToString();
     }

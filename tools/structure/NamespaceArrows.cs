@@ -29,7 +29,8 @@ internal sealed partial class NamespaceArrows
     {
         using var module = ModuleDefinition.ReadModule(assembly);
         var arrows = new NamespaceArrows(assembly);
-        var own = module.Types.Select(type => type.Namespace).Where(name => name.StartsWith("Isthmus", StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);
+        var own = module.Types.Select(type => type.Namespace).Where(name => name.StartsWith("Isthmus", StringComparison.Ordinal))
+            .ToHashSet(StringComparer.Ordinal);
         foreach (var name in own) arrows._uses[name] = new(StringComparer.Ordinal);
         foreach (var type in module.GetTypes())
         {
@@ -131,9 +132,11 @@ internal sealed partial class NamespaceArrows
         _ => [],
     };
 
-    private static IEnumerable<TypeReference> Signature(MethodReference method) => [method.ReturnType, .. method.Parameters.Select(parameter => parameter.ParameterType)];
+    private static IEnumerable<TypeReference> Signature(MethodReference method) =>
+        [method.ReturnType, .. method.Parameters.Select(parameter => parameter.ParameterType)];
 
-    private static IEnumerable<TypeReference> Attributes(ICustomAttributeProvider provider) => provider.CustomAttributes.Select(attribute => attribute.AttributeType);
+    private static IEnumerable<TypeReference> Attributes(ICustomAttributeProvider provider) =>
+        provider.CustomAttributes.Select(attribute => attribute.AttributeType);
 
     private static IEnumerable<TypeReference> Constraints(IGenericParameterProvider provider) =>
         provider.GenericParameters.SelectMany(parameter => parameter.Constraints).Select(constraint => constraint.ConstraintType);
@@ -149,7 +152,8 @@ internal sealed partial class NamespaceArrows
         _ => [type],
     };
 
-    private static IEnumerable<TypeReference> Signature(FunctionPointerType pointer) => [pointer.ReturnType, .. pointer.Parameters.Select(parameter => parameter.ParameterType)];
+    private static IEnumerable<TypeReference> Signature(FunctionPointerType pointer) =>
+        [pointer.ReturnType, .. pointer.Parameters.Select(parameter => parameter.ParameterType)];
 
     private static TypeReference Outermost(TypeReference type)
     {

@@ -21,7 +21,8 @@ if (args is ["--circles"])
 }
 if (args is ["--sizes"])
 {
-    var classes = Sizes.Classes(Path.Combine(root.FullName, "src")).Where(type => type.Lines > Sizes.LongestClass).OrderByDescending(type => type.Lines).ToList();
+    var classes = Sizes.Classes(Path.Combine(root.FullName, "src")).Where(type => type.Lines > Sizes.LongestClass).OrderByDescending(type => type.Lines)
+        .ToList();
     foreach (var (name, lines) in classes) Console.WriteLine($"{lines,5} lines       {name}");
     var lists = arrows.SelectMany(project => Sizes.LongLists(project.Assembly)).OrderByDescending(method => method.Count).ToList();
     foreach (var (name, count) in lists) Console.WriteLine($"{count,5} parameters  {name}");

@@ -15,7 +15,8 @@ internal sealed class AnalyzerFiles : IAnalyzerAssemblyLoader
     /// <summary>An assembly that a compilation refers to.</summary>
     internal MetadataReference Reference(string path, MetadataReferenceProperties properties)
     {
-        if (!_references.TryGetValue((path, properties), out var known)) _references[(path, properties)] = known = MetadataReference.CreateFromFile(path, properties);
+        if (!_references.TryGetValue((path, properties), out var known))
+            _references[(path, properties)] = known = MetadataReference.CreateFromFile(path, properties);
         return known;
     }
 

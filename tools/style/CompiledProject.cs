@@ -43,7 +43,8 @@ internal sealed record CompiledProject(string Name, string Intermediate)
             .RunGeneratorsAndUpdateCompilation(Compilation(arguments, config, files), out var compilation, out var found);
 
         ImmutableArray<DiagnosticAnalyzer> analyzers = [.. references.SelectMany(reference => reference.GetAnalyzers(LanguageNames.CSharp)).Where(CanWarn)];
-        var options = new CompilationWithAnalyzersOptions(new AnalyzerOptions(texts, config), onAnalyzerException: null, concurrentAnalysis: true, logAnalyzerExecutionTime: false);
+        var options = new CompilationWithAnalyzersOptions(new AnalyzerOptions(texts, config), onAnalyzerException: null, concurrentAnalysis: true,
+            logAnalyzerExecutionTime: false);
         var all = found.Concat(await compilation.WithAnalyzers(analyzers, options).GetAllDiagnosticsAsync());
         return all.Where(diagnostic => diagnostic.Severity >= DiagnosticSeverity.Warning)
             .OrderBy(diagnostic => diagnostic.Location.SourceTree?.FilePath, StringComparer.Ordinal).ThenBy(diagnostic => diagnostic.Location.SourceSpan)
@@ -51,7 +52,8 @@ internal sealed record CompiledProject(string Name, string Intermediate)
 
         // Most analyzers find nothing that is worth a warning, and take two thirds of the time.
         bool CanWarn(DiagnosticAnalyzer analyzer) => analyzer is DiagnosticSuppressor || analyzer.SupportedDiagnostics.Any(descriptor =>
-            descriptor.GetEffectiveSeverity(compilation.Options) is ReportDiagnostic.Warn or ReportDiagnostic.Error || config.Warns(descriptor.Id, compilation.SyntaxTrees));
+            descriptor.GetEffectiveSeverity(compilation.Options) is ReportDiagnostic.Warn or ReportDiagnostic.Error
+                || config.Warns(descriptor.Id, compilation.SyntaxTrees));
     }
 
     private static CSharpCompilation Compilation(CSharpCommandLineArguments arguments, EditorConfig config, AnalyzerFiles files) => CSharpCompilation.Create(
@@ -69,7 +71,9 @@ internal sealed record CompiledProject(string Name, string Intermediate)
     private string Read(string file)
     {
         var path = Path.Combine(Intermediate, file);
-        return File.Exists(path) ? File.ReadAllText(path) : throw new InvalidDataException($"{path} does not exist; build Isthmus.slnx first: tools/compile Isthmus.slnx -c Release");
+        return File.Exists(path)
+            ? File.ReadAllText(path)
+            : throw new InvalidDataException($"{path} does not exist; build Isthmus.slnx first: tools/compile Isthmus.slnx -c Release");
     }
 
     private sealed class FileText(string path) : AdditionalText

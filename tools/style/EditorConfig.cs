@@ -44,7 +44,8 @@ internal sealed class EditorConfig : AnalyzerConfigOptionsProvider
     private sealed class SeverityOptions(EditorConfig config) : SyntaxTreeOptionsProvider
     {
         public override GeneratedKind IsGenerated(SyntaxTree tree, CancellationToken cancellationToken) =>
-            !config.Of(tree.FilePath).AnalyzerOptions.TryGetValue("generated_code", out var value) || !bool.TryParse(value, out var isGenerated) ? GeneratedKind.Unknown
+            !config.Of(tree.FilePath).AnalyzerOptions.TryGetValue("generated_code", out var value) || !bool.TryParse(value, out var isGenerated)
+                ? GeneratedKind.Unknown
             : isGenerated ? GeneratedKind.MarkedGenerated : GeneratedKind.NotGenerated;
 
         public override bool TryGetDiagnosticValue(SyntaxTree tree, string diagnosticId, CancellationToken cancellationToken, out ReportDiagnostic severity) =>

@@ -46,9 +46,12 @@ internal sealed class Comparison(string unit)
         {
             var of = samples[contender];
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{contender.Name,-10} {Median(of, s => s.PerCpuSecond) / Scale,16:0} {Spread(of, s => s.PerCpuSecond / Scale, "0"),14} {Median(of, s => s.PerSecond) / Scale,14:0} {Median(of, s => s.Busy),10:0%} {Time(of, s => s.P50),8} {Time(of, s => s.P99),8} {(of[0].P99 is null ? "–" : Spread(of, s => s.P99!.Value, "0.00")),14}"));
+                $"{contender.Name,-10} {Median(of, s => s.PerCpuSecond) / Scale,16:0} {Spread(of, s => s.PerCpuSecond / Scale, "0"),14} "
+                    + $"{Median(of, s => s.PerSecond) / Scale,14:0} {Median(of, s => s.Busy),10:0%} {Time(of, s => s.P50),8} {Time(of, s => s.P99),8} "
+                    + $"{(of[0].P99 is null ? "–" : Spread(of, s => s.P99!.Value, "0.00")),14}"));
         }
-        return Median(samples[contenders[0]], s => s.PerCpuSecond) / contenders.Skip(1).Select(peer => Median(samples[peer], s => s.PerCpuSecond)).DefaultIfEmpty(double.NaN).Max();
+        return Median(samples[contenders[0]], s => s.PerCpuSecond) / contenders.Skip(1).Select(peer => Median(samples[peer], s => s.PerCpuSecond))
+            .DefaultIfEmpty(double.NaN).Max();
     }
 
     // A runtime compiles hot code for seconds, on the core that also does the work. How it is until then has rows of its own.
@@ -79,7 +82,8 @@ internal sealed class Comparison(string unit)
         of(samples[0]) is null ? "–" : Median(samples, s => of(s)!.Value).ToString("0.00", CultureInfo.InvariantCulture);
 
     private static string Spread(List<Sample> samples, Func<Sample, double> of, string format) =>
-        string.Create(CultureInfo.InvariantCulture, $"{samples.Min(of).ToString(format, CultureInfo.InvariantCulture)}-{samples.Max(of).ToString(format, CultureInfo.InvariantCulture)}");
+        string.Create(CultureInfo.InvariantCulture,
+            $"{samples.Min(of).ToString(format, CultureInfo.InvariantCulture)}-{samples.Max(of).ToString(format, CultureInfo.InvariantCulture)}");
 
     private static double Median(List<Sample> samples, Func<Sample, double> of) => Quantiles.Of([.. samples.Select(of)], 0.5);
 }
@@ -88,5 +92,6 @@ internal sealed class Comparison(string unit)
 internal static class Quantiles
 {
     /// <summary>The smallest value that this part of all values does not exceed.</summary>
-    internal static double Of(IReadOnlyCollection<double> values, double part) => values.Order().ElementAt(Math.Max(0, (int)Math.Ceiling(values.Count * part) - 1));
+    internal static double Of(IReadOnlyCollection<double> values, double part) =>
+        values.Order().ElementAt(Math.Max(0, (int)Math.Ceiling(values.Count * part) - 1));
 }

@@ -14,7 +14,8 @@ internal sealed class Credentials
     internal Credentials(string directory)
     {
         Directory = System.IO.Directory.CreateDirectory(directory).FullName;
-        using var root = Issuer.SelfSigned(new("Isthmus bench"), Keys.Create(KeyKind.EcP256), DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddDays(1));
+        using var root = Issuer.SelfSigned(new("Isthmus bench"), Keys.Create(KeyKind.EcP256), DateTimeOffset.UtcNow.AddHours(-1),
+            DateTimeOffset.UtcNow.AddDays(1));
         using var key = Keys.Create(KeyKind.EcP256);
         var request = new LeafRequest(PublicKey.CreateFromSubjectPublicKeyInfo(key.ExportSubjectPublicKeyInfo(), out _),
             new([Identity], [DnsName], []), DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(20));

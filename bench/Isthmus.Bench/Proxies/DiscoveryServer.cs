@@ -24,7 +24,8 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
     private const int Port = 15010;
 
     private readonly WebApplication _app;
-    private readonly Issuer _authority = Issuer.SelfSigned(new("Isthmus bench"), Keys.Create(KeyKind.EcP256), DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddDays(1));
+    private readonly Issuer _authority = Issuer.SelfSigned(new("Isthmus bench"), Keys.Create(KeyKind.EcP256), DateTimeOffset.UtcNow.AddHours(-1),
+        DateTimeOffset.UtcNow.AddDays(1));
     private Moment _now = new(XdsSnapshot.Empty);
     private int _version, _acceptedEndpoints;
 
@@ -32,7 +33,8 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
     {
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "bench" });
         builder.Services.AddRoutingCore();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, Port, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.UseKestrelCore()
+            .ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, Port, listen => listen.Protocols = HttpProtocols.Http2));
         _app = builder.Build();
         _app.UseRouting();
         new XdsServer(this, new(), new Random(1)).Map(_app);
@@ -60,19 +62,23 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
 
     /// <summary>The encoded form of endpoints, to be published often.</summary>
     internal static XdsResourceMap Encode(IEnumerable<(string Endpoints, string Version)> all) =>
-        new(all.Select(one => Resource(WireTypes.Lenient.Parse<ClusterLoadAssignment>(one.Endpoints), assignment => assignment.ClusterName, TypeUrls.Endpoints, one.Version)));
+        new(all.Select(one => Resource(WireTypes.Lenient.Parse<ClusterLoadAssignment>(one.Endpoints), assignment => assignment.ClusterName, TypeUrls.Endpoints,
+            one.Version)));
 
     /// <summary>Replaces everything.</summary>
     internal void Publish(OwnResources resources, NameTable names) => Publish(new Dictionary<string, IXdsResources>
     {
-        [TypeUrls.Cluster] = new XdsResourceMap(resources.Clusters.Select(text => Resource(WireTypes.Lenient.Parse<Cluster>(text), cluster => cluster.Name, TypeUrls.Cluster, "1"))),
+        [TypeUrls.Cluster] = new XdsResourceMap(resources.Clusters.Select(text => Resource(WireTypes.Lenient.Parse<Cluster>(text), cluster => cluster.Name,
+            TypeUrls.Cluster, "1"))),
         [TypeUrls.Endpoints] = Encode(resources.Assignments.Select(text => (text, "1"))),
-        [TypeUrls.Listener] = new XdsResourceMap(resources.Listeners.Select(text => Resource(WireTypes.Lenient.Parse<Listener>(text), listener => listener.Name, TypeUrls.Listener, "1"))),
+        [TypeUrls.Listener] = new XdsResourceMap(resources.Listeners.Select(text => Resource(WireTypes.Lenient.Parse<Listener>(text), listener => listener.Name,
+            TypeUrls.Listener, "1"))),
         [TypeUrls.NameTable] = new XdsResourceMap([Resource(names, _ => "", TypeUrls.NameTable, "1")]),
     });
 
     /// <summary>Replaces all endpoints.</summary>
-    internal void PublishEndpoints(XdsResourceMap endpoints) => Publish(new Dictionary<string, IXdsResources>(_now.Snapshot.Types) { [TypeUrls.Endpoints] = endpoints });
+    internal void PublishEndpoints(XdsResourceMap endpoints) =>
+        Publish(new Dictionary<string, IXdsResources>(_now.Snapshot.Types) { [TypeUrls.Endpoints] = endpoints });
 
     public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => ValueTask.FromResult<IXdsFeed>(new Feed(this));
 
@@ -85,7 +91,8 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
     // Without a certificate, the clusters of mesh services would wait for it, and carry nothing.
     private Task<IstioCertificateResponse> SignAsync(GrpcCall call, IstioCertificateRequest request)
     {
-        using var leaf = _authority.IssueLeaf(new(SigningRequest.Check(request.Csr), new([Credentials.Identity], [], []), DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(20)));
+        using var leaf = _authority.IssueLeaf(new(SigningRequest.Check(request.Csr), new([Credentials.Identity], [], []), DateTimeOffset.UtcNow.AddHours(-1),
+            DateTimeOffset.UtcNow.AddHours(20)));
         return Task.FromResult(new IstioCertificateResponse { CertChain = { CertificateText.Write(leaf), CertificateText.Write(_authority.Certificate) } });
     }
 

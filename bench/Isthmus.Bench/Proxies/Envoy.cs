@@ -15,7 +15,8 @@ internal static class Envoy
     {
         if (!IsThere()) return [];
         var (name, port) = ($"envoy{wiring.Place}", rig.NextPort());
-        return [await StartAsync(rig, name, OwnResources.ForHttp(wiring, port, rig.File($"{name}.log")), new(name, port, Program!) { Host = wiring.Host, NetworkOf = wiring.NetworkOf }, wiring.Tickets)];
+        return [await StartAsync(rig, name, OwnResources.ForHttp(wiring, port, rig.File($"{name}.log")),
+            new(name, port, Program!) { Host = wiring.Host, NetworkOf = wiring.NetworkOf }, wiring.Tickets)];
     }
 
     /// <summary>Passes TLS through by server name; none without a program.</summary>
@@ -23,7 +24,8 @@ internal static class Envoy
     {
         if (!IsThere()) return [];
         var port = rig.NextPort();
-        return [await StartAsync(rig, "envoy", OwnResources.ForPassThrough(server, port, rig.File("envoy.log")), new("envoy", port, Program!), hasTickets: true)];
+        return [await StartAsync(rig, "envoy", OwnResources.ForPassThrough(server, port, rig.File("envoy.log")), new("envoy", port, Program!),
+            hasTickets: true)];
     }
 
     /// <summary>Whether there is a program; says so if not.</summary>
@@ -69,7 +71,11 @@ internal static class Envoy
     private static JsonArray Secrets(Credentials credentials)
     {
         static JsonObject FileAt(string path) => new() { ["filename"] = path };
-        var own = new JsonObject { ["name"] = "default", ["tls_certificate"] = new JsonObject { ["certificate_chain"] = FileAt(credentials.Chain), ["private_key"] = FileAt(credentials.Key) } };
+        var own = new JsonObject
+        {
+            ["name"] = "default",
+            ["tls_certificate"] = new JsonObject { ["certificate_chain"] = FileAt(credentials.Chain), ["private_key"] = FileAt(credentials.Key) }
+        };
         var roots = new JsonObject { ["name"] = "ROOTCA", ["validation_context"] = new JsonObject { ["trusted_ca"] = FileAt(credentials.Root) } };
         return new((JsonNode)own, (JsonNode)roots);
     }
@@ -85,11 +91,18 @@ internal static class Envoy
         }
         if (node is not JsonObject one) return;
         if (one.ContainsKey("name")) one.Remove("sds_config");
-        if (one["@type"]?.GetValue<string>().EndsWith(".DownstreamTlsContext", StringComparison.Ordinal) == true && !hasTickets) one["disable_stateless_session_resumption"] = true;
+        if (one["@type"]?.GetValue<string>().EndsWith(".DownstreamTlsContext", StringComparison.Ordinal) == true && !hasTickets)
+            one["disable_stateless_session_resumption"] = true;
         if (one["retry_host_predicate"] is JsonArray predicates)
-            foreach (var predicate in predicates) predicate!["typed_config"] = new JsonObject { ["@type"] = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" };
+            foreach (var predicate in predicates)
+                predicate!["typed_config"] = new JsonObject
+                {
+                    ["@type"] = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+                };
         foreach (var (_, value) in one) if (value is not null) Adapt(value, hasTickets);
     }
 
-    private static bool IsOfIstio(JsonNode? item) => item is JsonObject one && one["name"] is JsonValue name && name.TryGetValue<string>(out var text) && text.StartsWith("istio.", StringComparison.Ordinal);
+    private static bool IsOfIstio(JsonNode? item) =>
+        item is JsonObject one && one["name"] is JsonValue name && name.TryGetValue<string>(out var text)
+            && text.StartsWith("istio.", StringComparison.Ordinal);
 }

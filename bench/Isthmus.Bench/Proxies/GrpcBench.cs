@@ -21,7 +21,8 @@ internal static class GrpcBench
         var port = rig.NextPort();
         await rig.StartServerAsync(new("grpc-server", port, "dotnet", rig.Bench, "grpc-server", port.ToString(CultureInfo.InvariantCulture)));
         var wiring = new Wiring($"127.0.0.1:{port}") { Http2 = true };
-        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring),
+        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
+            await Nginx.StartAsync(rig, wiring),
             .. await Envoy.StartAsync(rig, wiring)];
         await File.WriteAllBytesAsync(rig.File("message"), Message);
 
@@ -38,7 +39,8 @@ internal static class GrpcBench
     {
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "bench" });
         builder.Services.AddRoutingCore();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.UseKestrelCore()
+            .ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen => listen.Protocols = HttpProtocols.Http2));
         await using var app = builder.Build();
         app.UseRouting();
         app.MapPost("/bench.Messages/One", http => AnswerAsync(http, 1));
@@ -48,9 +50,11 @@ internal static class GrpcBench
     }
 
     private static Task<double> CompareAsync(ProxyRig rig, Contender[] contenders, string unit, string path, int perCall) =>
-        new Comparison(unit) { Rounds = 3, WarmUp = TimeSpan.FromSeconds(1), Duration = TimeSpan.FromSeconds(1.5) }.RunAsync(contenders, async (contender, duration) =>
+        new Comparison(unit) { Rounds = 3, WarmUp = TimeSpan.FromSeconds(1), Duration = TimeSpan.FromSeconds(1.5) }.RunAsync(contenders,
+            async (contender, duration) =>
         {
-            var calls = await WebLoad.Http2Async(contender.Port, path, 8, 8, duration, "-d", rig.File("message"), "-H", "content-type: application/grpc", "-H", "te: trailers");
+            var calls = await WebLoad.Http2Async(contender.Port, path, 8, 8, duration, "-d", rig.File("message"), "-H", "content-type: application/grpc", "-H",
+                "te: trailers");
             return calls with { Work = calls.Work * perCall };
         });
 

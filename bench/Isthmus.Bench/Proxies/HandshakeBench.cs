@@ -5,7 +5,8 @@ internal static class HandshakeBench
 {
     internal static async Task RunFullAsync(string root)
     {
-        Console.WriteLine("full TLS 1.3 handshakes with certificates of both sides (ECDSA P-256), a new connection each, with one HTTP/1.0 request, no session tickets");
+        Console.WriteLine(
+            "full TLS 1.3 handshakes with certificates of both sides (ECDSA P-256), a new connection each, with one HTTP/1.0 request, no session tickets");
         Comparison.Conclude(await RunAsync(root, resume: false, _ => { }));
     }
 
@@ -15,7 +16,9 @@ internal static class HandshakeBench
         var resumed = new Dictionary<Contender, double>();
         var ratio = await RunAsync(root, resume: true, result => resumed[result.Contender] = result.Resumed);
         foreach (var (contender, part) in resumed)
-            Console.WriteLine($"{contender.Name}: {part:0%} of the handshakes resumed a session{(part == 0 ? ": all handshakes were full, although its peers resumed" : "")}");
+            Console.WriteLine(
+                $"{contender.Name}: {part:0%} of the handshakes resumed a "
+                    + $"session{(part == 0 ? ": all handshakes were full, although its peers resumed" : "")}");
         if (resumed.Values.Skip(1).Any(part => part < 0.9)) throw new InvalidOperationException("a peer did not resume sessions: it proves nothing");
         Comparison.Conclude(ratio);
     }
@@ -25,7 +28,8 @@ internal static class HandshakeBench
         await using var rig = new ProxyRig(root);
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new(""))) { TlsFromClients = true, Tickets = resume };
         return await new Comparison("handshakes") { WarmUp = TimeSpan.FromSeconds(1) }.RunAsync(
-            [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), .. await Envoy.StartAsync(rig, wiring)],
+            [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
+                .. await Envoy.StartAsync(rig, wiring)],
             async (contender, duration) =>
             {
                 var (result, resumed) = await WebLoad.HandshakesAsync(contender.Port, rig.Credentials, resume, duration);

@@ -12,8 +12,12 @@ internal static class Haproxy
         var port = rig.NextPort();
         var protocol = wiring.Http2 ? " proto h2" : "";
         var credentials = rig.Credentials;
-        var fromClients = wiring.TlsFromClients ? $" ssl crt {credentials.Joined} ca-file {credentials.Root} verify required{(wiring.Tickets ? "" : " no-tls-tickets")}" : "";
-        var toServer = wiring.TlsToServer ? $" ssl crt {credentials.Joined} ca-file {credentials.Root} verify required sni str({Credentials.DnsName}) verifyhost {Credentials.DnsName}" : "";
+        var fromClients = wiring.TlsFromClients
+            ? $" ssl crt {credentials.Joined} ca-file {credentials.Root} verify required{(wiring.Tickets ? "" : " no-tls-tickets")}"
+            : "";
+        var toServer = wiring.TlsToServer
+            ? $" ssl crt {credentials.Joined} ca-file {credentials.Root} verify required sni str({Credentials.DnsName}) verifyhost {Credentials.DnsName}"
+            : "";
         return await StartAsync(rig, port, string.Create(CultureInfo.InvariantCulture, $$"""
             global
               nbthread {{ProxyRig.Workers}}

@@ -12,13 +12,16 @@ internal static class HttpBench
     internal static async Task RunTlsAsync(string root)
     {
         await using var rig = new ProxyRig(root);
-        Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, small answers, TLS 1.3 with certificates of both sides (ECDSA P-256) on both connections");
+        Console.WriteLine(
+            $"HTTP/1.1 kept alive, {Connections} connections, small answers, TLS 1.3 with certificates of both sides (ECDSA P-256) on both connections");
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("") { TlsFromClients = true })) { TlsFromClients = true, TlsToServer = true };
-        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), .. await Envoy.StartAsync(rig, wiring)];
+        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
+            .. await Envoy.StartAsync(rig, wiring)];
         // wrk presents no certificate: an nginx between it and the contender does.
         var clients = new Dictionary<Contender, int>();
         foreach (var contender in contenders) clients[contender] = await Nginx.StartClientAsync(rig, contender);
-        Comparison.Conclude(await new Comparison("requests").RunAsync(contenders, (contender, duration) => WebLoad.Http1Async(clients[contender], "/", Connections, duration)));
+        Comparison.Conclude(await new Comparison("requests").RunAsync(contenders,
+            (contender, duration) => WebLoad.Http1Async(clients[contender], "/", Connections, duration)));
     }
 
     internal static async Task RunHttp2Async(string root)
@@ -27,7 +30,8 @@ internal static class HttpBench
         Console.WriteLine("HTTP/2 by prior knowledge on both sides, 8 connections of 8 streams, small answers");
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("") { Http2 = true })) { Http2 = true };
         Comparison.Conclude(await new Comparison("requests").RunAsync(
-            [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), .. await Envoy.StartAsync(rig, wiring)],
+            [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
+                .. await Envoy.StartAsync(rig, wiring)],
             (contender, duration) => WebLoad.Http2Async(contender.Port, "/", 8, 8, duration)));
     }
 
@@ -39,7 +43,8 @@ internal static class HttpBench
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("")));
         var contenders = new List<Contender>();
         foreach (var sampling in (double?[])[0, null, 1, 100]) contenders.Add(await OwnProxy.StartAsync(rig, wiring with { Sampling = sampling }));
-        Comparison.Conclude(await new Comparison("requests") { Rounds = 10 }.RunAsync(contenders, (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
+        Comparison.Conclude(await new Comparison("requests") { Rounds = 10 }.RunAsync(contenders,
+            (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
     }
 
     /// <summary>The proxy beside that of another build, and beside itself: two processes of one build differ, too.</summary>
@@ -49,8 +54,10 @@ internal static class HttpBench
         await using var rig = new ProxyRig(root);
         Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, small answers; this build twice, and that in {before}");
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("")));
-        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await OwnProxy.StartAsync(rig, wiring with { Place = "-again" }), await OwnProxy.StartAsync(rig, wiring with { Place = "-before", Program = ProxyRig.ProgramOf(before) })];
-        Comparison.Conclude(await new Comparison("requests") { Rounds = 10 }.RunAsync(contenders, (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
+        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await OwnProxy.StartAsync(rig, wiring with { Place = "-again" }),
+            await OwnProxy.StartAsync(rig, wiring with { Place = "-before", Program = ProxyRig.ProgramOf(before) })];
+        Comparison.Conclude(await new Comparison("requests") { Rounds = 10 }.RunAsync(contenders,
+            (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
     }
 
     private static async Task RunHttp1Async(string root, string path, string what)
@@ -59,7 +66,8 @@ internal static class HttpBench
         Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, {what}");
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("")));
         Comparison.Conclude(await new Comparison("requests").RunAsync(
-            [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring), .. await Envoy.StartAsync(rig, wiring)],
+            [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
+                .. await Envoy.StartAsync(rig, wiring)],
             (contender, duration) => WebLoad.Http1Async(contender.Port, path, Connections, duration)));
     }
 }

@@ -21,7 +21,8 @@ internal sealed class IdleConnections : IDisposable
         using var certificate = credentials is null ? null : X509Certificate2.CreateFromPemFile(credentials.Chain, credentials.Key);
         var context = certificate is null ? null : SslStreamCertificateContext.Create(certificate, [], offline: true);
         var streams = new Stream[count];
-        await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = AtATime }, async (number, stop) => streams[number] = await OpenAsync(port, context, stop));
+        await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = AtATime },
+            async (number, stop) => streams[number] = await OpenAsync(port, context, stop));
         return new(streams);
     }
 
@@ -52,7 +53,9 @@ internal sealed class IdleConnections : IDisposable
         var (answer, filled) = (new byte[2048], 0);
         // Small answers end with their last byte of text.
         while (filled == 0 || answer[filled - 1] != 'x')
-            filled += await stream.ReadAsync(answer.AsMemory(filled), stop) is > 0 and var read ? read : throw new IOException($"no answer: {Encoding.ASCII.GetString(answer, 0, filled)}");
+            filled += await stream.ReadAsync(answer.AsMemory(filled), stop) is > 0 and var read
+                ? read
+                : throw new IOException($"no answer: {Encoding.ASCII.GetString(answer, 0, filled)}");
         return stream;
     }
 }

@@ -22,7 +22,8 @@ internal static class MemoryBench
         await ClustersAsync(rig, discovery, server);
         var plain = await CompareAsync(rig, discovery, new(server), "plain");
         var tls = await CompareAsync(rig, discovery, new(server) { TlsFromClients = true }, "with TLS and client certificates");
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"plain {plain:0.00} of nginx, with TLS {tls:0.00}; the ratio is that with TLS, and less is better"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"plain {plain:0.00} of nginx, with TLS {tls:0.00}; the ratio is that with TLS, and less is better"));
         Comparison.Conclude(tls);
     }
 
@@ -45,8 +46,11 @@ internal static class MemoryBench
         var resources = OwnResources.ForHttp(new(server), port, rig.File("isthmus.log"));
         discovery.Publish(resources with
         {
-            Clusters = [.. resources.Clusters, .. Enumerable.Range(0, Clusters).Select(i => MeshCluster(NameOf(i), $"outbound_.8080_._.app{i}.bench.svc.cluster.local", Credentials.Identity))],
-            Assignments = [.. resources.Assignments, .. Enumerable.Range(0, Clusters).Select(i => Endpoints(NameOf(i), $"+10.244.{i / 250}.{i % 250 + 1}:8080"))],
+            Clusters = [.. resources.Clusters,
+                .. Enumerable.Range(0, Clusters)
+                    .Select(i => MeshCluster(NameOf(i), $"outbound_.8080_._.app{i}.bench.svc.cluster.local", Credentials.Identity))],
+            Assignments = [.. resources.Assignments,
+                .. Enumerable.Range(0, Clusters).Select(i => Endpoints(NameOf(i), $"+10.244.{i / 250}.{i % 250 + 1}:8080"))],
         }, new NameTable());
         var own = await OwnProxy.StartWithAgentAsync(rig, port);
         await AwaitClustersAsync();
@@ -80,7 +84,8 @@ internal static class MemoryBench
     {
         var own = await MeasureAsync(rig, await StartAsync(rig, discovery, wiring), wiring);
         var peer = await MeasureAsync(rig, await Nginx.StartAsync(rig, wiring), wiring);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{$"each of {Idle} idle connections, {kind}",-64} isthmus {own,6:0.0} KiB, nginx {peer,6:0.0} KiB"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{$"each of {Idle} idle connections, {kind}",-64} isthmus {own,6:0.0} KiB, nginx {peer,6:0.0} KiB"));
         return own / peer;
     }
 
@@ -106,7 +111,8 @@ internal static class MemoryBench
     }
 
     private static string WithFiles(string listener, Credentials credentials) => listener
-        .Replace("\"name\": \"default\", \"sds_config\"", $"\"name\": \"file-cert:{credentials.Chain}~{credentials.Key}\", \"sds_config\"", StringComparison.Ordinal)
+        .Replace("\"name\": \"default\", \"sds_config\"", $"\"name\": \"file-cert:{credentials.Chain}~{credentials.Key}\", \"sds_config\"",
+            StringComparison.Ordinal)
         .Replace("\"name\": \"ROOTCA\", \"sds_config\"", $"\"name\": \"file-root:{credentials.Root}\", \"sds_config\"", StringComparison.Ordinal);
 
     private static void Print(string what, Contender contender) =>

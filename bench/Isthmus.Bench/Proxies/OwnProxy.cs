@@ -13,7 +13,8 @@ internal static class OwnProxy
     {
         var name = $"isthmus{wiring.Place}{(wiring.Sampling is { } percent ? $"-{percent}%" : "")}";
         var port = rig.NextPort();
-        return StartAsync(rig, name, OwnResources.ForHttp(wiring, port, rig.File($"{name}.log")), new(name, port, "dotnet") { Host = wiring.Host, NetworkOf = wiring.NetworkOf }, wiring.Program);
+        return StartAsync(rig, name, OwnResources.ForHttp(wiring, port, rig.File($"{name}.log")),
+            new(name, port, "dotnet") { Host = wiring.Host, NetworkOf = wiring.NetworkOf }, wiring.Program);
     }
 
     /// <summary>Passes TLS through by server name.</summary>
@@ -36,7 +37,8 @@ internal static class OwnProxy
             ["SERVICE_ACCOUNT"] = "app",
             ["JWT_POLICY"] = "none",
             ["ISTIO_META_DNS_CAPTURE"] = "true",
-            ["PROXY_CONFIG"] = new JsonObject([.. (config ?? []).Select(item => KeyValuePair.Create(item.Key, item.Value?.DeepClone())), new("discoveryAddress", DiscoveryServer.Address)]).ToJsonString(),
+            ["PROXY_CONFIG"] = new JsonObject([.. (config ?? []).Select(item => KeyValuePair.Create(item.Key, item.Value?.DeepClone())),
+                new("discoveryAddress", DiscoveryServer.Address)]).ToJsonString(),
         },
     });
 

@@ -19,11 +19,16 @@ internal sealed record OwnResources(IReadOnlyList<string> Clusters, IReadOnlyLis
             cluster["typed_extension_protocol_options"] = JsonNode.Parse(
                 """{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {}}}}""");
         }
-        var http = Http(wiring.Inbound ? InlineRoute("app") : RouteToApp, "\"use_remote_address\": false, \"generate_request_id\": true, \"http_protocol_options\": {\"accept_http_10\": true, \"default_host_for_http_10\": \"app\"}" + Tracing(wiring.Sampling));
+        var http = Http(wiring.Inbound ? InlineRoute("app") : RouteToApp,
+            "\"use_remote_address\": false, \"generate_request_id\": true, \"http_protocol_options\": {\"accept_http_10\": true, \"default_host_for_http_10\": "
+                + "\"app\"}"
+                + Tracing(wiring.Sampling));
         var (filters, tls) = wiring.TlsFromClients
-            ? ($"\"listener_filters\": [{TlsInspector}],", $"\"filter_chain_match\": {{\"transport_protocol\": \"tls\"}}, {ServerTls("istio-http/1.1", "http/1.1")},")
+            ? ($"\"listener_filters\": [{TlsInspector}],",
+                $"\"filter_chain_match\": {{\"transport_protocol\": \"tls\"}}, {ServerTls("istio-http/1.1", "http/1.1")},")
             : ("", "");
-        return new([cluster.ToJsonString(), RawCluster("collector")], [Endpoints("app", (wiring.TlsToServer ? "+" : "") + wiring.Server), Endpoints("collector", wiring.Server)],
+        return new([cluster.ToJsonString(), RawCluster("collector")],
+            [Endpoints("app", (wiring.TlsToServer ? "+" : "") + wiring.Server), Endpoints("collector", wiring.Server)],
         [
             WithLog(log, $$$"""
             {"name": "http", "address": {"socket_address": {"address": "{{{wiring.Host}}}", "port_value": {{{port}}}}}, "traffic_direction": "{{{(wiring.Inbound ? "INBOUND" : "OUTBOUND")}}}", {{{filters}}}
@@ -32,7 +37,8 @@ internal sealed record OwnResources(IReadOnlyList<string> Clusters, IReadOnlyLis
         ]);
     }
 
-    private static string Tracing(double? sampling) => sampling is not { } percent ? "" : string.Create(System.Globalization.CultureInfo.InvariantCulture, $$$"""
+    private static string Tracing(double? sampling) =>
+        sampling is not { } percent ? "" : string.Create(System.Globalization.CultureInfo.InvariantCulture, $$$"""
         , "tracing": {"random_sampling": {"value": {{{percent}}} }, "provider": {"name": "envoy.tracers.zipkin", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig",
           "collector_cluster": "collector", "collector_endpoint": "/", "collector_endpoint_version": "HTTP_JSON"} } }
         """);

@@ -11,14 +11,16 @@ internal static class PacedLoad
     private const int Connections = 10, BodyBytes = 100;
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(10);
-    private static readonly byte[] Request = Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nhost: app.bench.svc.cluster.local\r\nuser-agent: bench\r\naccept: */*\r\n\r\n");
+    private static readonly byte[] Request = Encoding.ASCII.GetBytes(
+        "GET / HTTP/1.1\r\nhost: app.bench.svc.cluster.local\r\nuser-agent: bench\r\naccept: */*\r\n\r\n");
 
     /// <summary>The times of all requests in milliseconds, from sending to the last byte of the answer.</summary>
     internal static async Task<IReadOnlyList<double>> RunAsync(string host, int port, TimeSpan duration)
     {
         var begun = Stopwatch.GetTimestamp();
         var times = await Task.WhenAll(Enumerable.Range(0, Connections).Select(number =>
-            Task.Factory.StartNew(() => Run(new(IPAddress.Parse(host), port), begun, Interval * number / Connections, duration), TaskCreationOptions.LongRunning)));
+            Task.Factory.StartNew(() => Run(new(IPAddress.Parse(host), port), begun, Interval * number / Connections, duration),
+                TaskCreationOptions.LongRunning)));
         return [.. times.SelectMany(own => own)];
     }
 

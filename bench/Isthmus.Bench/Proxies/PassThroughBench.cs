@@ -16,7 +16,8 @@ internal static class PassThroughBench
         foreach (var streams in (int[])[1, 8])
         {
             Console.WriteLine($"{streams} {(streams == 1 ? "stream" : "streams")}");
-            ratios.Add(await new Comparison("MiB") { Scale = 1 << 20 }.RunAsync(contenders, (contender, duration) => TcpLoad.BytesAsync(contender.Port, hello, streams, duration)));
+            ratios.Add(await new Comparison("MiB") { Scale = 1 << 20 }.RunAsync(contenders,
+                (contender, duration) => TcpLoad.BytesAsync(contender.Port, hello, streams, duration)));
         }
         await stop.CancelAsync();
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"1 stream {ratios[0]:0.00}, 8 streams {ratios[1]:0.00}; the ratio is the smaller one"));
@@ -31,11 +32,13 @@ internal static class PassThroughBench
         Console.WriteLine($"new connections passed through by server name, {atATime} at a time, each with a hello and an answer of 100 bytes");
         var hello = await TcpLoad.HelloAsync(OwnResources.PassedName, "istio");
         var contenders = await StartAsync(rig, TcpLoad.StartAnswerServer(stop.Token));
-        var ratio = await new Comparison("connections").RunAsync(contenders, (contender, duration) => TcpLoad.ConnectionsAsync(contender.Port, hello, atATime, duration));
+        var ratio = await new Comparison("connections").RunAsync(contenders,
+            (contender, duration) => TcpLoad.ConnectionsAsync(contender.Port, hello, atATime, duration));
         await stop.CancelAsync();
         Comparison.Conclude(ratio);
     }
 
     private static async Task<Contender[]> StartAsync(ProxyRig rig, string server) =>
-        [await OwnProxy.StartPassThroughAsync(rig, server), await Haproxy.StartPassThroughAsync(rig, server, OwnResources.PassedName), .. await Envoy.StartPassThroughAsync(rig, server)];
+        [await OwnProxy.StartPassThroughAsync(rig, server), await Haproxy.StartPassThroughAsync(rig, server, OwnResources.PassedName),
+            .. await Envoy.StartPassThroughAsync(rig, server)];
 }

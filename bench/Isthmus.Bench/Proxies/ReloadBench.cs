@@ -19,12 +19,16 @@ internal static class ReloadBench
     {
         await using var rig = new ProxyRig(root);
         await using var discovery = await DiscoveryServer.StartAsync();
-        Console.WriteLine($"1,000 requests/s through a sidecar, without changes and while {Clusters * PerCluster} endpoints of {Clusters} other Services change each second");
+        Console.WriteLine(
+            $"1,000 requests/s through a sidecar, without changes and while {Clusters * PerCluster} endpoints of {Clusters} other Services change each second");
         var port = rig.NextPort();
         var resources = OwnResources.ForHttp(new(await Nginx.StartServerAsync(rig, new(""))), port, rig.File("isthmus.log"));
         var states = Enumerable.Range(0, 2).Select(state => DiscoveryServer.Encode(
-            [.. resources.Assignments.Select(text => (text, "always")), .. Enumerable.Range(0, Clusters).Select(number => (EndpointsOf(number, state), $"{state}"))])).ToArray();
-        discovery.Publish(resources with { Clusters = [.. resources.Clusters, .. Enumerable.Range(0, Clusters).Select(number => RawCluster(NameOf(number)))] }, new NameTable());
+            [.. resources.Assignments.Select(text => (text, "always")),
+                .. Enumerable.Range(0, Clusters).Select(number => (EndpointsOf(number, state), $"{state}"))]))
+            .ToArray();
+        discovery.Publish(resources with { Clusters = [.. resources.Clusters, .. Enumerable.Range(0, Clusters).Select(number => RawCluster(NameOf(number)))] },
+            new NameTable());
         discovery.PublishEndpoints(states[0]);
         var own = await OwnProxy.StartWithAgentAsync(rig, port);
         await AwaitAnswerAsync(port);
@@ -96,5 +100,6 @@ internal static class ReloadBench
     private static string AddressOf(int number, int state, int endpoint) => $"10.{244 + state}.{number / 25}.{number % 25 * PerCluster + endpoint + 1}:8080";
 
     private static void Print(string what, List<Sample> samples) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"{what,-18} {Quantiles.Of([.. samples.Select(s => s.P50)], 0.5),8:0.00} {Quantiles.Of([.. samples.Select(s => s.P99)], 0.5),8:0.00} {$"{samples.Min(s => s.P99):0.00}-{samples.Max(s => s.P99):0.00}",14} {Quantiles.Of([.. samples.Select(s => s.Cpu)], 0.5),10:0}"));
+        $"{what,-18} {Quantiles.Of([.. samples.Select(s => s.P50)], 0.5),8:0.00} {Quantiles.Of([.. samples.Select(s => s.P99)], 0.5),8:0.00} "
+            + $"{$"{samples.Min(s => s.P99):0.00}-{samples.Max(s => s.P99):0.00}",14} {Quantiles.Of([.. samples.Select(s => s.Cpu)], 0.5),10:0}"));
 }

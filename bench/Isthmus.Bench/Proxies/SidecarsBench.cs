@@ -11,7 +11,8 @@ internal static class SidecarsBench
 
     internal static async Task RunAsync(string root)
     {
-        Console.WriteLine("two sidecars in a row with TLS 1.3 and certificates of both sides between them, HTTP/1.1 kept alive, small answers, no traffic capture");
+        Console.WriteLine(
+            "two sidecars in a row with TLS 1.3 and certificates of both sides between them, HTTP/1.1 kept alive, small answers, no traffic capture");
         await using var network = await OtherNetwork.CreateAsync();
         await using var rig = new ProxyRig(root);
         var server = await Nginx.StartServerAsync(rig, new("") { Host = OtherNetwork.Address, NetworkOf = network.Holder });
@@ -29,11 +30,15 @@ internal static class SidecarsBench
         var peer = await StartPairAsync(rig, "nginx", Nginx.StartAsync, server, network);
 
         List<Contender> pairs = [own.Whole, peer.Whole];
-        if (Envoy.IsThere()) pairs.Add((await StartPairAsync(rig, "envoy", async (rig, wiring) => (await Envoy.StartAsync(rig, wiring))[0], server, network)).Whole);
+        if (Envoy.IsThere())
+            pairs.Add((await StartPairAsync(rig, "envoy", async (rig, wiring) => (await Envoy.StartAsync(rig, wiring))[0], server, network)).Whole);
 
         Console.WriteLine($"requests/s at {Connections} connections");
-        var ratio = await new Comparison("requests") { Rounds = 3 }.RunAsync(pairs, (pair, duration) => WebLoad.Http1Async(pair.Port, "/", Connections, duration));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"isthmus in the first ten seconds: {firstRequests.Work / firstRequests.Duration.TotalSeconds:0} requests/s, {firstPerCpu:0} requests/CPU s, p99 {firstRequests.P99:0.00} ms"));
+        var ratio = await new Comparison("requests") { Rounds = 3 }.RunAsync(pairs,
+            (pair, duration) => WebLoad.Http1Async(pair.Port, "/", Connections, duration));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"isthmus in the first ten seconds: {firstRequests.Work / firstRequests.Duration.TotalSeconds:0} requests/s, {firstPerCpu:0} requests/CPU s, p99 "
+                + $"{firstRequests.P99:0.00} ms"));
 
         var (direct, ours, theirs) = (new List<double>(), new List<double>(), new List<double>());
         for (var round = 0; round < LatencyRounds; round++)
@@ -48,23 +53,30 @@ internal static class SidecarsBench
         Line("isthmus", ours, direct);
         Line("nginx", theirs, direct);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"added by isthmus / by nginx: p50 {Added(ours, direct, 0.5) / Added(theirs, direct, 0.5):0.00}, p99 {Added(ours, direct, 0.99) / Added(theirs, direct, 0.99):0.00}"));
+            $"added by isthmus / by nginx: p50 {Added(ours, direct, 0.5) / Added(theirs, direct, 0.5):0.00}, p99 "
+                + $"{Added(ours, direct, 0.99) / Added(theirs, direct, 0.99):0.00}"));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"added in the first ten seconds / later: p50 {Added(firstTimes, direct, 0.5) / Added(ours, direct, 0.5):0.00}, p99 {Added(firstTimes, direct, 0.99) / Added(ours, direct, 0.99):0.00}"));
+            $"added in the first ten seconds / later: p50 {Added(firstTimes, direct, 0.5) / Added(ours, direct, 0.5):0.00}, p99 "
+                + $"{Added(firstTimes, direct, 0.99) / Added(ours, direct, 0.99):0.00}"));
         Comparison.Conclude(ratio);
     }
 
     private sealed record Pair(Contender Caller, Contender Callee, Contender Whole);
 
-    private static async Task<Pair> StartPairAsync(ProxyRig rig, string name, Func<ProxyRig, Wiring, Task<Contender>> start, string server, OtherNetwork network)
+    private static async Task<Pair> StartPairAsync(ProxyRig rig, string name, Func<ProxyRig, Wiring, Task<Contender>> start, string server,
+        OtherNetwork network)
     {
-        var callee = await start(rig, new(server) { Place = "-callee", Host = OtherNetwork.Address, NetworkOf = network.Holder, TlsFromClients = true, Tickets = true, Inbound = true });
+        var callee = await start(rig,
+            new(server) { Place = "-callee", Host = OtherNetwork.Address, NetworkOf = network.Holder, TlsFromClients = true, Tickets = true, Inbound = true });
         var caller = await start(rig, new($"{OtherNetwork.Address}:{callee.Port}") { Place = "-caller", TlsToServer = true });
         return new(caller, callee, caller.Before(name, callee));
     }
 
-    private static double Added(IReadOnlyList<double> times, IReadOnlyList<double> direct, double part) => Quantiles.Of(times, part) - Quantiles.Of(direct, part);
+    private static double Added(IReadOnlyList<double> times, IReadOnlyList<double> direct,
+        double part) => Quantiles.Of(times, part) - Quantiles.Of(direct, part);
 
-    private static void Line(string name, IReadOnlyList<double> times, IReadOnlyList<double> direct) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-        $"{name,-34} {Quantiles.Of(times, 0.5),8:0.00} {Quantiles.Of(times, 0.99),8:0.00} {Added(times, direct, 0.5),10:0.00} {Added(times, direct, 0.99),10:0.00}"));
+    private static void Line(string name, IReadOnlyList<double> times, IReadOnlyList<double> direct) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        $"{name,-34} {Quantiles.Of(times, 0.5),8:0.00} {Quantiles.Of(times, 0.99),8:0.00} {Added(times, direct, 0.5),10:0.00} "
+            + $"{Added(times, direct, 0.99),10:0.00}"));
 }

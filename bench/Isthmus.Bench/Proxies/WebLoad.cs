@@ -11,18 +11,22 @@ internal static partial class WebLoad
     internal static async Task<LoadResult> Http1Async(int port, string path, int connections, TimeSpan duration)
     {
         var output = await RunAsync("wrk", "-t1", $"-c{connections}", $"-d{duration.TotalSeconds:0}s", "--latency", $"http://127.0.0.1:{port}{path}");
-        if (output.Contains("Socket errors", StringComparison.Ordinal) || output.Contains("Non-2xx", StringComparison.Ordinal)) throw new InvalidOperationException($"requests failed:\n{output}");
+        if (output.Contains("Socket errors", StringComparison.Ordinal) || output.Contains("Non-2xx", StringComparison.Ordinal))
+            throw new InvalidOperationException($"requests failed:\n{output}");
         var total = WrkTotal().Match(output);
-        return new(Number(total.Groups[1]), Time(total.Groups[2], total.Groups[3]), Milliseconds(Latency("50%").Match(output)), Milliseconds(Latency("99%").Match(output)));
+        return new(Number(total.Groups[1]), Time(total.Groups[2], total.Groups[3]), Milliseconds(Latency("50%").Match(output)),
+            Milliseconds(Latency("99%").Match(output)));
     }
 
     /// <summary>HTTP/2 by prior knowledge.</summary>
     /// <param name="more">More arguments of h2load.</param>
     internal static async Task<LoadResult> Http2Async(int port, string path, int connections, int streams, TimeSpan duration, params string[] more)
     {
-        var output = await RunAsync("h2load", ["-p", "h2c", "-c", $"{connections}", "-m", $"{streams}", "-D", $"{duration.TotalSeconds:0}", .. more, $"http://127.0.0.1:{port}{path}"]);
+        var output = await RunAsync("h2load",
+            ["-p", "h2c", "-c", $"{connections}", "-m", $"{streams}", "-D", $"{duration.TotalSeconds:0}", .. more, $"http://127.0.0.1:{port}{path}"]);
         var counts = H2Requests().Match(output);
-        if (!counts.Success || counts.Groups[2].Value != "0" || counts.Groups[3].Value != "0" || !H2Success().IsMatch(output)) throw new InvalidOperationException($"requests failed:\n{output}");
+        if (!counts.Success || counts.Groups[2].Value != "0" || counts.Groups[3].Value != "0" || !H2Success().IsMatch(output))
+            throw new InvalidOperationException($"requests failed:\n{output}");
         // h2load prints no percentiles.
         return new(Number(counts.Groups[1]), duration, null, null);
     }
@@ -36,7 +40,8 @@ internal static partial class WebLoad
         const int processes = 4;
         var begun = Stopwatch.GetTimestamp();
         var outputs = await Task.WhenAll(Enumerable.Range(0, processes).Select(_ => RunAsync("openssl",
-            ["s_time", "-connect", $"127.0.0.1:{port}", resume ? "-reuse" : "-new", "-www", "/", "-time", $"{duration.TotalSeconds:0}", "-tls1_3", "-cert", credentials.Chain, "-key", credentials.Key, "-CAfile", credentials.Root])));
+            ["s_time", "-connect", $"127.0.0.1:{port}", resume ? "-reuse" : "-new", "-www", "/", "-time", $"{duration.TotalSeconds:0}", "-tls1_3", "-cert",
+                credentials.Chain, "-key", credentials.Key, "-CAfile", credentials.Root])));
         var elapsed = Stopwatch.GetElapsedTime(begun);
         var (total, resumed) = (0.0, 0.0);
         foreach (var output in outputs)
@@ -56,7 +61,8 @@ internal static partial class WebLoad
     {
         var output = await RunAsync("dnsperf", "-s", "127.0.0.1", "-p", $"{port}", "-d", names, "-l", $"{duration.TotalSeconds:0}", "-c", "8", "-q", "64");
         var completed = Number(DnsCompleted().Match(output).Groups[1]);
-        var complete = output.Contains("Queries lost:         0 ", StringComparison.Ordinal) && Regex.IsMatch(output, @"Response codes: +NOERROR \d+ \(100\.00%\)");
+        var complete = output.Contains("Queries lost:         0 ", StringComparison.Ordinal)
+            && Regex.IsMatch(output, @"Response codes: +NOERROR \d+ \(100\.00%\)");
         return (new(completed, TimeSpan.FromSeconds(Number(DnsSeconds().Match(output).Groups[1])), null, null), complete);
     }
 

@@ -76,7 +76,10 @@ internal sealed class ChainDirectory(string directory, string fileName)
         return File.Exists(file) ? [file] : File.Exists(Path.ChangeExtension(file, ".conflist")) ? [Path.ChangeExtension(file, ".conflist")] : [];
     }
 
-    private IEnumerable<string> Files() => Directory.Exists(directory) ? Directory.EnumerateFiles(directory).Where(file => Extensions.Contains(Path.GetExtension(file))).Order(StringComparer.Ordinal) : [];
+    private IEnumerable<string> Files() =>
+        Directory.Exists(directory)
+            ? Directory.EnumerateFiles(directory).Where(file => Extensions.Contains(Path.GetExtension(file))).Order(StringComparer.Ordinal)
+            : [];
 
     private static string? OriginalOf(string file)
     {

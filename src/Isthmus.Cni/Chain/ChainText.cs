@@ -48,7 +48,8 @@ internal static class ChainText
         try
         {
             using var document = JsonDocument.Parse(text);
-            if (document.RootElement.ValueKind != JsonValueKind.Object || Text(document.RootElement, "type") is not { Length: > 0 } type || type == PluginType) return null;
+            if (document.RootElement.ValueKind != JsonValueKind.Object || Text(document.RootElement, "type") is not { Length: > 0 } type || type == PluginType)
+                return null;
             var version = Text(document.RootElement, "cniVersion") is { Length: > 0 } given ? $"\"cniVersion\": {Quoted(given)}, " : "";
             return $"{{{version}\"name\": {Quoted(Text(document.RootElement, "name") ?? "")}, \"plugins\": [\n{text}\n]}}\n";
         }
@@ -58,11 +59,13 @@ internal static class ChainText
         }
     }
 
-    private static string? Text(JsonElement from, string name) => from.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    private static string? Text(JsonElement from, string name) =>
+        from.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     private static string Quoted(string text) => $"\"{JsonEncodedText.Encode(text)}\"";
 
-    private static string Splice(byte[] text, int start, int end, string with) => Encoding.UTF8.GetString(text, 0, start) + with + Encoding.UTF8.GetString(text, end, text.Length - end);
+    private static string Splice(byte[] text, int start, int end, string with) =>
+        Encoding.UTF8.GetString(text, 0, start) + with + Encoding.UTF8.GetString(text, end, text.Length - end);
 
     /// <summary>Where the items of the list <c>plugins</c> begin and end.</summary>
     private static List<Entry>? Entries(byte[] text)

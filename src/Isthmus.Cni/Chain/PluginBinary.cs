@@ -3,7 +3,8 @@ namespace Isthmus.Cni.Chain;
 /// <summary>The executable of the plug-in in the directory from which the runtime starts plug-ins.</summary>
 internal sealed class PluginBinary(string source, string directory)
 {
-    private const UnixFileMode Runnable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+    private const UnixFileMode Runnable = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead
+        | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
 
     private readonly string _target = Path.Combine(directory, ChainText.PluginType);
 

@@ -26,9 +26,13 @@ internal sealed record CaptureDecision(IReadOnlyList<string>? Flags, IReadOnlyDi
         if (!pod.Metadata.Annotations.ContainsKey(Annotations.InjectionStatus)) return No($"it lacks the annotation {Annotations.InjectionStatus}");
         var inject = pod.Metadata.Labels.GetValueOrDefault(Labels.Inject) ?? pod.Metadata.Annotations.GetValueOrDefault(Labels.Inject);
         if (string.Equals(inject, "false", StringComparison.OrdinalIgnoreCase)) return No($"{Labels.Inject} is false");
-        if (pod.Spec.InitContainers.Find(container => container.Name == Validation) is not { } validation) return No($"it has no container {Validation}: it was injected without the CNI node agent");
+        if (pod.Spec.InitContainers.Find(container => container.Name == Validation) is not { } validation)
+            return No($"it has no container {Validation}: it was injected without the CNI node agent");
         return validation.Args is ["istio-iptables", .. var flags]
-            ? new(flags, validation.Env.Where(variable => variable.Value is not null).GroupBy(variable => variable.Name).ToDictionary(group => group.Key, group => group.Last().Value ?? "", StringComparer.Ordinal), "")
+            ? new(flags,
+                validation.Env.Where(variable => variable.Value is not null).GroupBy(variable => variable.Name)
+                    .ToDictionary(group => group.Key, group => group.Last().Value ?? "", StringComparer.Ordinal),
+                "")
             : No($"the arguments of its container {Validation} do not begin with istio-iptables");
     }
 

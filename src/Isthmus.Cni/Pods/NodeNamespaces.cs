@@ -30,9 +30,11 @@ internal sealed partial class NodeNamespaces(string root)
             try
             {
                 if (SetNamespace(handle, CloneNewNet) != 0)
-                    throw new ProblemException(path, $"cannot be entered: {Marshal.GetLastPInvokeErrorMessage()}", "the agent needs the capabilities SYS_ADMIN and NET_ADMIN");
+                    throw new ProblemException(path, $"cannot be entered: {Marshal.GetLastPInvokeErrorMessage()}",
+                        "the agent needs the capabilities SYS_ADMIN and NET_ADMIN");
                 // Whatever a request says, the node's own rules stay as they are.
-                if (Identity("/proc/thread-self/ns/net") == node) throw new ProblemException(path, "is the node's own network namespace", "Pods with hostNetwork are not captured");
+                if (Identity("/proc/thread-self/ns/net") == node)
+                    throw new ProblemException(path, "is the node's own network namespace", "Pods with hostNetwork are not captured");
                 result = body();
             }
             catch (Exception e)
@@ -51,7 +53,8 @@ internal sealed partial class NodeNamespaces(string root)
     internal string? Find(IPAddress address)
     {
         if (!System.IO.Directory.Exists(root + Directory)) return null;
-        foreach (var path in System.IO.Directory.EnumerateFiles(root + Directory).Select(file => Directory + Path.GetFileName(file)).Order(StringComparer.Ordinal))
+        foreach (var path in System.IO.Directory.EnumerateFiles(root + Directory).Select(file => Directory + Path.GetFileName(file))
+            .Order(StringComparer.Ordinal))
         {
             try
             {
@@ -71,14 +74,17 @@ internal sealed partial class NodeNamespaces(string root)
     private SafeFileHandle Open(string path)
     {
         var own = path.StartsWith(SameDirectory, StringComparison.Ordinal) ? Directory + path[SameDirectory.Length..] : path;
-        if (!IsKept(own) && !IsOfProcess(own)) throw new ProblemException(path, "is not the path of a network namespace", $"expected a file in {Directory}, or /proc/PROCESS/ns/net");
+        if (!IsKept(own) && !IsOfProcess(own))
+            throw new ProblemException(path, "is not the path of a network namespace", $"expected a file in {Directory}, or /proc/PROCESS/ns/net");
         var descriptor = OpenFile(root + own, ReadOnly | CloseOnExec);
         return descriptor >= 0 ? new(descriptor, ownsHandle: true)
-            : throw new ProblemException(path, $"cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}", $"the agent's Pod must mount the node's {Path.GetDirectoryName(own)} at {root}{Path.GetDirectoryName(own)}, with HostToContainer propagation");
+            : throw new ProblemException(path, $"cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}",
+                $"the agent's Pod must mount the node's {Path.GetDirectoryName(own)} at {root}{Path.GetDirectoryName(own)}, with HostToContainer propagation");
     }
 
     private static bool IsKept(string path) =>
-        path.StartsWith(Directory, StringComparison.Ordinal) && path[Directory.Length..] is var name && name is not ("" or "." or "..") && !name.Contains('/', StringComparison.Ordinal);
+        path.StartsWith(Directory, StringComparison.Ordinal) && path[Directory.Length..] is var name && name is not ("" or "." or "..")
+            && !name.Contains('/', StringComparison.Ordinal);
 
     private static bool IsOfProcess(string path) => path.Split('/') is ["", "proc", { Length: > 0 } process, "ns", "net"] && process.All(char.IsAsciiDigit);
 
@@ -90,7 +96,8 @@ internal sealed partial class NodeNamespaces(string root)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ProblemException($"{root}/proc/1/ns/net", $"cannot be read: {e.Message}", "the agent's Pod must mount the node's /proc, and needs the capability SYS_PTRACE", e);
+            throw new ProblemException($"{root}/proc/1/ns/net", $"cannot be read: {e.Message}",
+                "the agent's Pod must mount the node's /proc, and needs the capability SYS_PTRACE", e);
         }
     }
 

@@ -10,7 +10,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Cni.Pods;
 
 /// <summary>Captures the traffic of Pods of this node.</summary>
-internal sealed partial class PodCaptures(KubeClient client, NodeNamespaces namespaces, IReadOnlyCollection<string> excludedNamespaces, TimeProvider time, ILogger log)
+internal sealed partial class PodCaptures(KubeClient client, NodeNamespaces namespaces, IReadOnlyCollection<string> excludedNamespaces, TimeProvider time,
+    ILogger log)
 {
     /// <summary>Together less than the plug-in waits for.</summary>
     private const int Attempts = 5;
@@ -48,7 +49,8 @@ internal sealed partial class PodCaptures(KubeClient client, NodeNamespaces name
     {
         var path = IPAddress.TryParse(pod.Status.PodIP, out var address) ? await Task.Run(() => namespaces.Find(address), stop) : null;
         if (path is null)
-            throw new ProblemException($"Pod {pod.Key}", $"no network namespace in /var/run/netns has its address '{pod.Status.PodIP}'", "delete the Pod, or set values.cni.repair.deletePods for runtimes that keep namespaces elsewhere");
+            throw new ProblemException($"Pod {pod.Key}", $"no network namespace in /var/run/netns has its address '{pod.Status.PodIP}'",
+                "delete the Pod, or set values.cni.repair.deletePods for runtimes that keep namespaces elsewhere");
         await LoadAsync(pod, path, stop);
     }
 

@@ -22,7 +22,8 @@ internal sealed partial class PodRepair(KubeClient client, string node, RepairSe
 
     internal async Task RunAsync(CancellationToken stop)
     {
-        var informer = new Informer<Pod, Pod>(client, Kinds.Pod, IsBroken, new() { FieldSelector = $"spec.nodeName={node}", ConsumerFailed = e => NotTaken(log, e) }, time);
+        var informer = new Informer<Pod, Pod>(client, Kinds.Pod, IsBroken,
+            new() { FieldSelector = $"spec.nodeName={node}", ConsumerFailed = e => NotTaken(log, e) }, time);
         await informer.RunAsync(async changes =>
         {
             foreach (var change in changes)
@@ -38,7 +39,8 @@ internal sealed partial class PodRepair(KubeClient client, string node, RepairSe
 
     /// <summary>The status of a check that failed and is not running again.</summary>
     internal static ContainerStatus? Failure(Pod pod) =>
-        pod.Status.InitContainerStatuses.Find(status => status.Name == CaptureDecision.Validation && status.State.Running is null && (status.State.Terminated ?? status.LastState.Terminated)?.ExitCode == CaptureProgram.NotCaptured);
+        pod.Status.InitContainerStatuses.Find(status => status.Name == CaptureDecision.Validation && status.State.Running is null
+            && (status.State.Terminated ?? status.LastState.Terminated)?.ExitCode == CaptureProgram.NotCaptured);
 
     private async Task AnswerAsync(Pod pod, CancellationToken stop)
     {

@@ -36,7 +36,11 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
             long? saved = null;
             while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
             {
-                var (revision, table) = await engine.AskAsync(writer => (writer.Allocator.Revision, writer.Allocator.Revision == saved ? default : writer.Allocator.Export()), stop).ConfigureAwait(false);
+                var (revision,
+                    table) = await engine.AskAsync(writer => (writer.Allocator.Revision,
+                        writer.Allocator.Revision == saved ? default : writer.Allocator.Export()),
+                        stop)
+                    .ConfigureAwait(false);
                 if (revision != saved && await SaveAsync(table, stop).ConfigureAwait(false)) saved = revision;
             }
         }
@@ -55,7 +59,8 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
     {
         try
         {
-            var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, ns, new ListOptions { LabelSelector = $"{Label}=true" }, stop).ConfigureAwait(false);
+            var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, ns, new ListOptions { LabelSelector = $"{Label}=true" }, stop)
+                .ConfigureAwait(false);
             var table = maps.SelectMany(map => map.Data).DistinctBy(item => item.Key).ToDictionary(StringComparer.Ordinal);
             _written = maps.ToDictionary(map => map.Metadata.Name, map => map.Data.ToValueMap(), StringComparer.Ordinal);
             var refused = await engine.ChangeAsync(writer =>
@@ -107,7 +112,10 @@ public sealed partial class AddressTable(KubeClient client, string ns, PushEngin
         {
             ["apiVersion"] = "v1",
             ["kind"] = "ConfigMap",
-            ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = ns, ["labels"] = new JsonObject { [Label] = "true", [Labels.MadeBy] = Labels.Discovery } },
+            ["metadata"] = new JsonObject
+            {
+                ["name"] = name, ["namespace"] = ns, ["labels"] = new JsonObject { [Label] = "true", [Labels.MadeBy] = Labels.Discovery }
+            },
             ["data"] = data,
         };
     }

@@ -13,7 +13,8 @@ namespace Isthmus.ControlPlane.Ca;
 /// </summary>
 /// <param name="clientOf">The client of a cluster by its ID; null when the cluster is unknown.</param>
 /// <param name="isKnown">Whether the objects of a cluster have been read, now or by an earlier control plane.</param>
-public sealed partial class AccountCheck(Func<string, KubeClient?> clientOf, Func<string, bool> isKnown, MeshSources mesh, DiscoverySettings settings, TimeProvider time, ILogger<AccountCheck> log)
+public sealed partial class AccountCheck(Func<string, KubeClient?> clientOf, Func<string, bool> isKnown, MeshSources mesh, DiscoverySettings settings,
+    TimeProvider time, ILogger<AccountCheck> log)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
@@ -23,7 +24,9 @@ public sealed partial class AccountCheck(Func<string, KubeClient?> clientOf, Fun
         var cluster = call.Header("clusterid") is { Length: > 0 } named ? named : settings.ClusterId;
         var (ns, account) = (caller.Identity.Namespace, caller.Identity.ServiceAccount);
         if (clientOf(cluster) is not { } client) throw Refuse(caller, $"cluster '{cluster}' is unknown here");
-        if (!isKnown(cluster)) throw new GrpcException(GrpcCode.Unavailable, $"the Pods of cluster '{cluster}' are not known yet: try again later, or send the service account token, too");
+        if (!isKnown(cluster))
+            throw new GrpcException(GrpcCode.Unavailable,
+                $"the Pods of cluster '{cluster}' are not known yet: try again later, or send the service account token, too");
         if (!HasWorkload(cluster, ns, account)) throw Refuse(caller, $"cluster '{cluster}' has no Pod and no WorkloadEntry of ServiceAccount {ns}/{account}");
         if (!await ExistsAsync(client, ns, account, stop)) throw Refuse(caller, $"cluster '{cluster}' has no ServiceAccount {ns}/{account}");
     }
@@ -41,7 +44,8 @@ public sealed partial class AccountCheck(Func<string, KubeClient?> clientOf, Fun
         {
             return await client.FindAsync(Kinds.ServiceAccount, ns, account, either.Token) is not null;
         }
-        catch (Exception e) when (e is KubeException or HttpRequestException or IOException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        catch (Exception e) when (e is KubeException or HttpRequestException or IOException
+            || (e is OperationCanceledException && !stop.IsCancellationRequested))
         {
             return true;
         }

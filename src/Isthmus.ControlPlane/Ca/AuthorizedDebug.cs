@@ -14,7 +14,8 @@ public sealed class AuthorizedDebug(IXdsDebug inner, CallerCheck callers, string
         {
             var caller = call.Caller as Caller ?? await callers.RequireAsync(call, stop);
             if (caller.Identity.Namespace != systemNamespace)
-                throw new GrpcException(GrpcCode.PermissionDenied, $"the debug info is not available for current identity: \"{caller.Identity}\" (use a service account of namespace {systemNamespace})");
+                throw new GrpcException(GrpcCode.PermissionDenied,
+                    $"the debug info is not available for current identity: \"{caller.Identity}\" (use a service account of namespace {systemNamespace})");
         }
         return await inner.AnswerAsync(call, typeUrl, names, stop);
     }

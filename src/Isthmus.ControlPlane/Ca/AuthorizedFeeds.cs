@@ -26,14 +26,17 @@ public sealed class AuthorizedFeeds(IXdsFeeds inner, CallerCheck callers, int pl
         if (ProxyIdentity.TryRead(client.Node.Id, client.Node.Metadata, Locality.Unknown, out var error) is not { } claim)
             throw new GrpcException(GrpcCode.InvalidArgument, error);
         if (claim.Namespace != caller.Namespace)
-            throw new GrpcException(GrpcCode.PermissionDenied, $"proxy claims namespace '{claim.Namespace}' but its credential belongs to '{caller.Namespace}'");
+            throw new GrpcException(GrpcCode.PermissionDenied,
+                $"proxy claims namespace '{claim.Namespace}' but its credential belongs to '{caller.Namespace}'");
         if (claim.ServiceAccount.Length > 0 && claim.ServiceAccount != caller.ServiceAccount)
-            throw new GrpcException(GrpcCode.PermissionDenied, $"proxy claims service account '{claim.ServiceAccount}' but its credential belongs to '{caller.ServiceAccount}'");
+            throw new GrpcException(GrpcCode.PermissionDenied,
+                $"proxy claims service account '{claim.ServiceAccount}' but its credential belongs to '{caller.ServiceAccount}'");
         if (claim.Cluster.Length > 0)
         {
             proven = await callers.WithClusterAsync(proven, client.Call, stop)
                 ?? throw new GrpcException(GrpcCode.PermissionDenied,
-                    $"proxy claims cluster '{claim.Cluster}' with a certificate, which does not name its owner's cluster: send the service account token of that cluster, too");
+                    $"proxy claims cluster '{claim.Cluster}' with a certificate, which does not name its owner's cluster: send the service account token of "
+                        + $"that cluster, too");
             if (claim.Cluster != proven.Cluster)
                 throw new GrpcException(GrpcCode.PermissionDenied, $"proxy claims cluster '{claim.Cluster}' but its token was reviewed by '{proven.Cluster}'");
             client.Call.Caller = proven;

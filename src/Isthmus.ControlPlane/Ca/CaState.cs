@@ -21,7 +21,8 @@ public sealed record CaSnapshot(string Source, CaBundle Bundle, string RootsPem,
     public string IssuerPem => CertificateText.Write(Bundle.Issuer.Certificate);
 
     /// <summary>When the first of the signing certificate and its issuers expires. Every peer would silently reject a leaf that outlives it.</summary>
-    public DateTimeOffset End { get; } = Bundle.Intermediates.Prepend(Bundle.Issuer.Certificate).Min(signer => new DateTimeOffset(signer.NotAfter.ToUniversalTime()));
+    public DateTimeOffset End { get; } = Bundle.Intermediates.Prepend(Bundle.Issuer.Certificate)
+        .Min(signer => new DateTimeOffset(signer.NotAfter.ToUniversalTime()));
 }
 
 /// <summary>
@@ -50,7 +51,8 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
     /// <summary>Loads the CA, then follows <c>cacerts</c> until stopped.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
-        var informer = new Informer<Secret>(client, Kinds.Secret, new InformerSettings { Namespace = ns, FieldSelector = $"metadata.name={WellKnown.CaCerts}", ConsumerFailed = e => NotTaken(log, e) }, time);
+        var informer = new Informer<Secret>(client, Kinds.Secret,
+            new InformerSettings { Namespace = ns, FieldSelector = $"metadata.name={WellKnown.CaCerts}", ConsumerFailed = e => NotTaken(log, e) }, time);
         await informer.RunAsync(async changes =>
         {
             // Only if there is none at all: a broken Secret must not silently lead to another root.
@@ -91,7 +93,8 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
             var next = Read(secret);
             if (_current is { } current && !SharesRoot(current, next))
             {
-                Problem = new("ISM0401", $"Secret {secret.Key}", "data[root-cert.pem]", "has another root than the one in force; it takes effect after a restart",
+                Problem = new("ISM0401", $"Secret {secret.Key}", "data[root-cert.pem]",
+                    "has another root than the one in force; it takes effect after a restart",
                     $"restart the control plane and then all workloads: kubectl -n {ns} rollout restart deployment istiod", Severity.Warning);
                 BundleWaits(log, Problem.ToString());
                 return;
@@ -101,7 +104,11 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
         }
         catch (ProblemException e)
         {
-            Problem = new(e.Problem.Code.Length > 0 ? e.Problem.Code : "ISM1463", $"Secret {secret.Key}", e.Problem.Path.Length > 0 ? e.Problem.Path : "data", _current is null ? $"{e.Problem.Message}: no certificate can be signed" : $"{e.Problem.Message}: it is refused, and the CA that was in force before signs, until a restart", e.Problem.Remedy);
+            Problem = new(e.Problem.Code.Length > 0 ? e.Problem.Code : "ISM1463", $"Secret {secret.Key}", e.Problem.Path.Length > 0 ? e.Problem.Path : "data",
+                _current is null
+                    ? $"{e.Problem.Message}: no certificate can be signed"
+                    : $"{e.Problem.Message}: it is refused, and the CA that was in force before signs, until a restart",
+                e.Problem.Remedy);
             BundleRefused(log, e.Message);
         }
     }
@@ -112,12 +119,16 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
         string Text(string key) => secret.Bytes(key) is { } bytes ? Encoding.UTF8.GetString(bytes) : "";
         var source = $"Secret {secret.Key}";
         var tls = secret.Data.ContainsKey("tls.crt");
-        var (certificate, key, roots) = tls ? (Text("tls.crt"), Text("tls.key"), Text("ca.crt")) : (Text("ca-cert.pem"), Text("ca-key.pem"), Text("root-cert.pem"));
+        var (certificate, key, roots) = tls
+            ? (Text("tls.crt"), Text("tls.key"), Text("ca.crt"))
+            : (Text("ca-cert.pem"), Text("ca-key.pem"), Text("root-cert.pem"));
         var chain = tls ? Text("tls.crt") + "\n" + Text("ca.crt") : Text("cert-chain.pem");
-        foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[(tls ? "tls.crt" : "ca-cert.pem", certificate), (tls ? "tls.key" : "ca-key.pem", key), (tls ? "ca.crt" : "root-cert.pem", roots)])
+        foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[(tls ? "tls.crt" : "ca-cert.pem", certificate), (tls ? "tls.key" : "ca-key.pem", key),
+            (tls ? "ca.crt" : "root-cert.pem", roots)])
         {
             if (value.Length == 0)
-                throw new ProblemException(new Problem("ISM0402", source, $"data[{name}]", "is missing", "create the Secret with ca-cert.pem, ca-key.pem, root-cert.pem and cert-chain.pem"));
+                throw new ProblemException(new Problem("ISM0402", source, $"data[{name}]", "is missing",
+                    "create the Secret with ca-cert.pem, ca-key.pem, root-cert.pem and cert-chain.pem"));
         }
         var bundle = CaBundle.Load(certificate, key, chain, roots, source, time.GetUtcNow());
         return new(source, bundle, CertificateText.Write(bundle.Trust.Roots), CertificateText.Write(bundle.Intermediates));
@@ -129,7 +140,8 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
         {
             if (await client.FindAsync<Secret>(Kinds.Secret, ns, WellKnown.SelfSignedCa, stop) is { } existing)
             {
-                var (certificate, key) = (Encoding.UTF8.GetString(existing.Bytes("ca-cert.pem") ?? []), Encoding.UTF8.GetString(existing.Bytes("ca-key.pem") ?? []));
+                var (certificate, key) = (Encoding.UTF8.GetString(existing.Bytes("ca-cert.pem") ?? []),
+                    Encoding.UTF8.GetString(existing.Bytes("ca-key.pem") ?? []));
                 var bundle = CaBundle.Load(certificate, key, "", certificate, $"Secret {existing.Key}", time.GetUtcNow());
                 Publish(new($"Secret {existing.Key}", bundle, CertificateText.Write(bundle.Trust.Roots), ""));
                 return;

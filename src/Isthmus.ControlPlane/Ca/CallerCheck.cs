@@ -50,7 +50,8 @@ public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, Disc
         if (caller.Cluster is not null) return caller;
         if (call.Header("authorization") is null) return null;
         var (proven, why) = await ReviewAsync(call, stop);
-        if (proven is not null && proven.Identity.Namespace == caller.Identity.Namespace && proven.Identity.ServiceAccount == caller.Identity.ServiceAccount) return caller.In(proven);
+        if (proven is not null && proven.Identity.Namespace == caller.Identity.Namespace && proven.Identity.ServiceAccount == caller.Identity.ServiceAccount)
+            return caller.In(proven);
         Refused(log, call.Peer?.ToString() ?? "", proven is null ? why : $"its certificate is for {caller.Identity}, but its token for {proven.Identity}");
         return null;
     }
@@ -70,7 +71,10 @@ public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, Disc
             {
                 ["apiVersion"] = "authentication.k8s.io/v1",
                 ["kind"] = "TokenReview",
-                ["spec"] = new JsonObject { ["token"] = token, ["audiences"] = new JsonArray([.. settings.TokenAudiences.Select(audience => (JsonNode)JsonValue.Create(audience)!)]) },
+                ["spec"] = new JsonObject
+                {
+                    ["token"] = token, ["audiences"] = new JsonArray([.. settings.TokenAudiences.Select(audience => (JsonNode)JsonValue.Create(audience)!)])
+                },
             }, stop);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)

@@ -16,7 +16,8 @@ namespace Isthmus.ControlPlane.Ca;
 /// Istio's certificate service: signs the key of a request for the identity that the caller's credential proves. It ignores
 /// names in the request.
 /// </summary>
-public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers, DiscoverySettings settings, TimeProvider time, ILogger<CertificateEndpoint> log)
+public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers, DiscoverySettings settings, TimeProvider time,
+    ILogger<CertificateEndpoint> log)
 {
     /// <summary>Tolerates clock differences between nodes.</summary>
     private static readonly TimeSpan Backdate = TimeSpan.FromMinutes(2);
@@ -58,7 +59,9 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
         if (current.End <= now)
         {
             Metrics.Count("citadel_server_csr_sign_err_count");
-            throw new GrpcException(GrpcCode.FailedPrecondition, $"the CA of {current.Source} expired at {current.End:u}: put a new one into the Secret {WellKnown.CaCerts}{(ca.Problem is { } refused ? $" ({refused})" : "")}");
+            throw new GrpcException(GrpcCode.FailedPrecondition,
+                $"the CA of {current.Source} expired at {current.End:u}: put a new one into the Secret "
+                    + $"{WellKnown.CaCerts}{(ca.Problem is { } refused ? $" ({refused})" : "")}");
         }
         var end = current.End < now + lifetime ? current.End : now + lifetime;
         using var leaf = current.Bundle.Issuer.IssueLeaf(new(key, new([caller.ToString()], [], []), now - Backdate, end));
@@ -77,7 +80,8 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
         {
             var caller = await callers.RequireAsync(call, call.Stop);
             // A certificate outlives its account. Only a token says that the account exists now.
-            if (caller.Cluster is null && await callers.WithClusterAsync(caller, call, call.Stop) is null && Accounts is { } accounts) await accounts.RequireAsync(caller, call, call.Stop);
+            if (caller.Cluster is null && await callers.WithClusterAsync(caller, call, call.Stop) is null && Accounts is { } accounts)
+                await accounts.RequireAsync(caller, call, call.Stop);
             return caller;
         }
         catch (GrpcException)
@@ -95,7 +99,9 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
             throw new GrpcException(GrpcCode.InvalidArgument,
                 $"CSR signing error (requested TTL {seconds / 3600}h0m0s is greater than the max allowed TTL {(long)longest.TotalHours}h0m0s)");
         // The mesh decides how long a workload may outlive its account, not the workload.
-        return settings.LongestCertificateLifetime is null && seconds > settings.DefaultCertificateLifetime.TotalSeconds ? settings.DefaultCertificateLifetime : TimeSpan.FromSeconds(seconds);
+        return settings.LongestCertificateLifetime is null && seconds > settings.DefaultCertificateLifetime.TotalSeconds
+            ? settings.DefaultCertificateLifetime
+            : TimeSpan.FromSeconds(seconds);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Signed a certificate for {Identity}, valid until {End:u}")]

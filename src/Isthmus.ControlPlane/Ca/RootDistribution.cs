@@ -58,7 +58,8 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
             {
                 var map = maps.Find(name, WellKnown.RootCertConfigMap);
                 var roots = HasRoots(map, current) ? map!.Data[WellKnown.RootCertKey] : current.RootsPem;
-                if (map?.Data.GetValueOrDefault(WellKnown.RootCertKey) != roots || map.Data.GetValueOrDefault(WellKnown.IssuerCertKey) != current.IssuerPem) await WriteAsync(name, roots, current, token);
+                if (map?.Data.GetValueOrDefault(WellKnown.RootCertKey) != roots || map.Data.GetValueOrDefault(WellKnown.IssuerCertKey) != current.IssuerPem)
+                    await WriteAsync(name, roots, current, token);
             }
             _failed.TryRemove(name, out _);
         }, (name, error) =>
@@ -84,7 +85,10 @@ public sealed partial class RootDistribution(KubeClient client, CaState ca, Time
     {
         ["apiVersion"] = "v1",
         ["kind"] = "ConfigMap",
-        ["metadata"] = new JsonObject { ["name"] = WellKnown.RootCertConfigMap, ["namespace"] = name, ["labels"] = new JsonObject { [Labels.IstioConfig] = "true" } },
+        ["metadata"] = new JsonObject
+        {
+            ["name"] = WellKnown.RootCertConfigMap, ["namespace"] = name, ["labels"] = new JsonObject { [Labels.IstioConfig] = "true" }
+        },
         ["data"] = new JsonObject { [WellKnown.RootCertKey] = roots, [WellKnown.IssuerCertKey] = current.IssuerPem },
     }, stop);
 

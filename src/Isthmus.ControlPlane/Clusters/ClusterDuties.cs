@@ -14,11 +14,14 @@ namespace Isthmus.ControlPlane.Clusters;
 /// do not overwrite each other.
 /// </summary>
 /// <param name="names">Resolves the control plane's host name for a remote cluster; null in its own cluster.</param>
-public sealed class ClusterDuties(KubeClient client, DiscoverySettings settings, bool validating, INameClient? names, CaState ca, TimeProvider time, ILoggerFactory logs)
+public sealed class ClusterDuties(KubeClient client, DiscoverySettings settings, bool validating, INameClient? names, CaState ca, TimeProvider time,
+    ILoggerFactory logs)
 {
     private readonly RootDistribution _roots = new(client, ca, time, logs.CreateLogger<RootDistribution>());
     private readonly CaBundlePatcher _webhooks = new(client, settings.Revision, validating, ca, time, logs.CreateLogger<CaBundlePatcher>());
-    private readonly ControlPlaneAddress? _address = names is null ? null : new(client, settings.Namespace, names, time, logs.CreateLogger<ControlPlaneAddress>());
+    private readonly ControlPlaneAddress? _address = names is null
+        ? null
+        : new(client, settings.Namespace, names, time, logs.CreateLogger<ControlPlaneAddress>());
     private readonly LeaderElection _rootsLead = Election(client, settings, "istio-namespace-controller-election", time, logs);
     private readonly LeaderElection _webhooksLead = Election(client, settings, WellKnown.WebhooksLease(settings.Revision), time, logs);
 

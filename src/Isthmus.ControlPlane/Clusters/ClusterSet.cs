@@ -64,7 +64,11 @@ public sealed partial class ClusterSet(
     private async Task FollowSecretsAsync(CancellationToken stop)
     {
         var informer = new Informer<Secret>(secrets, Kinds.Secret,
-            new InformerSettings { Namespace = settings.Namespace, LabelSelector = RemoteSecretReader.Selector, ConsumerFailed = e => mesh.Tasks.Failed("remote secrets", e) }, time);
+            new InformerSettings
+            {
+                Namespace = settings.Namespace, LabelSelector = RemoteSecretReader.Selector, ConsumerFailed = e => mesh.Tasks.Failed("remote secrets", e)
+            },
+            time);
         await informer.RunAsync(changes =>
         {
             foreach (var change in changes) Read(change.Key, change.Object);
@@ -103,7 +107,8 @@ public sealed partial class ClusterSet(
     {
         lock (_guard)
         {
-            return _bySecret.Values.Any(clusters => clusters.Any(item => item.Id == cluster)) || _problems.Values.Any(problems => problems.Any(item => item.Cluster == cluster));
+            return _bySecret.Values.Any(clusters => clusters.Any(item => item.Id == cluster))
+                || _problems.Values.Any(problems => problems.Any(item => item.Cluster == cluster));
         }
     }
 
@@ -147,7 +152,8 @@ public sealed partial class ClusterSet(
         {
             return
             [
-                .. _watches.Values.Select(watch => new RemoteState.Watched(watch, _next.GetValueOrDefault(watch.Id), now - _since.GetValueOrDefault(watch.Id, now) > settings.RemoteClusterTimeout)),
+                .. _watches.Values.Select(watch => new RemoteState.Watched(watch, _next.GetValueOrDefault(watch.Id),
+                    now - _since.GetValueOrDefault(watch.Id, now) > settings.RemoteClusterTimeout)),
                 .. _problems.SelectMany(secret => secret.Value.Select(problem => new RemoteState.Invalid(problem.Cluster, secret.Key, problem.Problem))),
             ];
         }
@@ -195,7 +201,8 @@ public sealed partial class ClusterSet(
         var wanted = new Dictionary<string, MeshCluster>(StringComparer.Ordinal);
         foreach (var cluster in _bySecret.OrderBy(entry => entry.Key, StringComparer.Ordinal).SelectMany(entry => entry.Value))
         {
-            if (!wanted.TryAdd(cluster.Id, cluster)) ClusterNamedTwice(log, cluster.Id, MeshCluster.Described(cluster.Secret), MeshCluster.Described(wanted[cluster.Id].Secret));
+            if (!wanted.TryAdd(cluster.Id, cluster))
+                ClusterNamedTwice(log, cluster.Id, MeshCluster.Described(cluster.Secret), MeshCluster.Described(wanted[cluster.Id].Secret));
         }
         // A cluster whose secret became unreadable keeps its last good value: only deleting the secret removes it.
         foreach (var (id, watch) in _watches.Where(watch => !wanted.ContainsKey(watch.Key) && !IsNamed(watch.Key))) Retire(watch);

@@ -12,31 +12,43 @@ namespace Isthmus.ControlPlane.Clusters;
 /// <param name="Error">The error; empty when there is none.</param>
 /// <param name="Warning">What will fail unless someone acts.</param>
 public sealed record ClusterStatus(
-    string Id, string Secret, string Status, ClusterSource Source, DateTimeOffset? LastContact, DateTimeOffset? Confirmed, DateTimeOffset? Expires, string Error, string Warning)
+    string Id, string Secret, string Status, ClusterSource Source, DateTimeOffset? LastContact, DateTimeOffset? Confirmed, DateTimeOffset? Expires,
+    string Error, string Warning)
 {
     /// <summary>Every value of <see cref="Status"/>.</summary>
     internal static readonly string[] All = ["synced", "syncing", "timeout", "invalid"];
 
-    internal static ClusterStatus Invalid(string id, string secret, string error) => new(id, secret, "invalid", ClusterSource.Nothing, null, null, null, error, "");
+    internal static ClusterStatus Invalid(string id, string secret, string error) =>
+        new(id, secret, "invalid", ClusterSource.Nothing, null, null, null, error, "");
 
     internal static ClusterStatus Of(ClusterWatch watch, ClusterWatch? next, bool timedOut, string rootDifference, DateTimeOffset now)
     {
         var error = watch.LastError;
         var lifetime = CredentialLifetime.Of(watch.Access);
         var isSynced = watch.Contact.Synced;
-        var source = isSynced ? error is null ? ClusterSource.Live : ClusterSource.Memory : watch.SnapshotOf is null ? ClusterSource.Nothing : ClusterSource.Snapshot;
+        var source = isSynced
+            ? error is null ? ClusterSource.Live : ClusterSource.Memory
+            : watch.SnapshotOf is null
+            ? ClusterSource.Nothing
+            : ClusterSource.Snapshot;
         return new(
             watch.Id, watch.Secret, isSynced ? "synced" : timedOut ? "timeout" : "syncing", source, watch.LastContact,
             source switch { ClusterSource.Nothing => null, ClusterSource.Snapshot => watch.SnapshotOf, _ => watch.LastContact },
             lifetime?.Expires,
             error is not null ? Describe(watch, error)
-                : next?.LastError is { } refused ? $"the changed credentials do not work; the previous ones stay in effect: {Describe(next, refused)}" : rootDifference,
-            lifetime is { } life && life.IsEnding(now) ? $"its credentials {(life.Expires <= now ? "expired" : "expire")} at {life.Expires.ToUniversalTime():u}; create new ones with 'isthmus create-remote-secret --name={watch.Id} --rotate' and apply them here" : "");
+                : next?.LastError is { } refused
+                ? $"the changed credentials do not work; the previous ones stay in effect: {Describe(next, refused)}"
+                : rootDifference,
+            lifetime is { } life && life.IsEnding(now)
+                ? $"its credentials {(life.Expires <= now ? "expired" : "expire")} at {life.Expires.ToUniversalTime():u}; create new ones with 'isthmus "
+                    + $"create-remote-secret --name={watch.Id} --rotate' and apply them here"
+                : "");
     }
 
     private static string Describe(ClusterWatch watch, Exception error) => error switch
     {
-        KubeException { Code: 401 } => $"{watch.Access.Server} rejects the token: it has expired or its account is gone; create the secret again with 'isthmus create-remote-secret'",
+        KubeException { Code: 401 } =>
+            $"{watch.Access.Server} rejects the token: it has expired or its account is gone; create the secret again with 'isthmus create-remote-secret'",
         KubeException { Code: 403 } e => $"{watch.Access.Server}: {e.Message}; the account of the secret lacks permissions",
         HttpRequestException e => $"{watch.Access.Server} cannot be reached: {Unreachable.Describe(e)}",
         _ => $"{watch.Access.Server} cannot be reached: {error.InnerException?.Message ?? error.Message}",

@@ -15,7 +15,8 @@ namespace Isthmus.ControlPlane.Clusters;
 public sealed record WatchScope(MeshKinds Kinds, string SystemNamespace, KubeClient? Home = null)
 {
     internal IEnumerable<MeshKind> For(MeshCluster cluster) =>
-        Kinds.All.Where(kind => cluster.IsConfig || kind.Place == KindPlace.EveryCluster || (kind.Place == KindPlace.CredentialClusters && Kinds.Secrets.InRemotes));
+        Kinds.All.Where(kind => cluster.IsConfig || kind.Place == KindPlace.EveryCluster
+            || (kind.Place == KindPlace.CredentialClusters && Kinds.Secrets.InRemotes));
 
     internal string? NamespaceOf(MeshKind kind) => kind.Place == KindPlace.HomeNamespace ? SystemNamespace : kind.Namespace;
 
@@ -69,7 +70,8 @@ public sealed class ClusterWatch : IAsyncDisposable
     public string Id => _cluster.Id;
 
     /// <summary>The kinds that were never listed completely, each with what the API server, or the connection to it, says; null: nothing yet.</summary>
-    internal IEnumerable<(ResourceKind Kind, Exception? Error)> Unlisted => _kinds.Where(kind => !kind.Synced.IsCompletedSuccessfully).Select(kind => (kind.Kind.Resource, kind.LastError));
+    internal IEnumerable<(ResourceKind Kind, Exception? Error)> Unlisted =>
+        _kinds.Where(kind => !kind.Synced.IsCompletedSuccessfully).Select(kind => (kind.Kind.Resource, kind.LastError));
 
     /// <summary>The Secret that names the cluster; empty for the configuration cluster.</summary>
     public string Secret => _cluster.Secret;
@@ -110,7 +112,8 @@ public sealed class ClusterWatch : IAsyncDisposable
         get
         {
             var last = LastContact;
-            return new(Id, _cluster.IsConfig, Connected: LastError is null && last is not null, Synced.IsCompletedSuccessfully, last?.ToUnixTimeSeconds() ?? 0, Secret);
+            return new(Id, _cluster.IsConfig, Connected: LastError is null && last is not null, Synced.IsCompletedSuccessfully, last?.ToUnixTimeSeconds() ?? 0,
+                Secret);
         }
     }
 
@@ -143,7 +146,10 @@ public sealed class ClusterWatch : IAsyncDisposable
 
     private string Definitions => $"watch of {Kinds.CustomResourceDefinition} in {Id}";
 
-    private string NameOf(MeshKind kind) => (kind.Namespace ?? (kind.Place == KindPlace.HomeNamespace ? "of the mesh" : null)) is { } ns ? $"watch of {kind.Resource} in namespace {ns} of {Id}" : $"watch of {kind.Resource} in {Id}";
+    private string NameOf(MeshKind kind) =>
+        (kind.Namespace ?? (kind.Place == KindPlace.HomeNamespace ? "of the mesh" : null)) is { } ns
+            ? $"watch of {kind.Resource} in namespace {ns} of {Id}"
+            : $"watch of {kind.Resource} in {Id}";
 
     private void Run(string name, Func<CancellationToken, Task> work)
     {

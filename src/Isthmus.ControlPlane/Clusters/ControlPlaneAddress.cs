@@ -35,7 +35,8 @@ public sealed partial class ControlPlaneAddress(KubeClient client, string ns, IN
     {
         _failed.Clear();
         var changed = new Signal();
-        var services = _services = new WatchedList<Service>(client, Kinds.Service, new InformerSettings { Namespace = ns, LabelSelector = $"app={WellKnown.Istiod}" }, time).Listen(_ => changed.Tell());
+        var services = _services = new WatchedList<Service>(client, Kinds.Service,
+            new InformerSettings { Namespace = ns, LabelSelector = $"app={WellKnown.Istiod}" }, time).Listen(_ => changed.Tell());
         await Task.WhenAll(services.RunAsync(stop), FollowAsync(services, changed, stop));
     }
 
@@ -61,7 +62,8 @@ public sealed partial class ControlPlaneAddress(KubeClient client, string ns, IN
             var present = await client.FindAsync(Kinds.EndpointSlice, ns, slice, stop);
             if (!wanted.TryGetValue(slice, out var now))
             {
-                if (present?["metadata"]?["labels"]?[Labels.SliceManager]?.ToString() == Manager) await client.DeleteAsync(Kinds.EndpointSlice, ns, slice, stop);
+                if (present?["metadata"]?["labels"]?[Labels.SliceManager]?.ToString() == Manager)
+                    await client.DeleteAsync(Kinds.EndpointSlice, ns, slice, stop);
             }
             else if (!Addresses(present).SequenceEqual(Addresses(now), StringComparer.Ordinal))
             {
@@ -138,7 +140,8 @@ public sealed partial class ControlPlaneAddress(KubeClient client, string ns, IN
             _failed.TryRemove(key, out _);
             return answer.Life < ShortestLife ? ShortestLife : answer.Life > LongestLife ? LongestLife : answer.Life;
         }
-        catch (Exception e) when (e is KubeException or HttpRequestException or IOException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        catch (Exception e) when (e is KubeException or HttpRequestException or IOException
+            || (e is OperationCanceledException && !stop.IsCancellationRequested))
         {
             Fail(key, host, e);
             return Retry;
@@ -157,6 +160,7 @@ public sealed partial class ControlPlaneAddress(KubeClient client, string ns, IN
     [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} reaches this control plane as {Host} at {Addresses}")]
     private static partial void Written(ILogger log, string cluster, string host, string addresses);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The addresses of {Host}, by which cluster {Cluster} reaches this control plane, could not be updated: {Error}")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "The addresses of {Host}, by which cluster {Cluster} reaches this control plane, could not be updated: {Error}")]
     private static partial void NotWritten(ILogger log, string cluster, string host, string error);
 }

@@ -76,7 +76,8 @@ internal sealed class KubeconfigFolder(string path, string ownCluster)
         }
         catch (ProblemException e)
         {
-            return new(null, _names.GetValueOrDefault(file, Path.GetFileNameWithoutExtension(file)), new Problem("ISM0301", $"file {file}", "", RemoteSecretReader.Detail(e.Problem),
+            return new(null, _names.GetValueOrDefault(file, Path.GetFileNameWithoutExtension(file)),
+                new Problem("ISM0301", $"file {file}", "", RemoteSecretReader.Detail(e.Problem),
                 "mount a kubeconfig with the certificates and the token in it, for example the one in the Secret that 'isthmus create-remote-secret' prints"));
         }
     }
@@ -84,8 +85,10 @@ internal sealed class KubeconfigFolder(string path, string ownCluster)
     /// <summary>As Istio chooses: the cluster of the current context, else of the first context with one, else the first cluster.</summary>
     private static string ClusterIn(string text, string source)
     {
-        var config = YamlText.Parse(text, source) as JsonObject ?? throw new ProblemException("", "is not a kubeconfig (expected a YAML mapping with clusters, users and contexts)");
-        var contexts = Named(config["contexts"]).Select(entry => (Name: entry["name"]!.ToString(), Cluster: (entry["context"] as JsonObject)?["cluster"]?.ToString() ?? ""))
+        var config = YamlText.Parse(text, source) as JsonObject
+            ?? throw new ProblemException("", "is not a kubeconfig (expected a YAML mapping with clusters, users and contexts)");
+        var contexts = Named(config["contexts"])
+            .Select(entry => (Name: entry["name"]!.ToString(), Cluster: (entry["context"] as JsonObject)?["cluster"]?.ToString() ?? ""))
             .Where(context => context.Cluster.Length > 0).OrderBy(context => context.Name, StringComparer.Ordinal).ToList();
         var current = config["current-context"]?.ToString();
         var chosen = contexts.Where(context => context.Name == current).Concat(contexts).Select(context => context.Cluster);
@@ -93,7 +96,8 @@ internal sealed class KubeconfigFolder(string path, string ownCluster)
             ?? throw new ProblemException("", "names no cluster");
     }
 
-    private static IEnumerable<JsonObject> Named(JsonNode? list) => (list as JsonArray ?? []).OfType<JsonObject>().Where(entry => entry["name"]?.ToString().Length > 0);
+    private static IEnumerable<JsonObject> Named(JsonNode? list) =>
+        (list as JsonArray ?? []).OfType<JsonObject>().Where(entry => entry["name"]?.ToString().Length > 0);
 
     private sealed record Content(string Text, bool IsTooLong);
 }

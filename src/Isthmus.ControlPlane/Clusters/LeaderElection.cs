@@ -117,7 +117,8 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
         {
             return null; // a concurrent write: read again
         }
-        catch (Exception e) when (e is KubeException or HttpRequestException or IOException or JsonException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        catch (Exception e) when (e is KubeException or HttpRequestException or IOException or JsonException
+            || (e is OperationCanceledException && !stop.IsCancellationRequested))
         {
             if (LastError?.Message != e.Message) Failed(log, terms.Name, client.Access.Name, e.Message);
             LastError = e;
@@ -168,7 +169,8 @@ public sealed partial class LeaderElection(KubeClient client, LeaseTerms terms, 
             spec["renewTime"] = ApiTime.Micros(time.GetUtcNow());
             await client.ReplaceAsync(Kinds.Lease, lease, limit.Token);
         }
-        catch (Exception e) when (e is KubeException or HttpRequestException or IOException or JsonException or OperationCanceledException or ObjectDisposedException)
+        catch (Exception e) when (e is KubeException or HttpRequestException or IOException or JsonException or OperationCanceledException
+            or ObjectDisposedException)
         {
             NotReleased(log, terms.Name, client.Access.Name, e.Message);
         }

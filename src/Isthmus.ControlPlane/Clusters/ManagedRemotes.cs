@@ -8,7 +8,8 @@ namespace Isthmus.ControlPlane.Clusters;
 /// <summary>Remote clusters that may ask this control plane to manage them: one <see cref="RemoteManagement"/> for each
 /// watch, ended with it.</summary>
 /// <param name="duties">The work for a cluster that asks.</param>
-public sealed class ManagedRemotes(DiscoverySettings settings, Func<KubeClient, ClusterDuties> duties, Supervisor tasks, TimeProvider time, Microsoft.Extensions.Logging.ILogger<ManagedRemotes> log)
+public sealed class ManagedRemotes(DiscoverySettings settings, Func<KubeClient, ClusterDuties> duties, Supervisor tasks, TimeProvider time,
+    Microsoft.Extensions.Logging.ILogger<ManagedRemotes> log)
 {
     private readonly ConcurrentDictionary<string, (RemoteManagement Management, RunningTask Work)> _remotes = new(StringComparer.Ordinal);
 

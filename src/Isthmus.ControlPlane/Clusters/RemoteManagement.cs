@@ -12,7 +12,8 @@ namespace Isthmus.ControlPlane.Clusters;
 /// Manages a remote cluster that lists this control plane in the annotation <c>topology.istio.io/controlPlaneClusters</c>
 /// of its system namespace: root certificates and the CA bundles of webhooks. Starts and stops with the annotation.
 /// </summary>
-internal sealed partial class RemoteManagement(string cluster, KubeClient client, DiscoverySettings settings, Func<KubeClient, ClusterDuties> duties, Supervisor tasks, TimeProvider time, ILogger log)
+internal sealed partial class RemoteManagement(string cluster, KubeClient client, DiscoverySettings settings, Func<KubeClient, ClusterDuties> duties,
+    Supervisor tasks, TimeProvider time, ILogger log)
 {
     private volatile ClusterDuties? _duties;
 
@@ -20,7 +21,8 @@ internal sealed partial class RemoteManagement(string cluster, KubeClient client
     public string Problem => _duties?.LastError switch
     {
         null => "",
-        KubeException { Code: 403 } e => $"it names this control plane but denies it permissions: {e.Message}; run 'isthmus install' with the profile remote there again",
+        KubeException { Code: 403 } e =>
+            $"it names this control plane but denies it permissions: {e.Message}; run 'isthmus install' with the profile remote there again",
         { } e => $"root certificates or webhooks are not kept up to date there: {e.Message}",
     };
 
@@ -33,7 +35,8 @@ internal sealed partial class RemoteManagement(string cluster, KubeClient client
             (managing, _duties) = (null, null);
         }
         var informer = new Informer<Namespace>(client, Kinds.Namespace,
-            new InformerSettings { FieldSelector = $"metadata.name={settings.Namespace}", ConsumerFailed = e => tasks.Failed($"management of {cluster}", e) }, time);
+            new InformerSettings { FieldSelector = $"metadata.name={settings.Namespace}", ConsumerFailed = e => tasks.Failed($"management of {cluster}", e) },
+            time);
         try
         {
             await informer.RunAsync(async changes =>

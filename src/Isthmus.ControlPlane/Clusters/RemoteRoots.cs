@@ -39,7 +39,8 @@ public sealed class RemoteRoots(CaState ca, string ns, TimeProvider time)
     /// <summary>Null when the bundles have a root in common.</summary>
     public static string? Compare(IReadOnlyList<X509Certificate2> own, IReadOnlyList<X509Certificate2> other) =>
         own.Any(root => other.Any(candidate => candidate.RawDataMemory.Span.SequenceEqual(root.RawDataMemory.Span))) ? null
-            : $"its root ({Names(other)}) is not ours ({Names(own)}): calls between the clusters fail with certificate errors; give both a Secret {WellKnown.CaCerts} whose CA comes from one root";
+            : $"its root ({Names(other)}) is not ours ({Names(own)}): calls between the clusters fail with certificate errors; give both a Secret "
+                + $"{WellKnown.CaCerts} whose CA comes from one root";
 
     private async Task CompareAsync(ClusterWatch watch, CancellationToken stop)
     {

@@ -82,9 +82,11 @@ public static class RemoteSecretReader
         {
             if (entry["cluster"] is not JsonObject cluster) continue;
             if (cluster["insecure-skip-tls-verify"]?.ToString() == "true")
-                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.insecure-skip-tls-verify", "would send the token to an unverified server and is rejected; use certificate-authority-data"));
+                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.insecure-skip-tls-verify",
+                    "would send the token to an unverified server and is rejected; use certificate-authority-data"));
             if (cluster.ContainsKey("certificate-authority"))
-                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.certificate-authority", "would read a file of the machine that reads it and is rejected; use certificate-authority-data"));
+                throw new ProblemException(new Problem("", "", $"clusters[{entry["name"]}].cluster.certificate-authority",
+                    "would read a file of the machine that reads it and is rejected; use certificate-authority-data"));
         }
     }
 

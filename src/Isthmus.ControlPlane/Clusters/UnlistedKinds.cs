@@ -17,7 +17,9 @@ internal static class UnlistedKinds
         KubeException { Code: 404 } when kind.Group.EndsWith("istio.io", StringComparison.Ordinal) =>
             "the API server does not serve these kinds: install Istio's CustomResourceDefinitions, for example with 'isthmus install'",
         KubeException { Code: 404 } => "the API server does not serve these kinds: upgrade Kubernetes",
-        KubeException { Code: 403 } => "the control plane's account lacks the permission to list and watch these kinds: grant it, for example with 'isthmus install' (for a remote cluster, with its remote secret's account)",
+        KubeException { Code: 403 } =>
+            "the control plane's account lacks the permission to list and watch these kinds: grant it, for example with 'isthmus install' (for a remote "
+                + "cluster, with its remote secret's account)",
         KubeException { Code: 401 } => "the API server rejects the token: renew the credentials",
         KubeException refused => $"the API server refuses: {refused.Message}",
         HttpRequestException unreachable => $"the API server cannot be reached: {Unreachable.Describe(unreachable)}; check the address and the network",

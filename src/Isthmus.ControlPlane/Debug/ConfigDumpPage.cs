@@ -17,7 +17,8 @@ internal static class ConfigDumpPage
     private const string Prefix = "type.googleapis.com/";
 
     /// <summary>As istiod has them, byte for byte: istioctl looks for these texts.</summary>
-    internal const string NoProxy = "You must provide a proxyID in the query string", NotConnected = "Proxy not connected to this Pilot instance. It may be connected to another instance.";
+    internal const string NoProxy = "You must provide a proxyID in the query string",
+        NotConnected = "Proxy not connected to this Pilot instance. It may be connected to another instance.";
 
     internal static JsonObject Json(ProxyFeed feed) => new() { ["configs"] = new JsonArray([.. Sections(feed).Select(Show)]) };
 
@@ -28,10 +29,15 @@ internal static class ConfigDumpPage
         Timestamp At(string url) => Timestamp.FromDateTimeOffset(status.TryGetValue(url, out var type) ? type.SentAt : feed.Since);
         string Version(string url) => status.TryGetValue(url, out var type) ? type.Version : "";
         var types = feed.Snapshot?.Types;
-        IEnumerable<XdsResource> Of(string url) => types?.GetValueOrDefault(url)?.All.OrderBy(resource => resource.Name, StringComparer.Ordinal) ?? Enumerable.Empty<XdsResource>();
+        IEnumerable<XdsResource> Of(string url) =>
+            types?.GetValueOrDefault(url)?.All.OrderBy(resource => resource.Name, StringComparer.Ordinal) ?? Enumerable.Empty<XdsResource>();
 
         var clusters = new ClustersConfigDump { VersionInfo = Version(TypeUrls.Cluster) };
-        foreach (var cluster in Of(TypeUrls.Cluster)) clusters.DynamicActiveClusters.Add(new ClustersConfigDump.Types.DynamicCluster { VersionInfo = cluster.Version, Cluster = cluster.Body, LastUpdated = At(TypeUrls.Cluster) });
+        foreach (var cluster in Of(TypeUrls.Cluster))
+            clusters.DynamicActiveClusters.Add(new ClustersConfigDump.Types.DynamicCluster
+            {
+                VersionInfo = cluster.Version, Cluster = cluster.Body, LastUpdated = At(TypeUrls.Cluster)
+            });
         yield return Pack(clusters);
 
         var listeners = new ListenersConfigDump { VersionInfo = Version(TypeUrls.Listener) };
@@ -49,7 +55,10 @@ internal static class ConfigDumpPage
         var routes = new RoutesConfigDump();
         // A scope has the routes of all proxies that share it; each asks for those that its listeners name.
         foreach (var route in Of(TypeUrls.Route).Where(route => routed.Contains(route.Name)))
-            routes.DynamicRouteConfigs.Add(new RoutesConfigDump.Types.DynamicRouteConfig { VersionInfo = route.Version, RouteConfig = route.Body, LastUpdated = At(TypeUrls.Route) });
+            routes.DynamicRouteConfigs.Add(new RoutesConfigDump.Types.DynamicRouteConfig
+            {
+                VersionInfo = route.Version, RouteConfig = route.Body, LastUpdated = At(TypeUrls.Route)
+            });
         yield return Pack(routes);
     }
 

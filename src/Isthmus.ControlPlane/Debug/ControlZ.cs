@@ -16,8 +16,10 @@ public sealed class ControlZ(LogLevels levels)
 
     public void Map(IEndpointRouteBuilder endpoints)
     {
-        endpoints.MapGet("/scopej", (RequestDelegate)(http => AnswerAsync(http, () => JsonAsync(http, new JsonArray([.. levels.Scopes.Select(scope => (JsonNode)Scope(scope))])))));
-        endpoints.MapGet("/scopej/{name}", (RequestDelegate)(http => AnswerAsync(http, () => levels.Of(Name(http)) is null ? UnknownAsync(http) : JsonAsync(http, Scope(Name(http))))));
+        endpoints.MapGet("/scopej",
+            (RequestDelegate)(http => AnswerAsync(http, () => JsonAsync(http, new JsonArray([.. levels.Scopes.Select(scope => (JsonNode)Scope(scope))])))));
+        endpoints.MapGet("/scopej/{name}",
+            (RequestDelegate)(http => AnswerAsync(http, () => levels.Of(Name(http)) is null ? UnknownAsync(http) : JsonAsync(http, Scope(Name(http))))));
         endpoints.MapPut("/scopej/{name}", (RequestDelegate)(http => AnswerAsync(http, () => ChangeAsync(http))));
     }
 
@@ -26,11 +28,13 @@ public sealed class ControlZ(LogLevels levels)
     private static Task AnswerAsync(HttpContext http, Func<Task> answer)
     {
         var headers = http.Request.Headers;
-        return LoopbackRequest.Refusal(http.Request.Host.Value ?? "", headers.Origin.ToString(), headers["Sec-Fetch-Site"].ToString(), http.Connection.LocalIpAddress) is { } refusal
+        return LoopbackRequest.Refusal(http.Request.Host.Value ?? "", headers.Origin.ToString(), headers["Sec-Fetch-Site"].ToString(),
+            http.Connection.LocalIpAddress) is { } refusal
             ? RefuseAsync(http, StatusCodes.Status403Forbidden, refusal) : answer();
     }
 
-    private JsonObject Scope(string name) => new() { ["name"] = name, ["description"] = $"Messages of {name}", ["output_level"] = levels.Of(name), ["stack_trace_level"] = "none" };
+    private JsonObject Scope(string name) =>
+        new() { ["name"] = name, ["description"] = $"Messages of {name}", ["output_level"] = levels.Of(name), ["stack_trace_level"] = "none" };
 
     /// <summary>Sets the output level. The log has no stack traces and no callers: <c>none</c> is the only level that these can have.</summary>
     private async Task ChangeAsync(HttpContext http)
@@ -50,12 +54,15 @@ public sealed class ControlZ(LogLevels levels)
         var wanted = (change as JsonObject)?["output_level"]?.ToString() ?? "";
         var stack = (change as JsonObject)?["stack_trace_level"]?.ToString() ?? "";
         if (levels.Of(Name(http)) is null) await UnknownAsync(http);
-        else if (stack is not ("" or "none")) await RefuseAsync(http, StatusCodes.Status400BadRequest, $"stack_trace_level '{stack}' is not supported: messages have no stack traces, use none");
-        else if (wanted.Length > 0 && !levels.TrySet(Name(http), wanted)) await RefuseAsync(http, StatusCodes.Status400BadRequest, $"'{wanted}' is not a log level: use one of {string.Join(", ", LogLevels.Words)}");
+        else if (stack is not ("" or "none"))
+            await RefuseAsync(http, StatusCodes.Status400BadRequest, $"stack_trace_level '{stack}' is not supported: messages have no stack traces, use none");
+        else if (wanted.Length > 0 && !levels.TrySet(Name(http), wanted))
+            await RefuseAsync(http, StatusCodes.Status400BadRequest, $"'{wanted}' is not a log level: use one of {string.Join(", ", LogLevels.Words)}");
         else http.Response.StatusCode = StatusCodes.Status202Accepted;
     }
 
-    private Task UnknownAsync(HttpContext http) => RefuseAsync(http, StatusCodes.Status404NotFound, $"unknown scope '{Name(http)}': use one of {string.Join(", ", levels.Scopes)}");
+    private Task UnknownAsync(HttpContext http) =>
+        RefuseAsync(http, StatusCodes.Status404NotFound, $"unknown scope '{Name(http)}': use one of {string.Join(", ", levels.Scopes)}");
 
     private static Task JsonAsync(HttpContext http, JsonNode answer)
     {

@@ -29,10 +29,12 @@ public sealed class DebugEndpoints
     private readonly GatewayNames _names;
     private readonly FrozenDictionary<string, Func<HttpContext, Task<JsonNode>>> _pages;
 
-    public DebugEndpoints(ClusterReport clusters, LastKnownGood lastKnown, GatewayNames names, IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
+    public DebugEndpoints(ClusterReport clusters, LastKnownGood lastKnown, GatewayNames names,
+        IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
     {
         (_clusters, _lastKnown, _names) = (clusters, lastKnown, names);
-        _pages = pages.Append(new("clusterz", _ => Task.FromResult<JsonNode>(Clusters()))).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names()))).Append(new("list", _ => Task.FromResult<JsonNode>(List())))
+        _pages = pages.Append(new("clusterz", _ => Task.FromResult<JsonNode>(Clusters()))).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names())))
+            .Append(new("list", _ => Task.FromResult<JsonNode>(List())))
             .ToFrozenDictionary(StringComparer.Ordinal);
     }
 
@@ -82,11 +84,13 @@ public sealed class DebugEndpoints
         if (http.Connection.RemoteIpAddress is not { } caller || !IPAddress.IsLoopback(caller))
         {
             http.Response.StatusCode = StatusCodes.Status403Forbidden;
-            await http.Response.WriteAsync("debug pages answer in the control plane's own Pod only: use 'kubectl exec' or 'kubectl port-forward'\n", http.RequestAborted);
+            await http.Response.WriteAsync("debug pages answer in the control plane's own Pod only: use 'kubectl exec' or 'kubectl port-forward'\n",
+                http.RequestAborted);
             return;
         }
         var headers = http.Request.Headers;
-        if (LoopbackRequest.Refusal(http.Request.Host.Value ?? "", headers.Origin.ToString(), headers["Sec-Fetch-Site"].ToString(), http.Connection.LocalIpAddress) is { } refusal)
+        if (LoopbackRequest.Refusal(http.Request.Host.Value ?? "", headers.Origin.ToString(), headers["Sec-Fetch-Site"].ToString(),
+            http.Connection.LocalIpAddress) is { } refusal)
         {
             http.Response.StatusCode = StatusCodes.Status403Forbidden;
             await http.Response.WriteAsync($"{refusal}\n", http.RequestAborted);

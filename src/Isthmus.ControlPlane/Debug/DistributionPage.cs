@@ -17,7 +17,8 @@ internal static class DistributionPage
     {
         var (resource, text) = (http.Request.Query["resource"].ToString(), http.Request.Query["resourceVersion"].ToString());
         if (config.Watched.FirstOrDefault(kind => $"{kind.Plural}.{kind.Group}" == resource) is not { } kind)
-            throw new DebugPageException(StatusCodes.Status404NotFound, $"resource '{resource}' is not watched: name one as PLURAL.GROUP, for example virtualservices.networking.istio.io");
+            throw new DebugPageException(StatusCodes.Status404NotFound,
+                $"resource '{resource}' is not watched: name one as PLURAL.GROUP, for example virtualservices.networking.istio.io");
         if (!ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out _))
             throw new DebugPageException(StatusCodes.Status400BadRequest, $"resourceVersion '{text}' is not a number");
         var isObserved = IsObserved(config, kind, text);
@@ -34,7 +35,8 @@ internal static class DistributionPage
     });
 
     /// <summary>Whether the change that has this resource version was passed on.</summary>
-    internal static bool IsObserved(ClusterWatch config, ResourceKind kind, string version) => ulong.TryParse(version, NumberStyles.None, CultureInfo.InvariantCulture, out var asked)
+    internal static bool IsObserved(ClusterWatch config, ResourceKind kind, string version) =>
+        ulong.TryParse(version, NumberStyles.None, CultureInfo.InvariantCulture, out var asked)
         && ulong.TryParse(config.VersionOf(kind), NumberStyles.None, CultureInfo.InvariantCulture, out var known) && known >= asked;
 
     private static string StateOf(ProxyFeed feed, bool isPublished) => feed.Sync switch

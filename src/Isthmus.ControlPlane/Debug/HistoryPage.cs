@@ -19,7 +19,9 @@ internal sealed record HistoryOwner(string Cluster, string Pod);
 /// </summary>
 internal static class HistoryPage
 {
-    internal static KeyValuePair<string, Func<HttpContext, Task<JsonNode>>> For(PushEngine engine, ChangeHistory history, HistoryOwner owner, TimeProvider time) => new("history", async http =>
+    internal static KeyValuePair<string, Func<HttpContext, Task<JsonNode>>> For(PushEngine engine, ChangeHistory history, HistoryOwner owner,
+        TimeProvider time) =>
+        new("history", async http =>
     {
         var query = http.Request.Query;
         var now = time.GetUtcNow();
@@ -32,7 +34,8 @@ internal static class HistoryPage
         }
         return new JsonObject
         {
-            ["cluster"] = owner.Cluster, ["istiod"] = owner.Pod, ["now"] = Text(now), ["since"] = history.Since is { } since ? Text(since) : null, ["forgotten"] = history.Forgotten,
+            ["cluster"] = owner.Cluster, ["istiod"] = owner.Pod, ["now"] = Text(now), ["since"] = history.Since is { } since ? Text(since) : null,
+            ["forgotten"] = history.Forgotten,
             ["changes"] = new JsonArray([.. changes.Select(change => (JsonNode)Json(change))]),
         };
     });
@@ -48,7 +51,8 @@ internal static class HistoryPage
         var line = new JsonObject
         {
             ["first"] = Text(remembered.First), ["last"] = Text(remembered.Last), ["count"] = remembered.Count,
-            ["cluster"] = source.Cluster, ["kind"] = source.Kind, ["namespace"] = source.Namespace, ["name"] = source.Name, ["verb"] = remembered.Change.Verb.ToString().ToLowerInvariant(),
+            ["cluster"] = source.Cluster, ["kind"] = source.Kind, ["namespace"] = source.Namespace, ["name"] = source.Name,
+            ["verb"] = remembered.Change.Verb.ToString().ToLowerInvariant(),
         };
         if (write is not null)
         {
@@ -81,7 +85,10 @@ internal static class HistoryPage
         if (reach.IsAtGateways) line["gateways"] = true;
         if (reach.Hosts.Count > 0) line["hosts"] = Texts(reach.Hosts);
         if (reach.Namespace is not { } ns) return;
-        line["workloads"] = new JsonObject { ["namespace"] = ns, ["labels"] = new JsonObject(reach.Selector.Items.Select(label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value))) };
+        line["workloads"] = new JsonObject
+        {
+            ["namespace"] = ns, ["labels"] = new JsonObject(reach.Selector.Items.Select(label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value)))
+        };
     }
 
     private static JsonObject Count(EndpointCount count) => new() { ["ready"] = count.Ready, ["total"] = count.Total };
@@ -96,18 +103,28 @@ internal static class HistoryPage
         internal static Subject Of(MeshGraph mesh, string host, string pod)
         {
             // A name may be short: NAME.NAMESPACE, or NAME alone for those of all namespaces.
-            var hosts = host.Length == 0 ? [] : mesh.Services.Items.Keys.Where(known => known == host || known.StartsWith(host + ".", StringComparison.Ordinal)).Append(host).Distinct().ToList();
-            var workloads = hosts.SelectMany(known => mesh.Endpoints.Items.GetValueOrDefault(known)?.Endpoints.Select(endpoint => (endpoint.Workload.Namespace, endpoint.Labels)) ?? []).ToList();
+            var hosts = host.Length == 0
+                ? []
+                : mesh.Services.Items.Keys.Where(known => known == host || known.StartsWith(host + ".", StringComparison.Ordinal)).Append(host).Distinct()
+                    .ToList();
+            var workloads = hosts.SelectMany(known => mesh.Endpoints.Items.GetValueOrDefault(known)?.Endpoints.Select(endpoint => (endpoint.Workload.Namespace,
+                endpoint.Labels))
+                ?? [])
+                .ToList();
             // A host without endpoints still stands for the workloads that it selects.
-            workloads.AddRange(mesh.Sources.Services.Items.Values.Where(service => hosts.Contains(service.Hostname)).Select(service => (service.Namespace, service.Selector)));
+            workloads.AddRange(mesh.Sources.Services.Items.Values.Where(service => hosts.Contains(service.Hostname))
+                .Select(service => (service.Namespace, service.Selector)));
             if (pod.Split('/') is [var ns, var name])
             {
-                workloads.AddRange(mesh.Sources.Pods.Items.Where(item => item.Key.Namespace == ns && item.Key.Name == name).Select(item => (ns, item.Value.Labels)));
+                workloads.AddRange(mesh.Sources.Pods.Items.Where(item => item.Key.Namespace == ns && item.Key.Name == name)
+                    .Select(item => (ns, item.Value.Labels)));
             }
             return new(hosts, workloads, (mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh.RootNamespace);
         }
 
-        internal bool IsConcernedBy(Reach reach) => reach.IsEverything || Hosts.Any(host => reach.Covers(host) || reach.Hosts.Any(known => known.StartsWith(host + ".", StringComparison.Ordinal)))
-            || (reach.Namespace is { } ns && Workloads.Any(workload => (ns == workload.Namespace || ns == RootNamespace) && Selectors.Matches(reach.Selector, workload.Labels)));
+        internal bool IsConcernedBy(Reach reach) =>
+            reach.IsEverything || Hosts.Any(host => reach.Covers(host) || reach.Hosts.Any(known => known.StartsWith(host + ".", StringComparison.Ordinal)))
+            || (reach.Namespace is { } ns
+                && Workloads.Any(workload => (ns == workload.Namespace || ns == RootNamespace) && Selectors.Matches(reach.Selector, workload.Labels)));
     }
 }

@@ -12,11 +12,14 @@ namespace Isthmus.ControlPlane.Debug;
 internal static class MeshPages
 {
     private static readonly (string Key, string TypeUrl)[] Types =
-        [("cluster", TypeUrls.Cluster), ("listener", TypeUrls.Listener), ("route", TypeUrls.Route), ("endpoint", TypeUrls.Endpoints), ("extensionconfig", TypeUrls.ExtensionConfig)];
+        [("cluster", TypeUrls.Cluster), ("listener", TypeUrls.Listener), ("route", TypeUrls.Route), ("endpoint", TypeUrls.Endpoints),
+            ("extensionconfig", TypeUrls.ExtensionConfig)];
 
     /// <param name="settings">The object with MeshConfig.</param>
     /// <param name="others">What is wrong beside the objects of the mesh.</param>
-    internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine, string settings, Func<Derive.MeshGraph, IEnumerable<Problem>> others) => new(StringComparer.Ordinal)
+    internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine, string settings,
+        Func<Derive.MeshGraph, IEnumerable<Problem>> others) =>
+        new(StringComparer.Ordinal)
     {
         ["syncz"] = _ => Task.FromResult<JsonNode>(Sync(engine)),
         ["config_dump"] = http => Task.FromResult<JsonNode>(ConfigDumpPage.Json(ProxyPages.Asked(engine, http))),
@@ -38,7 +41,8 @@ internal static class MeshPages
         };
         var problems = feed.Problems.Concat(feed.Refusals).Select(problem => (JsonNode)JsonValue.Create($"{problem.Code} {problem}")!).ToArray();
         if (problems.Length > 0) line["problems"] = new JsonArray(problems);
-        var losses = feed.Losses.Select(loss => (JsonNode)new JsonObject { ["counter"] = loss.Counter, ["target"] = loss.Target, ["cause"] = loss.Cause }).ToArray();
+        var losses = feed.Losses.Select(loss => (JsonNode)new JsonObject { ["counter"] = loss.Counter, ["target"] = loss.Target, ["cause"] = loss.Cause })
+            .ToArray();
         if (losses.Length > 0) line["losses"] = new JsonArray(losses);
         foreach (var (key, url) in Types)
         {
@@ -55,7 +59,8 @@ internal static class MeshPages
         ["totalClients"] = engine.Proxies.Count,
         ["clients"] = new JsonArray([.. engine.Proxies.Select(feed => (JsonNode)new JsonObject
         {
-            ["connectionId"] = feed.Proxy.Id, ["connectedAt"] = feed.Since.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), ["address"] = feed.Proxy.Addresses[0],
+            ["connectionId"] = feed.Proxy.Id, ["connectedAt"] = feed.Since.UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
+            ["address"] = feed.Proxy.Addresses[0],
         })]),
     };
 
@@ -71,25 +76,38 @@ internal static class MeshPages
         (JsonNode)new JsonObject
         {
             ["hostname"] = item.Key,
-            ["ports"] = new JsonArray([.. item.Value.Ports.Select(port => (JsonNode)new JsonObject { ["name"] = port.Name, ["port"] = port.Number, ["protocol"] = port.Protocol.ToString() })]),
-            ["clusterVIPs"] = new JsonObject(item.Value.Vips.Select(vip => KeyValuePair.Create(vip.Key, (JsonNode?)new JsonArray([.. vip.Value.Select(ip => (JsonNode)JsonValue.Create(ip)!)])))),
+            ["ports"] = new JsonArray([.. item.Value.Ports.Select(port => (JsonNode)new JsonObject
+            {
+                ["name"] = port.Name, ["port"] = port.Number, ["protocol"] = port.Protocol.ToString()
+            })]),
+            ["clusterVIPs"] = new JsonObject(item.Value.Vips.Select(vip => KeyValuePair.Create(vip.Key,
+                (JsonNode?)new JsonArray([.. vip.Value.Select(ip => (JsonNode)JsonValue.Create(ip)!)])))),
         })]);
 
     private static JsonObject Shards(Derive.MeshGraph mesh) => new(mesh.Endpoints.Items.OrderBy(item => item.Key, StringComparer.Ordinal).Select(host =>
-        KeyValuePair.Create(host.Key, (JsonNode?)new JsonObject(host.Value.Endpoints.GroupBy(endpoint => endpoint.Cluster, StringComparer.Ordinal).Select(shard =>
+        KeyValuePair.Create(host.Key,
+            (JsonNode?)new JsonObject(host.Value.Endpoints.GroupBy(endpoint => endpoint.Cluster, StringComparer.Ordinal).Select(shard =>
             KeyValuePair.Create($"Kubernetes/{shard.Key}", (JsonNode?)new JsonArray([.. shard.Select(endpoint => (JsonNode)new JsonObject
             {
-                ["Address"] = endpoint.Address, ["Network"] = endpoint.Network, ["Locality"] = endpoint.Locality.ToString(), ["Health"] = endpoint.Health.ToString(),
+                ["Address"] = endpoint.Address, ["Network"] = endpoint.Network, ["Locality"] = endpoint.Locality.ToString(),
+                ["Health"] = endpoint.Health.ToString(),
                 ["ServiceAccount"] = endpoint.ServiceAccount, ["Workload"] = endpoint.Workload.Name, ["Source"] = endpoint.Source.ToString(),
-                ["Ports"] = new JsonArray([.. endpoint.Ports.Select(port => (JsonNode)new JsonObject { ["service"] = port.Service, ["target"] = port.Target, ["mtls"] = port.Mtls })]),
+                ["Ports"] = new JsonArray([.. endpoint.Ports.Select(port => (JsonNode)new JsonObject
+                {
+                    ["service"] = port.Service, ["target"] = port.Target, ["mtls"] = port.Mtls
+                })]),
             })])))))));
 
     /// <summary>Objects with errors or warnings, hosts that clusters define differently, what proxies ask for and cannot get, and the telemetry
     /// that they lose.</summary>
-    private static JsonArray Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings, Func<Derive.MeshGraph, IEnumerable<Problem>> others) => new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
+    private static JsonArray Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings,
+        Func<Derive.MeshGraph, IEnumerable<Problem>> others) =>
+        new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
         .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
-        .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal).SelectMany(item => item.Value.Problems.Select(problem => (Cluster: "", Problem: problem))))
-        .Concat(mesh.ForeignClaims.Items.OrderBy(item => item.Key).SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem))))
+        .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal)
+            .SelectMany(item => item.Value.Problems.Select(problem => (Cluster: "", Problem: problem))))
+        .Concat(mesh.ForeignClaims.Items.OrderBy(item => item.Key)
+            .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem))))
         .Concat(proxies.SelectMany(proxy => proxy.Problems.Concat(proxy.Refusals).Select(problem => (proxy.Proxy.Cluster, Problem: problem))).Distinct())
         .Concat(Losses(mesh, proxies, settings))
         .Concat(others(mesh).Select(problem => (Cluster: "", Problem: problem)))
@@ -120,7 +138,8 @@ internal static class MeshPages
                 ["name"] = node.Name, ["items"] = node.Count, ["failures"] = node.Failures, ["lastFailure"] = node.LastFailure?.Message,
                 ["conflicts"] = new JsonArray([.. node.Conflicts.Take(MostConflicts).Select(conflict => (JsonNode)new JsonObject
                 {
-                    ["key"] = conflict.Key, ["holder"] = conflict.Holder, ["waiting"] = new JsonArray([.. conflict.Waiting.Select(name => (JsonNode)JsonValue.Create(name)!)]),
+                    ["key"] = conflict.Key, ["holder"] = conflict.Holder,
+                    ["waiting"] = new JsonArray([.. conflict.Waiting.Select(name => (JsonNode)JsonValue.Create(name)!)]),
                 })]),
             })]),
         };

@@ -27,7 +27,8 @@ internal sealed class PreviewPage(MeshPreview preview, HistoryOwner owner)
     internal async Task<JsonNode> AnswerAsync(HttpContext http)
     {
         var (cluster, objects) = await ReadAsync(http);
-        if (Interlocked.Exchange(ref _isBusy, 1) == 1) throw new DebugPageException(StatusCodes.Status429TooManyRequests, "another preview is being made: try again");
+        if (Interlocked.Exchange(ref _isBusy, 1) == 1)
+            throw new DebugPageException(StatusCodes.Status429TooManyRequests, "another preview is being made: try again");
         try
         {
             var previewed = await preview.OfAsync(cluster, objects, http.RequestAborted);
@@ -50,12 +51,16 @@ internal sealed class PreviewPage(MeshPreview preview, HistoryOwner owner)
 
     private static async Task<(string Cluster, IReadOnlyList<JsonObject> Objects)> ReadAsync(HttpContext http)
     {
-        if (http.Request.ContentLength is null or > Longest) throw new DebugPageException(StatusCodes.Status413PayloadTooLarge, $"the body must be at most {Longest} bytes long");
+        if (http.Request.ContentLength is null or > Longest)
+            throw new DebugPageException(StatusCodes.Status413PayloadTooLarge, $"the body must be at most {Longest} bytes long");
         try
         {
-            var body = await StrictJson.ReadAsync(http.Request.Body, Longest, http.RequestAborted) as JsonObject ?? throw new JsonException("it is not a JSON object");
-            if (ObjectHead.Text(body, "cluster", "") is not { Length: > 0 } cluster || body["objects"] is not JsonArray objects) throw new JsonException("cluster or objects is missing");
-            foreach (var (index, item) in objects.Index()) ObjectHead.Check(item as JsonObject ?? throw new JsonException($"objects[{index}] is not a JSON object"), $"objects[{index}].");
+            var body = await StrictJson.ReadAsync(http.Request.Body, Longest, http.RequestAborted) as JsonObject
+                ?? throw new JsonException("it is not a JSON object");
+            if (ObjectHead.Text(body, "cluster", "") is not { Length: > 0 } cluster || body["objects"] is not JsonArray objects)
+                throw new JsonException("cluster or objects is missing");
+            foreach (var (index, item) in objects.Index())
+                ObjectHead.Check(item as JsonObject ?? throw new JsonException($"objects[{index}] is not a JSON object"), $"objects[{index}].");
             return (cluster, [.. objects.Select(item => (JsonObject)item!.DeepClone())]);
         }
         catch (JsonException e)
@@ -70,7 +75,8 @@ internal sealed class PreviewPage(MeshPreview preview, HistoryOwner owner)
         {
             ["proxies"] = new JsonArray([.. group.Proxies.Select(proxy => (JsonNode)new JsonObject
             {
-                ["cluster"] = proxy.Cluster, ["namespace"] = proxy.Namespace, ["pod"] = proxy.Name, ["workload"] = proxy.WorkloadName, ["kind"] = proxy.Kind.ToString().ToLowerInvariant(),
+                ["cluster"] = proxy.Cluster, ["namespace"] = proxy.Namespace, ["pod"] = proxy.Name, ["workload"] = proxy.WorkloadName,
+                ["kind"] = proxy.Kind.ToString().ToLowerInvariant(),
             })]),
             ["resources"] = new JsonArray([.. group.Resources.Take(MostResources).Select(resource => (JsonNode)new JsonObject
             {
@@ -83,5 +89,6 @@ internal sealed class PreviewPage(MeshPreview preview, HistoryOwner owner)
 
     private static JsonNode? Body(XdsResource? resource) => resource is null ? null : JsonNode.Parse(WireTypes.Json.Format(resource.Body));
 
-    private static string TypeOf(string url) => url switch { TypeUrls.Listener => "listener", TypeUrls.Route => "route", TypeUrls.Cluster => "cluster", _ => "endpoints" };
+    private static string TypeOf(string url) =>
+        url switch { TypeUrls.Listener => "listener", TypeUrls.Route => "route", TypeUrls.Cluster => "cluster", _ => "endpoints" };
 }

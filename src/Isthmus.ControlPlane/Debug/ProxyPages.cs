@@ -45,11 +45,19 @@ internal static class ProxyPages
             ["totalClients"] = proxies.Count,
             ["clients"] = new JsonArray([.. proxies.Select(feed => (JsonNode)new JsonObject
             {
-                ["connectionId"] = feed.Proxy.Id, ["connectedAt"] = feed.Since.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), ["address"] = feed.Proxy.Addresses[0],
-                ["labels"] = new JsonObject(feed.Proxy.Labels.OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => KeyValuePair.Create(label.Key, (JsonNode?)JsonValue.Create(label.Value)))),
-                ["metadata"] = new JsonObject { ["CLUSTER_ID"] = feed.Proxy.Cluster, ["NAMESPACE"] = feed.Proxy.Namespace, ["NETWORK"] = feed.Proxy.Network, ["ISTIO_VERSION"] = feed.Proxy.Version },
+                ["connectionId"] = feed.Proxy.Id, ["connectedAt"] = feed.Since.UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
+                ["address"] = feed.Proxy.Addresses[0],
+                ["labels"] = new JsonObject(feed.Proxy.Labels.OrderBy(label => label.Key, StringComparer.Ordinal)
+                    .Select(label => KeyValuePair.Create(label.Key, (JsonNode?)JsonValue.Create(label.Value)))),
+                ["metadata"] = new JsonObject
+                {
+                    ["CLUSTER_ID"] = feed.Proxy.Cluster, ["NAMESPACE"] = feed.Proxy.Namespace, ["NETWORK"] = feed.Proxy.Network,
+                    ["ISTIO_VERSION"] = feed.Proxy.Version
+                },
                 ["locality"] = feed.Proxy.Locality.ToString(),
-                ["watches"] = new JsonObject(feed.Status.Types.Where(type => type.Sent.Length > 0).Select(type => KeyValuePair.Create(type.TypeUrl, (JsonNode?)new JsonArray([.. HeldBy(feed, type.TypeUrl).Select(name => (JsonNode)JsonValue.Create(name)!)])))),
+                ["watches"] = new JsonObject(feed.Status.Types.Where(type => type.Sent.Length > 0)
+                    .Select(type => KeyValuePair.Create(type.TypeUrl,
+                        (JsonNode?)new JsonArray([.. HeldBy(feed, type.TypeUrl).Select(name => (JsonNode)JsonValue.Create(name)!)])))),
             })]),
         };
     }
@@ -64,7 +72,9 @@ internal static class ProxyPages
     private static JsonNode Names(ProxyFeed feed)
     {
         if (!feed.Proxy.DnsCapture) throw new DebugPageException(StatusCodes.Status400BadRequest, "DNS capture is not enabled in the proxy");
-        return feed.Snapshot?.Types.GetValueOrDefault(TypeUrls.NameTable)?.All.FirstOrDefault() is { } table ? Show(NameTable.Parser.ParseFrom(table.Body.Value)) : new JsonObject();
+        return feed.Snapshot?.Types.GetValueOrDefault(TypeUrls.NameTable)?.All.FirstOrDefault() is { } table
+            ? Show(NameTable.Parser.ParseFrom(table.Body.Value))
+            : new JsonObject();
     }
 
     private static JsonNode Show(IMessage message) => JsonNode.Parse(WireTypes.Json.Format(message))!;
@@ -73,37 +83,49 @@ internal static class ProxyPages
     private static JsonNode Scope(Derive.MeshGraph mesh, ProxyFeed feed)
     {
         var sidecar = ScopeResolver.SidecarOf(feed.Proxy, mesh.View());
-        var hosts = HeldBy(feed, TypeUrls.Cluster).Select(name => name.Split('|')).Where(parts => parts is ["outbound", _, _, _]).Select(parts => parts[3]).Distinct().Order(StringComparer.Ordinal);
+        var hosts = HeldBy(feed, TypeUrls.Cluster).Select(name => name.Split('|')).Where(parts => parts is ["outbound", _, _, _]).Select(parts => parts[3])
+            .Distinct().Order(StringComparer.Ordinal);
         return new JsonObject
         {
             ["name"] = sidecar?.Name ?? "default-sidecar", ["namespace"] = sidecar?.Namespace ?? feed.Proxy.Namespace, ["default"] = sidecar is null,
-            ["egress"] = new JsonArray([.. (sidecar?.Egress ?? []).SelectMany(egress => egress.Hosts).Select(host => (JsonNode)JsonValue.Create(host.ToString())!)]),
+            ["egress"] = new JsonArray([.. (sidecar?.Egress ?? []).SelectMany(egress => egress.Hosts)
+                .Select(host => (JsonNode)JsonValue.Create(host.ToString())!)]),
             ["services"] = new JsonArray([.. hosts.Select(host => (JsonNode)JsonValue.Create(host)!)]),
         };
     }
 
     /// <summary>The endpoints of each port of each service, in all clusters.</summary>
-    private static JsonArray Endpoints(Derive.MeshGraph mesh) => new([.. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal).SelectMany(item => item.Value.Ports.Select(port => (JsonNode)new JsonObject
+    private static JsonArray Endpoints(Derive.MeshGraph mesh) =>
+        new([.. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal)
+            .SelectMany(item => item.Value.Ports.Select(port => (JsonNode)new JsonObject
     {
         ["svc"] = $"{item.Key}:{port.Name}",
-        ["ep"] = new JsonArray([.. (mesh.Endpoints.Items.GetValueOrDefault(item.Key)?.Endpoints ?? []).SelectMany(endpoint => endpoint.Ports.Where(open => open.Service == port.Number && open.IsUdp == (port.Protocol == Protocol.Udp)).Select(open => (JsonNode)new JsonObject
+        ["ep"] = new JsonArray([.. (mesh.Endpoints.Items.GetValueOrDefault(item.Key)?.Endpoints ?? [])
+            .SelectMany(endpoint => endpoint.Ports.Where(open => open.Service == port.Number && open.IsUdp == (port.Protocol == Protocol.Udp))
+                .Select(open => (JsonNode)new JsonObject
         {
-            ["Address"] = endpoint.Address, ["EndpointPort"] = open.Target, ["ServicePortName"] = port.Name, ["Network"] = endpoint.Network, ["ClusterID"] = endpoint.Cluster,
-            ["Locality"] = endpoint.Locality.ToString(), ["ServiceAccount"] = endpoint.ServiceAccount, ["WorkloadName"] = endpoint.Workload.Name, ["Namespace"] = endpoint.Workload.Namespace,
+            ["Address"] = endpoint.Address, ["EndpointPort"] = open.Target, ["ServicePortName"] = port.Name, ["Network"] = endpoint.Network,
+            ["ClusterID"] = endpoint.Cluster,
+            ["Locality"] = endpoint.Locality.ToString(), ["ServiceAccount"] = endpoint.ServiceAccount, ["WorkloadName"] = endpoint.Workload.Name,
+            ["Namespace"] = endpoint.Workload.Namespace,
             ["HealthStatus"] = endpoint.Health.ToString(), ["LbWeight"] = endpoint.Weight,
         }))]),
     }))]);
 
     /// <summary>
-    /// Which generation of an object each proxy has accepted, as <c>istioctl experimental wait</c> asks: <c>?resource=GROUP/VERSION/KIND/NAMESPACE/NAME</c>. A proxy
+    /// Which generation of an object each proxy has accepted, as <c>istioctl experimental wait</c> asks: <c>?resource=GROUP/VERSION/KIND/NAMESPACE/NAME</c>. A
+    /// proxy
     /// that has not accepted all that follows from the present object has none.
     /// </summary>
     private static async Task<JsonNode> DistributionAsync(PushEngine engine, ClusterWatch config, HttpContext http)
     {
         var (asked, ns) = (http.Request.Query["resource"].ToString(), http.Request.Query["proxy_namespace"].ToString());
         if (asked.Length == 0) throw new DebugPageException(StatusCodes.Status422UnprocessableEntity, "querystring parameter 'resource' is required");
-        if (asked.Split('/') is not [var group, _, var kindName, var space, var name] || config.Watched.FirstOrDefault(known => known.Group == group && known.Kind == kindName) is not { } kind)
-            throw new DebugPageException(StatusCodes.Status404NotFound, $"resource '{asked}' is not watched: name one as GROUP/VERSION/KIND/NAMESPACE/NAME, for example networking.istio.io/v1beta1/VirtualService/shop/orders");
+        if (asked.Split('/') is not [var group, _, var kindName, var space, var name]
+            || config.Watched.FirstOrDefault(known => known.Group == group && known.Kind == kindName) is not { } kind)
+            throw new DebugPageException(StatusCodes.Status404NotFound,
+                $"resource '{asked}' is not watched: name one as GROUP/VERSION/KIND/NAMESPACE/NAME, for example "
+                    + $"networking.istio.io/v1beta1/VirtualService/shop/orders");
         JsonObject found;
         try
         {
@@ -114,8 +136,10 @@ internal static class ProxyPages
             throw new DebugPageException(StatusCodes.Status404NotFound, $"resource '{asked}' cannot be read: {e.Message}");
         }
         var (meta, generation) = (found["metadata"], found["metadata"]?["generation"]?.ToString() ?? "");
-        var isPublished = DistributionPage.IsObserved(config, kind, meta?["resourceVersion"]?.ToString() ?? "") && await engine.IsPublishedAsync(http.RequestAborted);
-        return new JsonArray([.. engine.Proxies.Where(feed => ns.Length == 0 || feed.Proxy.Namespace == ns).OrderBy(feed => feed.Proxy.Id, StringComparer.Ordinal).Select(feed => (JsonNode)Acked(feed, isPublished ? generation : ""))]);
+        var isPublished = DistributionPage.IsObserved(config, kind, meta?["resourceVersion"]?.ToString() ?? "")
+            && await engine.IsPublishedAsync(http.RequestAborted);
+        return new JsonArray([.. engine.Proxies.Where(feed => ns.Length == 0 || feed.Proxy.Namespace == ns)
+            .OrderBy(feed => feed.Proxy.Id, StringComparer.Ordinal).Select(feed => (JsonNode)Acked(feed, isPublished ? generation : ""))]);
     }
 
     private static JsonObject Acked(ProxyFeed feed, string generation)
@@ -123,8 +147,12 @@ internal static class ProxyPages
         var line = new JsonObject { ["proxy"] = feed.Proxy.Id };
         if (generation.Length == 0) return line;
         var types = feed.Status.Types.ToDictionary(type => type.TypeUrl, StringComparer.Ordinal);
-        foreach (var (key, url) in (ReadOnlySpan<(string, string)>)[("cluster_acked", TypeUrls.Cluster), ("listener_acked", TypeUrls.Listener), ("route_acked", TypeUrls.Route), ("endpoint_acked", TypeUrls.Endpoints)])
-            if (feed.Sync == SyncState.Synced || (types.TryGetValue(url, out var type) && type.Error.Length == 0 && type.Sent.Length > 0 && type.Sent == type.Acked && feed.Sync != SyncState.Stale)) line[key] = generation;
+        foreach (var (key, url) in (ReadOnlySpan<(string, string)>)[("cluster_acked", TypeUrls.Cluster), ("listener_acked", TypeUrls.Listener),
+            ("route_acked", TypeUrls.Route), ("endpoint_acked", TypeUrls.Endpoints)])
+            if (feed.Sync == SyncState.Synced
+                || (types.TryGetValue(url, out var type) && type.Error.Length == 0 && type.Sent.Length > 0 && type.Sent == type.Acked
+                    && feed.Sync != SyncState.Stale))
+                line[key] = generation;
         return line;
     }
 }

@@ -14,18 +14,22 @@ namespace Isthmus.ControlPlane.Debug;
 /// </summary>
 internal static class SourcePage
 {
-    internal static KeyValuePair<string, Func<HttpContext, Task<JsonNode>>> For(PushEngine engine, ClusterReport clusters, string own) => new("sourcez", async http =>
+    internal static KeyValuePair<string, Func<HttpContext, Task<JsonNode>>> For(PushEngine engine, ClusterReport clusters, string own) =>
+        new("sourcez", async http =>
     {
         var proxy = engine.Proxies.Select(feed => feed.Status.Proxy).FirstOrDefault(identity => identity.Id == http.Request.Query["proxyID"]);
         var addresses = proxy is null ? [] : await engine.AskAsync(writer => Addresses(writer.Mesh, proxy), http.RequestAborted);
         return new JsonObject
         {
             ["connected"] = proxy is not null,
-            ["clusters"] = new JsonObject(clusters.Lines().Where(cluster => cluster.Source != ClusterSource.Nothing).Select(cluster => KeyValuePair.Create(cluster.Id, (JsonNode?)new JsonObject
+            ["clusters"] = new JsonObject(clusters.Lines().Where(cluster => cluster.Source != ClusterSource.Nothing)
+                .Select(cluster => KeyValuePair.Create(cluster.Id, (JsonNode?)new JsonObject
             {
-                ["source"] = cluster.Source.ToString().ToLowerInvariant(), ["confirmed"] = cluster.Confirmed?.UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
+                ["source"] = cluster.Source.ToString().ToLowerInvariant(),
+                ["confirmed"] = cluster.Confirmed?.UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
             })).Append(new(own, new JsonObject { ["source"] = "live" })).DistinctBy(item => item.Key)),
-            ["addresses"] = new JsonObject(addresses.Select(item => KeyValuePair.Create(item.Key, (JsonNode?)new JsonArray([.. item.Value.Select(cluster => (JsonNode)JsonValue.Create(cluster)!)])))),
+            ["addresses"] = new JsonObject(addresses.Select(item => KeyValuePair.Create(item.Key,
+                (JsonNode?)new JsonArray([.. item.Value.Select(cluster => (JsonNode)JsonValue.Create(cluster)!)])))),
         };
     });
 

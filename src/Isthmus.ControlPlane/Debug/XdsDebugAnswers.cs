@@ -17,11 +17,17 @@ public sealed class XdsDebugAnswers(PushEngine engine, DebugEndpoints pages) : I
 
     public async ValueTask<IReadOnlyList<Any>> AnswerAsync(GrpcCall call, string typeUrl, IReadOnlyList<string> names, CancellationToken stop) => typeUrl switch
     {
-        TypeUrls.Debug when names is [var page] => [new Any { TypeUrl = TypeUrls.Debug, Value = ByteString.CopyFrom(await pages.ReadAsync(page, stop), Encoding.UTF8) }],
+        TypeUrls.Debug when names is [var page] => [new Any
+        {
+            TypeUrl = TypeUrls.Debug, Value = ByteString.CopyFrom(await pages.ReadAsync(page, stop), Encoding.UTF8)
+        }],
         TypeUrls.Debug => throw new GrpcException(GrpcCode.InvalidArgument, names.Count == 0 ? "debug type is required" : "only one debug request is allowed"),
         TypeUrls.Connect or TypeUrls.Connections => [.. engine.Proxies.Select(feed => ConfigDumpPage.Pack(NodeOf(feed.Proxy)))],
-        TypeUrls.DebugSync => [.. engine.Proxies.Where(feed => names.Count == 0 || names.Contains(feed.Proxy.Id)).Select(feed => ConfigDumpPage.Pack(SyncOf(feed.Status)))],
-        TypeUrls.DebugConfigDump when names is [var id] => engine.Proxies.FirstOrDefault(feed => feed.Proxy.Id == id) is { } found ? [.. ConfigDumpPage.Sections(found)] : [],
+        TypeUrls.DebugSync => [.. engine.Proxies.Where(feed => names.Count == 0 || names.Contains(feed.Proxy.Id))
+            .Select(feed => ConfigDumpPage.Pack(SyncOf(feed.Status)))],
+        TypeUrls.DebugConfigDump when names is [var id] => engine.Proxies.FirstOrDefault(feed => feed.Proxy.Id == id) is { } found
+            ? [.. ConfigDumpPage.Sections(found)]
+            : [],
         _ => [],
     };
 
@@ -39,7 +45,13 @@ public sealed class XdsDebugAnswers(PushEngine engine, DebugEndpoints pages) : I
             answer.GenericXdsConfigs.Add(new ClientConfig.Types.GenericXdsConfig
             {
                 TypeUrl = url,
-                ConfigStatus = type is null || type.Sent.Length == 0 ? ConfigStatus.NotSent : type.Error.Length > 0 ? ConfigStatus.Error : type.Sent == type.Acked ? ConfigStatus.Synced : ConfigStatus.Stale,
+                ConfigStatus = type is null || type.Sent.Length == 0
+                    ? ConfigStatus.NotSent
+                    : type.Error.Length > 0
+                    ? ConfigStatus.Error
+                    : type.Sent == type.Acked
+                    ? ConfigStatus.Synced
+                    : ConfigStatus.Stale,
             });
         }
         return answer;
@@ -50,7 +62,8 @@ public sealed class XdsDebugAnswers(PushEngine engine, DebugEndpoints pages) : I
     {
         Fields =
         {
-            ["CLUSTER_ID"] = Value.ForString(proxy.Cluster), ["NAMESPACE"] = Value.ForString(proxy.Namespace), ["ISTIO_VERSION"] = Value.ForString(proxy.Version),
+            ["CLUSTER_ID"] = Value.ForString(proxy.Cluster), ["NAMESPACE"] = Value.ForString(proxy.Namespace),
+            ["ISTIO_VERSION"] = Value.ForString(proxy.Version),
             ["PROXY_CONFIG"] = Value.ForStruct(new()),
         },
     };

@@ -54,7 +54,8 @@ public sealed class AddressAllocator
         foreach (var (host, text) in table.OrderBy(item => item.Key, StringComparer.Ordinal))
         {
             if (!IPAddress.TryParse(text, out var ip) || ip.GetAddressBytes() is not { Length: 4 } bytes
-                || BinaryPrimitives.ReadUInt32BigEndian(bytes) - Base is var offset && !IsUsable(offset) || _byAddress.ContainsKey(offset) || _byHost.ContainsKey(host))
+                || BinaryPrimitives.ReadUInt32BigEndian(bytes) - Base is var offset && !IsUsable(offset) || _byAddress.ContainsKey(offset)
+                || _byHost.ContainsKey(host))
             {
                 refused++;
                 continue;

@@ -11,7 +11,8 @@ namespace Isthmus.ControlPlane.Derive;
 /// <param name="services">The hosts of the mesh.</param>
 /// <param name="aliases">Names that stand for other hosts.</param>
 /// <param name="grants">The permissions to refer to objects of a namespace, by its cluster and name.</param>
-internal sealed class ApiBackends(Live<string, MeshService> services, Live<string, HostAlias> aliases, Live<(string Cluster, string Namespace), ValueList<ReferenceGrant>> grants)
+internal sealed class ApiBackends(Live<string, MeshService> services, Live<string, HostAlias> aliases,
+    Live<(string Cluster, string Namespace), ValueList<ReferenceGrant>> grants)
 {
     private const string Istio = "networking.istio.io", MultiCluster = "multicluster.x-k8s.io";
 
@@ -22,7 +23,8 @@ internal sealed class ApiBackends(Live<string, MeshService> services, Live<strin
     public BackendTarget TargetOf(Reader read, ApiRoute route, ApiReference to, bool needsGrant)
     {
         if (needsGrant && !ReferenceGrants.Permit(route.Source, to, read.Get(grants, (route.Source.Cluster, to.Namespace))))
-            return BackendTarget.Missing("RefNotPermitted", $"{Name(to)} may not be used from namespace {route.Namespace}: no ReferenceGrant of {to.Namespace} permits it");
+            return BackendTarget.Missing("RefNotPermitted",
+                $"{Name(to)} may not be used from namespace {route.Namespace}: no ReferenceGrant of {to.Namespace} permits it");
         return (to.Group, to.Kind) switch
         {
             ("", "Service") => Host(read, route, to, $"{to.Name}.{to.Namespace}.svc.{WellKnown.DefaultDomainSuffix}"),
@@ -44,9 +46,11 @@ internal sealed class ApiBackends(Live<string, MeshService> services, Live<strin
     {
         var service = read.Get(services, read.Get(aliases, host)?.Target ?? host);
         if (service is null && read.Get(aliases, host) is null) return BackendTarget.Missing("BackendNotFound", $"{Name(to)} does not exist");
-        if (service is not null && caller is not null && !service.VisibleTo(caller)) return BackendTarget.Missing("BackendNotFound", $"{Name(to)} is not exported to namespace {caller}");
+        if (service is not null && caller is not null && !service.VisibleTo(caller))
+            return BackendTarget.Missing("BackendNotFound", $"{Name(to)} is not exported to namespace {caller}");
         if (to.Port == 0) return BackendTarget.Missing("BackendNotFound", $"{Name(to)}: port is required");
-        if (service is not null && service.Ports.All(port => port.Number != to.Port)) return BackendTarget.Missing("BackendNotFound", $"{Name(to)} has no port {to.Port}");
+        if (service is not null && service.Ports.All(port => port.Number != to.Port))
+            return BackendTarget.Missing("BackendNotFound", $"{Name(to)} has no port {to.Port}");
         var isUdp = route.Source.Kind == "UDPRoute";
         if (service is not null && service.Ports.Where(port => port.Number == to.Port).All(port => (port.Protocol == Protocol.Udp) != isUdp))
             return BackendTarget.Missing("UnsupportedProtocol",

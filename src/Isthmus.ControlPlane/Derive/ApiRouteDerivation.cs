@@ -18,12 +18,16 @@ internal sealed class ApiRouteDerivation
     /// <param name="routes">The routes that discovery selects, of every kind.</param>
     /// <param name="attached">What Gateways say to them.</param>
     /// <param name="backends">Finds the backends of rules.</param>
-    public ApiRouteDerivation(MeshSources sources, Live<string, MeshService> services, Live<ObjectRef, ApiRoute> routes, Live<ObjectRef, AttachedRoute> attached, ApiBackends backends)
+    public ApiRouteDerivation(MeshSources sources, Live<string, MeshService> services, Live<ObjectRef, ApiRoute> routes,
+        Live<ObjectRef, AttachedRoute> attached, ApiBackends backends)
     {
         (_attached, _backends) = (attached, backends);
         _mesh = new(sources, services, backends);
         // UDP passes by sidecars, so that only Gateways have such routes.
-        Routings = routes.Derive((read, route) => route.Source.Kind == "UDPRoute" ? OfListeners(read, route) : _mesh.SetsOf(read, route).Concat(OfListeners(read, route)), "sets of routes of the Gateway API");
+        Routings = routes.Derive((read, route) => route.Source.Kind == "UDPRoute"
+            ? OfListeners(read, route)
+            : _mesh.SetsOf(read, route).Concat(OfListeners(read, route)),
+            "sets of routes of the Gateway API");
         Statuses = routes.Derive((read, route) => StatusOf(read, route) is { } status
             ? [KeyValuePair.Create(route.Source, status)] : (IEnumerable<KeyValuePair<ObjectRef, RouteStatus>>)[], "statuses of routes");
     }
@@ -38,7 +42,8 @@ internal sealed class ApiRouteDerivation
         var listeners = read.Get(_attached, route.Source)?.Parents.SelectMany(parent => parent.Listeners).DistinctBy(listener => listener.Server).ToList();
         if (listeners is not { Count: > 0 }) return [];
         var converted = Converted(read, route);
-        return listeners.Select(listener => ApiRouteSets.OfListener(route, converted, listener.Server, listener.Hostnames)).Select(set => KeyValuePair.Create(set.Key, set));
+        return listeners.Select(listener => ApiRouteSets.OfListener(route, converted, listener.Server, listener.Hostnames))
+            .Select(set => KeyValuePair.Create(set.Key, set));
     }
 
     /// <summary>Null: no parent is ours.</summary>

@@ -7,7 +7,8 @@ using Isthmus.Mesh.Resolve.GatewayApi;
 namespace Isthmus.ControlPlane.Derive;
 
 /// <summary>
-/// What is said of all objects of the Gateway API. Of a route or a policy with no parent of ours, that is nothing: what an earlier status says of one has to go.
+/// What is said of all objects of the Gateway API. Of a route or a policy with no parent of ours, that is nothing: what an earlier status says of one has to
+/// go.
 /// </summary>
 internal sealed class ApiStatusDerivation(MeshSources sources, Live<string, HostEndpoints> endpoints)
 {
@@ -16,24 +17,34 @@ internal sealed class ApiStatusDerivation(MeshSources sources, Live<string, Host
     /// <param name="routes">Of routes.</param>
     /// <param name="policies">Of BackendTLSPolicies.</param>
     public Live<ObjectRef, ApiStatus> All(
-        Live<ObjectRef, GatewayStatus> gateways, Live<ObjectRef, ListenerSetStatus> sets, Live<ObjectRef, RouteStatus> routes, Live<ObjectRef, PolicyStatus> policies) =>
+        Live<ObjectRef, GatewayStatus> gateways, Live<ObjectRef, ListenerSetStatus> sets, Live<ObjectRef, RouteStatus> routes,
+        Live<ObjectRef, PolicyStatus> policies) =>
         WithSets(gateways.Derive((read, status) => Complete(read, status) is { } complete ? One(complete) : [], "statuses of Gateways with addresses"), sets)
             .UnionWith(Of(sources.HttpRoutes, routes), "and of HTTPRoutes").UnionWith(Of(sources.GrpcRoutes, routes), "and of GRPCRoutes")
             .UnionWith(Of(sources.TlsRoutes, routes), "and of TLSRoutes").UnionWith(Of(sources.TcpRoutes, routes), "and of TCPRoutes")
             .UnionWith(Of(sources.UdpRoutes, routes), "and of UDPRoutes")
-            .UnionWith(sources.BackendTlsPolicies.Derive((read, policy) => One(read.Get(policies, policy.Source) ?? new PolicyStatus(policy.Source, policy.Generation, default)), "statuses of policies"), "statuses");
+            .UnionWith(sources.BackendTlsPolicies.Derive((read, policy) => One(read.Get(policies, policy.Source)
+                ?? new PolicyStatus(policy.Source, policy.Generation, default)),
+                "statuses of policies"),
+                "statuses");
 
     /// <summary>A ListenerSet with listeners is programmed when its Gateway is.</summary>
-    private Live<ObjectRef, ApiStatus> WithSets(Live<ObjectRef, ApiStatus> gateways, Live<ObjectRef, ListenerSetStatus> sets) => gateways.UnionWith(sets.Derive((read, status) =>
+    private Live<ObjectRef, ApiStatus> WithSets(Live<ObjectRef, ApiStatus> gateways, Live<ObjectRef, ListenerSetStatus> sets) =>
+        gateways.UnionWith(sets.Derive((read, status) =>
     {
         if (status.Conditions.Any(condition => condition.Type == "Programmed")) return One(status);
         var parent = read.Get(sources.ListenerSets, new ObjectKey(status.Source.Cluster, status.Source.Namespace, status.Source.Name))?.Parent;
-        var gateway = parent is null ? null : read.Get(gateways, new ObjectRef(status.Source.Cluster, MeshApi.ApiGateway.Name, parent.Namespace, parent.Name)) as GatewayStatus;
-        return One(gateway?.Conditions.FirstOrDefault(condition => condition.Type == "Programmed") is { } programmed ? status with { Conditions = [.. status.Conditions, programmed] } : status);
+        var gateway = parent is null
+            ? null
+            : read.Get(gateways, new ObjectRef(status.Source.Cluster, MeshApi.ApiGateway.Name, parent.Namespace, parent.Name)) as GatewayStatus;
+        return One(gateway?.Conditions.FirstOrDefault(condition => condition.Type == "Programmed") is { } programmed
+            ? status with { Conditions = [.. status.Conditions, programmed] }
+            : status);
     }, "statuses of ListenerSets"), "and of ListenerSets");
 
     private static Live<ObjectRef, ApiStatus> Of(Live<ObjectKey, ApiRoute> all, Live<ObjectRef, RouteStatus> statuses) =>
-        all.Derive((read, route) => One(read.Get(statuses, route.Source) ?? new RouteStatus(route.Source, route.Generation, default)), $"statuses of all {all.Name}");
+        all.Derive((read, route) => One(read.Get(statuses, route.Source) ?? new RouteStatus(route.Source, route.Generation, default)),
+            $"statuses of all {all.Name}");
 
     /// <summary>Adds what the Service and the Pods of a Gateway say.</summary>
     private GatewayStatus? Complete(Reader read, GatewayStatus status)

@@ -31,12 +31,14 @@ internal sealed class BackendTlsDerivation
 
     /// <summary>What the status of a policy says for each ancestor.</summary>
     public ValueList<ApiCondition> ConditionsOf(Reader read, BackendTlsPolicy policy) =>
-        BackendTlsRules.ConditionsOf(policy, policy.Targets.Where(IsService).SelectMany(target => read.Get(_byHost, HostOf(target))).Append(policy).Distinct(), BundleOf(read, policy.Source.Cluster));
+        BackendTlsRules.ConditionsOf(policy, policy.Targets.Where(IsService).SelectMany(target => read.Get(_byHost, HostOf(target))).Append(policy).Distinct(),
+            BundleOf(read, policy.Source.Cluster));
 
     /// <summary>The host of a target.</summary>
     public static string HostOf(ApiReference target) => $"{target.Name}.{target.Namespace}.svc.{WellKnown.DefaultDomainSuffix}";
 
     public static bool IsService(ApiReference target) => target is { Group: "", Kind: "Service" };
 
-    private Func<ApiReference, TlsCredential?> BundleOf(Reader read, string cluster) => reference => read.Get(_sources.CaBundles, new ObjectKey(cluster, reference.Namespace, reference.Name));
+    private Func<ApiReference, TlsCredential?> BundleOf(Reader read, string cluster) =>
+        reference => read.Get(_sources.CaBundles, new ObjectKey(cluster, reference.Namespace, reference.Name));
 }

@@ -25,7 +25,9 @@ internal sealed class BackendTlsStatuses
         _routesTo = attached.Derive((read, route) => HostsOf(route).Where(host => tls.Targets(read, host))
                 .Select(host => KeyValuePair.Create((route.Route.Source, host), new RouteToHost(host, route))), "attached routes to targets of TLS policies")
             .GroupBy(item => item.Host, "attached routes by host");
-        Statuses = policies.Derive((read, policy) => (IEnumerable<KeyValuePair<ObjectRef, PolicyStatus>>)[KeyValuePair.Create(policy.Source, StatusOf(read, policy))], "statuses of TLS policies");
+        Statuses = policies.Derive((read, policy) => (IEnumerable<KeyValuePair<ObjectRef, PolicyStatus>>)[KeyValuePair.Create(policy.Source,
+            StatusOf(read, policy))],
+            "statuses of TLS policies");
     }
 
     public Live<ObjectRef, PolicyStatus> Statuses { get; }
@@ -37,7 +39,8 @@ internal sealed class BackendTlsStatuses
     {
         var gateways = policy.Targets.Where(BackendTlsDerivation.IsService).SelectMany(target => read.Get(_routesTo, BackendTlsDerivation.HostOf(target)))
             .SelectMany(item => item.Route.Parents).SelectMany(parent => parent.Listeners).Select(listener => GatewayOf(listener.Server))
-            .Distinct().OrderBy(gateway => gateway.Namespace, StringComparer.Ordinal).ThenBy(gateway => gateway.Name, StringComparer.Ordinal).Take(Most).ToList();
+            .Distinct().OrderBy(gateway => gateway.Namespace, StringComparer.Ordinal).ThenBy(gateway => gateway.Name, StringComparer.Ordinal).Take(Most)
+            .ToList();
         if (gateways.Count == 0) return new(policy.Source, policy.Generation, default);
         var conditions = _tls.ConditionsOf(read, policy);
         return new(policy.Source, policy.Generation, gateways.Select(gateway => new ParentStatus(gateway, conditions)).ToValueList());

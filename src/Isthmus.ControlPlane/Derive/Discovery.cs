@@ -9,7 +9,10 @@ internal sealed class Discovery(MeshSources sources)
 {
     /// <summary>The objects of the selected namespaces.</summary>
     public Live<ObjectKey, T> Of<T>(Live<ObjectKey, T> objects, Func<T, ObjectRef> source, string name) where T : class, IEquatable<T> =>
-        objects.Derive((read, item) => source(item) is var at && Selects(read, at.Cluster, at.Namespace) ? [KeyValuePair.Create(new ObjectKey(at.Cluster, at.Namespace, at.Name), item)] : (IEnumerable<KeyValuePair<ObjectKey, T>>)[], name);
+        objects.Derive((read, item) => source(item) is var at && Selects(read, at.Cluster, at.Namespace)
+            ? [KeyValuePair.Create(new ObjectKey(at.Cluster, at.Namespace, at.Name), item)]
+            : (IEnumerable<KeyValuePair<ObjectKey, T>>)[],
+            name);
 
     /// <summary>The root namespace is part of every mesh.</summary>
     private bool Selects(Reader read, string cluster, string ns)

@@ -96,7 +96,9 @@ internal sealed class EndpointDerivation(
         var policy = accepts ? MtlsPolicy.Resolve(context.MeshPolicies, context.LocalPolicies, labels) : MtlsPolicy.Default;
         return new(
             host, cluster, address,
-            ports.Select(port => new EndpointPort(port.Service, port.Target, !port.IsUdp && accepts && policy.ForPort(port.Target) != MtlsMode.Disable) { IsUdp = port.IsUdp }).ToValueList(),
+            ports.Select(port => new EndpointPort(port.Service, port.Target,
+                !port.IsUdp && accepts && policy.ForPort(port.Target) != MtlsMode.Disable) { IsUdp = port.IsUdp })
+                .ToValueList(),
             network, locality, Augment(labels, cluster, network, locality),
             workload is null ? new("", "", "", "") : new(
                 workload.Name, workload.Namespace,
@@ -179,7 +181,8 @@ internal sealed class EndpointDerivation(
     {
         // The readiness of a Pod restored from a snapshot is unknown, so it counts as ready.
         var isReady = read.Get(sources.PodReadiness, new ObjectKey(pod.Cluster, pod.Namespace, pod.Source.Name)) is not { IsReady: false };
-        var ports = entry.Ports.Select(port => JoinedPort.Of(port, int.TryParse(port.TargetPort, NumberStyles.Integer, CultureInfo.InvariantCulture, out var target) ? target : port.Number));
+        var ports = entry.Ports.Select(port => JoinedPort.Of(port,
+            int.TryParse(port.TargetPort, NumberStyles.Integer, CultureInfo.InvariantCulture, out var target) ? target : port.Number));
         return OfWorkload(read, host, pod, pod.Addresses[0], ports, Around(read, pod)) with
         {
             Health = isReady ? EndpointHealth.Ready : EndpointHealth.NotReady, Source = entry.Source,

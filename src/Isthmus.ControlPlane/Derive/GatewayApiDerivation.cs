@@ -31,7 +31,8 @@ internal sealed class GatewayApiDerivation
             .Derive((read, gateway) => ListenerPlan.Of(gateway, read.Get(_setsOf, KeyOf(gateway.Source)), LabelsOf(read, gateway.Source.Cluster))
                 .Select(owned => KeyValuePair.Create(owned.Owner, owned)), "listeners by owner")
             .Derive((read, owned) => One(owned.Owner, ListenerJudge.Of(owned, ReferencesIn(read, owned.Owner.Cluster))), "judged listeners");
-        Gateways = Listeners.Derive((read, judged) => InternalGateways.Of(judged, PodsOf(read, judged.Gateway), AccountOf(read, judged.Gateway), ReferencesIn(read, judged.Gateway.Source.Cluster))
+        Gateways = Listeners.Derive((read, judged) => InternalGateways.Of(judged, PodsOf(read, judged.Gateway), AccountOf(read, judged.Gateway),
+            ReferencesIn(read, judged.Gateway.Source.Cluster))
             .Select(gateway => KeyValuePair.Create(KeyOf(gateway.Source), gateway)), "gateways of listeners");
         Routes = RoutesOf(discovery, sources.HttpRoutes, "HTTP").UnionWith(RoutesOf(discovery, sources.GrpcRoutes, "gRPC"), "and gRPC routes")
             .UnionWith(RoutesOf(discovery, sources.TlsRoutes, "TLS"), "and TLS routes")

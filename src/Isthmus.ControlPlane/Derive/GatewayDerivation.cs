@@ -21,8 +21,12 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
     public GatewaySet OfService(Reader read, ClusterService service)
     {
         var isReady = read.Get(ready, new ClusterHost(service.Cluster, service.Hostname)) is { Count: > 0 };
-        var entries = Addresses(read, service).Select(entry => new NetworkGateway(service.GatewayNetwork, service.Cluster, entry.Address, entry.Port, isReady, service.Source) { Weight = service.GatewayWeight }).ToValueList();
-        return new(entries.IsEmpty ? [new(service.GatewayNetwork, service.Cluster, "", service.GatewayPort, false, service.Source)] : entries, NamesOf(service));
+        var entries = Addresses(read, service)
+            .Select(entry => new NetworkGateway(service.GatewayNetwork, service.Cluster, entry.Address, entry.Port, isReady,
+                service.Source) { Weight = service.GatewayWeight })
+            .ToValueList();
+        return new(entries.IsEmpty ? [new(service.GatewayNetwork, service.Cluster, "", service.GatewayPort, false, service.Source)] : entries,
+            NamesOf(service));
     }
 
     private static ValueList<GatewayName> NamesOf(ClusterService service) =>

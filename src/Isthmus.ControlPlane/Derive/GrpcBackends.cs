@@ -19,10 +19,14 @@ internal sealed class GrpcBackends
     /// <param name="grants">The permissions to refer to objects of a namespace, by its cluster and name.</param>
     public GrpcBackends(Live<ObjectRef, ApiRoute> routes, Live<(string Cluster, string Namespace), ValueList<ReferenceGrant>> grants)
     {
-        _byHost = routes.Derive((read, route) => route.Source.Kind != MeshApi.GrpcRoute.Kind ? [] : route.Rules.SelectMany(rule => rule.Backends).Select(backend => backend.To)
-                .Where(to => to.Kind is "Service" or "ServiceImport" && ReferenceGrants.Permit(route.Source, to, read.Get(grants, (route.Source.Cluster, to.Namespace))))
+        _byHost = routes.Derive((read, route) => route.Source.Kind != MeshApi.GrpcRoute.Kind
+            ? []
+            : route.Rules.SelectMany(rule => rule.Backends).Select(backend => backend.To)
+                .Where(to => to.Kind is "Service" or "ServiceImport"
+                    && ReferenceGrants.Permit(route.Source, to, read.Get(grants, (route.Source.Cluster, to.Namespace))))
                 .GroupBy(BackendTlsDerivation.HostOf, StringComparer.Ordinal)
-                .Select(group => KeyValuePair.Create((route.Source, group.Key), new GrpcPorts(group.Key, PortsOf(group.Select(to => to.Port))))), "backends of gRPC routes")
+                .Select(group => KeyValuePair.Create((route.Source, group.Key), new GrpcPorts(group.Key, PortsOf(group.Select(to => to.Port))))),
+                "backends of gRPC routes")
             .GroupBy(ports => ports.Host, "gRPC ports by host")
             // One more route to a host that has routes already is none of its callers' business.
             .Derive((_, all) => Together(all), "gRPC ports of hosts");
@@ -34,7 +38,8 @@ internal sealed class GrpcBackends
         if (service.Ports.All(port => port.Protocol != Protocol.Auto)) return service.Ports;
         var found = read.Get(_byHost, service.ExportOf.Length > 0 ? service.ExportOf : service.Hostname);
         return found is null ? service.Ports
-            : service.Ports.Select(port => port.Protocol == Protocol.Auto && found.Ports.Contains(port.Number) ? port with { HasGrpcRoutes = true } : port).ToValueList();
+            : service.Ports.Select(port => port.Protocol == Protocol.Auto && found.Ports.Contains(port.Number) ? port with { HasGrpcRoutes = true } : port)
+                .ToValueList();
     }
 
     private static KeyValuePair<string, GrpcPorts>[] Together(ValueList<GrpcPorts> all) =>

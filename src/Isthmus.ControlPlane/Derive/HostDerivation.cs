@@ -39,7 +39,8 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
 
     /// <summary>The definitions of a host; the first decides.</summary>
     private List<ClusterService> Ordered(Reader read, ValueList<ClusterService> services) =>
-        [.. services.OrderBy(service => read.Get(sources.Clusters, service.Cluster) is not { IsConfig: true }).ThenBy(service => service.Cluster, StringComparer.Ordinal)];
+        [.. services.OrderBy(service => read.Get(sources.Clusters, service.Cluster) is not { IsConfig: true })
+            .ThenBy(service => service.Cluster, StringComparer.Ordinal)];
 
     /// <summary>What a Service of type ExternalName is an alias of, as it says itself; null for other Services.</summary>
     public HostAlias? AliasOf(Reader read, ValueList<ClusterService> services)
@@ -96,7 +97,9 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     /// </summary>
     public bool NeedsAddress(MeshService service, IEnumerable<string> clusters)
     {
-        if (service.FromServiceEntry) return service.Resolution != Resolution.Original && !service.Hostname.StartsWith('*') && (service.Addresses.IsEmpty || clusters.Any(cluster => Lacks(service, cluster)));
+        if (service.FromServiceEntry)
+            return service.Resolution != Resolution.Original && !service.Hostname.StartsWith('*')
+                && (service.Addresses.IsEmpty || clusters.Any(cluster => Lacks(service, cluster)));
         if (service.Resolution != Resolution.Endpoints || service.ClusterLocal || service.Pod is { OnlyForGateways: true }) return false;
         return clusters.Any(cluster => !service.Vips.ContainsKey(cluster));
     }
@@ -120,11 +123,13 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
         var merged = Merge(read, services);
         if (merged.ClusterLocal) yield break; // It is local to each cluster, so not one host.
         var first = services.First(service => service.Source == merged.Sources[0]);
-        foreach (var problem in services.Where(service => service.Source != first.Source).SelectMany(other => ServiceAgreement.Differences(first, other))) yield return problem;
+        foreach (var problem in services.Where(service => service.Source != first.Source).SelectMany(other => ServiceAgreement.Differences(first, other)))
+            yield return problem;
     }
 
     /// <summary>The first port with each number; UDP numbers are separate.</summary>
-    private static ValueList<ServicePort> United(IEnumerable<ServicePort> ports) => ports.DistinctBy(port => (port.Number, port.Protocol == Protocol.Udp)).ToValueList();
+    private static ValueList<ServicePort> United(IEnumerable<ServicePort> ports) =>
+        ports.DistinctBy(port => (port.Number, port.Protocol == Protocol.Udp)).ToValueList();
 
     public bool IsClusterLocal(Reader read, string host) => ServiceAgreement.IsClusterLocal(host, Settings(read).Mesh);
 

@@ -22,11 +22,14 @@ internal sealed class IngressDerivation
             return One(KeyOf(gateway.Source), gateway);
         }, "gateways of ingresses");
         Routings = Served
-            .Derive((_, ingress) => IngressRouting.HostsOf(ingress).Select(host => KeyValuePair.Create((ingress.Source, host), new HostOfIngress(host, ingress))), "ingresses and hosts")
+            .Derive((_, ingress) => IngressRouting.HostsOf(ingress)
+                .Select(host => KeyValuePair.Create((ingress.Source, host), new HostOfIngress(host, ingress))),
+                "ingresses and hosts")
             .GroupBy(item => item.Host, "ingresses by host")
             .Derive((read, items) =>
             {
-                var routing = IngressRouting.RoutesOf(items[0].Host, items.Select(item => item.Ingress), WellKnown.DefaultDomainSuffix, (ingress, target) => PortOf(read, services, ingress, target));
+                var routing = IngressRouting.RoutesOf(items[0].Host, items.Select(item => item.Ingress), WellKnown.DefaultDomainSuffix,
+                    (ingress, target) => PortOf(read, services, ingress, target));
                 return One(KeyOf(routing.Source), routing);
             }, "routes of ingresses");
     }
@@ -39,13 +42,15 @@ internal sealed class IngressDerivation
     public Live<ObjectKey, RouteSet> Routings { get; }
 
     private bool IsServed(Reader read, Ingress ingress) =>
-        Settings(read).Serves(ingress, ingress.Class is { } name ? read.Get(_sources.IngressClasses, new ObjectKey(ingress.Source.Cluster, "", name))?.Controller : null);
+        Settings(read)
+            .Serves(ingress, ingress.Class is { } name ? read.Get(_sources.IngressClasses, new ObjectKey(ingress.Source.Cluster, "", name))?.Controller : null);
 
     private static int? PortOf(Reader read, Live<ObjectKey, ClusterService> services, Ingress ingress, IngressTarget target)
     {
         if (target.Service.Length == 0) return null;
         if (target.Number > 0) return target.Number;
-        return read.Get(services, new ObjectKey(ingress.Source.Cluster, ingress.Namespace, target.Service))?.Ports.FirstOrDefault(port => port.Name == target.PortName)?.Number;
+        return read.Get(services,
+            new ObjectKey(ingress.Source.Cluster, ingress.Namespace, target.Service))?.Ports.FirstOrDefault(port => port.Name == target.PortName)?.Number;
     }
 
     private IngressSettings Settings(Reader read) => (read.Get(_sources.Settings, "") ?? MeshSettings.Default).Mesh.Ingress;

@@ -19,7 +19,9 @@ internal static class IngressFacts
             new(cluster, "Ingress", meta.Namespace, meta.Name),
             spec.IngressClassName,
             meta.Annotations.GetValueOrDefault(ClassAnnotation),
-            spec.Rules.Select(rule => new IngressHost(rule.Host, (rule.Http?.Paths ?? []).Select(path => new IngressRoute(path.Path, TypeOf(path.PathType), Target(path.Backend))).ToValueList())).ToValueList(),
+            spec.Rules.Select(rule => new IngressHost(rule.Host,
+                (rule.Http?.Paths ?? []).Select(path => new IngressRoute(path.Path, TypeOf(path.PathType), Target(path.Backend))).ToValueList()))
+                .ToValueList(),
             spec.DefaultBackend is { } fallback ? Target(fallback) : null,
             spec.Tls.Select(tls => new IngressCertificate(tls.Hosts.ToValueList(), tls.SecretName)).ToValueList(),
             ingress.Status.LoadBalancer.Ingress.Select(address => address.Ip.Length > 0 ? address.Ip : address.Hostname).ToValueList())
@@ -28,7 +30,8 @@ internal static class IngressFacts
         };
     }
 
-    public static IngressClass Of(string cluster, Kubernetes.Objects.IngressClass item) => new(new(cluster, "IngressClass", "", item.Metadata.Name), item.Spec.Controller);
+    public static IngressClass Of(string cluster, Kubernetes.Objects.IngressClass item) =>
+        new(new(cluster, "IngressClass", "", item.Metadata.Name), item.Spec.Controller);
 
     private static IngressPathType TypeOf(string type) => type switch
     {
@@ -37,5 +40,6 @@ internal static class IngressFacts
         _ => IngressPathType.ImplementationSpecific,
     };
 
-    private static IngressTarget Target(IngressBackend backend) => new(backend.Service?.Name ?? "", backend.Service?.Port.Number ?? 0, backend.Service?.Port.Name ?? "");
+    private static IngressTarget Target(IngressBackend backend) =>
+        new(backend.Service?.Name ?? "", backend.Service?.Port.Number ?? 0, backend.Service?.Port.Name ?? "");
 }

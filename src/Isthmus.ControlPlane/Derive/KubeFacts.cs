@@ -40,7 +40,8 @@ public static class KubeFacts
             spec.PublishNotReadyAddresses,
             meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0,
             GatewayWeight(meta.Annotations),
-            TrafficDistributions.Parse(spec.TrafficDistribution) ?? TrafficDistributions.OfAnnotation(meta.Annotations.GetValueOrDefault(Annotations.TrafficDistribution)),
+            TrafficDistributions.Parse(spec.TrafficDistribution)
+                ?? TrafficDistributions.OfAnnotation(meta.Annotations.GetValueOrDefault(Annotations.TrafficDistribution)),
             spec.InternalTrafficPolicy == "Local")
         {
             Grants = Split(meta.Annotations.GetValueOrDefault(Annotations.HostGrants)), IsLoadBalancer = spec.Type == "LoadBalancer", Offer = OfferOf(spec),
@@ -49,11 +50,15 @@ public static class KubeFacts
 
     private static ServiceOffer OfferOf(ServiceSpec spec) => new(
         spec.Ports.Select(port => new OfferedPort(port.Name, port.Port, port.Protocol, port.AppProtocol)).ToValueList(),
-        spec.SessionAffinity, spec.SessionAffinityConfig?.ClientIP?.TimeoutSeconds ?? 0, spec.InternalTrafficPolicy, spec.TrafficDistribution, spec.IpFamilies.ToValueList());
+        spec.SessionAffinity, spec.SessionAffinityConfig?.ClientIP?.TimeoutSeconds ?? 0, spec.InternalTrafficPolicy, spec.TrafficDistribution,
+        spec.IpFamilies.ToValueList());
 
     /// <summary>An invalid weight counts as absent.</summary>
     private static uint GatewayWeight(Dictionary<string, string> annotations) =>
-        annotations.TryGetValue(Annotations.GatewayWeight, out var text) && uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var weight) && weight <= 1000 ? weight : 1;
+        annotations.TryGetValue(Annotations.GatewayWeight, out var text) && uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var weight)
+            && weight <= 1000
+            ? weight
+            : 1;
 
     private static ServicePort Port(Kubernetes.Objects.ServicePort port)
     {
@@ -71,7 +76,8 @@ public static class KubeFacts
     }
 
     private static int GatewayPort(Dictionary<string, string> labels) =>
-        labels.TryGetValue(Labels.GatewayPort, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535
+        labels.TryGetValue(Labels.GatewayPort, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+            && port is > 0 and <= 65535
             ? port : Ports.EastWest;
 
     /// <summary>The selector of the Nodes through which an annotated NodePort gateway is reached; an annotation that is not
@@ -142,7 +148,8 @@ public static class KubeFacts
             Addresses(node, "ExternalIP"), Addresses(node, "InternalIP"), node.Status.NodeInfo.KubeletVersion);
     }
 
-    private static ValueList<string> Addresses(Node node, string type) => node.Status.Addresses.Where(address => address.Type == type).Select(address => address.Address).ToValueList();
+    private static ValueList<string> Addresses(Node node, string type) =>
+        node.Status.Addresses.Where(address => address.Type == type).Select(address => address.Address).ToValueList();
 
     /// <summary>Null for Secrets that do not hold TLS credentials: nothing of them is kept.</summary>
     public static TlsCredential? Of(string cluster, Secret secret)
@@ -153,14 +160,17 @@ public static class KubeFacts
         {
             Revocations = Text(secret, "ca.crl", "crl"), Registries = secret.Type == "kubernetes.io/dockerconfigjson" ? Text(secret, ".dockerconfigjson") : "",
         };
-        return credential is { Certificate: "" or null, CaCertificates: "" or null, Registries: "" or null } ? null : credential with { Problem = ProblemOf(credential), CaProblem = CaProblemOf(credential) };
+        return credential is { Certificate: "" or null, CaCertificates: "" or null, Registries: "" or null }
+            ? null
+            : credential with { Problem = ProblemOf(credential), CaProblem = CaProblemOf(credential) };
     }
 
     /// <summary>Null for ConfigMaps without a CA: nothing of them is kept.</summary>
     public static TlsCredential? Of(string cluster, ConfigMap map)
     {
         if ((map.Data.GetValueOrDefault("ca.crt") ?? map.Data.GetValueOrDefault("cacert")) is not { Length: > 0 } text) return null;
-        var bundle = new TlsCredential(new(cluster, "ConfigMap", map.Metadata.Namespace, map.Metadata.Name), "", "", text) { Revocations = map.Data.GetValueOrDefault("ca.crl", "") };
+        var bundle = new TlsCredential(new(cluster, "ConfigMap", map.Metadata.Namespace, map.Metadata.Name), "", "",
+            text) { Revocations = map.Data.GetValueOrDefault("ca.crl", "") };
         return bundle with { CaProblem = CaProblemOf(bundle) };
     }
 
@@ -221,8 +231,11 @@ public static class KubeFacts
         var addresses = new List<SliceAddress>();
         foreach (var endpoint in slice.Endpoints)
         {
-            var pod = endpoint.TargetRef is { Kind: "Pod" } target ? new ObjectKey(cluster, target.Namespace.Length > 0 ? target.Namespace : slice.Metadata.Namespace, target.Name) : (ObjectKey?)null;
-            foreach (var address in endpoint.Addresses) addresses.Add(new(address, Health(endpoint.Conditions), pod, endpoint.NodeName, endpoint.Zone, endpoint.Hostname));
+            var pod = endpoint.TargetRef is { Kind: "Pod" } target
+                ? new ObjectKey(cluster, target.Namespace.Length > 0 ? target.Namespace : slice.Metadata.Namespace, target.Name)
+                : (ObjectKey?)null;
+            foreach (var address in endpoint.Addresses)
+                addresses.Add(new(address, Health(endpoint.Conditions), pod, endpoint.NodeName, endpoint.Zone, endpoint.Hostname));
         }
         var ports = slice.Ports.Where(port => port.Port is not null).GroupBy(port => port.Name)
             .Select(group => KeyValuePair.Create(group.Key, group.First().Port!.Value));

@@ -35,7 +35,8 @@ public sealed class MeshGraph
         var exports = new MultiClusterHosts(Sources, multiCluster ?? MultiClusterSettings.Default, _hosts);
         // Hosts whose definition lists no clusters must still know which clusters exist.
         _clusterIds = Sources.Clusters.GroupBy(_ => "", "clusters together")
-            .Derive((_, contacts) => One("", new ClusterIds(contacts.Select(contact => contact.Cluster).Order(StringComparer.Ordinal).ToValueList())), "cluster ids");
+            .Derive((_, contacts) => One("", new ClusterIds(contacts.Select(contact => contact.Cluster).Order(StringComparer.Ordinal).ToValueList())),
+                "cluster ids");
 
         var discovery = new Discovery(Sources);
         var services = discovery.Of(Sources.Services, service => service.Source, "discovered services");
@@ -49,15 +50,23 @@ public sealed class MeshGraph
         var aliases = byHost.Derive((read, services) => _hosts.AliasOf(read, services) is { } alias ? One(alias.Hostname, alias) : [], "external names");
         _aliases = aliases.Derive((read, alias) => End(read, aliases, alias) is { } end ? One(alias.Hostname, alias with { Target = end }) : [], "aliases");
         var aliasesByTarget = _aliases.GroupBy(alias => alias.Target, "aliases by target");
-        var ofKube = byHost.Derive((read, services) => read.Get(aliases, services[0].Hostname) is null ? One(services[0].Hostname, _hosts.Merge(read, services)) : [], "hosts of services");
-        var ofExports = byHost.Derive((read, services) => exports.HostOf(read, services, Clusters(read)) is { } host ? One(host.Hostname, host) : [], "hosts of exports");
+        var ofKube = byHost.Derive((read, services) => read.Get(aliases, services[0].Hostname) is null
+            ? One(services[0].Hostname, _hosts.Merge(read, services))
+            : [],
+            "hosts of services");
+        var ofExports = byHost.Derive((read, services) => exports.HostOf(read, services, Clusters(read)) is { } host ? One(host.Hostname, host) : [],
+            "hosts of exports");
         _ownership = new(Sources, _workloads, byHost, _clusterIds, discoveredEntries);
         var ofEntries = discoveredEntries
-            .Derive((read, entry) => entry.Hosts.Distinct().Where(host => _ownership.MayDefine(read, entry, host)).Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))), "entries and hosts")
+            .Derive((read, entry) => entry.Hosts.Distinct().Where(host => _ownership.MayDefine(read, entry, host))
+                .Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))),
+                "entries and hosts")
             .GroupBy(item => item.Host, "entries by host")
-            .Derive((read, items) => One(items[0].Host, _hosts.MergeEntries(read, items[0].Host, items.Select(item => item.Entry).ToValueList(), _ownership)), "hosts of entries");
+            .Derive((read, items) => One(items[0].Host, _hosts.MergeEntries(read, items[0].Host, items.Select(item => item.Entry).ToValueList(), _ownership)),
+                "hosts of entries");
         _ofEntries = ofEntries;
-        var ofForeigners = discoveredEntries.Derive((read, entry) => Problems(entry.Source, _ownership.Claims(read, entry, ofEntries)), "claims to what is another's");
+        var ofForeigners = discoveredEntries.Derive((read, entry) => Problems(entry.Source, _ownership.Claims(read, entry, ofEntries)),
+            "claims to what is another's");
         Disagreements = byHost.Derive((read, services) => _hosts.Disagreements(read, services).ToValueList() is { IsEmpty: false } problems
             ? One(services[0].Hostname, new ObjectProblems(problems)) : [], "disagreements");
 
@@ -89,28 +98,38 @@ public sealed class MeshGraph
         }), "hosts");
         NearHosts = Services.Derive((_, service) => service.NodeLocal || service.Distribution != TrafficDistribution.Any
             ? One(service.Hostname, new NearHost(service.Hostname, service.Distribution, service.NodeLocal)) : [], "hosts whose callers are near");
-        Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))), "endpoints of hosts")
-            .UnionWith(sets.Derive((read, group) => read.Get(ofKube, group[0].Hostname) is { } service && read.Get(ofExports, MultiClusterSettings.HostOf(service.Name, service.Namespace)) is { } host
-                ? One(host.Hostname, endpoints.Gather(read, [MultiClusterHosts.EndpointsOf(host, group)], host)) : [], "endpoints of exports"), "and of exports")
+        Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))),
+            "endpoints of hosts")
+            .UnionWith(sets.Derive((read, group) => read.Get(ofKube, group[0].Hostname) is { } service
+                && read.Get(ofExports, MultiClusterSettings.HostOf(service.Name, service.Namespace)) is { } host
+                ? One(host.Hostname, endpoints.Gather(read, [MultiClusterHosts.EndpointsOf(host, group)], host)) : [], "endpoints of exports"),
+                "and of exports")
             .UnionWith(podHosts.Derive((read, pod) => One(
                 pod.Service.Hostname, endpoints.Gather(read, [new(pod.Service.Hostname, pod.Endpoints)], pod.Service)), "endpoints of pods"), "endpoints");
 
         ForeignClaims = ofForeigners
-            .UnionWith(Sources.VirtualServices.Derive((read, routing) => Problems(routing.Source, _ownership.NotGranted(read, routing.Source, HostsOf(routing), Services)), "virtual services of others' hosts"), "claims of entries and virtual services")
-            .UnionWith(Sources.DestinationRules.Derive((read, rule) => Problems(rule.Source, _ownership.NotGranted(read, rule.Source, HostsOf(rule), Services)), "destination rules of others' hosts"), "claims");
+            .UnionWith(Sources.VirtualServices.Derive((read, routing) => Problems(routing.Source,
+                _ownership.NotGranted(read, routing.Source, HostsOf(routing), Services)),
+                "virtual services of others' hosts"),
+                "claims of entries and virtual services")
+            .UnionWith(Sources.DestinationRules.Derive((read, rule) => Problems(rule.Source, _ownership.NotGranted(read, rule.Source, HostsOf(rule), Services)),
+                "destination rules of others' hosts"),
+                "claims");
 
         ApiBackends = new(Services, _aliases, grants);
         var apiRoutes = new ApiRouteDerivation(Sources, Services, GatewayApi.Routes, GatewayApi.Attached, ApiBackends);
         RouteStatuses = apiRoutes.Statuses;
         PolicyStatuses = new BackendTlsStatuses(Sources.BackendTlsPolicies, BackendTls, GatewayApi.Attached).Statuses;
-        Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses").UnionWith(apiRoutes.Routings, "and of the Gateway API")
+        Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses")
+            .UnionWith(apiRoutes.Routings, "and of the Gateway API")
             // Routes to an alias lead to the clusters of what it stands for.
             .Derive((read, routes) => One(routes.Key, routes.WithDestinations(host => read.Get(_aliases, host)?.Target ?? host)), "routings");
         GatewayRoutings = new(Routings);
         RoutingsByHost = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Items : [], "routings by host");
         _wildcards = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Where(host => host.StartsWith('*')) : [], "routings by wildcard");
         _callerLabels = Routings.GroupByMany(routing => routing.CallerLabels, "routings by labels of callers");
-        RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules").GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
+        RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules")
+            .GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
         SidecarsByNamespace = Sources.Sidecars.GroupBy(sidecar => sidecar.Namespace, "sidecars by namespace");
         PeersByNamespace = policies.PeersByNamespace;
         AuthorizationsByNamespace = Sources.AuthorizationPolicies.GroupBy(policy => policy.Namespace, "authorizations by namespace");
@@ -127,15 +146,22 @@ public sealed class MeshGraph
     /// <summary>The gateways of networks: labelled Services while they are ready, and those that meshNetworks lists.</summary>
     private Live<ObjectRef, GatewaySet> EntriesOfNetworks(Live<(ObjectRef, string), EndpointSet> ofSlices)
     {
-        var ready = ofSlices.GroupByMany(set => set.Hostname.Length > 0 && set.Endpoints.Count > 0 ? [new ClusterHost(set.Endpoints[0].Cluster, set.Hostname)] : (IEnumerable<ClusterHost>)[], "sets by cluster and host")
+        var ready = ofSlices.GroupByMany(set => set.Hostname.Length > 0 && set.Endpoints.Count > 0
+            ? [new ClusterHost(set.Endpoints[0].Cluster, set.Hostname)]
+            : (IEnumerable<ClusterHost>)[],
+            "sets by cluster and host")
             .Derive((_, group) => One(
                 new ClusterHost(group.First(set => set.Endpoints.Count > 0).Endpoints[0].Cluster, group[0].Hostname),
                 // Only whether there is one counts: a second Pod of a gateway must not rebuild every host's endpoints.
                 new ReadyCount(group.Any(set => set.Endpoints.Any(endpoint => endpoint.Health == EndpointHealth.Ready)) ? 1 : 0)), "ready hosts");
         var nodes = Sources.Nodes.GroupBy(node => node.Source.Cluster, "nodes by cluster");
         var entries = new GatewayDerivation(Sources, nodes, ready);
-        var ofServices = Sources.Services.Derive((read, service) => service.GatewayNetwork.Length > 0 ? One(service.Source, entries.OfService(read, service)) : [], "gateways of services");
-        var ofNetworks = Sources.Settings.Derive((read, settings) => One(new ObjectRef("", "ConfigMap", "", "istio"), entries.OfNetworks(read, settings)), "gateways of meshNetworks");
+        var ofServices = Sources.Services.Derive((read, service) => service.GatewayNetwork.Length > 0
+            ? One(service.Source, entries.OfService(read, service))
+            : [],
+            "gateways of services");
+        var ofNetworks = Sources.Settings.Derive((read, settings) => One(new ObjectRef("", "ConfigMap", "", "istio"), entries.OfNetworks(read, settings)),
+            "gateways of meshNetworks");
         return ofServices.UnionWith(ofNetworks, "gateway sets");
     }
 
@@ -218,7 +244,8 @@ public sealed class MeshGraph
 
     /// <summary>At gateways, wildcards take no calls of others.</summary>
     private static IEnumerable<(string Path, string Host)> HostsOf(VirtualService routing) =>
-        routing.Hosts.Index().Where(host => routing.ForSidecars || HostOwners.NamespaceOf(host.Item) != HostOwners.Everybody).Select(host => ($"spec.hosts[{host.Index}]", host.Item));
+        routing.Hosts.Index().Where(host => routing.ForSidecars || HostOwners.NamespaceOf(host.Item) != HostOwners.Everybody)
+            .Select(host => ($"spec.hosts[{host.Index}]", host.Item));
 
     private static IEnumerable<(string Path, string Host)> HostsOf(DestinationRule rule) => [("spec.host", rule.Host)];
 
@@ -268,13 +295,15 @@ public sealed class MeshGraph
     public IEnumerable<NetworkGateway> Gateways => GatewaySets.Items.Values.SelectMany(set => set.Gateways);
 
     /// <summary>Whether MeshConfig, or Istio's defaults, keep a host to each cluster.</summary>
-    public bool IsClusterLocal(string host) => ServiceAgreement.IsClusterLocal(host, (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh);
+    public bool IsClusterLocal(string host) =>
+        ServiceAgreement.IsClusterLocal(host, (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh);
 
     /// <summary>Host names of gateways that have to be resolved into <see cref="MeshSources.ResolvedHosts"/>.</summary>
     public IReadOnlyList<(string Host, ValueList<string> Clusters)> GatewayHostNames =>
     [
         .. GatewaySets.Items.Values.SelectMany(set => set.Names).GroupBy(name => name.Host, StringComparer.Ordinal)
-            .Select(group => (group.Key, group.Select(name => name.Cluster).Where(cluster => cluster.Length > 0).Distinct().Order(StringComparer.Ordinal).ToValueList())),
+            .Select(group => (group.Key,
+                group.Select(name => name.Cluster).Where(cluster => cluster.Length > 0).Distinct().Order(StringComparer.Ordinal).ToValueList())),
     ];
 
     /// <summary>Where the control plane has to fetch keys of issuers: proxies fetch only those that hosts of the mesh serve without TLS.</summary>

@@ -16,10 +16,12 @@ internal sealed class MeshRouteDerivation(MeshSources sources, Live<string, Mesh
     /// <summary>The sets of a route, one for each parent that exists.</summary>
     public IEnumerable<KeyValuePair<ObjectKey, RouteSet>> SetsOf(Reader read, ApiRoute route)
     {
-        var parents = route.Parents.Where(IsMesh).Distinct().Select(parent => (Parent: parent, Hosts: HostsOf(read, route, parent))).Where(item => !item.Hosts.IsEmpty).ToList();
+        var parents = route.Parents.Where(IsMesh).Distinct().Select(parent => (Parent: parent, Hosts: HostsOf(read, route, parent)))
+            .Where(item => !item.Hosts.IsEmpty).ToList();
         if (parents.Count == 0) return [];
         var converted = Converted(read, route);
-        return parents.Select(item => ApiRouteSets.OfService(route, converted, item.Parent, item.Hosts)).Select(set => KeyValuePair.Create(set.Key, set)).DistinctBy(set => set.Key);
+        return parents.Select(item => ApiRouteSets.OfService(route, converted, item.Parent, item.Hosts)).Select(set => KeyValuePair.Create(set.Key, set))
+            .DistinctBy(set => set.Key);
     }
 
     /// <summary>What the status of a route says for those parents.</summary>
@@ -36,7 +38,9 @@ internal sealed class MeshRouteDerivation(MeshSources sources, Live<string, Mesh
     {
         if (route.Source.Kind == "UDPRoute") return new("UnsupportedValue", "UDPRoutes apply at Gateways: datagrams pass by sidecars");
         if (HostsOf(read, route, parent) is { IsEmpty: false } hosts)
-            return parent.Port == 0 || hosts.Any(host => read.Get(services, host)?.Port(parent.Port) is not null) ? null : new("NoMatchingParent", $"{parent.Kind} {parent.Namespace}/{parent.Name} has no port {parent.Port}");
+            return parent.Port == 0 || hosts.Any(host => read.Get(services, host)?.Port(parent.Port) is not null)
+                ? null
+                : new("NoMatchingParent", $"{parent.Kind} {parent.Namespace}/{parent.Name} has no port {parent.Port}");
         return new("NoMatchingParent", $"{parent.Kind} {parent.Namespace}/{parent.Name} does not exist");
     }
 
@@ -45,7 +49,8 @@ internal sealed class MeshRouteDerivation(MeshSources sources, Live<string, Mesh
 
     private ValueList<string> HostsOf(Reader read, ApiRoute route, ApiReference parent)
     {
-        if (parent.Kind == "ServiceEntry") return read.Get(sources.ServiceEntries, new ObjectKey(route.Source.Cluster, parent.Namespace, parent.Name))?.Hosts ?? default;
+        if (parent.Kind == "ServiceEntry")
+            return read.Get(sources.ServiceEntries, new ObjectKey(route.Source.Cluster, parent.Namespace, parent.Name))?.Hosts ?? default;
         var host = $"{parent.Name}.{parent.Namespace}.svc.{WellKnown.DefaultDomainSuffix}";
         return read.Get(services, host) is null ? default : [host];
     }

@@ -88,9 +88,12 @@ internal sealed class WorkloadIndex
     public WorkloadIndex(MeshSources sources)
     {
         All = sources.Pods.Derive((_, pod) => (KeyValuePair<ObjectRef, Workload>[])[new(pod.Source, Workload.Of(pod))], "workloads of pods")
-            .UnionWith(sources.WorkloadEntries.Derive((_, entry) => (KeyValuePair<ObjectRef, Workload>[])[new(entry.Source, Workload.Of(entry))], "workloads of entries"), "workloads");
+            .UnionWith(sources.WorkloadEntries.Derive((_, entry) => (KeyValuePair<ObjectRef, Workload>[])[new(entry.Source, Workload.Of(entry))],
+                "workloads of entries"),
+                "workloads");
         ByNamespace = All.GroupBy(workload => workload.Namespace, "workloads by namespace");
-        Machines = All.GroupByMany(workload => workload is { IsPod: false, ServiceAccount.Length: > 0 } ? [workload.Account] : (IEnumerable<AccountKey>)[], "machines by account");
+        Machines = All.GroupByMany(workload => workload is { IsPod: false, ServiceAccount.Length: > 0 } ? [workload.Account] : (IEnumerable<AccountKey>)[],
+            "machines by account");
     }
 
     public Live<ObjectRef, Workload> All { get; }

@@ -43,14 +43,17 @@ public static partial class MultiClusterFacts
 
     private static ServiceExport ExportOf(ObjectRef source, JsonObject @object)
     {
-        var created = DateTimeOffset.TryParse(Text(@object["metadata"]?["creationTimestamp"]), CultureInfo.InvariantCulture, out var time) ? time.ToUnixTimeSeconds() : 0;
+        var created = DateTimeOffset.TryParse(Text(@object["metadata"]?["creationTimestamp"]), CultureInfo.InvariantCulture, out var time)
+            ? time.ToUnixTimeSeconds()
+            : 0;
         var conditions = Items(@object["status"]?["conditions"]).OfType<JsonObject>().ToList();
         var (labels, annotations) = (Map(@object["spec"]?["exportedLabels"]), Map(@object["spec"]?["exportedAnnotations"]));
         return new(source, created, conditions
             .Select(item => new ExportCondition(Text(item["type"]), Text(item["status"]) == "True", Text(item["reason"]), Text(item["message"]))).ToValueList())
         {
             Labels = labels, Annotations = annotations, Problem = ProblemOf(labels, annotations),
-            Since = conditions.DistinctBy(item => Text(item["type"])).Select(item => KeyValuePair.Create(Text(item["type"]), Text(item["lastTransitionTime"]))).ToValueMap(),
+            Since = conditions.DistinctBy(item => Text(item["type"])).Select(item => KeyValuePair.Create(Text(item["type"]), Text(item["lastTransitionTime"])))
+                .ToValueMap(),
         };
     }
 
@@ -91,7 +94,8 @@ public static partial class MultiClusterFacts
         var ports = Items(spec?["ports"]).Select(port => $"{Text(port?["name"])}:{Text(port?["port"])}/{Text(port?["protocol"])}/{Text(port?["appProtocol"])}");
         List<string> parts =
         [
-            Text(spec?["type"]), Joined(spec?["ips"]), string.Join(',', ports), Text(spec?["sessionAffinity"]), Text(spec?["sessionAffinityConfig"]?["clientIP"]?["timeoutSeconds"]),
+            Text(spec?["type"]), Joined(spec?["ips"]), string.Join(',', ports), Text(spec?["sessionAffinity"]),
+            Text(spec?["sessionAffinityConfig"]?["clientIP"]?["timeoutSeconds"]),
             string.Join(',', Items(status?["clusters"]).Select(item => Text(item?["cluster"]))), Pairs(meta?["labels"]), Pairs(meta?["annotations"]),
         ];
         if (version == Newest)
@@ -104,7 +108,8 @@ public static partial class MultiClusterFacts
 
     private static string Joined(JsonNode? list) => string.Join(',', Items(list).Select(Text));
 
-    private static string Pairs(JsonNode? map) => string.Join(',', Map(map).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
+    private static string Pairs(JsonNode? map) =>
+        string.Join(',', Map(map).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
 
     private static ValueMap<string> Map(JsonNode? node) =>
         (node as JsonObject ?? []).Where(pair => pair.Value is not null).Select(pair => KeyValuePair.Create(pair.Key, Text(pair.Value))).ToValueMap();

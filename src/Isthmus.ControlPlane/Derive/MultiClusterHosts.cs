@@ -16,7 +16,8 @@ internal sealed class MultiClusterHosts(MeshSources sources, MultiClusterSetting
     {
         if (!settings.Host) return null;
         var exported = ExportedServices.Ordered(services.Where(service => service.ExternalName.Length == 0)
-            .Select(service => (service, export: ExportOf(read, service))).Where(item => item.export is not null).Select(item => new ExportedService(item.export!, item.service)));
+            .Select(service => (service, export: ExportOf(read, service))).Where(item => item.export is not null)
+            .Select(item => new ExportedService(item.export!, item.service)));
         if (exported.Count == 0 || hosts.IsClusterLocal(read, exported[0].Service.Hostname)) return null;
         var merged = hosts.Merge(read, exported.Select(one => one.Service).ToList());
         return merged with
@@ -25,7 +26,8 @@ internal sealed class MultiClusterHosts(MeshSources sources, MultiClusterSetting
             Ports = PortsOf(exported),
             // Addresses that another controller of the API assigned; those of Isthmus come from the allocator.
             Vips = merged.Headless ? default : clusters
-                .Select(cluster => KeyValuePair.Create(cluster, read.Get(sources.Imports, new ObjectKey(cluster, merged.Namespace, merged.Name)) is { Managed: false } import ? import.Ips : default))
+                .Select(cluster => KeyValuePair.Create(cluster,
+                    read.Get(sources.Imports, new ObjectKey(cluster, merged.Namespace, merged.Name)) is { Managed: false } import ? import.Ips : default))
                 .Where(item => !item.Value.IsEmpty).ToValueMap(),
             ClusterLocal = false,
             ExportOf = merged.Hostname,
@@ -35,13 +37,15 @@ internal sealed class MultiClusterHosts(MeshSources sources, MultiClusterSetting
     /// <summary>The endpoints of the exported host: those of the exporting clusters.</summary>
     public static EndpointSet EndpointsOf(MeshService host, ValueList<EndpointSet> sets) => new(
         host.Hostname,
-        sets.SelectMany(set => set.Endpoints).Where(endpoint => host.Clusters.Contains(endpoint.Cluster)).Select(endpoint => endpoint with { Hostname = host.Hostname }).ToValueList());
+        sets.SelectMany(set => set.Endpoints).Where(endpoint => host.Clusters.Contains(endpoint.Cluster))
+            .Select(endpoint => endpoint with { Hostname = host.Hostname }).ToValueList());
 
     private static ValueList<ServicePort> PortsOf(List<ExportedService> exported)
     {
         var ports = exported.SelectMany(one => one.Service.Ports).ToList();
         return ExportedServices.Ports(exported)
-            .Select(offered => ports.Find(port => port.Name == offered.Name && port.Number == offered.Number && port.Protocol == Protocol.Udp == (offered.Protocol == "UDP")))
+            .Select(offered => ports.Find(port => port.Name == offered.Name && port.Number == offered.Number
+                && port.Protocol == Protocol.Udp == (offered.Protocol == "UDP")))
             .OfType<ServicePort>().ToValueList();
     }
 

@@ -11,13 +11,19 @@ namespace Isthmus.ControlPlane.Derive;
 /// ServiceEntries the oldest one's. Who claims what is another's gets nothing for it.
 /// </summary>
 internal sealed class Ownership(
-    MeshSources sources, WorkloadIndex workloads, Live<string, ValueList<ClusterService>> byHost, Live<string, ClusterIds> clusterIds, Live<ObjectKey, ServiceEntry> entries)
+    MeshSources sources, WorkloadIndex workloads, Live<string, ValueList<ClusterService>> byHost, Live<string, ClusterIds> clusterIds,
+    Live<ObjectKey, ServiceEntry> entries)
 {
     private readonly Live<string, ValueList<ClusterService>> _services = sources.Services.GroupByMany(service => service.ClusterIps, "services by address");
-    private readonly Live<string, ValueList<Workload>> _pods = workloads.All.GroupByMany(workload => workload.IsPod ? workload.Addresses : (IEnumerable<string>)[], "pods by address");
-    private readonly Live<string, ValueList<NodeFacts>> _nodes = sources.Nodes.GroupByMany(node => node.InternalAddresses.Concat(node.ExternalAddresses), "nodes by address");
+    private readonly Live<string, ValueList<Workload>> _pods = workloads.All.GroupByMany(workload => workload.IsPod
+        ? workload.Addresses
+        : (IEnumerable<string>)[],
+        "pods by address");
+    private readonly Live<string, ValueList<NodeFacts>> _nodes = sources.Nodes.GroupByMany(node => node.InternalAddresses.Concat(node.ExternalAddresses),
+        "nodes by address");
     private readonly Live<string, ValueList<AllocatedAddress>> _allocated = sources.Allocated.GroupBy(given => given.Address, "allocated by address");
-    private readonly Live<string, ValueList<ServiceEntry>> _claims = entries.GroupByMany(entry => entry.Addresses.Select(HostOwners.Single).OfType<string>(), "entries by address");
+    private readonly Live<string, ValueList<ServiceEntry>> _claims = entries.GroupByMany(entry => entry.Addresses.Select(HostOwners.Single).OfType<string>(),
+        "entries by address");
 
     /// <summary>Whether an entry may define a host: the name is not of another namespace, and no Service of another one has it.</summary>
     public bool MayDefine(Reader read, ServiceEntry entry, string host) =>
@@ -33,7 +39,8 @@ internal sealed class Ownership(
         || read.Get(byHost, HostOwners.ServiceHost(host)).Any(service => Grants(service.Grants, entry));
 
     /// <summary>Whether a namespace lets that of an entry configure its hosts.</summary>
-    private bool IsGranted(Reader read, ServiceEntry entry, string owner) => Grants(read.Get(sources.Namespaces, new ObjectKey(entry.Source.Cluster, "", owner))?.Grants ?? default, entry);
+    private bool IsGranted(Reader read, ServiceEntry entry, string owner) =>
+        Grants(read.Get(sources.Namespaces, new ObjectKey(entry.Source.Cluster, "", owner))?.Grants ?? default, entry);
 
     private static bool Grants(ValueList<string> grants, ServiceEntry entry) => grants.Contains(entry.Namespace) || grants.Contains(HostOwners.Everybody);
 
@@ -47,7 +54,8 @@ internal sealed class Ownership(
         {
             var service = read.Get(known, host);
             var owner = service?.Namespace ?? HostOwners.NamespaceOf(host);
-            if (owner.Length > 0 && !HostOwners.MayConfigure(source.Namespace, owner, service?.Grants ?? default, mesh.RootNamespace)) yield return HostOwners.NotGranted(source, path, host, owner);
+            if (owner.Length > 0 && !HostOwners.MayConfigure(source.Namespace, owner, service?.Grants ?? default, mesh.RootNamespace))
+                yield return HostOwners.NotGranted(source, path, host, owner);
         }
     }
 
@@ -76,7 +84,9 @@ internal sealed class Ownership(
             foreach (var cluster in Clusters(read)) yield return (cluster, $"{given.Hostname}, which the mesh allocated for it");
         // A Pod is dialled from all clusters of its network.
         foreach (var pod in PodsAt(read, address).Where(pod => pod.Source.Namespace != ns))
-            foreach (var cluster in Clusters(read).Where(cluster => cluster == pod.Source.Cluster || NetworkOf(read, cluster) == NetworkOf(read, pod.Source.Cluster))) yield return (cluster, pod.Source.ToString());
+            foreach (var cluster in Clusters(read)
+                .Where(cluster => cluster == pod.Source.Cluster || NetworkOf(read, cluster) == NetworkOf(read, pod.Source.Cluster)))
+                yield return (cluster, pod.Source.ToString());
     }
 
     /// <summary>Whether an endpoint's address is a Pod's of another namespace, or a Service's.</summary>
@@ -90,7 +100,8 @@ internal sealed class Ownership(
     }
 
     /// <summary>The Pods with an address of their own, not that of their Node.</summary>
-    private ValueList<Workload> PodsAt(Reader read, string address) => read.Get(_pods, address) is { IsEmpty: false } pods && read.Get(_nodes, address).IsEmpty ? pods : default;
+    private ValueList<Workload> PodsAt(Reader read, string address) =>
+        read.Get(_pods, address) is { IsEmpty: false } pods && read.Get(_nodes, address).IsEmpty ? pods : default;
 
     /// <summary>What an entry claims and does not get.</summary>
     /// <param name="owners">The hosts of all entries.</param>
@@ -100,23 +111,29 @@ internal sealed class Ownership(
         {
             if (ServiceOf(read, entry, host) is { } service) yield return HostOwners.Host(entry, index, $"is the host of {service.Source}");
             else if (!IsOwnName(read, entry, host)) yield return HostOwners.Host(entry, index, HostOwners.WhoseName(host));
-            else if (read.Get(owners, host) is { } known && known.Namespace != entry.Namespace) yield return HostOwners.Host(entry, index, $"is the host of the older {known.Sources[0]}");
+            else if (read.Get(owners, host) is { } known && known.Namespace != entry.Namespace)
+                yield return HostOwners.Host(entry, index, $"is the host of the older {known.Sources[0]}");
         }
         foreach (var (index, address) in entry.Addresses.Index())
         {
             if (HostOwners.Single(address) is not { } single) continue;
-            if (TakenIn(read, single, entry.Hosts.IsEmpty ? "" : entry.Hosts[0], entry.Namespace).FirstOrDefault() is { Cluster: not null } owner) yield return HostOwners.Address(entry, index, owner.Owner);
+            if (TakenIn(read, single, entry.Hosts.IsEmpty ? "" : entry.Hosts[0], entry.Namespace).FirstOrDefault() is { Cluster: not null } owner)
+                yield return HostOwners.Address(entry, index, owner.Owner);
             else if (Older(read, entry, single) is { } older) yield return HostOwners.Address(entry, index, $"the older {older.Source}");
         }
     }
 
     private ServiceEntry? Older(Reader read, ServiceEntry entry, string address) => read.Get(_claims, address)
-        .Where(other => other.Namespace != entry.Namespace && (other.CreatedAt, other.Source).CompareTo((entry.CreatedAt, entry.Source)) < 0 && SeenBySame(entry, other)).MinBy(other => (other.CreatedAt, other.Source));
+        .Where(other => other.Namespace != entry.Namespace && (other.CreatedAt, other.Source).CompareTo((entry.CreatedAt, entry.Source)) < 0
+            && SeenBySame(entry, other))
+        .MinBy(other => (other.CreatedAt, other.Source));
 
     /// <summary>Whether some namespace may see both.</summary>
-    private static bool SeenBySame(ServiceEntry one, ServiceEntry other) => Namespaces(one).Overlaps(Namespaces(other)) || Namespaces(one).Contains("*") || Namespaces(other).Contains("*");
+    private static bool SeenBySame(ServiceEntry one, ServiceEntry other) =>
+        Namespaces(one).Overlaps(Namespaces(other)) || Namespaces(one).Contains("*") || Namespaces(other).Contains("*");
 
-    private static HashSet<string> Namespaces(ServiceEntry entry) => entry.ExportTo.IsEmpty ? ["*"] : [.. entry.ExportTo.Select(target => target == "." ? entry.Namespace : target)];
+    private static HashSet<string> Namespaces(ServiceEntry entry) =>
+        entry.ExportTo.IsEmpty ? ["*"] : [.. entry.ExportTo.Select(target => target == "." ? entry.Namespace : target)];
 
     private ValueList<string> Clusters(Reader read) => read.Get(clusterIds, "")?.Ids ?? default;
 

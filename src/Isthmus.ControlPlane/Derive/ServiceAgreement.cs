@@ -16,26 +16,36 @@ public static class ServiceAgreement
         var name = $"Service {other.Namespace}/{other.Name}";
         if (other.Headless != first.Headless)
         {
-            yield return new("IST0170", name, "spec.clusterIP", $"is {(other.Headless ? "" : "not ")}headless in {other.Cluster} but {(first.Headless ? "" : "not ")}in {first.Cluster}", "make both the same", Severity.Warning);
+            yield return new("IST0170", name, "spec.clusterIP",
+                $"is {(other.Headless ? "" : "not ")}headless in {other.Cluster} but {(first.Headless ? "" : "not ")}in {first.Cluster}", "make both the same",
+                Severity.Warning);
         }
         foreach (var port in other.Ports)
         {
             if (Same(first, port) is not { } known)
             {
-                yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}: only clusters that have it serve it", "give both the same ports", Severity.Warning);
+                yield return new("IST0170", name, "spec.ports",
+                    $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}: only clusters that have it serve it", "give both the same ports",
+                    Severity.Warning);
             }
             else if (known.Protocol != port.Protocol)
             {
-                yield return new("IST0170", name, "spec.ports", $"port {port.Number} uses {port.Protocol} in {other.Cluster} but {known.Protocol} in {first.Cluster}, whose definition applies", "use the same port name in both, or give both the same appProtocol", Severity.Warning);
+                yield return new("IST0170", name, "spec.ports",
+                    $"port {port.Number} uses {port.Protocol} in {other.Cluster} but {known.Protocol} in {first.Cluster}, whose definition applies",
+                    "use the same port name in both, or give both the same appProtocol", Severity.Warning);
             }
             else if (known.Name != port.Name)
             {
-                yield return new("IST0170", name, "spec.ports", $"port {port.Number} is named '{port.Name}' in {other.Cluster} and '{known.Name}' in {first.Cluster}; joined by number", "use one name: other meshes join by name", Severity.Warning);
+                yield return new("IST0170", name, "spec.ports",
+                    $"port {port.Number} is named '{port.Name}' in {other.Cluster} and '{known.Name}' in {first.Cluster}; joined by number",
+                    "use one name: other meshes join by name", Severity.Warning);
             }
         }
         foreach (var port in first.Ports.Where(port => Same(other, port) is null))
         {
-            yield return new("IST0170", name, "spec.ports", $"port {port.Number} of {first.Cluster} does not exist in {other.Cluster}: only clusters that have it serve it", "give both the same ports", Severity.Warning);
+            yield return new("IST0170", name, "spec.ports",
+                $"port {port.Number} of {first.Cluster} does not exist in {other.Cluster}: only clusters that have it serve it", "give both the same ports",
+                Severity.Warning);
         }
     }
 
@@ -47,7 +57,9 @@ public static class ServiceAgreement
             if (setting.ClusterLocal && setting.Hosts.Any(pattern => Hosts.Covers(pattern, host))) return true;
         }
         var byDefault = IsControlPlane(host, mesh)
-            || DefaultClusterLocal.Any(part => part.StartsWith('*') ? host.Contains(part[1..], StringComparison.Ordinal) : host.StartsWith(part, StringComparison.Ordinal));
+            || DefaultClusterLocal.Any(part => part.StartsWith('*')
+                ? host.Contains(part[1..], StringComparison.Ordinal)
+                : host.StartsWith(part, StringComparison.Ordinal));
         return byDefault && !mesh.ServiceSettings.Any(setting => !setting.ClusterLocal && setting.Hosts.Any(pattern => Hosts.Covers(pattern, host)));
     }
 

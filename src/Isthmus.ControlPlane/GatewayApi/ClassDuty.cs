@@ -14,7 +14,8 @@ using ObjectKey = Isthmus.Mesh.Model.ObjectKey;
 
 namespace Isthmus.ControlPlane.GatewayApi;
 
-/// <summary>Creates the classes of Gateways that this control plane brings, once their definition is there, and says of all classes of ours what they support.</summary>
+/// <summary>Creates the classes of Gateways that this control plane brings, once their definition is there, and says of all classes of ours what they
+/// support.</summary>
 internal sealed partial class ClassDuty(KubeClient client, ServedKinds served, StatusWriter writer, PushEngine engine, TimeProvider time, ILogger log)
 {
     private const string BundleVersion = "gateway.networking.k8s.io/bundle-version";
@@ -47,7 +48,8 @@ internal sealed partial class ClassDuty(KubeClient client, ServedKinds served, S
         if (_done is { } done && done.Classes == classes && !done.Definitions.IsCompleted) return true;
         var (version, changed) = await served.FindAsync(MeshApi.GatewayClass.Resource, MeshApi.GatewayClass.Versions, stop).ConfigureAwait(false);
         // Whoever waits for a definition hears of it without a commit.
-        if (_done?.Definitions != changed) _ = changed.ContinueWith(_ => rounds.Tell(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        if (_done?.Definitions != changed)
+            _ = changed.ContinueWith(_ => rounds.Tell(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         try
         {
             if (version is not null && !await UpdateAsync(MeshApi.GatewayClass.In(version), classes.Values, stop).ConfigureAwait(false)) return false;
@@ -92,12 +94,16 @@ internal sealed partial class ClassDuty(KubeClient client, ServedKinds served, S
             : new ApiCondition("Accepted", false, "InvalidParameters", "spec.parametersRef must name a ConfigMap (group \"\") and its namespace");
         var supported = IsKnown(bundle)
             ? new ApiCondition("SupportedVersion", true, "SupportedVersion", $"The definitions are those of {bundle}")
-            : new ApiCondition("SupportedVersion", false, "UnsupportedVersion", $"The definitions are {(bundle.Length == 0 ? "of an unknown version" : $"those of {bundle}")}: known are v1.0 to v1.{LastMinor}. Fields that others have are ignored");
-        return new(item.Source, item.Generation, [accepted, supported], item.Controller == GatewayClasses.Unmanaged ? default : GatewayFeatures.All.ToValueList());
+            : new ApiCondition("SupportedVersion", false, "UnsupportedVersion",
+                $"The definitions are {(bundle.Length == 0 ? "of an unknown version" : $"those of {bundle}")}: known are v1.0 to v1.{LastMinor}. Fields that "
+                    + $"others have are ignored");
+        return new(item.Source, item.Generation, [accepted, supported],
+            item.Controller == GatewayClasses.Unmanaged ? default : GatewayFeatures.All.ToValueList());
     }
 
     private static bool IsKnown(string bundle) =>
-        bundle.Split('.') is ["v1", var minor, ..] && int.TryParse(minor, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= LastMinor;
+        bundle.Split('.') is ["v1", var minor, ..] && int.TryParse(minor, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number <= LastMinor;
 
     private static JsonObject Object(ResourceKind kind, BuiltInClass built) => new()
     {

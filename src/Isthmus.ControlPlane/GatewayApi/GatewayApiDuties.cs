@@ -37,7 +37,8 @@ public sealed class GatewayApiDuties
     private readonly StatusDuty _statuses;
     private volatile GatewayDeployments? _deployments;
 
-    public GatewayApiDuties(KubeClient client, DiscoverySettings settings, PushEngine engine, Func<InjectorValues> values, TimeProvider time, ILoggerFactory logs)
+    public GatewayApiDuties(KubeClient client, DiscoverySettings settings, PushEngine engine, Func<InjectorValues> values, TimeProvider time,
+        ILoggerFactory logs)
     {
         (_client, _settings, _engine, _values, _time, _logs) = (client, settings, engine, values, time, logs);
         _served = new(client, new InformerSettings(), time);
@@ -96,7 +97,8 @@ public sealed class GatewayApiDuties
         Again();
         // Who leads decides which objects without a revision are this control plane's, also if it makes no classes.
         if (!_settings.GatewayApi.MakesClasses) return Task.Delay(Timeout.Infinite, stop);
-        return new ClassDuty(_client, _served, new(_client, _ => true, _time, _logs.CreateLogger<StatusWriter>()), _engine, _time, _logs.CreateLogger<ClassDuty>()).RunAsync(stop);
+        return new ClassDuty(_client, _served, new(_client, _ => true, _time, _logs.CreateLogger<StatusWriter>()), _engine, _time,
+            _logs.CreateLogger<ClassDuty>()).RunAsync(stop);
     }
 
     private Task LeadOwnAsync(CancellationToken stop) => Together.RunAsync(stop,
@@ -122,7 +124,8 @@ public sealed class GatewayApiDuties
                 await Task.Delay(Poll, _time, stop).ConfigureAwait(false);
                 continue;
             }
-            _deployments = new(_client, new(MeshApi.ApiGateway.In(version), _settings.ClusterId, _settings.Namespace, MayWrite, _values), _engine, _time, _logs.CreateLogger<GatewayDeployments>());
+            _deployments = new(_client, new(MeshApi.ApiGateway.In(version), _settings.ClusterId, _settings.Namespace, MayWrite, _values), _engine, _time,
+                _logs.CreateLogger<GatewayDeployments>());
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
             var running = _deployments.RunAsync(ended.Token);
             await WhileServedAsync(version, changed, running, stop).ConfigureAwait(false);

@@ -91,7 +91,9 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
         var sources = engine.Mesh.Sources;
         if (!sources.ApiGateways.Items.TryGetValue(key, out var gateway) || !scope.MayWrite(gateway)) return null;
         if (GatewayNaming.BoundService(gateway) is { } bound) return _made.HasService(bound.Namespace, bound.Name) ? null : gateway;
-        return sources.GatewayClasses.Items.TryGetValue(new(key.Cluster, "", gateway.Class), out var known) && !GatewayClasses.Deploys(known.Controller) ? gateway : null;
+        return sources.GatewayClasses.Items.TryGetValue(new(key.Cluster, "", gateway.Class), out var known) && !GatewayClasses.Deploys(known.Controller)
+            ? gateway
+            : null;
     }
 
     /// <summary>Removes what was made for a Gateway that is not to be deployed any more.</summary>
@@ -99,7 +101,8 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
     {
         if (Retired(key) is not { } known) return;
         // What the API server says now: an event about it may be on its way.
-        if (await client.FindAsync(scope.Gateways, key.Namespace, key.Name, stop).ConfigureAwait(false) is not { } gateway || ApiGatewayReader.Read(key.Cluster, gateway) is var read
+        if (await client.FindAsync(scope.Gateways, key.Namespace, key.Name, stop).ConfigureAwait(false) is not { } gateway
+            || ApiGatewayReader.Read(key.Cluster, gateway) is var read
             && (read.Class != known.Class || read.Addresses != known.Addresses)) return;
         await _made.RemoveOthersAsync(known, gateway["metadata"]!["uid"]!.ToString(), [], stop).ConfigureAwait(false);
     }
@@ -112,7 +115,11 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
         var configs = ProxyConfig.For(sources.ProxyConfigs.Items.Values, current.RootNamespace, order.Gateway.Namespace, labels).ToValueList();
         try
         {
-            return new(order with { Parameters = _parameters.For(order.Gateway, sources.GatewayClasses.Items.GetValueOrDefault(new(order.Key.Cluster, "", order.Gateway.Class))) }, current, configs, null);
+            return new(order with
+            {
+                Parameters = _parameters.For(order.Gateway, sources.GatewayClasses.Items.GetValueOrDefault(new(order.Key.Cluster, "", order.Gateway.Class)))
+            },
+                current, configs, null);
         }
         catch (ProblemException e)
         {
@@ -130,7 +137,9 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
         if (!scope.MayWrite(order.Gateway)) return;
         var basis = BasisOf(order);
         _done[key] = basis;
-        if (await client.FindAsync(scope.Gateways, key.Namespace, key.Name, stop).ConfigureAwait(false) is not { } gateway || gateway["metadata"]?["deletionTimestamp"] is not null) return;
+        if (await client.FindAsync(scope.Gateways, key.Namespace, key.Name, stop).ConfigureAwait(false) is not { } gateway
+            || gateway["metadata"]?["deletionTimestamp"] is not null)
+            return;
         var uid = gateway["metadata"]!["uid"]!.ToString();
         try
         {
@@ -182,4 +191,5 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
 /// <param name="SystemNamespace">Its namespace.</param>
 /// <param name="MayWrite">Whether a Gateway is this control plane's.</param>
 /// <param name="Values">The settings of the injector.</param>
-internal sealed record DeploymentScope(ResourceKind Gateways, string Cluster, string SystemNamespace, Func<ApiGateway, bool> MayWrite, Func<InjectorValues> Values);
+internal sealed record DeploymentScope(ResourceKind Gateways, string Cluster, string SystemNamespace, Func<ApiGateway, bool> MayWrite,
+    Func<InjectorValues> Values);

@@ -20,7 +20,8 @@ internal static class GatewayObjects
     /// <summary>Annotations of a Gateway that say how it is deployed, or what was applied: no part of what is made for it.</summary>
     private static readonly HashSet<string> Ignored = new(StringComparer.Ordinal)
     {
-        "kubectl.kubernetes.io/last-applied-configuration", GatewayNaming.NameOverride, GatewayNaming.AccountOverride, "gateway.istio.io/controller-version", ServiceType,
+        "kubectl.kubernetes.io/last-applied-configuration", GatewayNaming.NameOverride, GatewayNaming.AccountOverride, "gateway.istio.io/controller-version",
+        ServiceType,
     };
 
     /// <param name="order">The Gateway.</param>
@@ -64,7 +65,8 @@ internal static class GatewayObjects
         };
         var owner = new WorkloadOwner("Deployment", "apps/v1", order.ServiceName);
         var injected = PodInjector.Inject(pod, order.Gateway.Namespace, values, InjectionPath.Default, NativeSidecars.Off, workload: owner)
-            ?? throw new ProblemException(new Problem("", $"Gateway {order.Key.Namespace}/{order.Key.Name}", "metadata.namespace", "no proxies run in this namespace", "create the Gateway in another one"));
+            ?? throw new ProblemException(new Problem("", $"Gateway {order.Key.Namespace}/{order.Key.Name}", "metadata.namespace",
+                "no proxies run in this namespace", "create the Gateway in another one"));
         var metadata = (JsonObject)injected["metadata"]!;
         // It is complete: the webhook has nothing to add.
         metadata["labels"]![Core.Names.Labels.Inject] = "false";
@@ -93,11 +95,14 @@ internal static class GatewayObjects
     {
         ["name"] = ProxyContainer.Name,
         ["image"] = "auto",
-        ["env"] = networkView.Length == 0 ? new JsonArray() : new JsonArray(new JsonObject { ["name"] = "ISTIO_META_REQUESTED_NETWORK_VIEW", ["value"] = networkView }),
+        ["env"] = networkView.Length == 0
+            ? new JsonArray()
+            : new JsonArray(new JsonObject { ["name"] = "ISTIO_META_REQUESTED_NETWORK_VIEW", ["value"] = networkView }),
         ["ports"] = new JsonArray([.. order.Ports.Select(port => (JsonNode)new JsonObject { ["containerPort"] = port.Number, ["protocol"] = port.Protocol })]),
         ["securityContext"] = new JsonObject
         {
-            ["allowPrivilegeEscalation"] = false, ["privileged"] = false, ["readOnlyRootFilesystem"] = true, ["capabilities"] = new JsonObject { ["drop"] = new JsonArray("ALL") },
+            ["allowPrivilegeEscalation"] = false, ["privileged"] = false, ["readOnlyRootFilesystem"] = true,
+            ["capabilities"] = new JsonObject { ["drop"] = new JsonArray("ALL") },
         },
     };
 
@@ -107,7 +112,8 @@ internal static class GatewayObjects
         {
             null or "" => "LoadBalancer",
             var own and ("LoadBalancer" or "NodePort" or "ClusterIP") => own,
-            var other => throw new ProblemException(new Problem("", $"Gateway {order.Key.Namespace}/{order.Key.Name}", $"metadata.annotations[{ServiceType}]", $"'{other}' is no type of a gateway's Service",
+            var other => throw new ProblemException(new Problem("", $"Gateway {order.Key.Namespace}/{order.Key.Name}", $"metadata.annotations[{ServiceType}]",
+                $"'{other}' is no type of a gateway's Service",
                 "use LoadBalancer, NodePort or ClusterIP")),
         };
         var service = make.Object("v1", "Service", order.ServiceName);
@@ -121,7 +127,8 @@ internal static class GatewayObjects
             ["selector"] = make.Selector(),
             ["type"] = type,
         };
-        if (type == "LoadBalancer" && order.Gateway.Addresses.FirstOrDefault(address => address.Value.Length > 0) is { } wanted) spec["loadBalancerIP"] = wanted.Value;
+        if (type == "LoadBalancer" && order.Gateway.Addresses.FirstOrDefault(address => address.Value.Length > 0) is { } wanted)
+            spec["loadBalancerIP"] = wanted.Value;
         service["spec"] = spec;
         return service;
     }
@@ -155,7 +162,10 @@ internal static class GatewayObjects
             var metadata = new JsonObject
             {
                 ["name"] = name, ["namespace"] = _gateway.Namespace, ["labels"] = labels,
-                ["ownerReferences"] = new JsonArray(new JsonObject { ["apiVersion"] = "gateway.networking.k8s.io/v1", ["kind"] = "Gateway", ["name"] = _gateway.Name, ["uid"] = uid }),
+                ["ownerReferences"] = new JsonArray(new JsonObject
+                {
+                    ["apiVersion"] = "gateway.networking.k8s.io/v1", ["kind"] = "Gateway", ["name"] = _gateway.Name, ["uid"] = uid
+                }),
             };
             if (Annotations() is { Count: > 0 } annotations) metadata["annotations"] = annotations;
             return new() { ["apiVersion"] = apiVersion, ["kind"] = kind, ["metadata"] = metadata };
@@ -176,6 +186,7 @@ internal static class GatewayObjects
         internal JsonObject Selector() => new() { [GatewayNaming.GatewayLabel] = GatewayNaming.LabelOf(_gateway.Name) };
 
         private static JsonObject Copy(IEnumerable<KeyValuePair<string, string>> entries) =>
-            new(entries.Where(entry => !entry.Key.StartsWith(OwnDomain, StringComparison.Ordinal) && !Ignored.Contains(entry.Key)).Select(entry => KeyValuePair.Create(entry.Key, (JsonNode?)entry.Value)));
+            new(entries.Where(entry => !entry.Key.StartsWith(OwnDomain, StringComparison.Ordinal) && !Ignored.Contains(entry.Key))
+                .Select(entry => KeyValuePair.Create(entry.Key, (JsonNode?)entry.Value)));
     }
 }

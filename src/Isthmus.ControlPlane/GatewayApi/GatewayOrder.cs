@@ -43,18 +43,24 @@ internal static class GatewayOrders
     {
         if (mesh.GatewayApi.Served.Count == 0) return [];
         var sets = mesh.Sources.ListenerSets.Items.Values.ToLookup(set => (set.Source.Cluster, set.Parent.Namespace, set.Parent.Name));
-        return mesh.GatewayApi.Served.Items.Values.Select(gateway => Of(mesh, gateway, sets[(gateway.Source.Cluster, gateway.Namespace, gateway.Name)])).OfType<GatewayOrder>();
+        return mesh.GatewayApi.Served.Items.Values.Select(gateway => Of(mesh, gateway, sets[(gateway.Source.Cluster, gateway.Namespace, gateway.Name)]))
+            .OfType<GatewayOrder>();
     }
 
     /// <summary>Null: it is not deployed.</summary>
     public static GatewayOrder? Of(MeshGraph mesh, ObjectKey key) => mesh.GatewayApi.Served.Items.GetValueOrDefault(key) is not { } gateway ? null
-        : Of(mesh, gateway, mesh.Sources.ListenerSets.Items.Values.Where(set => (set.Source.Cluster, set.Parent.Namespace, set.Parent.Name) == (key.Cluster, key.Namespace, key.Name)));
+        : Of(mesh, gateway,
+            mesh.Sources.ListenerSets.Items.Values.Where(set => (set.Source.Cluster, set.Parent.Namespace,
+                set.Parent.Name) == (key.Cluster, key.Namespace, key.Name)));
 
     private static GatewayOrder? Of(MeshGraph mesh, ApiGateway gateway, IEnumerable<ListenerSet> sets)
     {
         if (!GatewayNaming.IsDeployed(gateway)) return null;
-        var controller = GatewayClasses.ControllerOf(gateway, mesh.Sources.GatewayClasses.Items.GetValueOrDefault(new(gateway.Source.Cluster, "", gateway.Class)));
-        return controller is null ? null : new(gateway, controller, Ports(gateway, sets.Where(set => mesh.GatewayApi.Listeners.Items.GetValueOrDefault(set.Source) is { IsAllowed: true })));
+        var controller = GatewayClasses.ControllerOf(gateway,
+            mesh.Sources.GatewayClasses.Items.GetValueOrDefault(new(gateway.Source.Cluster, "", gateway.Class)));
+        return controller is null
+            ? null
+            : new(gateway, controller, Ports(gateway, sets.Where(set => mesh.GatewayApi.Listeners.Items.GetValueOrDefault(set.Source) is { IsAllowed: true })));
     }
 
     private static ValueList<GatewayPort> Ports(ApiGateway gateway, IEnumerable<ListenerSet> sets)
@@ -79,7 +85,8 @@ internal static class GatewayOrders
     {
         var plain = listener.Replace('.', '-');
         var name = plain[..Math.Min(plain.Length, LongestName)].TrimEnd('-');
-        for (var end = $"-{number}"; name.Length == 0 || !names.Add(name); end += "x") name = (plain[..Math.Min(plain.Length, LongestName - end.Length)] + end).TrimStart('-');
+        for (var end = $"-{number}"; name.Length == 0 || !names.Add(name); end += "x")
+            name = (plain[..Math.Min(plain.Length, LongestName - end.Length)] + end).TrimStart('-');
         return name;
     }
 }

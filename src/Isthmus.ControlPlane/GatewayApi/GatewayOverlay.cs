@@ -17,10 +17,12 @@ internal static class GatewayOverlay
     };
 
     /// <summary>What decides whose object it is.</summary>
-    private static readonly string[] Identity = ["name", "namespace", "generateName", "uid", "resourceVersion", "ownerReferences", "finalizers", "managedFields"];
+    private static readonly string[] Identity = ["name", "namespace", "generateName", "uid", "resourceVersion", "ownerReferences", "finalizers",
+        "managedFields"];
 
     /// <summary>Whether a ConfigMap asks for the object at all: some exist only then.</summary>
-    internal static bool Asks(IEnumerable<GatewayParameters> parameters, string kind) => parameters.Any(map => map.Parts.Any(part => Kinds.GetValueOrDefault(part.Key) == kind));
+    internal static bool Asks(IEnumerable<GatewayParameters> parameters, string kind) =>
+        parameters.Any(map => map.Parts.Any(part => Kinds.GetValueOrDefault(part.Key) == kind));
 
     /// <exception cref="ProblemException">A part cannot be merged.</exception>
     internal static JsonObject Over(JsonObject @object, IEnumerable<GatewayParameters> parameters)
@@ -31,10 +33,12 @@ internal static class GatewayOverlay
         {
             if (map.Parts.Keys.FirstOrDefault(key => !Kinds.ContainsKey(key)) is { } unknown)
                 throw Fault(map, unknown, "is no part of a gateway", $"use the keys {string.Join(", ", Kinds.Keys.Order(StringComparer.Ordinal))}");
-            foreach (var (key, text) in map.Parts.Where(part => Kinds[part.Key] == kind)) PodMerge.Over(merged, Read(map, key, text), kind == "Service" ? "port" : "containerPort");
+            foreach (var (key, text) in map.Parts.Where(part => Kinds[part.Key] == kind))
+                PodMerge.Over(merged, Read(map, key, text), kind == "Service" ? "port" : "containerPort");
             // Labels by which the objects of a Gateway are found, and who owns them, are not the map's to change.
             foreach (var field in Identity)
-                if (!JsonNode.DeepEquals(merged["metadata"]?[field], @object["metadata"]![field])) throw Fault(map, key: KeyOf(kind), $"changes metadata.{field}", "remove the field");
+                if (!JsonNode.DeepEquals(merged["metadata"]?[field], @object["metadata"]![field]))
+                    throw Fault(map, key: KeyOf(kind), $"changes metadata.{field}", "remove the field");
         }
         if (merged["metadata"]?["labels"] is not JsonObject labels) merged["metadata"]!["labels"] = labels = [];
         foreach (var (name, value) in (JsonObject)@object["metadata"]!["labels"]!)
@@ -48,13 +52,16 @@ internal static class GatewayOverlay
         try { part = YamlText.Parse(text, key); }
         catch (ProblemException e) { throw Fault(map, key, e.Problem.Message, "correct the YAML"); }
         if (part is not JsonObject overlay) throw Fault(map, key, "is not a map", "write it as a part of the object, such as spec: {replicas: 2}");
-        if (Directive(overlay) is { } directive) throw Fault(map, key, $"has the directive '{directive}'", "of the directives, only $patch: delete and $patch: replace are known");
+        if (Directive(overlay) is { } directive)
+            throw Fault(map, key, $"has the directive '{directive}'", "of the directives, only $patch: delete and $patch: replace are known");
         return overlay;
     }
 
     private static string? Directive(JsonNode? node) => node switch
     {
-        JsonObject map => map.Select(field => field.Key.StartsWith('$') && !(field.Key == "$patch" && field.Value?.ToString() is "delete" or "replace") ? field.Key : Directive(field.Value))
+        JsonObject map => map.Select(field => field.Key.StartsWith('$') && !(field.Key == "$patch" && field.Value?.ToString() is "delete" or "replace")
+            ? field.Key
+            : Directive(field.Value))
             .FirstOrDefault(found => found is not null),
         JsonArray list => list.Select(Directive).FirstOrDefault(found => found is not null),
         _ => null,

@@ -16,7 +16,8 @@ internal sealed class MadeObjects
 
     internal static readonly IReadOnlyList<ResourceKind> Kinds =
     [
-        Kubernetes.Objects.Kinds.ServiceAccount, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.Service, Kubernetes.Objects.Kinds.HorizontalPodAutoscaler,
+        Kubernetes.Objects.Kinds.ServiceAccount, Kubernetes.Objects.Kinds.Deployment, Kubernetes.Objects.Kinds.Service,
+        Kubernetes.Objects.Kinds.HorizontalPodAutoscaler,
         Kubernetes.Objects.Kinds.PodDisruptionBudget,
     ];
 
@@ -29,18 +30,21 @@ internal sealed class MadeObjects
     public MadeObjects(KubeClient client, TimeProvider time)
     {
         _client = client;
-        _lists = Kinds.ToDictionary(kind => kind.Kind, kind => new WatchedList<JsonObject>(client, kind, new InformerSettings { LabelSelector = GatewayObjects.Managed }, time), StringComparer.Ordinal);
+        _lists = Kinds.ToDictionary(kind => kind.Kind,
+            kind => new WatchedList<JsonObject>(client, kind, new InformerSettings { LabelSelector = GatewayObjects.Managed }, time), StringComparer.Ordinal);
     }
 
     /// <summary>Completes when they are known, or the API server has said that they may not be read.</summary>
     public Task Answered => Task.WhenAll(_lists.Values.Select(list => list.Informer.Answered));
 
     /// <summary>Why they may not be read; null: they may.</summary>
-    public string? Refusal => _lists.Values.Where(list => !list.Synced.IsCompleted).Select(list => list.Informer.LastError?.Message).FirstOrDefault(message => message is not null);
+    public string? Refusal =>
+        _lists.Values.Where(list => !list.Synced.IsCompleted).Select(list => list.Informer.LastError?.Message).FirstOrDefault(message => message is not null);
 
     /// <param name="changed">Called with the namespace and the label of the Gateway of an object that has changed.</param>
     /// <param name="stop">Ends it.</param>
-    public Task RunAsync(Action<(string Namespace, string Label)> changed, CancellationToken stop) => Task.WhenAll(_lists.Values.Select(list => list.Listen(change =>
+    public Task RunAsync(Action<(string Namespace, string Label)> changed, CancellationToken stop) =>
+        Task.WhenAll(_lists.Values.Select(list => list.Listen(change =>
     {
         if ((change.Object ?? change.Before) is { } item) changed((Text(item, "namespace"), Label(item)));
     }).RunAsync(stop)));
@@ -56,7 +60,9 @@ internal sealed class MadeObjects
         if (known is null && await _client.FindAsync(kind, ns, name, stop).ConfigureAwait(false) is { } other && Labels(other)?[GatewayObjects.Managed] is null)
         {
             // An account can be somebody's own: the Gateway names it.
-            return kind == Kubernetes.Objects.Kinds.ServiceAccount ? null : $"{kind.Kind} {ns}/{name} exists, and was not made for a Gateway: rename it or the Gateway";
+            return kind == Kubernetes.Objects.Kinds.ServiceAccount
+                ? null
+                : $"{kind.Kind} {ns}/{name} exists, and was not made for a Gateway: rename it or the Gateway";
         }
         var answer = await _client.TakeFieldsAsync(kind, wanted, Manager, stop).ConfigureAwait(false);
         _written[(kind.Kind, ns, name)] = (text, VersionOf(answer));
@@ -79,7 +85,8 @@ internal sealed class MadeObjects
     /// <summary>The Gateways for which objects were made, as <c>(namespace, name)</c>.</summary>
     public IEnumerable<(string Namespace, string Name)> Owners => _lists.Values.SelectMany(list => list.Items)
         .SelectMany(item => (item["metadata"]?["ownerReferences"] as JsonArray ?? []).OfType<JsonObject>()
-            .Where(owner => (string?)owner["kind"] == MeshApi.ApiGateway.Kind && ((string?)owner["apiVersion"] ?? "").StartsWith($"{MeshApi.ApiGateway.Group}/", StringComparison.Ordinal))
+            .Where(owner => (string?)owner["kind"] == MeshApi.ApiGateway.Kind
+                && ((string?)owner["apiVersion"] ?? "").StartsWith($"{MeshApi.ApiGateway.Group}/", StringComparison.Ordinal))
             .Select(owner => (Text(item, "namespace"), (string?)owner["name"] ?? ""))).Distinct();
 
     /// <summary>Whether a Service was made for a Gateway.</summary>
@@ -88,7 +95,8 @@ internal sealed class MadeObjects
     /// <summary>Why no Pods are created for a Deployment; null: they are.</summary>
     public string? FailureOf(string ns, string deployment) =>
         (_lists["Deployment"].Find(ns, deployment)?["status"]?["conditions"] as JsonArray ?? []).OfType<JsonObject>()
-            .Where(condition => (string?)condition["type"] == "ReplicaFailure" && (string?)condition["status"] == "True").Select(condition => (string?)condition["message"]).FirstOrDefault();
+            .Where(condition => (string?)condition["type"] == "ReplicaFailure" && (string?)condition["status"] == "True")
+            .Select(condition => (string?)condition["message"]).FirstOrDefault();
 
     private static bool IsOf(JsonObject item, ApiGateway gateway, string uid) =>
         Text(item, "namespace") == gateway.Namespace && item["metadata"]?["deletionTimestamp"] is null

@@ -46,10 +46,12 @@ internal sealed class ParameterMaps
     public ValueList<GatewayParameters> For(ApiGateway gateway, GatewayClass? itsClass)
     {
         var parameters = new List<GatewayParameters>();
-        if (_maps.Values.Where(map => map.ForClass == gateway.Class).OrderBy(map => map.CreatedAt).ThenBy(map => map.Parameters.Source, StringComparer.Ordinal).FirstOrDefault() is { } defaults)
+        if (_maps.Values.Where(map => map.ForClass == gateway.Class).OrderBy(map => map.CreatedAt).ThenBy(map => map.Parameters.Source, StringComparer.Ordinal)
+            .FirstOrDefault() is { } defaults)
             parameters.Add(defaults.Parameters);
         if (itsClass?.Parameters is { } general) parameters.Add(At(general, $"GatewayClass {itsClass.Source.Name}", "spec.parametersRef"));
-        if (gateway.Infrastructure.Parameters is { } own) parameters.Add(At(own, $"Gateway {gateway.Namespace}/{gateway.Name}", "spec.infrastructure.parametersRef"));
+        if (gateway.Infrastructure.Parameters is { } own)
+            parameters.Add(At(own, $"Gateway {gateway.Namespace}/{gateway.Name}", "spec.infrastructure.parametersRef"));
         return parameters.ToValueList();
     }
 

@@ -49,7 +49,8 @@ internal sealed class StatusDuty(ServedKinds served, StatusWriter writer, PushEn
                     if (changed.Status is null || changed.WasGone) _queue.Remove(source);
                     if (changed.Status is { } status) _queue.Put(status, changed.First, changed.Last);
                 }
-                foreach (var group in _queue.Take(time.GetUtcNow()).GroupBy(status => status.Source.Kind)) await WriteAsync(Kinds[group.Key], [.. group], stop).ConfigureAwait(false);
+                foreach (var group in _queue.Take(time.GetUtcNow()).GroupBy(status => status.Source.Kind))
+                    await WriteAsync(Kinds[group.Key], [.. group], stop).ConfigureAwait(false);
             }
         }
         finally

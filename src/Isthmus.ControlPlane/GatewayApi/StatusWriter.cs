@@ -35,7 +35,8 @@ internal sealed partial class StatusWriter(KubeClient client, Func<JsonObject, b
             do
             {
                 page = await client.ListAsync<JsonObject>(kind, null, new() { Limit = Page, Continue = page.Continue }, stop).ConfigureAwait(false);
-                var found = page.Items.Select(item => (Status: wanted.GetValueOrDefault(KeyOf(item)), Item: item)).Where(item => item.Status is not null).ToList();
+                var found = page.Items.Select(item => (Status: wanted.GetValueOrDefault(KeyOf(item)), Item: item)).Where(item => item.Status is not null)
+                    .ToList();
                 await EachAsync(found.Select(item => (item.Status!, (JsonObject?)item.Item))).ConfigureAwait(false);
                 foreach (var (_, item) in found) wanted.Remove(KeyOf(item));
             }
@@ -48,7 +49,8 @@ internal sealed partial class StatusWriter(KubeClient client, Func<JsonObject, b
         return failed;
 
         Task EachAsync(IEnumerable<(ApiStatus Status, JsonObject? Found)> items) =>
-            System.Threading.Tasks.Parallel.ForEachAsync(items, new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = stop }, async (item, token) =>
+            System.Threading.Tasks.Parallel.ForEachAsync(items, new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = stop },
+                async (item, token) =>
             {
                 if (!await WriteAsync(kind, item.Status, item.Found, token).ConfigureAwait(false)) failed.Add(item.Status);
             });
@@ -71,7 +73,10 @@ internal sealed partial class StatusWriter(KubeClient client, Func<JsonObject, b
                 // What was judged is not what is stored: the watch brings that, and with it another status.
                 if ((long?)found["metadata"]?["generation"] != status.Generation) return true;
                 if (WrittenStatus.Changes(status, found, time.GetUtcNow()) is not { } changes) return true;
-                var patch = new JsonObject { ["metadata"] = new JsonObject { ["resourceVersion"] = found["metadata"]!["resourceVersion"]!.DeepClone() }, ["status"] = changes };
+                var patch = new JsonObject
+                {
+                    ["metadata"] = new JsonObject { ["resourceVersion"] = found["metadata"]!["resourceVersion"]!.DeepClone() }, ["status"] = changes
+                };
                 try
                 {
                     await client.PatchAsync(kind, ns, name, patch, PatchType.Merge, stop, "status").ConfigureAwait(false);
@@ -96,7 +101,8 @@ internal sealed partial class StatusWriter(KubeClient client, Func<JsonObject, b
         }
     }
 
-    private static (string Namespace, string Name) KeyOf(JsonObject item) => ((string?)item["metadata"]?["namespace"] ?? "", (string?)item["metadata"]?["name"] ?? "");
+    private static (string Namespace, string Name) KeyOf(JsonObject item) =>
+        ((string?)item["metadata"]?["namespace"] ?? "", (string?)item["metadata"]?["name"] ?? "");
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The status of {Kind} {Name} is not written: {Reason}")]
     private static partial void NotWritten(ILogger log, string kind, string name, string reason);

@@ -20,7 +20,8 @@ internal static class WrittenStatus
     /// <summary>The types of conditions that this controller writes: it removes those that no longer apply.</summary>
     private static readonly HashSet<string> OwnTypes = new(StringComparer.Ordinal)
     {
-        "Accepted", "Programmed", "ResolvedRefs", "PartiallyInvalid", "Conflicted", "OverlappingTLSConfig", "InsecureFrontendValidationMode", "SupportedVersion",
+        "Accepted", "Programmed", "ResolvedRefs", "PartiallyInvalid", "Conflicted", "OverlappingTLSConfig", "InsecureFrontendValidationMode",
+        "SupportedVersion",
         "Ready", "Scheduled", "Detached",
     };
 
@@ -92,7 +93,9 @@ internal static class WrittenStatus
             };
         }).ToList();
         // An entry keeps its place, so that nothing is written for the sake of an order.
-        var places = all.ConvertAll(item => IsOurs(item) ? written.Find(entry => JsonNode.DeepEquals(entry[reference], item[reference])) : (JsonObject)item.DeepClone());
+        var places = all.ConvertAll(item => IsOurs(item)
+            ? written.Find(entry => JsonNode.DeepEquals(entry[reference], item[reference]))
+            : (JsonObject)item.DeepClone());
         return List(places.OfType<JsonObject>().Concat(written.Where(entry => !places.Contains(entry))));
     }
 

@@ -106,10 +106,12 @@ public sealed class ChangeHistory(TimeProvider time)
         var now = time.GetUtcNow();
         if (_endpoints.Newest(source) is { Endpoints: { } known } newest && now - newest.First < Together)
         {
-            (newest.Last, newest.Count, newest.Endpoints) = (now, newest.Count + 1, (known.Before, after.Ready < known.Fewest.Ready ? after : known.Fewest, after));
+            (newest.Last, newest.Count, newest.Endpoints) = (now, newest.Count + 1,
+                (known.Before, after.Ready < known.Fewest.Ready ? after : known.Fewest, after));
             return;
         }
-        _endpoints.Add(new(new(source, ChangeVerb.Changed, Reach.OfHosts(source.Name)), now) { Endpoints = (before, after.Ready < before.Ready ? after : before, after) });
+        _endpoints.Add(new(new(source, ChangeVerb.Changed, Reach.OfHosts(source.Name)),
+            now) { Endpoints = (before, after.Ready < before.Ready ? after : before, after) });
     }
 
     /// <summary>What was noted since the last call, for <see cref="Pushed"/>.</summary>
@@ -145,7 +147,8 @@ public sealed class ChangeHistory(TimeProvider time)
     /// <summary>All changes that ended at or after a time, oldest first.</summary>
     public IReadOnlyList<RememberedChange> After(DateTimeOffset since)
     {
-        lock (_guard) return [.. _objects.Slots.Concat(_endpoints.Slots).Where(slot => slot.Last >= since).OrderBy(slot => slot.Last).Select(slot => slot.Remembered)];
+        lock (_guard)
+            return [.. _objects.Slots.Concat(_endpoints.Slots).Where(slot => slot.Last >= since).OrderBy(slot => slot.Last).Select(slot => slot.Remembered)];
     }
 }
 

@@ -39,7 +39,8 @@ internal sealed class ChangeRing(int mostItems, int mostBytes)
         if (_newest.TryGetValue(KeyOf(slot), out var newest) && ReferenceEquals(newest, slot)) _newest.Remove(KeyOf(slot));
     }
 
-    private static (string, string, string, string) KeyOf(ChangeSlot slot) => (slot.Change.Source.Cluster, slot.Change.Source.Kind, slot.Change.Source.Namespace, slot.Change.Source.Name);
+    private static (string, string, string, string) KeyOf(ChangeSlot slot) =>
+        (slot.Change.Source.Cluster, slot.Change.Source.Kind, slot.Change.Source.Namespace, slot.Change.Source.Name);
 }
 
 /// <summary>A change while it may still grow.</summary>
@@ -61,8 +62,10 @@ internal sealed class ChangeSlot(NotedChange change, DateTimeOffset at)
 
     internal bool IsDropped { get; set; }
 
-    internal int Bytes => Overhead + (2 * (Change.Source.Namespace.Length + Change.Source.Name.Length + Change.User.Name.Length + Change.Reach.Hosts.Sum(host => host.Length + 12)
-        + Change.Reach.Selector.Items.Sum(label => label.Key.Length + label.Value.Length + 24) + (Effect?.Types.Sum(type => 40 + type.Names.Sum(name => name.Length + 12)) ?? 0)));
+    internal int Bytes =>
+        Overhead + (2 * (Change.Source.Namespace.Length + Change.Source.Name.Length + Change.User.Name.Length + Change.Reach.Hosts.Sum(host => host.Length + 12)
+        + Change.Reach.Selector.Items.Sum(label => label.Key.Length + label.Value.Length + 24)
+        + (Effect?.Types.Sum(type => 40 + type.Names.Sum(name => name.Length + 12)) ?? 0)));
 
     internal RememberedChange Remembered => new(First, Last, Count, Change, Effect, Endpoints);
 }

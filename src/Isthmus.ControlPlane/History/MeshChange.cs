@@ -70,4 +70,5 @@ public sealed record ChangedType(string Type, int Proxies, int Count, ValueList<
 /// <param name="Count">How many changes it stands for.</param>
 /// <param name="Effect">What it did to proxies; null while that is not known.</param>
 /// <param name="Endpoints">For endpoints: how many there were before the first, the fewest, and those after the last.</param>
-public sealed record RememberedChange(DateTimeOffset First, DateTimeOffset Last, int Count, NotedChange Change, PushEffect? Effect, (EndpointCount Before, EndpointCount Fewest, EndpointCount After)? Endpoints);
+public sealed record RememberedChange(DateTimeOffset First, DateTimeOffset Last, int Count, NotedChange Change, PushEffect? Effect,
+    (EndpointCount Before, EndpointCount Fewest, EndpointCount After)? Endpoints);

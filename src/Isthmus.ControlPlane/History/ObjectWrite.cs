@@ -24,13 +24,15 @@ public sealed record ObjectWrite(string ResourceVersion, string Uid, long Genera
             case JsonObject tree:
                 var last = LastWrite.Of(tree);
                 var metadata = tree["metadata"];
-                return new(metadata?["resourceVersion"]?.ToString() ?? "", metadata?["uid"]?.ToString() ?? "", GenerationOf(tree), last.Manager ?? "", last.At, ContentOf(tree));
+                return new(metadata?["resourceVersion"]?.ToString() ?? "", metadata?["uid"]?.ToString() ?? "", GenerationOf(tree), last.Manager ?? "", last.At,
+                    ContentOf(tree));
             default:
                 return null;
         }
     }
 
-    internal static long GenerationOf(JsonObject item) => item["metadata"]?["generation"] is JsonValue value && value.TryGetValue<long>(out var generation) ? generation : 0;
+    internal static long GenerationOf(JsonObject item) =>
+        item["metadata"]?["generation"] is JsonValue value && value.TryGetValue<long>(out var generation) ? generation : 0;
 
     /// <summary>A hash of the <c>spec</c>, whatever the order of its fields.</summary>
     public static ulong ContentOf(JsonObject item)

@@ -28,5 +28,9 @@ internal static class IngressAddresses
     }
 
     private static ValueList<string> Of(ClusterService? service) =>
-        service is null ? default : service.ExternalName.Length > 0 ? [service.ExternalName] : service.ExternalAddresses.Order(StringComparer.Ordinal).ToValueList();
+        service is null
+            ? default
+            : service.ExternalName.Length > 0
+            ? [service.ExternalName]
+            : service.ExternalAddresses.Order(StringComparer.Ordinal).ToValueList();
 }

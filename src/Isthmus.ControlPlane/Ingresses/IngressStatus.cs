@@ -11,7 +11,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Ingresses;
 
-/// <summary>Keeps the addresses of the gateways' Service in the status of each Ingress that gateways serve, where kubectl and DNS controllers look. One control plane of the
+/// <summary>Keeps the addresses of the gateways' Service in the status of each Ingress that gateways serve, where kubectl and DNS controllers look. One control
+/// plane of the
 /// cluster does so.</summary>
 public sealed partial class IngressStatus(KubeClient client, DiscoverySettings settings, PushEngine engine, TimeProvider time, ILoggerFactory logs)
 {
@@ -50,7 +51,8 @@ public sealed partial class IngressStatus(KubeClient client, DiscoverySettings s
         {
             try
             {
-                await client.PatchAsync(Kinds.Ingress, item.Key.Namespace, item.Key.Name, Patch(item.Addresses), PatchType.Merge, stop, "status").ConfigureAwait(false);
+                await client.PatchAsync(Kinds.Ingress, item.Key.Namespace, item.Key.Name, Patch(item.Addresses), PatchType.Merge, stop, "status")
+                    .ConfigureAwait(false);
                 if (item.Addresses.IsEmpty) _written.Remove(item.Key);
                 else _written.Add(item.Key);
             }
@@ -72,7 +74,13 @@ public sealed partial class IngressStatus(KubeClient client, DiscoverySettings s
     {
         ["status"] = new JsonObject
         {
-            ["loadBalancer"] = new JsonObject { ["ingress"] = new JsonArray([.. addresses.Select(address => (JsonNode)new JsonObject { [IPAddress.TryParse(address, out _) ? "ip" : "hostname"] = address })]) },
+            ["loadBalancer"] = new JsonObject
+            {
+                ["ingress"] = new JsonArray([.. addresses.Select(address => (JsonNode)new JsonObject
+                {
+                    [IPAddress.TryParse(address, out _) ? "ip" : "hostname"] = address
+                })])
+            },
         },
     };
 

@@ -10,7 +10,8 @@ internal static class HistogramBuckets
     private const string Annotation = "sidecar.istio.io/statsHistogramBuckets", Path = $"metadata.annotations[{Annotation}]";
 
     // As Istio's Envoy calls them. Proxies have no other histograms.
-    private static readonly string[] Histograms = ["istiocustom.istio_request_duration_milliseconds", "istiocustom.istio_request_bytes", "istiocustom.istio_response_bytes"];
+    private static readonly string[] Histograms = ["istiocustom.istio_request_duration_milliseconds", "istiocustom.istio_request_bytes",
+        "istiocustom.istio_response_bytes"];
 
     /// <summary>What applies to histograms that exist; null: nothing.</summary>
     internal static JsonObject? Read(InjectionInputs inputs)
@@ -19,13 +20,15 @@ internal static class HistogramBuckets
         var read = new JsonObject();
         if (Parse(text) is not { } given)
         {
-            inputs.Warnings.Add($"{Path}: is not a JSON object of lists of numbers; the default buckets apply (write it like {{\"istiocustom\": [1, 5, 10, 50]}})");
+            inputs.Warnings.Add(
+                $"{Path}: is not a JSON object of lists of numbers; the default buckets apply (write it like {{\"istiocustom\": [1, 5, 10, 50]}})");
             return null;
         }
         foreach (var (prefix, bounds) in given)
         {
             if (!Histograms.Any(name => name.StartsWith(prefix, StringComparison.Ordinal))) Refuse(prefix, "no histogram of the proxy begins like that");
-            else if (bounds.Length == 0 || bounds.Any(bound => !(bound > 0)) || bounds.Distinct().Count() < bounds.Length) Refuse(prefix, "needs different numbers above 0");
+            else if (bounds.Length == 0 || bounds.Any(bound => !(bound > 0)) || bounds.Distinct().Count() < bounds.Length)
+                Refuse(prefix, "needs different numbers above 0");
             else read[prefix] = new JsonArray([.. bounds.Order().Select(bound => (JsonNode)bound)]);
         }
         return read.Count > 0 ? read : null;
@@ -37,7 +40,8 @@ internal static class HistogramBuckets
     {
         try
         {
-            return StrictJson.Parse(text)!.AsObject().ToDictionary(item => item.Key, item => item.Value!.AsArray().Select(bound => bound!.GetValue<double>()).ToArray());
+            return StrictJson.Parse(text)!.AsObject()
+                .ToDictionary(item => item.Key, item => item.Value!.AsArray().Select(bound => bound!.GetValue<double>()).ToArray());
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or NullReferenceException or ArgumentException)
         {

@@ -18,7 +18,8 @@ internal static class InitContainer
     internal static JsonObject Build(InjectionInputs inputs)
     {
         var values = inputs.Values;
-        var arguments = new JsonArray("istio-iptables", "-p", Text(Ports.Outbound), "-z", Text(Ports.Inbound), "-u", Text(ProxyUser.Id), "-m", inputs.InterceptionMode);
+        var arguments = new JsonArray("istio-iptables", "-p", Text(Ports.Outbound), "-z", Text(Ports.Inbound), "-u", Text(ProxyUser.Id), "-m",
+            inputs.InterceptionMode);
         foreach (var (flag, _, value, _) in Rules(inputs).Where(rule => rule.Value.Length > 0 || !rule.IsOptional))
         {
             arguments.Add((JsonNode)flag);
@@ -69,7 +70,11 @@ internal static class InitContainer
         var capabilities = new JsonObject { ["drop"] = new JsonArray("ALL") };
         // Our own image writes the rules with nft. The iptables of Istio's opens a raw socket, and locks a file.
         var isForeign = !checks && IsForeign(inputs);
-        if (!checks) capabilities = new JsonObject { ["add"] = isForeign ? new JsonArray("NET_ADMIN", "NET_RAW") : new JsonArray("NET_ADMIN"), ["drop"] = new JsonArray("ALL") };
+        if (!checks)
+            capabilities = new JsonObject
+            {
+                ["add"] = isForeign ? new JsonArray("NET_ADMIN", "NET_RAW") : new JsonArray("NET_ADMIN"), ["drop"] = new JsonArray("ALL")
+            };
         var user = checks ? ProxyUser.Id : 0;
         var security = new JsonObject
         {
@@ -86,7 +91,8 @@ internal static class InitContainer
     }
 
     /// <summary>The Pod names an image of another repository than the installation does: Istio's, for instance.</summary>
-    private static bool IsForeign(InjectionInputs inputs) => inputs.Annotation("sidecar.istio.io/proxyImage") is { } image && Repository(image) != Repository(inputs.Values.InitImage);
+    private static bool IsForeign(InjectionInputs inputs) =>
+        inputs.Annotation("sidecar.istio.io/proxyImage") is { } image && Repository(image) != Repository(inputs.Values.InitImage);
 
     /// <summary>The image without its tag and digest.</summary>
     private static string Repository(string image)

@@ -22,5 +22,6 @@ internal sealed class InjectedParts
         ["revision"] = Revision(values),
     }.ToJsonString();
 
-    private static JsonArray? Names(IEnumerable<string> names) => new JsonArray([.. names.Distinct().Select(name => (JsonNode)name)]) is { Count: > 0 } list ? list : null;
+    private static JsonArray? Names(IEnumerable<string> names) =>
+        new JsonArray([.. names.Distinct().Select(name => (JsonNode)name)]) is { Count: > 0 } list ? list : null;
 }

@@ -80,12 +80,15 @@ internal sealed class InjectionInputs
     };
 
     /// <summary>Whether collectors find the Pod's metrics at the agent: they cannot reach the application's past mesh TLS.</summary>
-    internal bool ScrapesAgent => MergesMetrics && !_annotations.Any(annotation => IsScrape(annotation.Key) && bool.TryParse(annotation.Value?.ToString(), out var scrapes) && !scrapes);
+    internal bool ScrapesAgent =>
+        MergesMetrics && !_annotations.Any(annotation => IsScrape(annotation.Key) && bool.TryParse(annotation.Value?.ToString(), out var scrapes) && !scrapes);
 
     /// <summary>Collectors see names of annotations as those of labels: <c>prometheus.io.scrape</c> is the same one.</summary>
-    private static bool IsScrape(string annotation) => annotation.Length == "prometheus.io/scrape".Length && annotation.Replace('.', '_').Replace('/', '_').Replace('-', '_') == "prometheus_io_scrape";
+    private static bool IsScrape(string annotation) =>
+        annotation.Length == "prometheus.io/scrape".Length && annotation.Replace('.', '_').Replace('/', '_').Replace('-', '_') == "prometheus_io_scrape";
 
-    /// <summary>Where the application serves its own metrics, which the agent serves together with the proxy's. Null: nowhere, or they are not merged.</summary>
+    /// <summary>Where the application serves its own metrics, which the agent serves together with the proxy's. Null: nowhere, or they are not
+    /// merged.</summary>
     internal JsonObject? MergedMetrics
     {
         get
@@ -94,7 +97,10 @@ internal sealed class InjectionInputs
             {
                 var targets = ScrapeTargets.Read(several, StatusPort);
                 // An agent of an earlier version reads the first one only.
-                return new JsonObject { ["scrape"] = "true", ["path"] = targets[0]!["path"]!.DeepClone(), ["port"] = targets[0]!["port"]!.DeepClone(), ["targets"] = targets };
+                return new JsonObject
+                {
+                    ["scrape"] = "true", ["path"] = targets[0]!["path"]!.DeepClone(), ["port"] = targets[0]!["port"]!.DeepClone(), ["targets"] = targets
+                };
             }
             if (!MergesMetrics || !string.Equals(Annotation("prometheus.io/scrape"), "true", StringComparison.OrdinalIgnoreCase)) return null;
             var (port, path) = (Number("prometheus.io/port"), Annotation("prometheus.io/path") ?? "");
@@ -120,13 +126,17 @@ internal sealed class InjectionInputs
     internal bool IsGateway => Templates.Contains(InjectionTemplates.Gateway);
 
     /// <summary>The templates of the installation that the Pod gets, in its order.</summary>
-    internal IEnumerable<(string Name, GoTemplate Template)> CustomTemplates => Templates.Where(Values.Templates.Custom.ContainsKey).Select(name => (name, Values.Templates.Custom[name]));
+    internal IEnumerable<(string Name, GoTemplate Template)> CustomTemplates =>
+        Templates.Where(Values.Templates.Custom.ContainsKey).Select(name => (name, Values.Templates.Custom[name]));
 
     internal IEnumerable<KeyValuePair<string, string>> ProxyMetadata =>
-        (ProxyConfig["proxyMetadata"] as JsonObject ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.ToString() ?? "")).OrderBy(entry => entry.Key, StringComparer.Ordinal);
+        (ProxyConfig["proxyMetadata"] as JsonObject ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.ToString() ?? ""))
+            .OrderBy(entry => entry.Key, StringComparer.Ordinal);
 
     /// <summary>The seccomp profile of injected containers, which PodSecurity <c>restricted</c> requires; null for that of the Pod.</summary>
-    internal JsonObject? SeccompProfile => (Values.SeccompProfile ?? (Pod["spec"]?["securityContext"]?["seccompProfile"] is null ? new JsonObject { ["type"] = "RuntimeDefault" } : null))?.DeepClone() as JsonObject;
+    internal JsonObject? SeccompProfile =>
+        (Values.SeccompProfile
+            ?? (Pod["spec"]?["securityContext"]?["seccompProfile"] is null ? new JsonObject { ["type"] = "RuntimeDefault" } : null))?.DeepClone() as JsonObject;
 
     /// <summary>Whether the agent runs the application's probes and hooks for the kubelet.</summary>
     internal bool RewritesProbes => Annotation(Rewriting) switch
@@ -140,14 +150,17 @@ internal sealed class InjectionInputs
     internal bool IsNative { get; }
 
     /// <summary>An annotation that <see cref="PodAnnotations"/> declares.</summary>
-    internal string? Annotation(string name) => PodAnnotations.IsRead(name) ? _annotations[name]?.ToString() : throw new InvalidOperationException($"PodAnnotations does not declare {name}");
+    internal string? Annotation(string name) =>
+        PodAnnotations.IsRead(name) ? _annotations[name]?.ToString() : throw new InvalidOperationException($"PodAnnotations does not declare {name}");
 
     internal string? Label(string name) => Labels[name]?.ToString() is { Length: > 0 } value ? value : null;
 
     internal int? Number(string annotation)
     {
         if (Annotation(annotation) is not { Length: > 0 } text) return null;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Bad(annotation, text, "it must be a number");
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : throw Bad(annotation, text, "it must be a number");
     }
 
     /// <summary>A list of ports, or <c>*</c> for what is included: to exclude all would leave the Pod outside of the mesh without a word. Anything else is
@@ -212,7 +225,9 @@ internal sealed class InjectionInputs
 
     private IReadOnlyList<string> ReadTemplates()
     {
-        var names = Annotation(Annotations.InjectTemplates) is { } text ? text.Split(',', StringSplitOptions.TrimEntries).Distinct().ToArray() : Values.Templates.Defaults;
+        var names = Annotation(Annotations.InjectTemplates) is { } text
+            ? text.Split(',', StringSplitOptions.TrimEntries).Distinct().ToArray()
+            : Values.Templates.Defaults;
         return names.FirstOrDefault(name => !Values.Templates.Names.Contains(name)) is { } unknown
             ? throw Bad(Annotations.InjectTemplates, unknown, $"no such template (templates: {string.Join(", ", Values.Templates.Names)})")
             : names;

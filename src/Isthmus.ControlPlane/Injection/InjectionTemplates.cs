@@ -43,7 +43,8 @@ public sealed class InjectionTemplates
         foreach (var (name, text) in Map(webhook, "templates"))
         {
             if (name is Sidecar or Gateway)
-                throw Fault($"templates.{name}", "cannot replace the template of the proxy", $"give what you add another name, and Pods the annotation inject.istio.io/templates: {name},NAME");
+                throw Fault($"templates.{name}", "cannot replace the template of the proxy",
+                    $"give what you add another name, and Pods the annotation inject.istio.io/templates: {name},NAME");
             custom[name] = Parse(name, text);
         }
         var known = ((string[])[Sidecar, Gateway]).Concat(custom.Keys).ToList();
@@ -55,7 +56,8 @@ public sealed class InjectionTemplates
             var other => throw Fault("defaultTemplates", $"'{other.ToJsonString()}' is not a list", "give a list of names"),
         };
         if (defaults.Find(name => !known.Contains(name)) is { } unknown)
-            throw Fault("defaultTemplates", $"there is no template '{unknown}' (templates: {string.Join(", ", known)})", "correct the name, or add it to templates");
+            throw Fault("defaultTemplates", $"there is no template '{unknown}' (templates: {string.Join(", ", known)})",
+                "correct the name, or add it to templates");
         return new()
         {
             Custom = custom, Defaults = defaults, Never = Selectors(webhook, "neverInjectSelector"),

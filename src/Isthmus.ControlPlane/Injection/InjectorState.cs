@@ -27,7 +27,8 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
 
     public async Task RunAsync(CancellationToken stop)
     {
-        var informer = new Informer<ConfigMap>(client, Kinds.ConfigMap, new InformerSettings { Namespace = settings.Namespace, ConsumerFailed = e => NotTaken(log, e) }, time);
+        var informer = new Informer<ConfigMap>(client, Kinds.ConfigMap,
+            new InformerSettings { Namespace = settings.Namespace, ConsumerFailed = e => NotTaken(log, e) }, time);
         await informer.RunAsync(changes =>
         {
             foreach (var change in changes)

@@ -80,7 +80,8 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public string PullPolicy => Text("", "imagePullPolicy");
 
     /// <summary>Names of Secrets in the Pod's namespace.</summary>
-    public IReadOnlyList<string> PullSecrets => [.. (Global("imagePullSecrets") as JsonArray ?? []).Select(name => name?.ToString() ?? "").Where(name => name.Length > 0)];
+    public IReadOnlyList<string> PullSecrets =>
+        [.. (Global("imagePullSecrets") as JsonArray ?? []).Select(name => name?.ToString() ?? "").Where(name => name.Length > 0)];
     public string ProxyLogLevel => Text("warning", "proxy", "logLevel");
     public string ComponentLogLevel => Text("misc:error", "proxy", "componentLogLevel");
     public string AgentLogLevel => Text("default:info", "logging", "level");
@@ -94,7 +95,10 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public int ReadinessFailures => (int?)Global("proxy", "readinessFailureThreshold") ?? 30;
 
     /// <summary>How many seconds the proxy has to become ready before it is restarted; null for no startup probe.</summary>
-    public int? StartupFailures => (bool?)Global("proxy", "startupProbe")?["enabled"] ?? true ? (int?)Global("proxy", "startupProbe")?["failureThreshold"] ?? DefaultStartupFailures : null;
+    public int? StartupFailures =>
+        (bool?)Global("proxy", "startupProbe")?["enabled"] ?? true
+            ? (int?)Global("proxy", "startupProbe")?["failureThreshold"] ?? DefaultStartupFailures
+            : null;
 
     /// <summary>Whether the CNI agent of each node captures traffic, so that no container of a Pod needs privileges for it.</summary>
     public bool HasNodeAgent => (bool?)(Values["istio_cni"] as JsonObject)?["enabled"] ?? false;

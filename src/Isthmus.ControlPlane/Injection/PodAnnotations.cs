@@ -12,15 +12,19 @@ public sealed record PodAnnotation(string Name, FieldEffect Effect, string Remed
 /// <summary>The annotations that the injector knows. It reads no other one.</summary>
 public static class PodAnnotations
 {
-    private const string Sidecar = "sidecar.istio.io/", Traffic = "traffic.sidecar.istio.io/", Readiness = "readiness.status.sidecar.istio.io/", Ambient = "ambient.istio.io/";
+    private const string Sidecar = "sidecar.istio.io/", Traffic = "traffic.sidecar.istio.io/", Readiness = "readiness.status.sidecar.istio.io/",
+        Ambient = "ambient.istio.io/";
 
     public static IReadOnlyList<PodAnnotation> All { get; } =
     [
         .. Of(FieldEffect.Works, "",
-            Annotations.InjectTemplates, Annotations.PullPolicy, Annotations.ProxyConfig, "prometheus.io/path", "prometheus.io/port", "prometheus.io/scrape", "prometheus.istio.io/merge-metrics", ScrapeTargets.Annotation,
+            Annotations.InjectTemplates, Annotations.PullPolicy, Annotations.ProxyConfig, "prometheus.io/path", "prometheus.io/port", "prometheus.io/scrape",
+            "prometheus.istio.io/merge-metrics", ScrapeTargets.Annotation,
             Readiness + "failureThreshold", Readiness + "initialDelaySeconds", Readiness + "periodSeconds", "status.sidecar.istio.io/port",
-            Sidecar + "agentLogLevel", Sidecar + "componentLogLevel", Sidecar + "discoveryAddress", Sidecar + "inject", Sidecar + "interceptionMode", Sidecar + "logLevel", Sidecar + "nativeSidecar",
-            Sidecar + "proxyCPU", Sidecar + "proxyCPULimit", Sidecar + "proxyImage", Sidecar + "proxyMemory", Sidecar + "proxyMemoryLimit", Sidecar + "rewriteAppHTTPProbers",
+            Sidecar + "agentLogLevel", Sidecar + "componentLogLevel", Sidecar + "discoveryAddress", Sidecar + "inject", Sidecar + "interceptionMode",
+            Sidecar + "logLevel", Sidecar + "nativeSidecar",
+            Sidecar + "proxyCPU", Sidecar + "proxyCPULimit", Sidecar + "proxyImage", Sidecar + "proxyMemory", Sidecar + "proxyMemoryLimit",
+            Sidecar + "rewriteAppHTTPProbers",
             Sidecar + "statsHistogramBuckets", Sidecar + "statsInclusionPrefixes", Sidecar + "statsInclusionRegexps", Sidecar + "statsInclusionSuffixes",
             Sidecar + "userVolume", Sidecar + "userVolumeMount",
             Traffic + "excludeInboundPorts", Traffic + "excludeInterfaces", Traffic + "excludeOutboundIPRanges", Traffic + "excludeOutboundPorts",
@@ -39,7 +43,8 @@ public static class PodAnnotations
         .. Of(FieldEffect.Warned, "remove it: proxies always authenticate the control plane", Sidecar + "controlPlaneAuthPolicy"),
         .. Of(FieldEffect.Warned, "remove it: the proxy is ready when it has its listeners", Readiness + "applicationPorts"),
         .. Of(FieldEffect.Refused, "remove it: the proxy has no Envoy bootstrap", Sidecar + "bootstrapOverride"),
-        .. Of(FieldEffect.Refused, "remove it: virtual machine interfaces are not supported", Traffic + "kubevirtInterfaces", "istio.io/reroute-virtual-interfaces"),
+        .. Of(FieldEffect.Refused, "remove it: virtual machine interfaces are not supported", Traffic + "kubevirtInterfaces",
+            "istio.io/reroute-virtual-interfaces"),
     ];
 
     private static readonly Dictionary<string, PodAnnotation> ByName = All.ToDictionary(known => known.Name, StringComparer.Ordinal);
@@ -62,13 +67,16 @@ public static class PodAnnotations
             }
             else if (Domains.Any(domain => IsWithin(name, domain)))
             {
-                yield return $"metadata.annotations[{name}]: unknown annotation ({(Spelling.Nearest(name, ByName.Keys) is { } near ? $"did you mean \"{near}\"?" : "remove it or correct its spelling; it has no effect")})";
+                yield return $"metadata.annotations[{name}]: unknown annotation "
+                    + $"({(Spelling.Nearest(name, ByName.Keys) is { } near ? $"did you mean \"{near}\"?" : "remove it or correct its spelling; it has no effect")})";
             }
         }
     }
 
     private static bool IsWithin(string name, string domain) =>
-        name.IndexOf('/', StringComparison.Ordinal) is > 0 and var slash && (name[..slash] == domain || name[..slash].EndsWith("." + domain, StringComparison.Ordinal));
+        name.IndexOf('/', StringComparison.Ordinal) is > 0 and var slash
+            && (name[..slash] == domain || name[..slash].EndsWith("." + domain, StringComparison.Ordinal));
 
-    private static IEnumerable<PodAnnotation> Of(FieldEffect effect, string remedy, params IEnumerable<string> names) => names.Select(name => new PodAnnotation(name, effect, remedy));
+    private static IEnumerable<PodAnnotation> Of(FieldEffect effect, string remedy,
+        params IEnumerable<string> names) => names.Select(name => new PodAnnotation(name, effect, remedy));
 }

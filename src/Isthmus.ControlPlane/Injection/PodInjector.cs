@@ -6,13 +6,17 @@ namespace Isthmus.ControlPlane.Injection;
 /// <summary>Adds the proxy to a Pod, as a pure function of the Pod, the values, the webhook's path, and the Nodes.</summary>
 public static class PodInjector
 {
-    private static readonly HashSet<string> NeverInjected = new(StringComparer.Ordinal) { "kube-system", "kube-public", "kube-node-lease", "local-path-storage" };
+    private static readonly HashSet<string> NeverInjected = new(StringComparer.Ordinal)
+    {
+        "kube-system", "kube-public", "kube-node-lease", "local-path-storage"
+    };
 
     /// <summary>The injected Pod, or null to leave the Pod unchanged. An invalid annotation is a <see
     /// cref="Core.Problems.ProblemException"/>.</summary>
     /// <param name="warnings">Gets what of the Pod has no effect.</param>
     /// <param name="workload">What the Pod belongs to; null: what the Pod says itself.</param>
-    public static JsonObject? Inject(JsonObject pod, string ns, InjectorValues values, InjectionPath path, NativeSidecars natives, List<string>? warnings = null, WorkloadOwner? workload = null)
+    public static JsonObject? Inject(JsonObject pod, string ns, InjectorValues values, InjectionPath path, NativeSidecars natives,
+        List<string>? warnings = null, WorkloadOwner? workload = null)
     {
         if (NeverInjected.Contains(ns) || !Wanted(pod, values.Templates)) return null;
         var inputs = new InjectionInputs(pod, ns, values, path, natives, workload);
@@ -71,7 +75,8 @@ public static class PodInjector
         var annotation = pod["metadata"]?["annotations"]?[Labels.Inject]?.ToString();
         if ((label ?? annotation) is null or "" && templates.Never.Count > 0)
         {
-            var labels = (pod["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(entry => entry.Key, entry => entry.Value?.ToString() ?? "", StringComparer.Ordinal);
+            var labels = (pod["metadata"]?["labels"] as JsonObject ?? [])
+                .ToDictionary(entry => entry.Key, entry => entry.Value?.ToString() ?? "", StringComparer.Ordinal);
             if (templates.Never.Any(selector => selector.Matches(labels))) return false;
         }
         // As in Istio, only a true value enables injection.
@@ -136,7 +141,8 @@ public static class PodInjector
     {
         if (values.PullSecrets.Count == 0) return;
         var secrets = spec["imagePullSecrets"] as JsonArray ?? (JsonArray)(spec["imagePullSecrets"] = new JsonArray())!;
-        foreach (var name in values.PullSecrets.Where(name => !secrets.Any(known => known?["name"]?.ToString() == name))) secrets.Add((JsonNode)new JsonObject { ["name"] = name });
+        foreach (var name in values.PullSecrets.Where(name => !secrets.Any(known => known?["name"]?.ToString() == name)))
+            secrets.Add((JsonNode)new JsonObject { ["name"] = name });
     }
 
     private static void AddVolumes(JsonObject spec)
@@ -183,11 +189,15 @@ public static class PodInjector
             annotations["prometheus.io/port"] ??= inputs.StatusPort.ToString(System.Globalization.CultureInfo.InvariantCulture);
             annotations["prometheus.io/scrape"] ??= "true";
         }
-        if (SecureMetrics.MergedPort(inputs) is { } secure) annotations[SecureMetrics.Annotation] ??= secure.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        if (SecureMetrics.MergedPort(inputs) is { } secure)
+            annotations[SecureMetrics.Annotation] ??= secure.ToString(System.Globalization.CultureInfo.InvariantCulture);
         if (own is not null)
         {
             if (own["image"]?.ToString() == "auto") own.Remove("image");
-            annotations["proxy.istio.io/overrides"] = new JsonObject { [inputs.IsNative ? "initContainers" : "containers"] = new JsonArray(own) }.ToJsonString();
+            annotations["proxy.istio.io/overrides"] = new JsonObject
+            {
+                [inputs.IsNative ? "initContainers" : "containers"] = new JsonArray(own)
+            }.ToJsonString();
         }
         if (init && inputs.Values.HasNodeAgent)
             foreach (var (name, value) in InitContainer.Annotations(inputs)) annotations[name] = value;
@@ -197,5 +207,6 @@ public static class PodInjector
     private static string AsLabel(string name) => name[..Math.Min(63, name.Length)].Trim('-', '_', '.');
 
     private static string? Application(InjectionInputs inputs) =>
-        (inputs.Pod["spec"]?["containers"] as JsonArray ?? []).Select(container => container?["name"]?.ToString()).FirstOrDefault(name => name != ProxyContainer.Name);
+        (inputs.Pod["spec"]?["containers"] as JsonArray ?? []).Select(container => container?["name"]?.ToString())
+            .FirstOrDefault(name => name != ProxyContainer.Name);
 }

@@ -10,7 +10,8 @@ internal static class PodMerge
 
     private static readonly Dictionary<string, string> Keys = new(StringComparer.Ordinal)
     {
-        ["containers"] = "name", ["initContainers"] = "name", ["volumes"] = "name", ["imagePullSecrets"] = "name", ["hostAliases"] = "ip", ["topologySpreadConstraints"] = "topologyKey",
+        ["containers"] = "name", ["initContainers"] = "name", ["volumes"] = "name", ["imagePullSecrets"] = "name", ["hostAliases"] = "ip",
+        ["topologySpreadConstraints"] = "topologyKey",
         ["env"] = "name", ["volumeMounts"] = "mountPath", ["ports"] = "", ["volumeDevices"] = "devicePath", ["resourceClaims"] = "name",
     };
 
@@ -30,7 +31,8 @@ internal static class PodMerge
                     Over(known, inner, portKey);
                     break;
                 case JsonArray list when Keys.TryGetValue(field, out var key):
-                    Merge(target[field] as JsonArray ?? (JsonArray)(target[field] = new JsonArray())!, list, field == "ports" ? portKey : key, field is "containers" or "initContainers" || (field, portKey) is ("ports", "port"));
+                    Merge(target[field] as JsonArray ?? (JsonArray)(target[field] = new JsonArray())!, list, field == "ports" ? portKey : key,
+                        field is "containers" or "initContainers" || (field, portKey) is ("ports", "port"));
                     break;
                 default:
                     target[field] = value.DeepClone();
@@ -40,7 +42,8 @@ internal static class PodMerge
         }
     }
 
-    /// <param name="isDeep">Whether items are merged field by field. Otherwise they are replaced: two sources of a variable or volume exclude each other.</param>
+    /// <param name="isDeep">Whether items are merged field by field. Otherwise they are replaced: two sources of a variable or volume exclude each
+    /// other.</param>
     private static void Merge(JsonArray target, JsonArray overrides, string key, bool isDeep)
     {
         var isWhole = overrides.Any(item => item is JsonObject { Count: 1 } only && only[Directive]?.ToString() == "replace");

@@ -23,7 +23,8 @@ internal static class PodOverlay
         }
         foreach (var list in (string[])["containers", "initContainers"])
         {
-            var own = (pod["spec"]?[list] as JsonArray ?? []).Where(container => containers.Contains(container?["name"]?.ToString() ?? "")).Select(container => container?.DeepClone()).ToArray();
+            var own = (pod["spec"]?[list] as JsonArray ?? []).Where(container => containers.Contains(container?["name"]?.ToString() ?? ""))
+                .Select(container => container?.DeepClone()).ToArray();
             if (own.Length > 0) PodMerge.Over((JsonObject)merged["spec"]!, new JsonObject { [list] = new JsonArray(own) });
         }
         return (merged, [.. containers.Distinct()], [.. volumes.Distinct()]);
@@ -40,14 +41,17 @@ internal static class PodOverlay
         {
             null => [],
             JsonObject map => map,
-            var other => throw new ProblemException($"template {name}", $"makes '{other.ToJsonString()}' (expected a part of a Pod: metadata and spec)", "correct the template"),
+            var other => throw new ProblemException($"template {name}", $"makes '{other.ToJsonString()}' (expected a part of a Pod: metadata and spec)",
+                "correct the template"),
         };
         var overlay = new JsonObject();
         foreach (var (field, value) in made)
         {
             if (field is not ("metadata" or "spec")) Unused(field);
             else if (value is null) continue;
-            else if (value is not JsonObject part) throw new ProblemException($"template {name}", $"makes the field {field} a {value.GetValueKind()} (expected an object)", "correct the template");
+            else if (value is not JsonObject part)
+                throw new ProblemException($"template {name}", $"makes the field {field} a {value.GetValueKind()} (expected an object)",
+                    "correct the template");
             else overlay[field] = part.DeepClone();
         }
         if (overlay["metadata"] is JsonObject metadata)

@@ -41,7 +41,8 @@ internal static class ProbeRewrite
     private static IEnumerable<JsonObject> Applications(JsonObject pod, bool native)
     {
         var containers = (pod["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>();
-        var sidecars = (pod["spec"]?["initContainers"] as JsonArray ?? []).OfType<JsonObject>().Where(container => native && container["restartPolicy"]?.ToString() == "Always");
+        var sidecars = (pod["spec"]?["initContainers"] as JsonArray ?? []).OfType<JsonObject>()
+            .Where(container => native && container["restartPolicy"]?.ToString() == "Always");
         return containers.Concat(sidecars).Where(container => container["name"]?.ToString() != ProxyContainer.Name);
     }
 

@@ -66,7 +66,10 @@ internal static class ProxyContainer
             {
                 ["sources"] = new JsonArray(new JsonObject
                 {
-                    ["serviceAccountToken"] = new JsonObject { ["audience"] = WellKnown.TokenAudience, ["expirationSeconds"] = 43200, ["path"] = "istio-token" },
+                    ["serviceAccountToken"] = new JsonObject
+                    {
+                        ["audience"] = WellKnown.TokenAudience, ["expirationSeconds"] = 43200, ["path"] = "istio-token"
+                    },
                 }),
             },
         },
@@ -160,7 +163,8 @@ internal static class ProxyContainer
         if (inputs.Values.MeshId != inputs.Values.TrustDomain) config["meshId"] = inputs.Values.MeshId;
         // The proxy would not find a control plane with another name or namespace by default.
         var discovery = $"{inputs.Values.IstiodHost}:{Ports.DiscoveryTls}";
-        if (config["discoveryAddress"] is null && discovery != $"{WellKnown.Istiod}.{WellKnown.SystemNamespace}.svc:{Ports.DiscoveryTls}") config["discoveryAddress"] = discovery;
+        if (config["discoveryAddress"] is null && discovery != $"{WellKnown.Istiod}.{WellKnown.SystemNamespace}.svc:{Ports.DiscoveryTls}")
+            config["discoveryAddress"] = discovery;
         return config.ToJsonString() + "\n";
     }
 

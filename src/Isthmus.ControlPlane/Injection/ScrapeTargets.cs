@@ -26,19 +26,23 @@ internal static class ScrapeTargets
     internal static JsonArray Read(string text, int agent)
     {
         var entries = text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        if (entries.Length is 0 or > Most) throw Bad(text, entries.Length == 0 ? "names no target" : $"names {entries.Length} targets, and at most {Most} are scraped");
+        if (entries.Length is 0 or > Most)
+            throw Bad(text, entries.Length == 0 ? "names no target" : $"names {entries.Length} targets, and at most {Most} are scraped");
         return [.. entries.Select(entry => (JsonNode)Target(entry, agent))];
     }
 
     private static JsonObject Target(string entry, int agent)
     {
         var (port, path) = entry.Split(':', 2, StringSplitOptions.TrimEntries) is [var before, var after] ? (before, after) : (entry, "");
-        if (!int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is < 1 or > 65535) throw Bad(entry, $"'{port}' is not a port");
+        if (!int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is < 1 or > 65535)
+            throw Bad(entry, $"'{port}' is not a port");
         if (number == agent || OfTheMesh.Contains(number)) throw Bad(entry, $"port {number} belongs to the proxy and its agent");
-        if (path.Length > 0 && (path[0] != '/' || path.Any(character => character is <= ' ' or > '~' or '#'))) throw Bad(entry, $"'{path}' is not a path of a URL");
+        if (path.Length > 0 && (path[0] != '/' || path.Any(character => character is <= ' ' or > '~' or '#')))
+            throw Bad(entry, $"'{path}' is not a path of a URL");
         return new() { ["port"] = number.ToString(CultureInfo.InvariantCulture), ["path"] = path.Length > 0 ? path : "/metrics" };
     }
 
     private static ProblemException Bad(string value, string why) =>
-        new(new Problem("ISM0101", "Pod", $"metadata.annotations[{Annotation}]", $"invalid value '{value}': {why}", "write PORT:PATH,PORT:PATH, for example 8080:/metrics,9100:/custom"));
+        new(new Problem("ISM0101", "Pod", $"metadata.annotations[{Annotation}]", $"invalid value '{value}': {why}",
+            "write PORT:PATH,PORT:PATH, for example 8080:/metrics,9100:/custom"));
 }

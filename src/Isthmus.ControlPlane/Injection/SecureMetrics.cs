@@ -31,8 +31,11 @@ internal static class SecureMetrics
     private static string? Variable(InjectionInputs inputs, string name)
     {
         var containers = ((string[])["containers", "initContainers"]).SelectMany(field => inputs.Pod["spec"]?[field] as JsonArray ?? []).OfType<JsonObject>();
-        var own = containers.Where(container => container["name"]?.ToString() == ProxyContainer.Name).SelectMany(container => container["env"] as JsonArray ?? [])
+        var own = containers.Where(container => container["name"]?.ToString() == ProxyContainer.Name)
+            .SelectMany(container => container["env"] as JsonArray ?? [])
             .OfType<JsonObject>().LastOrDefault(variable => variable["name"]?.ToString() == name);
-        return own is not null ? own["value"]?.ToString() : inputs.ProxyMetadata.Where(variable => variable.Key == name).Select(variable => variable.Value).FirstOrDefault();
+        return own is not null
+            ? own["value"]?.ToString()
+            : inputs.ProxyMetadata.Where(variable => variable.Key == name).Select(variable => variable.Value).FirstOrDefault();
     }
 }

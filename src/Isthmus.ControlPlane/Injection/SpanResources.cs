@@ -10,7 +10,8 @@ internal static class SpanResources
 {
     internal const string Variable = "OTEL_RESOURCE_ATTRIBUTES";
 
-    private const string Own = "resource.opentelemetry.io/", Name = Own + "service.name", Namespace = Own + "service.namespace", Release = Own + "service.version", Instance = Own + "service.instance.id";
+    private const string Own = "resource.opentelemetry.io/", Name = Own + "service.name", Namespace = Own + "service.namespace",
+        Release = Own + "service.version", Instance = Own + "service.instance.id";
 
     /// <summary>What a Pod says itself.</summary>
     internal static readonly string[] Annotations = [Name, Namespace, Release, Instance];
@@ -19,13 +20,16 @@ internal static class SpanResources
     internal static string? Of(InjectionInputs inputs)
     {
         if (inputs.ProxyMetadata.Any(variable => variable.Key == Variable) || !IsWanted(inputs.Values.Mesh)) return null;
-        var containers = (inputs.Pod["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>().Where(container => container["name"]?.ToString() != ProxyContainer.Name).ToList();
+        var containers = (inputs.Pod["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>()
+            .Where(container => container["name"]?.ToString() != ProxyContainer.Name).ToList();
         var instance = containers.Count > 0 ? $"{Escape(inputs.Namespace)}.$(POD_NAME).{Escape(containers[0]["name"]?.ToString() ?? "")}" : null;
         (string Name, string? Value)[] attributes =
         [
             ("service.name", Text(inputs, Name, inputs.Label("app.kubernetes.io/instance") ?? inputs.Label("app.kubernetes.io/name") ?? inputs.Workload.Name)),
             ("service.namespace", Text(inputs, Namespace, inputs.Namespace)),
-            ("service.version", Text(inputs, Release, inputs.Label("app.kubernetes.io/version") ?? (containers.Count == 1 ? Version(containers[0]["image"]?.ToString() ?? "") : null))),
+            ("service.version",
+                Text(inputs, Release,
+                    inputs.Label("app.kubernetes.io/version") ?? (containers.Count == 1 ? Version(containers[0]["image"]?.ToString() ?? "") : null))),
             // The name of the Pod is not known yet.
             ("service.instance.id", inputs.Annotation(Instance) is { Length: > 0 } own ? Escape(own) : instance),
         ];

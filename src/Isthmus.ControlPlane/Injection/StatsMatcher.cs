@@ -17,7 +17,8 @@ internal static class StatsMatcher
         {
             if (inputs.Annotation(Annotation + list) is not { } text) continue;
             if (inputs.ProxyConfig[Field] is not JsonObject matcher) inputs.ProxyConfig[Field] = matcher = [];
-            matcher[$"inclusion{list}"] = new JsonArray([.. text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(item => (JsonNode)item)]);
+            matcher[$"inclusion{list}"] = new JsonArray([.. text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+                .Select(item => (JsonNode)item)]);
         }
         if (inputs.ProxyConfig[Field]?["inclusionRegexps"] is not JsonArray patterns) return;
         foreach (var pattern in patterns.ToArray())

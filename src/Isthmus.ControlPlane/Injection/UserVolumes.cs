@@ -27,7 +27,8 @@ internal static class UserVolumes
             JsonObject map => map.Select(item => (item.Key, item.Value)),
             _ => throw InjectionInputs.Bad(annotation, text, "it must be a JSON list, or a mapping of names"),
         };
-        return [.. items.Select(item => Named(item.Item1, item.Item2 as JsonObject ?? throw InjectionInputs.Bad(annotation, text, "each item must be a mapping"), annotation, text))];
+        return [.. items.Select(item => Named(item.Item1,
+            item.Item2 as JsonObject ?? throw InjectionInputs.Bad(annotation, text, "each item must be a mapping"), annotation, text))];
     }
 
     private static JsonObject Named(string name, JsonObject item, string annotation, string text)

@@ -11,7 +11,8 @@ public sealed partial record WorkloadOwner(string Kind, string ApiVersion, strin
     public static WorkloadOwner Of(JsonObject pod)
     {
         var name = pod["metadata"]?["name"]?.ToString() ?? pod["metadata"]?["generateName"]?.ToString().TrimEnd('-') ?? "";
-        var controller = (pod["metadata"]?["ownerReferences"] as JsonArray)?.OfType<JsonObject>().FirstOrDefault(candidate => (bool?)candidate["controller"] ?? false);
+        var controller = (pod["metadata"]?["ownerReferences"] as JsonArray)?.OfType<JsonObject>()
+            .FirstOrDefault(candidate => (bool?)candidate["controller"] ?? false);
         if (controller is null) return new("Pod", "v1", name);
         var owner = new WorkloadOwner(controller["kind"]?.ToString() ?? "", controller["apiVersion"]?.ToString() ?? "", controller["name"]?.ToString() ?? "");
         return owner.Kind switch
@@ -26,7 +27,8 @@ public sealed partial record WorkloadOwner(string Kind, string ApiVersion, strin
 
         string? Label(string label) => pod["metadata"]?["labels"]?[label]?.ToString() is { Length: > 0 } value ? value : null;
 
-        string? Template(string label) => Label(label) is { } hash && owner.Name.EndsWith($"-{hash}", StringComparison.Ordinal) ? owner.Name[..^(hash.Length + 1)] : null;
+        string? Template(string label) =>
+            Label(label) is { } hash && owner.Name.EndsWith($"-{hash}", StringComparison.Ordinal) ? owner.Name[..^(hash.Length + 1)] : null;
     }
 
     [GeneratedRegex("^(.+)-[0-9]{8,10}$", RegexOptions.CultureInvariant)]

@@ -22,7 +22,9 @@ public sealed class CredentialKind(string? ns = null) : SourceKind<Secret, TlsCr
         changes.Proxies.Places.UnionWith(changed.Select(key => (key.Cluster, key.Namespace)));
         CollectReferring(mesh, changes, changed);
         // A WasmPlugin of the root namespace, with a Secret there, is for any proxy.
-        if (changed.Count > 0 && mesh.Sources.WasmPlugins.Items.Values.Any(plugin => plugin.Module.PullSecret.Length > 0 && changed.Any(key => key.Namespace == plugin.Source.Namespace && key.Name == plugin.Module.PullSecret)))
+        if (changed.Count > 0
+            && mesh.Sources.WasmPlugins.Items.Values.Any(plugin => plugin.Module.PullSecret.Length > 0
+                && changed.Any(key => key.Namespace == plugin.Source.Namespace && key.Name == plugin.Module.PullSecret)))
             CollectPolicies(mesh, changes, changed.Select(key => key.Namespace).ToHashSet(StringComparer.Ordinal));
     }
 
@@ -33,7 +35,9 @@ public sealed class CredentialKind(string? ns = null) : SourceKind<Secret, TlsCr
         var names = changed.Select(key => new ObjectName(key.Namespace, key.Name)).ToHashSet();
         foreach (var gateway in mesh.GatewayApi.Gateways.Items.Values)
         {
-            if (!gateway.Servers.Select(server => server.Tls).OfType<ServerTls>().SelectMany(tls => tls.Credentials.Concat(tls.ClientCas)).Concat(gateway.BackendCredential is { } own ? [own] : []).Any(item => names.Contains(new(item.Namespace, item.Name)))) continue;
+            if (!gateway.Servers.Select(server => server.Tls).OfType<ServerTls>().SelectMany(tls => tls.Credentials.Concat(tls.ClientCas))
+                .Concat(gateway.BackendCredential is { } own ? [own] : []).Any(item => names.Contains(new(item.Namespace, item.Name))))
+                continue;
             changes.Proxies.Places.UnionWith(changed.Select(key => (key.Cluster, gateway.PodNamespace)));
         }
     }

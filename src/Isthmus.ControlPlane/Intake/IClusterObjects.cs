@@ -14,7 +14,8 @@ public interface IClusterObjects
     /// <summary>All objects of a kind in a cluster: any other known object is gone.</summary>
     ValueTask Replace<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<KeyValuePair<string, TFacts>> items) where TFacts : class;
 
-    ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes, IReadOnlyDictionary<string, ObjectWrite>? writes) where TFacts : class;
+    ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes, IReadOnlyDictionary<string, ObjectWrite>? writes)
+        where TFacts : class;
 
     /// <summary>The cluster has left the mesh: all of its objects are removed, unless a newer watch of it has already reported.</summary>
     ValueTask Remove(WatchId watch);

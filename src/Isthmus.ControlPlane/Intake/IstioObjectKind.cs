@@ -39,7 +39,8 @@ public abstract class IstioObjectKind<T>(KindDescriptor kind) : MeshKind<JsonObj
     internal abstract Reach ReachOf(T value);
 
     /// <summary>Nobody can say whom an object with errors would concern: those that its last good version does.</summary>
-    internal sealed override Reach? ReachOf(IstioState<T> facts) => facts.Value is { } value ? ReachOf(value) : Reach.OfWorkloads(facts.Source.Namespace, default);
+    internal sealed override Reach? ReachOf(IstioState<T> facts) =>
+        facts.Value is { } value ? ReachOf(value) : Reach.OfWorkloads(facts.Source.Namespace, default);
 
     internal sealed override bool IsSame(IstioState<T> before, IstioState<T> after) => before with { IsTold = after.IsTold } == after;
 
@@ -61,7 +62,8 @@ public abstract class IstioObjectKind<T>(KindDescriptor kind) : MeshKind<JsonObj
     }
 
     private static bool SaysInvalid(JsonObject item) => item["status"] is JsonObject status && status["conditions"] is JsonArray conditions
-        && conditions.Any(condition => condition is JsonObject known && known["type"]?.ToString() is ObjectProblems.Condition or ObjectProblems.Ownership && known["status"]?.ToString() == "False");
+        && conditions.Any(condition => condition is JsonObject known && known["type"]?.ToString() is ObjectProblems.Condition or ObjectProblems.Ownership
+            && known["status"]?.ToString() == "False");
 
     internal sealed override void RemoveCluster(MeshSources sources, string cluster)
     {

@@ -112,7 +112,8 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
         _writes = null;
         // The first list replaces the objects of an earlier watch of the cluster with other credentials, or of another version.
         if (_replaced) await _objects.Apply(_id, _kind, changes, writes);
-        else await _objects.Replace(_id, _kind, [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
+        else await _objects.Replace(_id, _kind,
+            [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
         _replaced = true;
     }, stop);
 

@@ -52,7 +52,8 @@ public abstract class MeshKind(KindDescriptor descriptor)
     internal abstract KindWatch Watch(
         WatchId id, bool isOptional, ServedKinds? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
 
-    private protected static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster) where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
+    private protected static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster)
+        where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
 
     /// <summary>Policies of these namespaces changed; those of the root namespace apply to every proxy.</summary>
     private protected static void CollectPolicies(MeshGraph mesh, MeshChanges changes, IReadOnlySet<string> namespaces)

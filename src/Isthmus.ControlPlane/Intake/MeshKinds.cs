@@ -21,7 +21,8 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     public NamespaceKind Namespaces { get; } = new();
 
     /// <summary>One for each namespace whose Secrets are read, or one for all.</summary>
-    public IReadOnlyList<CredentialKind> Credentials => field ??= Secrets.Namespaces.IsEmpty ? [new()] : [.. Secrets.Namespaces.Select(ns => new CredentialKind(ns))];
+    public IReadOnlyList<CredentialKind> Credentials =>
+        field ??= Secrets.Namespaces.IsEmpty ? [new()] : [.. Secrets.Namespaces.Select(ns => new CredentialKind(ns))];
     public SettingsKind Settings { get; } = new(settingsMap, log);
     public CaBundleKind CaBundles { get; } = new();
     public IngressKind Ingresses { get; } = new();
@@ -52,16 +53,20 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     /// <summary>Kinds of the Gateway API, which come and go with their definitions.</summary>
     public IReadOnlyList<MeshKind> GatewayApi => field ??=
     [
-        new GatewayApiKind<GatewayClass>(MeshApi.GatewayClass, GatewayClassReader.Read, item => item.Source, sources => sources.GatewayClasses) { Revision = revision },
+        new GatewayApiKind<GatewayClass>(MeshApi.GatewayClass, GatewayClassReader.Read, item => item.Source,
+            sources => sources.GatewayClasses) { Revision = revision },
         new GatewayApiKind<ApiGateway>(MeshApi.ApiGateway, ApiGatewayReader.Read, item => item.Source, sources => sources.ApiGateways) { Revision = revision },
-        new GatewayApiKind<ListenerSet>(MeshApi.ListenerSet, ApiGatewayReader.ReadSet, item => item.Source, sources => sources.ListenerSets) { Revision = revision },
+        new GatewayApiKind<ListenerSet>(MeshApi.ListenerSet, ApiGatewayReader.ReadSet, item => item.Source,
+            sources => sources.ListenerSets) { Revision = revision },
         Routes(MeshApi.HttpRoute, sources => sources.HttpRoutes),
         Routes(MeshApi.GrpcRoute, sources => sources.GrpcRoutes),
         Routes(MeshApi.TlsRoute, sources => sources.TlsRoutes),
         Routes(MeshApi.TcpRoute, sources => sources.TcpRoutes),
         Routes(MeshApi.UdpRoute, sources => sources.UdpRoutes),
-        new GatewayApiKind<BackendTlsPolicy>(MeshApi.BackendTlsPolicy, BackendTlsPolicyReader.Read, item => item.Source, sources => sources.BackendTlsPolicies) { Revision = revision },
-        new GatewayApiKind<ReferenceGrant>(MeshApi.ReferenceGrant, ReferenceGrantReader.Read, item => item.Source, sources => sources.ReferenceGrants) { Revision = revision },
+        new GatewayApiKind<BackendTlsPolicy>(MeshApi.BackendTlsPolicy, BackendTlsPolicyReader.Read, item => item.Source,
+            sources => sources.BackendTlsPolicies) { Revision = revision },
+        new GatewayApiKind<ReferenceGrant>(MeshApi.ReferenceGrant, ReferenceGrantReader.Read, item => item.Source,
+            sources => sources.ReferenceGrants) { Revision = revision },
     ];
 
     /// <summary>Istio kinds of which only the problems are read.</summary>
@@ -75,7 +80,9 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
 
     public IReadOnlyList<MeshKind> All => field ??=
     [
-        Services, Slices, Pods, Nodes, Namespaces, .. ((MeshKind[])[Ingresses, IngressClasses, Exports, Imports, .. Istio, .. GatewayApi, .. Refused]).Where(kind => !Ignored.Has(kind.Resource)), Settings, CaBundles, .. Credentials,
+        Services, Slices, Pods, Nodes, Namespaces,
+        .. ((MeshKind[])[Ingresses, IngressClasses, Exports, Imports, .. Istio, .. GatewayApi, .. Refused]).Where(kind => !Ignored.Has(kind.Resource)),
+        Settings, CaBundles, .. Credentials,
     ];
 
     private GatewayApiKind<ApiRoute> Routes(KindDescriptor kind, Func<MeshSources, Source<ObjectKey, ApiRoute>> sourceIn) =>

@@ -15,7 +15,8 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, Contro
     private readonly Dictionary<(string Cluster, MeshKind Kind), HashSet<string>> _known = [];
     private readonly Dictionary<(string Cluster, MeshKind Kind), long> _speakers = [];
 
-    public ValueTask Replace<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<KeyValuePair<string, TFacts>> items) where TFacts : class => post(writer =>
+    public ValueTask Replace<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<KeyValuePair<string, TFacts>> items)
+        where TFacts : class => post(writer =>
     {
         var (cluster, number) = watch;
         if (_speakers.TryGetValue((cluster, kind), out var speaker) && speaker > number) return;
@@ -33,7 +34,9 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, Contro
         }
     });
 
-    public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes, IReadOnlyDictionary<string, ObjectWrite>? writes = null) where TFacts : class => post(writer =>
+    public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes,
+        IReadOnlyDictionary<string, ObjectWrite>? writes = null)
+        where TFacts : class => post(writer =>
     {
         var cluster = watch.Cluster;
         if (_speakers.GetValueOrDefault((cluster, kind)) != watch.Number) return;
@@ -94,11 +97,13 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, Contro
     private static NotedChange? NoteOf<TFacts>(string cluster, MeshKind<TFacts> kind, Change<TFacts> change, ObjectWrite? write) where TFacts : class
     {
         var (before, after) = (change.Before, change.Object);
-        if ((before ?? after) is not { } any || kind.ReachOf(any) is not { } reach || (before is not null && after is not null && kind.IsSame(before, after))) return null;
+        if ((before ?? after) is not { } any || kind.ReachOf(any) is not { } reach || (before is not null && after is not null && kind.IsSame(before, after)))
+            return null;
         var isInForce = after is not null && kind.IsInForce(after);
         var verb = after is null ? ChangeVerb.Deleted : !isInForce ? ChangeVerb.Invalid : before is null ? ChangeVerb.Created : ChangeVerb.Changed;
         // What it meant before counts as well: hosts that it no longer names are concerned.
-        return new(kind.SourceOf(any) with { Cluster = cluster, Kind = kind.Descriptor.Name }, verb, isInForce ? reach.With(kind.ReachOf(after!)) : reach, write);
+        return new(kind.SourceOf(any) with { Cluster = cluster, Kind = kind.Descriptor.Name }, verb, isInForce ? reach.With(kind.ReachOf(after!)) : reach,
+            write);
     }
 
     // Settings and certificates are no configuration of the mesh.

@@ -75,7 +75,12 @@ public sealed class MeshWriter
     /// <summary>A cluster left the mesh: all of its facts are removed.</summary>
     public void RemoveCluster(string cluster)
     {
-        History?.Note(Of(cluster, ChangeVerb.Left) with { Departure = new(Sources.Clusters.Items.GetValueOrDefault(cluster)?.Secret ?? "", Sources.Services.Items.Keys.Count(service => service.Cluster == cluster)) });
+        History?.Note(Of(cluster,
+            ChangeVerb.Left) with
+            {
+                Departure = new(Sources.Clusters.Items.GetValueOrDefault(cluster)?.Secret ?? "",
+                    Sources.Services.Items.Keys.Count(service => service.Cluster == cluster))
+            });
         foreach (var kind in Kinds.All) kind.RemoveCluster(Sources, cluster);
         Sources.Problems.RemoveWhere(source => source.Cluster == cluster);
         Sources.Clusters.Remove(cluster);
@@ -134,7 +139,8 @@ public sealed class MeshWriter
 
     private void Collect()
     {
-        _needsChanged |= Mesh.AddressNeeds.Changed.Count > 0 || Mesh.Unaddressed.Changed.Any(host => Mesh.Unaddressed.Items.TryGetValue(host, out var service) && !service.Addresses.IsEmpty);
+        _needsChanged |= Mesh.AddressNeeds.Changed.Count > 0
+            || Mesh.Unaddressed.Changed.Any(host => Mesh.Unaddressed.Items.TryGetValue(host, out var service) && !service.Addresses.IsEmpty);
         _changes.Services.UnionWith(Mesh.Services.Changed);
         _changes.Endpoints.UnionWith(Mesh.Endpoints.Changed);
         _changes.Gateways |= Mesh.GatewayTables.Changed.Count > 0;

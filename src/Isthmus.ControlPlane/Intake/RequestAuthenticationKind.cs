@@ -13,7 +13,8 @@ public sealed class RequestAuthenticationKind() : IstioObjectKind<RequestAuthent
     {
         CollectPolicies(mesh, changes, mesh.TokensByNamespace.Changed);
         // A changed service may be the one that serves an issuer's keys.
-        changes.Proxies.All |= mesh.Sources.RequestAuthentications.Items.Count > 0 && (mesh.Services.Changed.Count > 0 || mesh.Sources.IssuerKeys.Changed.Count > 0);
+        changes.Proxies.All |= mesh.Sources.RequestAuthentications.Items.Count > 0
+            && (mesh.Services.Changed.Count > 0 || mesh.Sources.IssuerKeys.Changed.Count > 0);
     }
 
     internal override Source<ObjectKey, RequestAuthentication> SourceIn(MeshSources sources) => sources.RequestAuthentications;

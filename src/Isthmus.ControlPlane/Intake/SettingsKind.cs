@@ -35,10 +35,17 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
     internal override SettingsState? Read(string cluster, ConfigMap item)
     {
         if (item.Metadata.Name != name) return null;
-        var state = Read(cluster, item.Data.GetValueOrDefault("mesh") ?? "", item.Data.GetValueOrDefault("meshNetworks") ?? "") with { Source = new(cluster, "ConfigMap", item.Metadata.Namespace, name) };
+        var state = Read(cluster, item.Data.GetValueOrDefault("mesh") ?? "",
+            item.Data.GetValueOrDefault("meshNetworks") ?? "") with { Source = new(cluster, "ConfigMap", item.Metadata.Namespace, name) };
         foreach (var problem in state.Problems) SettingsOdd(log, item.Key, problem.ToString());
         if (!state.IsValid) NotTaken(log, item.Key);
-        return state with { Settings = state.Settings with { Mesh = state.Settings.Mesh with { AcceptHttp10 = AcceptHttp10, QuicListeners = QuicListeners, SendsUnready = SendsUnready } } };
+        return state with
+        {
+            Settings = state.Settings with
+            {
+                Mesh = state.Settings.Mesh with { AcceptHttp10 = AcceptHttp10, QuicListeners = QuicListeners, SendsUnready = SendsUnready }
+            }
+        };
     }
 
     private static SettingsState Read(string cluster, string mesh, string networks)

@@ -19,8 +19,10 @@ public sealed class VirtualServiceKind() : IstioObjectKind<VirtualService>(MeshA
 
     internal override Source<ObjectKey, VirtualService> SourceIn(MeshSources sources) => sources.VirtualServices;
 
-    internal override Reach ReachOf(VirtualService value) => Reach.OfHosts(value.Hosts.Count > 0 ? value.Hosts : Destinations(value)) with { IsAtGateways = !value.ForSidecars && value.Hosts.Count > 0 };
+    internal override Reach ReachOf(VirtualService value) =>
+        Reach.OfHosts(value.Hosts.Count > 0 ? value.Hosts : Destinations(value)) with { IsAtGateways = !value.ForSidecars && value.Hosts.Count > 0 };
 
     /// <summary>A delegate has no hosts.</summary>
-    private static IEnumerable<string> Destinations(VirtualService value) => value.Http.SelectMany(route => route.Destinations).Select(to => to.Destination.Host);
+    private static IEnumerable<string> Destinations(VirtualService value) =>
+        value.Http.SelectMany(route => route.Destinations).Select(to => to.Destination.Host);
 }

@@ -18,7 +18,8 @@ public sealed class ClusterPart(string cluster)
     private readonly Picked<WorkloadEntry> _workloads = new();
 
     public ClusterSnapshot In(SnapshotInputs inputs) => new(
-        cluster, _services.From(inputs.Services, cluster), _slices.From(inputs.Slices, cluster), _pods.From(inputs.Pods, cluster), _nodes.From(inputs.Nodes, cluster),
+        cluster, _services.From(inputs.Services, cluster), _slices.From(inputs.Slices, cluster), _pods.From(inputs.Pods, cluster),
+        _nodes.From(inputs.Nodes, cluster),
         _namespaces.From(inputs.Namespaces, cluster), _exports.From(inputs.Exports, cluster)) { Workloads = _workloads.From(inputs.Workloads, cluster) };
 
     private sealed class Picked<T> where T : class

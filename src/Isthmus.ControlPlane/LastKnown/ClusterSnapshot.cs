@@ -45,5 +45,6 @@ public sealed record SnapshotInputs(
     ImmutableDictionary<ObjectKey, WorkloadEntry> Workloads)
 {
     public static SnapshotInputs Of(MeshSources sources) =>
-        new(sources.Services.Items, sources.Slices.Items, sources.Pods.Items, sources.Nodes.Items, sources.Namespaces.Items, sources.Exports.Items, sources.WorkloadEntries.Items);
+        new(sources.Services.Items, sources.Slices.Items, sources.Pods.Items, sources.Nodes.Items, sources.Namespaces.Items, sources.Exports.Items,
+            sources.WorkloadEntries.Items);
 }

@@ -16,7 +16,8 @@ public sealed record KeptSnapshot(DateTimeOffset Saved, long Bytes, string Probl
 /// unreachable serves the last known state. Written soon after a change, but at a limited rate; deleted when the
 /// cluster's remote secret goes.
 /// </summary>
-public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet clusters, MeshObjects objects, PushEngine engine, TimeProvider time, ILogger<LastKnownGood> log)
+public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet clusters, MeshObjects objects, PushEngine engine, TimeProvider time,
+    ILogger<LastKnownGood> log)
 {
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
@@ -117,7 +118,8 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
 
     private async Task SaveAsync(CancellationToken stop)
     {
-        var (inputs, revisions) = await engine.AskAsync(writer => (SnapshotInputs.Of(writer.Mesh.Sources), writer.Revisions.ByCluster), stop).ConfigureAwait(false);
+        var (inputs, revisions) = await engine.AskAsync(writer => (SnapshotInputs.Of(writer.Mesh.Sources), writer.Revisions.ByCluster), stop)
+            .ConfigureAwait(false);
         foreach (var (cluster, watch) in clusters.Remotes)
         {
             // Only what the cluster has fully reported to this process: a snapshot is never made from a snapshot.
@@ -128,7 +130,8 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
             {
                 if (await WriteAsync(cluster, entry, inputs, contact, stop).ConfigureAwait(false)) entry.Revision = revision;
             }
-            else if (entry.Generation.Length > 0 && contact - entry.Confirmed > ConfirmInterval) await ConfirmAsync(cluster, entry, contact, stop).ConfigureAwait(false);
+            else if (entry.Generation.Length > 0 && contact - entry.Confirmed > ConfirmInterval)
+                await ConfirmAsync(cluster, entry, contact, stop).ConfigureAwait(false);
         }
     }
 
@@ -180,7 +183,9 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Cluster {Cluster} is served in its last known state of {Confirmed:O}, with {Services} services and {Pods} pods, until its API server responds")]
+    [LoggerMessage(Level = LogLevel.Information,
+        Message = "Cluster {Cluster} is served in its last known state of {Confirmed:O}, with {Services} services and {Pods} pods, until its API server "
+            + "responds")]
     private partial void LogRestored(string cluster, int services, int pods, DateTimeOffset confirmed);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Dropped the snapshot of cluster {Cluster}: no remote secret names it")]
@@ -189,7 +194,8 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Problem}")]
     private partial void LogIgnored(string problem);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The snapshot of cluster {Cluster} is too large to keep ({Bytes} bytes), so its state would not survive a restart of the control plane")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "The snapshot of cluster {Cluster} is too large to keep ({Bytes} bytes), so its state would not survive a restart of the control plane")]
     private partial void LogTooLarge(string cluster, long bytes);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Snapshots of clusters could not be read or written; retrying: {Error}")]

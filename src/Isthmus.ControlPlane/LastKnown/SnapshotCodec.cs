@@ -43,7 +43,8 @@ public static class SnapshotCodec
         try
         {
             var text = Unpack(encoded.Chunks);
-            if (Generation(text) != encoded.Generation) throw new ProblemException("", $"does not have the content that its generation {encoded.Generation} names");
+            if (Generation(text) != encoded.Generation)
+                throw new ProblemException("", $"does not have the content that its generation {encoded.Generation} names");
             var snapshot = JsonSerializer.Deserialize(text, SnapshotJson.Default.ClusterSnapshot) ?? throw new ProblemException("", "holds null");
             Check(cluster, snapshot);
             return snapshot;
@@ -107,7 +108,8 @@ public static class SnapshotCodec
 
     private static void Own(string cluster, string kind, ObjectRef source)
     {
-        if (source.Cluster != cluster || source.Kind != kind || source.Name.Length == 0) throw new ProblemException("", $"{source} does not belong to the {kind}s of cluster '{cluster}'");
+        if (source.Cluster != cluster || source.Kind != kind || source.Name.Length == 0)
+            throw new ProblemException("", $"{source} does not belong to the {kind}s of cluster '{cluster}'");
     }
 
     private static void Port(ObjectRef source, int port)

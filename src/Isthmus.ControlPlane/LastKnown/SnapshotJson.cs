@@ -38,7 +38,8 @@ internal sealed class ListConverter<T> : JsonConverter<ValueList<T>>
         if (reader.TokenType != JsonTokenType.StartArray) throw new JsonException("expected a list");
         var type = (JsonTypeInfo<T>)options.GetTypeInfo(typeof(T));
         var items = new List<T>();
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray) items.Add(JsonSerializer.Deserialize(ref reader, type) ?? throw new JsonException("a list contains null"));
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+            items.Add(JsonSerializer.Deserialize(ref reader, type) ?? throw new JsonException("a list contains null"));
         return items.ToValueList();
     }
 

@@ -39,7 +39,8 @@ public static class SnapshotMaps
         var map = Map(ns, NameOf(cluster), Index);
         map["data"] = new JsonObject
         {
-            ["cluster"] = cluster, ["generation"] = encoded.Generation, ["parts"] = encoded.Chunks.Count.ToString(CultureInfo.InvariantCulture), ["confirmed"] = Time(confirmed),
+            ["cluster"] = cluster, ["generation"] = encoded.Generation, ["parts"] = encoded.Chunks.Count.ToString(CultureInfo.InvariantCulture),
+            ["confirmed"] = Time(confirmed),
         };
         return map;
     }
@@ -48,7 +49,8 @@ public static class SnapshotMaps
     public static JsonObject Confirmation(DateTimeOffset confirmed) => new() { ["data"] = new JsonObject { ["confirmed"] = Time(confirmed) } };
 
     /// <summary>The complete snapshots, the problems of others, and the parts that no index lists.</summary>
-    public static (IReadOnlyList<StoredSnapshot> Found, IReadOnlyList<(string Cluster, Problem Problem)> Problems, IReadOnlyList<ConfigMap> Loose) Read(IEnumerable<ConfigMap> maps)
+    public static (IReadOnlyList<StoredSnapshot> Found, IReadOnlyList<(string Cluster, Problem Problem)> Problems,
+        IReadOnlyList<ConfigMap> Loose) Read(IEnumerable<ConfigMap> maps)
     {
         var byName = maps.DistinctBy(map => map.Metadata.Name).ToDictionary(map => map.Metadata.Name, StringComparer.Ordinal);
         var (found, problems, used) = (new List<StoredSnapshot>(), new List<(string, Problem)>(), new HashSet<string>(StringComparer.Ordinal));
@@ -73,15 +75,20 @@ public static class SnapshotMaps
     /// <summary>Why a snapshot is ignored, and what to do about it.</summary>
     public static Problem Ignored(string map, ProblemException why) => new(
         "ISM0302", $"ConfigMap {map}", "", $"the snapshot {why.Problem.Message}; it is ignored",
-        "no action is needed while the cluster's API server responds, because the snapshot is written again; otherwise its endpoints are unknown until it responds", Severity.Warning);
+        "no action is needed while the cluster's API server responds, because the snapshot is written again; otherwise its endpoints are unknown until it "
+            + "responds",
+        Severity.Warning);
 
     private static StoredSnapshot ReadOne(ConfigMap index, string cluster, Dictionary<string, ConfigMap> byName)
     {
         // Found by name later on: an index under another name would never be overwritten.
-        if (cluster.Length == 0 || NameOf(cluster) != index.Metadata.Name) throw new ProblemException("", $"has an index for cluster '{cluster}' under a name that is not its own");
-        if (!int.TryParse(index.Data.GetValueOrDefault("parts"), NumberStyles.None, CultureInfo.InvariantCulture, out var count) || count is 0 or > SnapshotCodec.MostChunks)
+        if (cluster.Length == 0 || NameOf(cluster) != index.Metadata.Name)
+            throw new ProblemException("", $"has an index for cluster '{cluster}' under a name that is not its own");
+        if (!int.TryParse(index.Data.GetValueOrDefault("parts"), NumberStyles.None, CultureInfo.InvariantCulture, out var count)
+            || count is 0 or > SnapshotCodec.MostChunks)
             throw new ProblemException("", $"has '{index.Data.GetValueOrDefault("parts")}' parts; 1 to {SnapshotCodec.MostChunks} are possible");
-        if (!DateTimeOffset.TryParseExact(index.Data.GetValueOrDefault("confirmed"), "O", CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var confirmed))
+        if (!DateTimeOffset.TryParseExact(index.Data.GetValueOrDefault("confirmed"), "O", CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind,
+            out var confirmed))
             throw new ProblemException("", "does not contain when it was confirmed");
         var generation = index.Data.GetValueOrDefault("generation", "");
         var names = Enumerable.Range(0, count).Select(part => PartName(cluster, generation, part)).ToList();
@@ -93,7 +100,9 @@ public static class SnapshotMaps
     {
         var text = map?.BinaryData.GetValueOrDefault(PartKey) ?? throw new ProblemException("", $"lacks its part {name}");
         var bytes = new byte[text.Length / 4 * 3 + 3];
-        return Convert.TryFromBase64String(text, bytes, out var length) ? bytes[..length] : throw new ProblemException("", $"has a part {name} that is not base64");
+        return Convert.TryFromBase64String(text, bytes, out var length)
+            ? bytes[..length]
+            : throw new ProblemException("", $"has a part {name} that is not base64");
     }
 
     private static string PartName(string cluster, string generation, int index) => $"{NameOf(cluster)}-{generation}-{index}";

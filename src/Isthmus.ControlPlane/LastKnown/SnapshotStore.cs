@@ -18,7 +18,8 @@ public sealed class SnapshotStore(KubeClient client, string ns, TimeProvider tim
 
     public async Task<(IReadOnlyList<StoredSnapshot> Found, IReadOnlyList<(string Cluster, Problem Problem)> Problems)> LoadAsync(CancellationToken stop)
     {
-        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, ns, new ListOptions { LabelSelector = SnapshotMaps.Label }, stop).ConfigureAwait(false);
+        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, ns, new ListOptions { LabelSelector = SnapshotMaps.Label }, stop)
+            .ConfigureAwait(false);
         var (found, problems, loose) = SnapshotMaps.Read(maps);
         _loose = loose;
         _maps.Clear();
@@ -62,7 +63,8 @@ public sealed class SnapshotStore(KubeClient client, string ns, TimeProvider tim
     {
         try
         {
-            await client.PatchAsync(Kinds.ConfigMap, ns, SnapshotMaps.NameOf(cluster), SnapshotMaps.Confirmation(confirmed), PatchType.Merge, stop).ConfigureAwait(false);
+            await client.PatchAsync(Kinds.ConfigMap, ns, SnapshotMaps.NameOf(cluster), SnapshotMaps.Confirmation(confirmed), PatchType.Merge, stop)
+                .ConfigureAwait(false);
             return true;
         }
         catch (KubeException e) when (e.IsNotFound)
@@ -76,7 +78,8 @@ public sealed class SnapshotStore(KubeClient client, string ns, TimeProvider tim
     {
         var index = SnapshotMaps.NameOf(cluster);
         await client.DeleteAsync(Kinds.ConfigMap, ns, index, stop).ConfigureAwait(false);
-        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, ns, new ListOptions { LabelSelector = SnapshotMaps.Label }, stop).ConfigureAwait(false);
+        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, ns, new ListOptions { LabelSelector = SnapshotMaps.Label }, stop)
+            .ConfigureAwait(false);
         foreach (var part in maps.Where(map => map.Metadata.Name.StartsWith($"{index}-", StringComparison.Ordinal)))
             await client.DeleteAsync(Kinds.ConfigMap, ns, part.Metadata.Name, stop).ConfigureAwait(false);
         _maps.Remove(cluster);

@@ -9,7 +9,8 @@ namespace Isthmus.ControlPlane.Mcs;
 /// Maintains the own cluster's objects of the multi-cluster services API: imports of everything that any cluster exports,
 /// and the conditions of its own exports. The control planes of other clusters maintain theirs.
 /// </summary>
-public sealed partial class MultiClusterController(KubeClient client, DiscoverySettings settings, PushEngine engine, TimeProvider time, ILogger<MultiClusterController> log)
+public sealed partial class MultiClusterController(KubeClient client, DiscoverySettings settings, PushEngine engine, TimeProvider time,
+    ILogger<MultiClusterController> log)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
@@ -24,7 +25,11 @@ public sealed partial class MultiClusterController(KubeClient client, DiscoveryS
         {
             while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
             {
-                var plan = await engine.AskAsync(writer => writer.Allocates ? MultiClusterPlan.Of(writer.Mesh, settings.ClusterId, settings.MultiCluster) : MultiClusterPlan.Nothing, stop).ConfigureAwait(false);
+                var plan = await engine.AskAsync(writer => writer.Allocates
+                    ? MultiClusterPlan.Of(writer.Mesh, settings.ClusterId, settings.MultiCluster)
+                    : MultiClusterPlan.Nothing,
+                    stop)
+                    .ConfigureAwait(false);
                 var trouble = await _objects.WriteAsync(plan, stop).ConfigureAwait(false);
                 if (trouble.Length > 0 && trouble != _trouble) LogNotWritten(trouble);
                 _trouble = trouble;

@@ -12,7 +12,8 @@ namespace Isthmus.ControlPlane.Mcs;
 public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings settings, TimeProvider time)
 {
     /// <summary>The optional fields of an import's spec: a merge leaves what it does not name.</summary>
-    private static readonly string[] Optional = ["ips", "ipFamilies", "sessionAffinity", "sessionAffinityConfig", "internalTrafficPolicy", "trafficDistribution"];
+    private static readonly string[] Optional = ["ips", "ipFamilies", "sessionAffinity", "sessionAffinityConfig", "internalTrafficPolicy",
+        "trafficDistribution"];
 
     /// <returns>The first thing that could not be done. It keeps nothing else from being done.</returns>
     public async Task<string> WriteAsync(MultiClusterPlan plan, CancellationToken stop)
@@ -30,7 +31,8 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
 
         await TryAsync(async () =>
         {
-            var (exports, imports) = (await KindAsync(MeshApi.ServiceExport, stop).ConfigureAwait(false), await KindAsync(MeshApi.ServiceImport, stop).ConfigureAwait(false));
+            var (exports, imports) = (await KindAsync(MeshApi.ServiceExport, stop).ConfigureAwait(false),
+                await KindAsync(MeshApi.ServiceImport, stop).ConfigureAwait(false));
             if (exports is not null)
             {
                 foreach (var key in plan.AutoExports) await TryAsync(() => client.ApplyAsync(exports, Named(exports, key), stop)).ConfigureAwait(false);
@@ -63,10 +65,13 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
         else
         {
             foreach (var field in Optional) spec.TryAdd(field, null);
-            await client.PatchAsync(imports, import.Namespace, import.Name, new JsonObject { ["metadata"] = import.Metadata(), ["spec"] = spec }, PatchType.Merge, stop).ConfigureAwait(false);
+            await client.PatchAsync(imports, import.Namespace, import.Name, new JsonObject { ["metadata"] = import.Metadata(), ["spec"] = spec },
+                PatchType.Merge, stop)
+                .ConfigureAwait(false);
         }
         var status = import.StatusIn(version, ApiTime.Seconds(time.GetUtcNow()));
-        await client.PatchAsync(imports, import.Namespace, import.Name, new JsonObject { ["status"] = status }, PatchType.Merge, stop, "status").ConfigureAwait(false);
+        await client.PatchAsync(imports, import.Namespace, import.Name, new JsonObject { ["status"] = status }, PatchType.Merge, stop, "status")
+            .ConfigureAwait(false);
     }
 
     private Task WriteAsync(ResourceKind exports, WantedConditions wanted, CancellationToken stop)
@@ -81,12 +86,17 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
             ["lastTransitionTime"] = wanted.SinceOf(condition, now),
         });
         var source = wanted.Export.Source;
-        return client.PatchAsync(exports, source.Namespace, source.Name, new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray([.. conditions]) } }, PatchType.Merge, stop, "status");
+        return client.PatchAsync(exports, source.Namespace, source.Name,
+            new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray([.. conditions]) } }, PatchType.Merge, stop, "status");
     }
 
     private static JsonObject Named(ResourceKind kind, ObjectKey key, JsonObject? metadata = null, JsonObject? spec = null)
     {
-        var named = new JsonObject { ["apiVersion"] = kind.ApiVersion, ["kind"] = kind.Kind, ["metadata"] = metadata ?? new JsonObject { ["name"] = key.Name, ["namespace"] = key.Namespace } };
+        var named = new JsonObject
+        {
+            ["apiVersion"] = kind.ApiVersion, ["kind"] = kind.Kind,
+            ["metadata"] = metadata ?? new JsonObject { ["name"] = key.Name, ["namespace"] = key.Namespace }
+        };
         if (spec is not null) named["spec"] = spec;
         return named;
     }

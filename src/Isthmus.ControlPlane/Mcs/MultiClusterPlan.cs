@@ -18,15 +18,19 @@ public sealed record MultiClusterPlan(
     {
         var sources = mesh.Sources;
         if (!settings.AutoExport && sources.Exports.Items.Count == 0 && sources.Imports.Items.Count == 0) return Nothing;
-        var existing = sources.Imports.Items.Values.Where(import => import.Source.Cluster == cluster).ToDictionary(import => (import.Source.Namespace, import.Source.Name));
-        var wanted = mesh.Services.Items.Values.Where(host => host.ExportOf.Length > 0 && host.Pod is null).OrderBy(host => host.Hostname, StringComparer.Ordinal)
+        var existing = sources.Imports.Items.Values.Where(import => import.Source.Cluster == cluster)
+            .ToDictionary(import => (import.Source.Namespace, import.Source.Name));
+        var wanted = mesh.Services.Items.Values.Where(host => host.ExportOf.Length > 0 && host.Pod is null)
+            .OrderBy(host => host.Hostname, StringComparer.Ordinal)
             .Where(host => sources.Namespaces.Items.ContainsKey(new(cluster, "", host.Namespace)))
-            .Select(host => WantedImport.Of(host, Exported(mesh, host), cluster, existing.GetValueOrDefault((host.Namespace, host.Name)))).OfType<WantedImport>().ToList();
+            .Select(host => WantedImport.Of(host, Exported(mesh, host), cluster, existing.GetValueOrDefault((host.Namespace, host.Name))))
+            .OfType<WantedImport>().ToList();
         var names = wanted.Select(import => (import.Namespace, import.Name)).ToHashSet();
         return new(
             // Imports that another controller created are left alone.
             [.. wanted.Where(import => import.Known is null || (import.Known.Managed && !import.IsKnown))],
-            [.. existing.Values.Where(import => import.Managed && !names.Contains((import.Source.Namespace, import.Source.Name))).Select(import => MultiClusterFacts.Key(import.Source))],
+            [.. existing.Values.Where(import => import.Managed && !names.Contains((import.Source.Namespace, import.Source.Name)))
+                .Select(import => MultiClusterFacts.Key(import.Source))],
             [.. sources.Exports.Items.Values.Where(export => export.Source.Cluster == cluster)
                 .Select(export => new WantedConditions(export, ConditionsOf(mesh, export)))
                 .Where(wanted => wanted.Conditions != wanted.Export.Conditions).OrderBy(wanted => wanted.Export.Source)],
@@ -74,5 +78,8 @@ public sealed record WantedConditions(ServiceExport Export, ValueList<ExportCond
 {
     /// <summary>When the status of a condition changed: now, unless the export has it already.</summary>
     public string SinceOf(ExportCondition condition, string now) =>
-        Export.Conditions.Any(known => known.Type == condition.Type && known.Status == condition.Status) && Export.Since.GetValueOrDefault(condition.Type) is { Length: > 0 } since ? since : now;
+        Export.Conditions.Any(known => known.Type == condition.Type && known.Status == condition.Status)
+            && Export.Since.GetValueOrDefault(condition.Type) is { Length: > 0 } since
+            ? since
+            : now;
 }

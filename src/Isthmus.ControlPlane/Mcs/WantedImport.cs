@@ -32,7 +32,10 @@ public sealed record WantedImport(
         else AddAffinity(spec, offer);
         if (offer.InternalTrafficPolicy.Length > 0) spec["internalTrafficPolicy"] = offer.InternalTrafficPolicy;
         if (offer.TrafficDistribution.Length > 0) spec["trafficDistribution"] = offer.TrafficDistribution;
-        var labels = new JsonObject(first.Export.Labels.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value))) { [MultiClusterFacts.ManagedLabel] = "true" };
+        var labels = new JsonObject(first.Export.Labels.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)))
+        {
+            [MultiClusterFacts.ManagedLabel] = "true"
+        };
         return new(host.Namespace, host.Name, labels,
             new(first.Export.Annotations.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value))), spec,
             new([.. host.Clusters.Order(StringComparer.Ordinal).Select(id => (JsonNode)new JsonObject { ["cluster"] = id })]), known);
@@ -40,7 +43,12 @@ public sealed record WantedImport(
 
     /// <summary>Whether the cluster has it, as far as the version in which it is read has fields for it.</summary>
     internal bool IsKnown => Known is not null && Known.Content == MultiClusterFacts.ContentOf(
-        new() { ["metadata"] = new JsonObject { ["labels"] = Labels.DeepClone(), ["annotations"] = Annotations.DeepClone() }, ["spec"] = SpecIn(Known.Version), ["status"] = StatusIn(Known.Version, "") }, Known.Version);
+        new()
+        {
+            ["metadata"] = new JsonObject { ["labels"] = Labels.DeepClone(), ["annotations"] = Annotations.DeepClone() }, ["spec"] = SpecIn(Known.Version),
+            ["status"] = StatusIn(Known.Version, "")
+        },
+        Known.Version);
 
     /// <summary>Labels and annotations, with null for those that have to go.</summary>
     internal JsonObject Metadata()
@@ -63,7 +71,10 @@ public sealed record WantedImport(
     {
         var status = new JsonObject { ["clusters"] = Clusters.DeepClone() };
         if (version == MultiClusterFacts.Newest)
-            status["conditions"] = new JsonArray(new JsonObject { ["type"] = "Ready", ["status"] = "True", ["reason"] = "Ready", ["message"] = "", ["lastTransitionTime"] = now });
+            status["conditions"] = new JsonArray(new JsonObject
+            {
+                ["type"] = "Ready", ["status"] = "True", ["reason"] = "Ready", ["message"] = "", ["lastTransitionTime"] = now
+            });
         return status;
     }
 
@@ -78,7 +89,8 @@ public sealed record WantedImport(
     private static void AddAffinity(JsonObject spec, ServiceOffer offer)
     {
         if (offer.SessionAffinity.Length > 0) spec["sessionAffinity"] = offer.SessionAffinity;
-        if (offer.AffinitySeconds > 0) spec["sessionAffinityConfig"] = new JsonObject { ["clientIP"] = new JsonObject { ["timeoutSeconds"] = offer.AffinitySeconds } };
+        if (offer.AffinitySeconds > 0)
+            spec["sessionAffinityConfig"] = new JsonObject { ["clientIP"] = new JsonObject { ["timeoutSeconds"] = offer.AffinitySeconds } };
     }
 
     private static JsonObject Port(OfferedPort port)

@@ -9,9 +9,12 @@ namespace Isthmus.ControlPlane.Metrics;
 public sealed class ControlMetrics
 {
     // Upper bounds in seconds, as istiod has them.
-    private readonly Timings _convergence = new("pilot_proxy_convergence_time", "Seconds between a change and the acceptance of all that follows from it by a proxy.", [0.1, 0.5, 1, 3, 5, 10, 20, 30]);
-    private readonly Timings _queue = new("pilot_proxy_queue_time", "Seconds between the moment when a proxy has a new configuration to get and the moment when its stream takes it.", [0.1, 0.5, 1, 3, 5, 10, 20, 30]);
-    private readonly Timings _pushes = new("pilot_xds_push_time", "Seconds to make a response and to write it, by type.", [0.01, 0.1, 1, 3, 5, 10, 20, 30], isLabelled: true);
+    private readonly Timings _convergence = new("pilot_proxy_convergence_time",
+        "Seconds between a change and the acceptance of all that follows from it by a proxy.", [0.1, 0.5, 1, 3, 5, 10, 20, 30]);
+    private readonly Timings _queue = new("pilot_proxy_queue_time",
+        "Seconds between the moment when a proxy has a new configuration to get and the moment when its stream takes it.", [0.1, 0.5, 1, 3, 5, 10, 20, 30]);
+    private readonly Timings _pushes = new("pilot_xds_push_time", "Seconds to make a response and to write it, by type.", [0.01, 0.1, 1, 3, 5, 10, 20, 30],
+        isLabelled: true);
     private readonly Timings _sends = new("pilot_xds_send_time", "Seconds to write a response.", [0.01, 0.1, 1, 3, 5, 10, 20, 30]);
 
     private static readonly (string Name, string Help)[] Counters =
@@ -34,7 +37,8 @@ public sealed class ControlMetrics
         ("sidecar_injection_success_total", "Pods that got a sidecar."),
         ("sidecar_injection_skip_total", "Pods that get no sidecar."),
         ("sidecar_injection_failure_total", "Pods that could not get a sidecar, and were refused."),
-        ("isthmus_webhook_refused_total", "Reviews of admission that were not answered, by reason: caller (no API server), busy (too many at once) or review (not a review)."),
+        ("isthmus_webhook_refused_total",
+            "Reviews of admission that were not answered, by reason: caller (no API server), busy (too many at once) or review (not a review)."),
         ("galley_validation_passed", "Objects that were accepted at admission."),
         ("galley_validation_failed", "Objects that were refused at admission."),
     ];
@@ -78,7 +82,8 @@ public sealed class ControlMetrics
     /// <summary>Writes all of them in Prometheus' text form.</summary>
     internal void Write(StringBuilder text)
     {
-        var counts = _counts.ToLookup(item => item.Key.Name, item => (item.Key.Labels, Value: (double)Interlocked.Read(ref item.Value.Value)), StringComparer.Ordinal);
+        var counts = _counts.ToLookup(item => item.Key.Name, item => (item.Key.Labels, Value: (double)Interlocked.Read(ref item.Value.Value)),
+            StringComparer.Ordinal);
         foreach (var (name, help) in Counters)
         {
             // Without labels, 0 is a value, too.
@@ -93,11 +98,14 @@ public sealed class ControlMetrics
     {
         var rejected = rejects.ToLookup(item => item.TypeUrl, item => item.Node, StringComparer.Ordinal);
         foreach (var type in (string[])[TypeUrls.Cluster, TypeUrls.Endpoints, TypeUrls.Listener, TypeUrls.Route])
-            MetricText.Family(text, $"pilot_xds_{ShortName(type)}_reject", "gauge", $"Proxies that reject resources of {ShortName(type).ToUpperInvariant()}, by node.", rejected[type].Order(StringComparer.Ordinal).Select(node => ($"node=\"{MetricText.Escape(node)}\"", 1.0)));
+            MetricText.Family(text, $"pilot_xds_{ShortName(type)}_reject", "gauge",
+                $"Proxies that reject resources of {ShortName(type).ToUpperInvariant()}, by node.",
+                rejected[type].Order(StringComparer.Ordinal).Select(node => ($"node=\"{MetricText.Escape(node)}\"", 1.0)));
     }
 
     private static bool IsLabelled(string name) =>
-        (name.StartsWith("pilot_", StringComparison.Ordinal) && !name.StartsWith("pilot_jwks_", StringComparison.Ordinal)) || name.StartsWith("galley_", StringComparison.Ordinal) || name is "isthmus_xds_refused_total" or "isthmus_webhook_refused_total";
+        (name.StartsWith("pilot_", StringComparison.Ordinal) && !name.StartsWith("pilot_jwks_", StringComparison.Ordinal))
+            || name.StartsWith("galley_", StringComparison.Ordinal) || name is "isthmus_xds_refused_total" or "isthmus_webhook_refused_total";
 
     private static string ShortName(string typeUrl) => typeUrl switch
     {

@@ -41,9 +41,11 @@ internal sealed class Timings
             {
                 var (before, all) = labels.Length == 0 ? ("", "") : ($"{labels},", $"{{{labels}}}");
                 var total = 0L;
-                for (var i = 0; i < _bounds.Length; i++) text.Append(CultureInfo.InvariantCulture, $"{_name}_bucket{{{before}le=\"{_bounds[i]}\"}} {total += counts[i]}\n");
+                for (var i = 0; i < _bounds.Length; i++)
+                    text.Append(CultureInfo.InvariantCulture, $"{_name}_bucket{{{before}le=\"{_bounds[i]}\"}} {total += counts[i]}\n");
                 total += counts[^1];
-                text.Append(CultureInfo.InvariantCulture, $"{_name}_bucket{{{before}le=\"+Inf\"}} {total}\n{_name}_sum{all} {sum}\n{_name}_count{all} {total}\n");
+                text.Append(CultureInfo.InvariantCulture,
+                    $"{_name}_bucket{{{before}le=\"+Inf\"}} {total}\n{_name}_sum{all} {sum}\n{_name}_count{all} {total}\n");
             }
         }
     }

@@ -63,8 +63,12 @@ internal sealed class MeshPreview(PushEngine engine, MultiClusterSettings multiC
             .GroupBy(pair => (pair.Second.Given, pair.First.Published!.Given))
             .Select(group => (Proxies: group.Select(pair => pair.First.Proxy), Resources: Compare(group.First().Second.Snapshot, group.First().First.Snapshot)))
             .Where(group => group.Resources.Count > 0)
-            .GroupBy(group => string.Join('\n', group.Resources.Select(resource => $"{resource.TypeUrl} {resource.Name} {resource.Before?.Version} {resource.After?.Version}")), StringComparer.Ordinal)
-            .Select(group => new PreviewedProxies([.. group.SelectMany(one => one.Proxies).OrderBy(proxy => proxy.Cluster, StringComparer.Ordinal).ThenBy(proxy => proxy.Id, StringComparer.Ordinal)], group.First().Resources))
+            .GroupBy(group => string.Join('\n',
+                group.Resources.Select(resource => $"{resource.TypeUrl} {resource.Name} {resource.Before?.Version} {resource.After?.Version}")),
+                StringComparer.Ordinal)
+            .Select(group => new PreviewedProxies([.. group.SelectMany(one => one.Proxies).OrderBy(proxy => proxy.Cluster, StringComparer.Ordinal)
+                .ThenBy(proxy => proxy.Id, StringComparer.Ordinal)],
+                group.First().Resources))
             .OrderBy(group => group.Proxies[0].Cluster, StringComparer.Ordinal).ThenBy(group => group.Proxies[0].Id, StringComparer.Ordinal).ToList();
         return new(feeds.Count, groups, unused);
     }
@@ -74,7 +78,8 @@ internal sealed class MeshPreview(PushEngine engine, MultiClusterSettings multiC
     {
         var (group, name) = (item["apiVersion"]?.ToString().Split('/') is [var named, _] ? named : "", item["kind"]?.ToString());
         var kind = writer.Kinds.All.Except(writer.Kinds.Refused).FirstOrDefault(kind => kind.Resource.Group == group && kind.Resource.Kind == name);
-        return kind is not null && (kind.Place == KindPlace.EveryCluster || (kind.Place == KindPlace.ConfigCluster && cluster == config)) && writer.Mesh.Sources.Clusters.Items.ContainsKey(cluster) && Take(kind, writer, cluster, item);
+        return kind is not null && (kind.Place == KindPlace.EveryCluster || (kind.Place == KindPlace.ConfigCluster && cluster == config))
+            && writer.Mesh.Sources.Clusters.Items.ContainsKey(cluster) && Take(kind, writer, cluster, item);
     }
 
     private static bool Take(MeshKind kind, MeshWriter writer, string cluster, JsonObject item)
@@ -89,7 +94,8 @@ internal sealed class MeshPreview(PushEngine engine, MultiClusterSettings multiC
         }
     }
 
-    private static string NameOf(JsonObject item) => item["metadata"] is var meta && meta?["namespace"] is { } ns ? $"{item["kind"]} {ns}/{meta["name"]}" : $"{item["kind"]} {meta?["name"]}";
+    private static string NameOf(JsonObject item) =>
+        item["metadata"] is var meta && meta?["namespace"] is { } ns ? $"{item["kind"]} {ns}/{meta["name"]}" : $"{item["kind"]} {meta?["name"]}";
 
     private static List<PreviewedResource> Compare(XdsSnapshot? before, XdsSnapshot? after)
     {

@@ -54,7 +54,8 @@ internal sealed class GatewayCertificates
                         var key = KeyOf(cluster, ns, gateway, server, index);
                         servers.Add(key);
                         Refresh(new(cluster, ns, credential.Name));
-                        if (_good.GetValueOrDefault(new(cluster, ns, credential.Name))?.Serves(server.Tls!.NeedsCa(index)) == true) _names[key] = credential.Name;
+                        if (_good.GetValueOrDefault(new(cluster, ns, credential.Name))?.Serves(server.Tls!.NeedsCa(index)) == true)
+                            _names[key] = credential.Name;
                         else if (_names.TryGetValue(key, out var last)) Refresh(new(cluster, ns, last));
                     }
                 }
@@ -66,12 +67,16 @@ internal sealed class GatewayCertificates
     /// <summary>The scope with, for each server whose own name has nothing usable, the name under which its last good certificate is kept.</summary>
     public GatewayScope Resolve(GatewayScope gateway, ProxyIdentity proxy)
     {
-        if (gateway.Gateways.All(item => item.Servers.All(server => server.Tls is not { } tls || Kept(proxy, item, server, tls) == tls.Credentials))) return gateway;
+        if (gateway.Gateways.All(item => item.Servers.All(server => server.Tls is not { } tls || Kept(proxy, item, server, tls) == tls.Credentials)))
+            return gateway;
         return gateway with
         {
             Gateways = gateway.Gateways.Select(item => item with
             {
-                Servers = item.Servers.Select(server => server.Tls is { } tls ? server with { Tls = tls with { Credentials = Kept(proxy, item, server, tls) } } : server).ToValueList(),
+                Servers = item.Servers.Select(server => server.Tls is { } tls
+                    ? server with { Tls = tls with { Credentials = Kept(proxy, item, server, tls) } }
+                    : server)
+                    .ToValueList(),
             }).ToValueList(),
         };
     }
@@ -79,7 +84,9 @@ internal sealed class GatewayCertificates
     /// <summary>Whether a gateway gets a certificate, and if necessary a CA, for the server.</summary>
     /// <param name="index">The place in the server's list of certificates.</param>
     public bool Serves(ProxyIdentity proxy, Gateway gateway, GatewayServer server, int index) =>
-        server.Tls is { } tls && _good.GetValueOrDefault(new(proxy.Cluster, PlaceOf(proxy, tls.Credentials[index]), Name(proxy, gateway, server, tls, index)))?.Serves(tls.NeedsCa(index)) == true;
+        server.Tls is { } tls
+            && _good.GetValueOrDefault(new(proxy.Cluster, PlaceOf(proxy, tls.Credentials[index]),
+                Name(proxy, gateway, server, tls, index)))?.Serves(tls.NeedsCa(index)) == true;
 
     /// <summary>What a gateway gets under a name: a Secret of its own namespace, or an object that somebody has permitted its Gateway to refer to.</summary>
     public TlsCredential? Find(ProxyIdentity proxy, NamedCredential credential)
@@ -89,7 +96,8 @@ internal sealed class GatewayCertificates
         var now = _credentials.GetValueOrDefault(key);
         if (!_good.TryGetValue(key, out var good) || (good.Pair ?? good.Ca) is not { } source) return now;
         var (pair, ca) = (good.Pair ?? now, good.Ca ?? now);
-        return new(now?.Source ?? source.Source, pair?.Certificate ?? "", pair?.PrivateKey ?? "", ca?.CaCertificates ?? "") { Revocations = ca?.Revocations ?? "" };
+        return new(now?.Source ?? source.Source, pair?.Certificate ?? "", pair?.PrivateKey ?? "",
+            ca?.CaCertificates ?? "") { Revocations = ca?.Revocations ?? "" };
     }
 
     private ValueList<NamedCredential> Kept(ProxyIdentity proxy, Gateway gateway, GatewayServer server, ServerTls tls) =>
@@ -97,7 +105,9 @@ internal sealed class GatewayCertificates
 
     private string Name(ProxyIdentity proxy, Gateway gateway, GatewayServer server, ServerTls tls, int index) =>
         _names.TryGetValue(KeyOf(proxy.Cluster, PlaceOf(proxy, tls.Credentials[index]), gateway, server, index), out var last)
-            && _good.GetValueOrDefault(new(proxy.Cluster, PlaceOf(proxy, tls.Credentials[index]), last))?.Serves(tls.NeedsCa(index)) == true ? last : tls.Credentials[index].Name;
+            && _good.GetValueOrDefault(new(proxy.Cluster, PlaceOf(proxy, tls.Credentials[index]), last))?.Serves(tls.NeedsCa(index)) == true
+            ? last
+            : tls.Credentials[index].Name;
 
     private void Refresh(ObjectKey key)
     {
@@ -110,7 +120,8 @@ internal sealed class GatewayCertificates
     private void Forget(HashSet<ServerKey> servers)
     {
         foreach (var gone in _names.Keys.Where(key => !servers.Contains(key)).ToList()) _names.Remove(gone);
-        var used = _gateways.Values.SelectMany(gateway => gateway.Servers).SelectMany(server => server.Tls?.Credentials ?? []).Select(credential => credential.Name).Concat(_names.Values).ToHashSet(StringComparer.Ordinal);
+        var used = _gateways.Values.SelectMany(gateway => gateway.Servers).SelectMany(server => server.Tls?.Credentials ?? [])
+            .Select(credential => credential.Name).Concat(_names.Values).ToHashSet(StringComparer.Ordinal);
         foreach (var gone in _good.Keys.Where(key => !used.Contains(key.Name)).ToList()) _good.Remove(gone);
     }
 

@@ -8,7 +8,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>Writes an Event on each Gateway or Ingress whose certificate is missing, and keeps the status of Gateways current, where its author looks.</summary>
+/// <summary>Writes an Event on each Gateway or Ingress whose certificate is missing, and keeps the status of Gateways current, where its author
+/// looks.</summary>
 public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
     /// <summary>In the version that is watched, too: it is served by the definitions of every version of Istio, unlike v1.</summary>
@@ -56,7 +57,8 @@ public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, 
             // kubectl describe finds events by the object's UID.
             var found = await client.FindAsync(resource, ns, name, stop).ConfigureAwait(false);
             var about = new ObjectMeta { Name = name, Namespace = ns, Uid = (string?)found?["metadata"]?["uid"] ?? "" };
-            var report = new EventReport(resource, about, "Warning", "ReferencedResourceNotFound", string.Create(CultureInfo.InvariantCulture, $"{problem.Code} {problem.Path}: {problem.Message} ({problem.Remedy})"), "istiod");
+            var report = new EventReport(resource, about, "Warning", "ReferencedResourceNotFound",
+                string.Create(CultureInfo.InvariantCulture, $"{problem.Code} {problem.Path}: {problem.Message} ({problem.Remedy})"), "istiod");
             await client.CreateAsync(Kinds.Event, report.ToJson(EventNames.Of(name, now), now), stop).ConfigureAwait(false);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)

@@ -43,7 +43,8 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
         var connections = listed.Where(routing => routing.RoutesConnections).Concat(_tables.Connections)
             .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ThenBy(routing => routing.Hosts[0], StringComparer.Ordinal).ToValueList();
         _idleTimeouts = view.IdleTimeoutsOf(null, connections, scope);
-        _connectionsTo = connections.SelectMany(routing => routing.L4Destinations.Select(to => to.Host).Distinct(StringComparer.Ordinal).Select(host => (host, routing)))
+        _connectionsTo = connections.SelectMany(routing => routing.L4Destinations.Select(to => to.Host).Distinct(StringComparer.Ordinal)
+            .Select(host => (host, routing)))
             .ToLookup(item => item.host, item => item.routing, StringComparer.Ordinal);
         inputs = inputs with { Routings = connections, IdleTimeouts = _idleTimeouts };
         var visible = hosts.OrderBy(host => host.Service.Hostname, StringComparer.Ordinal).ToList();
@@ -74,21 +75,26 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
         if (connections.Count == 0) return false;
         var now = view.IdleTimeoutsOf(null, connections, scope);
         return now.Any(item => !_idleTimeouts.TryGetValue(item.Key, out var before) || before != item.Value)
-            || _idleTimeouts.Keys.Any(cluster => ResourceNames.TryParseOutbound(cluster, out _, out _, out var host, out _) && host == service && !now.ContainsKey(cluster));
+            || _idleTimeouts.Keys.Any(cluster => ResourceNames.TryParseOutbound(cluster, out _, out _, out var host, out _) && host == service
+                && !now.ContainsKey(cluster));
     }
 
     private XdsResource Encode(GatewayListener listener, List<ClusterInputs> visible, (MeshConfig Shared, MeshConfig Own) mesh)
     {
         if (listener.SniHosts.IsEmpty) return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, listener.Listener);
-        var chains = visible.Where(host => GatewayListeners.Exposes(listener.SniHosts, host.Service)).SelectMany(host => ChainsOf(host, (int)listener.Listener.Address.SocketAddress.PortValue, mesh)).ToList();
+        var chains = visible.Where(host => GatewayListeners.Exposes(listener.SniHosts, host.Service))
+            .SelectMany(host => ChainsOf(host, (int)listener.Listener.Address.SocketAddress.PortValue, mesh)).ToList();
         return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, GatewayListeners.Assemble(listener, chains));
     }
 
     private List<ByteString> ChainsOf(ClusterInputs host, int port, (MeshConfig Shared, MeshConfig Own) mesh)
     {
         var name = (host.Service.Hostname, port);
-        if (_chains.TryGetValue(name, out var known) && ReferenceEquals(known.Service, host.Service) && ReferenceEquals(known.Rule, host.Rule) && ReferenceEquals(known.Mesh, mesh.Shared)) return known.Chains;
-        List<ByteString> chains = [.. GatewayListeners.SniChains(host.Service, host.Rule, mesh.Own, gateway.Security, port).Select(chain => chain.ToByteString())];
+        if (_chains.TryGetValue(name, out var known) && ReferenceEquals(known.Service, host.Service) && ReferenceEquals(known.Rule, host.Rule)
+            && ReferenceEquals(known.Mesh, mesh.Shared))
+            return known.Chains;
+        List<ByteString> chains = [.. GatewayListeners.SniChains(host.Service, host.Rule, mesh.Own, gateway.Security, port)
+            .Select(chain => chain.ToByteString())];
         _chains[name] = (host.Service, host.Rule, mesh.Shared, chains);
         return chains;
     }

@@ -36,7 +36,10 @@ public sealed class InvalidObjects(KubeClient client, string cluster, PushEngine
     internal async Task<bool> UpdateAsync(CancellationToken stop)
     {
         var found = await engine.AskAsync(writer => writer.Mesh.Sources.Problems.Items.Where(item => item.Key.Cluster == cluster)
-            .Select(item => (item.Key, Errors: item.Value.Problems.Where(problem => problem.Severity == Severity.Error).ToList(), item.Value.IsTold)).Where(item => item.Errors.Count > 0 || item.IsTold).ToList(), stop).ConfigureAwait(false);
+            .Select(item => (item.Key, Errors: item.Value.Problems.Where(problem => problem.Severity == Severity.Error).ToList(), item.Value.IsTold))
+            .Where(item => item.Errors.Count > 0 || item.IsTold).ToList(),
+            stop)
+            .ConfigureAwait(false);
         var isComplete = true;
         foreach (var (kind, condition) in _conditions)
         {

@@ -34,10 +34,14 @@ public sealed class LossStatus(KubeClient client, PushEngine engine, TimeProvide
     {
         var losing = engine.Losing();
         var (view, names) = await engine.AskAsync(writer => engine.IsReady
-            ? (writer.Mesh.View(), writer.Mesh.Sources.Telemetries.Items.Values.Select(item => $"{item.Namespace}/{item.Name}").ToList()) : default, stop).ConfigureAwait(false);
+            ? (writer.Mesh.View(), writer.Mesh.Sources.Telemetries.Items.Values.Select(item => $"{item.Namespace}/{item.Name}").ToList()) : default, stop)
+            .ConfigureAwait(false);
         if (view is null) return true;
         var problems = LossProblems.Of(view, losing, "").ToLookup(problem => problem.Problem.Object, StringComparer.Ordinal);
-        return await _condition.UpdateAsync(names.Distinct().ToDictionary(name => name, name => Wanted([.. problems[$"{TelemetryStatus.Telemetry.Kind} {name}"]]), StringComparer.Ordinal), stop).ConfigureAwait(false);
+        return await _condition.UpdateAsync(names.Distinct()
+            .ToDictionary(name => name, name => Wanted([.. problems[$"{TelemetryStatus.Telemetry.Kind} {name}"]]), StringComparer.Ordinal),
+            stop)
+            .ConfigureAwait(false);
     }
 
     private static WantedCondition Wanted(IReadOnlyList<LossProblem> problems) => problems.Count == 0 ? WantedCondition.None : new(

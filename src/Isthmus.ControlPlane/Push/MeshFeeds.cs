@@ -19,8 +19,11 @@ public sealed class MeshFeeds(PushEngine engine) : IXdsFeeds
     public static ProxyIdentity? Read(Node node, out string error)
     {
         var locality = node.Locality is { } given ? new Locality(given.Region, given.Zone, given.SubZone) : Locality.Unknown;
-        var extensions = node.Extensions.Where(extension => !extension.Disabled).Select(extension => new ProxyExtension(extension.Name, extension.Category, extension.TypeUrls.ToValueList()));
-        var version = node.UserAgentBuildVersion?.Version is { } built ? new Version((int)Math.Min(built.MajorNumber, int.MaxValue), (int)Math.Min(built.MinorNumber, int.MaxValue)) : null;
+        var extensions = node.Extensions.Where(extension => !extension.Disabled)
+            .Select(extension => new ProxyExtension(extension.Name, extension.Category, extension.TypeUrls.ToValueList()));
+        var version = node.UserAgentBuildVersion?.Version is { } built
+            ? new Version((int)Math.Min(built.MajorNumber, int.MaxValue), (int)Math.Min(built.MinorNumber, int.MaxValue))
+            : null;
         return ProxyIdentity.TryRead(node.Id, node.Metadata, locality, out error, ProxySoftware.Of(node.UserAgentName, extensions, version));
     }
 }

@@ -35,7 +35,8 @@ internal sealed partial class ObjectCondition(KubeClient client, ResourceKind ki
         foreach (var item in objects)
         {
             var message = string.Join("; ", problems.Where(problem => problem.Object == $"{kind.Kind} {item}")
-                .Select(problem => $"{problem.Code} {problem.Path}: {problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}").Order(StringComparer.Ordinal));
+                .Select(problem => $"{problem.Code} {problem.Path}: {problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}")
+                .Order(StringComparer.Ordinal));
             if (message.Length > Longest) message = message[..Longest] + "…";
             if (_written.GetValueOrDefault(item) == message) continue;
             try
@@ -71,7 +72,8 @@ internal sealed partial class ObjectCondition(KubeClient client, ResourceKind ki
             conditions.Add((JsonNode)new JsonObject
             {
                 ["type"] = name.Type, ["status"] = "False", ["reason"] = name.Reason, ["message"] = message,
-                ["lastTransitionTime"] = (string?)known?["lastTransitionTime"] ?? time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
+                ["lastTransitionTime"] = (string?)known?["lastTransitionTime"]
+                    ?? time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
             });
         }
         var patch = new JsonObject

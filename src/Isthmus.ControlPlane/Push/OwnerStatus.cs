@@ -52,7 +52,9 @@ public sealed class OwnerStatus(KubeClient client, string cluster, PushEngine en
     private Found Find(MeshGraph mesh)
     {
         var claims = mesh.ForeignClaims.Items.Where(item => item.Key.Cluster == cluster).Select(item => (item.Key, item.Value)).ToList();
-        return new([.. claims.Select(item => item.Key).Union(mesh.Sources.Problems.Items.Where(item => item.Value.IsTold && item.Key.Cluster == cluster).Select(item => item.Key))], claims);
+        return new([.. claims.Select(item => item.Key)
+            .Union(mesh.Sources.Problems.Items.Where(item => item.Value.IsTold && item.Key.Cluster == cluster).Select(item => item.Key))],
+            claims);
     }
 
     private static string Name(ObjectRef source) => $"{source.Namespace}/{source.Name}";

@@ -16,7 +16,8 @@ internal sealed class PatchedSet(Func<XdsResource, XdsResource?> patch, IReadOnl
         if (ReferenceEquals(raw, _raw)) return _patched;
         var changed = raw.ChangedSince(_raw) ?? [.. raw.Items.Keys.Union(_raw.Items.Keys)];
         var made = changed.Select(name => raw.TryGet(name, out var resource) ? patch(resource) : null).OfType<XdsResource>().ToList();
-        _patched = _patched.With(changed.Except(made.Select(resource => resource.Name)), [.. made, .. added.Where(resource => changed.Contains(resource.Name))]);
+        _patched = _patched.With(changed.Except(made.Select(resource => resource.Name)),
+            [.. made, .. added.Where(resource => changed.Contains(resource.Name))]);
         _raw = raw;
         return _patched;
     }

@@ -70,7 +70,8 @@ public sealed class ProxyFeed : IXdsFeed
     public IEnumerable<Problem> Refusals => Status.Types.Where(type => type.Error.Length > 0).Select(type => Refusal.Of(Proxy, type));
 
     /// <summary>The types of which the proxy refuses resources.</summary>
-    internal IEnumerable<(string TypeUrl, string Node)> RejectedTypes => Status.Types.Where(type => type.Error.Length > 0).Select(type => (type.TypeUrl, Proxy.Id));
+    internal IEnumerable<(string TypeUrl, string Node)> RejectedTypes =>
+        Status.Types.Where(type => type.Error.Length > 0).Select(type => (type.TypeUrl, Proxy.Id));
 
     /// <summary>The Gateways with certificates that the proxy serves, and which of these it lacks.</summary>
     internal (ValueList<string> Gateways, ValueList<Problem> Problems) Served

@@ -201,7 +201,8 @@ public sealed class Publisher(TimeProvider time)
         if (resolved.Gateway is { } gateway)
         {
             proxy.Served = (
-                gateway.Gateways.Where(item => item.Owner is null && item.Servers.Any(server => server.Tls is { Credentials.IsEmpty: false })).Select(item => item.FullName).ToValueList(),
+                gateway.Gateways.Where(item => item.Owner is null && item.Servers.Any(server => server.Tls is { Credentials.IsEmpty: false }))
+                    .Select(item => item.FullName).ToValueList(),
                 ProblemsOf(proxy.Proxy, gateway, mesh));
             resolved = resolved with { Gateway = _certificates.Resolve(gateway, proxy.Proxy) };
         }
@@ -234,33 +235,43 @@ public sealed class Publisher(TimeProvider time)
         var isProven = ClaimedWorkload.Of(proxy, mesh.Workloads).IsProven;
         string? PullSecret(WasmPlugin plugin) => !isProven ? null
             : mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, plugin.Source.Namespace, plugin.Module.PullSecret))?.Registries;
-        return (before ?? ResourceSet.Empty).ReplacedBy([.. plugins.Select(plugin => PluginFilters.Config(plugin, resolved.Scope.Software, PullSecret)).Select(made => EncodedResource.Of(TypeUrls.ExtensionConfig, made.Name, made))]);
+        return (before ?? ResourceSet.Empty)
+            .ReplacedBy([.. plugins.Select(plugin => PluginFilters.Config(plugin, resolved.Scope.Software, PullSecret))
+                .Select(made => EncodedResource.Of(TypeUrls.ExtensionConfig, made.Name, made))]);
     }
 
     private void SetSecrets(ProxyFeed proxy)
     {
         if (proxy.Published is not { } published || proxy.Unproven is not null) return;
         var configs = _mesh!.Proxies;
-        var inputs = new SecretInputs(configs.Credentials, configs.CaBundles, configs.GatewayObjects, AccessOf(proxy.Proxy, _mesh), published.View.Rules.Version);
+        var inputs = new SecretInputs(configs.Credentials, configs.CaBundles, configs.GatewayObjects, AccessOf(proxy.Proxy, _mesh),
+            published.View.Rules.Version);
         if (published.Secrets is not null && published.SecretsFrom == inputs) return;
         published.SecretsFrom = inputs;
         published.Secrets = published.Resolved.Gateway is not { } gateway ? ResourceSet.Empty
             // Before the answer, it gets no list: one without its certificates would be an answer, too.
             : AccessOf(proxy.Proxy, _mesh!) is not { } access ? null
             : (published.Secrets ?? ResourceSet.Empty).ReplacedBy([.. GatewayCredentials.Of(
-                    gateway, access.IsGranted ? published.View.Rules : [], name => _certificates.Find(proxy.Proxy, name), item => access.IsGranted || IsDeployedFor(item, proxy.Proxy))
+                    gateway, access.IsGranted ? published.View.Rules : [], name => _certificates.Find(proxy.Proxy, name),
+                    item => access.IsGranted || IsDeployedFor(item, proxy.Proxy))
                 .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
     }
 
     /// <summary>Null: not known yet. Who has proven no account gets none.</summary>
-    private static SecretAccess? AccessOf(ProxyIdentity proxy, MeshView mesh) => proxy.Proof is { Account: var account } ? mesh.Proxies.SecretAccess.GetValueOrDefault(account) : null;
+    private static SecretAccess? AccessOf(ProxyIdentity proxy, MeshView mesh) =>
+        proxy.Proof is { Account: var account } ? mesh.Proxies.SecretAccess.GetValueOrDefault(account) : null;
 
     /// <summary>Whether a Gateway's own Deployment runs the proxy: it gets that Gateway's certificates, and reads no Secrets.</summary>
     private static bool IsDeployedFor(Gateway gateway, ProxyIdentity proxy) => gateway.Account.Length > 0 && proxy.Proof is { Account: var account }
         && (account.Namespace, account.Name) == (gateway.PodNamespace, gateway.Account);
 
     private ValueList<Problem> ProblemsOf(ProxyIdentity proxy, GatewayScope gateway, MeshView mesh) => GatewayCredentials.Problems(
-        gateway, new(proxy.Namespace, AccessOf(proxy, mesh)?.Denial ?? "", mesh.Proxies.SecretNamespaces is var read && (read.IsEmpty || read.Contains(proxy.Namespace))), name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name.Name)), (item, server, index) => _certificates.Serves(proxy, item, server, index)).ToValueList();
+        gateway,
+        new(proxy.Namespace, AccessOf(proxy, mesh)?.Denial ?? "",
+            mesh.Proxies.SecretNamespaces is var read && (read.IsEmpty || read.Contains(proxy.Namespace))),
+        name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name.Name)),
+        (item, server, index) => _certificates.Serves(proxy, item, server, index))
+        .ToValueList();
 
     private InboundResources? InboundOf(ResolvedProxy resolved, MeshView mesh)
     {
@@ -302,15 +313,19 @@ public sealed class Publisher(TimeProvider time)
     {
         if (proxy.Published is not { } published) return;
         var view = published.View;
-        var now = new GivenResources(view.Clusters, view.Endpoints, view.Listeners, view.Routes, view.Names, published.Inbound, published.Secrets) { Extensions = published.Extensions };
+        var now = new GivenResources(view.Clusters, view.Endpoints, view.Listeners, view.Routes, view.Names, published.Inbound,
+            published.Secrets) { Extensions = published.Extensions };
         if (now == published.Given) return;
         var (last, types) = (published.Given, published.Types);
         Effects?.Add(last == default ? published.Earlier : last, now);
         published.Earlier = default;
         var isSidecar = published.Resolved.Scope.Kind == ProxyKind.Sidecar;
-        if (!ReferenceEquals(now.Clusters, last.Clusters) || !ReferenceEquals(now.Inbound, last.Inbound)) types = types.SetItem(TypeUrls.Cluster, Over(view.Clusters, published.Inbound?.Clusters));
-        if (!ReferenceEquals(now.Endpoints, last.Endpoints) || !ReferenceEquals(now.Inbound?.Endpoints, last.Inbound?.Endpoints)) types = types.SetItem(TypeUrls.Endpoints, Over(view.Endpoints, published.Inbound is { Endpoints: { Count: > 0 } own } ? own : null));
-        if (!ReferenceEquals(now.Listeners, last.Listeners) || !ReferenceEquals(now.Inbound, last.Inbound)) types = types.SetItem(TypeUrls.Listener, Listeners(proxy.Proxy, view, published));
+        if (!ReferenceEquals(now.Clusters, last.Clusters) || !ReferenceEquals(now.Inbound, last.Inbound))
+            types = types.SetItem(TypeUrls.Cluster, Over(view.Clusters, published.Inbound?.Clusters));
+        if (!ReferenceEquals(now.Endpoints, last.Endpoints) || !ReferenceEquals(now.Inbound?.Endpoints, last.Inbound?.Endpoints))
+            types = types.SetItem(TypeUrls.Endpoints, Over(view.Endpoints, published.Inbound is { Endpoints: { Count: > 0 } own } ? own : null));
+        if (!ReferenceEquals(now.Listeners, last.Listeners) || !ReferenceEquals(now.Inbound, last.Inbound))
+            types = types.SetItem(TypeUrls.Listener, Listeners(proxy.Proxy, view, published));
         if (!ReferenceEquals(now.Routes, last.Routes)) types = types.SetItem(TypeUrls.Route, view.Routes);
         if (isSidecar && !ReferenceEquals(now.Names, last.Names)) types = types.SetItem(TypeUrls.NameTable, view.Names);
         // A sidecar has none, and must be told so: otherwise it would wait for those that a rule names.
@@ -320,12 +335,16 @@ public sealed class Publisher(TimeProvider time)
         proxy.Offer(new(version, types), ChangedAt);
     }
 
-    private static IXdsResources Over(ResourceSet shared, ResourceSet? own) => own is null ? shared : new OverlaySet(shared, own, ImmutableHashSet<string>.Empty);
+    private static IXdsResources Over(ResourceSet shared, ResourceSet? own) =>
+        own is null ? shared : new OverlaySet(shared, own, ImmutableHashSet<string>.Empty);
 
     /// <summary>A proxy has no outbound listener for its own address: what a workload sends to itself must reach its application.</summary>
     private static IXdsResources Listeners(ProxyIdentity proxy, ScopeView view, PublishedProxy published)
     {
-        var own = view.Listeners.Items.Keys.Where(name => proxy.Addresses.Any(address => name.StartsWith(address + "_", StringComparison.Ordinal))).ToImmutableHashSet(StringComparer.Ordinal);
-        return published.Inbound is null && own.Count == 0 ? view.Listeners : new OverlaySet(view.Listeners, published.Inbound?.Listeners ?? ResourceSet.Empty, own);
+        var own = view.Listeners.Items.Keys.Where(name => proxy.Addresses.Any(address => name.StartsWith(address + "_", StringComparison.Ordinal)))
+            .ToImmutableHashSet(StringComparer.Ordinal);
+        return published.Inbound is null && own.Count == 0
+            ? view.Listeners
+            : new OverlaySet(view.Listeners, published.Inbound?.Listeners ?? ResourceSet.Empty, own);
     }
 }

@@ -37,7 +37,8 @@ internal sealed class PushEffects
         var isInbound = !ReferenceEquals(last.Inbound, now.Inbound);
         ReadOnlySpan<bool> differs =
         [
-            Differs(last.Clusters, now.Clusters) || (isInbound && Differs(last.Inbound?.Clusters, now.Inbound?.Clusters)), Differs(last.Endpoints, now.Endpoints) || (isInbound && Differs(last.Inbound?.Endpoints, now.Inbound?.Endpoints)),
+            Differs(last.Clusters, now.Clusters) || (isInbound && Differs(last.Inbound?.Clusters, now.Inbound?.Clusters)),
+            Differs(last.Endpoints, now.Endpoints) || (isInbound && Differs(last.Inbound?.Endpoints, now.Inbound?.Endpoints)),
             Differs(last.Listeners, now.Listeners) || (isInbound && Differs(last.Inbound?.Listeners, now.Inbound?.Listeners)), Differs(last.Routes, now.Routes),
             Differs(last.Names, now.Names), Differs(last.Secrets, now.Secrets), Differs(last.Extensions, now.Extensions),
         ];
@@ -55,7 +56,10 @@ internal sealed class PushEffects
         Compare(2, last.Inbound?.Listeners, now.Inbound?.Listeners);
     }
 
-    internal PushEffect Sum() => new(_all, Types.Select((type, index) => new ChangedType(type, _proxies[index], _names[index].Count, _names[index].Order(StringComparer.Ordinal).Take(MostNames).ToValueList()))
+    internal PushEffect Sum() =>
+        new(_all,
+            Types.Select((type, index) => new ChangedType(type, _proxies[index], _names[index].Count,
+                _names[index].Order(StringComparer.Ordinal).Take(MostNames).ToValueList()))
         .Where(type => type.Proxies > 0).ToValueList());
 
     private void Compare(int type, ResourceSet? last, ResourceSet? now)

@@ -21,7 +21,8 @@ internal static class Refusal
         };
         return new(
             Code, $"proxy {proxy.Id}", kind,
-            $"refused by the proxy: {type.Error}; it keeps the last version that it accepted, so changes of {sources} that are part of the same {kind} have no effect on the proxy",
+            $"refused by the proxy: {type.Error}; it keeps the last version that it accepted, so changes of {sources} that are part of the same {kind} have no "
+                + $"effect on the proxy",
             "correct or remove the object that the reason points to, most likely an EnvoyFilter");
     }
 }

@@ -107,7 +107,8 @@ public sealed class ResourceSet : IXdsResources, IReadOnlyCollection<XdsResource
     internal bool IsShared { get; set; }
 
     internal bool HasSameContent(ResourceSet other) => ReferenceEquals(this, other) || (Count == other.Count && ContentHash == other.ContentHash
-        && Items.All(item => other.Items.TryGetValue(item.Key, out var resource) && (ReferenceEquals(item.Value, resource) || item.Value.Version == resource.Version)));
+        && Items.All(item => other.Items.TryGetValue(item.Key, out var resource)
+            && (ReferenceEquals(item.Value, resource) || item.Value.Version == resource.Version)));
 
     private static int HashOf(XdsResource? resource) => resource is null ? 0 : HashCode.Combine(resource.Name, resource.Version);
 
@@ -135,7 +136,9 @@ public sealed class ResourceSet : IXdsResources, IReadOnlyCollection<XdsResource
         if (ReferenceEquals(next, Items)) return this;
         var set = new ResourceSet(next, hash)
         {
-            _before = gone.Length + made.Length > MostChanges ? [] : [(new(this), [.. gone, .. made.Select(resource => resource.Name)]), .. _before.Take(Remembered - 1)],
+            _before = gone.Length + made.Length > MostChanges
+                ? []
+                : [(new(this), [.. gone, .. made.Select(resource => resource.Name)]), .. _before.Take(Remembered - 1)],
         };
         _step = new(gone, made, new(set));
         return set;

@@ -18,16 +18,20 @@ internal sealed class ScopePatches
     private ScopePatches(PatchSet patches, Func<string, IReadOnlyCollection<string>> hosts)
     {
         if (patches.TouchesListeners)
-            _listeners = new(item => Encode(item, TypeUrls.Listener, patches.Apply(Listener.Parser.ParseFrom(item.Body.Value))), [.. patches.AddedListeners.Select(made => EncodedResource.Of(TypeUrls.Listener, made.Name, made))]);
+            _listeners = new(item => Encode(item, TypeUrls.Listener, patches.Apply(Listener.Parser.ParseFrom(item.Body.Value))),
+                [.. patches.AddedListeners.Select(made => EncodedResource.Of(TypeUrls.Listener, made.Name, made))]);
         if (patches.TouchesRoutes)
             _routes = new(item => Encode(item, TypeUrls.Route, patches.Apply(RouteConfiguration.Parser.ParseFrom(item.Body.Value))), []);
         if (patches.TouchesClusters)
-            _clusters = new(item => Encode(item, TypeUrls.Cluster, patches.Apply(Cluster.Parser.ParseFrom(item.Body.Value), hosts(item.Name))), [.. patches.AddedClusters.Select(made => EncodedResource.Of(TypeUrls.Cluster, made.Name, made))]);
+            _clusters = new(item => Encode(item, TypeUrls.Cluster, patches.Apply(Cluster.Parser.ParseFrom(item.Body.Value), hosts(item.Name))),
+                [.. patches.AddedClusters.Select(made => EncodedResource.Of(TypeUrls.Cluster, made.Name, made))]);
     }
 
     /// <summary>Null when no EnvoyFilter patches the scope.</summary>
     public static ScopePatches? Of(ProxyScope scope) =>
-        PatchSet.Of(scope.Patches, scope.Kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway) is { } patches ? new(patches, _ => []) : null;
+        PatchSet.Of(scope.Patches, scope.Kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway) is { } patches
+            ? new(patches, _ => [])
+            : null;
 
     /// <summary>Null when no EnvoyFilter patches the scope.</summary>
     public static ScopePatches? Of(InboundScope scope) =>
@@ -42,5 +46,6 @@ internal sealed class ScopePatches
     private static List<string> HostsOf(InboundScope scope, string cluster) =>
         [.. scope.Ports.Where(port => ResourceNames.Inbound(port.Port) == cluster).SelectMany(port => port.Hosts).Select(host => host.Hostname)];
 
-    private static XdsResource? Encode(XdsResource item, string type, IMessage? message) => message is null ? null : EncodedResource.Of(type, item.Name, message);
+    private static XdsResource? Encode(XdsResource item, string type, IMessage? message) =>
+        message is null ? null : EncodedResource.Of(type, item.Name, message);
 }

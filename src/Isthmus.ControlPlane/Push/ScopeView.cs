@@ -55,7 +55,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
 
     /// <summary>What is known about one visible host.</summary>
     /// <param name="Endpoints">Null: its clusters ask for none.</param>
-    private readonly record struct HostPart(SharedTable<ClusterInputs, ImmutableArray<XdsResource>>.Entry Clusters, SharedTable<EndpointInputs, ImmutableArray<XdsResource>>.Entry? Endpoints);
+    private readonly record struct HostPart(SharedTable<ClusterInputs, ImmutableArray<XdsResource>>.Entry Clusters,
+        SharedTable<EndpointInputs, ImmutableArray<XdsResource>>.Entry? Endpoints);
 
     /// <summary>Nobody has the scope any more.</summary>
     public void Release()
@@ -177,7 +178,9 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
                 clusters = made;
             }
             EndpointInputs? next = EndpointGenerator.HasAssignments(service, scope.Kind)
-                ? new(_caller.From, view.Mesh, service, rule, behind.Endpoints, view.Registry.Gateways, inputs.SniPassthrough) { PassesDatagrams = inputs.PassesDatagrams } : null;
+                ? new(_caller.From, view.Mesh, service, rule, behind.Endpoints, view.Registry.Gateways,
+                    inputs.SniPassthrough) { PassesDatagrams = inputs.PassesDatagrams }
+                : null;
             if (next is null || endpoints is null || !HostInputs.Same(endpoints.Inputs, next))
             {
                 var made = next is null ? null : shared.Endpoints.Take(next);
@@ -196,7 +199,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     private ClusterInputs ClusterInputsOf(MeshView view, MeshService service, DestinationRule? rule, HostEndpoints behind)
     {
         var isDns = service.Resolution is Resolution.Dns or Resolution.DnsRoundRobin;
-        return new(_caller, view.Mesh, service, rule, behind.Identities, isDns ? behind.Endpoints : default, behind.AllMtls, _gateway?.ExposesBySni(service) == true) { PassesDatagrams = _gateway?.PassesDatagrams == true };
+        return new(_caller, view.Mesh, service, rule, behind.Identities, isDns ? behind.Endpoints : default, behind.AllMtls,
+            _gateway?.ExposesBySni(service) == true) { PassesDatagrams = _gateway?.PassesDatagrams == true };
     }
 
     private static IEnumerable<string> NamesOf(SharedTable<EndpointInputs, ImmutableArray<XdsResource>>.Entry? entry) => entry?.Made.Select(NameOf) ?? [];

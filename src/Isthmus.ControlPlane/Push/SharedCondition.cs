@@ -67,7 +67,8 @@ internal sealed partial class SharedCondition(KubeClient client, ResourceKind ki
     /// <param name="stop">Ends it.</param>
     private async Task<Known> LookAsync(string item, WantedCondition wanted, string mine, CancellationToken stop)
     {
-        if (item.Split('/') is not [var ns, var own] || await client.FindAsync(kind, ns, own, stop).ConfigureAwait(false) is not { } found) return new(wanted, "", null);
+        if (item.Split('/') is not [var ns, var own] || await client.FindAsync(kind, ns, own, stop).ConfigureAwait(false) is not { } found)
+            return new(wanted, "", null);
         var all = (found["status"]?["conditions"] as JsonArray ?? []).OfType<JsonObject>().ToList();
         var known = all.Find(condition => (string?)condition["type"] == name.Type);
         var now = time.GetUtcNow();
@@ -94,7 +95,9 @@ internal sealed partial class SharedCondition(KubeClient client, ResourceKind ki
     }
 
     private static DateTimeOffset Renewed(JsonObject condition) =>
-        DateTimeOffset.TryParse((string?)condition["lastProbeTime"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : DateTimeOffset.MinValue;
+        DateTimeOffset.TryParse((string?)condition["lastProbeTime"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
+            ? at
+            : DateTimeOffset.MinValue;
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The status of {Kind} {Name} is not written: {Reason}")]
     private static partial void NotWritten(ILogger log, string kind, string name, string reason);

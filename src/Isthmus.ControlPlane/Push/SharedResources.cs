@@ -18,10 +18,14 @@ internal sealed record RouteTableInputs(string Name, ImmutableArray<EncodedPart>
 internal sealed class SharedResources
 {
     public SharedTable<ClusterInputs, ImmutableArray<XdsResource>> Clusters { get; } = new(
-        inputs => [.. ClusterGenerator.Outbound(inputs).Concat(UdpClusters.Of(inputs)).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster))], new ClusterComparer());
+        inputs => [.. ClusterGenerator.Outbound(inputs).Concat(UdpClusters.Of(inputs))
+            .Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster))],
+        new ClusterComparer());
 
     public SharedTable<EndpointInputs, ImmutableArray<XdsResource>> Endpoints { get; } = new(
-        inputs => [.. EndpointGenerator.All(inputs).Concat(UdpClusters.Assignments(inputs)).Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))], new EndpointComparer());
+        inputs => [.. EndpointGenerator.All(inputs).Concat(UdpClusters.Assignments(inputs))
+            .Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))],
+        new EndpointComparer());
 
     public SharedTable<VirtualHostInputs, EncodedPart> VirtualHosts { get; } = new(
         inputs => EncodedPart.Of(RouteGenerator.VirtualHost(inputs)), new VirtualHostComparer());
@@ -33,7 +37,8 @@ internal sealed class SharedResources
         inputs => EncodedResource.OfParts(TypeUrls.Route, inputs.Name, RouteGenerator.Head(inputs.Name), inputs.Hosts), new RouteTableComparer());
 
     public SharedTable<ListenerInputs, XdsResource> Listeners { get; } = new(
-        inputs => EncodedResource.Of(TypeUrls.Listener, inputs.Plan.Name, OutboundListeners.Build(inputs.Plan, inputs.Mesh, inputs.Policy, inputs.Tracing)), new ListenerComparer());
+        inputs => EncodedResource.Of(TypeUrls.Listener, inputs.Plan.Name, OutboundListeners.Build(inputs.Plan, inputs.Mesh, inputs.Policy, inputs.Tracing)),
+        new ListenerComparer());
 
     /// <summary>Name tables: their inputs are all that a scope sees, so equal ones are found by their content.</summary>
     public SharedTable<XdsResource, XdsResource> NameTables { get; } = new(made => made, new ContentComparer());
@@ -50,7 +55,8 @@ internal sealed class SharedResources
         public bool Equals(ClusterInputs? a, ClusterInputs? b) => ReferenceEquals(a, b) || (a is not null && b is not null && HostInputs.Same(a, b));
 
         public int GetHashCode(ClusterInputs inputs) => HashCode.Combine(
-            inputs.Service.Hostname, inputs.Service.Ports.Count, inputs.Rule?.Source, inputs.Identities.Count, inputs.SniPassthrough, inputs.Caller.From.Cluster, inputs.Caller.From.Network, inputs.Caller.From.Locality);
+            inputs.Service.Hostname, inputs.Service.Ports.Count, inputs.Rule?.Source, inputs.Identities.Count, inputs.SniPassthrough,
+            inputs.Caller.From.Cluster, inputs.Caller.From.Network, inputs.Caller.From.Locality);
     }
 
     private sealed class EndpointComparer : IEqualityComparer<EndpointInputs>
@@ -58,14 +64,16 @@ internal sealed class SharedResources
         public bool Equals(EndpointInputs? a, EndpointInputs? b) => ReferenceEquals(a, b) || (a is not null && b is not null && HostInputs.Same(a, b));
 
         public int GetHashCode(EndpointInputs inputs) => HashCode.Combine(
-            inputs.Service.Hostname, inputs.Service.Ports.Count, inputs.Rule?.Source, inputs.Endpoints.Count, inputs.SniPassthrough, inputs.From.Cluster, inputs.From.Network, inputs.From.Locality);
+            inputs.Service.Hostname, inputs.Service.Ports.Count, inputs.Rule?.Source, inputs.Endpoints.Count, inputs.SniPassthrough, inputs.From.Cluster,
+            inputs.From.Network, inputs.From.Locality);
     }
 
     private sealed class VirtualHostComparer : IEqualityComparer<VirtualHostInputs>
     {
         public bool Equals(VirtualHostInputs? a, VirtualHostInputs? b) => a == b;
 
-        public int GetHashCode(VirtualHostInputs inputs) => HashCode.Combine(inputs.Hostname, inputs.Port, inputs.Domains.Count, inputs.Routing?.Source, inputs.Caller.Namespace);
+        public int GetHashCode(VirtualHostInputs inputs) =>
+            HashCode.Combine(inputs.Hostname, inputs.Port, inputs.Domains.Count, inputs.Routing?.Source, inputs.Caller.Namespace);
     }
 
     private sealed class RouteTableComparer : IEqualityComparer<RouteTableInputs>
@@ -102,12 +110,14 @@ internal static class HostInputs
 {
     public static bool Same(ClusterInputs a, ClusterInputs b) =>
         ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh) && a.HasMtls == b.HasMtls
-            && a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams && a.Identities == b.Identities && a.Members == b.Members && a.Caller == b.Caller
+            && a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams && a.Identities == b.Identities && a.Members == b.Members
+            && a.Caller == b.Caller
         || a == b;
 
     public static bool Same(EndpointInputs a, EndpointInputs b) =>
         ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh)
-            && ReferenceEquals(a.Gateways, b.Gateways) && a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams && a.Endpoints == b.Endpoints && a.From == b.From
+            && ReferenceEquals(a.Gateways, b.Gateways) && a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams
+            && a.Endpoints == b.Endpoints && a.From == b.From
         || a == b;
 }
 

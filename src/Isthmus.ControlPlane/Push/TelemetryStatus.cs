@@ -9,7 +9,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>Keeps a condition in the status of each Telemetry whose provider does not exist, or has a service that the mesh does not know or that has no endpoint.</summary>
+/// <summary>Keeps a condition in the status of each Telemetry whose provider does not exist, or has a service that the mesh does not know or that has no
+/// endpoint.</summary>
 public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)
 {
     internal static readonly ResourceKind Telemetry = MeshApi.Telemetry.Resource;

@@ -13,7 +13,8 @@ namespace Isthmus.ControlPlane.Resolve;
 /// <param name="Addresses">The last addresses that the name resolved to.</param>
 /// <param name="Answered">When the name was last resolved; null: never.</param>
 /// <param name="Error">Why the last attempt failed; empty while they are fresh.</param>
-public sealed record ResolvedName(string Host, ValueList<string> Clusters, ValueList<string> Addresses, DateTimeOffset? Answered, DateTimeOffset Next, string Error);
+public sealed record ResolvedName(string Host, ValueList<string> Clusters, ValueList<string> Addresses, DateTimeOffset? Answered, DateTimeOffset Next,
+    string Error);
 
 /// <summary>
 /// Keeps the current addresses of gateways whose load balancer has a host name and no address. It resolves a name again
@@ -37,8 +38,13 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
     public IReadOnlyCollection<ResolvedName> All => [.. _names.Values.OrderBy(name => name.Host, StringComparer.Ordinal)];
 
     /// <summary>What is wrong with the names of a cluster's gateways; empty when nothing is.</summary>
-    public string ProblemOf(string cluster) => _names.Values.Where(name => name.Error.Length > 0 && name.Clusters.Contains(cluster)).OrderBy(name => name.Host, StringComparer.Ordinal)
-        .Select(name => $"gateway host name {name.Host}: {name.Error}{(name.Addresses.IsEmpty ? "" : $"; its last addresses stay in use: {string.Join(", ", name.Addresses)}")}").FirstOrDefault("");
+    public string ProblemOf(string cluster) =>
+        _names.Values.Where(name => name.Error.Length > 0 && name.Clusters.Contains(cluster)).OrderBy(name => name.Host, StringComparer.Ordinal)
+        .Select(
+            name =>
+                $"gateway host name {name.Host}: "
+                    + $"{name.Error}{(name.Addresses.IsEmpty ? "" : $"; its last addresses stay in use: {string.Join(", ", name.Addresses)}")}")
+        .FirstOrDefault("");
 
     /// <summary>Waits until every name has been resolved, or has failed, once. Proxies that get a configuration earlier
     /// would lose the gateways of such names for a moment.</summary>
@@ -115,7 +121,10 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
         if (answer.Addresses.IsEmpty)
         {
             TimeSpan retry;
-            lock (_retries) retry = _retries[name.Host] = _retries.TryGetValue(name.Host, out var last) ? TimeSpan.FromTicks(Math.Min(last.Ticks * 2, LongestRetry.Ticks)) : FirstRetry;
+            lock (_retries)
+                retry = _retries[name.Host] = _retries.TryGetValue(name.Host, out var last)
+                    ? TimeSpan.FromTicks(Math.Min(last.Ticks * 2, LongestRetry.Ticks))
+                    : FirstRetry;
             if (name.Error.Length == 0) LogFailed(name.Host, answer.Error, string.Join(", ", name.Addresses));
             Update(name with { Error = answer.Error, Next = now + retry });
             return;
@@ -134,7 +143,8 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
     /// <summary>The name may have been removed while it was being resolved. The answer must not bring it back.</summary>
     private static void PutIfWanted(MeshWriter writer, string host, ValueList<string> addresses)
     {
-        if (writer.Mesh.GatewayHostNames.Any(wanted => string.Equals(wanted.Host, host, StringComparison.OrdinalIgnoreCase))) writer.PutResolved(host, addresses);
+        if (writer.Mesh.GatewayHostNames.Any(wanted => string.Equals(wanted.Host, host, StringComparison.OrdinalIgnoreCase)))
+            writer.PutResolved(host, addresses);
     }
 
     private void Update(ResolvedName name)

@@ -46,7 +46,8 @@ public sealed partial class IssuerKeys(PushEngine engine, IKeyClient client, Tim
 
     /// <summary>The places whose keys cannot be fetched at present.</summary>
     public IReadOnlyDictionary<KeyPlace, KeyFailure> Failures =>
-        _entries.Where(entry => entry.Value.Error.Length > 0).ToDictionary(entry => entry.Key, entry => new KeyFailure(entry.Value.Error, entry.Value.Jwks.Length > 0));
+        _entries.Where(entry => entry.Value.Error.Length > 0)
+            .ToDictionary(entry => entry.Key, entry => new KeyFailure(entry.Value.Error, entry.Value.Jwks.Length > 0));
 
     /// <summary>Waits until all keys were fetched, or could not be, once: proxies that get a configuration earlier would refuse tokens that
     /// are valid.</summary>
@@ -147,11 +148,16 @@ public sealed partial class IssuerKeys(PushEngine engine, IKeyClient client, Tim
         if (uri.Length == 0)
         {
             var document = Parse(await client.GetAsync(place.Discovery!, timeout, stop).ConfigureAwait(false), place.Discovery!);
-            uri = (document as JsonObject)?["jwks_uri"] is JsonValue value && value.TryGetValue<string>(out var text) ? text : throw new JsonException($"{place.Discovery} has no jwks_uri");
+            uri = (document as JsonObject)?["jwks_uri"] is JsonValue value && value.TryGetValue<string>(out var text)
+                ? text
+                : throw new JsonException($"{place.Discovery} has no jwks_uri");
         }
-        if (!Uri.TryCreate(uri, UriKind.Absolute, out var at) || at.Scheme is not ("http" or "https")) throw new UriFormatException($"the jwks_uri '{Visible.Text(uri)}' is not an http or https URI");
+        if (!Uri.TryCreate(uri, UriKind.Absolute, out var at) || at.Scheme is not ("http" or "https"))
+            throw new UriFormatException($"the jwks_uri '{Visible.Text(uri)}' is not an http or https URI");
         var keys = await client.GetAsync(at, timeout, stop).ConfigureAwait(false);
-        return Parse(keys, at) is JsonObject set && set["keys"] is JsonArray ? Encoding.UTF8.GetString(keys) : throw new JsonException($"{at} is not a JSON object with a list \"keys\" (RFC 7517)");
+        return Parse(keys, at) is JsonObject set && set["keys"] is JsonArray
+            ? Encoding.UTF8.GetString(keys)
+            : throw new JsonException($"{at} is not a JSON object with a list \"keys\" (RFC 7517)");
     }
 
     private static JsonNode? Parse(byte[] document, Uri uri)

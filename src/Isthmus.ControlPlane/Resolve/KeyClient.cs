@@ -37,7 +37,10 @@ public sealed class KeyClient : IKeyClient, IDisposable
         _mayCall = mayCall;
         _client = new(() =>
         {
-            var handler = new SocketsHttpHandler { AllowAutoRedirect = false, ConnectCallback = ConnectAsync, PooledConnectionLifetime = TimeSpan.FromMinutes(1) };
+            var handler = new SocketsHttpHandler
+            {
+                AllowAutoRedirect = false, ConnectCallback = ConnectAsync, PooledConnectionLifetime = TimeSpan.FromMinutes(1)
+            };
             handler.SslOptions.CertificateChainPolicy = SystemRoots.Policy();
             return new(handler) { MaxResponseContentBufferSize = MostBytes, Timeout = Timeout.InfiniteTimeSpan };
         }, LazyThreadSafetyMode.PublicationOnly); // Roots that cannot be read are read again for the next request.
@@ -72,7 +75,9 @@ public sealed class KeyClient : IKeyClient, IDisposable
     {
         var addresses = await System.Net.Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, stop).ConfigureAwait(false);
         var allowed = Array.FindAll(addresses, address => _mayCall(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address));
-        if (allowed.Length == 0) throw new HttpRequestException($"{context.DnsEndPoint.Host} is on the loopback interface, has a link-local address, or one in BLOCKED_CIDRS_IN_JWKS_URIS");
+        if (allowed.Length == 0)
+            throw new HttpRequestException(
+                $"{context.DnsEndPoint.Host} is on the loopback interface, has a link-local address, or one in BLOCKED_CIDRS_IN_JWKS_URIS");
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {

@@ -15,7 +15,10 @@ public sealed record KeyFailure(string Error, bool HasKeys)
         from rule in policy.Rules.Index()
         where rule.Item.Jwks.Length == 0 && failures.ContainsKey(rule.Item.Place)
         let failure = failures[rule.Item.Place]
-        select new Problem("ISM1466", $"RequestAuthentication {policy.Namespace}/{policy.Name}", $"spec.jwtRules[{rule.Index}].{(rule.Item.JwksUri.Length > 0 ? "jwksUri" : "issuer")}",
-            $"the keys of issuer '{Visible.Text(rule.Item.Issuer)}' cannot be fetched: {failure.Error}; {(failure.HasKeys ? "the last ones stay in use" : "every token of the issuer is refused with 401")}",
-            "check that the control plane reaches the address and that it serves a JWK set, or write the keys into the field jwks", failure.HasKeys ? Severity.Warning : Severity.Error);
+        select new Problem("ISM1466", $"RequestAuthentication {policy.Namespace}/{policy.Name}",
+            $"spec.jwtRules[{rule.Index}].{(rule.Item.JwksUri.Length > 0 ? "jwksUri" : "issuer")}",
+            $"the keys of issuer '{Visible.Text(rule.Item.Issuer)}' cannot be fetched: {failure.Error}; "
+                + $"{(failure.HasKeys ? "the last ones stay in use" : "every token of the issuer is refused with 401")}",
+            "check that the control plane reaches the address and that it serves a JWK set, or write the keys into the field jwks",
+            failure.HasKeys ? Severity.Warning : Severity.Error);
 }

@@ -91,7 +91,8 @@ public sealed class NameClient(Func<ResolverSettings> settings, Random random, T
             if (addresses.Count > 0)
             {
                 life = Math.Min(life, addresses.Min(record => record.Ttl));
-                return new(addresses.Select(record => record.Content).OfType<AddressContent>().Select(content => content.Address.ToString()).Distinct().Order(StringComparer.Ordinal).ToValueList(),
+                return new(addresses.Select(record => record.Content).OfType<AddressContent>().Select(content => content.Address.ToString()).Distinct()
+                    .Order(StringComparer.Ordinal).ToValueList(),
                     TimeSpan.FromSeconds(life), "");
             }
             if (ofName.FirstOrDefault(record => record.Type == DnsType.CNAME) is not { Content: NameContent alias } record) break;

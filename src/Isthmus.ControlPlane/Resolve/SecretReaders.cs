@@ -71,7 +71,8 @@ public sealed partial class SecretReaders(PushEngine engine, Func<string, KubeCl
     /// <summary>Adds the accounts of gateways that connected, and removes those without one.</summary>
     private async Task FollowAsync(CancellationToken stop)
     {
-        var wanted = engine.Proxies.Where(proxy => proxy is { Proxy.Kind: ProxyKind.Router, Unproven: null }).Select(proxy => proxy.Proxy.Proof?.Account).OfType<AccountKey>().ToHashSet();
+        var wanted = engine.Proxies.Where(proxy => proxy is { Proxy.Kind: ProxyKind.Router, Unproven: null }).Select(proxy => proxy.Proxy.Proof?.Account)
+            .OfType<AccountKey>().ToHashSet();
         foreach (var account in wanted) _entries.TryAdd(account, new());
         foreach (var gone in _entries.Where(item => item.Value.Asking.IsCompleted && !wanted.Contains(item.Key)).Select(item => item.Key).ToList())
         {
@@ -97,7 +98,10 @@ public sealed partial class SecretReaders(PushEngine engine, Func<string, KubeCl
             entry.Next = time.GetUtcNow() + entry.Retry;
             entry.Retry = entry.Retry * 2 < Life ? entry.Retry * 2 : Life;
             var why = e is OperationCanceledException ? "it does not answer" : e.Message;
-            if (!entry.IsAnswer) await PutAsync(account, entry, new($"cluster '{account.Cluster}' cannot be asked whether ServiceAccount {account} may list Secrets: {why}"), stop).ConfigureAwait(false);
+            if (!entry.IsAnswer)
+                await PutAsync(account, entry, new($"cluster '{account.Cluster}' cannot be asked whether ServiceAccount {account} may list Secrets: {why}"),
+                    stop)
+                    .ConfigureAwait(false);
         }
     }
 

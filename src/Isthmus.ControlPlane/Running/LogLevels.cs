@@ -12,11 +12,13 @@ public sealed class LogLevels : ILoggerProvider
 
     /// <summary>Istio's names, and the least level that each lets through.</summary>
     private static readonly (string Name, LogLevel Level)[] Names =
-        [("debug", LogLevel.Trace), ("info", LogLevel.Information), ("warn", LogLevel.Warning), ("error", LogLevel.Error), ("fatal", LogLevel.Critical), ("none", LogLevel.None)];
+        [("debug", LogLevel.Trace), ("info", LogLevel.Information), ("warn", LogLevel.Warning), ("error", LogLevel.Error), ("fatal", LogLevel.Critical),
+            ("none", LogLevel.None)];
 
     private static readonly Dictionary<string, string> OfIstiod = new(StringComparer.Ordinal)
     {
-        ["ads"] = "push", ["delta"] = "push", ["status"] = "push", ["model"] = "derive", ["serviceentry"] = "derive", ["wle"] = "derive", ["ip-autoallocate"] = "addresses",
+        ["ads"] = "push", ["delta"] = "push", ["status"] = "push", ["model"] = "derive", ["serviceentry"] = "derive", ["wle"] = "derive",
+        ["ip-autoallocate"] = "addresses",
         ["kube"] = "clusters", ["krt"] = "clusters", ["controllers"] = "clusters", ["secretcontroller"] = "clusters", ["monitoring"] = "metrics",
         ["security"] = "ca", ["serverca"] = "ca", ["pkica"] = "ca", ["pkira"] = "ca", ["rootcertrotator"] = "ca",
         ["validation"] = "webhooks", ["validationController"] = "webhooks", ["validationServer"] = "webhooks",
@@ -26,7 +28,8 @@ public sealed class LogLevels : ILoggerProvider
     private readonly ConcurrentDictionary<string, LogLevel> _levels = new(StringComparer.Ordinal);
     private volatile LogLevel _lowest = LogLevel.Information;
 
-    public IReadOnlyList<string> Scopes => [.. _levels.Keys.Concat(OfIstiod.Where(alias => _levels.ContainsKey(alias.Value)).Select(alias => alias.Key)).Order(StringComparer.Ordinal)];
+    public IReadOnlyList<string> Scopes =>
+        [.. _levels.Keys.Concat(OfIstiod.Where(alias => _levels.ContainsKey(alias.Value)).Select(alias => alias.Key)).Order(StringComparer.Ordinal)];
 
     /// <summary>The words for levels, lowest first.</summary>
     public static IEnumerable<string> Words => Names.Select(level => level.Name);

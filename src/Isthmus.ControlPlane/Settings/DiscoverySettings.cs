@@ -120,7 +120,8 @@ public sealed record DiscoverySettings
             KubeconfigFile = Text("KUBECONFIG", ""),
             RemoteKubeconfigs = Text("PILOT_MULTICLUSTER_KUBECONFIG_PATH", ""),
             SecretsAtHome = Flag(environment, "LOCAL_CLUSTER_SECRET_WATCHER") ?? false,
-            TokenAudiences = Text("TOKEN_AUDIENCES", WellKnown.TokenAudience).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList(),
+            TokenAudiences = Text("TOKEN_AUDIENCES", WellKnown.TokenAudience).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+                .ToValueList(),
             CustomHosts = Text("ISTIOD_CUSTOM_HOST", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList(),
             RemoteClusterTimeout = Span(environment, "PILOT_REMOTE_CLUSTER_TIMEOUT", TimeSpan.FromSeconds(30)),
             DebounceAfter = Span(environment, "PILOT_DEBOUNCE_AFTER", TimeSpan.FromMilliseconds(100)),
@@ -141,7 +142,9 @@ public sealed record DiscoverySettings
             QuicListeners = Flag(environment, "PILOT_ENABLE_QUIC_LISTENERS") ?? false,
             SendsUnready = Flag(environment, "PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS") ?? true,
             DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),
-            LongestCertificateLifetime = environment("MAX_WORKLOAD_CERT_TTL") is { Length: > 0 } ? Span(environment, "MAX_WORKLOAD_CERT_TTL", LongestLifetime) : null,
+            LongestCertificateLifetime = environment("MAX_WORKLOAD_CERT_TTL") is { Length: > 0 }
+                ? Span(environment, "MAX_WORKLOAD_CERT_TTL", LongestLifetime)
+                : null,
             DomainSuffix = flags.DomainSuffix,
             MonitoringPort = flags.MonitoringPort,
             ControlPort = flags.ControlPort,
@@ -171,7 +174,9 @@ public sealed record DiscoverySettings
     /// <summary>A list of addresses and ranges. One that cannot be read is an error: left out, it would not be blocked.</summary>
     private static ValueList<Cidr> Ranges(Func<string, string?> environment, string name) =>
         [.. (environment(name) ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-            .Select(text => Cidr.TryParse(text, out var range) ? range : throw new ProblemException(name, $"'{text}' is not a range of addresses", "use for example 10.0.0.0/8"))];
+            .Select(text => Cidr.TryParse(text, out var range)
+                ? range
+                : throw new ProblemException(name, $"'{text}' is not a range of addresses", "use for example 10.0.0.0/8"))];
 
     /// <summary>A positive number; 0 means the default, as in Istio.</summary>
     private static int Count(Func<string, string?> environment, string name, int fallback) => environment(name) switch

@@ -21,7 +21,8 @@ public sealed record GatewayApiSettings(bool Reads, bool WritesStatus, bool Depl
     internal static GatewayApiSettings Read(Func<string, string?> environment, Func<string, bool?> flag)
     {
         if (flag($"{Enable}_COPY_LABELS_ANNOTATIONS") == false)
-            throw new ProblemException($"{Enable}_COPY_LABELS_ANNOTATIONS", "false is not supported: what is made for a Gateway without spec.infrastructure has the Gateway's labels and annotations",
+            throw new ProblemException($"{Enable}_COPY_LABELS_ANNOTATIONS",
+                "false is not supported: what is made for a Gateway without spec.infrastructure has the Gateway's labels and annotations",
                 "set spec.infrastructure of the Gateways, and leave the variable out");
         if (flag(Alpha) == false && environment(Alpha) is { } text)
             throw new ProblemException(Alpha, $"'{text}' is not supported: control planes read TCPRoutes, TLSRoutes and UDPRoutes like the other kinds",
@@ -29,7 +30,8 @@ public sealed record GatewayApiSettings(bool Reads, bool WritesStatus, bool Depl
         Only(environment, Class, "istio");
         Only(environment, Controller, Mesh.Model.GatewayApi.GatewayClasses.Controller);
         var reads = flag(Enable) ?? true;
-        return new(reads, reads && (flag($"{Enable}_STATUS") ?? true), reads && (flag($"{Enable}_DEPLOYMENT_CONTROLLER") ?? true), reads && (flag($"{Enable}_GATEWAYCLASS_CONTROLLER") ?? true));
+        return new(reads, reads && (flag($"{Enable}_STATUS") ?? true), reads && (flag($"{Enable}_DEPLOYMENT_CONTROLLER") ?? true),
+            reads && (flag($"{Enable}_GATEWAYCLASS_CONTROLLER") ?? true));
     }
 
     private static void Only(Func<string, string?> environment, string name, string supported)

@@ -24,17 +24,22 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
 
     /// <summary>What tells whoever writes an object of a kind that it has no effect here; null where it has one.</summary>
     /// <param name="kind">The kind as objects name it.</param>
-    public Problem? NoteOn(string group, string kind) => MeshApi.Istio.FirstOrDefault(known => known.Group == group && known.Kind == kind) is { } known && Has(group, known.Plural)
-        ? new("", "", "", $"this control plane reads no objects of the kind {kind} ({IgnoreVariable}): it has no effect here", "take the kind out of the variable, or let another control plane read it", Severity.Warning) : null;
+    public Problem? NoteOn(string group, string kind) =>
+        MeshApi.Istio.FirstOrDefault(known => known.Group == group && known.Kind == kind) is { } known && Has(group, known.Plural)
+        ? new("", "", "", $"this control plane reads no objects of the kind {kind} ({IgnoreVariable}): it has no effect here",
+            "take the kind out of the variable, or let another control plane read it", Severity.Warning)
+        : null;
 
     /// <summary>The Gateway API is off, whatever is included.</summary>
     internal bool LeavesGatewayApi { get; init; }
 
     private bool Has(string group, string plural) => (LeavesGatewayApi && group == MeshApi.ApiGateway.Group) || Listed(group, plural);
 
-    private bool Listed(string group, string plural) => Ignored.Any(pattern => Matches(pattern, group, plural)) && !Included.Any(pattern => Matches(pattern, group, plural));
+    private bool Listed(string group, string plural) =>
+        Ignored.Any(pattern => Matches(pattern, group, plural)) && !Included.Any(pattern => Matches(pattern, group, plural));
 
-    /// <exception cref="ProblemException">An entry names no kind that can be ignored. Where a control plane knows resources of a group, another name is a slip: the
+    /// <exception cref="ProblemException">An entry names no kind that can be ignored. Where a control plane knows resources of a group, another name is a slip:
+    /// the
     /// kind that it means would still be read.</exception>
     internal static IgnoredResources Read(Func<string, string?> environment) => new(Read(environment, IgnoreVariable), Read(environment, IncludeVariable));
 
@@ -45,12 +50,14 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
         {
             var group = entry[(entry.IndexOf('.', StringComparison.Ordinal) + 1)..];
             if (!entry.Contains('.', StringComparison.Ordinal) || !Groups.Any(known => group == known || group.EndsWith($".{known}", StringComparison.Ordinal)))
-                throw new ProblemException(variable, $"'{entry}' names no kind that a control plane can do without", $"name resources such as sidecars.networking.istio.io, or groups such as *.istio.io (groups: {string.Join(", ", Groups)})");
+                throw new ProblemException(variable, $"'{entry}' names no kind that a control plane can do without",
+                    $"name resources such as sidecars.networking.istio.io, or groups such as *.istio.io (groups: {string.Join(", ", Groups)})");
             if (entry.StartsWith(Everything, StringComparison.Ordinal)) continue;
             var name = entry[..^(group.Length + 1)];
             var known = MeshApi.All.Where(kind => kind.Group == group).Select(kind => kind.Plural).ToList();
             if (known.Count > 0 && !known.Contains(name))
-                throw new ProblemException(variable, $"{group} has no resource '{name}'", Spelling.Nearest(name, known) is { } near ? $"did you mean {near}.{group}?" : $"resources of {group}: {string.Join(", ", known)}");
+                throw new ProblemException(variable, $"{group} has no resource '{name}'",
+                    Spelling.Nearest(name, known) is { } near ? $"did you mean {near}.{group}?" : $"resources of {group}: {string.Join(", ", known)}");
         }
         return entries;
     }

@@ -28,6 +28,7 @@ internal static class LimitSettings
     {
         if (environment(name) is not { Length: > 0 } text) return fallback;
         return Quantity.TryParse(text, out var value) && value >= 1 && value <= most && decimal.IsInteger(value) ? (long)value
-            : throw new ProblemException(name, $"invalid quantity '{text}'", string.Create(CultureInfo.InvariantCulture, $"use a whole quantity of at least 1, for example {fallback}, 2k or 64Mi"));
+            : throw new ProblemException(name, $"invalid quantity '{text}'",
+                string.Create(CultureInfo.InvariantCulture, $"use a whole quantity of at least 1, for example {fallback}, 2k or 64Mi"));
     }
 }

@@ -16,10 +16,13 @@ public sealed record SecretScope(ValueList<string> Namespaces, bool InRemotes)
     /// <exception cref="ProblemException">An entry is not the name of a namespace.</exception>
     internal static ValueList<string> ReadNamespaces(Func<string, string?> environment)
     {
-        var names = (environment(WellKnown.SecretNamespaces) ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Distinct().ToValueList();
+        var names = (environment(WellKnown.SecretNamespaces) ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Distinct().ToValueList();
         foreach (var name in names)
         {
-            if (!name.All(letter => char.IsAsciiLetterLower(letter) || char.IsAsciiDigit(letter) || letter == '-')) throw new ProblemException(WellKnown.SecretNamespaces, $"'{name}' is not the name of a namespace", "write names with commas between them, or remove the variable to read the Secrets of all namespaces");
+            if (!name.All(letter => char.IsAsciiLetterLower(letter) || char.IsAsciiDigit(letter) || letter == '-'))
+                throw new ProblemException(WellKnown.SecretNamespaces, $"'{name}' is not the name of a namespace",
+                    "write names with commas between them, or remove the variable to read the Secrets of all namespaces");
         }
         return names;
     }

@@ -39,7 +39,8 @@ public sealed record WebhookSettings
         return new()
         {
             CallersSecret = environment("ISTHMUS_WEBHOOK_CALLERS_SECRET") ?? "",
-            Sources = (environment("ISTHMUS_WEBHOOK_SOURCES") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(Range).ToValueList(),
+            Sources = (environment("ISTHMUS_WEBHOOK_SOURCES") ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+                .Select(Range).ToValueList(),
             Requests = (int)LimitSettings.Read(environment, "ISTHMUS_WEBHOOK_REQUESTS", fallback.Requests, int.MaxValue),
             RequestsPerSource = (int)LimitSettings.Read(environment, "ISTHMUS_WEBHOOK_REQUESTS_PER_SOURCE", fallback.RequestsPerSource, int.MaxValue),
             Bytes = LimitSettings.Read(environment, "ISTHMUS_WEBHOOK_BYTES", fallback.Bytes, long.MaxValue),
@@ -48,5 +49,6 @@ public sealed record WebhookSettings
     }
 
     private static Cidr Range(string text) => Cidr.TryParse(text, out var range) ? range
-        : throw new ProblemException("ISTHMUS_WEBHOOK_SOURCES", $"'{text}' is not an address or a range of addresses", "write ranges like 10.0.0.0/16, separated by commas");
+        : throw new ProblemException("ISTHMUS_WEBHOOK_SOURCES", $"'{text}' is not an address or a range of addresses",
+            "write ranges like 10.0.0.0/16, separated by commas");
 }

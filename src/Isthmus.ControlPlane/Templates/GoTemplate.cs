@@ -16,7 +16,8 @@ public sealed class GoTemplate
     private readonly IReadOnlyList<TemplateNode> _main;
     private readonly IReadOnlyDictionary<string, IReadOnlyList<TemplateNode>> _defined;
 
-    private GoTemplate(string name, IReadOnlyList<TemplateNode> main, IReadOnlyDictionary<string, IReadOnlyList<TemplateNode>> defined) => (_name, _main, _defined) = (name, main, defined);
+    private GoTemplate(string name, IReadOnlyList<TemplateNode> main,
+        IReadOnlyDictionary<string, IReadOnlyList<TemplateNode>> defined) => (_name, _main, _defined) = (name, main, defined);
 
     /// <exception cref="ProblemException">The text is not a template; the message has its line.</exception>
     public static GoTemplate Parse(string name, string text)

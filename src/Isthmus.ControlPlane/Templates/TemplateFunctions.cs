@@ -35,9 +35,12 @@ internal static class TemplateFunctions
         ["print"] = new(0, int.MaxValue, arguments => string.Concat(arguments.Select(TemplateValues.Text))),
         ["printf"] = new(1, int.MaxValue, arguments => Format(TemplateValues.Text(arguments[0]), arguments.Skip(1).ToList())),
 
-        ["annotation"] = new(3, 3, arguments => Member(Member(arguments[0], "annotations"), TemplateValues.Text(arguments[1])) ?? TemplateValues.Text(arguments[2])),
+        ["annotation"] = new(3, 3,
+            arguments => Member(Member(arguments[0], "annotations"), TemplateValues.Text(arguments[1])) ?? TemplateValues.Text(arguments[2])),
         ["isset"] = new(2, 2, arguments => arguments[0] is JsonObject map && map.ContainsKey(TemplateValues.Text(arguments[1]))),
-        ["valueOrDefault"] = Two((value, otherwise) => value is null || value.GetValueKind() == JsonValueKind.String && value.ToString().Length == 0 ? otherwise : value),
+        ["valueOrDefault"] = Two((value, otherwise) => value is null || value.GetValueKind() == JsonValueKind.String && value.ToString().Length == 0
+            ? otherwise
+            : value),
         ["toYaml"] = One(value => YamlText.Print(value)),
         ["fromYaml"] = One(value => Parsed(() => YamlText.Parse(TemplateValues.Text(value), "text"))),
         ["toJson"] = One(Json), ["toJSON"] = One(Json), ["structToJSON"] = One(Json), ["protoToJSON"] = One(Json),
@@ -55,25 +58,37 @@ internal static class TemplateFunctions
         ["empty"] = One(value => !TemplateValues.IsTrue(value)),
         ["coalesce"] = new(1, int.MaxValue, arguments => arguments.FirstOrDefault(TemplateValues.IsTrue)),
         ["ternary"] = new(3, 3, arguments => TemplateValues.IsTrue(arguments[2]) ? arguments[0] : arguments[1]),
-        ["required"] = new(2, 2, arguments => TemplateValues.IsTrue(arguments[1]) ? arguments[1] : throw new TemplateFaultException(TemplateValues.Text(arguments[0]))),
+        ["required"] = new(2, 2,
+            arguments => TemplateValues.IsTrue(arguments[1]) ? arguments[1] : throw new TemplateFaultException(TemplateValues.Text(arguments[0]))),
         ["fail"] = One(value => throw new TemplateFaultException(TemplateValues.Text(value))),
-        ["quote"] = new(1, int.MaxValue, arguments => string.Join(' ', arguments.Where(value => value is not null).Select(value => Quoted(TemplateValues.Text(value))))),
-        ["squote"] = new(1, int.MaxValue, arguments => string.Join(' ', arguments.Where(value => value is not null).Select(value => $"'{TemplateValues.Text(value)}'"))),
-        ["toString"] = Text(text => text), ["lower"] = Text(text => text.ToLowerInvariant()), ["toLower"] = Text(text => text.ToLowerInvariant()), ["upper"] = Text(text => text.ToUpperInvariant()),
+        ["quote"] = new(1, int.MaxValue,
+            arguments => string.Join(' ', arguments.Where(value => value is not null).Select(value => Quoted(TemplateValues.Text(value))))),
+        ["squote"] = new(1, int.MaxValue,
+            arguments => string.Join(' ', arguments.Where(value => value is not null).Select(value => $"'{TemplateValues.Text(value)}'"))),
+        ["toString"] = Text(text => text), ["lower"] = Text(text => text.ToLowerInvariant()), ["toLower"] = Text(text => text.ToLowerInvariant()),
+        ["upper"] = Text(text => text.ToUpperInvariant()),
         ["trim"] = Text(text => text.Trim()), ["nospace"] = Text(text => string.Concat(text.Where(c => !char.IsWhiteSpace(c)))),
         ["trimAll"] = Texts((set, text) => text.Trim(set.ToCharArray())),
         ["trimPrefix"] = Texts((prefix, text) => text.StartsWith(prefix, StringComparison.Ordinal) ? text[prefix.Length..] : text),
         ["trimSuffix"] = Texts((suffix, text) => suffix.Length > 0 && text.EndsWith(suffix, StringComparison.Ordinal) ? text[..^suffix.Length] : text),
         ["trunc"] = Two((length, text) => Truncated(Int(length), TemplateValues.Text(text))),
-        ["replace"] = new(3, 3, arguments => TemplateValues.Text(arguments[0]) is { Length: > 0 } old ? TemplateValues.Text(arguments[2]).Replace(old, TemplateValues.Text(arguments[1]), StringComparison.Ordinal) : arguments[2]),
+        ["replace"] = new(3, 3,
+            arguments => TemplateValues.Text(arguments[0]) is { Length: > 0 } old
+                ? TemplateValues.Text(arguments[2]).Replace(old, TemplateValues.Text(arguments[1]), StringComparison.Ordinal)
+                : arguments[2]),
         ["repeat"] = Two((count, text) => Repeated(Int(count), TemplateValues.Text(text))),
         ["contains"] = Texts((part, text) => text.Contains(part, StringComparison.Ordinal)),
         ["hasPrefix"] = Texts((prefix, text) => text.StartsWith(prefix, StringComparison.Ordinal)),
         ["hasSuffix"] = Texts((suffix, text) => text.EndsWith(suffix, StringComparison.Ordinal)),
         ["b64enc"] = Text(text => Convert.ToBase64String(Encoding.UTF8.GetBytes(text))),
         ["b64dec"] = Text(text => Parsed(() => Encoding.UTF8.GetString(Convert.FromBase64String(text)))!.ToString()),
-        ["int"] = One(value => (long)(value?.GetValueKind() == JsonValueKind.Number ? TemplateValues.Number(value) : long.TryParse(TemplateValues.Text(value), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number : 0)),
-        ["add"] = new(1, int.MaxValue, arguments => arguments.Sum(Long)), ["sub"] = Two((left, right) => Long(left) - Long(right)), ["mul"] = new(1, int.MaxValue, arguments => arguments.Aggregate(1L, (product, value) => product * Long(value))),
+        ["int"] = One(value => (long)(value?.GetValueKind() == JsonValueKind.Number
+            ? TemplateValues.Number(value)
+            : long.TryParse(TemplateValues.Text(value), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : 0)),
+        ["add"] = new(1, int.MaxValue, arguments => arguments.Sum(Long)), ["sub"] = Two((left, right) => Long(left) - Long(right)),
+        ["mul"] = new(1, int.MaxValue, arguments => arguments.Aggregate(1L, (product, value) => product * Long(value))),
 
         ["list"] = new(0, int.MaxValue, arguments => new JsonArray([.. arguments.Select(Copy)])),
         ["append"] = Two((list, value) => new JsonArray([.. List(list).Select(Copy), Copy(value)])),
@@ -84,7 +99,8 @@ internal static class TemplateFunctions
         ["uniq"] = One(list => new JsonArray([.. List(list).DistinctBy(TemplateValues.Text).Select(Copy)])),
         ["join"] = Two((separator, list) => string.Join(TemplateValues.Text(separator), List(list).Select(TemplateValues.Text))),
         ["splitList"] = Texts((separator, text) => new JsonArray([.. text.Split(separator).Select(part => (JsonNode)part)])),
-        ["keys"] = One(map => new JsonArray([.. (map as JsonObject ?? []).Select(entry => (JsonNode)entry.Key).OrderBy(key => key.ToString(), StringComparer.Ordinal)])),
+        ["keys"] = One(map => new JsonArray([.. (map as JsonObject ?? []).Select(entry => (JsonNode)entry.Key)
+            .OrderBy(key => key.ToString(), StringComparer.Ordinal)])),
         ["hasKey"] = Two((map, key) => map is JsonObject known && known.ContainsKey(TemplateValues.Text(key))),
         ["get"] = Two((map, key) => Member(map, TemplateValues.Text(key)) ?? ""),
     };
@@ -98,7 +114,8 @@ internal static class TemplateFunctions
     {
         var function = All[name];
         if (arguments.Count < function.Least || arguments.Count > function.Most)
-            throw new TemplateFaultException($"it has {arguments.Count} arguments (expected {(function.Least == function.Most ? $"{function.Least}" : $"at least {function.Least}")})");
+            throw new TemplateFaultException(
+                $"it has {arguments.Count} arguments (expected {(function.Least == function.Most ? $"{function.Least}" : $"at least {function.Least}")})");
         return function.Call(arguments);
     }
 
@@ -114,7 +131,10 @@ internal static class TemplateFunctions
 
     private static long Long(JsonNode? value) => (long)TemplateValues.Number(value);
 
-    private static int Int(JsonNode? value) => Long(value) is >= int.MinValue and <= int.MaxValue and var number ? (int)number : throw new TemplateFaultException($"'{TemplateValues.Text(value)}' is too large");
+    private static int Int(JsonNode? value) =>
+        Long(value) is >= int.MinValue and <= int.MaxValue and var number
+            ? (int)number
+            : throw new TemplateFaultException($"'{TemplateValues.Text(value)}' is too large");
 
     private static JsonNode? Member(JsonNode? value, string name) => (value as JsonObject)?[name];
 
@@ -139,14 +159,19 @@ internal static class TemplateFunctions
     private static string Spaces(JsonNode? count) => Repeated(Int(count), " ");
 
     private static string Repeated(int count, string text) =>
-        (long)Math.Max(0, count) * text.Length <= LongestRepeat ? new StringBuilder().Insert(0, text, Math.Max(0, count)).ToString() : throw new TemplateFaultException($"the text would have more than {LongestRepeat} characters");
+        (long)Math.Max(0, count) * text.Length <= LongestRepeat
+            ? new StringBuilder().Insert(0, text, Math.Max(0, count)).ToString()
+            : throw new TemplateFaultException($"the text would have more than {LongestRepeat} characters");
 
     private static string Truncated(int length, string text) =>
         length >= 0 ? text[..Math.Min(length, text.Length)] : text[Math.Max(0, text.Length + length)..];
 
     private static string Quoted(string text) => JsonValue.Create(text).ToJsonString(KeepsText);
 
-    private static readonly JsonSerializerOptions KeepsText = new() { TypeInfoResolver = Kubernetes.Objects.KubeJson.Default, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions KeepsText = new()
+    {
+        TypeInfoResolver = Kubernetes.Objects.KubeJson.Default, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+    };
 
     private static JsonNode? Json(JsonNode? value) => value is null || TemplateValues.Text(value).Length == 0 ? "{}" : value.ToJsonString(KeepsText);
 
@@ -173,7 +198,8 @@ internal static class TemplateFunctions
     }
 
     private static JsonNode? OmitNull(JsonNode? value) => value is JsonObject map
-        ? new JsonObject(map.Where(entry => entry.Value is not null).Select(entry => KeyValuePair.Create(entry.Key, OmitNull(entry.Value))).Where(entry => entry.Value is not JsonObject { Count: 0 }))
+        ? new JsonObject(map.Where(entry => entry.Value is not null).Select(entry => KeyValuePair.Create(entry.Key, OmitNull(entry.Value)))
+            .Where(entry => entry.Value is not JsonObject { Count: 0 }))
         : Copy(value);
 
     private static JsonObject Dictionary(IReadOnlyList<JsonNode?> arguments)
@@ -200,7 +226,8 @@ internal static class TemplateFunctions
                 text.Append('%');
                 continue;
             }
-            if (verb is not ('s' or 'v' or 'd' or 't' or 'q')) throw new TemplateFaultException($"the verb '%{verb}' is not supported (verbs: %s, %v, %d, %t, %q)");
+            if (verb is not ('s' or 'v' or 'd' or 't' or 'q'))
+                throw new TemplateFaultException($"the verb '%{verb}' is not supported (verbs: %s, %v, %d, %t, %q)");
             if (next >= values.Count) throw new TemplateFaultException($"'{format}' has more verbs than there are values");
             var value = TemplateValues.Text(values[next++]);
             text.Append(verb == 'q' ? Quoted(value) : value);

@@ -11,7 +11,8 @@ internal sealed record TextNode(int Line, string Text) : TemplateNode(Line);
 internal sealed record ActionNode(int Line, Pipeline Pipeline) : TemplateNode(Line);
 
 /// <summary><c>if</c>, <c>with</c> and <c>range</c>, with what comes after <c>else</c>.</summary>
-internal sealed record BranchNode(int Line, string Keyword, Pipeline Pipeline, IReadOnlyList<TemplateNode> Body, IReadOnlyList<TemplateNode> Otherwise) : TemplateNode(Line);
+internal sealed record BranchNode(int Line, string Keyword, Pipeline Pipeline, IReadOnlyList<TemplateNode> Body, IReadOnlyList<TemplateNode> Otherwise)
+    : TemplateNode(Line);
 
 /// <summary><c>template "name" value</c>.</summary>
 internal sealed record CallNode(int Line, string Name, Pipeline? Argument) : TemplateNode(Line);

@@ -238,7 +238,9 @@ internal sealed class TemplateParser(string name, IReadOnlyList<Token> tokens)
     {
         var text = token.Text.Replace("_", "", StringComparison.Ordinal);
         if (long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole)) return whole;
-        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? number : throw Fault(token, $"'{token.Text}' is not a number");
+        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)
+            ? number
+            : throw Fault(token, $"'{token.Text}' is not a number");
     }
 
     private Token Expect(TokenKind kind, string what)

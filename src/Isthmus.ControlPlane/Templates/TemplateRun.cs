@@ -98,7 +98,9 @@ internal sealed class TemplateRun(string name, IReadOnlyDictionary<string, IRead
         JsonArray list => list.Select((item, i) => ((JsonNode?)i, item)),
         JsonObject map => map.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => ((JsonNode?)entry.Key, entry.Value)),
         JsonValue single when single.GetValueKind() == JsonValueKind.Number && TemplateValues.Whole(single) is { } count =>
-            count <= MostSteps ? Enumerable.Range(0, (int)Math.Max(0, count)).Select(i => ((JsonNode?)i, (JsonNode?)i)) : throw Fault($"range over {count} is too long"),
+            count <= MostSteps
+                ? Enumerable.Range(0, (int)Math.Max(0, count)).Select(i => ((JsonNode?)i, (JsonNode?)i))
+                : throw Fault($"range over {count} is too long"),
         JsonValue single when TemplateValues.Text(single).Length == 0 => [],
         _ => throw Fault($"range can't iterate over {TemplateValues.Text(value)}"),
     };
@@ -129,7 +131,8 @@ internal sealed class TemplateRun(string name, IReadOnlyDictionary<string, IRead
         {
             // They stop at the first value that decides.
             JsonNode? last = null;
-            var arguments = command.Skip(1).Select(operand => (Func<JsonNode?>)(() => Value(operand, dot))).Concat(isPiped ? [() => piped] : Array.Empty<Func<JsonNode?>>()).ToList();
+            var arguments = command.Skip(1).Select(operand => (Func<JsonNode?>)(() => Value(operand, dot)))
+                .Concat(isPiped ? [() => piped] : Array.Empty<Func<JsonNode?>>()).ToList();
             if (arguments.Count == 0) throw Fault($"{function.Name} needs a value");
             foreach (var argument in arguments)
             {

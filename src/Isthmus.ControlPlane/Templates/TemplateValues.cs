@@ -30,12 +30,15 @@ internal static class TemplateValues
     {
         null => "",
         JsonArray list => $"[{string.Join(' ', list.Select(Text))}]",
-        JsonObject map => $"map[{string.Join(' ', map.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key}:{Text(entry.Value)}"))}]",
+        JsonObject map =>
+            $"map[{string.Join(' ', map.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => $"{entry.Key}:{Text(entry.Value)}"))}]",
         _ => value.GetValueKind() switch
         {
             JsonValueKind.True => "true",
             JsonValueKind.False => "false",
-            JsonValueKind.Number => Whole(value) is { } whole ? whole.ToString(CultureInfo.InvariantCulture) : Number(value).ToString("R", CultureInfo.InvariantCulture),
+            JsonValueKind.Number => Whole(value) is { } whole
+                ? whole.ToString(CultureInfo.InvariantCulture)
+                : Number(value).ToString("R", CultureInfo.InvariantCulture),
             _ => value.ToString(),
         },
     };
@@ -45,7 +48,8 @@ internal static class TemplateValues
             ? number : throw new TemplateFaultException($"'{Text(value)}' is not a number");
 
     /// <summary>A number without a fraction; null: it has one.</summary>
-    internal static long? Whole(JsonNode value) => long.TryParse(value.ToString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole) ? whole : null;
+    internal static long? Whole(JsonNode value) =>
+        long.TryParse(value.ToString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole) ? whole : null;
 
     /// <summary>Whether two values are equal. What is not set equals what is empty.</summary>
     internal static bool AreEqual(JsonNode? left, JsonNode? right)

@@ -84,7 +84,8 @@ public static class AdmissionReview
         if (old is not null) ObjectHead.Check(old, "request.oldObject.");
         var user = ObjectHead.Object(request, "userInfo", "request.");
         // API servers always send a uid; 'istioctl kube-inject' does not.
-        var question = new AdmissionQuestion(ObjectHead.Text(request, "uid", "request."), ObjectHead.Text(request, "namespace", "request."), ObjectHead.Text(request, "operation", "request."), value, old)
+        var question = new AdmissionQuestion(ObjectHead.Text(request, "uid", "request."), ObjectHead.Text(request, "namespace", "request."),
+            ObjectHead.Text(request, "operation", "request."), value, old)
         {
             User = user is null ? "" : ObjectHead.Text(user, "username", "request.userInfo."),
             IsDryRun = request["dryRun"] switch

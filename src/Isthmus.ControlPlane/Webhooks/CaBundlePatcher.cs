@@ -27,9 +27,12 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
     {
         var selector = new InformerSettings { LabelSelector = $"{Labels.Revision}={revision}" };
         List<WatchedList<JsonObject>> lists = [];
-        foreach (var kind in validating ? (ResourceKind[])[Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration] : [Kinds.MutatingWebhookConfiguration])
+        foreach (var kind in validating
+            ? (ResourceKind[])[Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration]
+            : [Kinds.MutatingWebhookConfiguration])
         {
-            lists.Add(new WatchedList<JsonObject>(client, kind, selector, time).Listen(change => { if (change.Object is not null) _queue.Add((kind, change.Key)); }));
+            lists.Add(new WatchedList<JsonObject>(client, kind, selector, time).Listen(change => { if (change.Object is not null)
+                _queue.Add((kind, change.Key)); }));
         }
         _lists = lists;
         void Again(CaSnapshot _)

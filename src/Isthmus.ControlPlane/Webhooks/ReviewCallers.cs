@@ -15,7 +15,8 @@ namespace Isthmus.ControlPlane.Webhooks;
 /// </summary>
 /// <param name="credentials">Null: API servers have none.</param>
 /// <param name="podAt">The Pod, as NAMESPACE/NAME, that has an address and does not belong to the cluster's own system; null: none has.</param>
-public sealed partial class ReviewCallers(WebhookSettings settings, ReviewCredentials? credentials, Func<IPAddress, string?> podAt, ControlMetrics metrics, TimeProvider time, ILogger<ReviewCallers> log)
+public sealed partial class ReviewCallers(WebhookSettings settings, ReviewCredentials? credentials, Func<IPAddress, string?> podAt, ControlMetrics metrics,
+    TimeProvider time, ILogger<ReviewCallers> log)
 {
     /// <summary>Who sends refused reviews must not fill the log.</summary>
     private static readonly TimeSpan BetweenLines = TimeSpan.FromSeconds(10);
@@ -35,7 +36,8 @@ public sealed partial class ReviewCallers(WebhookSettings settings, ReviewCreden
         var (status, why) = proven switch
         {
             true => (StatusCodes.Status200OK, ""),
-            false => (StatusCodes.Status401Unauthorized, $"reviews are taken from API servers with the client certificate or token of Secret {settings.CallersSecret}"),
+            false => (StatusCodes.Status401Unauthorized,
+                $"reviews are taken from API servers with the client certificate or token of Secret {settings.CallersSecret}"),
             null => Sourced(address),
         };
         if (why.Length > 0)
@@ -83,7 +85,8 @@ public sealed partial class ReviewCallers(WebhookSettings settings, ReviewCreden
             }
             (_nextLine, silent, _silent) = (now + BetweenLines, _silent, 0);
         }
-        LogRefused(AddressOf(http)?.ToString() ?? "", http.Request.Path == "/validate" ? "/validate" : "/inject", Visible.Text(why), silent == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" (and {silent} more since the last line)"));
+        LogRefused(AddressOf(http)?.ToString() ?? "", http.Request.Path == "/validate" ? "/validate" : "/inject", Visible.Text(why),
+            silent == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" (and {silent} more since the last line)"));
     }
 
     private (int Status, string Why) Sourced(IPAddress? address)
@@ -96,12 +99,17 @@ public sealed partial class ReviewCallers(WebhookSettings settings, ReviewCreden
                 : (StatusCodes.Status403Forbidden, $"reviews are taken from API servers, and {address} is not within ISTHMUS_WEBHOOK_SOURCES");
         }
         return podAt(address) is { } pod
-            ? (StatusCodes.Status403Forbidden, $"reviews are taken from API servers, and {address} is Pod {pod}: if API servers call through it, name its addresses in ISTHMUS_WEBHOOK_SOURCES") : (StatusCodes.Status200OK, "");
+            ? (StatusCodes.Status403Forbidden,
+                $"reviews are taken from API servers, and {address} is Pod {pod}: if API servers call through it, name its addresses in "
+                    + $"ISTHMUS_WEBHOOK_SOURCES")
+            : (StatusCodes.Status200OK, "");
     }
 
     private Task BusyAsync(HttpContext http, string full, string variable)
     {
-        var why = $"too many reviews of {full} at once: try again, or raise {variable}{(full.StartsWith("address ", StringComparison.Ordinal) ? "_PER_SOURCE" : "")} of the control plane";
+        var why =
+            $"too many reviews of {full} at once: try again, or raise {variable}{(full.StartsWith("address ", StringComparison.Ordinal) ? "_PER_SOURCE" : "")} "
+                + $"of the control plane";
         Refused(http, "busy", why);
         http.Response.Headers.RetryAfter = "1";
         return AdmissionReview.RefuseAsync(http, StatusCodes.Status429TooManyRequests, why);
@@ -130,7 +138,8 @@ public sealed partial class ReviewCallers(WebhookSettings settings, ReviewCreden
         }
     }
 
-    private static IPAddress? AddressOf(HttpContext http) => http.Connection.RemoteIpAddress is { IsIPv4MappedToIPv6: true } mapped ? mapped.MapToIPv4() : http.Connection.RemoteIpAddress;
+    private static IPAddress? AddressOf(HttpContext http) =>
+        http.Connection.RemoteIpAddress is { IsIPv4MappedToIPv6: true } mapped ? mapped.MapToIPv4() : http.Connection.RemoteIpAddress;
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A review from {Peer} to {Path} is refused: {Why}{More}")]
     private partial void LogRefused(string peer, string path, string why, string more);

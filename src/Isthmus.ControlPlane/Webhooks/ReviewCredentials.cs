@@ -31,7 +31,8 @@ public sealed partial class ReviewCredentials(KubeClient client, DiscoverySettin
     public async Task RunAsync(CancellationToken stop)
     {
         var name = settings.Webhook.CallersSecret;
-        var informer = new Informer<Secret>(client, Kinds.Secret, new InformerSettings { Namespace = settings.Namespace, FieldSelector = $"metadata.name={name}" }, time);
+        var informer = new Informer<Secret>(client, Kinds.Secret,
+            new InformerSettings { Namespace = settings.Namespace, FieldSelector = $"metadata.name={name}" }, time);
         var isRead = false;
         await informer.RunAsync(changes =>
         {
@@ -50,9 +51,11 @@ public sealed partial class ReviewCredentials(KubeClient client, DiscoverySettin
         {
             _accepted = secret is null ? Accepted.Nothing : new(
                 Text(secret, "ca.crt") is { Length: > 0 } pem ? TrustBundle.FromPem(pem, "ca.crt") : null,
-                Text(secret, "names").Split(Separators, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToHashSet(StringComparer.Ordinal),
+                Text(secret, "names").Split(Separators, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+                    .ToHashSet(StringComparer.Ordinal),
                 Text(secret, "token").Trim() is { Length: > 0 } token ? Hash(token) : null);
-            if (_accepted is { Roots: null, Token: null }) NoProof(log, settings.Namespace, settings.Webhook.CallersSecret, secret is null ? "it does not exist" : "it has neither ca.crt nor token");
+            if (_accepted is { Roots: null, Token: null })
+                NoProof(log, settings.Namespace, settings.Webhook.CallersSecret, secret is null ? "it does not exist" : "it has neither ca.crt nor token");
         }
         catch (Exception e) when (e is ProblemException or CryptographicException)
         {
@@ -67,13 +70,16 @@ public sealed partial class ReviewCredentials(KubeClient client, DiscoverySettin
     {
         var accepted = _accepted;
         const string bearer = "Bearer ";
-        if (accepted.Token is { } token && authorization?.StartsWith(bearer, StringComparison.OrdinalIgnoreCase) == true && CryptographicOperations.FixedTimeEquals(token, Hash(authorization[bearer.Length..].Trim()))) return true;
+        if (accepted.Token is { } token && authorization?.StartsWith(bearer, StringComparison.OrdinalIgnoreCase) == true
+            && CryptographicOperations.FixedTimeEquals(token, Hash(authorization[bearer.Length..].Trim())))
+            return true;
         return certificate is not null && accepted.Roots?.Reject(certificate, [], CertificateUse.Client, time.GetUtcNow()) is null && accepted.Roots is not null
             && (accepted.Names.Count == 0 || NamesOf(certificate).Any(accepted.Names.Contains));
     }
 
     private static IEnumerable<string> NamesOf(X509Certificate2 certificate) =>
-        certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().SelectMany(names => names.EnumerateDnsNames()).Append(certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false));
+        certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().SelectMany(names => names.EnumerateDnsNames())
+            .Append(certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false));
 
     private static string Text(Secret secret, string key) => secret.Bytes(key) is { } bytes ? Encoding.UTF8.GetString(bytes) : "";
 

@@ -20,7 +20,8 @@ namespace Isthmus.ControlPlane.Webhooks;
 /// <param name="natives">Which Pods of a cluster get native sidecars; null for the control plane's own cluster.</param>
 /// <param name="configs">The ProxyConfigs of the mesh.</param>
 /// <param name="callers">Who may ask.</param>
-public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<string?, NativeSidecars> natives, Func<IEnumerable<ProxyConfig>> configs, ReviewCallers callers, ILogger<WebhookEndpoints> log)
+public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<string?, NativeSidecars> natives, Func<IEnumerable<ProxyConfig>> configs,
+    ReviewCallers callers, ILogger<WebhookEndpoints> log)
 {
     /// <summary>Counts questions and answers.</summary>
     public ControlMetrics Metrics { get; init; } = new();
@@ -47,13 +48,18 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
     }
 
     private Task AnswerAsync(HttpContext http, Func<AdmissionQuestion, AdmissionAnswer> answer) => callers.TakeAsync(http, isProven =>
-        AdmissionReview.HandleAsync(http, question => answer(question with { IsProven = isProven }), why => callers.Refused(http, "review", $"it is no AdmissionReview: {why}")));
+        AdmissionReview.HandleAsync(http, question => answer(question with { IsProven = isProven }),
+            why => callers.Refused(http, "review", $"it is no AdmissionReview: {why}")));
 
     internal AdmissionAnswer Inject(AdmissionQuestion question, string path)
     {
         Metrics.Count("sidecar_injection_requests_total");
         var answer = Answer(question, path);
-        Metrics.Count(!answer.Allowed ? "sidecar_injection_failure_total" : answer.Patch is null ? "sidecar_injection_skip_total" : "sidecar_injection_success_total");
+        Metrics.Count(!answer.Allowed
+            ? "sidecar_injection_failure_total"
+            : answer.Patch is null
+            ? "sidecar_injection_skip_total"
+            : "sidecar_injection_success_total");
         return answer;
     }
 
@@ -65,7 +71,8 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
             var ns = question.Namespace.Length > 0 ? question.Namespace : pod["metadata"]?["namespace"]?.ToString() ?? "";
             var (current, place) = (values(), InjectionPath.Parse(path));
             var sidecars = natives(place.Cluster);
-            var labels = (pod["metadata"]?["labels"] as JsonObject ?? []).Select(label => KeyValuePair.Create(label.Key, label.Value?.ToString() ?? "")).ToValueMap();
+            var labels = (pod["metadata"]?["labels"] as JsonObject ?? []).Select(label => KeyValuePair.Create(label.Key, label.Value?.ToString() ?? ""))
+                .ToValueMap();
             current = current.With(ProxyConfig.For(configs(), current.RootNamespace, ns, labels));
             var warnings = new List<string>();
             if (PodInjector.Inject(pod, ns, current, place, sidecars, warnings) is not { } injected) return new(true);
@@ -85,15 +92,22 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
     {
         if (question.Object is not { } value) return new(true);
         var read = IstioConfig.Read(value, "");
-        var stored = question is { Operation: "UPDATE", OldObject: { } old } ? Validation.Check(old).Where(IsError).Select(Text).ToHashSet(StringComparer.Ordinal) : [];
+        var stored = question is { Operation: "UPDATE", OldObject: { } old }
+            ? Validation.Check(old).Where(IsError).Select(Text).ToHashSet(StringComparer.Ordinal)
+            : [];
         var unread = value["apiVersion"]?.ToString().Split('/') is [var group, _] ? Unread.NoteOn(group, value["kind"]?.ToString() ?? "") : null;
-        var warnings = read.Problems.Where(problem => problem.Severity == Severity.Warning).Concat(unread is null ? [] : [unread]).Concat(Mesh() is { } mesh ? ProviderNames.Unknown(read.Value, mesh) : []).Concat(ForeignClaims(read.Value))
+        var warnings = read.Problems.Where(problem => problem.Severity == Severity.Warning).Concat(unread is null ? [] : [unread])
+            .Concat(Mesh() is { } mesh ? ProviderNames.Unknown(read.Value, mesh) : []).Concat(ForeignClaims(read.Value))
             .Concat(EnvoyOnly.Unserved(read.Value, (Mesh() ?? MeshConfig.Default).RootNamespace, Proxies())).Select(Text)
-            .Concat(read.Problems.Where(IsError).Select(Text).Where(stored.Contains).Select(text => $"the stored object is invalid, and remains so: {text}")).ToList();
+            .Concat(read.Problems.Where(IsError).Select(Text).Where(stored.Contains).Select(text => $"the stored object is invalid, and remains so: {text}"))
+            .ToList();
         var errors = read.Problems.Where(IsError).Select(Text).Where(text => !stored.Contains(text)).ToList();
-        Metrics.Count(errors.Count == 0 ? "galley_validation_passed" : "galley_validation_failed", $"{Labels(value)}{(errors.Count == 0 ? "" : ",reason=\"invalid_resource\"")}");
+        Metrics.Count(errors.Count == 0 ? "galley_validation_passed" : "galley_validation_failed",
+            $"{Labels(value)}{(errors.Count == 0 ? "" : ",reason=\"invalid_resource\"")}");
         if (errors.Count == 0 && !question.IsDryRun) Admitted?.Add(value, new(question.User, question.IsProven));
-        return errors.Count == 0 ? new(true, Warnings: warnings) : new(false, Message: $"configuration is invalid: {string.Join("; ", errors)}", Warnings: warnings);
+        return errors.Count == 0
+            ? new(true, Warnings: warnings)
+            : new(false, Message: $"configuration is invalid: {string.Join("; ", errors)}", Warnings: warnings);
     }
 
     private static bool IsError(Problem problem) => problem.Severity == Severity.Error;
@@ -102,8 +116,10 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
     private static string Labels(JsonObject value)
     {
         var version = value["apiVersion"]?.ToString().Split('/');
-        return version is [var group, var number] && MeshApi.Istio.FirstOrDefault(kind => kind.Group == group && kind.Kind == value["kind"]?.ToString()) is { } known
-            ? $"group=\"{known.Group}\",version=\"{(number is "v1" or "v1beta1" or "v1alpha3" or "v1alpha1" ? number : "unknown")}\",resource=\"{known.Plural}\"" : "group=\"unknown\",version=\"unknown\",resource=\"unknown\"";
+        return version is [var group, var number]
+            && MeshApi.Istio.FirstOrDefault(kind => kind.Group == group && kind.Kind == value["kind"]?.ToString()) is { } known
+            ? $"group=\"{known.Group}\",version=\"{(number is "v1" or "v1beta1" or "v1alpha3" or "v1alpha1" ? number : "unknown")}\",resource=\"{known.Plural}\""
+            : "group=\"unknown\",version=\"unknown\",resource=\"unknown\"";
     }
 
     private static string Text(Problem problem)

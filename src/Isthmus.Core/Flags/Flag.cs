@@ -30,22 +30,30 @@ public abstract class Flag
     /// <exception cref="FormatException">The value is not valid. The message says what was expected.</exception>
     internal abstract object? Parse(string text);
 
-    public static Flag<string> Text(string name, string valueName, string otherwise, params string[] aliases) => new(name, valueName, otherwise, text => text, aliases);
+    public static Flag<string> Text(string name, string valueName, string otherwise,
+        params string[] aliases) => new(name, valueName, otherwise, text => text, aliases);
 
     public static Flag<bool> Switch(string name, params string[] aliases) => new(name, "", false, ParseBool, aliases);
 
     /// <param name="lowest">0 where the program may choose a port by itself.</param>
     public static Flag<int> Port(string name, int otherwise, int lowest = 1, params string[] aliases) => new(name, "PORT", otherwise,
-        text => PortNumber.TryParse(text, out var port) && port >= lowest ? port : throw new FormatException($"expected a port number from {lowest} to {PortNumber.Highest}"), aliases);
+        text => PortNumber.TryParse(text, out var port) && port >= lowest
+            ? port
+            : throw new FormatException($"expected a port number from {lowest} to {PortNumber.Highest}"),
+        aliases);
 
     public static Flag<int> PositiveNumber(string name, int otherwise) => new(name, "N", otherwise,
-        text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number : throw new FormatException("expected a positive whole number"));
+        text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
+            ? number
+            : throw new FormatException("expected a positive whole number"));
 
     /// <summary>Flags with a value that this program accepts and does not use.</summary>
-    public static IEnumerable<Flag> Ignored(params string[] names) => names.Select(name => new Flag<string>(name, "VALUE", "", text => text) { IsIgnored = true });
+    public static IEnumerable<Flag> Ignored(params string[] names) =>
+        names.Select(name => new Flag<string>(name, "VALUE", "", text => text) { IsIgnored = true });
 
     /// <summary>Switches that this program accepts and does not use.</summary>
-    public static IEnumerable<Flag> IgnoredSwitches(params string[] names) => names.Select(name => new Flag<bool>(name, "", false, ParseBool) { IsIgnored = true });
+    public static IEnumerable<Flag> IgnoredSwitches(params string[] names) =>
+        names.Select(name => new Flag<bool>(name, "", false, ParseBool) { IsIgnored = true });
 
     private static bool ParseBool(string text) => bool.TryParse(text, out var on) ? on : throw new FormatException("expected true or false");
 }

@@ -17,5 +17,6 @@ public sealed class FlagValues
     public T Get<T>(Flag<T> flag, T otherwise) => _values.TryGetValue(flag, out var value) ? (T)value! : otherwise;
 
     /// <exception cref="WrongUseException">The flag is missing or empty.</exception>
-    public T Required<T>(Flag<T> flag) => _values.TryGetValue(flag, out var value) && value is not "" ? (T)value! : throw new WrongUseException(_program, $"{flag.Usage} is required");
+    public T Required<T>(Flag<T> flag) =>
+        _values.TryGetValue(flag, out var value) && value is not "" ? (T)value! : throw new WrongUseException(_program, $"{flag.Usage} is required");
 }

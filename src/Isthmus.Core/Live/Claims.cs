@@ -34,7 +34,8 @@ internal sealed class Claims<TKey, TInput>
     public IEnumerable<TInput> Of(TKey key) => !_holders.TryGetValue(key, out var holder) ? []
         : _waiting.TryGetValue(key, out var waiting) ? waiting.Select(claim => claim.Input).Prepend(holder.Input) : [holder.Input];
 
-    public IEnumerable<KeyValuePair<TKey, IReadOnlyList<TInput>>> Conflicts => _waiting.Keys.Select(key => KeyValuePair.Create(key, (IReadOnlyList<TInput>)[.. Of(key)]));
+    public IEnumerable<KeyValuePair<TKey, IReadOnlyList<TInput>>> Conflicts =>
+        _waiting.Keys.Select(key => KeyValuePair.Create(key, (IReadOnlyList<TInput>)[.. Of(key)]));
 
     /// <summary>Records that an input produces the key since a commit; an input that already produced it keeps its place.</summary>
     public void Add(TKey key, TInput input, long since)
@@ -66,5 +67,6 @@ internal sealed class Claims<TKey, TInput>
 
     private static bool Same(Claim claim, TInput input) => EqualityComparer<TInput>.Default.Equals(claim.Input, input);
 
-    private static bool IsOlder(Claim claim, Claim other) => claim.Since != other.Since ? claim.Since < other.Since : Order is not null && Order.Compare(claim.Input, other.Input) < 0;
+    private static bool IsOlder(Claim claim, Claim other) =>
+        claim.Since != other.Since ? claim.Since < other.Since : Order is not null && Order.Compare(claim.Input, other.Input) < 0;
 }

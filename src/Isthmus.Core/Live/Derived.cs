@@ -64,7 +64,8 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
             if (!_made.TryGetValue(key, out var made)) continue;
             foreach (var (output, value) in made.Outputs)
             {
-                if (_claims.Contested == 0 || (_claims.TryGetHolder(output, out var holder) && EqualityComparer<TInKey>.Default.Equals(holder, key))) staged[output] = new(true, value);
+                if (_claims.Contested == 0 || (_claims.TryGetHolder(output, out var holder) && EqualityComparer<TInKey>.Default.Equals(holder, key)))
+                    staged[output] = new(true, value);
             }
         }
         // Another input may produce what a dirty input no longer does: one that is dirty too, or one that was waiting.
@@ -172,7 +173,8 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
         {
             if (!values.Keys.ToHashSet().SetEquals(_claims.Of(key))) yield return $"{Name}: '{key}' is claimed by the wrong inputs";
             if (!Items.TryGetValue(key, out var kept)) yield return $"{Name}: '{key}' is missing";
-            else if (!_claims.TryGetHolder(key, out var holder) || !values.TryGetValue(holder, out var value) || !kept.Equals(value)) yield return $"{Name}: '{key}' is stale";
+            else if (!_claims.TryGetHolder(key, out var holder) || !values.TryGetValue(holder, out var value) || !kept.Equals(value))
+                yield return $"{Name}: '{key}' is stale";
         }
         foreach (var key in Items.Keys.Union(_claims.Keys))
         {

@@ -53,9 +53,11 @@ public static class Annotations
     public const string InjectionStatus = "sidecar.istio.io/status";
     /// <summary>On a gateway Service: its share among the gateways of its network, 1 when absent; 0 removes it from the rotation.</summary>
     public const string GatewayWeight = "networking." + WellKnown.OwnDomain + "/gateway-weight";
-    /// <summary>On a Service, or on a Namespace for all of its hosts: the namespaces that may configure the host as if it were theirs, separated by commas; <c>*</c>: all.</summary>
+    /// <summary>On a Service, or on a Namespace for all of its hosts: the namespaces that may configure the host as if it were theirs, separated by commas;
+    /// <c>*</c>: all.</summary>
     public const string HostGrants = "networking." + WellKnown.OwnDomain + "/host-grants";
-    /// <summary>On a Pod with a proxy whose image is <c>auto</c>: when to pull that image. The container's own policy does not tell, because API servers set one.</summary>
+    /// <summary>On a Pod with a proxy whose image is <c>auto</c>: when to pull that image. The container's own policy does not tell, because API servers set
+    /// one.</summary>
     public const string PullPolicy = WellKnown.OwnDomain + "/image-pull-policy";
     /// <summary>The mesh whose file created the object, which is removed when the file no longer requires it.</summary>
     public const string Mesh = WellKnown.OwnDomain + "/mesh";

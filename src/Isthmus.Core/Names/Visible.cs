@@ -10,9 +10,11 @@ namespace Isthmus.Core.Names;
 /// </summary>
 public static class Visible
 {
-    private static readonly SearchValues<char> Suspects = SearchValues.Create([.. Enumerable.Range(0, char.MaxValue + 1).Select(c => (char)c).Where(IsSuspect)]);
+    private static readonly SearchValues<char> Suspects = SearchValues.Create([.. Enumerable.Range(0, char.MaxValue + 1).Select(c => (char)c)
+        .Where(IsSuspect)]);
 
-    private static readonly SearchValues<char> SuspectsInLines = SearchValues.Create([.. Enumerable.Range(0, char.MaxValue + 1).Select(c => (char)c).Where(c => IsSuspect(c) && c is not ('\n' or '\t'))]);
+    private static readonly SearchValues<char> SuspectsInLines = SearchValues.Create([.. Enumerable.Range(0, char.MaxValue + 1).Select(c => (char)c)
+        .Where(c => IsSuspect(c) && c is not ('\n' or '\t'))]);
 
     /// <summary>A text that is part of a line: breaks of lines are written out, too. A text without such characters is returned as it is.</summary>
     public static string Text(string text) => Write(text, Suspects, Name);

@@ -13,7 +13,8 @@ public static class LocalAddresses
         Span<byte> bytes = stackalloc byte[16];
         address.TryWriteBytes(bytes, out var length);
         if (address.AddressFamily == AddressFamily.InterNetwork) return IsLocal(bytes[..length]);
-        return IPAddress.IsLoopback(address) || address.IsIPv6LinkLocal || address.IsIPv6SiteLocal || address.IsIPv6Multicast || (Inner(bytes) is { IsEmpty: false } inner && IsLocal(inner));
+        return IPAddress.IsLoopback(address) || address.IsIPv6LinkLocal || address.IsIPv6SiteLocal || address.IsIPv6Multicast
+            || (Inner(bytes) is { IsEmpty: false } inner && IsLocal(inner));
     }
 
     private static bool IsLocal(ReadOnlySpan<byte> address) => address[0] is 0 or 127 or >= 224 || address is [169, 254, ..];
@@ -23,7 +24,8 @@ public static class LocalAddresses
     private static ReadOnlySpan<byte> Inner(ReadOnlySpan<byte> address)
     {
         if (address is [0x20, 0x02, ..]) return address.Slice(2, 4);
-        var isEmbedded = address is [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, ..] or [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..] or [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ..];
+        var isEmbedded = address is [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, ..] or [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..] or [0, 0, 0, 0, 0, 0, 0,
+            0, 0, 0, 0, 0, ..];
         return isEmbedded ? address[12..] : [];
     }
 }

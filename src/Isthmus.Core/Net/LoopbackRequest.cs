@@ -17,7 +17,8 @@ public static class LoopbackRequest
     public static string? Refusal(string host, string origin, string fetchSite, IPAddress? own)
     {
         if (host.Length > 0 && !IsLocal(host, own)) return $"Host '{host}' is not this host: use localhost or 127.0.0.1";
-        if (origin.Length > 0 && !(Uri.TryCreate(origin, UriKind.Absolute, out var page) && IsLocal(page.Authority, own))) return $"Origin '{origin}' is another site: web pages cannot use this port";
+        if (origin.Length > 0 && !(Uri.TryCreate(origin, UriKind.Absolute, out var page) && IsLocal(page.Authority, own)))
+            return $"Origin '{origin}' is another site: web pages cannot use this port";
         return fetchSite is "" or "same-origin" or "none" ? null : $"Sec-Fetch-Site is '{fetchSite}': web pages of other sites cannot use this port";
     }
 

@@ -40,7 +40,8 @@ public static class SystemRoots
         foreach (var path in (folders ?? (file.Length > 0 ? Folders : "")).Split(':').Where(Directory.Exists).SelectMany(Directory.EnumerateFiles)) Read(path);
         // What the system has as one file, it has as a folder, too.
         if ((file.Length > 0 || folders is null or "") && Read(File(file)) is { } failure and not (FileNotFoundException or DirectoryNotFoundException))
-            throw new ProblemException($"trusted certificates in {File(file)}", $"cannot be read: {failure.Message}", "specify a file with PEM certificates in SSL_CERT_FILE", failure);
+            throw new ProblemException($"trusted certificates in {File(file)}", $"cannot be read: {failure.Message}",
+                "specify a file with PEM certificates in SSL_CERT_FILE", failure);
         return policy;
 
         Exception? Read(string path)

@@ -74,7 +74,8 @@ public sealed class ClusterDirectory(bool endpointPodNames)
         }
         var addresses = now.Spec.ClusterIPs.Append(now.Spec.ClusterIP).Distinct()
             .Select(text => IPAddress.TryParse(text, out var address) ? address : null).OfType<IPAddress>().ToValueList();
-        var ports = now.Spec.Ports.Select(port => new PortEntry(port.Name.ToLowerInvariant(), port.Protocol.ToLowerInvariant(), (ushort)port.Port)).ToValueList();
+        var ports = now.Spec.Ports.Select(port => new PortEntry(port.Name.ToLowerInvariant(), port.Protocol.ToLowerInvariant(), (ushort)port.Port))
+            .ToValueList();
         _services[key] = new(now.Metadata.Namespace, now.Metadata.Name, addresses, now.Spec.ClusterIP == "None" || now.Spec.ClusterIPs.Contains("None"),
             now.Spec.Type == "ExternalName" ? now.Spec.ExternalName.TrimEnd('.') : "", ports);
         foreach (var address in addresses) _serviceOf[address] = key;
@@ -116,7 +117,8 @@ public sealed class ClusterDirectory(bool endpointPodNames)
             foreach (var text in endpoint.Addresses)
                 if (IPAddress.TryParse(text, out var address)) entries.Add(new(address, Host(endpoint, address), ports));
         }
-        _endpoints[key] = _endpoints.GetValueOrDefault(key, ImmutableDictionary<string, ImmutableArray<EndpointEntry>>.Empty).SetItem(slice.Metadata.Name, entries.ToImmutable());
+        _endpoints[key] = _endpoints.GetValueOrDefault(key, ImmutableDictionary<string, ImmutableArray<EndpointEntry>>.Empty)
+            .SetItem(slice.Metadata.Name, entries.ToImmutable());
         foreach (var entry in entries)
             _hostsOf[entry.Address] = _hostsOf.GetValueOrDefault(entry.Address, ImmutableDictionary<string, string>.Empty).SetItem(key, entry.Host);
     }
@@ -133,5 +135,6 @@ public sealed class ClusterDirectory(bool endpointPodNames)
         slice.Metadata.Labels.TryGetValue(Labels.ServiceName, out var name) ? $"{slice.Metadata.Namespace}/{name}" : null;
 
     private static IEnumerable<IPAddress> Addresses(Pod? pod) => pod is null || pod.Spec.HostNetwork || pod.Status.Phase is "Succeeded" or "Failed" ? []
-        : pod.Status.PodIPs.Select(ip => ip.Ip).Append(pod.Status.PodIP).Distinct().Select(ip => IPAddress.TryParse(ip, out var address) ? address : null).OfType<IPAddress>();
+        : pod.Status.PodIPs.Select(ip => ip.Ip).Append(pod.Status.PodIP).Distinct().Select(ip => IPAddress.TryParse(ip, out var address) ? address : null)
+            .OfType<IPAddress>();
 }

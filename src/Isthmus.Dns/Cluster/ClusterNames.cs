@@ -126,16 +126,20 @@ public sealed class ClusterNames(ClusterDirectory directory, KubernetesPlan plan
         if (zone is null) return null;
         var targets = directory.ServiceAt(address) is { } service && Serves(service.Namespace)
             ? [$"{service.Name}.{service.Namespace}.svc.{zone}"]
-            : directory.EndpointsAt(address).Where(found => Serves(found.Service.Namespace)).Select(found => $"{found.Host}.{found.Service.Name}.{found.Service.Namespace}.svc.{zone}").ToArray();
+            : directory.EndpointsAt(address).Where(found => Serves(found.Service.Namespace))
+                .Select(found => $"{found.Host}.{found.Service.Name}.{found.Service.Namespace}.svc.{zone}").ToArray();
         if (targets.Length == 0) return null;
-        return type is DnsType.PTR or DnsType.ANY ? new([.. targets.Select(target => Record(asked, new NameContent(DnsType.PTR, target)))]) : ClusterAnswer.NoData;
+        return type is DnsType.PTR or DnsType.ANY
+            ? new([.. targets.Select(target => Record(asked, new NameContent(DnsType.PTR, target)))])
+            : ClusterAnswer.NoData;
     }
 
     private ClusterAnswer Addresses(string asked, IEnumerable<IPAddress> addresses, DnsType type)
     {
         var family = type switch { DnsType.A => AddressFamily.InterNetwork, DnsType.AAAA => AddressFamily.InterNetworkV6, _ => AddressFamily.Unspecified };
         if (family == AddressFamily.Unspecified && type != DnsType.ANY) return ClusterAnswer.NoData;
-        return new([.. addresses.Where(address => type == DnsType.ANY || address.AddressFamily == family).Select(address => Record(asked, new AddressContent(address)))]);
+        return new([.. addresses.Where(address => type == DnsType.ANY || address.AddressFamily == family)
+            .Select(address => Record(asked, new AddressContent(address)))]);
     }
 
     private ClusterAnswer One(string asked, DnsContent content) => new([Record(asked, content)]);

@@ -39,7 +39,8 @@ public sealed class ClusterSetNames(ImportDirectory directory, uint ttl)
 
     private ClusterAnswer? Endpoint(string ns, string name, string host, string cluster, string asked, DnsType type)
     {
-        var found = Endpoints(ns, name, endpoint => endpoint.Cluster == cluster && (endpoint.Host == host || ClusterDirectory.Dashed(endpoint.Address) == host)).Select(endpoint => endpoint.Address).Distinct().ToList();
+        var found = Endpoints(ns, name, endpoint => endpoint.Cluster == cluster && (endpoint.Host == host || ClusterDirectory.Dashed(endpoint.Address) == host))
+            .Select(endpoint => endpoint.Address).Distinct().ToList();
         return found.Count == 0 ? null : Addresses(asked, found, type);
     }
 
@@ -52,21 +53,27 @@ public sealed class ClusterSetNames(ImportDirectory directory, uint ttl)
         bool Fits(PortEntry entry) => (port is null || entry.Name == port) && (protocol is null || entry.Protocol == protocol);
         var found = new List<(ushort Number, string Target, IPAddress Address)>();
         if (!import.Headless)
-            found.AddRange(import.Ports.Where(Fits).SelectMany(entry => import.Addresses.Select(address => (entry.Number, $"{name}.{ns}.svc.{zone}", address))));
+            found.AddRange(import.Ports.Where(Fits)
+                .SelectMany(entry => import.Addresses.Select(address => (entry.Number, $"{name}.{ns}.svc.{zone}", address))));
         else
-            found.AddRange(directory.Endpoints(import).SelectMany(endpoint => endpoint.Ports.Where(Fits).Select(entry => (entry.Number, $"{endpoint.Host}.{endpoint.Cluster}.{name}.{ns}.svc.{zone}", endpoint.Address))));
+            found.AddRange(directory.Endpoints(import)
+                .SelectMany(endpoint => endpoint.Ports.Where(Fits)
+                    .Select(entry => (entry.Number, $"{endpoint.Host}.{endpoint.Cluster}.{name}.{ns}.svc.{zone}", endpoint.Address))));
         if (found.Count == 0) return null;
         if (type is not (DnsType.SRV or DnsType.ANY)) return ClusterAnswer.NoData;
         // A port of two protocols is one record.
-        return new([.. found.Select(one => (one.Number, one.Target)).Distinct().Select(one => new DnsRecord(asked, ttl, new ServiceContent(0, 100, one.Number, one.Target)))])
+        return new([.. found.Select(one => (one.Number, one.Target)).Distinct()
+            .Select(one => new DnsRecord(asked, ttl, new ServiceContent(0, 100, one.Number, one.Target)))])
         {
-            Additionals = [.. found.Select(one => (one.Target, one.Address)).Distinct().Select(one => new DnsRecord(one.Target, ttl, new AddressContent(one.Address)))],
+            Additionals = [.. found.Select(one => (one.Target, one.Address)).Distinct()
+                .Select(one => new DnsRecord(one.Target, ttl, new AddressContent(one.Address)))],
         };
     }
 
     private ClusterAnswer Addresses(string asked, IEnumerable<IPAddress> addresses, DnsType type)
     {
         var family = type switch { DnsType.A => AddressFamily.InterNetwork, DnsType.AAAA => AddressFamily.InterNetworkV6, _ => AddressFamily.Unspecified };
-        return new([.. addresses.Where(address => type == DnsType.ANY || address.AddressFamily == family).Select(address => new DnsRecord(asked, ttl, new AddressContent(address)))]);
+        return new([.. addresses.Where(address => type == DnsType.ANY || address.AddressFamily == family)
+            .Select(address => new DnsRecord(asked, ttl, new AddressContent(address)))]);
     }
 }

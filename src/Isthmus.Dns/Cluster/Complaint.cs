@@ -11,7 +11,8 @@ internal sealed class Complaint(ClusterAccess access, string pod, string configM
         using var client = new KubeClient(access, "coredns");
         var now = time.GetUtcNow();
         var about = new ObjectMeta { Name = configMap, Namespace = access.Namespace };
-        var report = new EventReport(Kinds.ConfigMap, about, "Warning", "CorefileInvalid", $"The last good Corefile stays in force: {message}", "coredns") { Host = pod };
+        var report = new EventReport(Kinds.ConfigMap, about, "Warning", "CorefileInvalid", $"The last good Corefile stays in force: {message}",
+            "coredns") { Host = pod };
         var made = report.ToJson(EventNames.Of(configMap, now), now);
         try
         {

@@ -28,7 +28,9 @@ public sealed class ImportDirectory
     public bool HasNamespace(string ns) => _imports.Values.Any(import => import.Namespace == ns);
 
     public IEnumerable<ImportedEndpoint> Endpoints(ImportEntry import) =>
-        _endpoints.TryGetValue($"{import.Namespace}/{import.Name}", out var slices) ? slices.OrderBy(slice => slice.Key, StringComparer.Ordinal).SelectMany(slice => slice.Value) : [];
+        _endpoints.TryGetValue($"{import.Namespace}/{import.Name}", out var slices)
+            ? slices.OrderBy(slice => slice.Key, StringComparer.Ordinal).SelectMany(slice => slice.Value)
+            : [];
 
     /// <param name="key">Namespace and name.</param>
     public void Put(JsonObject? import, string key)
@@ -39,7 +41,8 @@ public sealed class ImportDirectory
             return;
         }
         var (meta, spec) = (import["metadata"], import["spec"]);
-        var addresses = Items(spec?["ips"]).Select(ip => IPAddress.TryParse(ip?.ToString(), out var address) ? address : null).OfType<IPAddress>().ToValueList();
+        var addresses = Items(spec?["ips"]).Select(ip => IPAddress.TryParse(ip?.ToString(), out var address) ? address : null).OfType<IPAddress>()
+            .ToValueList();
         _imports[key] = new(meta?["namespace"]?.ToString() ?? "", meta?["name"]?.ToString() ?? "", spec?["type"]?.ToString() == "Headless", addresses,
             Items(spec?["ports"]).OfType<JsonObject>().Select(Port).OfType<PortEntry>().ToValueList());
     }
@@ -48,19 +51,24 @@ public sealed class ImportDirectory
 
     public void Put(EndpointSlice? now, EndpointSlice? before)
     {
-        if (before is not null && KeyOf(before) is { } old && _endpoints.TryGetValue(old, out var slices)) _endpoints[old] = slices.Remove(before.Metadata.Name);
+        if (before is not null && KeyOf(before) is { } old && _endpoints.TryGetValue(old, out var slices))
+            _endpoints[old] = slices.Remove(before.Metadata.Name);
         if (now is null || KeyOf(now) is not { } key) return;
         var ports = now.Ports.Where(port => port.Port is > 0 and < 65536)
             .Select(port => new PortEntry(port.Name.ToLowerInvariant(), port.Protocol.ToLowerInvariant(), (ushort)port.Port!.Value)).ToValueList();
         var cluster = now.Metadata.Labels.GetValueOrDefault(ClusterLabel, "").ToLowerInvariant();
         var entries = now.Endpoints.Where(endpoint => endpoint.Conditions.Ready != false)
             .SelectMany(endpoint => endpoint.Addresses.Select(text => IPAddress.TryParse(text, out var address)
-                ? new ImportedEndpoint(address, cluster, endpoint.Hostname.Length > 0 ? endpoint.Hostname.ToLowerInvariant() : ClusterDirectory.Dashed(address), ports) : null))
+                ? new ImportedEndpoint(address, cluster, endpoint.Hostname.Length > 0 ? endpoint.Hostname.ToLowerInvariant() : ClusterDirectory.Dashed(address),
+                    ports)
+                : null))
             .OfType<ImportedEndpoint>().ToImmutableArray();
-        _endpoints[key] = _endpoints.GetValueOrDefault(key, ImmutableDictionary<string, ImmutableArray<ImportedEndpoint>>.Empty).SetItem(now.Metadata.Name, entries);
+        _endpoints[key] = _endpoints.GetValueOrDefault(key, ImmutableDictionary<string, ImmutableArray<ImportedEndpoint>>.Empty)
+            .SetItem(now.Metadata.Name, entries);
     }
 
-    private static string? KeyOf(EndpointSlice slice) => slice.Metadata.Labels.TryGetValue(ServiceLabel, out var name) ? $"{slice.Metadata.Namespace}/{name}" : null;
+    private static string? KeyOf(EndpointSlice slice) =>
+        slice.Metadata.Labels.TryGetValue(ServiceLabel, out var name) ? $"{slice.Metadata.Namespace}/{name}" : null;
 
     private static PortEntry? Port(JsonObject port) => ushort.TryParse(port["port"]?.ToString(), out var number)
         ? new((port["name"]?.ToString() ?? "").ToLowerInvariant(), (port["protocol"]?.ToString() ?? "TCP").ToLowerInvariant(), number) : null;

@@ -9,7 +9,8 @@ namespace Isthmus.Dns.Cluster;
 internal sealed class ImportSource(KubeClient client, ImportDirectory directory, TimeProvider time)
 {
     private static readonly string[] Versions = ["v1beta1", "v1alpha1"];
-    private static readonly ResourceKind[] Imports = [.. Versions.Select(version => new ResourceKind("multicluster.x-k8s.io", version, "ServiceImport", "serviceimports", Namespaced: true))];
+    private static readonly ResourceKind[] Imports = [.. Versions.Select(version => new ResourceKind("multicluster.x-k8s.io", version, "ServiceImport",
+        "serviceimports", Namespaced: true))];
 
     private volatile bool _isRead;
     private volatile WatchedList<JsonObject>? _list;

@@ -42,15 +42,19 @@ internal static class KubernetesReader
                 "noendpoints" => plan with { NoEndpoints = true },
                 "namespaces" => plan with { Namespaces = line.Arguments },
                 "labels" => plan with { LabelSelector = string.Join(' ', line.Arguments) },
-                "ignore" => One(line) == "empty_service" ? plan with { IgnoreEmptyService = true } : throw Wrong(line, $"ignore '{One(line)}' is not empty_service"),
+                "ignore" => One(line) == "empty_service"
+                    ? plan with { IgnoreEmptyService = true }
+                    : throw Wrong(line, $"ignore '{One(line)}' is not empty_service"),
                 "kubeconfig" => plan with { Kubeconfig = One(line), Context = line.Arguments.Count > 1 ? line.Arguments[1] : null },
                 "multicluster" => plan with { SetZones = Zones(line, line.Arguments) },
-                "endpoint" or "tls" or "namespace_labels" => throw Wrong(line, $"the setting '{line.Name}' is not supported: use kubeconfig, or run inside the cluster"),
+                "endpoint" or "tls" or "namespace_labels" => throw Wrong(line,
+                    $"the setting '{line.Name}' is not supported: use kubeconfig, or run inside the cluster"),
                 "upstream" or "resyncperiod" or "transfer" => plan,
                 _ => throw Wrong(line, $"unknown setting '{line.Name}'"),
             };
         }
-        foreach (var zone in plan.SetZones.Where(zone => !plan.Zones.Contains(zone))) throw Wrong(d, $"multicluster: '{zone}' is not among the zones of the plugin ({string.Join(", ", plan.Zones)})");
+        foreach (var zone in plan.SetZones.Where(zone => !plan.Zones.Contains(zone)))
+            throw Wrong(d, $"multicluster: '{zone}' is not among the zones of the plugin ({string.Join(", ", plan.Zones)})");
         return plan;
     }
 

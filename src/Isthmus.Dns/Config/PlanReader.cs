@@ -23,7 +23,8 @@ public sealed class PlanReader
         var zones = new List<ZonePlan>();
         foreach (var block in CorefileParser.Parse(text, source, environment)) reader.ReadBlock(block, zones);
         foreach (var twice in zones.GroupBy(zone => (zone.Zone, zone.Port)).Where(group => group.Count() > 1))
-            throw new CorefileException(source, twice.Last().Line, $"the zone '{(twice.Key.Zone.Length == 0 ? "." : twice.Key.Zone)}:{twice.Key.Port}' is served twice (first in line {twice.First().Line})");
+            throw new CorefileException(source, twice.Last().Line,
+                $"the zone '{(twice.Key.Zone.Length == 0 ? "." : twice.Key.Zone)}:{twice.Key.Port}' is served twice (first in line {twice.First().Line})");
         return reader._plan with { Zones = [.. zones] };
     }
 
@@ -34,7 +35,10 @@ public sealed class PlanReader
         ValueList<IPAddress> bind = [];
         foreach (var directive in block.Directives)
         {
-            if (directive.Name == "bind") bind = [.. directive.Arguments.Select(text => IPAddress.TryParse(text, out var address) ? address : throw Wrong(directive, $"bind: '{text}' is not an address"))];
+            if (directive.Name == "bind")
+                bind = [.. directive.Arguments.Select(text => IPAddress.TryParse(text, out var address)
+                    ? address
+                    : throw Wrong(directive, $"bind: '{text}' is not an address"))];
             else if (ReadPlugin(directive, [.. keys.Select(key => key.Zone)]) is { } plugin) plugins.Add(plugin);
         }
         zones.AddRange(keys.Select(key => new ZonePlan(key.Zone, key.Port, [.. plugins], block.Line) { Bind = bind }));
@@ -90,7 +94,9 @@ public sealed class PlanReader
             case "bufsize" or "cancel" or "debug" or "metadata" or "nsid" or "pprof" or "root" or "timeouts" or "trace":
                 return null;
             default:
-                throw Wrong(d, $"unknown plugin '{d.Name}' (known: bind, cache, errors, forward, grpc, health, hosts, kubernetes, loadbalance, log, loop, minimal, multicluster, prometheus, ready, reload, template, whoami)");
+                throw Wrong(d,
+                    $"unknown plugin '{d.Name}' (known: bind, cache, errors, forward, grpc, health, hosts, kubernetes, loadbalance, log, loop, minimal, "
+                        + $"multicluster, prometheus, ready, reload, template, whoami)");
         }
     }
 
@@ -104,7 +110,11 @@ public sealed class PlanReader
             switch (line.Name)
             {
                 case "success":
-                    plan = plan with { SuccessCapacity = Number(line, 0), SuccessTtl = line.Arguments.Count > 1 ? Number(line, 1) : plan.SuccessTtl, MinimumTtl = line.Arguments.Count > 2 ? Number(line, 2) : plan.MinimumTtl };
+                    plan = plan with
+                    {
+                        SuccessCapacity = Number(line, 0), SuccessTtl = line.Arguments.Count > 1 ? Number(line, 1) : plan.SuccessTtl,
+                        MinimumTtl = line.Arguments.Count > 2 ? Number(line, 2) : plan.MinimumTtl
+                    };
                     break;
                 case "denial":
                     plan = plan with { DenialCapacity = Number(line, 0), DenialTtl = line.Arguments.Count > 1 ? Number(line, 1) : plan.DenialTtl };
@@ -175,7 +185,8 @@ public sealed class PlanReader
     {
         var file = d.Arguments.Count > 0 && d.Arguments[0].StartsWith('/') ? d.Arguments[0] : null;
         var named = d.Arguments.Skip(file is null ? 0 : 1).Select(zone => ZoneOf(d, zone)).ToValueList();
-        var inline = d.Block.Where(line => IPAddress.TryParse(line.Name, out _)).Select(line => $"{line.Name} {string.Join(' ', line.Arguments)}").ToValueList();
+        var inline = d.Block.Where(line => IPAddress.TryParse(line.Name, out _)).Select(line => $"{line.Name} {string.Join(' ', line.Arguments)}")
+            .ToValueList();
         var plan = new HostsPlan(file ?? (inline.IsEmpty ? "/etc/hosts" : null), inline, named.IsEmpty ? zones : named, d.Line);
         foreach (var line in d.Block)
         {
@@ -221,10 +232,13 @@ public sealed class PlanReader
 
     private string ZoneOf(Directive d, string text) => CorefileValues.Zone(text) ?? throw Wrong(d, $"{d.Name}: '{text}' is not a zone");
 
-    private string Argument(Directive d, int index, string what) => index < d.Arguments.Count ? d.Arguments[index] : throw Wrong(d, $"{d.Name}: {what} is missing");
+    private string Argument(Directive d, int index, string what) =>
+        index < d.Arguments.Count ? d.Arguments[index] : throw Wrong(d, $"{d.Name}: {what} is missing");
 
     private int Number(Directive d, int index) =>
-        int.TryParse(Argument(d, index, "a number"), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Wrong(d, $"{d.Name}: '{d.Arguments[index]}' is not a number");
+        int.TryParse(Argument(d, index, "a number"), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : throw Wrong(d, $"{d.Name}: '{d.Arguments[index]}' is not a number");
 
     private TimeSpan Duration(Directive d, int index) =>
         CorefileValues.Duration(Argument(d, index, "a time such as 5s")) ?? throw Wrong(d, $"{d.Name}: '{d.Arguments[index]}' is not a time such as 5s");

@@ -119,7 +119,8 @@ internal static class CorefileValues
     /// <summary>A Go duration: <c>5s</c>, <c>1m30s</c>, <c>500ms</c>; a bare number means seconds.</summary>
     internal static TimeSpan? Duration(string text)
     {
-        if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds)) return seconds < 1e9 ? TimeSpan.FromSeconds(seconds) : null;
+        if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds))
+            return seconds < 1e9 ? TimeSpan.FromSeconds(seconds) : null;
         var total = TimeSpan.Zero;
         for (var at = 0; at < text.Length;)
         {
@@ -127,7 +128,9 @@ internal static class CorefileValues
             while (at < text.Length && (char.IsAsciiDigit(text[at]) || text[at] == '.')) at++;
             var letters = at;
             while (at < text.Length && char.IsAsciiLetter(text[at])) at++;
-            if (!double.TryParse(text.AsSpan(digits, letters - digits), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) || number > 1e9) return null;
+            if (!double.TryParse(text.AsSpan(digits, letters - digits), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
+                || number > 1e9)
+                return null;
             switch (text[letters..at])
             {
                 case "ms": total += TimeSpan.FromMilliseconds(number); break;
@@ -153,7 +156,9 @@ internal static class CorefileValues
     {
         var bytes = cidr.Base.GetAddressBytes();
         if (bytes.Length == 4)
-            return cidr.PrefixLength % 8 != 0 ? null : string.Join('.', bytes.Take(cidr.PrefixLength / 8).Reverse().Select(b => (object)b).Append("in-addr.arpa"));
+            return cidr.PrefixLength % 8 != 0
+                ? null
+                : string.Join('.', bytes.Take(cidr.PrefixLength / 8).Reverse().Select(b => (object)b).Append("in-addr.arpa"));
         if (cidr.PrefixLength % 4 != 0) return null;
         var nibbles = bytes.SelectMany(b => (int[])[b >> 4, b & 15]).Take(cidr.PrefixLength / 4).Reverse();
         return string.Join('.', nibbles.Select(nibble => (object)nibble.ToString("x", CultureInfo.InvariantCulture)).Append("ip6.arpa"));

@@ -63,7 +63,8 @@ internal sealed class CachePlugin(CachePlan plan, TimeProvider time, DnsMetrics 
         var disabled = denial ? plan.DenialDisabled : plan.SuccessDisabled;
         if (!disabled.IsEmpty && Zone.Match(disabled, key.Name) is not null) return;
         var offered = denial
-            ? message.Authorities.Where(record => record.Type == DnsType.SOA).Select(record => Math.Min(record.Ttl, ((AuthorityContent)record.Content).Minimum)).DefaultIfEmpty(0u).Min()
+            ? message.Authorities.Where(record => record.Type == DnsType.SOA).Select(record => Math.Min(record.Ttl, ((AuthorityContent)record.Content).Minimum))
+                .DefaultIfEmpty(0u).Min()
             : message.Answers.Select(record => record.Ttl).Min();
         var seconds = Math.Min(Math.Max(offered, (uint)plan.MinimumTtl), (uint)(denial ? plan.DenialTtl : plan.SuccessTtl));
         if (seconds == 0) return;
@@ -85,7 +86,8 @@ internal sealed class CachePlugin(CachePlan plan, TimeProvider time, DnsMetrics 
     private static DnsMessage Again(DnsQuery query, DnsMessage kept, TimeSpan age)
     {
         var passed = (uint)age.TotalSeconds;
-        ValueList<DnsRecord> Age(ValueList<DnsRecord> records) => [.. records.Select(record => record with { Ttl = record.Ttl > passed ? record.Ttl - passed : 0 })];
+        ValueList<DnsRecord> Age(ValueList<DnsRecord> records) =>
+            [.. records.Select(record => record with { Ttl = record.Ttl > passed ? record.Ttl - passed : 0 })];
         // The query's spelling of the name, also where the answer repeats it.
         ValueList<DnsRecord> Spell(ValueList<DnsRecord> records) =>
             [.. records.Select(record => DnsName.Same(record.Name, query.Name) ? record with { Name = query.Question.Name } : record)];

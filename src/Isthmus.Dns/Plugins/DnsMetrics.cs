@@ -39,7 +39,9 @@ public sealed class DnsMetrics
     {
         var text = new StringBuilder("# TYPE coredns_dns_responses_total counter\n");
         foreach (var ((zone, code, tcp), counter) in _responses.OrderBy(pair => pair.Key))
-            text.Append(CultureInfo.InvariantCulture, $"coredns_dns_responses_total{{server=\"dns://:53\",zone=\"{zone}.\",proto=\"{(tcp ? "tcp" : "udp")}\",rcode=\"{Name(code)}\"}} {counter.Value}\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"coredns_dns_responses_total{{server=\"dns://:53\",zone=\"{zone}.\",proto=\"{(tcp ? "tcp" : "udp")}\",rcode=\"{Name(code)}\"}} "
+                    + $"{counter.Value}\n");
         Line(text, "coredns_cache_hits_total", _hits);
         Line(text, "coredns_cache_misses_total", _misses);
         Line(text, "coredns_forward_requests_total", _forwards);
@@ -53,8 +55,12 @@ public sealed class DnsMetrics
     internal static string Name(DnsCode code) => code switch
     {
         DnsCode.NoError => "NOERROR", DnsCode.FormatError => "FORMERR", DnsCode.ServerFailure => "SERVFAIL",
-        DnsCode.NameError => "NXDOMAIN", DnsCode.NotImplemented => "NOTIMP", DnsCode.Refused => "REFUSED", _ => ((int)code).ToString(CultureInfo.InvariantCulture),
+        DnsCode.NameError => "NXDOMAIN",
+        DnsCode.NotImplemented => "NOTIMP",
+        DnsCode.Refused => "REFUSED",
+        _ => ((int)code).ToString(CultureInfo.InvariantCulture),
     };
 
-    private static void Line(StringBuilder text, string name, long value) => text.Append(CultureInfo.InvariantCulture, $"# TYPE {name} counter\n{name} {value}\n");
+    private static void Line(StringBuilder text, string name, long value) =>
+        text.Append(CultureInfo.InvariantCulture, $"# TYPE {name} counter\n{name} {value}\n");
 }

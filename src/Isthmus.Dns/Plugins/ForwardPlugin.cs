@@ -42,7 +42,8 @@ internal sealed class ForwardPlugin(ForwardPlan plan, TimeProvider time, Random 
         var began = time.GetTimestamp();
         var first = First(upstreams.Count);
         var inTurn = Enumerable.Range(0, upstreams.Count).Select(i => upstreams[(first + i) % upstreams.Count]).ToList();
-        if (await AskAsync(inTurn.Where(upstream => !upstream.IsDown(plan.MaxFails, plan.HealthCheck)), query, began, stop) is { } answer) return Reply(query, answer);
+        if (await AskAsync(inTurn.Where(upstream => !upstream.IsDown(plan.MaxFails, plan.HealthCheck)), query, began, stop) is { } answer)
+            return Reply(query, answer);
         // A server that is being replaced is back in a moment; a client that receives a failure may not retry.
         for (var pause = AskAgain; time.GetElapsedTime(began) + pause < GiveUpAfter && inTurn.Exists(upstream => upstream.AnsweredLately); pause *= 2)
         {
@@ -67,7 +68,8 @@ internal sealed class ForwardPlugin(ForwardPlan plan, TimeProvider time, Random 
     /// <summary>The ID and question are the client's; flags and records are the other server's.</summary>
     private static DnsReply Reply(DnsQuery query, DnsMessage answer) => new(answer with
     {
-        Header = new(query.Message.Header.Id, answer.Header.Flags), Questions = query.Message.Questions, Edns = query.Message.Edns is null ? null : new Edns(1232),
+        Header = new(query.Message.Header.Id, answer.Header.Flags), Questions = query.Message.Questions,
+        Edns = query.Message.Edns is null ? null : new Edns(1232),
     });
 
     private int First(int count)

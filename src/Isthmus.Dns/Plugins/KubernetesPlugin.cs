@@ -17,7 +17,9 @@ internal sealed class KubernetesPlugin(KubernetesPlan plan, ClusterSource source
         // Before the first list, "does not exist" would be wrong, and clients would cache it.
         var ofSet = plan.SetZones.Contains(zone);
         if (!source.IsReadFor(ofSet)) return new(Replies.Failure(query, DnsCode.ServerFailure));
-        var found = ofSet ? source.SetNames.Find(zone, query.Name, query.Question.Name, query.Type) : source.Names.Find(zone, query.Name, query.Question.Name, query.Type);
+        var found = ofSet
+            ? source.SetNames.Find(zone, query.Name, query.Question.Name, query.Type)
+            : source.Names.Find(zone, query.Name, query.Question.Name, query.Type);
         if (found is not { } answer)
         {
             if (plan.Fallthrough is { } through && (through.IsEmpty || Zone.Match(through, query.Name) is not null)) return next(query, stop);

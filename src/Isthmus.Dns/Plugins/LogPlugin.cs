@@ -16,7 +16,8 @@ internal sealed class LogPlugin(LogPlan? log, bool errors, TimeProvider time, Ac
         {
             var protocol = query.OverTcp ? "tcp" : "udp";
             var seconds = time.GetElapsedTime(began).TotalSeconds.ToString("0.000000000", CultureInfo.InvariantCulture);
-            write($"[INFO] {query.Client} - {query.Message.Header.Id} \"{query.Type} IN {query.Question.Name}. {protocol}\" {DnsMetrics.Name(code)} {seconds}s");
+            write(
+                $"[INFO] {query.Client} - {query.Message.Header.Id} \"{query.Type} IN {query.Question.Name}. {protocol}\" {DnsMetrics.Name(code)} {seconds}s");
         }
         else if (errors && code == DnsCode.ServerFailure)
         {

@@ -26,7 +26,10 @@ internal sealed class LoadBalancePlugin(Random random, DnsHandler next)
         var turned = answers.Where(record => record.Type is DnsType.A or DnsType.AAAA).ToArray();
         // Queries come from several threads, and Random is for one.
         lock (random) random.Shuffle(turned);
-        return reply with { Message = reply.Message with { Answers = [.. answers.Where(record => record.Type is not (DnsType.A or DnsType.AAAA)), .. turned] } };
+        return reply with
+        {
+            Message = reply.Message with { Answers = [.. answers.Where(record => record.Type is not (DnsType.A or DnsType.AAAA)), .. turned] }
+        };
     }
 }
 

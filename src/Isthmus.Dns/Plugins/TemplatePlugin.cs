@@ -25,7 +25,8 @@ internal sealed partial class TemplatePlugin
         (_plan, _next) = (plan, next);
         try
         {
-            _matches = [.. plan.Matches.Select(pattern => new Regex(pattern.Replace("(?P<", "(?<", StringComparison.Ordinal), RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, MatchLimit))];
+            _matches = [.. plan.Matches.Select(pattern => new Regex(pattern.Replace("(?P<", "(?<", StringComparison.Ordinal),
+                RegexOptions.NonBacktracking | RegexOptions.CultureInvariant, MatchLimit))];
         }
         catch (ArgumentException e)
         {
@@ -43,7 +44,8 @@ internal sealed partial class TemplatePlugin
 
     internal ValueTask<DnsReply> AnswerAsync(DnsQuery query, CancellationToken stop)
     {
-        if (Zone.Match(_plan.Zones, query.Name) is not { } zone || (_plan.Type != "ANY" && !_plan.Type.Equals(query.Type.ToString(), StringComparison.OrdinalIgnoreCase)))
+        if (Zone.Match(_plan.Zones, query.Name) is not { } zone
+            || (_plan.Type != "ANY" && !_plan.Type.Equals(query.Type.ToString(), StringComparison.OrdinalIgnoreCase)))
             return _next(query, stop);
         var match = Match.Empty;
         if (_matches.Count > 0)

@@ -4,7 +4,8 @@ using Isthmus.Dns.Config;
 namespace Isthmus.Dns.Server;
 
 /// <summary>Checks the Corefile twice a second and applies changes. An unusable one is reported once; the last good one stays.</summary>
-public sealed class CorefileWatch(string path, int port, Func<string, string?> environment, DnsServer server, TimeProvider time, Action<string> log, Func<string, CancellationToken, Task> complain)
+public sealed class CorefileWatch(string path, int port, Func<string, string?> environment, DnsServer server, TimeProvider time, Action<string> log,
+    Func<string, CancellationToken, Task> complain)
 {
     /// <summary>Kubelets swap a symbolic link, which file watchers do not see reliably; reading a small file costs nothing.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);

@@ -55,7 +55,9 @@ public sealed class DnsServer : IAsyncDisposable
         var opened = new Dictionary<(IPAddress Address, int Port), DnsListener>();
         try
         {
-            foreach (var group in plan.Zones.SelectMany(zone => (zone.Bind.IsEmpty ? [IPAddress.IPv6Any] : zone.Bind).Select(address => (Key: (address, zone.Port), Zone: zone))).GroupBy(entry => entry.Key, entry => entry.Zone))
+            foreach (var group in plan.Zones.SelectMany(zone => (zone.Bind.IsEmpty ? [IPAddress.IPv6Any] : zone.Bind)
+                .Select(address => (Key: (address, zone.Port), Zone: zone)))
+                .GroupBy(entry => entry.Key, entry => entry.Zone))
                 made[group.Key] = new ZoneServer(group, around);
             foreach (var (key, zones) in made)
                 if (!_listeners.ContainsKey(key)) opened[key] = Open(key, zones);
@@ -108,7 +110,8 @@ public sealed class DnsServer : IAsyncDisposable
         }
         catch (SocketException e)
         {
-            throw new ProblemException($"dns://{key.Address}:{key.Port}", $"cannot listen: {e.Message}", "end the program that has the port, or choose another with -dns.port", e);
+            throw new ProblemException($"dns://{key.Address}:{key.Port}", $"cannot listen: {e.Message}",
+                "end the program that has the port, or choose another with -dns.port", e);
         }
     }
 

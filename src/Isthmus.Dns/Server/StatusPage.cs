@@ -83,7 +83,8 @@ internal sealed class StatusPage : IAsyncDisposable
             var (status, text) = words.Length == 3 ? _answer(words[1].Split('?')[0]) : (400, "Bad Request\n");
             var reason = status switch { 200 => "OK", 404 => "Not Found", 503 => "Service Unavailable", _ => "Error" };
             var body = Encoding.UTF8.GetBytes(text);
-            var head = Encoding.ASCII.GetBytes($"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n");
+            var head = Encoding.ASCII.GetBytes(
+                $"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n");
             for (ReadOnlyMemory<byte> rest = (byte[])[.. head, .. body]; rest.Length > 0;) rest = rest[await socket.SendAsync(rest, limit.Token)..];
             socket.Shutdown(SocketShutdown.Send);
         }

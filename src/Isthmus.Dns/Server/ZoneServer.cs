@@ -14,7 +14,8 @@ internal sealed class ZoneServer : IDisposable
     private readonly DnsMetrics _metrics;
 
     /// <summary>The external dependencies of the plugins.</summary>
-    internal sealed record Surroundings(TimeProvider Time, Random Random, DnsMetrics Metrics, Action<string> Log, string Source, Func<KubernetesPlan, ClusterSource> Cluster);
+    internal sealed record Surroundings(TimeProvider Time, Random Random, DnsMetrics Metrics, Action<string> Log, string Source,
+        Func<KubernetesPlan, ClusterSource> Cluster);
 
     /// <exception cref="CorefileException">A plugin cannot be created from its settings.</exception>
     internal ZoneServer(IEnumerable<ZonePlan> zones, Surroundings around)
@@ -82,8 +83,10 @@ internal sealed class ZoneServer : IDisposable
     private static DnsHandler Forward(ZonePlan zone, ForwardPlan plan, Surroundings around, DnsHandler next)
     {
         var plugin = new ForwardPlugin(plan, around.Time, around.Random, around.Metrics, next);
-        if (zone.Has<LoopPlan>() && plugin.Upstreams().FirstOrDefault(upstream => IPAddress.IsLoopback(upstream.Address.Address) && upstream.Address.Port == zone.Port) is { } self)
-            throw new CorefileException(around.Source, plan.Line, $"forward: {self.Address} is this server itself: every question would go round for ever (see the plugin loop)");
+        if (zone.Has<LoopPlan>()
+            && plugin.Upstreams().FirstOrDefault(upstream => IPAddress.IsLoopback(upstream.Address.Address) && upstream.Address.Port == zone.Port) is { } self)
+            throw new CorefileException(around.Source, plan.Line,
+                $"forward: {self.Address} is this server itself: every question would go round for ever (see the plugin loop)");
         return plugin.AnswerAsync;
     }
 }

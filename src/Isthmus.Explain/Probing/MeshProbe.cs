@@ -25,7 +25,8 @@ public sealed class MeshProbe : IDisposable
         _id = random.NextInt64().ToString("x16", CultureInfo.InvariantCulture);
         Namespace = $"{NamePrefix}{_id[8..]}";
         _members = [.. clusters.Where(cluster => cluster is { Error: "", HasIstio: true })];
-        _clusters = [.. _members.Select((facts, index) => new ProbedCluster(facts, access.First(one => one.Name == facts.Context), Namespace, index + 1, time))];
+        _clusters = [.. _members.Select((facts, index) => new ProbedCluster(facts, access.First(one => one.Name == facts.Context), Namespace, index + 1,
+            time))];
     }
 
     /// <summary>Whether a probe has made the namespace.</summary>
@@ -63,16 +64,23 @@ public sealed class MeshProbe : IDisposable
     {
         var pairs = from caller in _clusters
                     from callee in _clusters
-                    where caller == callee || (MeshVerification.AreOneMesh(caller.Facts, callee.Facts, _members) && !(caller.Facts.IsJoinedByNames && callee.Facts.IsJoinedByNames))
+                    where caller == callee
+                        || (MeshVerification.AreOneMesh(caller.Facts, callee.Facts, _members)
+                            && !(caller.Facts.IsJoinedByNames && callee.Facts.IsJoinedByNames))
                     from protocol in ProbeProtocol.All
                     select (Caller: caller, Callee: callee, Protocol: protocol);
         var cells = pairs.ToList();
         var answers = await Task.WhenAll(cells.Select(cell => PersistAsync(cell.Caller, cell.Callee.Number, cell.Protocol, until, stop)));
         var seen = new Dictionary<ProbedCluster, IReadOnlyList<(int Port, string Peer)>>();
-        foreach (var (callee, callers) in await Task.WhenAll(_clusters.Select(async cluster => (cluster, await cluster.CallersAsync(_id, stop))))) seen[callee] = callers;
+        foreach (var (callee, callers) in await Task.WhenAll(_clusters.Select(async cluster => (cluster, await cluster.CallersAsync(_id, stop)))))
+            seen[callee] = callers;
         return [.. cells.Zip(answers, (cell, answer) => new ProbedCall(cell.Caller.Facts.Context, cell.Callee.Facts.Context, cell.Protocol.Name,
             answer.Error.Length == 0 ? PathOf(answer.Upstream) : "", answer.Milliseconds,
-            seen[cell.Callee].FirstOrDefault(caller => caller.Port == cell.Protocol.Port && caller.Peer.EndsWith($"/ns/{Namespace}/sa/{ProbeObjects.AccountOf(cell.Caller.Number)}", StringComparison.Ordinal)).Peer ?? "", answer.Error))];
+            seen[cell.Callee]
+                .FirstOrDefault(caller => caller.Port == cell.Protocol.Port
+                    && caller.Peer.EndsWith($"/ns/{Namespace}/sa/{ProbeObjects.AccountOf(cell.Caller.Number)}", StringComparison.Ordinal)).Peer
+                ?? "",
+            answer.Error))];
     }
 
     /// <summary>The other clusters learn of a new Pod only after a moment: the call is made again until it is answered, or it is too late for
@@ -91,7 +99,8 @@ public sealed class MeshProbe : IDisposable
 
     private string PathOf(string upstream)
     {
-        var gateway = _members.SelectMany(cluster => cluster.Gateways.Select(gateway => (cluster, gateway))).FirstOrDefault(found => found.gateway.Addresses.Any(address => upstream == $"{address}:{found.gateway.Port}"));
+        var gateway = _members.SelectMany(cluster => cluster.Gateways.Select(gateway => (cluster, gateway)))
+            .FirstOrDefault(found => found.gateway.Addresses.Any(address => upstream == $"{address}:{found.gateway.Port}"));
         return gateway.gateway is null ? $"direct, {upstream}" : $"gateway {upstream} of {gateway.gateway.Network}";
     }
 }

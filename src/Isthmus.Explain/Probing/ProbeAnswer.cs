@@ -8,7 +8,8 @@ internal sealed record ProbeProtocol(string Name, string Kind, int Port, string 
 {
     public static readonly IReadOnlyList<ProbeProtocol> All =
     [
-        new("HTTP", "http", ProbeObjects.Http, "GET", "/"), new("gRPC", "grpc", ProbeObjects.Grpc, "POST", "/isthmus.Probe/Call"), new("TCP", "tcp", ProbeObjects.Tcp, "GET", "/"),
+        new("HTTP", "http", ProbeObjects.Http, "GET", "/"), new("gRPC", "grpc", ProbeObjects.Grpc, "POST", "/isthmus.Probe/Call"),
+        new("TCP", "tcp", ProbeObjects.Tcp, "GET", "/"),
     ];
 }
 
@@ -27,8 +28,11 @@ internal sealed record ProbeAnswer(double Milliseconds, string Upstream, string 
             "grpc" => status == 200 && (int?)answer["grpc_status"] == 0,
             _ => status == 200,
         };
-        var parts = ((string?[])[status > 0 ? $"status {status}" : null, flags is "-" ? null : flags, answer["error"]?.ToString(), seen?["details"]?.ToString(), seen?["transport_failure"]?.ToString()]).Where(part => !string.IsNullOrEmpty(part)).Distinct();
+        var parts = ((string?[])[status > 0 ? $"status {status}" : null, flags is "-" ? null : flags, answer["error"]?.ToString(), seen?["details"]?.ToString(),
+            seen?["transport_failure"]?.ToString()])
+            .Where(part => !string.IsNullOrEmpty(part)).Distinct();
         var error = string.Join(", ", parts);
-        return new((double?)answer["took_ms"] ?? 0, seen?["upstream"]?.ToString() ?? "", isAnswered ? "" : error.Length > 0 ? error : "the connection was closed without an answer");
+        return new((double?)answer["took_ms"] ?? 0, seen?["upstream"]?.ToString() ?? "",
+            isAnswered ? "" : error.Length > 0 ? error : "the connection was closed without an answer");
     }
 }

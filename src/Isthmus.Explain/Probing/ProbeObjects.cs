@@ -28,7 +28,10 @@ internal sealed class ProbeObjects(string ns, int own)
         ["metadata"] = new JsonObject
         {
             ["name"] = ns,
-            ["labels"] = new JsonObject { [Label] = "true", [revision == "default" ? Labels.Injection : Labels.Revision] = revision == "default" ? "enabled" : revision },
+            ["labels"] = new JsonObject
+            {
+                [Label] = "true", [revision == "default" ? Labels.Injection : Labels.Revision] = revision == "default" ? "enabled" : revision
+            },
             ["annotations"] = new JsonObject { [Owner] = owner, [Until] = until.ToString("O", CultureInfo.InvariantCulture) },
         },
     };
@@ -65,7 +68,8 @@ internal sealed class ProbeObjects(string ns, int own)
                         ["securityContext"] = new JsonObject
                         {
                             ["runAsNonRoot"] = true, ["runAsUser"] = 1000, ["allowPrivilegeEscalation"] = false, ["readOnlyRootFilesystem"] = true,
-                            ["capabilities"] = new JsonObject { ["drop"] = new JsonArray("ALL") }, ["seccompProfile"] = new JsonObject { ["type"] = "RuntimeDefault" },
+                            ["capabilities"] = new JsonObject { ["drop"] = new JsonArray("ALL") },
+                            ["seccompProfile"] = new JsonObject { ["type"] = "RuntimeDefault" },
                         },
                     }),
                 },

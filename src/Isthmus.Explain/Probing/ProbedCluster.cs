@@ -26,7 +26,8 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
 
     /// <summary>Where the Pods of the mesh run this program.</summary>
     private string Image => facts.ProgramImage.Length > 0 ? facts.ProgramImage
-        : throw new ProblemException($"cluster {facts.Context}", "its mesh's image is not known, so no Pod can be started for the probe", "install Isthmus there, or leave out --probe");
+        : throw new ProblemException($"cluster {facts.Context}", "its mesh's image is not known, so no Pod can be started for the probe",
+            "install Isthmus there, or leave out --probe");
 
     public void Dispose() => _client.Dispose();
 
@@ -34,7 +35,8 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
     public async Task RemoveLeftoversAsync(CancellationToken stop)
     {
         var found = await _client.ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions { LabelSelector = $"{ProbeObjects.Label}=true" }, stop);
-        await Task.WhenAll(found.Where(other => other.Metadata.DeletionTimestamp is null && other.Metadata.Name != ns && ProbeOwner.IsGone(other, time.GetUtcNow()))
+        await Task.WhenAll(found.Where(other => other.Metadata.DeletionTimestamp is null && other.Metadata.Name != ns
+            && ProbeOwner.IsGone(other, time.GetUtcNow()))
             .Select(other => _client.DeleteAsync(Kinds.Namespace, null, other.Metadata.Name, stop)));
     }
 
@@ -42,7 +44,8 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
     {
         var image = Image;
         // Not interrupted: a request that nobody waits for may take effect after the removal, and its namespace would stay.
-        await _client.CreateAsync(Kinds.Namespace, null, _objects.Namespace(facts.Revision, ProbeOwner.Own, time.GetUtcNow() + ProbeOwner.Longest), CancellationToken.None);
+        await _client.CreateAsync(Kinds.Namespace, null, _objects.Namespace(facts.Revision, ProbeOwner.Own, time.GetUtcNow() + ProbeOwner.Longest),
+            CancellationToken.None);
         stop.ThrowIfCancellationRequested();
         await _client.CreateAsync(Kinds.ServiceAccount, _objects.Account, stop);
         var services = all.Select(async cluster => (cluster, await _client.CreateAsync(Kinds.Service, _objects.Service(cluster), stop)));
@@ -58,16 +61,21 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
     {
         while (true)
         {
-            var pod = (await _client.ListAllAsync<Pod>(Kinds.Pod, ns, new ListOptions(), stop)).FirstOrDefault(pod => pod.Metadata.Labels.GetValueOrDefault("app") == ProbeObjects.ServiceOf(number));
+            var pod = (await _client.ListAllAsync<Pod>(Kinds.Pod, ns, new ListOptions(), stop))
+                .FirstOrDefault(pod => pod.Metadata.Labels.GetValueOrDefault("app") == ProbeObjects.ServiceOf(number));
             if (pod is { Status.IsReady: true })
             {
                 if (ClusterObjects.Sidecar(pod) is null)
-                    throw new ProblemException($"cluster {facts.Context}", "a Pod in a namespace that asks for sidecars got none, so no Pod of the mesh can be tried", $"check the injection webhook: kubectl --context={facts.Context} get mutatingwebhookconfigurations");
+                    throw new ProblemException($"cluster {facts.Context}",
+                        "a Pod in a namespace that asks for sidecars got none, so no Pod of the mesh can be tried",
+                        $"check the injection webhook: kubectl --context={facts.Context} get mutatingwebhookconfigurations");
                 _pod = pod.Metadata.Name;
                 return;
             }
             if (time.GetUtcNow() >= until)
-                throw new ProblemException($"cluster {facts.Context}", $"the Pod of the probe is not ready: {(pod is null ? await WhyNoPodAsync(stop) : ServicePods.Why(pod))}", "isthmus verify, without --probe, shows what the mesh itself lacks");
+                throw new ProblemException($"cluster {facts.Context}",
+                    $"the Pod of the probe is not ready: {(pod is null ? await WhyNoPodAsync(stop) : ServicePods.Why(pod))}",
+                    "isthmus verify, without --probe, shows what the mesh itself lacks");
             await Task.Delay(Pause, time, stop);
         }
     }
@@ -76,7 +84,8 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
     public async Task<ProbeAnswer> CallAsync(int callee, ProbeProtocol protocol, string id, CancellationToken stop)
     {
         var (host, to) = (ProbeObjects.ServiceOf(callee), $"{_addresses[callee]}:{protocol.Port}");
-        var path = string.Create(CultureInfo.InvariantCulture, $"/call?to={Uri.EscapeDataString(to)}&kind={protocol.Kind}&authority={host}.{ns}:{protocol.Port}&path={Uri.EscapeDataString(protocol.Path)}&method={protocol.Method}&id={id}&timeout={(int)CallPatience.TotalMilliseconds}");
+        var path = string.Create(CultureInfo.InvariantCulture,
+            $"/call?to={Uri.EscapeDataString(to)}&kind={protocol.Kind}&authority={host}.{ns}:{protocol.Port}&path={Uri.EscapeDataString(protocol.Path)}&method={protocol.Method}&id={id}&timeout={(int)CallPatience.TotalMilliseconds}");
         try
         {
             return ProbeAnswer.Read(await AskAsync("POST", path, stop), protocol);
@@ -92,7 +101,8 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
     {
         try
         {
-            return [.. (await AskAsync("GET", $"/recent?id={id}", stop) as JsonArray ?? []).OfType<JsonObject>().Where(seen => seen["direction"]?.ToString() == "inbound")
+            return [.. (await AskAsync("GET", $"/recent?id={id}", stop) as JsonArray ?? []).OfType<JsonObject>()
+                .Where(seen => seen["direction"]?.ToString() == "inbound")
                 .Select(seen => (PortOf(seen["cluster"]?.ToString() ?? ""), seen["downstream_peer"]?.ToString() ?? ""))];
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
@@ -101,14 +111,18 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
         }
     }
 
-    private Task<JsonNode> AskAsync(string method, string path, CancellationToken stop) => new MeshQuery(_client, facts.SystemNamespace).AskProxyAsync(ns, _pod, method, path, stop);
+    private Task<JsonNode> AskAsync(string method, string path, CancellationToken stop) =>
+        new MeshQuery(_client, facts.SystemNamespace).AskProxyAsync(ns, _pod, method, path, stop);
 
     private async Task<string> WhyNoPodAsync(CancellationToken stop)
     {
         var events = await _client.ListAllAsync<JsonObject>(Kinds.Event, ns, new ListOptions(), stop);
-        return events.Where(item => item["type"]?.ToString() == "Warning").Select(item => item["message"]?.ToString() ?? "").LastOrDefault(text => text.Length > 0) ?? "it was not created";
+        return events.Where(item => item["type"]?.ToString() == "Warning").Select(item => item["message"]?.ToString() ?? "")
+            .LastOrDefault(text => text.Length > 0)
+            ?? "it was not created";
     }
 
     /// <summary>The port in the name of an inbound cluster, <c>inbound|8080||</c>.</summary>
-    private static int PortOf(string cluster) => cluster.Split('|') is [_, var port, ..] && int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+    private static int PortOf(string cluster) =>
+        cluster.Split('|') is [_, var port, ..] && int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
 }

@@ -33,7 +33,8 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
                 IsUnsure |= checking is null;
                 if (checking is { Status: not 0 } refused)
                 {
-                    record.Fail(hop, $"{chain.Name}: refuses the token", causes.Policies.KeysLacking(at, tokens.Check, refused) ?? causes.Policies.TokenRefused(at, refused.Status, refused.Failure));
+                    record.Fail(hop, $"{chain.Name}: refuses the token",
+                        causes.Policies.KeysLacking(at, tokens.Check, refused) ?? causes.Policies.TokenRefused(at, refused.Status, refused.Failure));
                     return false;
                 }
                 Learned = checking?.Metadata ?? Learned;
@@ -53,7 +54,8 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
                 record.Add("policy", HopStatus.Unknown, $"{chain.Name}: decides by {unknown}, which only the call itself shows", null);
                 continue;
             }
-            record.Fail(hop, $"{chain.Name}: denied", causes.Policies.Denied(at, verdict.Rule, new(asked.Peer?.Identity ?? "", request, asked.Source, at.Address, asked.ServerName, Learned)));
+            record.Fail(hop, $"{chain.Name}: denied",
+                causes.Policies.Denied(at, verdict.Rule, new(asked.Peer?.Identity ?? "", request, asked.Source, at.Address, asked.ServerName, Learned)));
             return false;
         }
         return true;

@@ -35,7 +35,8 @@ internal sealed class AddressWalk(TraceFacts facts, Random random)
     }
 
     /// <summary>The walks to the other addresses of the name.</summary>
-    public IEnumerable<AddressWalk> Others() => Walk.Addresses.Skip(1).Take(MostAddresses - 1).Select(address => new AddressWalk(Facts.At(address), random).Again());
+    public IEnumerable<AddressWalk> Others() =>
+        Walk.Addresses.Skip(1).Take(MostAddresses - 1).Select(address => new AddressWalk(Facts.At(address), random).Again());
 
     /// <summary>One verdict for each address; the worst decides, and its hops are shown.</summary>
     public static CallTrace Worst(IReadOnlyList<AddressWalk> walks)
@@ -54,8 +55,10 @@ internal sealed class AddressWalk(TraceFacts facts, Random random)
         IPAddress AddressOf(AddressWalk walk) => walk.Facts.Address ?? addresses[0];
 
         AddressVerdict Verdict(AddressWalk walk) =>
-            new(AddressOf(walk).ToString(), walk.Trace.Succeeds, walk.Trace.Failure?.Name ?? "", walk.Trace.Failure?.Problem, walk.Trace.Hops.Count(hop => hop.Status == HopStatus.Warning), walk.Trace.Call);
+            new(AddressOf(walk).ToString(), walk.Trace.Succeeds, walk.Trace.Failure?.Name ?? "", walk.Trace.Failure?.Problem,
+                walk.Trace.Hops.Count(hop => hop.Status == HopStatus.Warning), walk.Trace.Call);
     }
 
-    private static int Badness(CallTrace trace) => !trace.Succeeds ? 3 : trace.Hops.Any(hop => hop.Status == HopStatus.Unknown) ? 2 : trace.Hops.Any(hop => hop.Status == HopStatus.Warning) ? 1 : 0;
+    private static int Badness(CallTrace trace) =>
+        !trace.Succeeds ? 3 : trace.Hops.Any(hop => hop.Status == HopStatus.Unknown) ? 2 : trace.Hops.Any(hop => hop.Status == HopStatus.Warning) ? 1 : 0;
 }

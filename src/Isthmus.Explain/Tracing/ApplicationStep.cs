@@ -15,10 +15,12 @@ internal sealed class ApplicationStep(TraceRecord record, TracedCall call)
         }
         if (listening.Any(at => at.Port == target.Port && Accepts(at.Address, target.Address)))
         {
-            record.Ok("application", $"listens on {target.Port}", ("container", callee.Pod.Spec.Containers.FirstOrDefault(container => container.Name != "istio-proxy")?.Name ?? ""));
+            record.Ok("application", $"listens on {target.Port}",
+                ("container", callee.Pod.Spec.Containers.FirstOrDefault(container => container.Name != "istio-proxy")?.Name ?? ""));
             return;
         }
-        record.Fail("application", $"nothing listens on {target}", EndpointCauses.NobodyListens(callee.Name, callee.Cluster, callee.Pod, call.Host, call.Port, target, listening));
+        record.Fail("application", $"nothing listens on {target}",
+            EndpointCauses.NobodyListens(callee.Name, callee.Cluster, callee.Pod, call.Host, call.Port, target, listening));
     }
 
     private static bool Accepts(IPAddress bound, IPAddress asked) =>

@@ -15,7 +15,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
 {
     /// <summary>Why a proxy has no configuration at all.</summary>
     public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
-        ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane", $"isthmus proxy-status --context={pod.Context}; kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name} -c istio-proxy");
+        ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane",
+            $"isthmus proxy-status --context={pod.Context}; kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name} -c istio-proxy");
 
     /// <summary>Whether the caller's control plane does not watch clusters that have the service; null also when it must be
     /// queried first.</summary>
@@ -33,23 +34,35 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
             }
             if (plane.Config.IsJoinedByNames && cluster.IsJoinedByNames) continue;
             var line = watched.FirstOrDefault(candidate => candidate.Id == cluster.Id);
-            var again = $"isthmus create-remote-secret --context={cluster.Context} --name={cluster.Id}{(plane.Namespace == WellKnown.SystemNamespace ? "" : $" --namespace={plane.Namespace}")} | kubectl apply -f - --context={plane.At.Context}";
+            var again =
+                $"isthmus create-remote-secret --context={cluster.Context} "
+                    + $"--name={cluster.Id}{(plane.Namespace == WellKnown.SystemNamespace ? "" : $" --namespace={plane.Namespace}")} | kubectl apply -f - "
+                    + $"--context={plane.At.Context}";
             if (line is null)
             {
-                return Faults.Of("ISM1021", plane.ToString(), $"Secret {plane.Namespace}/{WellKnown.RemoteSecretPrefix}{cluster.Id}", $"does not watch {cluster.Id}: there is no {(watched.Any(other => other.IsInFile) ? "kubeconfig" : "remote secret")} for it, so its Services and Pods are unknown here", WatchedCluster.Beginning(watched, again));
+                return Faults.Of("ISM1021", plane.ToString(), $"Secret {plane.Namespace}/{WellKnown.RemoteSecretPrefix}{cluster.Id}",
+                    $"does not watch {cluster.Id}: there is no {(watched.Any(other => other.IsInFile) ? "kubeconfig" : "remote secret")} for it, so its "
+                        + $"Services and Pods are unknown here",
+                    WatchedCluster.Beginning(watched, again));
             }
             if (line.Status != "synced" || line.Message.Length > 0)
-                return Faults.Of("ISM1020", $"{line.Place} in {plane.At.Context}", "", line.Message.Length > 0 ? line.Message : $"cluster {line.Id} is {line.Status}", $"fix the cause, or {line.Renewal($"create the secret again: {again}")}");
+                return Faults.Of("ISM1020", $"{line.Place} in {plane.At.Context}", "",
+                    line.Message.Length > 0 ? line.Message : $"cluster {line.Id} is {line.Status}",
+                    $"fix the cause, or {line.Renewal($"create the secret again: {again}")}");
         }
         return null;
     }
 
-    public Problem NotTold(MeshHost host) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not received the configuration of {host.Fqdn}",
+    public Problem NotTold(MeshHost host) =>
+        Unserved(facts.Home, RevisionOf(facts.Client))
+            ?? Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not received the configuration of {host.Fqdn}",
         $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
 
     /// <summary>Proxies still have the address of a deleted Pod.</summary>
     public Problem Gone(string address, string ns, ClusterObjects cluster) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Unwatched([cluster])
-        ?? Faults.Of("ISM2015", facts.Client.ToString(), "", $"its proxy still has {address}, which no longer belongs to a Pod of namespace {ns} in {cluster.Context}", $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
+        ?? Faults.Of("ISM2015", facts.Client.ToString(), "",
+            $"its proxy still has {address}, which no longer belongs to a Pod of namespace {ns} in {cluster.Context}",
+            $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
 
     /// <summary>Why no proxy of a cluster can reach a control plane; null when no cause is visible.</summary>
     /// <param name="revision">The revision of the control plane that it asks; empty for any.</param>
@@ -58,13 +71,16 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
         var planes = facts.ControlPlanesOf(cluster);
         if (planes.Count == 0)
         {
-            return Faults.Of("ISM1003", $"cluster {cluster.Context}", "", $"no control plane serves it: none runs there, and none of {string.Join(", ", facts.Clusters.Select(other => other.Context))} runs one for it", "run 'isthmus install'");
+            return Faults.Of("ISM1003", $"cluster {cluster.Context}", "",
+                $"no control plane serves it: none runs there, and none of {string.Join(", ", facts.Clusters.Select(other => other.Context))} runs one for it",
+                "run 'isthmus install'");
         }
         Problem? first = null;
         foreach (var plane in planes)
         {
             // One ready control plane is enough.
-            if ((Down(plane, revision) ?? (plane.At == cluster ? null : OutOfReach(cluster, plane)) ?? Unauthenticated(cluster, plane)) is not { } problem) return null;
+            if ((Down(plane, revision) ?? (plane.At == cluster ? null : OutOfReach(cluster, plane)) ?? Unauthenticated(cluster, plane)) is not { } problem)
+                return null;
             first ??= problem;
         }
         return first;
@@ -75,40 +91,56 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
         needs.NeedPods(plane.Namespace);
         var deployments = plane.Deployments.Where(candidate => candidate.Metadata.Labels.GetValueOrDefault(Labels.Revision) == revision).ToList();
         if (deployments.Count == 0) deployments = [.. plane.Deployments];
-        var pods = plane.At.Pods.Where(pod => pod.Metadata.Namespace == plane.Namespace && deployments.Any(deployment => deployment.Spec.Selector.Matches(pod.Metadata.Labels))).ToList();
+        var pods = plane.At.Pods.Where(pod => pod.Metadata.Namespace == plane.Namespace
+            && deployments.Any(deployment => deployment.Spec.Selector.Matches(pod.Metadata.Labels)))
+            .ToList();
         if (!plane.At.PodNamespaces.Contains(plane.Namespace) || pods.Any(pod => pod.Status.IsReady)) return null;
         var deployment = deployments[0];
         return Faults.Of("ISM1003", $"Deployment {deployment.Key} in {plane.At.Context}", deployment.Spec.Replicas == 0 ? "spec.replicas" : "status",
-            deployment.Spec.Replicas == 0 ? $"is 0, so nothing configures the proxies of {plane.Config.Context}, and none can start" : $"the control plane of {plane.Config.Context} is not ready: {(pods.Count == 0 ? "it has no Pods" : ServicePods.Why(pods[0]))}",
-            deployment.Spec.Replicas == 0 ? $"kubectl --context={plane.At.Context} -n {plane.Namespace} scale deployment {deployment.Metadata.Name} --replicas=1" : $"kubectl --context={plane.At.Context} -n {plane.Namespace} describe pod -l app={WellKnown.Istiod}");
+            deployment.Spec.Replicas == 0
+                ? $"is 0, so nothing configures the proxies of {plane.Config.Context}, and none can start"
+                : $"the control plane of {plane.Config.Context} is not ready: {(pods.Count == 0 ? "it has no Pods" : ServicePods.Why(pods[0]))}",
+            deployment.Spec.Replicas == 0
+                ? $"kubectl --context={plane.At.Context} -n {plane.Namespace} scale deployment {deployment.Metadata.Name} --replicas=1"
+                : $"kubectl --context={plane.At.Context} -n {plane.Namespace} describe pod -l app={WellKnown.Istiod}");
     }
 
     /// <summary>Proxies find a control plane elsewhere through a Service without a selector. Its endpoints are the gateway
     /// in front of the control plane.</summary>
     private Problem? OutOfReach(ClusterObjects cluster, ControlPlanePlace plane)
     {
-        var service = cluster.Services.FirstOrDefault(candidate => candidate.Metadata.Namespace == cluster.SystemNamespace && candidate.Metadata.Name.StartsWith(WellKnown.Istiod, StringComparison.Ordinal));
+        var service = cluster.Services.FirstOrDefault(candidate => candidate.Metadata.Namespace == cluster.SystemNamespace
+            && candidate.Metadata.Name.StartsWith(WellKnown.Istiod, StringComparison.Ordinal));
         if (service is null)
-            return Faults.Of("ISM1018", $"Service {cluster.SystemNamespace}/{WellKnown.Istiod} in {cluster.Context}", "", $"does not exist, so proxies do not find the control plane in {plane.At.Context}", "install the profile 'remote' with values.global.remotePilotAddress");
+            return Faults.Of("ISM1018", $"Service {cluster.SystemNamespace}/{WellKnown.Istiod} in {cluster.Context}", "",
+                $"does not exist, so proxies do not find the control plane in {plane.At.Context}",
+                "install the profile 'remote' with values.global.remotePilotAddress");
         if (service.Spec.ExternalName.Length > 0) return null;
         var name = $"Service {service.Key} in {cluster.Context}";
-        var addresses = cluster.Slices.Where(slice => slice.Metadata.Namespace == service.Metadata.Namespace && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == service.Metadata.Name)
+        var addresses = cluster.Slices.Where(slice => slice.Metadata.Namespace == service.Metadata.Namespace
+            && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == service.Metadata.Name)
             .SelectMany(slice => slice.Endpoints).SelectMany(endpoint => endpoint.Addresses).Distinct().ToList();
-        var entries = plane.At.Services.Where(candidate => candidate.Spec.Ports.Any(port => port.Port == Core.Names.Ports.DiscoveryTls) && candidate.Status.LoadBalancer.Ingress.Count > 0).ToList();
+        var entries = plane.At.Services.Where(candidate => candidate.Spec.Ports.Any(port => port.Port == Core.Names.Ports.DiscoveryTls)
+            && candidate.Status.LoadBalancer.Ingress.Count > 0)
+            .ToList();
         var known = string.Join(", ", entries.SelectMany(Addresses).Distinct());
         var meant = entries.Where(candidate => addresses.Intersect(Addresses(candidate)).Any()).ToList();
         if (meant.Count == 0)
         {
             // Another load balancer may be in front of it: only an address that matches none of its own is an error.
             if (addresses.Count > 0 && entries.Count == 0) return null;
-            return Faults.Of("ISM1018", name, "endpoints", addresses.Count == 0 ? $"has none, so proxies do not find the control plane in {plane.At.Context}" : $"points to {string.Join(", ", addresses)}, but the gateway in front of the control plane in {plane.At.Context} is at {known}",
+            return Faults.Of("ISM1018", name, "endpoints",
+                addresses.Count == 0
+                    ? $"has none, so proxies do not find the control plane in {plane.At.Context}"
+                    : $"points to {string.Join(", ", addresses)}, but the gateway in front of the control plane in {plane.At.Context} is at {known}",
                 $"reinstall with values.global.remotePilotAddress={(known.Length > 0 ? known : "the address of the gateway in front of the control plane")}");
         }
         var closed = meant.Select(entry => Closed(plane, new(plane.At, entry))).ToList();
         return closed.Contains(null) ? null : closed[0];
     }
 
-    private static IEnumerable<string> Addresses(Kubernetes.Objects.Service service) => service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).Concat(service.Spec.ExternalIPs).Where(ip => ip.Length > 0);
+    private static IEnumerable<string> Addresses(Kubernetes.Objects.Service service) =>
+        service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).Concat(service.Spec.ExternalIPs).Where(ip => ip.Length > 0);
 
     /// <summary>Why the gateway in front of a control plane does not forward traffic to it.</summary>
     private Problem? Closed(ControlPlanePlace plane, ClusterService entry)
@@ -126,17 +158,22 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
         var opening = plane.At.Istio<Gateway>().Where(gateway => gateway.Servers.Any(server => server.Port == port)).ToList();
         var selecting = opening.Where(gateway => pods.Any(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap()))).ToList();
         var expose = plane.At == plane.Config
-            ? $"kubectl --context={plane.At.Context} apply -n {plane.Namespace} -f samples/multicluster/expose-istiod.yaml" : $"kubectl --context={plane.At.Context} apply -n {plane.Namespace} -f samples/multicluster/expose-external-istiod.yaml";
+            ? $"kubectl --context={plane.At.Context} apply -n {plane.Namespace} -f samples/multicluster/expose-istiod.yaml"
+            : $"kubectl --context={plane.At.Context} apply -n {plane.Namespace} -f samples/multicluster/expose-external-istiod.yaml";
         if (selecting.Count == 0)
         {
             return opening.Count > 0
-                ? Faults.Of("ISM2052", $"Gateway {opening[0].FullName} in {plane.At.Context}", "spec.selector", $"{ServicePods.Text(opening[0].Selector.ToDictionary(StringComparer.Ordinal))} selects no Pod of {entry.Name}, so the {plane} is not reachable there", "fix the selector, or the labels of the gateway")
+                ? Faults.Of("ISM2052", $"Gateway {opening[0].FullName} in {plane.At.Context}", "spec.selector",
+                    $"{ServicePods.Text(opening[0].Selector.ToDictionary(StringComparer.Ordinal))} selects no Pod of {entry.Name}, so the {plane} is not "
+                        + $"reachable there",
+                    "fix the selector, or the labels of the gateway")
                 : Faults.Of("ISM1019", entry.Name, "", $"no Gateway opens port {port} on it, so proxies in other clusters do not reach the {plane}", expose);
         }
         var bound = selecting.Select(gateway => gateway.FullName).ToHashSet(StringComparer.Ordinal);
         var routes = plane.At.Istio<VirtualService>().ToList();
         if (routes.Any(route => route.Gateways.Any(gateway => bound.Contains(Full(gateway, route.Namespace))))) return null;
-        return Faults.Of("ISM1019", $"Gateway {selecting[0].FullName} in {plane.At.Context}", "", $"no VirtualService routes its traffic to the {plane}", expose);
+        return Faults.Of("ISM1019", $"Gateway {selecting[0].FullName} in {plane.At.Context}", "", $"no VirtualService routes its traffic to the {plane}",
+            expose);
     }
 
     private static string Full(string gateway, string ns) => gateway.Contains('/', StringComparison.Ordinal) ? gateway : $"{ns}/{gateway}";
@@ -148,7 +185,10 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
 
     /// <summary>The revision of the control plane that injected a Pod.</summary>
     private string RevisionOf(PodRef pod) =>
-        facts.Clusters.First(cluster => cluster.Context == pod.Context).Pods.Where(candidate => candidate.Metadata.Name == pod.Name && candidate.Metadata.Namespace == pod.Namespace).Select(ClusterObjects.RevisionOf).FirstOrDefault() ?? "";
+        facts.Clusters.First(cluster => cluster.Context == pod.Context).Pods.Where(candidate => candidate.Metadata.Name == pod.Name
+            && candidate.Metadata.Namespace == pod.Namespace)
+            .Select(ClusterObjects.RevisionOf).FirstOrDefault()
+            ?? "";
 
     public Problem GatewayWithoutPods(ClusterService gateway)
     {
@@ -159,46 +199,62 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
     /// <summary>Higher for a cluster in which the workload is more likely meant to run: the cause is most likely
     /// there.</summary>
     public int Rank(ClusterService service) =>
-        (service.Pods.Count > 0 ? 8 : 0) + (ServicePods.Workloads(service).Any() ? 4 : 0) + (service.Service.Spec.Selector.Count > 0 && ServicePods.Candidates(service).Any() ? 2 : 0) + (service.Cluster == facts.Home ? 1 : 0);
+        (service.Pods.Count > 0 ? 8 : 0) + (ServicePods.Workloads(service).Any() ? 4 : 0)
+            + (service.Service.Spec.Selector.Count > 0 && ServicePods.Candidates(service).Any() ? 2 : 0) + (service.Cluster == facts.Home ? 1 : 0);
 
     /// <summary>The kubelet checks the Pod without the mutual TLS that its proxy demands; null when something else keeps it from being ready.</summary>
     private Problem? RefusedProbe(ClusterObjects cluster, Pod pod)
     {
-        if (ClusterObjects.Sidecar(pod) is null || pod.Status.ContainerStatuses.Find(status => !status.Ready) is not { State: { Waiting: null, Terminated: null } } unready) return null;
+        if (ClusterObjects.Sidecar(pod) is null
+            || pod.Status.ContainerStatuses.Find(status => !status.Ready) is not { State: { Waiting: null, Terminated: null } } unready)
+            return null;
         var container = $"spec.containers[{pod.Spec.Containers.FindIndex(one => one.Name == unready.Name)}]";
-        var (path, port) = RefusedProbes.Of(pod, port => tls.ModeOf(cluster, pod, port)).FirstOrDefault(probe => probe.Path.StartsWith(container, StringComparison.Ordinal));
+        var (path, port) = RefusedProbes.Of(pod, port => tls.ModeOf(cluster, pod, port))
+            .FirstOrDefault(probe => probe.Path.StartsWith(container, StringComparison.Ordinal));
         return path is null ? null
-            : Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", path, $"is not ready: {ServicePods.Why(pod)}, because it checks port {port} without mutual TLS, "
+            : Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", path,
+                $"is not ready: {ServicePods.Why(pod)}, because it checks port {port} without mutual TLS, "
                 + $"and {(tls.PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}" : "the PeerAuthentication")} is STRICT",
-                "remove the annotation sidecar.istio.io/rewriteAppHTTPProbers: \"false\" from the Pod's template, so that the agent makes the check, or set PERMISSIVE for the port in portLevelMtls");
+                "remove the annotation sidecar.istio.io/rewriteAppHTTPProbers: \"false\" from the Pod's template, so that the agent makes the check, or set "
+                    + "PERMISSIVE for the port in portLevelMtls");
     }
 
     public Problem Empty(ClusterService service, int port)
     {
         var (cluster, ns) = (service.Cluster.Context, service.Service.Metadata.Namespace);
         if (service.Service.Spec.Selector.Count == 0)
-            return Faults.Of("ISM2045", service.Name, "spec.selector", "is empty, and the Service has no endpoints", "add a selector, or create EndpointSlices");
+            return Faults.Of("ISM2045", service.Name, "spec.selector", "is empty, and the Service has no endpoints",
+                "add a selector, or create EndpointSlices");
         var selector = string.Join(",", service.Service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
         if (service.Pods.Count > 0)
         {
             var named = service.Port(port);
             if (service.Pods.FirstOrDefault(pod => !ServicePods.TargetExists(named, pod)) is { } without)
-                return Faults.Of("ISM2046", service.Name, $"spec.ports[{named!.Name}].targetPort", $"names port \"{named.TargetPort}\", which no container of Pod {without.Metadata.Name} has", "use the name of a container port, or a number");
+                return Faults.Of("ISM2046", service.Name, $"spec.ports[{named!.Name}].targetPort",
+                    $"names port \"{named.TargetPort}\", which no container of Pod {without.Metadata.Name} has",
+                    "use the name of a container port, or a number");
             var pod = service.Pods[0];
             if (ServicePods.AwaitsProxy(pod) && Unserved(service.Cluster, ClusterObjects.RevisionOf(pod)) is { } unserved) return unserved;
             if (RefusedProbe(service.Cluster, pod) is { } refused) return refused;
-            return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster}", "status", $"is not ready: {ServicePods.Why(pod)}", $"kubectl --context={cluster} -n {ns} describe pod {pod.Metadata.Name}");
+            return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster}", "status", $"is not ready: {ServicePods.Why(pod)}",
+                $"kubectl --context={cluster} -n {ns} describe pod {pod.Metadata.Name}");
         }
         if (ServicePods.Workloads(service).FirstOrDefault() is { } workload)
         {
             var refused = workload.Status.Conditions.FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" })?.Message ?? "";
-            if (workload.Spec.Replicas > 0 && (refused.Length == 0 || refused.Contains("webhook", StringComparison.Ordinal)) && Unserved(service.Cluster, service.Cluster.RevisionOf(ns)) is { } unserved) return unserved;
+            if (workload.Spec.Replicas > 0 && (refused.Length == 0 || refused.Contains("webhook", StringComparison.Ordinal))
+                && Unserved(service.Cluster, service.Cluster.RevisionOf(ns)) is { } unserved)
+                return unserved;
             return workload.Spec.Replicas == 0
-                ? Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "spec.replicas", $"is 0, so {service.Name} has no Pods", $"kubectl --context={cluster} -n {ns} scale deployment {workload.Metadata.Name} --replicas=1")
-                : Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods", $"kubectl --context={cluster} -n {ns} describe deployment {workload.Metadata.Name}");
+                ? Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "spec.replicas", $"is 0, so {service.Name} has no Pods",
+                    $"kubectl --context={cluster} -n {ns} scale deployment {workload.Metadata.Name} --replicas=1")
+                : Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods",
+                    $"kubectl --context={cluster} -n {ns} describe deployment {workload.Metadata.Name}");
         }
         var near = ServicePods.Candidates(service).FirstOrDefault();
-        return Faults.Of("ISM2049", service.Name, "spec.selector", $"{selector} matches no Pod of namespace {ns}" + (near is null ? "" : $"; those of Deployment {near.Metadata.Name} have {ServicePods.Compared(near, service.Service)}"),
+        return Faults.Of("ISM2049", service.Name, "spec.selector",
+            $"{selector} matches no Pod of namespace {ns}"
+                + (near is null ? "" : $"; those of Deployment {near.Metadata.Name} have {ServicePods.Compared(near, service.Service)}"),
             near is null ? "start the workload, or fix the selector" : "fix the selector, or the labels of the Pods");
     }
 }

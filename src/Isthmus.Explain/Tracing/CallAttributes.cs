@@ -14,7 +14,8 @@ namespace Isthmus.Explain.Tracing;
 /// <param name="identity">The caller's SPIFFE ID; empty when it shows no certificate.</param>
 /// <param name="request">Null for a TCP connection.</param>
 /// <param name="token">What the token check found out; null without a valid token.</param>
-internal sealed partial class CallAttributes(string identity, RequestHead? request, IPEndPoint source, IPEndPoint destination, string sni, RequestMetadata? token)
+internal sealed partial class CallAttributes(string identity, RequestHead? request, IPEndPoint source, IPEndPoint destination, string sni,
+    RequestMetadata? token)
 {
     private const string Scheme = "spiffe://";
 
@@ -44,7 +45,8 @@ internal sealed partial class CallAttributes(string identity, RequestHead? reque
             RuleKeys.Method => Some(request?.Method ?? ""),
             RuleKeys.Path => Some(request?.TargetText.Split('?', '#')[0] ?? ""),
             RuleKeys.RequestPrincipal or RuleKeys.Audiences or RuleKeys.Presenter => Claimed([key]),
-            _ when key.StartsWith($"{RuleKeys.Header}[", StringComparison.Ordinal) => Some(request?.Headers.GetJoined(Encoding.ASCII.GetBytes(Subkeys(key)[0].ToLowerInvariant())) ?? ""),
+            _ when key.StartsWith($"{RuleKeys.Header}[",
+                StringComparison.Ordinal) => Some(request?.Headers.GetJoined(Encoding.ASCII.GetBytes(Subkeys(key)[0].ToLowerInvariant())) ?? ""),
             _ when key.StartsWith($"{RuleKeys.Claims}[", StringComparison.Ordinal) => Claimed([RuleKeys.Claims, .. Subkeys(key)]),
             _ => [],
         };
@@ -54,15 +56,18 @@ internal sealed partial class CallAttributes(string identity, RequestHead? reque
     public bool Satisfies(RuleTerm term)
     {
         var values = Of(term.Key);
-        return (term.Values.IsEmpty || term.Values.Any(wanted => values.Any(value => IsMatch(term.Key, wanted, value)))) && !term.NotValues.Any(unwanted => values.Any(value => IsMatch(term.Key, unwanted, value)));
+        return (term.Values.IsEmpty || term.Values.Any(wanted => values.Any(value => IsMatch(term.Key, wanted, value))))
+            && !term.NotValues.Any(unwanted => values.Any(value => IsMatch(term.Key, unwanted, value)));
     }
 
     private static bool IsMatch(string key, string wanted, string value)
     {
-        if (key is RuleKeys.SourceIp or RuleKeys.RemoteIp or RuleKeys.DestinationIp) return Cidr.TryParse(wanted, out var range) && IPAddress.TryParse(value, out var address) && range.Contains(address);
+        if (key is RuleKeys.SourceIp or RuleKeys.RemoteIp or RuleKeys.DestinationIp)
+            return Cidr.TryParse(wanted, out var range) && IPAddress.TryParse(value, out var address) && range.Contains(address);
         if (key == RuleKeys.Host) (wanted, value) = (wanted.ToLowerInvariant(), wanted.Contains(':', StringComparison.Ordinal) ? value : value.Split(':')[0]);
         return wanted == "*" || wanted == value
-            || (wanted.StartsWith('*') && value.EndsWith(wanted[1..], StringComparison.Ordinal)) || (wanted.EndsWith('*') && value.StartsWith(wanted[..^1], StringComparison.Ordinal));
+            || (wanted.StartsWith('*') && value.EndsWith(wanted[1..], StringComparison.Ordinal))
+            || (wanted.EndsWith('*') && value.StartsWith(wanted[..^1], StringComparison.Ordinal));
     }
 
     private IReadOnlyList<string> Claimed(string[] path) => token?.Find("istio_authn", path) switch

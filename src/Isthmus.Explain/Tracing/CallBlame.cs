@@ -16,22 +16,31 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
 
     private readonly TraceFacts _facts = traced.Facts;
 
-    public Problem Find() => Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? DeclaredOtherwise() ?? Discord() ?? AtCallee() ?? OtherProtocol() ?? ProtocolCauses.Closed(traced, call, Where()) ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? OnTheWay();
+    public Problem Find() =>
+        Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? DeclaredOtherwise() ?? Discord() ?? AtCallee() ?? OtherProtocol()
+            ?? ProtocolCauses.Closed(traced, call, Where()) ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? OnTheWay();
 
     /// <summary>A filter of a proxy on the way answered instead of the application.</summary>
     private Problem? Filtered() => RefusingFilter.Find(_facts.Client.ToString(), call.Flags, call.Detail)
-        ?? _facts.Sightings.All.Where(seen => seen.IsRequest).Select(seen => RefusingFilter.Find(seen.Proxy.ToString(), seen.Flags, seen.Details)).FirstOrDefault(found => found is not null);
+        ?? _facts.Sightings.All.Where(seen => seen.IsRequest).Select(seen => RefusingFilter.Find(seen.Proxy.ToString(), seen.Flags, seen.Details))
+            .FirstOrDefault(found => found is not null);
 
     /// <summary>The port is declared otherwise than the call speaks.</summary>
     private Problem? DeclaredOtherwise() => DeclaredPort.Of(traced)?.Contradiction(traced);
 
     /// <summary>The connection ended, and Services do not agree about what is spoken there.</summary>
-    private Problem? Discord() => (call.HasFlag("UC") || call.HasFlag("UPE") || _facts.Sightings.All.Any(seen => HasFlag(seen, "UC", "UPE"))) && Port() is { } port
+    private Problem? Discord() =>
+        (call.HasFlag("UC") || call.HasFlag("UPE") || _facts.Sightings.All.Any(seen => HasFlag(seen, "UC", "UPE"))) && Port() is { } port
         ? ProtocolCauses.Discord(traced, port) : null;
 
     /// <summary>A fault holds the call back for longer than it may take.</summary>
-    private Problem? Delayed() => (call.IsOutOfTime || call.HasFlag("UT")) && _facts.Sightings.All.Count == 0 && Told("route", DelayFact) is { Length: > 0 } delay
-        ? Faults.Of("ISM2087", Route(), "spec.http[*].fault.delay", $"injects a delay of {delay}, and there was no answer when {(call.IsOutOfTime ? "the trace" : "the route")} gave up after {Seconds(call.Milliseconds)}", "remove the fault") : null;
+    private Problem? Delayed() =>
+        (call.IsOutOfTime || call.HasFlag("UT")) && _facts.Sightings.All.Count == 0 && Told("route", DelayFact) is { Length: > 0 } delay
+        ? Faults.Of("ISM2087", Route(), "spec.http[*].fault.delay",
+            $"injects a delay of {delay}, and there was no answer when {(call.IsOutOfTime ? "the trace" : "the route")} gave up after "
+                + $"{Seconds(call.Milliseconds)}",
+            "remove the fault")
+        : null;
 
     /// <summary>The caller's proxy gave up, because the route says so.</summary>
     private Problem? RouteTimeout()
@@ -53,17 +62,24 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     /// <summary>The caller's proxy begins TLS that the other end does not speak, or with a certificate that it does not accept.</summary>
     private Problem? TlsOrigination()
     {
-        if (!call.Detail.Contains("TLS_error", StringComparison.Ordinal) || HopsOfWay().FirstOrDefault(hop => hop.Name == "TLS" && hop.Facts.Any(fact => fact.Name == OriginFact)) is not { } hop) return null;
+        if (!call.Detail.Contains("TLS_error", StringComparison.Ordinal)
+            || HopsOfWay().FirstOrDefault(hop => hop.Name == "TLS" && hop.Facts.Any(fact => fact.Name == OriginFact)) is not { } hop)
+            return null;
         var isSidecar = HopsOfWay().Any(one => one.Name == "inbound");
-        return Faults.Of("ISM2089", $"DestinationRule {hop.Facts.First(fact => fact.Name == OriginFact).Value} in {_facts.ConfigOf(_facts.Home).Context}", "spec.trafficPolicy.tls", $"makes the caller's proxy begin TLS with {Where()}, which fails: {call.Detail.Split("; ")[^1]}",
+        return Faults.Of("ISM2089", $"DestinationRule {hop.Facts.First(fact => fact.Name == OriginFact).Value} in {_facts.ConfigOf(_facts.Home).Context}",
+            "spec.trafficPolicy.tls", $"makes the caller's proxy begin TLS with {Where()}, which fails: {call.Detail.Split("; ")[^1]}",
             isSidecar ? "remove trafficPolicy.tls, or set ISTIO_MUTUAL: the callee has a sidecar"
-                : call.Detail.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal) ? "set caCertificates to the CA of the server, and sni or subjectAltNames to a name in its certificate" : "if the server speaks plain text at this port, remove trafficPolicy.tls");
+                : call.Detail.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal)
+                ? "set caCertificates to the CA of the server, and sni or subjectAltNames to a name in its certificate"
+                : "if the server speaks plain text at this port, remove trafficPolicy.tls");
     }
 
     /// <summary>The host answers that nothing listens: packets do arrive there.</summary>
     private Problem? Refused()
     {
-        if (!call.HasFlag("UF") || !(call.Detail.EndsWith("connect error: 111", StringComparison.Ordinal) || call.Detail.EndsWith("connect_error:_111", StringComparison.Ordinal))) return null;
+        if (!call.HasFlag("UF")
+            || !(call.Detail.EndsWith("connect error: 111", StringComparison.Ordinal) || call.Detail.EndsWith("connect_error:_111", StringComparison.Ordinal)))
+            return null;
         var entry = EntryOfWay();
         var refuses = $"{(call.Upstream.Length > 0 ? call.Upstream : Where())} refuses connections: the host answers, and nothing listens at this port";
         return entry.Length > 0
@@ -80,7 +96,8 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     private string Route() => Told("route", RuleFact) is { Length: > 0 } rule ? $"VirtualService {rule} in {_facts.ConfigOf(_facts.Home).Context}"
         : Told("route", ApiRuleFact) is { Length: > 0 } route ? $"{route} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString();
 
-    private string Told(string hop, string fact) => trace.Hops.Where(one => one.Name == hop).SelectMany(one => one.Facts).FirstOrDefault(one => one.Name == fact)?.Value ?? "";
+    private string Told(string hop, string fact) =>
+        trace.Hops.Where(one => one.Name == hop).SelectMany(one => one.Facts).FirstOrDefault(one => one.Name == fact)?.Value ?? "";
 
     /// <summary>The hops of the path that the call took.</summary>
     private IEnumerable<Hop> HopsOfWay() => Way() is { } way ? trace.Hops.Where(hop => hop.Way > 0 && trace.Ways[hop.Way - 1] == way) : [];
@@ -89,9 +106,12 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     private Problem? Overflow()
     {
         if (!call.HasFlag("UO")) return null;
-        var rule = trace.Hops.Where(hop => hop.Name == "cluster").SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == "destination rule")?.Value ?? "";
-        return Faults.Of("ISM2079", rule.Length > 0 ? $"DestinationRule {rule} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString(), "spec.trafficPolicy.connectionPool",
-            "its limits refuse the call: as many connections or requests as they allow are in use (UO)", "raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods");
+        var rule = trace.Hops.Where(hop => hop.Name == "cluster").SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == "destination rule")?.Value
+            ?? "";
+        return Faults.Of("ISM2079", rule.Length > 0 ? $"DestinationRule {rule} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString(),
+            "spec.trafficPolicy.connectionPool",
+            "its limits refuse the call: as many connections or requests as they allow are in use (UO)",
+            "raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods");
     }
 
     /// <summary>The connection was made, and its other end does not do TLS.</summary>
@@ -99,8 +119,10 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     {
         if (!call.IsTlsRefused || MadeCall.Failures(call.Flags).Count > 0) return null;
         if (Port() is not { } port || !port.Protocol.IsTls() || _facts.Target.Scheme == "https")
-            return Faults.Of("ISM2078", Where(), "", $"accepts the connection, but does not answer with TLS: {call.Detail}", $"if it speaks plain HTTP, call http://{_facts.Target.Host}:{traced.Port}");
-        return Faults.Of("ISM2078", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, but what listens there does not answer with TLS: {call.Detail}",
+            return Faults.Of("ISM2078", Where(), "", $"accepts the connection, but does not answer with TLS: {call.Detail}",
+                $"if it speaks plain HTTP, call http://{_facts.Target.Host}:{traced.Port}");
+        return Faults.Of("ISM2078", port.Object, port.Field,
+            $"declares {port.Protocol.ToString().ToUpperInvariant()}, but what listens there does not answer with TLS: {call.Detail}",
             $"if the application speaks plain HTTP, {port.Declare("http")}; until then, call http://{_facts.Target.Host}:{traced.Port}");
     }
 
@@ -111,27 +133,37 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         if (seen.Flags == "-")
         {
             var status = call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}";
-            return CallJudgement.IsFailure(call) ? Faults.Of("ISM2073", seen.Proxy.ToString(), "", $"its application responded with {status}: the call arrived, and the mesh worked", logs) : null;
+            return CallJudgement.IsFailure(call)
+                ? Faults.Of("ISM2073", seen.Proxy.ToString(), "", $"its application responded with {status}: the call arrived, and the mesh worked", logs)
+                : null;
         }
         if (call.IsOutOfTime)
         {
-            return Faults.Of("ISM2077", seen.Proxy.ToString(), "", $"the call arrived, and its application had not answered when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh",
+            return Faults.Of("ISM2077", seen.Proxy.ToString(), "",
+                $"the call arrived, and its application had not answered when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the "
+                    + $"trace, not of the mesh",
                 $"give it more time: --timeout=30s; what it does: {logs}");
         }
         if (HasFlag(seen, "UC", "UPE", "UR", "UF") && Port() is { } port && port.Protocol.IsHttp2() && !IsRefused(seen))
         {
-            return Faults.Of("ISM2074", port.Object, port.Field, $"declares {port.Protocol.ToString().ToUpperInvariant()}, so the callee's proxy speaks HTTP/2 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): it probably speaks HTTP/1.1",
+            return Faults.Of("ISM2074", port.Object, port.Field,
+                $"declares {port.Protocol.ToString().ToUpperInvariant()}, so the callee's proxy speaks HTTP/2 to the application of {seen.Proxy}, which ends "
+                    + $"the connection ({Told(seen)}): it probably speaks HTTP/1.1",
                 $"if so, {port.Declare("http")}");
         }
-        if (HasFlag(seen, "UC", "UPE", "UR") && !seen.Details.Contains("headers_too_large", StringComparison.Ordinal) && Port() is { Protocol: Protocol.Http } plain && !IsRefused(seen))
+        if (HasFlag(seen, "UC", "UPE", "UR") && !seen.Details.Contains("headers_too_large", StringComparison.Ordinal)
+            && Port() is { Protocol: Protocol.Http } plain && !IsRefused(seen))
         {
             var gRPC = traced.Kind == CallKinds.Grpc;
-            return Faults.Of("ISM2074", plain.Object, plain.Field, $"declares HTTP, so the callee's proxy speaks HTTP/1.1 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): {(gRPC ? "the call is gRPC, which needs HTTP/2" : "it probably speaks something else, such as TLS or gRPC, or ends")}",
+            return Faults.Of("ISM2074", plain.Object, plain.Field,
+                $"declares HTTP, so the callee's proxy speaks HTTP/1.1 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): "
+                    + $"{(gRPC ? "the call is gRPC, which needs HTTP/2" : "it probably speaks something else, such as TLS or gRPC, or ends")}",
                 gRPC ? plain.Declare("grpc") : $"name the port by what the application speaks: https-…, grpc-… or tcp-…; if that is HTTP/1.1: {logs}");
         }
         if (seen.Details.Contains("headers_too_large", StringComparison.Ordinal))
         {
-            return Faults.Of("ISM2091", seen.Proxy.ToString(), "", $"its application answers with more than {HttpLimits.Default.HeadBytes / 1024} KiB of headers, which proxies do not accept ({Told(seen)})",
+            return Faults.Of("ISM2091", seen.Proxy.ToString(), "",
+                $"its application answers with more than {HttpLimits.Default.HeadBytes / 1024} KiB of headers, which proxies do not accept ({Told(seen)})",
                 "shorten the headers of the response: often cookies, tokens or lists that belong in the body");
         }
         return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {Told(seen)}", logs);
@@ -155,23 +187,34 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
                     + $"{port.Declare("https")}") : null;
     }
 
-    private Problem? OutOfTime() => call is not { IsOutOfTime: true, IsConnected: true } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)) ? null
-        : Faults.Of("ISM2077", Where(), "", $"the connection was made, and there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh", "give it more time: --timeout=30s");
+    private Problem? OutOfTime() =>
+        call is not { IsOutOfTime: true, IsConnected: true } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags))
+            ? null
+        : Faults.Of("ISM2077", Where(), "",
+            $"the connection was made, and there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not "
+                + $"of the mesh",
+            "give it more time: --timeout=30s");
 
     private Problem? AtGateway()
     {
         if (CallJudgement.IsFailure(call) && MadeCall.Failures(call.Flags).Count == 0)
-            return Faults.Of("ISM2073", Where(), "", $"responded with {(call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}")}", "check the application there");
+            return Faults.Of("ISM2073", Where(), "", $"responded with {(call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}")}",
+                "check the application there");
         return _facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)) is { } gateway
-            ? Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {Told(gateway)}", "check the Pod there, and the network in between") : null;
+            ? Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {Told(gateway)}",
+                "check the Pod there, and the network in between")
+            : null;
     }
 
     private Problem OnTheWay()
     {
         var said = $"{call.Flags} {call.Detail}".Trim();
         // Nothing was found that explains it for certain, but what was found comes before all guesses.
-        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop && hop.Problem.Code is not (OutboundStep.Delayed or OutboundStep.Untyped) && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
-            return Faults.Of("ISM2076", found.Object, found.Path, $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
+        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop
+            && hop.Problem.Code is not (OutboundStep.Delayed or OutboundStep.Untyped)
+            && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
+            return Faults.Of("ISM2076", found.Object, found.Path,
+                $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
         if (call.IsOutOfTime && !call.IsConnected && EntryOfWay() is { Length: > 0 } entry)
         {
             return Faults.Of("ISM2077", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", entry.StartsWith("Service", StringComparison.Ordinal)
@@ -181,11 +224,15 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
         }
         if (call.IsOutOfTime)
         {
-            return Faults.Of("ISM2077", Where(), "", $"there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh. No proxy has recorded the call yet, so either the application needs longer, or packets do not arrive",
+            return Faults.Of("ISM2077", Where(), "",
+                $"there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh. No proxy has "
+                    + $"recorded the call yet, so either the application needs longer, or packets do not arrive",
                 "give it more time: --timeout=30s; if that fails as well, check the network in between");
         }
-        return Faults.Of("ISM2076", Where(), "", $"{_facts.Client} did not get through: {said}{(_facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
-            $"nothing in the configuration of the mesh{(Unread().Length > 0 ? "" : ", and no NetworkPolicy,")} explains it: check the network in between ({(Unread() is { Length: > 0 } unread ? $"NetworkPolicies of {unread}, which could not be read, " : "")}firewalls, routes)");
+        return Faults.Of("ISM2076", Where(), "",
+            $"{_facts.Client} did not get through: {said}{(_facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
+            $"nothing in the configuration of the mesh{(Unread().Length > 0 ? "" : ", and no NetworkPolicy,")} explains it: check the network in between "
+                + $"({(Unread() is { Length: > 0 } unread ? $"NetworkPolicies of {unread}, which could not be read, " : "")}firewalls, routes)");
     }
 
     /// <summary>The clusters whose NetworkPolicies nobody has looked at.</summary>

@@ -9,17 +9,23 @@ internal static class CallJudgement
 {
     /// <summary>Codes of warnings that explain a later failure. The hop with such a warning then counts as the one that
     /// fails.</summary>
-    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018", "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093"];
+    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018",
+        "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093"];
 
     public static CallTrace Judge(TracedCall traced, CallTrace trace)
     {
         var facts = traced.Facts;
-        if (facts.Call is { } made && Arrived(facts, made)) trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PacketCauses.Code).ToValueList() };
+        if (facts.Call is { } made && Arrived(facts, made))
+            trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PacketCauses.Code).ToValueList() };
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
-        if (facts.Call is not { } call) return facts.TakenAt is { } taken ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
+        if (facts.Call is not { } call)
+            return facts.TakenAt is { } taken
+                ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
             : facts.Entry is not null ? NotMade(trace, "only a client outside can make it") : trace;
         // A proxy that denies a call responds just as an application would.
-        var isDenied = (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16) && (trace.Hops.Any(hop => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096") || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
+        var isDenied = (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16)
+            && (trace.Hops.Any(hop => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096")
+                || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
         var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
         if (call.Answered && !IsFailure(call) && !isDenied && !isRefused)
         {
@@ -34,7 +40,8 @@ internal static class CallJudgement
     /// application to judge, such as that a name is not found.</summary>
     internal static bool IsFailure(MadeCall call) => call.Status is 429 or >= 500 || call.GrpcStatus is 2 or 4 or 8 or 13 or 14 or 15;
 
-    private static CallTrace NotMade(CallTrace trace, string why) => trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, $"not made: {why}", default)).ToValueList() };
+    private static CallTrace NotMade(CallTrace trace, string why) =>
+        trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, $"not made: {why}", default)).ToValueList() };
 
     /// <summary>Whether the packets of the call reached its end. NetworkPolicies that seem to drop them then have no effect.</summary>
     private static bool Arrived(TraceFacts facts, MadeCall call) => call.Answered
@@ -42,9 +49,11 @@ internal static class CallJudgement
         || (facts.Sightings.All.Count > 0 && IPEndPoint.TryParse(call.Upstream, out var upstream) && GatewayPlace.Find(facts, upstream) is null);
 
     /// <summary>Workloads that get no calls explain no failure of one that does.</summary>
-    private static bool IsExplaining(Hop hop, CallTrace trace, MadeCall? call) => hop is { Status: HopStatus.Warning, Problem: { } problem } && hop.Name != CapacityStep.Hop
+    private static bool IsExplaining(Hop hop, CallTrace trace, MadeCall? call) =>
+        hop is { Status: HopStatus.Warning, Problem: { } problem } && hop.Name != CapacityStep.Hop
         && (Explaining.Contains(problem.Code)
-        || (problem.Code == PacketCauses.Code && call is { Answered: false } && (hop.Way == 0 || call.Upstream.Length == 0 || trace.Ways[hop.Way - 1].Title.Contains(call.Upstream, StringComparison.Ordinal)))
+        || (problem.Code == PacketCauses.Code && call is { Answered: false }
+            && (hop.Way == 0 || call.Upstream.Length == 0 || trace.Ways[hop.Way - 1].Title.Contains(call.Upstream, StringComparison.Ordinal)))
         || (problem.Code == OutboundStep.PartialAbort && call?.HasFlag("FI") == true));
 
     /// <summary>Turns a warning into the failure when it explains the failure after it.</summary>
@@ -71,14 +80,21 @@ internal static class CallJudgement
         var taken = trace.Ways.ToList().FindIndex(way => call.Upstream.Length > 0 && way.Title.Contains(call.Upstream, StringComparison.Ordinal)) + 1;
         return trace with
         {
-            Hops = trace.Hops.Select(hop => hop.Status == HopStatus.Failed && ((hop.Way == 0 && hop.Name is not ("cluster" or "endpoints")) || (hop.Way > 0 && (hop.Way == taken || trace.Ways.Count == 1)))
+            Hops = trace.Hops.Select(hop => hop.Status == HopStatus.Failed
+                && ((hop.Way == 0 && hop.Name is not ("cluster" or "endpoints")) || (hop.Way > 0 && (hop.Way == taken || trace.Ways.Count == 1)))
                 ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
         };
     }
 
     /// <summary>What came of a call, in a word.</summary>
     internal static string Said(MadeCall call) =>
-        call.Status > 0 ? $"{call.Status}{(call.GrpcStatus is { } grpc ? $", grpc-status {grpc}" : "")}" : call.Answered ? Connected(call.Says) : call.Detail.Length > 0 ? call.Detail : "no answer";
+        call.Status > 0
+            ? $"{call.Status}{(call.GrpcStatus is { } grpc ? $", grpc-status {grpc}" : "")}"
+            : call.Answered
+            ? Connected(call.Says)
+            : call.Detail.Length > 0
+            ? call.Detail
+            : "no answer";
 
     private static string Connected(string says) => says switch
     {
@@ -95,6 +111,11 @@ internal static class CallJudgement
         if (call.Upstream.Length > 0) details.Add(new("went to", call.Upstream));
         if (call.Flags is { Length: > 0 } and not "-") details.Add(new("flags", call.Flags));
         if (call.Status > 0 && call.Detail.Length > 0) details.Add(new("detail", call.Detail));
-        return trace with { Hops = trace.Hops.Append(new("call", 0, status, FormattableString.Invariant($"{call.What} → {Said(call)} in {call.Milliseconds:0.#} ms"), details.ToValueList(), problem)).ToValueList() };
+        return trace with
+        {
+            Hops = trace.Hops.Append(new("call", 0, status, FormattableString.Invariant($"{call.What} → {Said(call)} in {call.Milliseconds:0.#} ms"),
+                details.ToValueList(), problem))
+                .ToValueList()
+        };
     }
 }

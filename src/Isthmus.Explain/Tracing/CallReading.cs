@@ -24,7 +24,9 @@ internal static class CallReading
             : error.Length == 0 && (says != Silent || isConnected) && !sightings.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)));
         // A status that the proxy itself generates is not the application's response.
         if (answered && status >= 400 && detail.StartsWith("rbac_access_denied", StringComparison.Ordinal)) answered = false;
-        var what = wanted.Kind == CallKinds.Tcp ? $"connect to {wanted.To}" : $"{wanted.Method} {wanted.Path} of {wanted.Authority}{(wanted.Kind == CallKinds.Tls ? " over TLS" : "")}";
+        var what = wanted.Kind == CallKinds.Tcp
+            ? $"connect to {wanted.To}"
+            : $"{wanted.Method} {wanted.Path} of {wanted.Authority}{(wanted.Kind == CallKinds.Tls ? " over TLS" : "")}";
         return new(what, answered, status, (double?)answer["took_ms"] ?? 0, Text(seen?["upstream"]), flags, detail, Times(answer, sightings).ToValueList())
         {
             // The proxy tells of a caller that leaves with DC. With any other flag, it ended the call itself.
@@ -36,9 +38,12 @@ internal static class CallReading
         };
     }
 
-    public static IEnumerable<Sighting> Sightings(PodRef proxy, JsonNode recent) => (recent as JsonArray ?? []).OfType<JsonObject>().Select(item => new Sighting(
-        proxy, Text(item["id"]).Length > 0, (double?)item["duration_ms"] ?? 0, (double?)item["response_after_ms"], (int?)item["status"] ?? 0, Text(item["flags"]), Text(item["details"]),
-        Text(item["transport_failure"]), Text(item["upstream"]), Text(item["upstream_local"]), Text(item["downstream_remote"]), Text(item["server_name"]), Text(item["start"])));
+    public static IEnumerable<Sighting> Sightings(PodRef proxy, JsonNode recent) =>
+        (recent as JsonArray ?? []).OfType<JsonObject>().Select(item => new Sighting(
+        proxy, Text(item["id"]).Length > 0, (double?)item["duration_ms"] ?? 0, (double?)item["response_after_ms"], (int?)item["status"] ?? 0,
+        Text(item["flags"]), Text(item["details"]),
+        Text(item["transport_failure"]), Text(item["upstream"]), Text(item["upstream_local"]), Text(item["downstream_remote"]), Text(item["server_name"]),
+        Text(item["start"])));
 
     /// <summary>Selects what belongs to the call from everything that gateways saw: the connection on which the callee's
     /// proxy was called.</summary>
@@ -46,7 +51,8 @@ internal static class CallReading
     {
         var local = Text(answer["seen"]?["upstream_local"]);
         var requests = all.Where(sighting => sighting.IsRequest).ToList();
-        var passed = all.Where(sighting => !sighting.IsRequest && (requests.Any(request => request.DownstreamRemote.Length > 0 && request.DownstreamRemote == sighting.UpstreamLocal)
+        var passed = all.Where(sighting => !sighting.IsRequest
+            && (requests.Any(request => request.DownstreamRemote.Length > 0 && request.DownstreamRemote == sighting.UpstreamLocal)
             || (local.Length > 0 && sighting.DownstreamRemote == local)));
         return [.. requests, .. passed.GroupBy(sighting => (sighting.Proxy, sighting.DownstreamRemote)).Select(group => group.Last())];
     }
@@ -54,15 +60,22 @@ internal static class CallReading
     private static IEnumerable<TimedHop> Times(JsonNode answer, IReadOnlyList<Sighting> sightings)
     {
         if (answer["seen"] is { } own)
-            yield return new("caller's proxy", (double?)own["duration_ms"] ?? 0, $"{(int?)own["attempts"] ?? 0} attempt(s)" + ((double?)own["response_after_ms"] is { } first ? FormattableString.Invariant($", first byte of the response after {first:0.#} ms") : ""));
+            yield return new("caller's proxy", (double?)own["duration_ms"] ?? 0,
+                $"{(int?)own["attempts"] ?? 0} attempt(s)"
+                    + ((double?)own["response_after_ms"] is { } first
+                        ? FormattableString.Invariant($", first byte of the response after {first:0.#} ms")
+                        : ""));
         foreach (var sighting in sightings.Where(sighting => !sighting.IsRequest))
         {
             // Reusing a connection of an earlier call costs this one nothing.
             var kept = string.CompareOrdinal(sighting.Start, Text(answer["at"])) < 0;
-            yield return new($"gateway {sighting.Proxy}", kept ? 0 : sighting.Milliseconds, $"{(kept ? "on a reused connection to" : "connected")} {sighting.Upstream} for {sighting.ServerName}");
+            yield return new($"gateway {sighting.Proxy}", kept ? 0 : sighting.Milliseconds,
+                $"{(kept ? "on a reused connection to" : "connected")} {sighting.Upstream} for {sighting.ServerName}");
         }
         foreach (var sighting in sightings.Where(sighting => sighting.IsRequest))
-            yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds, $"responded {sighting.Status}" + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the first byte from the application after {after:0.#} ms") : ""));
+            yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds,
+                $"responded {sighting.Status}"
+                    + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the first byte from the application after {after:0.#} ms") : ""));
     }
 
     private static string Text(JsonNode? node) => node?.ToString() ?? "";

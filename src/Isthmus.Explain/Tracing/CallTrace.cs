@@ -33,7 +33,8 @@ public sealed record TimedHop(string Where, double Milliseconds, string What);
 /// <param name="Answered">Whether the application answered, with any status.</param>
 /// <param name="Status">The status of the response; 0 without a response, or when the call is not HTTP.</param>
 /// <param name="Upstream">The address that the caller's proxy chose.</param>
-public sealed record MadeCall(string What, bool Answered, int Status, double Milliseconds, string Upstream, string Flags, string Detail, ValueList<TimedHop> Times)
+public sealed record MadeCall(string What, bool Answered, int Status, double Milliseconds, string Upstream, string Flags, string Detail,
+    ValueList<TimedHop> Times)
 {
     /// <summary>The trace gave up: the time that it allows was over, and the caller's proxy had not given up by itself.</summary>
     public bool IsOutOfTime { get; init; }

@@ -27,7 +27,8 @@ internal sealed class CallerConfig(TraceFacts facts)
             for (var j = 0; j < routes[i].Destinations.Count; j++)
             {
                 var destination = routes[i].Destinations[j].Destination;
-                if (destination.Subset == subset && (destination.Host == fqdn || fqdn.StartsWith($"{destination.Host}.", StringComparison.Ordinal))) return $"spec.http[{i}].route[{j}].destination.{field}";
+                if (destination.Subset == subset && (destination.Host == fqdn || fqdn.StartsWith($"{destination.Host}.", StringComparison.Ordinal)))
+                    return $"spec.http[{i}].route[{j}].destination.{field}";
             }
         }
         return $"spec.http[*].route[*].destination.{field}";
@@ -38,19 +39,24 @@ internal sealed class CallerConfig(TraceFacts facts)
     public Sidecar? Sidecar()
     {
         var labels = facts.ClientPod.Metadata.Labels.ToValueMap();
-        var local = At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.Client.Namespace).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();
-        return local.FirstOrDefault(sidecar => sidecar.Selector.Count > 0 && Selectors.Matches(sidecar.Selector, labels)) ?? local.FirstOrDefault(sidecar => sidecar.Selector.Count == 0)
-            ?? At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.RootNamespace && sidecar.Selector.Count == 0).OrderBy(sidecar => sidecar.CreatedAt).FirstOrDefault();
+        var local = At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.Client.Namespace).OrderBy(sidecar => sidecar.CreatedAt)
+            .ThenBy(sidecar => sidecar.Source).ToList();
+        return local.FirstOrDefault(sidecar => sidecar.Selector.Count > 0 && Selectors.Matches(sidecar.Selector, labels))
+            ?? local.FirstOrDefault(sidecar => sidecar.Selector.Count == 0)
+            ?? At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.RootNamespace && sidecar.Selector.Count == 0)
+                .OrderBy(sidecar => sidecar.CreatedAt).FirstOrDefault();
     }
 
     /// <summary>The VirtualServices that have no effect on a host for the caller, because an older one is for the same host.</summary>
     /// <param name="owner">The older one, as <c>namespace/name</c>; empty when there is none.</param>
     public IEnumerable<VirtualService> Overridden(string owner, MeshHost host) => owner.Length == 0 ? [] : At.Istio<VirtualService>().Where(service =>
-        service.ForSidecars && $"{service.Namespace}/{service.Name}" != owner && service.Hosts.Contains(host.Fqdn) && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
+        service.ForSidecars && $"{service.Namespace}/{service.Name}" != owner && service.Hosts.Contains(host.Fqdn)
+            && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
 
     /// <summary>The VirtualServices with routes for requests to a host.</summary>
     public IEnumerable<VirtualService> RoutingRequests(MeshHost host) => At.Istio<VirtualService>().Where(service =>
-        service.ForSidecars && !service.Http.IsEmpty && service.Hosts.Contains(host.Fqdn) && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
+        service.ForSidecars && !service.Http.IsEmpty && service.Hosts.Contains(host.Fqdn)
+            && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
 
     /// <summary>The first route to a host that is left to a VirtualService which is not there; null when there is none.</summary>
     public (VirtualService Service, string Field, ObjectName Delegate)? Orphaned(MeshHost host)
@@ -59,7 +65,8 @@ internal sealed class CallerConfig(TraceFacts facts)
         {
             for (var i = 0; i < service.Http.Count; i++)
             {
-                if (service.Http[i].Delegate is { } name && !At.Istio<VirtualService>().Any(other => other.Namespace == name.Namespace && other.Name == name.Name))
+                if (service.Http[i].Delegate is { } name
+                    && !At.Istio<VirtualService>().Any(other => other.Namespace == name.Namespace && other.Name == name.Name))
                     return (service, $"spec.http[{i}].delegate", name);
             }
         }
@@ -70,5 +77,6 @@ internal sealed class CallerConfig(TraceFacts facts)
 
     public IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>
         Visibility.Allows(rule.ExportTo, rule.Namespace, facts.Client.Namespace)
-        && (Hosts.Covers(rule.Host, host.Fqdn) || (!rule.Host.Contains('.', StringComparison.Ordinal) && $"{rule.Host}.{rule.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" == host.Fqdn)));
+        && (Hosts.Covers(rule.Host, host.Fqdn)
+            || (!rule.Host.Contains('.', StringComparison.Ordinal) && $"{rule.Host}.{rule.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" == host.Fqdn)));
 }

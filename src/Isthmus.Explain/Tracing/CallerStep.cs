@@ -11,8 +11,11 @@ internal sealed class CallerStep(TraceFacts facts, TraceRecord record, Causes ca
         var network = facts.Home.NetworkOf(pod);
         var where = $"{facts.Client}{TraceRecord.NetworkText(network)}";
         if (pod.Status.Phase != "Running")
-            return record.Fail("client", where, Faults.Of("ISM2001", facts.Client.ToString(), "status.phase", $"is {pod.Status.Phase}, so it makes no calls", $"kubectl --context={facts.Client.Context} -n {facts.Client.Namespace} describe pod {facts.Client.Name}"));
-        if (ClusterObjects.Sidecar(pod) is null) return record.Ok("client", where, ("sidecar", "none: its calls leave in plain text"), ("account", pod.Spec.ServiceAccountName));
+            return record.Fail("client", where,
+                Faults.Of("ISM2001", facts.Client.ToString(), "status.phase", $"is {pod.Status.Phase}, so it makes no calls",
+                    $"kubectl --context={facts.Client.Context} -n {facts.Client.Namespace} describe pod {facts.Client.Name}"));
+        if (ClusterObjects.Sidecar(pod) is null)
+            return record.Ok("client", where, ("sidecar", "none: its calls leave in plain text"), ("account", pod.Spec.ServiceAccountName));
         if (!facts.Proxies.TryGetValue(facts.Client, out sidecar))
         {
             if (!facts.Silent.TryGetValue(facts.Client, out var why))
@@ -20,12 +23,15 @@ internal sealed class CallerStep(TraceFacts facts, TraceRecord record, Causes ca
                 causes.Needs.Proxies.Add(facts.Client);
                 return false;
             }
-            return record.Fail("client", where, Faults.Of("ISM2002", facts.Client.ToString(), "", $"its proxy does not respond: {why}", $"kubectl --context={facts.Client.Context} -n {facts.Client.Namespace} logs {facts.Client.Name} -c istio-proxy"));
+            return record.Fail("client", where,
+                Faults.Of("ISM2002", facts.Client.ToString(), "", $"its proxy does not respond: {why}",
+                    $"kubectl --context={facts.Client.Context} -n {facts.Client.Namespace} logs {facts.Client.Name} -c istio-proxy"));
         }
         var certificate = sidecar.Certificate("default");
         if (sidecar.Snapshot.Listeners.Count == 0)
             return record.Fail("client", where, causes.Availability.Unconfigured(facts.Client, "its proxy has no configuration"));
-        return record.Ok("client", where, ("proxy", sidecar.Stranger), ("identity", certificate?.Identity ?? "no certificate yet"), ("certificate", certificate is null ? "" : certificate.Validity(facts.Now)),
+        return record.Ok("client", where, ("proxy", sidecar.Stranger), ("identity", certificate?.Identity ?? "no certificate yet"),
+            ("certificate", certificate is null ? "" : certificate.Validity(facts.Now)),
             ("refused", string.Join("; ", sidecar.Unread)));
     }
 }

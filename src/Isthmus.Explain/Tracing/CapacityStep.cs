@@ -38,7 +38,10 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, Causes 
     {
         if (host is not { Services.Count: > 0, Entries.Count: 0 }) return 0;
         var wanted = WantedBy(host, subset);
-        return Parts(host).Sum(service => service.Pods.Count(pod => pod is { Status: { IsReady: false, Phase: not ("Succeeded" or "Failed") }, Metadata.DeletionTimestamp: null } && wanted(pod) && candidates.All(candidate => candidate.Pod?.Pod != pod)));
+        return Parts(host)
+            .Sum(service => service.Pods.Count(pod => pod is { Status: { IsReady: false, Phase: not ("Succeeded" or "Failed") },
+                Metadata.DeletionTimestamp: null }
+                && wanted(pod) && candidates.All(candidate => candidate.Pod?.Pod != pod)));
     }
 
     /// <summary>The Service in the clusters whose Pods the caller may use.</summary>
@@ -53,7 +56,8 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, Causes 
     private void Report(Problem problem) => record.Warn(Hop, "a part of the service gets no calls", problem);
 
     private static Problem OtherPort(ClusterService service, int port) => Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports",
-        $"has no port {port}: it has {ServicePods.Ports(service.Service)}, so its Pods get none of these calls", "give the Service the same ports in all clusters");
+        $"has no port {port}: it has {ServicePods.Ports(service.Service)}, so its Pods get none of these calls",
+        "give the Service the same ports in all clusters");
 
     /// <summary>Why the ready Pods of a cluster are not among the endpoints; null when they are.</summary>
     private Problem? Unused(MeshHost host, ClusterService service, int port, string subset, Func<Pod, bool> wanted, IReadOnlyList<EndpointCandidate> candidates)
@@ -64,11 +68,15 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, Causes 
         var here = facts.Home.NetworkOf(facts.ClientPod);
         // Endpoints that nobody can place may be these.
         if (candidates.Any(candidate => candidate.Service is not null || (candidate.Pod is null && candidate.Gateway?.Service is null))) return null;
-        if (network != here && here.Length > 0 && ready.FirstOrDefault(pod => ClusterObjects.Sidecar(pod) is null) is { } bare && candidates.Any(candidate => candidate.Gateway is not null || candidate.Pod is not null))
+        if (network != here && here.Length > 0 && ready.FirstOrDefault(pod => ClusterObjects.Sidecar(pod) is null) is { } bare
+            && candidates.Any(candidate => candidate.Gateway is not null || candidate.Pod is not null))
             return LostParts.NoSidecar(service, bare, ready.Count(pod => ClusterObjects.Sidecar(pod) is null), network);
         if (candidates.Any(candidate => candidate.Pod?.Cluster == service.Cluster || candidate.Gateway?.Network == network)) return null;
-        return causes.Availability.Unwatched([service]) ?? causes.Networks.Unreachable(service, port) ?? causes.Networks.PlainAcrossNetworks(host, service, port, subset)
-            ?? Faults.Of("ISM2083", service.Name, "", $"has {ready.Count} ready Pod(s), of which the caller's proxy has no endpoint; why is not visible in the objects", $"isthmus remote-clusters --context={facts.Home.Context}; isthmus proxy-status --context={facts.Home.Context}");
+        return causes.Availability.Unwatched([service]) ?? causes.Networks.Unreachable(service, port)
+            ?? causes.Networks.PlainAcrossNetworks(host, service, port, subset)
+            ?? Faults.Of("ISM2083", service.Name, "",
+                $"has {ready.Count} ready Pod(s), of which the caller's proxy has no endpoint; why is not visible in the objects",
+                $"isthmus remote-clusters --context={facts.Home.Context}; isthmus proxy-status --context={facts.Home.Context}");
     }
 
     /// <summary>Whether callers of other clusters use a cluster's part of a service.</summary>

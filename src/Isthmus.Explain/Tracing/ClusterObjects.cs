@@ -48,7 +48,8 @@ internal sealed class ClusterObjects
 
     /// <summary>The control planes that the system namespace's annotation assigns the cluster to.</summary>
     public IReadOnlyList<string> NamedPrimaries =>
-        Text(_namespaces.GetValueOrDefault(SystemNamespace)?["metadata"]?["annotations"]?[Annotations.ControlPlaneClusters]).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        Text(_namespaces.GetValueOrDefault(SystemNamespace)?["metadata"]?["annotations"]?[Annotations.ControlPlaneClusters])
+            .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Deployments of control planes, including those that run here for another cluster.</summary>
     public IReadOnlyList<ControlPlaneDeployment> ControlPlanes { get; private set; } = [];
@@ -82,13 +83,15 @@ internal sealed class ClusterObjects
     public static ClusterObjects Unreadable(string context, string error) => new(context) { Error = error, Id = context };
 
     /// <param name="namespaces">Namespaces of which the objects hold all Pods, including namespaces without Pods.</param>
-    public static ClusterObjects From(string context, IEnumerable<JsonObject> objects, string istioNamespace = WellKnown.SystemNamespace, IEnumerable<string>? namespaces = null)
+    public static ClusterObjects From(string context, IEnumerable<JsonObject> objects, string istioNamespace = WellKnown.SystemNamespace,
+        IEnumerable<string>? namespaces = null)
     {
         var cluster = new ClusterObjects(context);
         cluster.PodNamespaces.UnionWith(namespaces ?? []);
         foreach (var value in objects) cluster.Add(value);
         cluster.SystemNamespace = InjectorWebhook.SystemNamespace(cluster._injectors, istioNamespace);
-        cluster.ControlPlanes = [.. cluster._deployments.Where(deployment => deployment.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod).Select(ControlPlaneDeployment.Read)];
+        cluster.ControlPlanes = [.. cluster._deployments.Where(deployment => deployment.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod)
+            .Select(ControlPlaneDeployment.Read)];
         cluster.Id = cluster.FindId();
         return cluster;
     }
@@ -111,9 +114,11 @@ internal sealed class ClusterObjects
 
     /// <summary>Pods that a Service selects, without terminating ones.</summary>
     public IReadOnlyList<Pod> Behind(Service service) => service.Spec.Selector.Count == 0 ? [] :
-        [.. _pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && pod.Metadata.DeletionTimestamp is null && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels))];
+        [.. _pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && pod.Metadata.DeletionTimestamp is null
+            && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels))];
 
-    public Pod? PodAt(string address) => _pods.FirstOrDefault(pod => pod.Status.PodIP == address && pod.Status.Phase is "Running" or "Pending" && !pod.Spec.HostNetwork);
+    public Pod? PodAt(string address) =>
+        _pods.FirstOrDefault(pod => pod.Status.PodIP == address && pod.Status.Phase is "Running" or "Pending" && !pod.Spec.HostNetwork);
 
     /// <summary>The network of a Pod, in Istio's order: its own label, then the system namespace's.</summary>
     public string NetworkOf(Pod pod) => pod.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? Network;
@@ -123,7 +128,8 @@ internal sealed class ClusterObjects
     public string RevisionOf(string ns) => Text(_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"]?[Labels.Revision]);
 
     public IReadOnlyDictionary<string, string> LabelsOf(string ns) =>
-        (_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => Text(pair.Value), StringComparer.Ordinal);
+        (_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"] as JsonObject ?? [])
+            .ToDictionary(pair => pair.Key, pair => Text(pair.Value), StringComparer.Ordinal);
 
     /// <summary>Whether the namespace asks for sidecars.</summary>
     public bool Injects(string ns) => _namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"] is JsonObject labels
@@ -179,7 +185,8 @@ internal sealed class ClusterObjects
     }
 
     /// <summary>The proxy of a Pod: a sidecar, a native sidecar, or the gateway itself.</summary>
-    public static Container? Sidecar(Pod pod) => pod.Spec.Containers.Concat(pod.Spec.InitContainers).FirstOrDefault(container => container.Name == "istio-proxy");
+    public static Container? Sidecar(Pod pod) =>
+        pod.Spec.Containers.Concat(pod.Spec.InitContainers).FirstOrDefault(container => container.Name == "istio-proxy");
 
     private static string Text(JsonNode? node) => node?.ToString() ?? "";
 

@@ -13,10 +13,12 @@ internal static class ClusterObjectsReader
     internal static readonly IReadOnlyList<KindDescriptor> WorkloadKinds = [.. MeshApi.For(KindUse.Workloads)];
 
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
-    public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces, CancellationToken stop)
+    public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces,
+        CancellationToken stop)
     {
         var (packets, gateways) = (NetworkPoliciesAsync(client, stop), ApiGatewaysAsync(client, stop));
-        var lists = MeshApi.For(KindUse.Trace).Select(kind => ListAsync(client, kind, null, new(), stop)).Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
+        var lists = MeshApi.For(KindUse.Trace).Select(kind => ListAsync(client, kind, null, new(), stop))
+            .Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
             .Append(ListAsync(client, MeshApi.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop)).Append(WebhooksAsync(client, stop)).ToList();
         var objects = await ReadAsync(context, istioNamespace, lists, namespaces);
         var (policies, error) = await packets;
@@ -55,7 +57,8 @@ internal static class ClusterObjectsReader
     public static Task<ClusterObjects> WorkloadsAsync(string context, KubeClient client, string istioNamespace, CancellationToken stop) =>
         ReadAsync(context, istioNamespace, WorkloadKinds.Select(kind => ListAsync(client, kind, null, new(), stop)).Append(WebhooksAsync(client, stop)), []);
 
-    private static async Task<ClusterObjects> ReadAsync(string context, string istioNamespace, IEnumerable<Task<IReadOnlyList<JsonObject>>> lists, IEnumerable<string> namespaces)
+    private static async Task<ClusterObjects> ReadAsync(string context, string istioNamespace, IEnumerable<Task<IReadOnlyList<JsonObject>>> lists,
+        IEnumerable<string> namespaces)
     {
         try
         {
@@ -74,9 +77,11 @@ internal static class ClusterObjectsReader
     private static Task<IReadOnlyList<JsonObject>> WebhooksAsync(KubeClient client, CancellationToken stop) =>
         ListAsync(client, MeshApi.MutatingWebhookConfiguration, null, new() { LabelSelector = "app=sidecar-injector" }, stop);
 
-    public static Task<IReadOnlyList<JsonObject>> PodsAsync(KubeClient client, string ns, CancellationToken stop) => ListAsync(client, MeshApi.Pod, ns, new(), stop);
+    public static Task<IReadOnlyList<JsonObject>> PodsAsync(KubeClient client, string ns,
+        CancellationToken stop) => ListAsync(client, MeshApi.Pod, ns, new(), stop);
 
-    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, KindDescriptor kind, string? ns, ListOptions options, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, KindDescriptor kind, string? ns, ListOptions options,
+        CancellationToken stop)
     {
         try
         {

@@ -27,5 +27,6 @@ internal sealed record ControlPlanePlace(ClusterObjects Config, ClusterObjects A
 {
     public IEnumerable<Deployment> Deployments => At.ControlPlanes.Where(plane => plane.Namespace == Namespace).Select(plane => plane.Deployment);
 
-    public override string ToString() => At == Config ? $"control plane of {Config.Context}" : $"control plane of {Config.Context} (namespace {Namespace} of {At.Context})";
+    public override string ToString() =>
+        At == Config ? $"control plane of {Config.Context}" : $"control plane of {Config.Context} (namespace {Namespace} of {At.Context})";
 }

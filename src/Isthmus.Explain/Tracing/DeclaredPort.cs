@@ -53,7 +53,8 @@ internal sealed record DeclaredPort(Protocol Protocol, string Object, string Fie
         }
         if (call.IsPlainHttp && Protocol.IsTls())
         {
-            return Faults.Of("ISM2093", Object, Field, $"declares {Name}, and the call is plain HTTP: proxies choose by the server name of TLS there, and find none",
+            return Faults.Of("ISM2093", Object, Field,
+                $"declares {Name}, and the call is plain HTTP: proxies choose by the server name of TLS there, and find none",
                 $"call https://{call.Facts.Target.Host}:{call.Port}; "
                 + $"or, if the application speaks plain HTTP, {Declare("http")}");
         }

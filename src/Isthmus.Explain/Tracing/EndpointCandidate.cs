@@ -4,14 +4,22 @@ using Isthmus.Proxy.Clusters;
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>An endpoint, with what is known about where it is.</summary>
-internal sealed record EndpointCandidate(Endpoint Endpoint, LocalityEndpoints Locality, double Share, bool IsEjected, GatewayPlace? Gateway, (ClusterObjects Cluster, Pod Pod)? Pod, ClusterService? Service)
+internal sealed record EndpointCandidate(Endpoint Endpoint, LocalityEndpoints Locality, double Share, bool IsEjected, GatewayPlace? Gateway,
+    (ClusterObjects Cluster, Pod Pod)? Pod, ClusterService? Service)
 {
     /// <summary>The ServiceEntry or WorkloadEntry that lists the address; null when none does.</summary>
     public string? Entry { get; init; }
 
     public bool IsUsable => Endpoint.Health == EndpointHealth.Healthy && !IsEjected;
 
-    public string Kind => Gateway is not null ? $"gateway {Endpoint.AddressText}" : Service is { } service ? service.Name : Pod is { } pod ? $"{pod.Cluster.Context} {Endpoint.Workload.Namespace}/{Endpoint.Workload.Name}" : "other";
+    public string Kind =>
+        Gateway is not null
+            ? $"gateway {Endpoint.AddressText}"
+            : Service is { } service
+            ? service.Name
+            : Pod is { } pod
+            ? $"{pod.Cluster.Context} {Endpoint.Workload.Namespace}/{Endpoint.Workload.Name}"
+            : "other";
 
     /// <param name="all">How many candidates are of the same kind.</param>
     public string Title(int all)

@@ -6,30 +6,41 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>Why a destination has no endpoints, and why the application does not accept the call.</summary>
-internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config, VisibilityCauses visibility, AvailabilityCauses availability, SubsetCauses subsets, NetworkCauses networks)
+internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config, VisibilityCauses visibility, AvailabilityCauses availability,
+    SubsetCauses subsets, NetworkCauses networks)
 {
     /// <summary>Why the caller's proxy has no endpoint of a destination.</summary>
     public Problem NoEndpoints(MeshHost? host, int port, string subset, string cluster)
     {
-        if (host is null) return Faults.Of("ISM2040", $"cluster {cluster}", "", "has no endpoints, and no Service of these clusters has its name", "isthmus proxy-config endpoints shows what the proxy knows");
+        if (host is null)
+            return Faults.Of("ISM2040", $"cluster {cluster}", "", "has no endpoints, and no Service of these clusters has its name",
+                "isthmus proxy-config endpoints shows what the proxy knows");
         needs.NeedPods(host.Namespace);
         if (host.Services.Count == 0)
-            return Faults.Of("ISM2042", $"ServiceEntry {host.Entries[0].Namespace}/{host.Entries[0].Name} in {config.At.Context}", "spec.endpoints", "has no endpoint with an address", "add endpoints, or a workloadSelector that selects something");
+            return Faults.Of("ISM2042", $"ServiceEntry {host.Entries[0].Namespace}/{host.Entries[0].Name} in {config.At.Context}", "spec.endpoints",
+                "has no endpoint with an address", "add endpoints, or a workloadSelector that selects something");
         var offering = host.Services.Where(service => service.Port(port) is not null).ToList();
         var ready = offering.Where(service => ServicePods.Ready(service, port).Any()).ToList();
-        if (ready.Count == 0 && offering.Count > 0 && host.Services.FirstOrDefault(service => service.Port(port) is null && service.Pods.Any(pod => pod.Status.IsReady)) is { } odd)
+        if (ready.Count == 0 && offering.Count > 0
+            && host.Services.FirstOrDefault(service => service.Port(port) is null && service.Pods.Any(pod => pod.Status.IsReady)) is { } odd)
         {
-            return Faults.Of(Faults.NoSuchPort, odd.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(odd.Service)}. Its Pods are the only ones of {host.Fqdn} that are ready; {string.Join(" and ", offering.Select(service => service.Cluster.Context))} has the port, but no ready Pod",
+            return Faults.Of(Faults.NoSuchPort, odd.Name, "spec.ports",
+                $"has no port {port}: it has {ServicePods.Ports(odd.Service)}. Its Pods are the only ones of {host.Fqdn} that are ready; "
+                    + $"{string.Join(" and ", offering.Select(service => service.Cluster.Context))} has the port, but no ready Pod",
                 $"give the Service the same ports in {string.Join(" and ", host.Services.Select(service => service.Cluster.Context))}");
         }
-        if (ready.Count == 0) return host.Services.Select(service => (Problem: availability.Empty(service, port), Rank: availability.Rank(service))).MaxBy(found => found.Rank).Problem;
+        if (ready.Count == 0)
+            return host.Services.Select(service => (Problem: availability.Empty(service, port), Rank: availability.Rank(service)))
+                .MaxBy(found => found.Rank).Problem;
         if (subset.Length > 0 && subsets.SelectNothing(host, subset, ready, port) is { } wrong) return wrong;
         if (visibility.Hidden(host) is { } hidden) return hidden;
         if (NotOnNode(host) is { } elsewhere) return elsewhere;
         if (ready.All(service => service.Cluster != facts.Home) && visibility.ClusterLocal(host, ready) is { } local) return local;
         if (ready.All(service => service.Cluster != facts.Home) && visibility.OnlyByName(host, port) is { } foreign) return foreign;
         if (availability.Unwatched([.. ready.Where(service => service.Cluster != facts.Home)]) is { } unwatched) return unwatched;
-        return ready.Select(service => networks.Unreachable(service, port) ?? networks.PlainAcrossNetworks(host, service, port, subset)).FirstOrDefault(problem => problem is not null) ?? availability.NotTold(host);
+        return ready.Select(service => networks.Unreachable(service, port) ?? networks.PlainAcrossNetworks(host, service, port, subset))
+            .FirstOrDefault(problem => problem is not null)
+            ?? availability.NotTold(host);
     }
 
     /// <summary>The names of endpoints have no address where the caller's proxy asks.</summary>
@@ -62,34 +73,45 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
     /// counts.</summary>
     public Problem NoEndpointsIn(ClusterObjects cluster, MeshHost? host, int port, string subset)
     {
-        if (host?.In(cluster) is not { } service) return Faults.Of("ISM2043", $"Service {host?.Namespace}/{host?.Name}", "", $"does not exist in {cluster.Context}, where the gateway routes to", $"create it in {cluster.Context}, or do not send calls there");
+        if (host?.In(cluster) is not { } service)
+            return Faults.Of("ISM2043", $"Service {host?.Namespace}/{host?.Name}", "", $"does not exist in {cluster.Context}, where the gateway routes to",
+                $"create it in {cluster.Context}, or do not send calls there");
         needs.NeedPods(host.Namespace);
         if (!ServicePods.Ready(service, port).Any()) return availability.Empty(service, port);
         return (subset.Length > 0 ? subsets.SelectNothing(host, subset, [service], port) : null)
-            ?? Faults.Of("ISM2044", $"Gateway of {cluster.Context}", "", $"the gateway's proxy has not received the Pods of {host.Fqdn}", $"isthmus proxy-status --context={cluster.Context}");
+            ?? Faults.Of("ISM2044", $"Gateway of {cluster.Context}", "", $"the gateway's proxy has not received the Pods of {host.Fqdn}",
+                $"isthmus proxy-status --context={cluster.Context}");
     }
 
     /// <summary>Why nothing accepts the connection at a Pod.</summary>
-    public static Problem NobodyListens(PodRef name, ClusterObjects cluster, Pod pod, MeshHost? host, int port, IPEndPoint target, IReadOnlyList<IPEndPoint> listening)
+    public static Problem NobodyListens(PodRef name, ClusterObjects cluster, Pod pod, MeshHost? host, int port, IPEndPoint target,
+        IReadOnlyList<IPEndPoint> listening)
     {
         var apps = listening.Where(at => at.Port is < 15000 or > 15099).ToList();
         if (apps.FirstOrDefault(at => at.Port == target.Port) is { } loopback)
         {
-            return Faults.Of("ISM2071", name.ToString(), "", $"its application listens only on {loopback}, but calls arrive at {target}", "make it listen on 0.0.0.0, or give the port a Sidecar ingress with defaultEndpoint 127.0.0.1");
+            return Faults.Of("ISM2071", name.ToString(), "", $"its application listens only on {loopback}, but calls arrive at {target}",
+                "make it listen on 0.0.0.0, or give the port a Sidecar ingress with defaultEndpoint 127.0.0.1");
         }
         var others = apps.Select(at => at.Port).Distinct().Order().ToList();
         var declared = pod.Spec.Containers.SelectMany(container => container.Ports).Any(candidate => candidate.Number == target.Port);
         var service = host?.Services.FirstOrDefault(candidate => candidate.Cluster == cluster && candidate.Pods.Contains(pod))
             // A route may lead to another Service than the one that is called.
-            ?? cluster.Services.Where(candidate => cluster.Behind(candidate).Contains(pod) && candidate.Spec.Ports.Any(open => GatewayStep.TargetOf(open, pod) == target.Port)).Select(candidate => new ClusterService(cluster, candidate)).FirstOrDefault();
+            ?? cluster.Services.Where(candidate => cluster.Behind(candidate).Contains(pod)
+                && candidate.Spec.Ports.Any(open => GatewayStep.TargetOf(open, pod) == target.Port))
+                .Select(candidate => new ClusterService(cluster, candidate)).FirstOrDefault();
         if (service is null || declared || others.Count == 0)
         {
             var state = pod.Status.ContainerStatuses.FirstOrDefault(status => status.Name != "istio-proxy");
-            return Faults.Of("ISM2072", name.ToString(), "", $"nothing listens on port {target.Port}{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}{(state is { Ready: false } ? $"; container {state.Name} is not ready" : "")}",
+            return Faults.Of("ISM2072", name.ToString(), "",
+                $"nothing listens on port "
+                    + $"{target.Port}{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}{(state is { Ready: false } ? $"; container {state.Name} is not ready" : "")}",
                 $"kubectl --context={name.Context} -n {name.Namespace} logs {name.Name}");
         }
         var own = service.Service.Spec.Ports.FirstOrDefault(candidate => GatewayStep.TargetOf(candidate, pod) == target.Port) ?? service.Port(port);
-        return Faults.Of("ISM2070", service.Name, $"spec.ports[{(own?.Name.Length > 0 ? own.Name : own?.Port.ToString(System.Globalization.CultureInfo.InvariantCulture))}].targetPort",
-            $"points to port {target.Port}, on which nothing listens in Pod {pod.Metadata.Name}: its programs listen on {string.Join(", ", others)}", $"set targetPort to the port of the application, {string.Join(" or ", others)}");
+        return Faults.Of("ISM2070", service.Name,
+            $"spec.ports[{(own?.Name.Length > 0 ? own.Name : own?.Port.ToString(System.Globalization.CultureInfo.InvariantCulture))}].targetPort",
+            $"points to port {target.Port}, on which nothing listens in Pod {pod.Metadata.Name}: its programs listen on {string.Join(", ", others)}",
+            $"set targetPort to the port of the application, {string.Join(" or ", others)}");
     }
 }

@@ -6,9 +6,11 @@ namespace Isthmus.Explain.Tracing;
 /// <summary>A chosen endpoint, and how the caller's proxy talks to it.</summary>
 internal sealed record EndpointWay(OutboundChoice Outbound, ClusterState Cluster, Endpoint Endpoint, TlsSettings? Tls, string DestinationRule)
 {
-    public bool IsMeshTls => Tls is { Certificate.Length: > 0 } && (Tls.Alpn.IsEmpty || Tls.Alpn.Any(protocol => protocol.StartsWith("istio", StringComparison.Ordinal)));
+    public bool IsMeshTls =>
+        Tls is { Certificate.Length: > 0 } && (Tls.Alpn.IsEmpty || Tls.Alpn.Any(protocol => protocol.StartsWith("istio", StringComparison.Ordinal)));
 
     /// <summary>The ALPN protocols that the caller offers. They announce the HTTP version, so the callee's proxy need not
     /// inspect the bytes.</summary>
-    public IReadOnlyList<string> Alpn => Outbound.IsHttp && Outbound.Alpn.TryGetValue(Outbound.IsHttp2 ? "HTTP2" : "HTTP11", out var list) ? list : Tls?.Alpn ?? [];
+    public IReadOnlyList<string> Alpn =>
+        Outbound.IsHttp && Outbound.Alpn.TryGetValue(Outbound.IsHttp2 ? "HTTP2" : "HTTP11", out var list) ? list : Tls?.Alpn ?? [];
 }

@@ -15,7 +15,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
     {
         var config = cluster.Config;
         var (_, port, subset, fqdn) = ProxyTables.Split(config.Name);
-        record.Ok("cluster", config.Name, ("kind", config.Kind.ToString()), ("share", percent < 100 ? $"{percent} %" : ""), ("balancing", config.Policy.ToString()),
+        record.Ok("cluster", config.Name, ("kind", config.Kind.ToString()), ("share", percent < 100 ? $"{percent} %" : ""),
+            ("balancing", config.Policy.ToString()),
             ("destination rule", IstioMetadata.ConfigOf(config.Resource.Metadata?.FilterMetadata)));
         if (outbound.View.Refusals.GetValueOrDefault(config.Name)?.Describe(RuleOf(config), facts.Client.ToString()) is { } refused)
             record.Warn("pool", "calls were refused a while ago", refused);
@@ -36,7 +37,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
             var at = record.Count;
             record.Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {config.Name}", "", candidates.Any(candidate => candidate.IsEjected)
                 ? $"{AllEjected} {outbound.View.CountsOf(config.Name, candidates.Where(candidate => candidate.IsEjected).Select(candidate => candidate.Endpoint)).Why}"
-                : "no endpoint is healthy", "check them with 'isthmus proxy-config endpoints', and the Pods behind them"), CandidateFinder.Addresses(candidates));
+                : "no endpoint is healthy", "check them with 'isthmus proxy-config endpoints', and the Pods behind them"),
+                CandidateFinder.Addresses(candidates));
             ways.Walk(outbound, cluster, candidates, percent);
             // Connections failed for a reason. If that reason is found, it is the cause.
             record.FailUnlessLater(at);
@@ -45,7 +47,10 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         var ejected = candidates.Where(candidate => candidate.IsEjected).ToList();
         if (ejected.Count > 0)
         {
-            record.Warn("endpoints", summary, Faults.Of("ISM2041", $"cluster {config.Name}", "", $"outlier detection ejected {string.Join(", ", ejected.Select(candidate => candidate.Endpoint.AddressText))} {outbound.View.CountsOf(config.Name, ejected.Select(candidate => candidate.Endpoint)).Why}",
+            record.Warn("endpoints", summary,
+                Faults.Of("ISM2041", $"cluster {config.Name}", "",
+                    $"outlier detection ejected {string.Join(", ", ejected.Select(candidate => candidate.Endpoint.AddressText))} "
+                        + $"{outbound.View.CountsOf(config.Name, ejected.Select(candidate => candidate.Endpoint)).Why}",
                 "check the Pods or the gateway at these addresses"), CandidateFinder.Addresses(candidates));
         }
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
@@ -71,7 +76,10 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         if (PlainPods() is not { } callees) return;
         foreach (var callee in callees.Take(WaysStep.PodsPerWorkload))
         {
-            record.BeginWay($"{callee.Cluster.Context}{TraceRecord.NetworkText(callee.Cluster.NetworkOf(callee.Pod))}: Pod {callee.Pod.Key} at {callee.Address}{(callees.Count > 1 ? $", one of {callees.Count} alike" : "")}", 100 / Math.Min(callees.Count, WaysStep.PodsPerWorkload));
+            record.BeginWay(
+                $"{callee.Cluster.Context}{TraceRecord.NetworkText(callee.Cluster.NetworkOf(callee.Pod))}: Pod {callee.Pod.Key} at "
+                    + $"{callee.Address}{(callees.Count > 1 ? $", one of {callees.Count} alike" : "")}",
+                100 / Math.Min(callees.Count, WaysStep.PodsPerWorkload));
             record.Packets(causes.Packets.ToPod(callee));
             pods.Walk(null, callee, null);
         }
@@ -81,11 +89,16 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
     /// <summary>The Pods that may be called; null when the call ends here, and the record says why.</summary>
     private List<Callee>? PlainPods()
     {
-        if (facts.PodAt(call.Destination.Address, "", facts.Home, facts.Home.NetworkOf(facts.ClientPod)) is { } direct) return [new(direct.Cluster, direct.Pod, call.Destination)];
+        if (facts.PodAt(call.Destination.Address, "", facts.Home, facts.Home.NetworkOf(facts.ClientPod)) is { } direct)
+            return [new(direct.Cluster, direct.Pod, call.Destination)];
         if (call.Host?.In(facts.Home) is not { } own)
         {
-            if (call.Host is null || call.Host.Services.Count == 0) record.Add("outside", HopStatus.Unknown, $"{call.Destination} is not a Pod or Service in these clusters", null);
-            else record.Fail("endpoints", $"{call.Destination} is not reachable without a proxy", causes.Hosts.Unrouted(call.Host, call.Port, call.Destination) ?? Faults.Of("ISM2028", $"Service {call.Host.Namespace}/{call.Host.Name}", "", $"does not exist in {facts.Home.Context}, so only a sidecar could reach it", $"create it in {facts.Home.Context} as well"));
+            if (call.Host is null || call.Host.Services.Count == 0)
+                record.Add("outside", HopStatus.Unknown, $"{call.Destination} is not a Pod or Service in these clusters", null);
+            else record.Fail("endpoints", $"{call.Destination} is not reachable without a proxy",
+                causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
+                    ?? Faults.Of("ISM2028", $"Service {call.Host.Namespace}/{call.Host.Name}", "",
+                        $"does not exist in {facts.Home.Context}, so only a sidecar could reach it", $"create it in {facts.Home.Context} as well"));
             return null;
         }
         if (own.Port(call.Port) is not { } port)

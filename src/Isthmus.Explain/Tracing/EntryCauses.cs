@@ -22,8 +22,12 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
                 "create a Gateway whose selector has labels of this Pod");
         }
         if (Opening(port, target).ToList() is not [var opening, ..])
-            return Faults.Of("ISM2053", Named(all[0]), "spec.servers[*].port.number", $"opens {string.Join(", ", all.SelectMany(gateway => gateway.Servers).Select(server => server.Port).Distinct().Order())}, but the call arrives at {port}", $"add a server for port {port}");
-        return Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {Named(opening.Gateway)}", $"isthmus proxy-status --context={facts.Home.Context}");
+            return Faults.Of("ISM2053", Named(all[0]), "spec.servers[*].port.number",
+                $"opens {string.Join(", ", all.SelectMany(gateway => gateway.Servers).Select(server => server.Port).Distinct().Order())}, but the call arrives "
+                    + $"at {port}",
+                $"add a server for port {port}");
+        return Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {Named(opening.Gateway)}",
+            $"isthmus proxy-status --context={facts.Home.Context}");
     }
 
     /// <summary>Why no chain accepts the connection.</summary>
@@ -34,10 +38,16 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
         var owner = Nearest(opening, facts.Target.Host).Gateway is { } gateway ? Named(gateway) : facts.Client.ToString();
         if (call.Kind == CallKinds.Tls != hasTls)
         {
-            return Faults.Of("ISM2084", owner, "spec.servers[*].tls", hasTls ? $"accepts only TLS at port {call.Port}, and the call is plain text" : $"accepts no TLS at port {call.Port}, and the call begins with it",
+            return Faults.Of("ISM2084", owner, "spec.servers[*].tls",
+                hasTls
+                    ? $"accepts only TLS at port {call.Port}, and the call is plain text"
+                    : $"accepts no TLS at port {call.Port}, and the call begins with it",
                 hasTls ? $"call https://{facts.Target.Host}" : $"call http://{facts.Target.Host}, or add a server with tls");
         }
-        return Faults.Of("ISM2055", owner, "spec.servers[*].hosts", $"has {HostsOf(Nearest(opening, facts.Target.Host).Gateway is { } meant ? opening.Where(one => one.Gateway == meant) : opening)}, but not {facts.Target.Host}", "add the host to the server, or call one that it has");
+        return Faults.Of("ISM2055", owner, "spec.servers[*].hosts",
+            $"has {HostsOf(Nearest(opening, facts.Target.Host).Gateway is { } meant ? opening.Where(one => one.Gateway == meant) : opening)}, but not "
+                + $"{facts.Target.Host}",
+            "add the host to the server, or call one that it has");
     }
 
     /// <summary>Why clients that check what the gateway shows refuse it; null when they accept its time and its names.</summary>
@@ -56,15 +66,19 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
                 "create or correct the Secret in the namespace of the gateway's Pods; 'isthmus analyze' says what is wrong with it") : null;
         }
         if (certificate.Expires <= facts.Now)
-            return Faults.Of("ISM2061", owner, field, $"the certificate {credential} expired at {certificate.Expires:u}: clients refuse it", "put a new certificate into the Secret");
+            return Faults.Of("ISM2061", owner, field, $"the certificate {credential} expired at {certificate.Expires:u}: clients refuse it",
+                "put a new certificate into the Secret");
         return IPAddress.TryParse(host, out _) || certificate.Leaf.MatchesHostname(host, allowWildcards: true, allowCommonName: false) ? null
-            : Faults.Of("ISM2102", owner, field, $"the certificate {credential} ({certificate.Identity}) is for {Names(certificate)}, and not for {host}: clients refuse it",
+            : Faults.Of("ISM2102", owner, field,
+                $"the certificate {credential} ({certificate.Identity}) is for {Names(certificate)}, and not for {host}: clients refuse it",
                 $"put a certificate for {host} into the Secret, or name another Secret");
     }
 
-    private static string Names(ShownCertificate certificate) => Wire.Tls.SubjectNames.Of(certificate.Leaf).DnsNames is [_, ..] names ? string.Join(", ", names) : "no DNS name";
+    private static string Names(ShownCertificate certificate) =>
+        Wire.Tls.SubjectNames.Of(certificate.Leaf).DnsNames is [_, ..] names ? string.Join(", ", names) : "no DNS name";
 
-    /// <summary>The server that was most likely meant for a host: one that has it, one for which a VirtualService routes it, one whose hosts are most like it.</summary>
+    /// <summary>The server that was most likely meant for a host: one that has it, one for which a VirtualService routes it, one whose hosts are most like
+    /// it.</summary>
     private (Gateway? Gateway, GatewayServer? Server) Nearest(IReadOnlyList<(Gateway Gateway, GatewayServer Server)> servers, string host)
     {
         var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))).ToList();
@@ -84,15 +98,20 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
         {
             var nearest = Nearest(opening, host).Gateway;
             return Faults.Of("ISM2055", nearest is null ? facts.Client.ToString() : Named(nearest), "spec.servers[*].hosts",
-                nearest is null ? $"no Gateway has {host}: the response is 404" : $"has {HostsOf(opening.Where(one => one.Gateway == nearest))}, but not {host}: the response is 404",
+                nearest is null
+                    ? $"no Gateway has {host}: the response is 404"
+                    : $"has {HostsOf(opening.Where(one => one.Gateway == nearest))}, but not {host}: the response is 404",
                 "add the host to the server, or call one that it has");
         }
         var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))).ToList();
         if (routing.Exists(service => having.Exists(server => IsBound(service, server.Gateway)))) return null;
         return routing.Count > 0
-            ? Faults.Of("ISM2085", $"VirtualService {routing[0].Namespace}/{routing[0].Name} in {config.At.Context}", "spec.gateways", $"routes {host} for {string.Join(", ", routing[0].Gateways)}, but not for {Named(having[0].Gateway)}, which accepts the call: the response is 404",
+            ? Faults.Of("ISM2085", $"VirtualService {routing[0].Namespace}/{routing[0].Name} in {config.At.Context}", "spec.gateways",
+                $"routes {host} for {string.Join(", ", routing[0].Gateways)}, but not for {Named(having[0].Gateway)}, which accepts the call: the response is "
+                    + $"404",
                 $"add {having[0].Gateway.FullName} to spec.gateways")
-            : Faults.Of("ISM2085", Named(having[0].Gateway), "", $"no VirtualService with this Gateway routes {host}: the response is 404", $"create a VirtualService with host {host} and gateway {having[0].Gateway.FullName}");
+            : Faults.Of("ISM2085", Named(having[0].Gateway), "", $"no VirtualService with this Gateway routes {host}: the response is 404",
+                $"create a VirtualService with host {host} and gateway {having[0].Gateway.FullName}");
     }
 
     private static bool IsBound(VirtualService service, Gateway gateway) =>
@@ -111,7 +130,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
         where server.Port == port || server.Port == target
         select (gateway, server);
 
-    private static string HostsOf(IEnumerable<(Gateway Gateway, GatewayServer Server)> servers) => string.Join(", ", servers.SelectMany(server => server.Server.Hosts).Distinct());
+    private static string HostsOf(IEnumerable<(Gateway Gateway, GatewayServer Server)> servers) =>
+        string.Join(", ", servers.SelectMany(server => server.Server.Hosts).Distinct());
 
     private static string Bare(string host) => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..];
 

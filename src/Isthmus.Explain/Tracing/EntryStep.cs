@@ -19,7 +19,11 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
     public Arrival? Walk(ClusterService entry, out TracedCall call)
     {
         var port = facts.Target.Port > 0 ? facts.Target.Port : facts.Target.Scheme == "https" ? 443 : 80;
-        var kind = facts.Target.Scheme == "https" || (facts.Target.Scheme.Length == 0 && port == 443) ? CallKinds.Tls : facts.Target.Scheme.Length > 0 ? facts.Target.Scheme : CallKinds.Http;
+        var kind = facts.Target.Scheme == "https" || (facts.Target.Scheme.Length == 0 && port == 443)
+            ? CallKinds.Tls
+            : facts.Target.Scheme.Length > 0
+            ? facts.Target.Scheme
+            : CallKinds.Http;
         call = new(facts, null, null, port, kind, new(IPAddress.None, port));
         var service = entry.Service;
         causes.Needs.NeedPods(service.Metadata.Namespace);
@@ -28,13 +32,18 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
             record.Fail("gateway", entry.Name, causes.Availability.GatewayWithoutPods(entry));
             return null;
         }
-        var addresses = service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname).Concat(service.Spec.ExternalIPs).ToList();
+        var addresses = service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname)
+            .Concat(service.Spec.ExternalIPs).ToList();
         if (addresses.Count == 0 && service.Spec.Type != "NodePort")
-            record.Warn("gateway", entry.Name, Faults.Of("ISM1005", entry.Name, "status.loadBalancer", "has no external address, so clients outside do not reach it", "give the cluster a load balancer, set spec.externalIPs, or make it a Service of type NodePort"));
+            record.Warn("gateway", entry.Name,
+                Faults.Of("ISM1005", entry.Name, "status.loadBalancer", "has no external address, so clients outside do not reach it",
+                    "give the cluster a load balancer, set spec.externalIPs, or make it a Service of type NodePort"));
         else record.Ok("gateway", entry.Name, ("addresses", string.Join(", ", addresses)), ("pod", facts.Client.ToString()));
         if (entry.Port(port) is not { } known)
         {
-            record.Fail("port", $"{port}", Faults.Of(Faults.NoSuchPort, entry.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service)}", "use one of its ports, or add this one"));
+            record.Fail("port", $"{port}",
+                Faults.Of(Faults.NoSuchPort, entry.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service)}",
+                    "use one of its ports, or add this one"));
             return null;
         }
         if (proxies.View(facts.Client, "gateway proxy") is not { } view) return null;
@@ -57,7 +66,9 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         };
         var end = call.ClientEnd;
         var at = new Callee(facts.Home, facts.ClientPod, call.Destination);
-        if (!access.Walk(chain, new(request, chain.Tls is null ? "http" : "https", null, end, end.Address, call.Destination, chain.Tls is null ? "" : facts.Target.Host), at)) return false;
+        if (!access.Walk(chain,
+            new(request, chain.Tls is null ? "http" : "https", null, end, end.Address, call.Destination, chain.Tls is null ? "" : facts.Target.Host), at))
+            return false;
         if (access.Allowing.Length > 0) record.Ok("policy", $"{chain.Name}: allowed", ("allowed by", access.Allowing));
         if (request is not null) call = call with { Admitted = new(request, access.Learned, access.IsUnsure) };
         return true;
@@ -66,13 +77,15 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
     private Arrival? Accept(ProxyView view, ref TracedCall call)
     {
         var (target, isTls, port) = (call.Destination.Port, call.Kind == CallKinds.Tls, call.Port);
-        if (view.Snapshot.Listeners.Values.FirstOrDefault(candidate => candidate.BindToPort && candidate.Address.Port == target && candidate.Direction != Direction.Inbound) is not { } listener)
+        if (view.Snapshot.Listeners.Values.FirstOrDefault(candidate => candidate.BindToPort && candidate.Address.Port == target
+            && candidate.Direction != Direction.Inbound) is not { } listener)
         {
             record.Fail("listener", $"nothing accepts port {target}", causes.Entries.WithoutListener(port, target));
             return null;
         }
         record.Ok("listener", listener.Name, ("port of the Service", $"{port} → {target}"));
-        var chain = listener.Chains.Find(new(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer", isTls ? OfferedInTls : call.Detected));
+        var chain = listener.Chains.Find(new(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer",
+            isTls ? OfferedInTls : call.Detected));
         if (chain is null || (isTls ? chain is { Tls: null, Action: HttpAction } : chain.Tls is not null))
         {
             record.Fail("filter chain", $"none of {listener.Name}", causes.Entries.WithoutChain(call, listener.Chains.All.Any(other => other.Tls is not null)));
@@ -82,10 +95,12 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         var certificate = view.Certificate(tls.Certificate);
         if (causes.Entries.Unacceptable(call, tls.Certificate, certificate) is { } unacceptable)
         {
-            record.Fail("TLS", $"ends at the gateway, with {certificate?.Identity ?? "no certificate"}", unacceptable, ("certificate", certificate?.Validity(facts.Now) ?? ""));
+            record.Fail("TLS", $"ends at the gateway, with {certificate?.Identity ?? "no certificate"}", unacceptable,
+                ("certificate", certificate?.Validity(facts.Now) ?? ""));
             return null;
         }
-        record.Ok("TLS", $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}", ("certificate", certificate?.Validity(facts.Now) ?? ""));
+        record.Ok("TLS", $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}",
+            ("certificate", certificate?.Validity(facts.Now) ?? ""));
         call = call with { Kind = chain.Action is HttpAction ? CallKinds.Http : CallKinds.Tcp };
         return new(view, listener, chain);
     }

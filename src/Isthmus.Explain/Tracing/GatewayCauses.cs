@@ -17,7 +17,9 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     /// <summary>Why no gateway of a network can be used; null when nothing is wrong with it.</summary>
     public Problem? GatewayOf(string network, ClusterObjects behind)
     {
-        var all = facts.Clusters.SelectMany(cluster => cluster.Services.Where(service => service.Metadata.Labels.ContainsKey(Labels.Network)).Select(service => new ClusterService(cluster, service))).ToList();
+        var all = facts.Clusters.SelectMany(cluster => cluster.Services.Where(service => service.Metadata.Labels.ContainsKey(Labels.Network))
+            .Select(service => new ClusterService(cluster, service)))
+            .ToList();
         var own = all.Where(gateway => gateway.Service.Metadata.Labels[Labels.Network] == network).ToList();
         if (own.Count == 0)
         {
@@ -38,9 +40,11 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
             if (!gateway.Pods.Any(pod => pod.Status.IsReady)) last = availability.GatewayWithoutPods(gateway);
             else if (gateway.Service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)) return null;
             else if (gateway.Service.Status.LoadBalancer.Ingress.Count + gateway.Service.Spec.ExternalIPs.Count == 0)
-                last = Faults.Of("ISM1005", gateway.Name, "status.loadBalancer", $"has no external address, so other networks cannot reach {network}", "give the cluster a load balancer, or set spec.externalIPs");
+                last = Faults.Of("ISM1005", gateway.Name, "status.loadBalancer", $"has no external address, so other networks cannot reach {network}",
+                    "give the cluster a load balancer, or set spec.externalIPs");
             else if (gateway.Port(port) is null)
-                last = Faults.Of("ISM1007", gateway.Name, "spec.ports", $"has no port {port}", $"add it, or specify another with the label {Labels.GatewayPort}");
+                last = Faults.Of("ISM1007", gateway.Name, "spec.ports", $"has no port {port}",
+                    $"add it, or specify another with the label {Labels.GatewayPort}");
             else return null;
         }
         return last;
@@ -51,7 +55,8 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     {
         if (cluster.Network.Length == 0 || facts.Clusters.Any(other => other.Network == network)) return null;
         if (cluster.Pods.FirstOrDefault(pod => pod.Metadata.Labels.GetValueOrDefault(Labels.Network) == network) is not { } wrong) return null;
-        return Faults.Of("ISM1016", PodRef.Of(cluster, wrong).ToString(), $"metadata.labels[{Labels.Network}]", $"is {network}, but no cluster and no gateway is in that network: its cluster is in {cluster.Network}",
+        return Faults.Of("ISM1016", PodRef.Of(cluster, wrong).ToString(), $"metadata.labels[{Labels.Network}]",
+            $"is {network}, but no cluster and no gateway is in that network: its cluster is in {cluster.Network}",
             $"remove the label from the Pod's template (the cluster's network then applies), or correct it; if {network} does exist, install a gateway for it");
     }
 
@@ -60,14 +65,18 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     private static Problem OtherNetwork(ClusterService gateway, ClusterObjects cluster, string network)
     {
         var said = gateway.Service.Metadata.Labels[Labels.Network];
-        var proxies = cluster.Pods.Select(pod => ClusterObjects.Sidecar(pod)?.Env.FirstOrDefault(env => env.Name == "ISTIO_META_NETWORK")?.Value).Where(value => !string.IsNullOrEmpty(value)).ToList();
+        var proxies = cluster.Pods.Select(pod => ClusterObjects.Sidecar(pod)?.Env.FirstOrDefault(env => env.Name == "ISTIO_META_NETWORK")?.Value)
+            .Where(value => !string.IsNullOrEmpty(value)).ToList();
         if (proxies.Count > 0 && proxies.Count(value => value == said) > proxies.Count / 2 && cluster.Network != said)
         {
-            return Faults.Of("ISM1016", $"Namespace {cluster.SystemNamespace} in {cluster.Context}", $"metadata.labels[{Labels.Network}]", $"is {cluster.Network}, but the gateway and the proxies of the cluster use {said}, so no gateway is found for {network}",
+            return Faults.Of("ISM1016", $"Namespace {cluster.SystemNamespace} in {cluster.Context}", $"metadata.labels[{Labels.Network}]",
+                $"is {cluster.Network}, but the gateway and the proxies of the cluster use {said}, so no gateway is found for {network}",
                 $"kubectl --context={cluster.Context} label namespace {cluster.SystemNamespace} {Labels.Network}={said} --overwrite");
         }
-        return Faults.Of("ISM1016", gateway.Name, $"metadata.labels[{Labels.Network}]", $"is {said}, but the Pods of the cluster are in {network}, so no gateway is found for {network}",
-            $"kubectl --context={cluster.Context} -n {gateway.Service.Metadata.Namespace} label service {gateway.Service.Metadata.Name} {Labels.Network}={network} --overwrite");
+        return Faults.Of("ISM1016", gateway.Name, $"metadata.labels[{Labels.Network}]",
+            $"is {said}, but the Pods of the cluster are in {network}, so no gateway is found for {network}",
+            $"kubectl --context={cluster.Context} -n {gateway.Service.Metadata.Namespace} label service {gateway.Service.Metadata.Name} "
+                + $"{Labels.Network}={network} --overwrite");
     }
 
     /// <summary>Why the gateway's proxy does not open the port.</summary>
@@ -77,16 +86,23 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         if (!passing.Exists(found => Selects(found.Gateway, pod)) && _api.WithoutListener(cluster, pod, port) is { } problem) return problem;
         if (passing.Count == 0)
         {
-            return Faults.Of("ISM1015", $"cluster {cluster.Context}", "Gateway", $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, so {PodRef.Of(cluster, pod)} opens no port {port}",
+            return Faults.Of("ISM1015", $"cluster {cluster.Context}", "Gateway",
+                $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, so {PodRef.Of(cluster, pod)} opens no port {port}",
                 $"kubectl --context={cluster.Context} apply -n {WellKnown.SystemNamespace} -f samples/multicluster/expose-services.yaml");
         }
         var (gateway, at) = passing[0];
         var name = $"Gateway {gateway.FullName} in {at.Context}";
         if (!Selects(gateway, pod))
-            return Faults.Of("ISM2052", name, "spec.selector", $"{gateway.Selector} does not select {PodRef.Of(cluster, pod)}, which has {ServicePods.Text(pod.Metadata.Labels.Where(pair => gateway.Selector.ContainsKey(pair.Key)).ToDictionary())}", "fix the selector, or the labels of the gateway");
+            return Faults.Of("ISM2052", name, "spec.selector",
+                $"{gateway.Selector} does not select {PodRef.Of(cluster, pod)}, which has "
+                    + $"{ServicePods.Text(pod.Metadata.Labels.Where(pair => gateway.Selector.ContainsKey(pair.Key)).ToDictionary())}",
+                "fix the selector, or the labels of the gateway");
         if (gateway.Servers.All(server => server.Port != port))
-            return Faults.Of("ISM2053", name, "spec.servers[*].port.number", $"opens {string.Join(", ", gateway.Servers.Select(server => server.Port))}, but calls arrive at {port}", $"add a server for port {port}, or set targetPort of the gateway's Service");
-        return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has not received {name}", $"isthmus proxy-status --context={cluster.Context}");
+            return Faults.Of("ISM2053", name, "spec.servers[*].port.number",
+                $"opens {string.Join(", ", gateway.Servers.Select(server => server.Port))}, but calls arrive at {port}",
+                $"add a server for port {port}, or set targetPort of the gateway's Service");
+        return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has not received {name}",
+            $"isthmus proxy-status --context={cluster.Context}");
     }
 
     /// <summary>Why the gateway has no route for a server name.</summary>
@@ -95,24 +111,31 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     {
         if (!ResourceNames.TryParseOutbound(sni, out var port, out var subset, out var fqdn, out _))
         {
-            return Faults.Of("ISM2089", rule.Length > 0 ? $"DestinationRule {rule} in {facts.ConfigOf(facts.Home).Context}" : facts.Client.ToString(), "spec.trafficPolicy.tls",
-                $"makes the caller's proxy begin TLS of its own{(sni.Length > 0 ? $", for {sni}" : ", without a server name")}: the gateway of {cluster.Context} chooses by the server names of the mesh's mutual TLS, and has no route for it",
+            return Faults.Of("ISM2089", rule.Length > 0 ? $"DestinationRule {rule} in {facts.ConfigOf(facts.Home).Context}" : facts.Client.ToString(),
+                "spec.trafficPolicy.tls",
+                $"makes the caller's proxy begin TLS of its own{(sni.Length > 0 ? $", for {sni}" : ", without a server name")}: the gateway of "
+                    + $"{cluster.Context} chooses by the server names of the mesh's mutual TLS, and has no route for it",
                 "remove trafficPolicy.tls, or set mode ISTIO_MUTUAL");
         }
         var passing = PassingGateways(cluster).Where(found => Selects(found.Gateway, pod)).ToList();
         if (passing.Count == 0 && !_api.Passes(cluster, pod)) return GatewayWithoutListener(cluster, pod, Core.Names.Ports.EastWest);
         if (passing.Count == 0 && fqdn is not null && _api.WithoutHost(cluster, pod, fqdn) is { } hidden) return hidden;
-        var hosts = passing.SelectMany(found => found.Gateway.Servers).Where(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough).SelectMany(server => server.Hosts).ToList();
+        var hosts = passing.SelectMany(found => found.Gateway.Servers).Where(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough)
+            .SelectMany(server => server.Hosts).ToList();
         if (passing.Count > 0 && fqdn is not null && !hosts.Any(host => Hosts.Covers(host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..], fqdn)))
         {
-            return Faults.Of("ISM2055", $"Gateway {passing[0].Gateway.FullName} in {passing[0].At.Context}", "spec.servers[*].hosts", $"allows {string.Join(", ", hosts)}, but not {fqdn}", "add the host, or *.local");
+            return Faults.Of("ISM2055", $"Gateway {passing[0].Gateway.FullName} in {passing[0].At.Context}", "spec.servers[*].hosts",
+                $"allows {string.Join(", ", hosts)}, but not {fqdn}", "add the host, or *.local");
         }
         if (facts.Host(fqdn ?? "")?.In(cluster) is not { } service)
-            return Faults.Of("ISM2043", $"Service of {fqdn}", "", $"does not exist in {cluster.Context}, so its gateway has no route for {sni}", $"create it in {cluster.Context} as well");
+            return Faults.Of("ISM2043", $"Service of {fqdn}", "", $"does not exist in {cluster.Context}, so its gateway has no route for {sni}",
+                $"create it in {cluster.Context} as well");
         if (service.Port(port) is null)
-            return Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service.Service)}", "give the Service the same ports in all clusters");
+            return Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service.Service)}",
+                "give the Service the same ports in all clusters");
         if (subset is { Length: > 0 } and not "_" && subsets.Missing(cluster, service, fqdn!, subset) is { } lacking) return lacking;
-        return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}", $"isthmus proxy-status --context={cluster.Context}");
+        return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}",
+            $"isthmus proxy-status --context={cluster.Context}");
     }
 
     /// <summary>Why an SNI, after the gateway rewrote it, names no cluster at a gateway that routes by name; with the
@@ -120,7 +143,8 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     public Problem NameWithoutCluster(ClusterService gateway, Pod pod, string sni, string cluster)
     {
         var owner = gateway.Cluster;
-        if (!ResourceNames.TryParseOutbound(sni, out var port, out _, out var host, out _) || !ResourceNames.TryParseOutbound(cluster, out _, out _, out var target, out _))
+        if (!ResourceNames.TryParseOutbound(sni, out var port, out _, out var host, out _)
+            || !ResourceNames.TryParseOutbound(cluster, out _, out _, out var target, out _))
             return GatewayWithoutChain(owner, pod, sni);
         var all = facts.Clusters.Select(candidate => ClusterInventory.Of(candidate.Context, candidate.Services, candidate.Istio<object>())).ToList();
         var found = GlobalHosts.Arrival(all.First(candidate => candidate.Context == owner.Context), gateway.Service.Key, true, host, target, port, all);

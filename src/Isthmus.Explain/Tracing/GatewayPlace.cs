@@ -30,7 +30,9 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Ser
             }
         }
         if (configured is null && ByEntry(facts, address) is { } entry) return entry;
-        return configured is null ? null : new(null, null, address, configured, $"meshNetworks of {facts.Home.Context}", $"meshNetworks of {facts.Home.Context}");
+        return configured is null
+            ? null
+            : new(null, null, address, configured, $"meshNetworks of {facts.Home.Context}", $"meshNetworks of {facts.Home.Context}");
     }
 
     /// <summary>A gateway that a ServiceEntry of the caller's cluster names, and that forwards calls from other clusters
@@ -38,7 +40,9 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Ser
     private static GatewayPlace? ByEntry(TraceFacts facts, IPEndPoint address)
     {
         var ip = address.Address.ToString();
-        if (facts.Home.Istio<ServiceEntry>().FirstOrDefault(entry => !entry.External && entry.Endpoints.Any(endpoint => endpoint.Address == ip)) is not { } entry) return null;
+        if (facts.Home.Istio<ServiceEntry>()
+            .FirstOrDefault(entry => !entry.External && entry.Endpoints.Any(endpoint => endpoint.Address == ip)) is not { } entry)
+            return null;
         var places =
             from cluster in facts.Clusters
             from service in cluster.Services
@@ -53,7 +57,8 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Ser
     {
         var labels = service.Spec.Selector.ToValueMap();
         return cluster.Istio<Gateway>().Any(gateway => Selectors.Matches(gateway.Selector, labels)
-            && gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough } && service.Spec.Ports.Any(port => port.Port == server.Port)));
+            && gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough }
+                && service.Spec.Ports.Any(port => port.Port == server.Port)));
     }
 
     private static string? AddressSource(ClusterObjects cluster, Service service, IPEndPoint address)
@@ -66,7 +71,8 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ClusterService? Ser
             if (service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Ip == ip)) return $"status.loadBalancer{by}";
             if (service.Spec.ExternalIPs.Contains(ip)) return $"spec.externalIPs{by}";
             // The control plane resolved a host name, and only it knows the address.
-            if (service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Hostname.Length > 0)) return $"host name {service.Status.LoadBalancer.Ingress.First(ingress => ingress.Hostname.Length > 0).Hostname} of status.loadBalancer{by}";
+            if (service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Hostname.Length > 0))
+                return $"host name {service.Status.LoadBalancer.Ingress.First(ingress => ingress.Hostname.Length > 0).Hostname} of status.loadBalancer{by}";
         }
         return service.Spec.Ports.Any(candidate => candidate.NodePort == port && port > 0) && cluster.Pods.Any(pod => pod.Status.HostIP == ip)
             ? $"address of a node and its NodePort (annotation {Annotations.NodeSelector})" : null;

@@ -10,7 +10,8 @@ using Isthmus.Proxy.Tls;
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>Checks the gateway of another network, which sees only the server name.</summary>
-internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, TracedProxies proxies, PodStep pods, StrangerStep strangers)
+internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, TracedProxies proxies, PodStep pods,
+    StrangerStep strangers)
 {
     public void Walk(EndpointWay way, GatewayPlace place)
     {
@@ -59,14 +60,18 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         var own = IPAddress.TryParse(pod.Status.PodIP, out var address) ? address : IPAddress.Any;
         if (listener.Chains.Find(new(new(own, target), call.ClientEnd, tls.Sni.ToLowerInvariant(), "tls", way.Alpn)) is not { Action: TcpAction action } chain)
         {
-            record.Fail("gateway chain", $"{listener.Name}: none for this SNI", causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule));
+            record.Fail("gateway chain", $"{listener.Name}: none for this SNI",
+                causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule));
             return;
         }
         var name = action.BySni?.Cluster(tls.Sni) ?? action.Targets[0].Cluster;
         record.Ok("gateway chain", $"{listener.Name} → {name}", ("pod", PodRef.Of(cluster, pod).ToString()), ("chain", chain.Name));
         if (!view.Snapshot.Clusters.TryGetValue(name, out var local))
         {
-            record.Fail("gateway endpoints", $"{name} does not exist", action.BySni is null ? causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule) : causes.Gateways.NameWithoutCluster(service, pod, tls.Sni, name));
+            record.Fail("gateway endpoints", $"{name} does not exist",
+                action.BySni is null
+                    ? causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule)
+                    : causes.Gateways.NameWithoutCluster(service, pod, tls.Sni, name));
             return;
         }
         WalkGatewayEndpoints(way, cluster, pod, view, local);
@@ -74,18 +79,23 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
 
     private void WalkGatewayEndpoints(EndpointWay way, ClusterObjects cluster, Pod gateway, ProxyView view, ClusterState local)
     {
-        var endpoints = local.Assignment.Localities.SelectMany(locality => locality.Endpoints).Where(endpoint => endpoint.Health == EndpointHealth.Healthy).ToList();
+        var endpoints = local.Assignment.Localities.SelectMany(locality => locality.Endpoints).Where(endpoint => endpoint.Health == EndpointHealth.Healthy)
+            .ToList();
         var usable = endpoints.Where(endpoint => !view.IsEjected(local.Config.Name, endpoint)).ToList();
         var (_, port, subset, fqdn) = ProxyTables.Split(local.Config.Name);
         if (endpoints.Count == 0)
         {
-            record.Fail("gateway endpoints", "none", causes.Endpoints.NoEndpointsIn(cluster, facts.Host(fqdn), int.Parse(port, CultureInfo.InvariantCulture), subset == "-" ? "" : subset));
+            record.Fail("gateway endpoints", "none",
+                causes.Endpoints.NoEndpointsIn(cluster, facts.Host(fqdn), int.Parse(port, CultureInfo.InvariantCulture), subset == "-" ? "" : subset));
             return;
         }
         var list = endpoints.Take(8).Select(endpoint => (endpoint.AddressText, endpoint.Health.ToString().ToLowerInvariant())).ToArray();
         if (usable.Count == 0)
         {
-            record.Fail("gateway endpoints", $"0 of {endpoints.Count} are usable", Faults.Of("ISM2040", $"cluster {local.Config.Name} of {PodRef.Of(cluster, gateway)}", "", "no endpoint is healthy", "check the Pods behind them"), list);
+            record.Fail("gateway endpoints", $"0 of {endpoints.Count} are usable",
+                Faults.Of("ISM2040", $"cluster {local.Config.Name} of {PodRef.Of(cluster, gateway)}", "", "no endpoint is healthy",
+                    "check the Pods behind them"),
+                list);
             return;
         }
         record.Ok("gateway endpoints", $"{usable.Count} of {endpoints.Count} are usable", list);
@@ -106,7 +116,9 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
     {
         var host = facts.Host(ProxyTables.Split(way.Cluster.Config.Name).Host) ?? call.Host;
         return host?.In(cluster) is { } service
-            ? service.Pods.Where(pod => pod.Status.IsReady && ClusterObjects.Sidecar(pod) is not null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).Take(1).Select(pod => PodRef.Of(cluster, pod)) : [];
+            ? service.Pods.Where(pod => pod.Status.IsReady && ClusterObjects.Sidecar(pod) is not null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
+                .Take(1).Select(pod => PodRef.Of(cluster, pod))
+            : [];
     }
 
     /// <summary>The port of a Pod to which a port of its Service leads; 0 when there is none.</summary>
@@ -116,6 +128,8 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         var text = port.TargetPort?.ToString() ?? "";
         if (text.Length == 0) return port.Port;
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
-            : pod.Spec.Containers.Concat(pod.Spec.InitContainers).SelectMany(container => container.Ports).FirstOrDefault(candidate => candidate.Name == text)?.Number ?? 0;
+            : pod.Spec.Containers.Concat(pod.Spec.InitContainers).SelectMany(container => container.Ports)
+                .FirstOrDefault(candidate => candidate.Name == text)?.Number
+                ?? 0;
     }
 }

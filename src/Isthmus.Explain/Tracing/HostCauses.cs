@@ -6,7 +6,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>Why a name has no address, or a route has no destination.</summary>
-internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config, VisibilityCauses visibility, AvailabilityCauses availability, EndpointCauses endpoints)
+internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config, VisibilityCauses visibility, AvailabilityCauses availability,
+    EndpointCauses endpoints)
 {
     private const string DnsNamespace = "kube-system";
 
@@ -14,11 +15,15 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     public Problem NoAddress(MeshHost? host, ProxyView? sidecar)
     {
         if (host?.In(facts.Home) is not { Service.Spec.ClusterIP: "None" } && DnsDown() is { } dns) return dns;
-        if (host is null) return visibility.NoGlobalEntry() ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host, "no Service or ServiceEntry in these clusters has this name, and neither does the cluster's DNS");
+        if (host is null)
+            return visibility.NoGlobalEntry()
+                ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host,
+                    "no Service or ServiceEntry in these clusters has this name, and neither does the cluster's DNS");
         if (visibility.Hidden(host) is { } hidden) return hidden;
         if (host.In(facts.Home) is { Service.Spec.ExternalName: { Length: > 0 } external } alias)
         {
-            return Faults.Of("ISM2098", alias.Name, "spec.externalName", $"is {external}, which has no address: neither the mesh nor the DNS of {facts.Home.Context} knows it",
+            return Faults.Of("ISM2098", alias.Name, "spec.externalName",
+                $"is {external}, which has no address: neither the mesh nor the DNS of {facts.Home.Context} knows it",
                 "correct externalName, or add a ServiceEntry with an address for it");
         }
         if (host.In(facts.Home) is null && host.Services.Count > 0)
@@ -28,24 +33,36 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             if (availability.Unwatched(host.Services) is { } unwatched) return unwatched;
             if (sidecar is null || sidecar.CapturesDns == false)
             {
-                return Faults.Of("ISM2011", $"Service {host.Namespace}/{host.Name}", "", $"does not exist in {facts.Home.Context}, only in {Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has only its own Services",
-                    sidecar is null ? $"create the Service in {facts.Home.Context} as well (without Pods)" : $"create the Service in {facts.Home.Context} as well (without Pods), or set ISTIO_META_DNS_CAPTURE: \"true\" in meshConfig.defaultConfig.proxyMetadata");
+                return Faults.Of("ISM2011", $"Service {host.Namespace}/{host.Name}", "",
+                    $"does not exist in {facts.Home.Context}, only in {Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has "
+                        + $"only its own Services",
+                    sidecar is null
+                        ? $"create the Service in {facts.Home.Context} as well (without Pods)"
+                        : $"create the Service in {facts.Home.Context} as well (without Pods), or set ISTIO_META_DNS_CAPTURE: \"true\" in "
+                            + $"meshConfig.defaultConfig.proxyMetadata");
             }
         }
-        if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless) return endpoints.NoEndpoints(host, headless.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0, "", "");
+        if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless)
+            return endpoints.NoEndpoints(host, headless.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0, "", "");
         return availability.NotTold(host);
     }
 
     /// <summary>A ServiceEntry for the host of a Service of its namespace: its endpoints count as the Service's.</summary>
     public Problem? Shadowed(MeshHost host) => host.Services.Count == 0 ? null
-        : facts.EntriesFor(host.Fqdn).FirstOrDefault(entry => entry.Namespace == host.Services[0].Service.Metadata.Namespace && entry.Hosts.Contains(host.Fqdn) && Visibility.Allows(entry.ExportTo, entry.Namespace, facts.Client.Namespace)) is { } entry
-            ? Faults.Of("ISM2018", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts", $"declares {host.Fqdn}, the host of {host.Services[0].Name}: {(entry.Endpoints.IsEmpty ? "its settings" : $"its endpoints {string.Join(", ", entry.Endpoints.Select(endpoint => endpoint.Address))}")} are endpoints of the Service, too",
+        : facts.EntriesFor(host.Fqdn)
+            .FirstOrDefault(entry => entry.Namespace == host.Services[0].Service.Metadata.Namespace && entry.Hosts.Contains(host.Fqdn)
+                && Visibility.Allows(entry.ExportTo, entry.Namespace, facts.Client.Namespace)) is { } entry
+            ? Faults.Of("ISM2018", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts",
+                $"declares {host.Fqdn}, the host of {host.Services[0].Name}: "
+                    + $"{(entry.Endpoints.IsEmpty ? "its settings" : $"its endpoints {string.Join(", ", entry.Endpoints.Select(endpoint => endpoint.Address))}")} are endpoints of the Service, too",
                 "give the ServiceEntry a host of its own, or delete it") : null;
 
     /// <summary>Why the cluster's DNS answers nothing at all; null when it runs, or is not known.</summary>
     private Problem? DnsDown()
     {
-        if (facts.Home.Services.FirstOrDefault(service => service.Metadata.Namespace == DnsNamespace && service.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns") is not { Spec.Selector.Count: > 0 } dns) return null;
+        if (facts.Home.Services.FirstOrDefault(service => service.Metadata.Namespace == DnsNamespace
+            && service.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns") is not { Spec.Selector.Count: > 0 } dns)
+            return null;
         needs.NeedPods(DnsNamespace);
         var service = new ClusterService(facts.Home, dns);
         if (!facts.Home.PodNamespaces.Contains(DnsNamespace) || service.Pods.Any(pod => pod.Status.IsReady)) return null;
@@ -60,11 +77,14 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
         {
             var service = host.Services[0];
-            return Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service.Service)}", $"call one of its ports, or add port {port} to it");
+            return Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service.Service)}",
+                $"call one of its ports, or add port {port} to it");
         }
         if (host.Services.Count == 0 && host.Entries.All(entry => entry.Ports.All(candidate => candidate.Number != port)))
         {
-            return Faults.Of(Faults.NoSuchPort, $"ServiceEntry {host.Entries[0].Namespace}/{host.Entries[0].Name}", "spec.ports", $"has no port {port}: it has {string.Join(", ", host.Entries.SelectMany(entry => entry.Ports).Select(candidate => candidate.Number).Distinct())}",
+            return Faults.Of(Faults.NoSuchPort, $"ServiceEntry {host.Entries[0].Namespace}/{host.Entries[0].Name}", "spec.ports",
+                $"has no port {port}: it has "
+                    + $"{string.Join(", ", host.Entries.SelectMany(entry => entry.Ports).Select(candidate => candidate.Number).Distinct())}",
                 $"call one of its ports, or add port {port} to it");
         }
         if (visibility.Hidden(host) is { } hidden) return hidden;
@@ -72,7 +92,8 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (Alias(host) is not null) return null;
         // The proxy knows the host, but not for the protocol on this connection, so it passes the connection through
         // unchanged. That is correct.
-        if (facts.Proxies.GetValueOrDefault(facts.Client) is not { } view || view.Snapshot.Clusters.ContainsKey(ResourceNames.Outbound(port, "", host.Fqdn))) return null;
+        if (facts.Proxies.GetValueOrDefault(facts.Client) is not { } view || view.Snapshot.Clusters.ContainsKey(ResourceNames.Outbound(port, "", host.Fqdn)))
+            return null;
         return host.In(facts.Home) is null && availability.Unwatched(host.Services) is { } unwatched ? unwatched : availability.NotTold(host);
     }
 
@@ -80,13 +101,19 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     public Problem Blocked(TracedCall call)
     {
         var named = call.Authority.LastIndexOf(':') is > 0 and var colon ? call.Authority[..colon] : call.Authority;
-        var mode = $"outboundTrafficPolicy is REGISTRY_ONLY ({(config.Sidecar() is { OutboundTrafficPolicy: not null } own ? $"Sidecar {own.Namespace}/{own.Name} in {config.At.Context}" : $"MeshConfig of {config.At.Context}")})";
+        var mode =
+            $"outboundTrafficPolicy is REGISTRY_ONLY "
+                + $"({(config.Sidecar() is { OutboundTrafficPolicy: not null } own ? $"Sidecar {own.Namespace}/{own.Name} in {config.At.Context}" : $"MeshConfig of {config.At.Context}")})";
         if (named != facts.Target.Host && call.IsPlainHttp && facts.Host(named) is null)
-            return Faults.Of("ISM2027", $"host {named}", "", $"is what the request names in its header Host, and it is not a service in the mesh; {mode}", $"send the host that is called, {facts.Target.Host}, or add a ServiceEntry for {named}");
+            return Faults.Of("ISM2027", $"host {named}", "", $"is what the request names in its header Host, and it is not a service in the mesh; {mode}",
+                $"send the host that is called, {facts.Target.Host}, or add a ServiceEntry for {named}");
         if (Unrouted(call.Host, call.Port, call.Destination) is { } unrouted) return unrouted;
         if (call.Host is not null && Alias(call.Host) is { } alias)
-            return Faults.Of("ISM2027", alias.Name, "spec.externalName", $"is an alias of {alias.Service.Spec.ExternalName}, which is not a service in the mesh; {mode}", $"add a ServiceEntry for {alias.Service.Spec.ExternalName}, or correct externalName");
-        return Faults.Of("ISM2027", $"host {facts.Target.Host}", "", $"is not a service in the mesh, and {mode}", "add a ServiceEntry for it, or allow other destinations (mode: ALLOW_ANY)");
+            return Faults.Of("ISM2027", alias.Name, "spec.externalName",
+                $"is an alias of {alias.Service.Spec.ExternalName}, which is not a service in the mesh; {mode}",
+                $"add a ServiceEntry for {alias.Service.Spec.ExternalName}, or correct externalName");
+        return Faults.Of("ISM2027", $"host {facts.Target.Host}", "", $"is not a service in the mesh, and {mode}",
+            "add a ServiceEntry for it, or allow other destinations (mode: ALLOW_ANY)");
     }
 
     /// <summary>The Service by which a host is an alias of one that the mesh does not know; null when it is none.</summary>
@@ -99,10 +126,13 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     {
         var owner = config.Named("VirtualService", rule, facts.Client.ToString());
         if (!ResourceNames.TryParseOutbound(cluster, out var port, out var subset, out var fqdn, out _))
-            return Faults.Of("ISM2031", owner, "", $"routes to {cluster}, which the proxy does not have", "list its clusters with 'isthmus proxy-config clusters'");
-        if (facts.Host(fqdn) is not { } host) return NoSuchHost(owner, config.RouteField(rule, fqdn, "", "host"), fqdn, $"routes to {fqdn}, and no Service or ServiceEntry has that name");
+            return Faults.Of("ISM2031", owner, "", $"routes to {cluster}, which the proxy does not have",
+                "list its clusters with 'isthmus proxy-config clusters'");
+        if (facts.Host(fqdn) is not { } host)
+            return NoSuchHost(owner, config.RouteField(rule, fqdn, "", "host"), fqdn, $"routes to {fqdn}, and no Service or ServiceEntry has that name");
         if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
-            return Faults.Of(Faults.NoSuchPort, owner, config.RouteField(rule, fqdn, subset, "port.number"), $"routes to port {port} of {host.Services[0].Name}, which has {ServicePods.Ports(host.Services[0].Service)}", "use one of its ports");
+            return Faults.Of(Faults.NoSuchPort, owner, config.RouteField(rule, fqdn, subset, "port.number"),
+                $"routes to port {port} of {host.Services[0].Name}, which has {ServicePods.Ports(host.Services[0].Service)}", "use one of its ports");
         if (subset.Length > 0)
         {
             var rules = config.RulesFor(host).ToList();
@@ -111,8 +141,11 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             {
                 return Faults.Of("ISM2032", owner, config.RouteField(rule, fqdn, subset, "subset"), rules.Count == 0
                     ? $"routes to subset {subset} of {host.Fqdn}, and no DestinationRule defines subsets of it"
-                    : $"routes to subset {subset} of {host.Fqdn}, which DestinationRule {rules[0].Namespace}/{rules[0].Name} does not define: it has {(known.Count == 0 ? "none" : string.Join(", ", known))}",
-                    rules.Count == 0 ? $"add a DestinationRule for {host.Fqdn} with subset {subset}" : $"use one of these subsets, or define {subset} in DestinationRule {rules[0].Namespace}/{rules[0].Name}");
+                    : $"routes to subset {subset} of {host.Fqdn}, which DestinationRule {rules[0].Namespace}/{rules[0].Name} does not define: it has "
+                        + $"{(known.Count == 0 ? "none" : string.Join(", ", known))}",
+                    rules.Count == 0
+                        ? $"add a DestinationRule for {host.Fqdn} with subset {subset}"
+                        : $"use one of these subsets, or define {subset} in DestinationRule {rules[0].Namespace}/{rules[0].Name}");
             }
         }
         return visibility.Hidden(host) ?? availability.Unwatched(host.Services) ?? availability.NotTold(host);
@@ -121,7 +154,8 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     private Problem NoSuchHost(string @object, string path, string wanted, string message)
     {
         var near = Nearest(wanted).ToList();
-        return Faults.Of("ISM2010", @object, path, message, near.Count > 0 ? $"did you mean {string.Join(" or ", near)}?" : "create the Service, or a ServiceEntry for a host outside");
+        return Faults.Of("ISM2010", @object, path, message,
+            near.Count > 0 ? $"did you mean {string.Join(" or ", near)}?" : "create the Service, or a ServiceEntry for a host outside");
     }
 
     /// <summary>Services with similar names: the same name in another namespace first, then names that differ in few
@@ -133,7 +167,8 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         return facts.Clusters.SelectMany(cluster => cluster.Services).Select(service => (service.Metadata.Name, service.Metadata.Namespace)).Distinct()
             .Select(service => (service, Distance: service.Name == name ? 0.5 : Spelling.Distance(service.Name, name) + (service.Namespace == ns ? 0 : 1)))
             .Where(candidate => candidate.Distance <= Math.Max(1, Math.Min(3, name.Length / 3)))
-            .OrderBy(candidate => candidate.Distance).ThenBy(candidate => candidate.service.Name, StringComparer.Ordinal).Take(2).Select(candidate => $"{candidate.service.Name}.{candidate.service.Namespace}");
+            .OrderBy(candidate => candidate.Distance).ThenBy(candidate => candidate.service.Name, StringComparer.Ordinal).Take(2)
+            .Select(candidate => $"{candidate.service.Name}.{candidate.service.Namespace}");
     }
 
     private static string Contexts(MeshHost host) => string.Join(" and ", host.Services.Select(service => service.Cluster.Context));

@@ -26,12 +26,15 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, Causes c
             var route = table is null ? null : RouteDecision.For(table, request!, "http", new Random(1), access.Learned).Route;
             if (route?.Act is not ForwardAct forward)
             {
-                record.Fail("inbound", $"{chain.Name}: no route", Faults.Of("ISM2065", name.ToString(), $"routes {http.RouteName}", "its proxy has no route for the request", $"isthmus proxy-config routes {name.Name}.{name.Namespace} --context={name.Context}"));
+                record.Fail("inbound", $"{chain.Name}: no route",
+                    Faults.Of("ISM2065", name.ToString(), $"routes {http.RouteName}", "its proxy has no route for the request",
+                        $"isthmus proxy-config routes {name.Name}.{name.Namespace} --context={name.Context}"));
                 return null;
             }
             cluster = forward.Targets[0].Cluster;
         }
-        record.Ok("inbound", $"{chain.Name} → {cluster}", ("pod", name.ToString()), ("proxy", view.Stranger), ("as", http is null ? "TCP" : "HTTP"), ("caller", caller), ("allowed by", access.Allowing));
+        record.Ok("inbound", $"{chain.Name} → {cluster}", ("pod", name.ToString()), ("proxy", view.Stranger), ("as", http is null ? "TCP" : "HTTP"),
+            ("caller", caller), ("allowed by", access.Allowing));
         var inner = view.Snapshot.Clusters.GetValueOrDefault(cluster!);
         return inner?.Config.Inline?.Localities.SelectMany(locality => locality.Endpoints).FirstOrDefault()?.Address as IPEndPoint ?? address;
     }

@@ -9,9 +9,11 @@ internal static class IstioMetadata
     /// <summary>The object as <c>namespace/name</c>; empty when the resource does not name one.</summary>
     public static string ConfigOf(MapField<string, Struct>? metadata) => ObjectOf(metadata).Name;
 
-    /// <summary>The object that routes, as <c>namespace/name</c> for a VirtualService, and <c>KIND namespace/name</c> for a route of the Gateway API; empty when
+    /// <summary>The object that routes, as <c>namespace/name</c> for a VirtualService, and <c>KIND namespace/name</c> for a route of the Gateway API; empty
+    /// when
     /// the resource does not name one.</summary>
-    public static string RuleOf(MapField<string, Struct>? metadata) => ObjectOf(metadata) is var (kind, name) && kind.EndsWith("Route", StringComparison.Ordinal) ? $"{kind} {name}" : name;
+    public static string RuleOf(MapField<string, Struct>? metadata) =>
+        ObjectOf(metadata) is var (kind, name) && kind.EndsWith("Route", StringComparison.Ordinal) ? $"{kind} {name}" : name;
 
     /// <summary>Whether a route of the Gateway API routes.</summary>
     /// <param name="rule">As <see cref="RuleOf"/> names it.</param>

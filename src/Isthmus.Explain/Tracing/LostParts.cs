@@ -13,7 +13,8 @@ internal static class LostParts
     public static IEnumerable<Problem> In(ClusterService service, Func<Pod, bool> wanted)
     {
         if (service.Service.Spec.Selector.Count == 0) return [];
-        return NothingSelected(service).Concat(Unready(service, wanted)).Concat(Mislabelled(service)).Select(problem => problem with { Severity = Severity.Warning });
+        return NothingSelected(service).Concat(Unready(service, wanted)).Concat(Mislabelled(service))
+            .Select(problem => problem with { Severity = Severity.Warning });
     }
 
     /// <summary>Ready Pods that other networks cannot call: only mesh TLS passes a gateway. Where no Pod of the Service has a sidecar,
@@ -35,7 +36,12 @@ internal static class LostParts
         return Faults.Of("ISM2051", $"Pod {pod.Key} in {service.Cluster.Context}", $"metadata.labels[{Labels.Inject}]",
             $"has no sidecar{(count > 1 ? $", like {count - 1} more of {service.Name}" : "")}, but only mesh TLS can pass the gateway of {network}",
             pod.Metadata.Labels.GetValueOrDefault(Labels.Inject) == "false" ? $"remove the label {Labels.Inject} from the Pod's template"
-                : injected ? "restart the Pod: its namespace is injected, and the Pod is older than that" : $"label the namespace {Labels.Injection}=enabled (or the Pod {Labels.Inject}=true) and restart the Pod") with { Severity = Severity.Warning };
+                : injected
+                ? "restart the Pod: its namespace is injected, and the Pod is older than that"
+                : $"label the namespace {Labels.Injection}=enabled (or the Pod {Labels.Inject}=true) and restart the Pod") with
+                {
+                    Severity = Severity.Warning
+                };
     }
 
     private static IEnumerable<Problem> NothingSelected(ClusterService service)
@@ -46,17 +52,21 @@ internal static class LostParts
         if (ServicePods.Workloads(service).FirstOrDefault(workload => workload.Spec.Replicas is not 0) is { } empty)
         {
             var refused = empty.Status.Conditions.FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" })?.Message ?? "";
-            yield return Faults.Of("ISM2048", $"Deployment {empty.Key} in {context}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods", $"kubectl --context={context} -n {empty.Metadata.Namespace} describe deployment {empty.Metadata.Name}");
+            yield return Faults.Of("ISM2048", $"Deployment {empty.Key} in {context}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods",
+                $"kubectl --context={context} -n {empty.Metadata.Namespace} describe deployment {empty.Metadata.Name}");
         }
         else if (!ServicePods.Workloads(service).Any() && ServicePods.Candidates(service).FirstOrDefault(IsServedByNobody) is { } near)
         {
-            yield return Faults.Of("ISM2049", service.Name, "spec.selector", $"{selector} matches no Pod of namespace {service.Service.Metadata.Namespace}; those of Deployment {near.Metadata.Name} have {ServicePods.Compared(near, service.Service)}",
+            yield return Faults.Of("ISM2049", service.Name, "spec.selector",
+                $"{selector} matches no Pod of namespace {service.Service.Metadata.Namespace}; those of Deployment {near.Metadata.Name} have "
+                    + $"{ServicePods.Compared(near, service.Service)}",
                 "fix the selector, or the labels of the Pods");
         }
 
         // A Service without Pods is common: in other clusters, it gives callers the name.
         bool IsServedByNobody(Deployment deployment) => deployment.Spec.Replicas is not 0 && !IsSelected(service.Cluster, deployment)
-            && (deployment.Metadata.Name == service.Service.Metadata.Name || deployment.Spec.TemplateLabels.Any(label => service.Service.Spec.Selector.TryGetValue(label.Key, out var value)
+            && (deployment.Metadata.Name == service.Service.Metadata.Name
+                || deployment.Spec.TemplateLabels.Any(label => service.Service.Spec.Selector.TryGetValue(label.Key, out var value)
                 && Spelling.Distance(label.Value, value) <= Math.Clamp(value.Length / 3, 1, 2)));
     }
 
@@ -67,7 +77,8 @@ internal static class LostParts
         foreach (var group in pods.Where(pod => !pod.Status.IsReady).GroupBy(ServicePods.Why, StringComparer.Ordinal))
         {
             var pod = group.First();
-            yield return Faults.Of("ISM2047", $"Pod {pod.Key} in {context}", "status", $"is not ready{(group.Count() > 1 ? $", like {group.Count() - 1} more of {service.Name}" : "")}: {group.Key}",
+            yield return Faults.Of("ISM2047", $"Pod {pod.Key} in {context}", "status",
+                $"is not ready{(group.Count() > 1 ? $", like {group.Count() - 1} more of {service.Name}" : "")}: {group.Key}",
                 $"kubectl --context={context} -n {pod.Metadata.Namespace} describe pod {pod.Metadata.Name}");
         }
     }
@@ -76,12 +87,16 @@ internal static class LostParts
     private static IEnumerable<Problem> Mislabelled(ClusterService service)
     {
         if (service.Pods.Count == 0) yield break;
-        foreach (var deployment in service.Cluster.Deployments.Where(one => one.Metadata.Namespace == service.Service.Metadata.Namespace && one.Spec.Replicas is not 0 && !IsSelected(service.Cluster, one)))
+        foreach (var deployment in service.Cluster.Deployments.Where(one => one.Metadata.Namespace == service.Service.Metadata.Namespace
+            && one.Spec.Replicas is not 0 && !IsSelected(service.Cluster, one)))
         {
             var labels = deployment.Spec.TemplateLabels;
             var wrong = service.Service.Spec.Selector.Where(pair => labels.GetValueOrDefault(pair.Key) != pair.Value).ToList();
-            if (wrong is not [var (key, value)] || labels.GetValueOrDefault(key) is not { } has || Spelling.Distance(has, value) > Math.Clamp(value.Length / 3, 1, 2)) continue;
-            yield return Faults.Of("ISM2080", $"Deployment {deployment.Key} in {service.Cluster.Context}", $"spec.template.metadata.labels[{key}]", $"is {has}, and Service {service.Service.Key} selects {key}={value}, so no call reaches its Pods",
+            if (wrong is not [var (key, value)] || labels.GetValueOrDefault(key) is not { } has
+                || Spelling.Distance(has, value) > Math.Clamp(value.Length / 3, 1, 2))
+                continue;
+            yield return Faults.Of("ISM2080", $"Deployment {deployment.Key} in {service.Cluster.Context}", $"spec.template.metadata.labels[{key}]",
+                $"is {has}, and Service {service.Service.Key} selects {key}={value}, so no call reaches its Pods",
                 $"set the label to {value}, in spec.selector as well");
         }
     }
@@ -89,6 +104,7 @@ internal static class LostParts
     private static bool IsSelected(ClusterObjects cluster, Deployment deployment)
     {
         var labels = deployment.Spec.TemplateLabels;
-        return cluster.Services.Any(service => service.Metadata.Namespace == deployment.Metadata.Namespace && service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Spec.Selector, labels));
+        return cluster.Services.Any(service => service.Metadata.Namespace == deployment.Metadata.Namespace && service.Spec.Selector.Count > 0
+            && LabelSelector.Selects(service.Spec.Selector, labels));
     }
 }

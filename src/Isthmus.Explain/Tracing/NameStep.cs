@@ -31,13 +31,15 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
         {
             if (host is null && facts.TakenAt is not null && IsForeign(target.Host))
             {
-                record.Add("name", HopStatus.Unknown, $"no Service or ServiceEntry has the name {target.Host}, and what a DNS server outside answers is not in the snapshot", null);
+                record.Add("name", HopStatus.Unknown,
+                    $"no Service or ServiceEntry has the name {target.Host}, and what a DNS server outside answers is not in the snapshot", null);
                 return false;
             }
             return record.Fail("name", $"{target.Host} has no address", causes.Hosts.NoAddress(host, sidecar));
         }
         call = call with { Destination = new(facts.Address ?? first, call.Port) };
-        record.Ok("name", $"{target.Host} → {string.Join(", ", addresses)}", ("answered by", by), ("as", name), ("service", call.Host?.Fqdn ?? "none in the mesh"));
+        record.Ok("name", $"{target.Host} → {string.Join(", ", addresses)}", ("answered by", by), ("as", name),
+            ("service", call.Host?.Fqdn ?? "none in the mesh"));
         if (host is not null && causes.Hosts.Shadowed(host) is { } shadow) record.Warn("host", $"{host.Fqdn} is also a ServiceEntry", shadow);
         return true;
     }
@@ -45,17 +47,20 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
     private (IReadOnlyList<IPAddress> Addresses, string By, string Name) Resolve(MeshHost? host)
     {
         if (sidecar?.Name is { } answer && answer.Host == facts.Target.Host)
-            return (answer.Addresses, answer.By == "sidecar" ? "the sidecar, from its name table" : answer.By.Length > 0 ? "the cluster's DNS" : "", answer.Name);
+            return (answer.Addresses, answer.By == "sidecar" ? "the sidecar, from its name table" : answer.By.Length > 0 ? "the cluster's DNS" : "",
+                answer.Name);
         // Nothing in the Pod can be queried, so the answer is what Services define: the cluster's DNS returns the same.
         if (host?.In(facts.Home) is not { } own) return ([], "", "");
         if (own.Service.Spec.ClusterIP is { Length: > 0 } ip && ip != "None") return ([IPAddress.Parse(ip)], "the cluster's DNS, by the Service", host.Fqdn);
-        var headless = own.Slices().SelectMany(slice => slice.Endpoints).Where(endpoint => endpoint.Conditions.Ready ?? true).SelectMany(endpoint => endpoint.Addresses);
+        var headless = own.Slices().SelectMany(slice => slice.Endpoints).Where(endpoint => endpoint.Conditions.Ready ?? true)
+            .SelectMany(endpoint => endpoint.Addresses);
         return ([.. headless.Distinct().Select(IPAddress.Parse)], "the cluster's DNS, by the endpoints", host.Fqdn);
     }
 
     /// <summary>Whether only a server outside of the clusters may know the name.</summary>
     private bool IsForeign(string host) => host.Contains('.', StringComparison.Ordinal)
-        && !host.EndsWith($".{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal) && !host.EndsWith(".svc", StringComparison.Ordinal) && !host.EndsWith(".global", StringComparison.Ordinal)
+        && !host.EndsWith($".{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal) && !host.EndsWith(".svc", StringComparison.Ordinal)
+        && !host.EndsWith(".global", StringComparison.Ordinal)
         && facts.Clusters.All(cluster => cluster.Services.All(service => !host.EndsWith($".{service.Metadata.Namespace}", StringComparison.Ordinal)));
 
     private MeshHost? OwnerOf(IPAddress address)
@@ -67,13 +72,21 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
 
     private TracedCall Choose(MeshHost? host)
     {
-        var ports = (host?.Services.Count > 0 ? host.Services[0].Service.Spec.Ports.Where(port => port.Protocol != "UDP").Select(port => port.Port) : host?.Entries.SelectMany(entry => entry.Ports).Select(port => port.Number) ?? []).ToList();
+        var ports = (host?.Services.Count > 0
+            ? host.Services[0].Service.Spec.Ports.Where(port => port.Protocol != "UDP").Select(port => port.Port)
+            : host?.Entries.SelectMany(entry => entry.Ports).Select(port => port.Number) ?? [])
+            .ToList();
         var chosen = facts.Target.Port > 0 ? facts.Target.Port : facts.Target.Scheme == "https" ? 443 : ports.Contains(80) || ports.Count != 1 ? 80 : ports[0];
         var protocol = host?.Services.Select(service => service.Port(chosen)).FirstOrDefault(port => port is not null) is { } found
             ? Protocols.Of(found.Protocol, found.AppProtocol, found.Name, found.Port)
             : host?.Entries.SelectMany(entry => entry.Ports).FirstOrDefault(port => port.Number == chosen)?.Protocol ?? Protocol.Auto;
         var kind = facts.Target.Scheme == "https" ? CallKinds.Tls : facts.Target.Scheme;
-        if (kind.Length == 0) kind = protocol.IsTls() || (host is null && chosen == 443) ? CallKinds.Tls : Opaque.Contains(protocol) && facts.Target.Path.Length == 0 ? CallKinds.Tcp : CallKinds.Http;
+        if (kind.Length == 0)
+            kind = protocol.IsTls() || (host is null && chosen == 443)
+                ? CallKinds.Tls
+                : Opaque.Contains(protocol) && facts.Target.Path.Length == 0
+                ? CallKinds.Tcp
+                : CallKinds.Http;
         return new(facts, sidecar, host, chosen, kind, new(IPAddress.None, 0));
     }
 }

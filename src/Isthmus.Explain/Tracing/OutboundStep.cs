@@ -32,10 +32,14 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var looks = listener.Chains.NeedsBytes(call.Destination.Port);
         var isTls = looks && call.Kind == CallKinds.Tls && (listener.InspectTls?.Contains(call.Destination.Port) ?? false);
         var isHttp = looks && call.IsPlainHttp && (listener.InspectHttp?.Contains(call.Destination.Port) ?? false);
-        var connection = new ConnectionFacts(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer", isHttp ? call.Detected : []);
+        var connection = new ConnectionFacts(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer",
+            isHttp ? call.Detected : []);
         if (listener.Chains.Find(connection) is not { } chain)
         {
-            record.Fail("filter chain", $"none of {listener.Name}", DeclaredPort.Of(call)?.Contradiction(call) ?? Faults.Of("ISM2021", facts.Client.ToString(), $"listener {listener.Name}", $"no filter chain accepts a connection of kind {call.Kind}", "inspect it with 'isthmus proxy-config listeners'"));
+            record.Fail("filter chain", $"none of {listener.Name}",
+                DeclaredPort.Of(call)?.Contradiction(call)
+                    ?? Faults.Of("ISM2021", facts.Client.ToString(), $"listener {listener.Name}", $"no filter chain accepts a connection of kind {call.Kind}",
+                        "inspect it with 'isthmus proxy-config listeners'"));
             return;
         }
         WalkChain(view, listener, chain);
@@ -65,12 +69,18 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var ignored = declared is null || call.Host is null ? null : causes.Config.RoutingRequests(call.Host).FirstOrDefault();
         if (ignored is not null)
         {
-            record.Warn("filter chain", summary, Faults.Of(Untyped, $"VirtualService {ignored.Namespace}/{ignored.Name} in {causes.Config.At.Context}", "spec.http",
-                $"has no effect: {declared!.Field} of {declared.Object} declares {declared.Name}, so proxies copy bytes there and know no requests", "if the application speaks HTTP or gRPC, name the port http-… or grpc-…, or set appProtocol"), CallBlame.Rule(rule));
+            record.Warn("filter chain", summary,
+                Faults.Of(Untyped, $"VirtualService {ignored.Namespace}/{ignored.Name} in {causes.Config.At.Context}", "spec.http",
+                $"has no effect: {declared!.Field} of {declared.Object} declares {declared.Name}, so proxies copy bytes there and know no requests",
+                "if the application speaks HTTP or gRPC, name the port http-… or grpc-…, or set appProtocol"),
+                CallBlame.Rule(rule));
             return;
         }
         record.Ok("filter chain", summary, CallBlame.Rule(rule),
-            ("untyped", declared is null ? "" : $"{declared.Field} of {declared.Object} declares {declared.Name}: routes, retries, policies and metrics of requests do not apply"));
+            ("untyped",
+                declared is null
+                    ? ""
+                    : $"{declared.Field} of {declared.Object} declares {declared.Name}: routes, retries, policies and metrics of requests do not apply"));
     }
 
     private void WalkRoute(ProxyView view, HttpAction http)
@@ -78,15 +88,19 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var table = http.Routes ?? view.Snapshot.Routes.GetValueOrDefault(http.RouteName);
         if (table is null)
         {
-            record.Fail("route", $"routes {http.RouteName} are missing", Faults.Of("ISM2022", facts.Client.ToString(), $"routes {http.RouteName}", "the proxy waits for these routes", $"isthmus proxy-status --context={facts.Client.Context}"));
+            record.Fail("route", $"routes {http.RouteName} are missing",
+                Faults.Of("ISM2022", facts.Client.ToString(), $"routes {http.RouteName}", "the proxy waits for these routes",
+                    $"isthmus proxy-status --context={facts.Client.Context}"));
             return;
         }
         var request = call.Request();
         var decision = RouteDecision.For(table, request, "http", new Random(1), call.Admitted?.Learned);
         if (decision.Host is not { } host)
         {
-            record.Fail("route", $"no virtual host for {call.Authority}", causes.Entries.Unrouted(call) ?? causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
-                ?? Faults.Of("ISM2023", $"host {call.Authority}", "", $"no virtual host in routes {table.Name} matches it: the response is 404", "inspect them with 'isthmus proxy-config routes'"));
+            record.Fail("route", $"no virtual host for {call.Authority}",
+                causes.Entries.Unrouted(call) ?? causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
+                ?? Faults.Of("ISM2023", $"host {call.Authority}", "", $"no virtual host in routes {table.Name} matches it: the response is 404",
+                    "inspect them with 'isthmus proxy-config routes'"));
             return;
         }
         if (call.Admitted is { IsUnsure: true } && IsByClaims(host))
@@ -121,11 +135,19 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                         "create that VirtualService, without hosts, or correct its name or namespace"));
                 return;
             }
-            var ignored = call.Host is { } called ? string.Join(" and ", causes.Config.Overridden(owner, called).Select(other => $"{other.Namespace}/{other.Name}")) : "";
-            record.Fail("route", $"{host.Name}: no route for {call.Path}", Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host.Name}"),
+            var ignored = call.Host is { } called
+                ? string.Join(" and ", causes.Config.Overridden(owner, called).Select(other => $"{other.Namespace}/{other.Name}"))
+                : "";
+            record.Fail("route", $"{host.Name}: no route for {call.Path}",
+                Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host.Name}"),
                 IstioMetadata.IsOfGatewayApi(owner) ? "spec.rules[*].matches" : "spec.http[*].match",
-                $"none of its routes matches {call.Method} {call.Path}: the response is 404{MissedClaims(host)}{(ignored.Length > 0 ? $". VirtualService {ignored} is for the same host, and has no effect because this one is older" : "")}",
-                IsByClaims(host) && call.Admitted is { HasToken: false } ? "send a token (isthmus trace --jwt TOKEN), or add a route without claims at the end" : ignored.Length > 0 ? "merge them into one VirtualService" : "add a route that matches it, or one without match at the end"));
+                $"none of its routes matches {call.Method} {call.Path}: the response is "
+                    + $"404{MissedClaims(host)}{(ignored.Length > 0 ? $". VirtualService {ignored} is for the same host, and has no effect because this one is older" : "")}",
+                IsByClaims(host) && call.Admitted is { HasToken: false }
+                    ? "send a token (isthmus trace --jwt TOKEN), or add a route without claims at the end"
+                    : ignored.Length > 0
+                    ? "merge them into one VirtualService"
+                    : "add a route that matches it, or one without match at the end"));
             return;
         }
         WalkAct(view, http, host, route, rule);
@@ -135,7 +157,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
     {
         var owner = causes.Config.Named("VirtualService", rule, $"virtual host {host.Name}");
         var summary = $"{host.Name}, route {route.Name}";
-        if (call.Admitted is { } admitted && IsByClaims(host)) summary += admitted.HasToken ? ", chosen with the claims of the token" : ", chosen without claims: the call has no valid token";
+        if (call.Admitted is { } admitted && IsByClaims(host))
+            summary += admitted.HasToken ? ", chosen with the claims of the token" : ", chosen without claims: the call has no valid token";
         switch (route.Act)
         {
             case RedirectAct redirect:
@@ -146,10 +169,15 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                 return;
             case DirectAct { Status: 500 } when IstioMetadata.IsOfGatewayApi(rule):
                 record.Fail("route", summary, Faults.Of("ISM2025", owner, "spec.rules[*]",
-                    "responds with status 500: the backend does not exist or is not permitted, or the rule cannot apply as it is written", "see the conditions in its status: ResolvedRefs, PartiallyInvalid"), CallBlame.Rule(rule));
+                    "responds with status 500: the backend does not exist or is not permitted, or the rule cannot apply as it is written",
+                    "see the conditions in its status: ResolvedRefs, PartiallyInvalid"),
+                    CallBlame.Rule(rule));
                 return;
             case DirectAct { Status: >= 500 } direct:
-                record.Fail("route", summary, Faults.Of("ISM2025", owner, "spec.http[*].directResponse", $"responds with status {direct.Status} directly", "route to a destination instead"), CallBlame.Rule(rule));
+                record.Fail("route", summary,
+                    Faults.Of("ISM2025", owner, "spec.http[*].directResponse", $"responds with status {direct.Status} directly",
+                        "route to a destination instead"),
+                    CallBlame.Rule(rule));
                 return;
             case DirectAct direct:
                 record.Ok("route", $"{summary}: responds with status {direct.Status} directly", CallBlame.Rule(rule));
@@ -157,7 +185,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         }
         var act = (ForwardAct)route.Act;
         var fault = (route.Fault ?? http.Fault) is { } injected && injected.Headers.All(header => header.IsMatch(call.Request(), "http")) ? injected : null;
-        (string, string)[] details = [CallBlame.Rule(rule), (CallBlame.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
+        (string,
+            string)[] details = [CallBlame.Rule(rule),
+                (CallBlame.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
             ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""),
             (CallBlame.TryTimeoutFact, act.Retry is { PerTryTimeout: var each } && each > TimeSpan.Zero ? each.ToString("g", CultureInfo.InvariantCulture)
                 : ""), (CallBlame.DelayFact, DelayOf(fault))];
@@ -168,7 +198,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         }
         if (Injected(fault, owner) is { } problem) record.Warn("route", summary, problem, details);
         else record.Ok("route", summary, details);
-        WalkTargets(new(view, [.. act.Targets.Select(target => (target.Cluster, target.Weight))], rule, http.AlpnOverride, true) { IsHttp2 = call.Kind == CallKinds.Grpc });
+        WalkTargets(new(view, [.. act.Targets.Select(target => (target.Cluster, target.Weight))], rule, http.AlpnOverride,
+            true) { IsHttp2 = call.Kind == CallKinds.Grpc });
     }
 
     private string MissedClaims(VirtualHostSnapshot host) => !IsByClaims(host) ? ""
@@ -182,13 +213,19 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
     {
         var later = DelayOf(fault) is { Length: > 0 } delay ? $", and a delay of {delay}" : "";
         return fault is { AbortShare.PerMillion: > 0 }
-            ? Faults.Of(PartialAbort, owner, "spec.http[*].fault.abort", $"injects {(fault.GrpcStatus is { } grpc ? $"grpc-status {grpc}" : $"status {fault.AbortStatus}")} into {Share(fault.AbortShare)} of the requests{later}", "remove the fault")
+            ? Faults.Of(PartialAbort, owner, "spec.http[*].fault.abort",
+                $"injects {(fault.GrpcStatus is { } grpc ? $"grpc-status {grpc}" : $"status {fault.AbortStatus}")} into {Share(fault.AbortShare)} of the "
+                    + $"requests{later}",
+                "remove the fault")
             : fault is { DelayShare.PerMillion: > 0 } && fault.Delay > TimeSpan.Zero
-            ? Faults.Of(Delayed, owner, "spec.http[*].fault.delay", $"delays {Share(fault.DelayShare)} of the calls by {Length(fault.Delay)}", "remove the fault, unless it is meant") : null;
+            ? Faults.Of(Delayed, owner, "spec.http[*].fault.delay", $"delays {Share(fault.DelayShare)} of the calls by {Length(fault.Delay)}",
+                "remove the fault, unless it is meant")
+            : null;
     }
 
     /// <summary>How long a fault delays the call; empty when none does.</summary>
-    private static string DelayOf(FaultSettings? fault) => fault is { DelayShare.PerMillion: > 0 } && fault.Delay > TimeSpan.Zero ? $"{Length(fault.Delay)} for {Share(fault.DelayShare)} of the requests" : "";
+    private static string DelayOf(FaultSettings? fault) =>
+        fault is { DelayShare.PerMillion: > 0 } && fault.Delay > TimeSpan.Zero ? $"{Length(fault.Delay)} for {Share(fault.DelayShare)} of the requests" : "";
 
     private static string Share(Fraction share) => string.Create(CultureInfo.InvariantCulture, $"{share.PerMillion / 10000.0:0.##} %");
 
@@ -201,9 +238,12 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         {
             record.EndWay();
             var percent = total > 0 ? (int)Math.Round(100.0 * weight / total) : 100;
-            if (name is ResourceNames.Passthrough or ResourceNames.BlackHole or ResourceNames.DynamicDns || name.StartsWith("InboundPassthrough", StringComparison.Ordinal)) WalkUnrouted(name);
+            if (name is ResourceNames.Passthrough or ResourceNames.BlackHole or ResourceNames.DynamicDns
+                || name.StartsWith("InboundPassthrough", StringComparison.Ordinal))
+                WalkUnrouted(name);
             else if (outbound.View.Snapshot.Clusters.TryGetValue(name, out var cluster)) endpoints.WalkCluster(outbound, cluster, percent);
-            else record.Fail("cluster", $"{name} does not exist", causes.Hosts.MissingCluster(name, outbound.Rule), ("share", percent < 100 ? $"{percent} %" : ""));
+            else record.Fail("cluster", $"{name} does not exist", causes.Hosts.MissingCluster(name, outbound.Rule),
+                ("share", percent < 100 ? $"{percent} %" : ""));
         }
         record.EndWay();
     }
@@ -215,7 +255,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var problem = causes.Hosts.Unrouted(call.Host, call.Port, call.Destination);
         if (cluster == ResourceNames.BlackHole)
         {
-            record.Fail("cluster", "BlackHoleCluster: the connection is closed", problem ?? DeclaredPort.Of(call)?.Contradiction(call) ?? causes.Hosts.Blocked(call));
+            record.Fail("cluster", "BlackHoleCluster: the connection is closed",
+                problem ?? DeclaredPort.Of(call)?.Contradiction(call) ?? causes.Hosts.Blocked(call));
             return;
         }
         if (problem is { Code: Faults.NoSuchPort })
@@ -225,19 +266,27 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         }
         if (DeclaredPort.Of(call)?.Contradiction(call) is { } contradiction)
             record.Warn("cluster", $"{cluster}: passed through unchanged", contradiction);
-        else if (problem is not null) record.Warn("cluster", $"{cluster}: the proxy does not know {call.Host?.Fqdn ?? facts.Target.Host}, so the call leaves in plain text", problem);
-        else if (cluster == ResourceNames.DynamicDns) record.Ok("cluster", $"{cluster}: plain HTTP, outside the mesh, to the address that the request's host has");
+        else if (problem is not null)
+            record.Warn("cluster", $"{cluster}: the proxy does not know {call.Host?.Fqdn ?? facts.Target.Host}, so the call leaves in plain text", problem);
+        else if (cluster == ResourceNames.DynamicDns)
+            record.Ok("cluster", $"{cluster}: plain HTTP, outside the mesh, to the address that the request's host has");
         else record.Ok("cluster", $"{cluster}: passed through unchanged, outside the mesh");
         endpoints.WalkPlain();
     }
 
     private static string ChainName(FilterChainSnapshot chain) => chain.Name.Length > 0 ? chain.Name
-        : !chain.Match.ApplicationProtocols.IsEmpty ? string.Join(",", chain.Match.ApplicationProtocols) : !chain.Match.ServerNames.IsEmpty ? string.Join(",", chain.Match.ServerNames) : "the only chain";
+        : !chain.Match.ApplicationProtocols.IsEmpty
+        ? string.Join(",", chain.Match.ApplicationProtocols)
+        : !chain.Match.ServerNames.IsEmpty
+        ? string.Join(",", chain.Match.ServerNames)
+        : "the only chain";
 
     private static string RuleOf(FilterChainSnapshot chain, ListenerSnapshot listener)
     {
         var index = listener.Chains.All.ToList().IndexOf(chain);
-        return index >= 0 && index < listener.Resource.FilterChains.Count ? IstioMetadata.ConfigOf(listener.Resource.FilterChains[index].Metadata?.FilterMetadata) : "";
+        return index >= 0 && index < listener.Resource.FilterChains.Count
+            ? IstioMetadata.ConfigOf(listener.Resource.FilterChains[index].Metadata?.FilterMetadata)
+            : "";
     }
 
     private static string RuleOf(RouteTable table, VirtualHostSnapshot host, RouteSnapshot? route)

@@ -17,17 +17,20 @@ internal sealed class PacketCauses(TraceFacts facts)
     public Problem? ToPod(Callee callee) => Between(facts.Home, facts.ClientPod, callee);
 
     /// <summary>From the caller to an address that is not a Pod: of a gateway, or of something outside.</summary>
-    public Problem? ToAddress(IPEndPoint address) => Leaving(facts.Home, facts.ClientPod, new(address.Address, null, NoLabels), address.Port, null, address.ToString());
+    public Problem? ToAddress(IPEndPoint address) =>
+        Leaving(facts.Home, facts.ClientPod, new(address.Address, null, NoLabels), address.Port, null, address.ToString());
 
     /// <summary>From the address of a gateway's Service to its Pod. Load balancers and nodes may hide the caller's address.</summary>
-    public Problem? ToGateway(ClusterObjects cluster, Pod gateway, int port) => Arriving(cluster, gateway, new(null, null, NoLabels), port, "the address of its Service");
+    public Problem? ToGateway(ClusterObjects cluster, Pod gateway, int port) =>
+        Arriving(cluster, gateway, new(null, null, NoLabels), port, "the address of its Service");
 
     /// <summary>From one Pod to another.</summary>
     public Problem? Between(ClusterObjects cluster, Pod from, Callee to)
     {
         var near = cluster == to.Cluster;
         var source = IPAddress.TryParse(from.Status.PodIP, out var address) ? address : null;
-        return Leaving(cluster, from, End(to.Cluster, near ? to.Pod : null, to.Address.Address), to.Address.Port, near ? to.Pod : null, $"{to.Name} at {to.Address}")
+        return Leaving(cluster, from, End(to.Cluster, near ? to.Pod : null, to.Address.Address), to.Address.Port, near ? to.Pod : null,
+            $"{to.Name} at {to.Address}")
             ?? Arriving(to.Cluster, to.Pod, End(cluster, near ? from : null, source), to.Address.Port, PodRef.Of(cluster, from).ToString());
     }
 
@@ -35,15 +38,18 @@ internal sealed class PacketCauses(TraceFacts facts)
         new(address, pod is { Spec.HostNetwork: true } ? null : pod, pod is null ? NoLabels : cluster.LabelsOf(pod.Metadata.Namespace));
 
     private static Problem? Leaving(ClusterObjects cluster, Pod from, PacketEnd to, int port, Pod? target, string what) =>
-        Name(cluster, NetworkPolicy.Dropping(cluster.NetworkPolicies, from, PacketDirection.Egress, to, port, target), "spec.egress", $"{PodRef.Of(cluster, from)} opens only connections that its NetworkPolicies allow, and none to {what}");
+        Name(cluster, NetworkPolicy.Dropping(cluster.NetworkPolicies, from, PacketDirection.Egress, to, port, target), "spec.egress",
+            $"{PodRef.Of(cluster, from)} opens only connections that its NetworkPolicies allow, and none to {what}");
 
     private static Problem? Arriving(ClusterObjects cluster, Pod to, PacketEnd from, int port, string what) =>
-        Name(cluster, NetworkPolicy.Dropping(cluster.NetworkPolicies, to, PacketDirection.Ingress, from, port, to), "spec.ingress", $"{PodRef.Of(cluster, to)} accepts only connections that its NetworkPolicies allow, and none from {what} to port {port}");
+        Name(cluster, NetworkPolicy.Dropping(cluster.NetworkPolicies, to, PacketDirection.Ingress, from, port, to), "spec.ingress",
+            $"{PodRef.Of(cluster, to)} accepts only connections that its NetworkPolicies allow, and none from {what} to port {port}");
 
     private static Problem? Name(ClusterObjects cluster, IReadOnlyList<NetworkPolicy> dropping, string path, string message)
     {
         if (dropping.Count == 0) return null;
         var others = dropping.Count > 1 ? $"; nor do {string.Join(", ", dropping.Skip(1).Select(policy => $"{policy.Namespace}/{policy.Name}"))} allow it" : "";
-        return Faults.Of(Code, $"NetworkPolicy {dropping[0].Namespace}/{dropping[0].Name} in {cluster.Context}", path, message + others, "add a rule that allows it, also for the ports 15012 and 15443 of the mesh where proxies need them");
+        return Faults.Of(Code, $"NetworkPolicy {dropping[0].Namespace}/{dropping[0].Name} in {cluster.Context}", path, message + others,
+            "add a rule that allows it, also for the ports 15012 and 15443 of the mesh where proxies need them");
     }
 }

@@ -30,7 +30,9 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
                 record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.MeshTlsToPlain(way.DestinationRule, name), ("destination rule", way.DestinationRule));
             else
             {
-                record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own" : way?.Tls is null ? "plain text: the callee has no sidecar" : TlsStep.Originated(way), (CallBlame.OriginFact, way?.Tls is null ? "" : way.DestinationRule));
+                record.Ok("TLS",
+                    call.Kind == CallKinds.Tls ? "the application's own" : way?.Tls is null ? "plain text: the callee has no sidecar" : TlsStep.Originated(way),
+                    (CallBlame.OriginFact, way?.Tls is null ? "" : way.DestinationRule));
                 record.Add("application", HopStatus.Unknown, $"{address}: there is no proxy that can report whether it listens", null);
             }
             return;
@@ -38,8 +40,11 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
         if (proxies.View(name, "callee") is not { } view) return;
         if (!IsCapturedInbound(pod, address.Port))
         {
-            if (way is { IsMeshTls: true }) record.Fail("inbound", $"port {address.Port} is not captured", Faults.Of("ISM2050", name.ToString(), "metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]",
-                $"port {address.Port} bypasses its proxy, so nothing terminates mesh TLS", "remove the port from the annotation, or set trafficPolicy.tls.mode DISABLE in a DestinationRule"));
+            if (way is { IsMeshTls: true })
+                record.Fail("inbound", $"port {address.Port} is not captured",
+                    Faults.Of("ISM2050", name.ToString(), "metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]",
+                $"port {address.Port} bypasses its proxy, so nothing terminates mesh TLS",
+                "remove the port from the annotation, or set trafficPolicy.tls.mode DISABLE in a DestinationRule"));
             else _application.Walk(callee, view, address);
             return;
         }

@@ -14,7 +14,9 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
 {
     /// <summary>The policy and the rule that a filter's rule was made from; empty when the name is not one of the control plane's.</summary>
     public static string Describe(string rule) =>
-        PolicyRule().Match(rule) is { Success: true } made ? $"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value}, rule {made.Groups[3].Value}" : "";
+        PolicyRule().Match(rule) is { Success: true } made
+            ? $"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value}, rule {made.Groups[3].Value}"
+            : "";
 
     /// <param name="rule">The rule that denies, named after the policy that it was made from; empty when no rule allows.</param>
     public Problem Denied(Callee callee, string rule, CallAttributes call)
@@ -32,7 +34,8 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
                         "add it to extensionProviders of the MeshConfig, or correct the name");
             }
             var index = int.Parse(made.Groups[3].Value, System.Globalization.CultureInfo.InvariantCulture);
-            return ByRule($"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value} in {config.Context}", index, policy is not null && index < policy.Rules.Count ? policy.Rules[index] : null, callee, call);
+            return ByRule($"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value} in {config.Context}", index,
+                policy is not null && index < policy.Rules.Count ? policy.Rules[index] : null, callee, call);
         }
         return ByNoRule([.. policies.Where(policy => policy.Action == PolicyAction.Allow)], config, callee, call);
     }
@@ -44,7 +47,10 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         var labels = callee.Pod.Metadata.Labels.ToValueMap();
         var policies = config.Istio<RequestAuthentication>().Where(policy =>
             policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)).ToList();
-        return Faults.Of("ISM2082", policies.Count > 0 ? $"RequestAuthentication {policies[0].Namespace}/{policies[0].Name} in {config.Context}" : callee.Name.ToString(), "spec.jwtRules", $"refuses the token of the request at {callee.Name}: {why}; the response is {status}", "send a valid token of an issuer that it lists, or none");
+        return Faults.Of("ISM2082",
+            policies.Count > 0 ? $"RequestAuthentication {policies[0].Namespace}/{policies[0].Name} in {config.Context}" : callee.Name.ToString(),
+            "spec.jwtRules", $"refuses the token of the request at {callee.Name}: {why}; the response is {status}",
+            "send a valid token of an issuer that it lists, or none");
     }
 
     /// <summary>The control plane could not fetch the keys of an issuer: no token of it is valid for its proxies.</summary>
@@ -53,12 +59,16 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         if (!refused.Failure.StartsWith("Jwks", StringComparison.Ordinal)) return null;
         var config = facts.ConfigOf(callee.Cluster);
         var issuers = check.LocalKeys.Where(keys => keys.Keys == TokenChecks.NoKeys).Select(keys => keys.Issuer).ToHashSet(StringComparer.Ordinal);
-        var found = config.Istio<RequestAuthentication>().SelectMany(policy => policy.Rules.Select((rule, index) => (policy, rule, index))).FirstOrDefault(one => one.rule.Jwks.Length == 0 && issuers.Contains(one.rule.Issuer));
+        var found = config.Istio<RequestAuthentication>().SelectMany(policy => policy.Rules.Select((rule, index) => (policy, rule, index)))
+            .FirstOrDefault(one => one.rule.Jwks.Length == 0 && issuers.Contains(one.rule.Issuer));
         if (found.policy is null) return null;
         var uri = found.rule.JwksUri.Length > 0 ? found.rule.JwksUri : $"the address that {found.rule.Issuer} tells";
-        return Faults.Of("ISM2096", $"RequestAuthentication {found.policy.Namespace}/{found.policy.Name} in {config.Context}", $"spec.jwtRules[{found.index}].{(found.rule.JwksUri.Length > 0 ? "jwksUri" : "issuer")}",
-            $"its control plane has no keys of {found.rule.Issuer}, because it cannot fetch them from {uri}: every token of it is refused; the response is {refused.Status}",
-            $"make the address reachable from the control plane, or put the keys into jwks; its log says why: kubectl --context={config.Context} -n {WellKnown.SystemNamespace} logs -l app={WellKnown.Istiod} --tail=-1 | grep 'keys of issuer'");
+        return Faults.Of("ISM2096", $"RequestAuthentication {found.policy.Namespace}/{found.policy.Name} in {config.Context}",
+            $"spec.jwtRules[{found.index}].{(found.rule.JwksUri.Length > 0 ? "jwksUri" : "issuer")}",
+            $"its control plane has no keys of {found.rule.Issuer}, because it cannot fetch them from {uri}: every token of it is refused; the response is "
+                + $"{refused.Status}",
+            $"make the address reachable from the control plane, or put the keys into jwks; its log says why: kubectl --context={config.Context} -n "
+                + $"{WellKnown.SystemNamespace} logs -l app={WellKnown.Istiod} --tail=-1 | grep 'keys of issuer'");
     }
 
     /// <summary>The attributes of calls by which the policy of a rule decides; without a rule, those of all policies that allow calls.</summary>
@@ -66,8 +76,11 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     {
         var made = PolicyRule().Match(rule);
         return Applying(facts.ConfigOf(callee.Cluster), callee)
-            .Where(policy => made.Success ? policy.Namespace == made.Groups[1].Value && policy.Name == made.Groups[2].Value : policy.Action == PolicyAction.Allow)
-            .SelectMany(policy => policy.Rules).SelectMany(one => one.From.Concat(one.To).SelectMany(terms => terms).Concat(one.When)).Select(term => term.Key).Distinct();
+            .Where(policy => made.Success
+                ? policy.Namespace == made.Groups[1].Value && policy.Name == made.Groups[2].Value
+                : policy.Action == PolicyAction.Allow)
+            .SelectMany(policy => policy.Rules).SelectMany(one => one.From.Concat(one.To).SelectMany(terms => terms).Concat(one.When)).Select(term => term.Key)
+            .Distinct();
     }
 
     private IEnumerable<AuthorizationPolicy> Applying(ClusterObjects config, Callee callee)
@@ -82,8 +95,12 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     {
         var field = $"spec.rules[{index}]";
         // A rule for everybody but those with a token denies whoever has none.
-        if (rule is not null && !call.HasToken && rule.From.SelectMany(source => source).Concat(rule.When).Any(term => term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !term.NotValues.IsEmpty))
-            return Faults.Of("ISM2064", policy, field, $"denies requests without a valid token at {callee.Name}, and this one carries none: the response is 403", "send a token (isthmus trace --jwt TOKEN), or exempt the request from the rule");
+        if (rule is not null && !call.HasToken
+            && rule.From.SelectMany(source => source).Concat(rule.When)
+                .Any(term => term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !term.NotValues.IsEmpty))
+            return Faults.Of("ISM2064", policy, field,
+                $"denies requests without a valid token at {callee.Name}, and this one carries none: the response is 403",
+                "send a token (isthmus trace --jwt TOKEN), or exempt the request from the rule");
         return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}: {Outcome(call)}", "remove the caller from the rule");
     }
 
@@ -92,12 +109,20 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         if (allowing.Count == 0)
             return Faults.Of("ISM2064", callee.Name.ToString(), "", $"no AuthorizationPolicy that applies to it allows {call.Caller}: {Outcome(call)}",
                 $"allow the caller in an AuthorizationPolicy of namespace {callee.Name.Namespace} in {config.Context}");
-        var others = allowing.Count > 1 ? $"; of {allowing.Count} policies that allow calls to it ({string.Join(", ", allowing.Select(policy => $"{policy.Namespace}/{policy.Name}"))}), it is the nearest" : "";
-        var near = allowing.SelectMany(policy => policy.Rules.Select((rule, index) => (Policy: policy, Misses: Misses(rule, $"spec.rules[{index}]", call)))).Where(found => found.Misses.Count > 0).OrderBy(found => found.Misses.Count).FirstOrDefault();
+        var others = allowing.Count > 1
+            ? $"; of {allowing.Count} policies that allow calls to it ({string.Join(", ", allowing.Select(policy => $"{policy.Namespace}/{policy.Name}"))}), "
+                + $"it is the nearest"
+            : "";
+        var near = allowing.SelectMany(policy => policy.Rules.Select((rule, index) => (Policy: policy, Misses: Misses(rule, $"spec.rules[{index}]", call))))
+            .Where(found => found.Misses.Count > 0).OrderBy(found => found.Misses.Count).FirstOrDefault();
         if (near.Policy is null)
         {
             var empty = allowing[0];
-            var reach = empty.Selector.Count > 0 ? "" : empty.Namespace == facts.RootNamespace ? $", and {empty.Namespace} is the root namespace, so it applies to all workloads of the mesh" : $", and it applies to all workloads of namespace {empty.Namespace}";
+            var reach = empty.Selector.Count > 0
+                ? ""
+                : empty.Namespace == facts.RootNamespace
+                ? $", and {empty.Namespace} is the root namespace, so it applies to all workloads of the mesh"
+                : $", and it applies to all workloads of namespace {empty.Namespace}";
             return Faults.Of("ISM2064", Name(empty, config), "spec.rules", $"has no rules, so it allows nobody{reach}: {callee.Name} {Denial(call)}{others}",
                 $"add a rule for the caller to it, or to another AuthorizationPolicy of namespace {callee.Name.Namespace}");
         }
@@ -117,20 +142,27 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         return Faults.Of("ISM2064", Name(near.Policy, config), field,
             $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and "
                 + $"this call {actual}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
-            token ? "send a token (isthmus trace --jwt TOKEN), or allow the call without one" : has.Count > 0 && !term.Values.IsEmpty ? $"add {has[0]} there" : "change the rule, or the call");
+            token
+                ? "send a token (isthmus trace --jwt TOKEN), or allow the call without one"
+                : has.Count > 0 && !term.Values.IsEmpty
+                ? $"add {has[0]} there"
+                : "change the rule, or the call");
     }
 
     private static string Denial(CallAttributes call) => call.IsRequest ? $"denies {call.Caller} with 403" : $"closes the connection of {call.Caller}";
 
     private static string Outcome(CallAttributes call) => call.IsRequest ? "the response is 403" : "the connection is closed";
 
-    private static string Name(AuthorizationPolicy policy, ClusterObjects config) => $"AuthorizationPolicy {policy.Namespace}/{policy.Name} in {config.Context}";
+    private static string Name(AuthorizationPolicy policy, ClusterObjects config) =>
+        $"AuthorizationPolicy {policy.Namespace}/{policy.Name} in {config.Context}";
 
     /// <summary>Only the trust domain of the identity differs.</summary>
     private static string Domains(RuleTerm term, IReadOnlyList<string> has)
     {
         if (term.Key != RuleKeys.Principal || has is not [var own] || own.IndexOf('/', StringComparison.Ordinal) is not (> 0 and var slash)) return "";
-        return term.Values.FirstOrDefault(value => value.IndexOf('/', StringComparison.Ordinal) is > 0 and var at && value[at..] == own[slash..]) is { } near ? $": the trust domain is {own[..slash]}, not {near.Split('/')[0]}" : "";
+        return term.Values.FirstOrDefault(value => value.IndexOf('/', StringComparison.Ordinal) is > 0 and var at && value[at..] == own[slash..]) is { } near
+            ? $": the trust domain is {own[..slash]}, not {near.Split('/')[0]}"
+            : "";
     }
 
     /// <summary>What of a rule the call does not satisfy, in the source and the operation that come nearest.</summary>

@@ -17,7 +17,8 @@ internal sealed record PoolRefusals(long Count, TimeSpan Ago)
     {
         var found = new Dictionary<string, PoolRefusals>(StringComparer.Ordinal);
         foreach (var one in (list as JsonArray ?? []).OfType<JsonObject>())
-            if (one["count"] is JsonValue count && one["seconds_ago"] is JsonValue ago && count.TryGetValue(out long many) && ago.TryGetValue(out long seconds) && seconds >= 0)
+            if (one["count"] is JsonValue count && one["seconds_ago"] is JsonValue ago && count.TryGetValue(out long many) && ago.TryGetValue(out long seconds)
+                && seconds >= 0)
                 found[one["cluster"]?.ToString() ?? ""] = new(many, TimeSpan.FromSeconds(Math.Min(seconds, int.MaxValue)));
         return found;
     }
@@ -25,9 +26,13 @@ internal sealed record PoolRefusals(long Count, TimeSpan Ago)
     /// <param name="rule">The DestinationRule of the cluster, with its context; empty: none.</param>
     /// <param name="caller">Whose proxy it is.</param>
     /// <returns>Null when it is too long ago.</returns>
-    public Problem? Describe(string rule, string caller) => Ago > Recent ? null : Faults.Of("ISM2097", rule.Length > 0 ? $"DestinationRule {rule}" : caller, "spec.trafficPolicy.connectionPool",
-        string.Create(CultureInfo.InvariantCulture, $"its limits have refused {Count} {(Count == 1 ? "call" : "calls")} of this caller, the last one {Text(Ago)} ago: as many connections or requests as they allow were in use"),
+    public Problem? Describe(string rule, string caller) =>
+        Ago > Recent ? null : Faults.Of("ISM2097", rule.Length > 0 ? $"DestinationRule {rule}" : caller, "spec.trafficPolicy.connectionPool",
+        string.Create(CultureInfo.InvariantCulture,
+            $"its limits have refused {Count} {(Count == 1 ? "call" : "calls")} of this caller, the last one {Text(Ago)} ago: as many connections or requests "
+                + $"as they allow were in use"),
         "raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods");
 
-    private static string Text(TimeSpan ago) => ago < TimeSpan.FromMinutes(2) ? FormattableString.Invariant($"{ago.TotalSeconds:0} s") : FormattableString.Invariant($"{ago.TotalMinutes:0} min");
+    private static string Text(TimeSpan ago) =>
+        ago < TimeSpan.FromMinutes(2) ? FormattableString.Invariant($"{ago.TotalSeconds:0} s") : FormattableString.Invariant($"{ago.TotalMinutes:0} min");
 }

@@ -22,7 +22,8 @@ internal static class ProtocolCauses
                     && !IsAlike(DeclaredPort.ProtocolOf(candidate), declared.Protocol));
                 if (name == service.Name || differs is null) continue;
                 return Faults.Of("ISM2074", declared.Object, declared.Field,
-                    $"declares {declared.Name}, while {name} declares {DeclaredPort.ProtocolOf(differs).ToString().ToUpperInvariant()} for the same port {target} of these Pods "
+                    $"declares {declared.Name}, while {name} declares {DeclaredPort.ProtocolOf(differs).ToString().ToUpperInvariant()} for the same port "
+                        + $"{target} of these Pods "
                         + $"(its port {differs.Port}): their proxies can treat it as one of them only, and what listens ends the connection",
                     "declare what the application speaks, alike in all Services of these Pods");
             }

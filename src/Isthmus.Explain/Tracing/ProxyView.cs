@@ -83,7 +83,8 @@ internal sealed class ProxyView
     public IReadOnlyDictionary<string, PoolRefusals> Refusals { get; private init; } = new Dictionary<string, PoolRefusals>();
 
     /// <summary>The listener of all inbound connections.</summary>
-    public ListenerSnapshot? Inbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { Direction: Direction.Inbound, BindToPort: true } && l.Address.Port == Core.Names.Ports.Inbound);
+    public ListenerSnapshot? Inbound =>
+        Snapshot.Listeners.Values.FirstOrDefault(l => l is { Direction: Direction.Inbound, BindToPort: true } && l.Address.Port == Core.Names.Ports.Inbound);
 
     /// <summary>The listener of all outbound connections, which hands them to the other listeners.</summary>
     public ListenerSnapshot? Outbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound });
@@ -94,8 +95,10 @@ internal sealed class ProxyView
     {
         var dump = new ConfigDump(inspection["config_dump"] ?? new JsonObject());
         var pod = inspection["pod"];
-        var assignments = new DumpedResources<LoadAssignment>(dump.Endpoints, "cluster_name", json => EndpointDecoder.Decode(Message<ClusterLoadAssignment>(json)));
-        var clusters = new DumpedResources<ClusterState>(dump.Clusters, "name", json => State(ClusterDecoder.Decode(Message<Cluster>(json)), assignments, inspection["clusters"], time, random));
+        var assignments = new DumpedResources<LoadAssignment>(dump.Endpoints, "cluster_name",
+            json => EndpointDecoder.Decode(Message<ClusterLoadAssignment>(json)));
+        var clusters = new DumpedResources<ClusterState>(dump.Clusters, "name",
+            json => State(ClusterDecoder.Decode(Message<Cluster>(json)), assignments, inspection["clusters"], time, random));
         var listeners = new DumpedResources<ListenerSnapshot>(dump.Listeners, "name", json => ListenerDecoder.Decode(Message<Listener>(json)));
         var routes = new DumpedResources<RouteTable>(dump.Routes, "name", json => RouteDecoder.Decode(Message<RouteConfiguration>(json)));
         var snapshot = new ProxySnapshot(1, listeners, clusters, routes);
@@ -104,12 +107,15 @@ internal sealed class ProxyView
             Snapshot = snapshot,
             Unread = assignments.Unread.Concat(clusters.Unread).Concat(listeners.Unread).Concat(routes.Unread),
             Index = new(snapshot),
-            Listening = (pod?["listening"] as JsonArray)?.Select(at => IPEndPoint.TryParse(at?.ToString() ?? "", out var point) ? point : null).OfType<IPEndPoint>().ToList(),
+            Listening = (pod?["listening"] as JsonArray)?.Select(at => IPEndPoint.TryParse(at?.ToString() ?? "", out var point) ? point : null)
+                .OfType<IPEndPoint>().ToList(),
             Name = pod?["name"] is { } name ? new(Text(name["host"]), Text(name["name"]), Addresses(name["addresses"]), Text(name["by"])) : null,
             CapturesDns = (bool?)pod?["dns_capture"],
             CanCall = pod is not null,
             Refusals = PoolRefusals.Read(pod?["refusals"]),
-            Stranger = dump.OtherProgram is { Length: > 0 } program ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen" : "",
+            Stranger = dump.OtherProgram is { Length: > 0 } program
+                ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen"
+                : "",
         };
         view.ReadSecrets(dump);
         view.ReadHealth(inspection["clusters"]);
@@ -130,9 +136,13 @@ internal sealed class ProxyView
     {
         if (config.DnsTargets.IsEmpty) return LoadAssignment.Empty;
         var first = config.DnsTargets[0];
-        var hosts = Hosts(statuses).Where(host => host.Cluster == config.Name).Select(host => IPEndPoint.TryParse(host.Address, out var point) ? point : null).OfType<IPEndPoint>();
+        var hosts = Hosts(statuses).Where(host => host.Cluster == config.Name).Select(host => IPEndPoint.TryParse(host.Address, out var point) ? point : null)
+            .OfType<IPEndPoint>();
         return new(config.Name, [first.Locality with { Endpoints = [.. hosts.Select(point =>
-            (config.DnsTargets.FirstOrDefault(target => target.Hostname == point.Address.ToString() && target.Port == point.Port) ?? first).Template with { Address = point })] }]);
+            (config.DnsTargets.FirstOrDefault(target => target.Hostname == point.Address.ToString() && target.Port == point.Port) ?? first).Template with
+            {
+                Address = point
+            })] }]);
     }
 
     private static T Message<T>(JsonObject json)

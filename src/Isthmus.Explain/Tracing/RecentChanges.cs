@@ -18,7 +18,8 @@ internal static class RecentChanges
     private static readonly string[] Hosts = ["Service", "ServiceEntry", "ServiceExport", "ServiceImport", "Sidecar", "Namespace", "ConfigMap"];
     private static readonly string[] OfGatewayApi = [.. MeshApi.All.Where(kind => kind.Group == MeshApi.ApiGateway.Group).Select(kind => kind.Name)];
     private static readonly string[] Routes = ["VirtualService", "DestinationRule", "EnvoyFilter", .. OfGatewayApi, .. Hosts];
-    private static readonly string[] Workloads = ["Endpoints", "Service", "DestinationRule", "ServiceEntry", "WorkloadEntry", "Sidecar", "Cluster", "ConfigMap", "Namespace", "VirtualService"];
+    private static readonly string[] Workloads = ["Endpoints", "Service", "DestinationRule", "ServiceEntry", "WorkloadEntry", "Sidecar", "Cluster", "ConfigMap",
+        "Namespace", "VirtualService"];
     private static readonly string[] Tls = ["PeerAuthentication", "DestinationRule", "EnvoyFilter", "ConfigMap", "Secret", "Cluster", "Endpoints", "Sidecar"];
     private static readonly string[] Policies = ["AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication", "EnvoyFilter", "ConfigMap", "Sidecar"];
     private static readonly string[] Gateways = ["Gateway", .. OfGatewayApi, .. Workloads, "EnvoyFilter"];
@@ -29,7 +30,8 @@ internal static class RecentChanges
         if (trace.Failure is not { } failure) return [];
         var kinds = KindsFor(failure);
         var isByGateway = trace.Hops.Any(hop => hop.Name.StartsWith("gateway", StringComparison.Ordinal));
-        var possible = history.Changes.Where(change => kinds.Contains(change.Kind) && DidSomething(change) && (isByGateway || !change.IsAtGateways)).OrderByDescending(change => change.Last).ToList();
+        var possible = history.Changes.Where(change => kinds.Contains(change.Kind) && DidSomething(change) && (isByGateway || !change.IsAtGateways))
+            .OrderByDescending(change => change.Last).ToList();
         // The object that the failure is about changed: no other change is the reason.
         var named = possible.Where(change => IsNamed(failure, change)).ToList();
         return [.. (named.Count > 0 ? named : possible).Take(Most)];
@@ -38,8 +40,10 @@ internal static class RecentChanges
     /// <summary>Asks the control planes of the mesh. Those that do not answer contribute nothing.</summary>
     internal static async Task<MeshHistory> AskAsync(TraceFacts facts, string host, IReadOnlyDictionary<string, KubeClient> clients, CancellationToken stop)
     {
-        var places = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(facts.ControlPlanesOf).Select(plane => (plane.At.Context, plane.Namespace)).Distinct();
-        return await MeshHistory.AskAsync(places.Select(place => (clients[place.Context], place.Namespace)), new(host, $"{facts.Client.Namespace}/{facts.Client.Name}", Window), stop);
+        var places = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(facts.ControlPlanesOf)
+            .Select(plane => (plane.At.Context, plane.Namespace)).Distinct();
+        return await MeshHistory.AskAsync(places.Select(place => (clients[place.Context], place.Namespace)),
+            new(host, $"{facts.Client.Namespace}/{facts.Client.Name}", Window), stop);
     }
 
     private static bool DidSomething(MeshChange change) => change switch
@@ -50,7 +54,8 @@ internal static class RecentChanges
     };
 
     /// <summary>The hop's finding is about the object that changed.</summary>
-    private static bool IsNamed(Hop failure, MeshChange change) => failure.Problem is { } problem && problem.Object.StartsWith($"{change.Kind} {change.Namespace}/{change.Name}", StringComparison.Ordinal);
+    private static bool IsNamed(Hop failure, MeshChange change) =>
+        failure.Problem is { } problem && problem.Object.StartsWith($"{change.Kind} {change.Namespace}/{change.Name}", StringComparison.Ordinal);
 
     private static string[] KindsFor(Hop failure) => failure.Name switch
     {

@@ -31,9 +31,11 @@ internal static class RefusingFilter
     }
 
     private static Problem Limit(string at, string details) => details.Contains("local_rate_limited", StringComparison.Ordinal)
-        ? Faults.Of("ISM2094", at, $"{Filters}local_ratelimit", "its proxy's local rate limit refuses the call: the bucket of tokens is empty (local_rate_limited)",
+        ? Faults.Of("ISM2094", at, $"{Filters}local_ratelimit",
+            "its proxy's local rate limit refuses the call: the bucket of tokens is empty (local_rate_limited)",
             "call less often, or raise token_bucket in the EnvoyFilter that sets the limit")
-        : Faults.Of("ISM2094", at, $"{Filters}ratelimit", "the rate limit service refuses the call at its proxy: more calls have come than it allows (request_rate_limited)",
+        : Faults.Of("ISM2094", at, $"{Filters}ratelimit",
+            "the rate limit service refuses the call at its proxy: more calls have come than it allows (request_rate_limited)",
             "call less often, or raise the limit in the configuration of the rate limit service");
 
     private static Problem Authorizer(string at, string details) => details.Contains("ext_authz_error", StringComparison.Ordinal)
@@ -44,7 +46,10 @@ internal static class RefusingFilter
 
     /// <summary>Keys that the proxy fetches itself are known to nobody else, so that only the call shows that they are lacking.</summary>
     private static Problem Refused(string at, string details) => details.Contains("Jwks", StringComparison.Ordinal)
-        ? Faults.Of("ISM2096", at, $"{Filters}jwt_authn", $"its proxy has no keys of the token's issuer, because it cannot fetch them: every token of the issuer is refused ({details})",
-            "let what the field jwksUri of the RequestAuthentication names serve a set of keys, or put the keys into jwks; the log of the proxy says what is wrong: grep 'No keys of'")
-        : Faults.Of("ISM2082", at, $"{Filters}jwt_authn", $"its proxy refuses the token of the request ({details})", "send a valid token of an issuer that the RequestAuthentication lists, or none");
+        ? Faults.Of("ISM2096", at, $"{Filters}jwt_authn",
+            $"its proxy has no keys of the token's issuer, because it cannot fetch them: every token of the issuer is refused ({details})",
+            "let what the field jwksUri of the RequestAuthentication names serve a set of keys, or put the keys into jwks; the log of the proxy says what is "
+                + "wrong: grep 'No keys of'")
+        : Faults.Of("ISM2082", at, $"{Filters}jwt_authn", $"its proxy refuses the token of the request ({details})",
+            "send a valid token of an issuer that the RequestAuthentication lists, or none");
 }

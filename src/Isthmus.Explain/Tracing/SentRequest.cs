@@ -17,7 +17,8 @@ public sealed record SentRequest(string Method, ValueList<SentHeader> Headers, s
     public static SentRequest Parse(string method, IEnumerable<string> headers, string body, string token)
     {
         if (!method.All(IsToken)) throw new WrongUseException("--method", $"'{method}' is not an HTTP method", "give a method such as POST");
-        if (body.Length > LongestBody) throw new WrongUseException("--data", $"has {body.Length} characters, and the longest body of a trace has {LongestBody}", "send less");
+        if (body.Length > LongestBody)
+            throw new WrongUseException("--data", $"has {body.Length} characters, and the longest body of a trace has {LongestBody}", "send less");
         var list = headers.Select(SentHeader.Parse).ToList();
         if (token.Length > 0) list.Add(SentHeader.Parse($"authorization: Bearer {token.Trim()}"));
         if (list.Sum(header => header.Name.Length + header.Value.Length) is > LongestHeaders and var length)
@@ -35,8 +36,10 @@ public sealed record SentHeader(string Name, string Value)
     public static SentHeader Parse(string text)
     {
         var (name, value) = text.Split(':', 2) is [var left, var right] ? (left.Trim(), right.Trim()) : ("", "");
-        if (name.Length == 0 || !name.All(SentRequest.IsToken)) throw new WrongUseException("--header", $"'{text}' does not have the form NAME: VALUE", "for example -H 'x-user: ann'");
-        if (value.Any(c => c is < ' ' or '\u007f')) throw new WrongUseException("--header", $"the value of {name} has a control character", "give it in one line");
+        if (name.Length == 0 || !name.All(SentRequest.IsToken))
+            throw new WrongUseException("--header", $"'{text}' does not have the form NAME: VALUE", "for example -H 'x-user: ann'");
+        if (value.Any(c => c is < ' ' or '\u007f'))
+            throw new WrongUseException("--header", $"the value of {name} has a control character", "give it in one line");
         return new(name.ToLowerInvariant(), value);
     }
 }

@@ -7,10 +7,12 @@ namespace Isthmus.Explain.Tracing;
 /// <summary>The Pods and Deployments behind a Service.</summary>
 internal static class ServicePods
 {
-    public static IEnumerable<Pod> Ready(ClusterService service, int port) => service.Pods.Where(pod => pod.Status.IsReady && TargetExists(service.Port(port), pod));
+    public static IEnumerable<Pod> Ready(ClusterService service, int port) =>
+        service.Pods.Where(pod => pod.Status.IsReady && TargetExists(service.Port(port), pod));
 
     public static bool TargetExists(ServicePort? port, Pod pod) =>
-        port?.TargetPort?.ToString() is not { Length: > 0 } text || int.TryParse(text, out _) || pod.Spec.Containers.Any(container => container.Ports.Any(candidate => candidate.Name == text));
+        port?.TargetPort?.ToString() is not { Length: > 0 } text || int.TryParse(text, out _)
+            || pod.Spec.Containers.Any(container => container.Ports.Any(candidate => candidate.Name == text));
 
     /// <summary>The number of the Pod's port to which a port of a Service leads; 0 when no container has the name that it gives.</summary>
     public static int Target(ServicePort port, Pod pod)
@@ -22,13 +24,18 @@ internal static class ServicePods
 
     /// <summary>Deployments whose Pods the Service selects.</summary>
     public static IEnumerable<Deployment> Workloads(ClusterService service) => service.Cluster.Deployments.Where(deployment =>
-        deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Service.Spec.Selector, deployment.Spec.TemplateLabels));
+        deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0
+            && LabelSelector.Selects(service.Service.Spec.Selector, deployment.Spec.TemplateLabels));
 
     /// <summary>Deployments that the Service may have been meant to select: one label matches, or the name does.</summary>
     public static IEnumerable<Deployment> Candidates(ClusterService service) => service.Cluster.Deployments
         .Where(deployment => deployment.Metadata.Namespace == service.Service.Metadata.Namespace)
-        .Select(deployment => (deployment, Score: service.Service.Spec.Selector.Count(pair => deployment.Spec.TemplateLabels.GetValueOrDefault(pair.Key) == pair.Value) * 2
-            + (deployment.Metadata.Name.StartsWith(service.Service.Metadata.Name, StringComparison.Ordinal) || Spelling.Distance(deployment.Metadata.Name, service.Service.Metadata.Name) <= 2 ? 3 : 0)))
+        .Select(deployment => (deployment,
+            Score: service.Service.Spec.Selector.Count(pair => deployment.Spec.TemplateLabels.GetValueOrDefault(pair.Key) == pair.Value) * 2
+            + (deployment.Metadata.Name.StartsWith(service.Service.Metadata.Name, StringComparison.Ordinal)
+                || Spelling.Distance(deployment.Metadata.Name, service.Service.Metadata.Name) <= 2
+                ? 3
+                : 0)))
         .Where(candidate => candidate.Score > 0).OrderByDescending(candidate => candidate.Score).Select(candidate => candidate.deployment);
 
     /// <summary>The labels of a Deployment's Pods that a Service's selector names; all of them when it names none.</summary>
@@ -39,14 +46,16 @@ internal static class ServicePods
         return Text(named.Count > 0 ? named : labels);
     }
 
-    public static string Text(IReadOnlyDictionary<string, string> labels) => string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
+    public static string Text(IReadOnlyDictionary<string, string> labels) =>
+        string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
 
     public static string Ports(Kubernetes.Objects.Service service) => service.Spec.Ports.Count == 0 ? "none"
         : string.Join(", ", service.Spec.Ports.Select(port => port.Name.Length > 0 ? $"{port.Port} ({port.Name})" : $"{port.Port}"));
 
     /// <summary>The application itself may be healthy while the proxy next to it has never received a
     /// configuration.</summary>
-    public static bool AwaitsProxy(Pod pod) => pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).Any(status => status is { Name: "istio-proxy", Ready: false });
+    public static bool AwaitsProxy(Pod pod) =>
+        pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).Any(status => status is { Name: "istio-proxy", Ready: false });
 
     public static string Why(Pod pod)
     {
@@ -55,7 +64,8 @@ internal static class ServicePods
             if (status.State.Waiting is { } waiting) return $"container {status.Name} waits: {waiting.Reason} {waiting.Message}".TrimEnd();
             if (status.State.Terminated is { ExitCode: not 0 } terminated) return $"container {status.Name} exited with code {terminated.ExitCode}";
         }
-        if (pod.Status.ContainerStatuses.FirstOrDefault(status => !status.Ready) is { } unready) return $"the readiness probe of container {unready.Name} fails";
+        if (pod.Status.ContainerStatuses.FirstOrDefault(status => !status.Ready) is { } unready)
+            return $"the readiness probe of container {unready.Name} fails";
         var condition = pod.Status.Conditions.FirstOrDefault(candidate => candidate is { Type: "PodScheduled" or "Ready", Status: not "True" });
         return condition is { Message.Length: > 0 } ? condition.Message : $"phase {pod.Status.Phase}";
     }

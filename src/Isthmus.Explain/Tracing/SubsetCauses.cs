@@ -15,10 +15,15 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
             {
                 var candidate = rule.Subsets[i];
                 if (candidate.Name != subset || candidate.Labels.Count == 0) continue;
-                var wanted = candidate.Labels.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
+                var wanted = candidate.Labels.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal))
+                    .ToDictionary(StringComparer.Ordinal);
                 if (services.SelectMany(service => ServicePods.Ready(service, port)).Any(pod => LabelSelector.Selects(wanted, pod.Metadata.Labels))) continue;
-                var have = services.SelectMany(service => service.Pods).Select(pod => ServicePods.Text(pod.Metadata.Labels.Where(pair => wanted.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal))).Where(text => text.Length > 0).Distinct();
-                return Faults.Of("ISM2034", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}", $"spec.subsets[{i}].labels", $"{ServicePods.Text(wanted)} matches no ready Pod of {host.Fqdn}; they have {string.Join(" or ", have.DefaultIfEmpty("none of these labels"))}",
+                var have = services.SelectMany(service => service.Pods)
+                    .Select(pod => ServicePods.Text(pod.Metadata.Labels.Where(pair => wanted.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal)))
+                    .Where(text => text.Length > 0).Distinct();
+                return Faults.Of("ISM2034", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}", $"spec.subsets[{i}].labels",
+                    $"{ServicePods.Text(wanted)} matches no ready Pod of {host.Fqdn}; they have "
+                        + $"{string.Join(" or ", have.DefaultIfEmpty("none of these labels"))}",
                     "fix the labels of the subset, or of the Pods");
             }
         }
@@ -29,9 +34,14 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
     /// DestinationRules.</summary>
     public Problem? Missing(ClusterObjects cluster, ClusterService service, string fqdn, string subset)
     {
-        if (facts.ConfigOf(cluster) != cluster || config.RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset))) return null;
+        if (facts.ConfigOf(cluster) != cluster
+            || config.RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset)))
+            return null;
         var known = config.RulesFor(facts.Host(fqdn)!).FirstOrDefault(rule => rule.Subsets.Any(candidate => candidate.Name == subset));
-        return Faults.Of("ISM2035", $"DestinationRule {(known is null ? $"for {fqdn}" : $"{known.Namespace}/{known.Name}")} in {cluster.Context}", "spec.subsets", $"none defines subset {subset} of {service.Service.Key}, so the gateway of {cluster.Context} has no route for it",
-            known is null ? $"define the subset in {cluster.Context}" : $"apply DestinationRule {known.Namespace}/{known.Name} of {config.At.Context} in {cluster.Context} as well");
+        return Faults.Of("ISM2035", $"DestinationRule {(known is null ? $"for {fqdn}" : $"{known.Namespace}/{known.Name}")} in {cluster.Context}",
+            "spec.subsets", $"none defines subset {subset} of {service.Service.Key}, so the gateway of {cluster.Context} has no route for it",
+            known is null
+                ? $"define the subset in {cluster.Context}"
+                : $"apply DestinationRule {known.Namespace}/{known.Name} of {config.At.Context} in {cluster.Context} as well");
     }
 }

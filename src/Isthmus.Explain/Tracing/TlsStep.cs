@@ -18,9 +18,12 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
         {
             return mesh
                 ? record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.NoMeshTlsAt(name, cluster, pod, address.Port, way!.DestinationRule))
-                : record.Fail("TLS", call.Kind == CallKinds.Tls ? "the application's own TLS" : "plain text", causes.Tls.PlainToStrict(name, cluster, pod, address.Port, way?.DestinationRule ?? "", call.Sidecar is not null && way is null));
+                : record.Fail("TLS", call.Kind == CallKinds.Tls ? "the application's own TLS" : "plain text",
+                    causes.Tls.PlainToStrict(name, cluster, pod, address.Port, way?.DestinationRule ?? "", call.Sidecar is not null && way is null));
         }
-        if (!mesh) return record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own, passed through" : way?.Tls is null ? "plain text" : Originated(way), (CallBlame.OriginFact, way?.Tls is null ? "" : way.DestinationRule));
+        if (!mesh)
+            return record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own, passed through" : way?.Tls is null ? "plain text" : Originated(way),
+                (CallBlame.OriginFact, way?.Tls is null ? "" : way.DestinationRule));
         if (chain.Tls is not { } server)
             return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.NoMeshTlsAt(name, cluster, pod, address.Port, way!.DestinationRule));
         return WalkCertificates(way!.Tls!, server, callee, view, client);
@@ -36,7 +39,9 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
         if (own is null || their is null)
         {
             var lacking = own is null ? facts.Client : name;
-            return record.Fail("TLS", "mutual TLS of the mesh", Faults.Of("ISM2060", lacking.ToString(), "", "its proxy has no certificate: the control plane has not signed one", $"kubectl --context={lacking.Context} -n {lacking.Namespace} logs {lacking.Name} -c istio-proxy"));
+            return record.Fail("TLS", "mutual TLS of the mesh",
+                Faults.Of("ISM2060", lacking.ToString(), "", "its proxy has no certificate: the control plane has not signed one",
+                    $"kubectl --context={lacking.Context} -n {lacking.Namespace} logs {lacking.Name} -c istio-proxy"));
         }
         var details = ((string, string)[])
         [
@@ -44,7 +49,8 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
             ("root", Fingerprint(client!.Roots(ours.Root))), ("callee must be", string.Join(", ", ours.Peers.Select(peer => peer.ToString()))),
         ];
         foreach (var (shown, who, roots, whose, use) in ((ShownCertificate, PodRef, TrustBundle?, PodRef, CertificateUse)[])
-            [(their, name, client.Roots(ours.Root), facts.Client, CertificateUse.Server), (own, facts.Client, view.Roots(theirs.Root), name, CertificateUse.Client)])
+            [(their, name, client.Roots(ours.Root), facts.Client, CertificateUse.Server),
+                (own, facts.Client, view.Roots(theirs.Root), name, CertificateUse.Client)])
         {
             if (shown.Expires <= facts.Now) return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.Expired(who, shown), details);
             if (roots?.Reject(shown.Leaf, shown.Rest, use, facts.Now) is { } why)
@@ -53,18 +59,22 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
         if (ours.Peers.Count > 0 && !ours.Peers.Any(peer => peer.IsMatch(NameKind.Uri, their.Identity)))
         {
             if (OtherDomain(own.Identity, their.Identity) is { } domain && ours.Peers.Any(peer => peer.IsMatch(NameKind.Uri, domain)))
-                return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(name, cluster, their.Identity, facts.Client, own.Identity), details);
+                return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(name, cluster, their.Identity, facts.Client, own.Identity),
+                    details);
             return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherIdentity(name, their.Identity, call), details);
         }
         if (theirs.Peers.Count > 0 && !theirs.Peers.Any(peer => peer.IsMatch(NameKind.Uri, own.Identity)))
-            return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(facts.Client, facts.Home, own.Identity, name, their.Identity), details);
+            return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(facts.Client, facts.Home, own.Identity, name, their.Identity),
+                details);
         return record.Ok("TLS", "mutual TLS of the mesh", details);
     }
 
     /// <summary><paramref name="their"/> in the trust domain of <paramref name="own"/>; null when both are in the same
     /// one.</summary>
     private static string? OtherDomain(string own, string their) =>
-        SpiffeDomain().Match(own) is { Success: true } mine && SpiffeDomain().Match(their) is { Success: true } other && mine.Value != other.Value ? mine.Value + their[other.Length..] : null;
+        SpiffeDomain().Match(own) is { Success: true } mine && SpiffeDomain().Match(their) is { Success: true } other && mine.Value != other.Value
+            ? mine.Value + their[other.Length..]
+            : null;
 
     [GeneratedRegex("^spiffe://[^/]+")]
     private static partial Regex SpiffeDomain();

@@ -54,7 +54,9 @@ internal sealed record MeshHost(string Fqdn, string Namespace, string Name, IRea
 internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef client, TraceTarget target, DateTimeOffset now)
 {
     /// <summary>The same facts, to follow another address of the name. What proxies and control planes say is found out once for all addresses.</summary>
-    public TraceFacts At(IPAddress address) => new(Clusters, Client, Target, Now) { Sent = Sent, Entry = Entry, TakenAt = TakenAt, Proxies = Proxies, Silent = Silent, Watched = Watched, Address = address };
+    public TraceFacts At(IPAddress address) =>
+        new(Clusters, Client, Target,
+            Now) { Sent = Sent, Entry = Entry, TakenAt = TakenAt, Proxies = Proxies, Silent = Silent, Watched = Watched, Address = address };
 
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
 
@@ -67,7 +69,8 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>What the caller sends.</summary>
     public SentRequest Sent { get; init; } = SentRequest.Plain;
 
-    /// <summary>The Service of the gateway at which a call from outside enters: <see cref="Client"/> is a Pod behind it. Null when a Pod makes the call.</summary>
+    /// <summary>The Service of the gateway at which a call from outside enters: <see cref="Client"/> is a Pod behind it. Null when a Pod makes the
+    /// call.</summary>
     public ClusterService? Entry { get; init; }
 
     /// <summary>When the snapshot was taken that stands in for the clusters, which makes no calls; null when the clusters themselves answer.</summary>
@@ -100,7 +103,11 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     public MeshHost? Host(string name, string ns)
     {
         var suffix = $".svc.{WellKnown.DefaultDomainSuffix}";
-        var bare = name.EndsWith(suffix, StringComparison.Ordinal) ? name[..^suffix.Length] : name.EndsWith(".svc", StringComparison.Ordinal) ? name[..^4] : name;
+        var bare = name.EndsWith(suffix, StringComparison.Ordinal)
+            ? name[..^suffix.Length]
+            : name.EndsWith(".svc", StringComparison.Ordinal)
+            ? name[..^4]
+            : name;
         var parts = bare.Split('.');
         if (parts.Length == 1) return ByName(parts[0], ns) ?? ByEntry(name);
         // Only the name of one of its Pods may precede a Service's name.
@@ -116,7 +123,8 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     public IReadOnlyList<ControlPlanePlace> ControlPlanesOf(ClusterObjects cluster)
     {
         if (cluster.ControlPlanes.Any(plane => plane.Namespace == cluster.SystemNamespace)) return [new(cluster, cluster, cluster.SystemNamespace)];
-        var hosted = Clusters.Where(other => other != cluster).SelectMany(other => other.ControlPlanes.Where(plane => plane.Namespace != other.SystemNamespace && plane.Cluster == cluster.Id)
+        var hosted = Clusters.Where(other => other != cluster)
+            .SelectMany(other => other.ControlPlanes.Where(plane => plane.Namespace != other.SystemNamespace && plane.Cluster == cluster.Id)
             .Select(plane => new ControlPlanePlace(cluster, other, plane.Namespace))).Distinct().ToList();
         if (hosted.Count > 0) return hosted;
         var primaries = Clusters.Where(other => other.ControlPlanes.Any(plane => plane.Namespace == other.SystemNamespace)).ToList();
@@ -161,11 +169,13 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     }
 
     /// <summary>ServiceEntries for a host, among the Istio objects that apply to the caller.</summary>
-    public IEnumerable<ServiceEntry> EntriesFor(string host) => ConfigOf(Home).Istio<ServiceEntry>().Where(entry => entry.Hosts.Any(pattern => Covers(pattern, host)));
+    public IEnumerable<ServiceEntry> EntriesFor(string host) =>
+        ConfigOf(Home).Istio<ServiceEntry>().Where(entry => entry.Hosts.Any(pattern => Covers(pattern, host)));
 
     private MeshHost? ByName(string name, string ns)
     {
-        var services = Clusters.Select(cluster => cluster.Service(ns, name) is { } service ? new ClusterService(cluster, service) : null).OfType<ClusterService>()
+        var services = Clusters.Select(cluster => cluster.Service(ns, name) is { } service ? new ClusterService(cluster, service) : null)
+            .OfType<ClusterService>()
             .OrderByDescending(service => service.Cluster == Home).ToList();
         return services.Count == 0 ? null : new($"{name}.{ns}.svc.{WellKnown.DefaultDomainSuffix}", ns, name, services, []);
     }
@@ -191,7 +201,8 @@ internal sealed record CallSightings(IReadOnlyList<Sighting> All)
 /// <summary>One proxy's record of a request or connection.</summary>
 /// <param name="Start">When it began, as text that sorts by time.</param>
 internal sealed record Sighting(
-    PodRef Proxy, bool IsRequest, double Milliseconds, double? ResponseAfter, int Status, string Flags, string Details, string TransportFailure, string Upstream,
+    PodRef Proxy, bool IsRequest, double Milliseconds, double? ResponseAfter, int Status, string Flags, string Details, string TransportFailure,
+    string Upstream,
     string UpstreamLocal, string DownstreamRemote, string ServerName, string Start = "");
 
 internal static class Faults

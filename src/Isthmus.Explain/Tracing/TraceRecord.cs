@@ -19,7 +19,11 @@ internal sealed class TraceRecord
     /// <summary>How many paths the walk has begun.</summary>
     public int Ways => _ways.Count;
 
-    public CallTrace Trace(TracedCall call) => new(call.Facts.Entry is { } entry ? $"a client outside, through {entry.Service.Metadata.Name}.{entry.Service.Metadata.Namespace}" : $"{call.Facts.Client.Name}.{call.Facts.Client.Namespace}", call.Facts.Client.Context, call.ToString(), _hops.ToValueList(), _ways.ToValueList(), call.Facts.Call);
+    public CallTrace Trace(TracedCall call) =>
+        new(call.Facts.Entry is { } entry
+            ? $"a client outside, through {entry.Service.Metadata.Name}.{entry.Service.Metadata.Namespace}"
+            : $"{call.Facts.Client.Name}.{call.Facts.Client.Namespace}",
+            call.Facts.Client.Context, call.ToString(), _hops.ToValueList(), _ways.ToValueList(), call.Facts.Call);
 
     public void Add(string name, HopStatus status, string summary, Problem? problem, params ReadOnlySpan<(string Name, string Value)> details)
     {
@@ -70,7 +74,8 @@ internal sealed class TraceRecord
     /// <summary>Turns a warning into the failure, unless a later hop failed.</summary>
     public void FailUnlessLater(int at)
     {
-        if (_hops.Skip(at).All(hop => hop.Status != HopStatus.Failed)) _hops[at] = _hops[at] with { Status = HopStatus.Failed, Problem = _hops[at].Problem! with { Severity = Severity.Error } };
+        if (_hops.Skip(at).All(hop => hop.Status != HopStatus.Failed))
+            _hops[at] = _hops[at] with { Status = HopStatus.Failed, Problem = _hops[at].Problem! with { Severity = Severity.Error } };
     }
 
     public static string NetworkText(string network) => network.Length == 0 ? "" : $", {network}";

@@ -37,7 +37,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     /// <summary>What precedes the Service of the gateway at which a call from outside enters.</summary>
     private const string EntryPrefix = "gateway/";
 
-    private readonly Dictionary<string, KubeClient> _clients = clusters.ToDictionary(access => access.Name, access => new KubeClient(access, "isthmus-trace"), StringComparer.Ordinal);
+    private readonly Dictionary<string, KubeClient> _clients = clusters.ToDictionary(access => access.Name, access => new KubeClient(access, "isthmus-trace"),
+        StringComparer.Ordinal);
 
     public void Dispose()
     {
@@ -48,12 +49,17 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     {
         TraceFacts? facts = null;
         for (var reads = 0; facts is null && reads < MostReads; reads++) facts = await ReadAsync(request, stop);
-        if (facts is null) throw new ProblemException($"Pod {request.Pod} in {clusters[0].Name}", "was created or deleted while the cluster was read", "repeat the command when its workload is rolled out");
+        if (facts is null)
+            throw new ProblemException($"Pod {request.Pod} in {clusters[0].Name}", "was created or deleted while the cluster was read",
+                "repeat the command when its workload is rolled out");
         var trace = await WalkAsync(facts, request, stop);
         if (trace.Succeeds) return trace;
         var host = request.Target.Host;
         var named = facts.Host(host, facts.Client.Namespace)?.Fqdn ?? host;
-        return trace with { Changes = RecentChanges.For(trace, await RecentChanges.AskAsync(facts, named, _clients, stop)).ToValueList(), At = time.GetUtcNow() };
+        return trace with
+        {
+            Changes = RecentChanges.For(trace, await RecentChanges.AskAsync(facts, named, _clients, stop)).ToValueList(), At = time.GetUtcNow()
+        };
     }
 
     /// <summary>What the clusters and the caller's proxy say; null if the caller is not among the Pods that were read.</summary>
@@ -64,14 +70,18 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var near = EntryOf(request)?.Namespace ?? new MeshQuery(_clients[home], istioNamespace).NamespaceOf(request.Pod, request.Namespace);
         var guess = !IPAddress.TryParse(host, out _) && host.Split('.') is { Length: > 1 } parts ? parts[1] : near;
         // Objects are read while the caller is looked up. Failures are in what is read.
-        var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, _clients[access.Name], istioNamespace, [near, istioNamespace, guess], stop)));
-        var (entering, (ns, pod)) = EntryOf(request) is { } entry ? (entry.Name, await EntryPodAsync(entry, stop)) : ("", await ResolveAsync(request, home, stop));
+        var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, _clients[access.Name], istioNamespace,
+            [near, istioNamespace, guess], stop)));
+        var (entering, (ns, pod)) = EntryOf(request) is { } entry
+            ? (entry.Name, await EntryPodAsync(entry, stop))
+            : ("", await ResolveAsync(request, home, stop));
         var client = new PodRef(home, ns, pod);
         var inspecting = pod.Length > 0 ? InspectAsync(client, host, stop) : Task.FromResult<(JsonNode?, string)>((null, ""));
         var objects = await reading;
         var facts = new TraceFacts(objects, client, request.Target, time.GetUtcNow())
         {
-            Sent = request.Sent, TakenAt = clusters[0].StandIn?.TakenAt, Entry = entering.Length > 0 && objects[0].Service(ns, entering) is { } service ? new(objects[0], service) : null,
+            Sent = request.Sent, TakenAt = clusters[0].StandIn?.TakenAt,
+            Entry = entering.Length > 0 && objects[0].Service(ns, entering) is { } service ? new(objects[0], service) : null,
         };
         if (facts.Home.Error.Length > 0) throw new ProblemException($"cluster {home}", facts.Home.Error);
         if (pod.Length == 0) return facts;
@@ -94,10 +104,15 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     {
         var client = _clients[clusters[0].Name];
         var service = await client.FindAsync<Service>(Kinds.Service, entry.Namespace, entry.Name, stop)
-            ?? throw new ProblemException($"Service {entry.Namespace}/{entry.Name} in {clusters[0].Name}", "does not exist", $"name the Service of a gateway as {EntryPrefix}NAME.NAMESPACE; list them with 'kubectl --context={clusters[0].Name} get services -A'");
+            ?? throw new ProblemException($"Service {entry.Namespace}/{entry.Name} in {clusters[0].Name}", "does not exist",
+                $"name the Service of a gateway as {EntryPrefix}NAME.NAMESPACE; list them with 'kubectl --context={clusters[0].Name} get services -A'");
         if (service.Spec.Selector.Count == 0) return (entry.Namespace, "");
-        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, entry.Namespace, new() { LabelSelector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}")) }, stop);
-        return (entry.Namespace, pods.Where(pod => pod.Metadata.DeletionTimestamp is null).OrderByDescending(pod => pod.Status.IsReady).ThenBy(pod => pod.Metadata.Name, StringComparer.Ordinal).FirstOrDefault()?.Metadata.Name ?? "");
+        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, entry.Namespace,
+            new() { LabelSelector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}")) }, stop);
+        return (entry.Namespace,
+            pods.Where(pod => pod.Metadata.DeletionTimestamp is null).OrderByDescending(pod => pod.Status.IsReady)
+                .ThenBy(pod => pod.Metadata.Name, StringComparer.Ordinal).FirstOrDefault()?.Metadata.Name
+                ?? "");
     }
 
     private async Task<CallTrace> WalkAsync(TraceFacts facts, TraceRequest request, CancellationToken stop)
@@ -107,7 +122,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         {
             if (walks.Count == 1) walks.AddRange(walks[0].Others());
             if (request.MakeCall && facts.TakenAt is null)
-                foreach (var walk in walks.Where(walk => walk.Called is not null)) walk.Calling ??= CallAsync(facts.Client, walk.Called!, walk.Id, request.Timeout, stop);
+                foreach (var walk in walks.Where(walk => walk.Called is not null))
+                    walk.Calling ??= CallAsync(facts.Client, walk.Called!, walk.Id, request.Timeout, stop);
             if (walks.All(walk => walk.Walk.IsComplete)) break;
             await FetchAsync(facts, walks, stop);
             walks.ForEach(walk => walk.Again());
@@ -137,9 +153,11 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     private static IEnumerable<PodRef> Witnesses(TraceFacts facts, JsonNode answer)
     {
         var others = facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value.CanCall).Select(proxy => proxy.Key).ToList();
-        if (!IPEndPoint.TryParse(answer["seen"]?["upstream"]?.ToString() ?? "", out var upstream) || GatewayPlace.Find(facts, upstream) is not null) return others;
+        if (!IPEndPoint.TryParse(answer["seen"]?["upstream"]?.ToString() ?? "", out var upstream) || GatewayPlace.Find(facts, upstream) is not null)
+            return others;
         var address = upstream.Address.ToString();
-        var chosen = others.Where(proxy => facts.Clusters.First(cluster => cluster.Context == proxy.Context).PodAt(address)?.Metadata.Name == proxy.Name).ToList();
+        var chosen = others.Where(proxy => facts.Clusters.First(cluster => cluster.Context == proxy.Context).PodAt(address)?.Metadata.Name == proxy.Name)
+            .ToList();
         return chosen.Count > 0 ? chosen : others;
     }
 
@@ -175,11 +193,14 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
 
     private async Task FetchAsync(TraceFacts facts, IReadOnlyList<AddressWalk> walks, CancellationToken stop)
     {
-        var (wanted, namespaces, contexts) = (walks.SelectMany(one => one.Walk.WantedProxies).Distinct(), walks.SelectMany(one => one.Walk.WantedNamespaces).Distinct().ToList(), walks.SelectMany(one => one.Walk.WantedWatches).Distinct());
+        var (wanted, namespaces, contexts) = (walks.SelectMany(one => one.Walk.WantedProxies).Distinct(),
+            walks.SelectMany(one => one.Walk.WantedNamespaces).Distinct().ToList(), walks.SelectMany(one => one.Walk.WantedWatches).Distinct());
         var proxies = wanted.Select(async pod => (pod, await InspectAsync(pod, "", stop))).ToList();
-        var pods = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(cluster => namespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
+        var pods = facts.Clusters.Where(cluster => cluster.Error.Length == 0)
+            .SelectMany(cluster => namespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
             (cluster, ns, await ClusterObjectsReader.PodsAsync(_clients[cluster.Context], ns, stop)))).ToList();
-        var watches = contexts.Where(context => !facts.Watched.ContainsKey(context)).Select(async context => (context, await WatchedAsync(facts, context, stop))).ToList();
+        var watches = contexts.Where(context => !facts.Watched.ContainsKey(context))
+            .Select(async context => (context, await WatchedAsync(facts, context, stop))).ToList();
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
         foreach (var (cluster, ns, found) in await Task.WhenAll(pods)) cluster.AddPods(ns, found);
         foreach (var (context, watched) in await Task.WhenAll(watches)) facts.Watched[context] = watched;
@@ -216,7 +237,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
 
     private async Task<JsonNode?> CallAsync(PodRef client, WantedCall call, string id, TimeSpan timeout, CancellationToken stop)
     {
-        var path = string.Create(CultureInfo.InvariantCulture, $"/call?to={Uri.EscapeDataString(call.To.ToString())}&kind={call.Kind}&authority={Uri.EscapeDataString(call.Authority)}&path={Uri.EscapeDataString(call.Path)}&id={id}&timeout={(int)timeout.TotalMilliseconds}&method={Uri.EscapeDataString(call.Method)}&headers={Uri.EscapeDataString(string.Join('\n', call.Sent.Headers.Where(header => header.Name != "host").Select(header => $"{header.Name}: {header.Value}")))}&body={Uri.EscapeDataString(call.Sent.Body)}");
+        var path = string.Create(CultureInfo.InvariantCulture,
+            $"/call?to={Uri.EscapeDataString(call.To.ToString())}&kind={call.Kind}&authority={Uri.EscapeDataString(call.Authority)}&path={Uri.EscapeDataString(call.Path)}&id={id}&timeout={(int)timeout.TotalMilliseconds}&method={Uri.EscapeDataString(call.Method)}&headers={Uri.EscapeDataString(string.Join('\n', call.Sent.Headers.Where(header => header.Name != "host").Select(header => $"{header.Name}: {header.Value}")))}&body={Uri.EscapeDataString(call.Sent.Body)}");
         try
         {
             return await new MeshQuery(_clients[client.Context], istioNamespace).AskProxyAsync(client.Namespace, client.Name, "POST", path, stop);
@@ -231,7 +253,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     {
         try
         {
-            return CallReading.Sightings(proxy, await new MeshQuery(_clients[proxy.Context], istioNamespace).AskProxyAsync(proxy.Namespace, proxy.Name, $"/recent?id={id}", stop));
+            return CallReading.Sightings(proxy,
+                await new MeshQuery(_clients[proxy.Context], istioNamespace).AskProxyAsync(proxy.Namespace, proxy.Name, $"/recent?id={id}", stop));
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {

@@ -31,10 +31,12 @@ public sealed record TraceTarget(string Scheme, string Host, int Port, string Pa
             authority = authority[..colon];
         }
         authority = authority.TrimEnd('.').ToLowerInvariant();
-        if (authority.Length is 0 or > 253 || !authority.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_')) throw Wrong(text, $"'{authority}' is not a host name or an IPv4 address");
+        if (authority.Length is 0 or > 253 || !authority.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_'))
+            throw Wrong(text, $"'{authority}' is not a host name or an IPv4 address");
         if (path.Any(c => c is <= ' ' or '\u007f')) throw Wrong(text, "the path has a space or a control character");
         return new(scheme, authority, port, path);
     }
 
-    private static WrongUseException Wrong(string text, string why) => new($"target '{text}'", why, "give HOST[:PORT][/PATH], for example orders.shop:8080/health");
+    private static WrongUseException Wrong(string text, string why) =>
+        new($"target '{text}'", why, "give HOST[:PORT][/PATH], for example orders.shop:8080/health");
 }

@@ -27,7 +27,8 @@ public static class TraceText
         }
         foreach (var hop in trace.Hops.Where(hop => hop.Name == "call")) Write(text, hop, "", width, details, trace.Failure);
         if (trace.Call is { Times.IsEmpty: false } call)
-            foreach (var time in call.Times) text.Append(CultureInfo.InvariantCulture, $"  {new string(' ', width)}{time.Milliseconds,8:0.0} ms  {time.Where}: {time.What}\n");
+            foreach (var time in call.Times)
+                text.Append(CultureInfo.InvariantCulture, $"  {new string(' ', width)}{time.Milliseconds,8:0.0} ms  {time.Where}: {time.What}\n");
         Addresses(text, trace);
         Conclude(text, trace);
         Recent(text, trace);
@@ -67,13 +68,17 @@ public static class TraceText
     {
         ["what"] = call.What, ["answered"] = call.Answered, ["status"] = call.Status, ["milliseconds"] = call.Milliseconds, ["upstream"] = call.Upstream,
         ["flags"] = call.Flags, ["detail"] = call.Detail,
-        ["times"] = new JsonArray([.. call.Times.Select(time => (JsonNode)new JsonObject { ["where"] = time.Where, ["milliseconds"] = time.Milliseconds, ["what"] = time.What })]),
+        ["times"] = new JsonArray([.. call.Times.Select(time => (JsonNode)new JsonObject
+        {
+            ["where"] = time.Where, ["milliseconds"] = time.Milliseconds, ["what"] = time.What
+        })]),
     };
 
     private static JsonObject Tree(Hop hop)
     {
         var tree = new JsonObject { ["hop"] = hop.Name, ["way"] = hop.Way, ["status"] = hop.Status.ToString().ToLowerInvariant(), ["summary"] = hop.Summary };
-        if (!hop.Facts.IsEmpty) tree["facts"] = new JsonArray([.. hop.Facts.Select(fact => (JsonNode)new JsonObject { ["name"] = fact.Name, ["value"] = fact.Value })]);
+        if (!hop.Facts.IsEmpty)
+            tree["facts"] = new JsonArray([.. hop.Facts.Select(fact => (JsonNode)new JsonObject { ["name"] = fact.Name, ["value"] = fact.Value })]);
         if (hop.Problem is { } problem) tree["problem"] = Tree(problem);
         return tree;
     }
@@ -90,20 +95,29 @@ public static class TraceText
         var margin = indent + new string(' ', width + 2);
         if (details || hop.Status is HopStatus.Failed or HopStatus.Warning)
             foreach (var fact in hop.Facts) text.Append(CultureInfo.InvariantCulture, $"{margin}{fact.Name}: {fact.Value}\n");
-        if (hop.Problem is { } problem && !ReferenceEquals(hop, failure)) text.Append(CultureInfo.InvariantCulture, $"{margin}{problem.Code} {Sentence(problem)}\n");
+        if (hop.Problem is { } problem && !ReferenceEquals(hop, failure))
+            text.Append(CultureInfo.InvariantCulture, $"{margin}{problem.Code} {Sentence(problem)}\n");
     }
 
     /// <summary>One line for each address of a name that has several.</summary>
     private static void Addresses(StringBuilder text, CallTrace trace)
     {
         if (trace.Addresses.IsEmpty) return;
-        text.Append(CultureInfo.InvariantCulture, $"\nThe name has {trace.Addresses.Count + trace.Unfollowed} addresses; the hops above are those of {trace.Address}:\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"\nThe name has {trace.Addresses.Count + trace.Unfollowed} addresses; the hops above are those of {trace.Address}:\n");
         var width = trace.Addresses.Max(verdict => verdict.Address.Length) + 2;
         foreach (var verdict in trace.Addresses)
         {
             var mark = !verdict.Succeeds ? "✘" : verdict.Warnings > 0 ? "!" : "✔";
-            var said = verdict.Call is { } call ? FormattableString.Invariant($"{CallJudgement.Said(call)} in {call.Milliseconds:0.#} ms") : verdict.Succeeds ? "the call would get through" : "";
-            var why = verdict.Hop.Length == 0 ? "" : $"{(said.Length > 0 ? "; " : "")}fails at: {Place(verdict.Hop)}{(verdict.Problem is { } problem ? $", {problem.Object}: {problem.Message} ({problem.Code})" : "")}";
+            var said = verdict.Call is { } call
+                ? FormattableString.Invariant($"{CallJudgement.Said(call)} in {call.Milliseconds:0.#} ms")
+                : verdict.Succeeds
+                ? "the call would get through"
+                : "";
+            var why = verdict.Hop.Length == 0
+                ? ""
+                : $"{(said.Length > 0 ? "; " : "")}fails at: "
+                    + $"{Place(verdict.Hop)}{(verdict.Problem is { } problem ? $", {problem.Object}: {problem.Message} ({problem.Code})" : "")}";
             text.Append(CultureInfo.InvariantCulture, $"  {mark} {verdict.Address.PadRight(width)}{said}{why}\n");
         }
         if (trace.Unfollowed > 0) text.Append(CultureInfo.InvariantCulture, $"  ? {trace.Unfollowed} more: not followed\n");
@@ -118,12 +132,15 @@ public static class TraceText
             text.Append(unknown > 0 ? $"? The configuration shows no failure, but {unknown} hop{(unknown == 1 ? " is" : "s are")} not known: see above."
                 : trace.Call is null ? "✔ The call would get through; it was not made." : "✔ The call gets through.");
             // A delay is what the caller notices, so it belongs to the verdict.
-            foreach (var delay in trace.Hops.Select(hop => hop.Problem).Where(problem => problem?.Code == OutboundStep.Delayed)) text.Append(CultureInfo.InvariantCulture, $" {delay!.Object} {delay.Message}.");
+            foreach (var delay in trace.Hops.Select(hop => hop.Problem).Where(problem => problem?.Code == OutboundStep.Delayed))
+                text.Append(CultureInfo.InvariantCulture, $" {delay!.Object} {delay.Message}.");
             var warnings = trace.Hops.Count(hop => hop.Status == HopStatus.Warning);
             text.Append(warnings == 0 ? "\n" : string.Create(CultureInfo.InvariantCulture, $" {warnings} warning{(warnings == 1 ? "" : "s")}: see above.\n"));
             return;
         }
-        text.Append(CultureInfo.InvariantCulture, $"✘ The call fails at: {Place(failure.Name)}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}{(trace.Addresses.IsEmpty ? "" : $" ({trace.Addresses.Count(verdict => !verdict.Succeeds)} of {trace.Addresses.Count} addresses)")}\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"✘ The call fails at: "
+                + $"{Place(failure.Name)}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}{(trace.Addresses.IsEmpty ? "" : $" ({trace.Addresses.Count(verdict => !verdict.Succeeds)} of {trace.Addresses.Count} addresses)")}\n");
         if (failure.Problem is not { } problem) return;
         text.Append(CultureInfo.InvariantCulture, $"  object  {problem.Object}\n");
         if (problem.Path.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  field   {problem.Path}\n");
@@ -141,10 +158,13 @@ public static class TraceText
         foreach (var change in trace.Changes)
         {
             var by = change.By.Length > 0 ? $", by {change.By}" : "";
-            text.Append(CultureInfo.InvariantCulture, $"  {change.Verb} {EndpointSources.Ago(change.Last, trace.At)}: {change.Object}{(change.Cluster.Length > 0 ? $" in {change.Cluster}" : "")}{by}{(change.ReadyEndpoints is null && change.Secret.Length == 0 ? "" : $", {change.Effect}")}\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"  {change.Verb} {EndpointSources.Ago(change.Last, trace.At)}: "
+                    + $"{change.Object}{(change.Cluster.Length > 0 ? $" in {change.Cluster}" : "")}{by}{(change.ReadyEndpoints is null && change.Secret.Length == 0 ? "" : $", {change.Effect}")}\n");
         }
         text.Append("  Run 'isthmus history' for all changes.\n");
     }
 
-    private static string Sentence(Problem problem) => $"{problem.Object}{(problem.Path.Length > 0 ? $", {problem.Path}" : "")}: {problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}";
+    private static string Sentence(Problem problem) =>
+        $"{problem.Object}{(problem.Path.Length > 0 ? $", {problem.Path}" : "")}: {problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}";
 }

@@ -58,7 +58,8 @@ internal sealed class TraceWalk
     private CallTrace RunFrom(ClusterService entry)
     {
         var step = new EntryStep(_facts, _record, _causes, new TracedProxies(_facts, _needs, _record));
-        if (step.Walk(entry, out var call) is { } arrival && step.Admit(arrival, ref call)) new OutboundStep(_facts, _record, _causes, call, Endpoints(call)).WalkChain(arrival.View, arrival.Listener, arrival.Chain);
+        if (step.Walk(entry, out var call) is { } arrival && step.Admit(arrival, ref call))
+            new OutboundStep(_facts, _record, _causes, call, Endpoints(call)).WalkChain(arrival.View, arrival.Listener, arrival.Chain);
         return CallJudgement.Judge(call, _record.Trace(call));
     }
 
@@ -67,7 +68,8 @@ internal sealed class TraceWalk
         var proxies = new TracedProxies(_facts, _needs, _record);
         var pods = new PodStep(_facts, _record, _causes, call, proxies);
         var strangers = new StrangerStep(_facts, _record, _causes);
-        var ways = new WaysStep(_facts, _record, _causes, new(_facts, _record, _causes, call, proxies, pods, strangers), new(_facts, _record, _causes, pods), pods, strangers);
+        var ways = new WaysStep(_facts, _record, _causes, new(_facts, _record, _causes, call, proxies, pods, strangers), new(_facts, _record, _causes, pods),
+            pods, strangers);
         return new(_facts, _record, _causes, call, new(_facts, _causes, call), ways, pods);
     }
 

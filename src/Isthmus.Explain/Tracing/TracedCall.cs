@@ -55,7 +55,8 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
         return head;
     }
 
-    public override string ToString() => $"{(Kind == CallKinds.Tls ? "https" : Kind)}://{Facts.Target.Host}{(Port > 0 ? $":{Port}" : "")}{(Kind == CallKinds.Tcp ? "" : Path)}";
+    public override string ToString() =>
+        $"{(Kind == CallKinds.Tls ? "https" : Kind)}://{Facts.Target.Host}{(Port > 0 ? $":{Port}" : "")}{(Kind == CallKinds.Tcp ? "" : Path)}";
 }
 
 /// <summary>What the filters of a gateway made of a call from outside.</summary>

@@ -29,15 +29,21 @@ public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnl
     {
         var reader = new MeshFactsReader(istioNamespace);
         var reading = Task.WhenAll(clients.Select(client => reader.ReadPatientlyAsync(client, stop)));
-        var taking = Task.WhenAll(clients.Select(client => new InventoryReader(istioNamespace, MostProxies) { Certificates = true, Time = time }.ReadAsync(client.Access.Name, client, stop)));
+        var taking = Task.WhenAll(clients.Select(client => new InventoryReader(istioNamespace,
+            MostProxies) { Certificates = true, Time = time }.ReadAsync(client.Access.Name,
+            client, stop)));
         var looking = WorkloadVerification.RunAsync(clients, istioNamespace, stop);
         var inventories = await taking;
-        var clusters = (await reading).Select(cluster => CertificateVerification.WithHandshakes(cluster, inventories.FirstOrDefault(one => one.Context == cluster.Context))).ToList();
+        var clusters = (await reading)
+            .Select(cluster => CertificateVerification.WithHandshakes(cluster, inventories.FirstOrDefault(one => one.Context == cluster.Context))).ToList();
         var reaching = GatewayReachReader.ReadAsync(clusters, clients, stop);
         // A cluster that does not answer is reported once.
-        var answering = clusters.Where(cluster => cluster is { Error: "", HasIstio: true }).Select(cluster => cluster.Context).ToHashSet(StringComparer.Ordinal);
+        var answering = clusters.Where(cluster => cluster is { Error: "", HasIstio: true }).Select(cluster => cluster.Context)
+            .ToHashSet(StringComparer.Ordinal);
         var told = clusters.SelectMany(cluster => cluster.Problems).Select(problem => (problem.Code, problem.Object)).ToHashSet();
-        return new(clusters, [.. MeshVerification.Run(clusters, time.GetUtcNow()), .. inventories.Where(one => answering.Contains(one.Context)).SelectMany(one => CertificateVerification.Checks(one, told)),
+        return new(clusters,
+            [.. MeshVerification.Run(clusters, time.GetUtcNow()),
+                .. inventories.Where(one => answering.Contains(one.Context)).SelectMany(one => CertificateVerification.Checks(one, told)),
             .. CertificateVerification.Roots([.. inventories.Where(one => answering.Contains(one.Context))]),
             .. GatewayApiVerification.Checks([.. inventories.Where(one => answering.Contains(one.Context))]), .. GatewayReachReader.Checks(await reaching),
                 .. (await looking).Where(check => answering.Contains(check.Cluster))]);

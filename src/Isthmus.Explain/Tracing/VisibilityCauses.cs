@@ -22,17 +22,21 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
             if (told is null) continue;
             var to = told.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList();
             if (Visibility.Allows(to, host.Namespace, ns)) continue;
-            return Faults.Of("ISM2012", service.Name, $"metadata.annotations[{Annotations.ExportTo}]", $"is exported to {told} only, and the caller is in namespace {ns}", $"add {ns} to the annotation, or remove it");
+            return Faults.Of("ISM2012", service.Name, $"metadata.annotations[{Annotations.ExportTo}]",
+                $"is exported to {told} only, and the caller is in namespace {ns}", $"add {ns} to the annotation, or remove it");
         }
         foreach (var entry in host.Entries)
         {
             if (!Visibility.Allows(entry.ExportTo, entry.Namespace, ns))
-                return Faults.Of("ISM2012", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.exportTo", $"is exported to {string.Join(", ", entry.ExportTo)} only, and the caller is in namespace {ns}", $"add {ns} to it");
+                return Faults.Of("ISM2012", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.exportTo",
+                    $"is exported to {string.Join(", ", entry.ExportTo)} only, and the caller is in namespace {ns}", $"add {ns} to it");
         }
         if (config.Sidecar() is not { Egress.IsEmpty: false } sidecar) return null;
-        if (sidecar.Egress.Any(egress => egress.Hosts.Any(entry => Selects(entry, sidecar.Namespace == facts.RootNamespace ? ns : sidecar.Namespace, host)))) return null;
+        if (sidecar.Egress.Any(egress => egress.Hosts.Any(entry => Selects(entry, sidecar.Namespace == facts.RootNamespace ? ns : sidecar.Namespace, host))))
+            return null;
         return Faults.Of("ISM2013", $"Sidecar {sidecar.Namespace}/{sidecar.Name} in {config.At.Context}", "spec.egress[*].hosts",
-            $"does not list {host.Fqdn}: its proxies see only {string.Join(", ", sidecar.Egress.SelectMany(egress => egress.Hosts))}", $"add {host.Namespace}/{host.Fqdn} to its hosts");
+            $"does not list {host.Fqdn}: its proxies see only {string.Join(", ", sidecar.Egress.SelectMany(egress => egress.Hosts))}",
+            $"add {host.Namespace}/{host.Fqdn} to its hosts");
     }
 
     private static bool Selects(string entry, string own, MeshHost host)
@@ -52,14 +56,25 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
                 + $"default: add clusterLocal: false for it)");
 
     /// <summary>Clusters that are joined by names call each other's services only by those names.</summary>
-    public Problem? OnlyByName(MeshHost host, int port) => config.At.IsJoinedByNames && host.Services.FirstOrDefault(service => service.Cluster != facts.Home && service.Cluster.IsJoinedByNames && ServicePods.Ready(service, port).Any()) is { } far && facts.Host($"{host.Name}.{host.Namespace}.global") is var entry
-        ? Faults.Of("ISM2016", far.Name, "", $"has Pods in {far.Cluster.Context} only, and these clusters are joined by names: from {facts.Home.Context}, call it as {host.Name}.{host.Namespace}.global",
-            entry is null ? $"isthmus global export {host.Namespace}/{host.Name} --context={far.Cluster.Context}, then call {host.Name}.{host.Namespace}.global" : $"call {host.Name}.{host.Namespace}.global")
+    public Problem? OnlyByName(MeshHost host, int port) =>
+        config.At.IsJoinedByNames
+            && host.Services.FirstOrDefault(service => service.Cluster != facts.Home && service.Cluster.IsJoinedByNames
+                && ServicePods.Ready(service, port).Any()) is { } far
+            && facts.Host($"{host.Name}.{host.Namespace}.global") is var entry
+        ? Faults.Of("ISM2016", far.Name, "",
+            $"has Pods in {far.Cluster.Context} only, and these clusters are joined by names: from {facts.Home.Context}, call it as "
+                + $"{host.Name}.{host.Namespace}.global",
+            entry is null
+                ? $"isthmus global export {host.Namespace}/{host.Name} --context={far.Cluster.Context}, then call {host.Name}.{host.Namespace}.global"
+                : $"call {host.Name}.{host.Namespace}.global")
         : null;
 
     /// <summary>A name in the zone <c>global</c> without a ServiceEntry in the caller's cluster, though a cluster has the
     /// Service.</summary>
-    public Problem? NoGlobalEntry() => facts.Target.Host.Split('.') is [var name, var ns, "global"] && facts.Host($"{name}.{ns}") is { Services: [.., var service] }
-        ? Faults.Of("ISM2017", $"host {facts.Target.Host}", "", $"no ServiceEntry in {config.At.Context} has this name, so its proxies have no route to {service.Name}", $"isthmus global export {ns}/{name} --context={service.Cluster.Context}")
+    public Problem? NoGlobalEntry() =>
+        facts.Target.Host.Split('.') is [var name, var ns, "global"] && facts.Host($"{name}.{ns}") is { Services: [.., var service] }
+        ? Faults.Of("ISM2017", $"host {facts.Target.Host}", "",
+            $"no ServiceEntry in {config.At.Context} has this name, so its proxies have no route to {service.Name}",
+            $"isthmus global export {ns}/{name} --context={service.Cluster.Context}")
         : null;
 }

@@ -6,7 +6,8 @@ using Isthmus.Proxy.Clusters;
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>Walks the paths to the endpoints of a destination.</summary>
-internal sealed class WaysStep(TraceFacts facts, TraceRecord record, Causes causes, GatewayStep gateways, ServiceStep services, PodStep pods, StrangerStep strangers)
+internal sealed class WaysStep(TraceFacts facts, TraceRecord record, Causes causes, GatewayStep gateways, ServiceStep services, PodStep pods,
+    StrangerStep strangers)
 {
     /// <summary>How many Pods of one workload to walk to: they are alike.</summary>
     public const int PodsPerWorkload = 2;
@@ -19,7 +20,8 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, Causes caus
         {
             var share = (int)Math.Round(percent * group.Sum(candidate => candidate.Share));
             var all = group.Count();
-            foreach (var candidate in group.OrderByDescending(candidate => candidate.IsUsable).Take(candidates.Count > 1 && group.First().Gateway is null ? PodsPerWorkload : 1))
+            foreach (var candidate in group.OrderByDescending(candidate => candidate.IsUsable)
+                .Take(candidates.Count > 1 && group.First().Gateway is null ? PodsPerWorkload : 1))
             {
                 if (record.Ways >= MostWays) break;
                 record.BeginWay(candidate.Title(all), share);

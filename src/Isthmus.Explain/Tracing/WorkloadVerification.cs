@@ -16,25 +16,32 @@ public static class WorkloadVerification
     private static readonly string[] Needed = [.. ClusterObjectsReader.WorkloadKinds.Append(MeshApi.MutatingWebhookConfiguration).Select(kind => kind.Kind)];
 
     public static async Task<IReadOnlyList<Check>> RunAsync(IReadOnlyList<KubeClient> clusters, string istioNamespace, CancellationToken stop) =>
-        [.. Run(await Task.WhenAll(clusters.Select(client => ClusterObjectsReader.WorkloadsAsync(client.Access.Name, client.Within(Patience), istioNamespace, stop))))];
+        [.. Run(await Task.WhenAll(clusters.Select(client => ClusterObjectsReader.WorkloadsAsync(client.Access.Name, client.Within(Patience), istioNamespace,
+            stop))))];
 
     /// <summary>The same from objects that were read for an analysis. Nothing is said where some of them were not.</summary>
     public static IReadOnlyList<Check> Run(IEnumerable<ClusterInventory> clusters) =>
-        [.. Run([.. clusters.Where(cluster => cluster.Error.Length == 0 && Needed.All(cluster.Knows)).Select(cluster => ClusterObjects.From(cluster.Context, Needed.SelectMany(cluster.Objects), cluster.RootNamespace))])];
+        [.. Run([.. clusters.Where(cluster => cluster.Error.Length == 0 && Needed.All(cluster.Knows))
+            .Select(cluster => ClusterObjects.From(cluster.Context, Needed.SelectMany(cluster.Objects), cluster.RootNamespace))])];
 
     internal static IEnumerable<Check> Run(IReadOnlyList<ClusterObjects> clusters)
     {
         foreach (var cluster in clusters.Where(cluster => cluster.Error.Length > 0))
-            yield return new(cluster.Context, What, "not known", Faults.Of("ISM1035", $"cluster {cluster.Context}", "", $"its workloads cannot be read: {cluster.Error}", "allow it to list Pods, Services and Deployments of all namespaces") with { Severity = Severity.Warning });
+            yield return new(cluster.Context, What, "not known",
+                Faults.Of("ISM1035", $"cluster {cluster.Context}", "", $"its workloads cannot be read: {cluster.Error}",
+                    "allow it to list Pods, Services and Deployments of all namespaces") with { Severity = Severity.Warning });
         var readable = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
         var hosts = readable.SelectMany(cluster => cluster.Services.Select(service => new ClusterService(cluster, service)))
             .Where(service => !service.Service.Metadata.Labels.ContainsKey(Labels.Network)).GroupBy(service => service.Service.Key, StringComparer.Ordinal)
             .Select(host => host.ToList()).Where(host => host.Exists(IsOfMesh)).ToList();
         foreach (var cluster in readable)
         {
-            var problems = hosts.SelectMany(host => host.Where(service => service.Cluster == cluster).SelectMany(service => Lost(service, host))).Distinct().ToList();
+            var problems = hosts.SelectMany(host => host.Where(service => service.Cluster == cluster).SelectMany(service => Lost(service, host))).Distinct()
+                .ToList();
             foreach (var problem in problems) yield return new(cluster.Context, What, problem.Object, problem);
-            if (problems.Count == 0) yield return new(cluster.Context, What, $"all Pods of {hosts.Count(host => host.Exists(service => service.Cluster == cluster))} Services are ready", null);
+            if (problems.Count == 0)
+                yield return new(cluster.Context, What,
+                    $"all Pods of {hosts.Count(host => host.Exists(service => service.Cluster == cluster))} Services are ready", null);
         }
     }
 
@@ -44,5 +51,6 @@ public static class WorkloadVerification
         if (!service.Cluster.IsJoinedByNames && LostParts.WithoutSidecar(service, host) is { } bare) yield return bare;
     }
 
-    private static bool IsOfMesh(ClusterService service) => service.Cluster.Injects(service.Service.Metadata.Namespace) || service.Pods.Any(pod => ClusterObjects.Sidecar(pod) is not null);
+    private static bool IsOfMesh(ClusterService service) =>
+        service.Cluster.Injects(service.Service.Metadata.Namespace) || service.Pods.Any(pod => ClusterObjects.Sidecar(pod) is not null);
 }

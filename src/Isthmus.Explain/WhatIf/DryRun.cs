@@ -22,7 +22,8 @@ public static class DryRun
         var (ns, name) = (item["metadata"]?["namespace"]?.ToString(), item["metadata"]?["name"]?.ToString() ?? "");
         var known = await client.FindAsync(kind, ns, name, stop);
         var (method, path, body) = known is null ? (HttpMethod.Post, kind.Path(ns), item) : (HttpMethod.Put, kind.Path(ns, name), Over(known, item));
-        var stored = (JsonObject)StrictJson.Parse(Encoding.UTF8.GetString(await client.RawAsync(method, $"{path}?dryRun=All&fieldManager=isthmus-diff", body, stop)))!;
+        var stored = (JsonObject)StrictJson.Parse(Encoding.UTF8.GetString(await client.RawAsync(method, $"{path}?dryRun=All&fieldManager=isthmus-diff", body,
+            stop)))!;
         (stored["apiVersion"], stored["kind"]) = (kind.ApiVersion, kind.Kind);
         return stored;
     }
@@ -45,7 +46,8 @@ public static class DryRun
         {
             if (field is "apiVersion" or "kind" or "status") continue;
             if (field != "metadata" && isIstio) result[field] = value?.DeepClone();
-            else result[field] = Merge(result[field], value, keep: field == "metadata" ? ["uid", "resourceVersion", "managedFields", "creationTimestamp", "generation"] : []);
+            else result[field] = Merge(result[field], value,
+                keep: field == "metadata" ? ["uid", "resourceVersion", "managedFields", "creationTimestamp", "generation"] : []);
         }
         return result;
     }

@@ -24,19 +24,23 @@ internal static class FieldChanges
         if (JsonNode.DeepEquals(before, after)) return [];
         return (before, after) switch
         {
-            (JsonObject old, JsonObject now) => old.Select(field => field.Key).Union(now.Select(field => field.Key)).SelectMany(name => Walk(Join(path, name), old[name], now[name])),
+            (JsonObject old, JsonObject now) => old.Select(field => field.Key).Union(now.Select(field => field.Key))
+                .SelectMany(name => Walk(Join(path, name), old[name], now[name])),
             (JsonArray old, JsonArray now) => Items(old, now).SelectMany(pair => Walk($"{path}[{pair.Key}]", pair.Before, pair.After)),
             _ => [(path.Length == 0 ? "." : path, before, after)],
         };
     }
 
-    private static string Join(string path, string name) => path.Length == 0 ? name : name.Contains('.', StringComparison.Ordinal) ? $"{path}[{name}]" : $"{path}.{name}";
+    private static string Join(string path, string name) =>
+        path.Length == 0 ? name : name.Contains('.', StringComparison.Ordinal) ? $"{path}[{name}]" : $"{path}.{name}";
 
     /// <summary>Items with a name are the same item wherever they are in the list.</summary>
     private static IEnumerable<(string Key, JsonNode? Before, JsonNode? After)> Items(JsonArray before, JsonArray after)
     {
-        if (NamesOf(before) is { } old && NamesOf(after) is { } now) return old.Keys.Union(now.Keys).Select(name => (name, old.GetValueOrDefault(name), now.GetValueOrDefault(name)));
-        return Enumerable.Range(0, Math.Max(before.Count, after.Count)).Select(index => ($"{index}", before.ElementAtOrDefault(index), after.ElementAtOrDefault(index)));
+        if (NamesOf(before) is { } old && NamesOf(after) is { } now)
+            return old.Keys.Union(now.Keys).Select(name => (name, old.GetValueOrDefault(name), now.GetValueOrDefault(name)));
+        return Enumerable.Range(0, Math.Max(before.Count, after.Count))
+            .Select(index => ($"{index}", before.ElementAtOrDefault(index), after.ElementAtOrDefault(index)));
     }
 
     private static Dictionary<string, JsonNode?>? NamesOf(JsonArray items)

@@ -18,7 +18,8 @@ internal static class ListenerWords
         return found.Count > 0 ? found : FieldChanges.Between(resource.Before, resource.After).Select(field => new ConfigChange('~', label, field));
     }
 
-    private static string Address(JsonNode? listener) => At(listener, "address", "socket_address") is { } socket ? $"{At(socket, "address")}:{At(socket, "port_value")}" : "its address";
+    private static string Address(JsonNode? listener) =>
+        At(listener, "address", "socket_address") is { } socket ? $"{At(socket, "address")}:{At(socket, "port_value")}" : "its address";
 
     private static IEnumerable<ConfigChange> Policies(ChangedResource resource, string label)
     {
@@ -28,7 +29,10 @@ internal static class ListenerWords
         {
             var policies = allowedAfter.SelectMany(rule => rule.Policies).ToList();
             var exceptions = Names(policies.Where(policy => !IsForNobody(policy.Value)));
-            yield return new('~', label, exceptions.Length == 0 ? $"requests are now denied: {Owners(policies)} allows nobody" : $"requests are now denied, except those that {exceptions} allows");
+            yield return new('~', label,
+                exceptions.Length == 0
+                    ? $"requests are now denied: {Owners(policies)} allows nobody"
+                    : $"requests are now denied, except those that {exceptions} allows");
         }
         else if (allowedBefore.Count > 0 && allowedAfter.Count == 0) yield return new('~', label, "requests no longer need a policy that allows them");
         foreach (var action in before.Concat(after).Select(rule => rule.Action).Distinct().Order(StringComparer.Ordinal).ToList())
@@ -48,12 +52,14 @@ internal static class ListenerWords
 
     private static string Verb(string action) => action switch { "ALLOW" => "allows", "DENY" => "denies", _ => "logs" };
 
-    private static string Names(IEnumerable<KeyValuePair<string, JsonNode?>> policies) => string.Join(" or ", policies.Select(policy => Name(policy.Key)).Distinct().Order(StringComparer.Ordinal));
+    private static string Names(IEnumerable<KeyValuePair<string, JsonNode?>> policies) =>
+        string.Join(" or ", policies.Select(policy => Name(policy.Key)).Distinct().Order(StringComparer.Ordinal));
 
     private static Dictionary<string, JsonNode?> Of(List<Rule> rules, string action)
     {
         var found = new Dictionary<string, JsonNode?>(StringComparer.Ordinal);
-        foreach (var (name, policy) in rules.Where(rule => rule.Action == action).SelectMany(rule => rule.Policies).Where(policy => !IsForNobody(policy.Value))) found.TryAdd(name, policy);
+        foreach (var (name, policy) in rules.Where(rule => rule.Action == action).SelectMany(rule => rule.Policies).Where(policy => !IsForNobody(policy.Value)))
+            found.TryAdd(name, policy);
         return found;
     }
 
@@ -65,7 +71,8 @@ internal static class ListenerWords
     }
 
     /// <summary>The policies of rules.</summary>
-    private static string Owners(IEnumerable<KeyValuePair<string, JsonNode?>> policies) => string.Join(" or ", policies.Select(policy => Name(policy.Key).Split(" (rule")[0]).Distinct().Order(StringComparer.Ordinal));
+    private static string Owners(IEnumerable<KeyValuePair<string, JsonNode?>> policies) =>
+        string.Join(" or ", policies.Select(policy => Name(policy.Key).Split(" (rule")[0]).Distinct().Order(StringComparer.Ordinal));
 
     /// <summary>A policy without rules has one that matches no caller.</summary>
     private static bool IsForNobody(JsonNode? policy) => Values(At(policy, "principals")) == Nobody;
@@ -100,7 +107,8 @@ internal static class ListenerWords
         foreach (var port in after.Keys.Intersect(before.Keys).Where(port => before[port] != after[port]).Order())
         {
             var where = port == 0 ? "on all other ports" : $"on port {port}";
-            yield return new('~', label, after[port] ? $"plain text is now accepted {where}" : $"plain text is no longer accepted {where}: callers need mutual TLS");
+            yield return new('~', label,
+                after[port] ? $"plain text is now accepted {where}" : $"plain text is no longer accepted {where}: callers need mutual TLS");
         }
     }
 
@@ -110,7 +118,8 @@ internal static class ListenerWords
         if (At(listener, "name")?.ToString() != "virtualInbound") return null;
         return (At(listener, "filter_chains") as JsonArray ?? []).OfType<JsonObject>()
             .GroupBy(chain => int.TryParse(At(chain, "filter_chain_match", "destination_port")?.ToString(), out var port) ? port : 0)
-            .ToDictionary(chains => chains.Key, chains => chains.Any(chain => At(chain, "filter_chain_match", "transport_protocol")?.ToString() != "tls" && chain["transport_socket"] is null));
+            .ToDictionary(chains => chains.Key,
+                chains => chains.Any(chain => At(chain, "filter_chain_match", "transport_protocol")?.ToString() != "tls" && chain["transport_socket"] is null));
     }
 
     /// <summary>The names by which clients ask for a chain with TLS, as gateways have one for each host.</summary>
@@ -122,7 +131,8 @@ internal static class ListenerWords
     }
 
     private static List<string> NamesOf(JsonObject listener) =>
-        [.. (At(listener, "filter_chains") as JsonArray ?? []).SelectMany(chain => At(chain, "filter_chain_match", "server_names") as JsonArray ?? []).Select(name => name!.ToString()).Distinct()];
+        [.. (At(listener, "filter_chains") as JsonArray ?? []).SelectMany(chain => At(chain, "filter_chain_match", "server_names") as JsonArray ?? [])
+            .Select(name => name!.ToString()).Distinct()];
 
     private sealed record Rule(string Action, IReadOnlyList<KeyValuePair<string, JsonNode?>> Policies);
 

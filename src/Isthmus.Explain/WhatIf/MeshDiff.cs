@@ -27,31 +27,45 @@ public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IR
     /// <param name="all">The clusters of the mesh.</param>
     /// <param name="objects">Whole objects, as <see cref="DryRun"/> returns them.</param>
     /// <exception cref="ProblemException">A control plane does not answer: what its proxies would get is not known.</exception>
-    public static async Task<MeshDiff> AskAsync(KubeClient target, IReadOnlyList<KubeClient> all, string istioNamespace, IReadOnlyList<JsonObject> objects, CancellationToken stop)
+    public static async Task<MeshDiff> AskAsync(KubeClient target, IReadOnlyList<KubeClient> all, string istioNamespace, IReadOnlyList<JsonObject> objects,
+        CancellationToken stop)
     {
         var cluster = await ClusterObjectsReader.WorkloadsAsync(target.Access.Name, target, istioNamespace, stop);
         if (cluster.Error.Length > 0) throw new ProblemException($"cluster {target.Access.Name}", cluster.Error);
         var body = new JsonObject { ["cluster"] = cluster.Id, ["objects"] = new JsonArray([.. objects.Select(item => item.DeepClone())]) };
         var asked = (await Task.WhenAll(all.Select(client => AskAsync(client, istioNamespace, body, stop)))).SelectMany(answer => answer).ToList();
-        var (answers, silent) = (asked.Select(answer => answer.Answer).OfType<JsonNode>().ToList(), asked.Select(answer => answer.Unknown).OfType<Problem>().ToList());
-        if (answers.Count == 0 && silent.Count > 0) throw new ProblemException(silent[0] with { Severity = Severity.Error, Remedy = "check the files with 'isthmus analyze', and with 'isthmus migrate check -f' before a move" });
-        if (answers.Count == 0) throw new ProblemException("mesh", $"none of the clusters has a control plane in namespace {istioNamespace}", "list the contexts of the mesh with --contexts");
-        var groups = answers.SelectMany(answer => (answer["groups"] as JsonArray ?? []).OfType<JsonObject>()).Select(Read).Where(group => group.Changes.Count > 0 || group.More > 0);
-        var unused = answers.Select(answer => (answer["unused"] as JsonArray ?? []).Select(name => name!.ToString())).Aggregate((one, other) => one.Intersect(other));
+        var (answers, silent) = (asked.Select(answer => answer.Answer).OfType<JsonNode>().ToList(),
+            asked.Select(answer => answer.Unknown).OfType<Problem>().ToList());
+        if (answers.Count == 0 && silent.Count > 0)
+            throw new ProblemException(silent[0] with
+            {
+                Severity = Severity.Error, Remedy = "check the files with 'isthmus analyze', and with 'isthmus migrate check -f' before a move"
+            });
+        if (answers.Count == 0)
+            throw new ProblemException("mesh", $"none of the clusters has a control plane in namespace {istioNamespace}",
+                "list the contexts of the mesh with --contexts");
+        var groups = answers.SelectMany(answer => (answer["groups"] as JsonArray ?? []).OfType<JsonObject>()).Select(Read)
+            .Where(group => group.Changes.Count > 0 || group.More > 0);
+        var unused = answers.Select(answer => (answer["unused"] as JsonArray ?? []).Select(name => name!.ToString()))
+            .Aggregate((one, other) => one.Intersect(other));
         return new([.. groups], answers.Sum(answer => (int?)answer["connected"] ?? 0), [.. unused]) { Silent = silent };
     }
 
-    private static async Task<IReadOnlyList<(JsonNode? Answer, Problem? Unknown)>> AskAsync(KubeClient client, string ns, JsonObject body, CancellationToken stop)
+    private static async Task<IReadOnlyList<(JsonNode? Answer, Problem? Unknown)>> AskAsync(KubeClient client, string ns, JsonObject body,
+        CancellationToken stop)
     {
         var query = new MeshQuery(client, ns);
         if (!await query.HasControlPlaneAsync(stop)) return [];
         var answers = await query.AskEachControlPlaneAsync(new PodRequest("POST", "/debug/preview", body), stop);
-        return [.. answers.Select(answer => (answer.Answer, answer.Answer is null ? query.Unknown(answer, "what the files would change for its proxies") : null))];
+        return [.. answers.Select(answer => (answer.Answer,
+            answer.Answer is null ? query.Unknown(answer, "what the files would change for its proxies") : null))];
     }
 
     private static DiffGroup Read(JsonObject group) => new(
-        [.. (group["proxies"] as JsonArray ?? []).Select(proxy => new DiffedProxy(Text(proxy, "cluster"), Text(proxy, "namespace"), Text(proxy, "pod"), Text(proxy, "workload")))],
-        ResourceWords.Of([.. (group["resources"] as JsonArray ?? []).Select(one => new ChangedResource(Text(one, "type"), Text(one, "name"), one!["before"] as JsonObject, one["after"] as JsonObject))]),
+        [.. (group["proxies"] as JsonArray ?? [])
+            .Select(proxy => new DiffedProxy(Text(proxy, "cluster"), Text(proxy, "namespace"), Text(proxy, "pod"), Text(proxy, "workload")))],
+        ResourceWords.Of([.. (group["resources"] as JsonArray ?? [])
+            .Select(one => new ChangedResource(Text(one, "type"), Text(one, "name"), one!["before"] as JsonObject, one["after"] as JsonObject))]),
         (int?)group["more"] ?? 0);
 
     private static string Text(JsonNode? node, string field) => node?[field]?.ToString() ?? "";

@@ -12,7 +12,8 @@ internal static class ResourceWords
     internal static IReadOnlyList<ConfigChange> Of(IReadOnlyList<ChangedResource> resources)
     {
         // The endpoints of a new cluster go without saying, and so do those of one that is gone.
-        var clusters = resources.Where(resource => resource.Type == "cluster" && (resource.Before is null || resource.After is null)).Select(resource => resource.Name).ToHashSet(StringComparer.Ordinal);
+        var clusters = resources.Where(resource => resource.Type == "cluster" && (resource.Before is null || resource.After is null))
+            .Select(resource => resource.Name).ToHashSet(StringComparer.Ordinal);
         return [.. resources.Where(resource => resource.Type != "endpoints" || !clusters.Contains(resource.Name)).SelectMany(Of)];
     }
 
@@ -43,12 +44,14 @@ internal static class ResourceWords
         var (added, gone) = (after.Keys.Except(before.Keys).ToList(), before.Keys.Except(after.Keys).ToList());
         if (added.Count > 0) yield return new('+', label, $"{what}: {List(added)}");
         if (gone.Count > 0) yield return new('-', label, $"{what}: {List(gone)}");
-        foreach (var address in before.Keys.Intersect(after.Keys).Where(address => before[address] != after[address])) yield return new('~', label, $"{what}: {address} has {after[address]} instead of {before[address]}");
+        foreach (var address in before.Keys.Intersect(after.Keys).Where(address => before[address] != after[address]))
+            yield return new('~', label, $"{what}: {address} has {after[address]} instead of {before[address]}");
         if (added.Count + gone.Count > 0 || before.Any(address => after[address.Key] != address.Value)) yield break;
         foreach (var field in FieldChanges.Between(resource.Before, resource.After)) yield return new('~', label, $"{what}: {field}");
     }
 
-    private static string List(List<string> addresses) => string.Join(", ", addresses.Take(MostAddresses)) + (addresses.Count > MostAddresses ? $" and {addresses.Count - MostAddresses} more" : "");
+    private static string List(List<string> addresses) =>
+        string.Join(", ", addresses.Take(MostAddresses)) + (addresses.Count > MostAddresses ? $" and {addresses.Count - MostAddresses} more" : "");
 
     /// <summary>Weight, priority and health of each address.</summary>
     private static Dictionary<string, string> Addresses(JsonObject? assignment)
@@ -58,9 +61,12 @@ internal static class ResourceWords
         {
             foreach (var endpoint in At(group, "lb_endpoints") as JsonArray ?? [])
             {
-                var address = At(endpoint, "endpoint", "address", "socket_address") is { } socket ? $"{At(socket, "address")}:{At(socket, "port_value")}" : At(endpoint, "endpoint", "address", "pipe", "path")?.ToString() ?? "";
+                var address = At(endpoint, "endpoint", "address", "socket_address") is { } socket
+                    ? $"{At(socket, "address")}:{At(socket, "port_value")}"
+                    : At(endpoint, "endpoint", "address", "pipe", "path")?.ToString() ?? "";
                 var health = At(endpoint, "health_status")?.ToString() is { Length: > 0 } status and not "HEALTHY" ? $", {status}" : "";
-                found[address] = $"weight {At(endpoint, "load_balancing_weight")?.ToString() ?? "1"}, priority {At(group, "priority")?.ToString() ?? "0"}{health}";
+                found[address] =
+                    $"weight {At(endpoint, "load_balancing_weight")?.ToString() ?? "1"}, priority {At(group, "priority")?.ToString() ?? "0"}{health}";
             }
         }
         return found;

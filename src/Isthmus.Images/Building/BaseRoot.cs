@@ -21,15 +21,19 @@ internal static class BaseRoot
     internal static readonly string[] CurlPackages =
     [
         "curl", "libcurl4t64", "libbrotli1", "libnghttp2-14", "libnghttp3-9", "libidn2-0", "libunistring5", "librtmp1", "libssh2-1t64", "libpsl5t64",
-        "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libkrb5support0", "libcom-err2", "libkeyutils1", "libldap2", "libsasl2-2", "libgnutls30t64", "libhogweed6t64",
+        "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libkrb5support0", "libcom-err2", "libkeyutils1", "libldap2", "libsasl2-2", "libgnutls30t64",
+        "libhogweed6t64",
         "libnettle8t64", "libp11-kit0", "libtasn1-6", "libffi8",
     ];
 
     private static readonly string[] Applets =
     [
-        "awk", "base64", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dirname", "du", "echo", "env", "expr", "false", "find", "free", "grep", "head",
-        "hostname", "id", "ip", "kill", "ln", "ls", "mkdir", "mktemp", "mv", "nc", "netstat", "od", "ping", "printf", "ps", "pwd", "readlink", "rm", "sed", "seq",
-        "sh", "sleep", "sort", "stat", "stty", "sync", "tail", "tar", "tee", "test", "time", "timeout", "top", "touch", "tr", "true", "uname", "uniq", "vi", "wc",
+        "awk", "base64", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "df", "dirname", "du", "echo", "env", "expr", "false", "find", "free", "grep",
+        "head",
+        "hostname", "id", "ip", "kill", "ln", "ls", "mkdir", "mktemp", "mv", "nc", "netstat", "od", "ping", "printf", "ps", "pwd", "readlink", "rm", "sed",
+        "seq",
+        "sh", "sleep", "sort", "stat", "stty", "sync", "tail", "tar", "tee", "test", "time", "timeout", "top", "touch", "tr", "true", "uname", "uniq", "vi",
+        "wc",
         "wget", "which", "xargs", "yes",
     ];
 

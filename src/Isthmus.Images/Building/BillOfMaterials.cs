@@ -10,7 +10,10 @@ namespace Isthmus.Images.Building;
 internal static class BillOfMaterials
 {
     // The escapes of the default encoder would turn the '+' of versions into \u002B.
-    private static readonly JsonSerializerOptions Readable = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, NewLine = "\n" };
+    private static readonly JsonSerializerOptions Readable = new()
+    {
+        WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, NewLine = "\n"
+    };
 
     internal static string Write(ProgramSource program, SourceState sources, IReadOnlyList<InstalledPackage> packages)
     {
@@ -23,9 +26,12 @@ internal static class BillOfMaterials
             var (name, version) = (Path.GetFileName(Path.GetDirectoryName(framework)!), Path.GetFileName(framework));
             items.Add((JsonNode)Package($"dotnet-{name}", name, version, "MIT", $"pkg:generic/{name}@{version}"));
         }
-        foreach (var (name, version) in Recorded(program.Directory, "runtimepack")) items.Add((JsonNode)Package($"dotnet-{name}", name, version, "MIT", $"pkg:nuget/{name}@{version}"));
-        foreach (var (name, version) in Recorded(program.Directory, "package")) items.Add((JsonNode)Package($"nuget-{name}", name, version, "NOASSERTION", $"pkg:nuget/{name}@{version}"));
-        foreach (var (name, version, license) in PagePackages(program.Directory)) items.Add((JsonNode)Package($"npm-{name}", name, version, license, $"pkg:npm/{name}@{version}"));
+        foreach (var (name, version) in Recorded(program.Directory, "runtimepack"))
+            items.Add((JsonNode)Package($"dotnet-{name}", name, version, "MIT", $"pkg:nuget/{name}@{version}"));
+        foreach (var (name, version) in Recorded(program.Directory, "package"))
+            items.Add((JsonNode)Package($"nuget-{name}", name, version, "NOASSERTION", $"pkg:nuget/{name}@{version}"));
+        foreach (var (name, version, license) in PagePackages(program.Directory))
+            items.Add((JsonNode)Package($"npm-{name}", name, version, license, $"pkg:npm/{name}@{version}"));
         foreach (var package in packages.OrderBy(package => package.Name, StringComparer.Ordinal))
         {
             // A '+' in a package URL would be a space.
@@ -41,7 +47,10 @@ internal static class BillOfMaterials
             ["SPDXID"] = "SPDXRef-DOCUMENT",
             ["name"] = $"isthmus-{program.Version}",
             ["documentNamespace"] = $"https://isthmus.internal/spdx/isthmus-{program.Version}-{content.Hex}",
-            ["creationInfo"] = new JsonObject { ["created"] = ImageDocuments.Time(sources.Time), ["creators"] = new JsonArray($"Tool: isthmus-{program.Version}") },
+            ["creationInfo"] = new JsonObject
+            {
+                ["created"] = ImageDocuments.Time(sources.Time), ["creators"] = new JsonArray($"Tool: isthmus-{program.Version}")
+            },
             ["documentDescribes"] = new JsonArray("SPDXRef-isthmus"),
             ["packages"] = items,
             ["relationships"] = new JsonArray([.. items.Skip(1).Select(item => (JsonNode)new JsonObject
@@ -70,7 +79,8 @@ internal static class BillOfMaterials
     {
         var file = Path.Combine(directory, "console-packages.json");
         if (!File.Exists(file)) return [];
-        return (JsonNode.Parse(File.ReadAllText(file)) as JsonArray ?? []).Select(package => (package!["name"]!.ToString(), package["version"]!.ToString(), package["license"]!.ToString()));
+        return (JsonNode.Parse(File.ReadAllText(file)) as JsonArray ?? [])
+            .Select(package => (package!["name"]!.ToString(), package["version"]!.ToString(), package["license"]!.ToString()));
     }
 
     /// <summary>What the build recorded: NuGet packages, and the parts of .NET that a native program contains ("runtimepack").</summary>
@@ -80,6 +90,7 @@ internal static class BillOfMaterials
         if (!File.Exists(file)) return [];
         var libraries = JsonNode.Parse(File.ReadAllText(file))?["libraries"] as JsonObject ?? [];
         return [.. libraries.Where(pair => pair.Value?["type"]?.ToString() == type).Select(pair => pair.Key.Split('/')).Where(parts => parts.Length == 2)
-            .Select(parts => (parts[0].StartsWith("runtimepack.", StringComparison.Ordinal) ? parts[0]["runtimepack.".Length..] : parts[0], parts[1])).OrderBy(pair => pair.Item1, StringComparer.Ordinal)];
+            .Select(parts => (parts[0].StartsWith("runtimepack.", StringComparison.Ordinal) ? parts[0]["runtimepack.".Length..] : parts[0], parts[1]))
+            .OrderBy(pair => pair.Item1, StringComparer.Ordinal)];
     }
 }

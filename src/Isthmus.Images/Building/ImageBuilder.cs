@@ -8,7 +8,8 @@ using Isthmus.Images.Oci;
 
 namespace Isthmus.Images.Building;
 
-/// <summary>Builds the image of the program: a root of Debian packages, the .NET runtime (unless the program is native), and the program, each as a layer.</summary>
+/// <summary>Builds the image of the program: a root of Debian packages, the .NET runtime (unless the program is native), and the program, each as a
+/// layer.</summary>
 /// <param name="scratch">An existing directory for files that the build deletes at its end, also when it is interrupted.</param>
 [SupportedOSPlatform("linux")]
 public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, string scratch)
@@ -41,15 +42,19 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
         var tree = new LayerTree();
         var packages = await StepAsync("unpack packages", () => DebianRoot.UnpackAsync([.. files.Take(BaseRoot.Packages.Length)], tree, stop));
         BaseRoot.AddTo(tree);
-        if (envoy?.Reject(request.Architecture, Glibc(packages)) is { } reason) throw new ProblemException("--with-envoy", $"{request.Envoy} {reason}", "specify another release of Envoy");
+        if (envoy?.Reject(request.Architecture, Glibc(packages)) is { } reason)
+            throw new ProblemException("--with-envoy", $"{request.Envoy} {reason}", "specify another release of Envoy");
         var bill = BillOfMaterials.Write(request.Program, sources, packages);
         Task<Layer> Write(string name, string origin, LayerTree content) =>
-            StepAsync($"write layer: {name}", () => Task.Run(() => LayerWriter.Write(content, Path.Combine(work, $"{name}.tar.gz"), origin, sources.Time, stop), stop));
+            StepAsync($"write layer: {name}",
+                () => Task.Run(() => LayerWriter.Write(content, Path.Combine(work, $"{name}.tar.gz"), origin, sources.Time, stop), stop));
         // The layer that changes with every build comes last.
         Layer[] layers =
         [
             await Write("system", $"Debian {PackageStore.Release} packages", tree),
-            .. request.Program.Frameworks.IsEmpty ? [] : (Layer[])[await Write("runtime", $".NET {Path.GetFileName(request.Program.Frameworks[0])}", ProgramFiles.Runtime(request.Program))],
+            .. request.Program.Frameworks.IsEmpty
+                ? []
+                : (Layer[])[await Write("runtime", $".NET {Path.GetFileName(request.Program.Frameworks[0])}", ProgramFiles.Runtime(request.Program))],
             .. envoy is null ? [] : (Layer[])[await Write("envoy", "Envoy", ProgramFiles.Envoy(request.Envoy))],
             await Write("program", $"isthmus {request.Program.Version}", ProgramFiles.Program(request.Program, bill, !request.WithoutCni)),
         ];
@@ -76,7 +81,9 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
 
     /// <summary>From a version such as 2.41-12+deb13u1.</summary>
     private static Version Glibc(IReadOnlyList<InstalledPackage> packages) =>
-        packages.FirstOrDefault(package => package.Name == "libc6") is { } libc && Version.TryParse(libc.Version.Split('-', '+')[0], out var version) ? version : new(0, 0);
+        packages.FirstOrDefault(package => package.Name == "libc6") is { } libc && Version.TryParse(libc.Version.Split('-', '+')[0], out var version)
+            ? version
+            : new(0, 0);
 
     private static ImageSpec Spec(BuildRequest request, SourceState sources)
     {

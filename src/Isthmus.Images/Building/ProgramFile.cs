@@ -24,7 +24,9 @@ internal sealed record ProgramFile(string Machine, string Interpreter, IReadOnly
         try
         {
             using var file = File.OpenRead(path);
-            return new Reader(file).Read() ?? throw new ProblemException(option, $"{path} is not a program for Linux (64-bit ELF, little-endian)", "specify the file of an Envoy release, for example of its release page");
+            return new Reader(file).Read()
+                ?? throw new ProblemException(option, $"{path} is not a program for Linux (64-bit ELF, little-endian)",
+                    "specify the file of an Envoy release, for example of its release page");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
         {
@@ -38,8 +40,10 @@ internal sealed record ProgramFile(string Machine, string Interpreter, IReadOnly
     public string? Reject(string architecture, Version glibc)
     {
         if (Machine != architecture) return $"is a program for {(Machine.Length > 0 ? Machine : "another architecture")}, and the image is for {architecture}";
-        if (Interpreter.Length > 0 && !Path.GetFileName(Interpreter).StartsWith("ld-linux", StringComparison.Ordinal)) return $"needs the loader {Interpreter}, and the image has that of glibc";
-        if (Libraries.FirstOrDefault(name => !OfGlibc.Contains(name) && !name.StartsWith("ld-linux", StringComparison.Ordinal)) is { } other) return $"needs the library {other}, which the image does not have";
+        if (Interpreter.Length > 0 && !Path.GetFileName(Interpreter).StartsWith("ld-linux", StringComparison.Ordinal))
+            return $"needs the loader {Interpreter}, and the image has that of glibc";
+        if (Libraries.FirstOrDefault(name => !OfGlibc.Contains(name) && !name.StartsWith("ld-linux", StringComparison.Ordinal)) is { } other)
+            return $"needs the library {other}, which the image does not have";
         return Glibc > glibc ? $"needs glibc {Glibc}, and the image has {glibc}" : null;
     }
 
@@ -51,7 +55,8 @@ internal sealed record ProgramFile(string Machine, string Interpreter, IReadOnly
         {
             var head = At(0, HeaderBytes);
             // 64-bit, little-endian; a program, or one that can be anywhere.
-            if (!head.AsSpan(0, 6).SequenceEqual((ReadOnlySpan<byte>)[0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1]) || U16(head, 16) is not (2 or 3)) return null;
+            if (!head.AsSpan(0, 6).SequenceEqual((ReadOnlySpan<byte>)[0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1]) || U16(head, 16) is not (2 or 3))
+                return null;
             var machine = U16(head, 18) switch { 62 => "amd64", 183 => "arm64", _ => "" };
             if (U16(head, 54) != EntryBytes || U16(head, 56) is 0 or > MostEntries) return null;
             var (interpreter, dynamic) = ("", Array.Empty<byte>());
@@ -92,7 +97,9 @@ internal sealed record ProgramFile(string Machine, string Interpreter, IReadOnly
                 {
                     var version = Mapped(item, 16);
                     const string prefix = "GLIBC_";
-                    if (Text(strings + U32(version, 8)) is var name && name.StartsWith(prefix, StringComparison.Ordinal) && Version.TryParse(name[prefix.Length..], out var known) && known > newest) newest = known;
+                    if (Text(strings + U32(version, 8)) is var name && name.StartsWith(prefix, StringComparison.Ordinal)
+                        && Version.TryParse(name[prefix.Length..], out var known) && known > newest)
+                        newest = known;
                     item += U32(version, 12);
                 }
                 at += U32(need, 12);

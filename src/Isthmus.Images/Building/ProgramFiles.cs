@@ -8,7 +8,10 @@ namespace Isthmus.Images.Building;
 internal static class ProgramFiles
 {
     // For debuggers and tracers, which the image turns off; some need libraries that it does not have.
-    private static readonly HashSet<string> Debugging = new(StringComparer.Ordinal) { "createdump", "libmscordaccore.so", "libmscordbi.so", "libcoreclrtraceptprovider.so" };
+    private static readonly HashSet<string> Debugging = new(StringComparer.Ordinal)
+    {
+        "createdump", "libmscordaccore.so", "libmscordbi.so", "libcoreclrtraceptprovider.so"
+    };
 
     internal static LayerTree Runtime(ProgramSource program)
     {
@@ -79,5 +82,7 @@ internal static class ProgramFiles
     private static string Place(string path) => $"{ProgramLayout.RuntimeDirectory}/{path}";
 
     private static string Existing(string path) =>
-        File.Exists(path) ? path : throw new ProblemException(path, "the .NET runtime that runs this program is incomplete", "install the .NET SDK or runtime as a whole");
+        File.Exists(path)
+            ? path
+            : throw new ProblemException(path, "the .NET runtime that runs this program is incomplete", "install the .NET SDK or runtime as a whole");
 }

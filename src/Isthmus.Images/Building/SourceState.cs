@@ -27,7 +27,8 @@ internal sealed record SourceState(string Revision, DateTimeOffset Time)
         {
             var commit = (await Git(sources, ["log", "-1", "--format=%H %ct"], stop)).Trim().Split(' ');
             var changes = await Git(sources, ["status", "--porcelain", "--untracked-files=no"], stop);
-            return (changes.Trim().Length == 0 ? commit[0] : $"{commit[0]}-dirty", DateTimeOffset.FromUnixTimeSeconds(long.Parse(commit[1], CultureInfo.InvariantCulture)));
+            return (changes.Trim().Length == 0 ? commit[0] : $"{commit[0]}-dirty",
+                DateTimeOffset.FromUnixTimeSeconds(long.Parse(commit[1], CultureInfo.InvariantCulture)));
         }
         catch (ProblemException)
         {
@@ -36,5 +37,6 @@ internal sealed record SourceState(string Revision, DateTimeOffset Time)
         }
     }
 
-    private static Task<string> Git(string sources, string[] arguments, CancellationToken stop) => Tool.RunAsync("git", ["-C", sources, .. arguments], null, "", stop);
+    private static Task<string> Git(string sources, string[] arguments, CancellationToken stop) =>
+        Tool.RunAsync("git", ["-C", sources, .. arguments], null, "", stop);
 }

@@ -15,7 +15,8 @@ internal static class DebianRoot
     private const string Remedy = "install the package dpkg";
     private const string Authorities = "usr/share/ca-certificates/";
 
-    private static readonly string[] Left = ["usr/share/man/", "usr/share/locale/", "usr/share/info/", "usr/share/lintian/", "usr/share/bash-completion/", "usr/share/gdb/", "usr/lib/systemd/", "etc/init.d/"];
+    private static readonly string[] Left = ["usr/share/man/", "usr/share/locale/", "usr/share/info/", "usr/share/lintian/", "usr/share/bash-completion/",
+        "usr/share/gdb/", "usr/lib/systemd/", "etc/init.d/"];
 
     internal static async Task<IReadOnlyList<InstalledPackage>> UnpackAsync(IReadOnlyList<string> files, LayerTree tree, CancellationToken stop)
     {
@@ -74,7 +75,8 @@ internal static class DebianRoot
     {
         // Licences stay with the files that they are for.
         if (path.StartsWith("usr/share/doc/", StringComparison.Ordinal)) return path.EndsWith("/copyright", StringComparison.Ordinal);
-        return !Left.Any(left => path.StartsWith(left, StringComparison.Ordinal)) && !path.Contains("/gconv/", StringComparison.Ordinal) && !path.Contains("/audit/", StringComparison.Ordinal);
+        return !Left.Any(left => path.StartsWith(left, StringComparison.Ordinal)) && !path.Contains("/gconv/", StringComparison.Ordinal)
+            && !path.Contains("/audit/", StringComparison.Ordinal);
     }
 
     /// <summary>The bundle that update-ca-certificates would create, where OpenSSL looks for it.</summary>

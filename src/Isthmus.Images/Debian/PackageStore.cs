@@ -32,7 +32,8 @@ internal sealed class PackageStore(PackageSource source, string architecture, st
             [var file] => file,
             [] => throw new ProblemException($"package {name}", $"apt downloaded no file for it to {directory}", "check the mirror (--mirror)"),
             var several => throw new ProblemException(
-                $"--packages {source.Kept}", $"has {several.Count} versions of {name}: {string.Join(", ", several.Select(Path.GetFileName))}", "remove all but one"),
+                $"--packages {source.Kept}", $"has {several.Count} versions of {name}: {string.Join(", ", several.Select(Path.GetFileName))}",
+                "remove all but one"),
         })];
         RequireRelease(files);
         return files;
@@ -44,7 +45,8 @@ internal sealed class PackageStore(PackageSource source, string architecture, st
         var file = files.Select(Path.GetFileName).FirstOrDefault(name => name!.StartsWith("base-files_", StringComparison.Ordinal));
         if (file is null || file.Split('_')[1].Split('.', '+', '-')[0] == ReleaseNumber) return;
         throw new ProblemException(
-            $"--packages {source.Kept}", $"{file} is not of Debian {ReleaseNumber} ({Release}), on which the image is built", "use an empty directory: the packages are added to it");
+            $"--packages {source.Kept}", $"{file} is not of Debian {ReleaseNumber} ({Release}), on which the image is built",
+            "use an empty directory: the packages are added to it");
     }
 
     // The name of a file is NAME_VERSION_ARCHITECTURE.deb.
@@ -53,7 +55,9 @@ internal sealed class PackageStore(PackageSource source, string architecture, st
 
     private async Task DownloadAsync(IReadOnlyList<string> names, string directory, CancellationToken stop)
     {
-        if (!File.Exists(Keyring)) throw new ProblemException(Keyring, "Debian's signing keys are missing, so no package can be verified", $"install the package debian-archive-keyring, with the keys of {Release}");
+        if (!File.Exists(Keyring))
+            throw new ProblemException(Keyring, "Debian's signing keys are missing, so no package can be verified",
+                $"install the package debian-archive-keyring, with the keys of {Release}");
         var state = Path.Combine(work, "apt");
         foreach (var part in new[] { "lists/partial", "cache/archives/partial" }) Directory.CreateDirectory(Path.Combine(state, part));
         var mirror = source.Mirror.TrimEnd('/');
@@ -78,7 +82,8 @@ internal sealed class PackageStore(PackageSource source, string architecture, st
         }
         catch (ProblemException e) when (e.InnerException is null)
         {
-            throw new ProblemException($"Debian packages from {mirror}", e.Problem.Message, "check the mirror (--mirror), or use a directory that has the packages (--packages)", e);
+            throw new ProblemException($"Debian packages from {mirror}", e.Problem.Message,
+                "check the mirror (--mirror), or use a directory that has the packages (--packages)", e);
         }
     }
 }

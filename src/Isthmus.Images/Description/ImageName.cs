@@ -32,6 +32,8 @@ public sealed record ImageName(string Repository, string Tag, string Digest)
         var slash = repository.IndexOf('/', StringComparison.Ordinal);
         if (slash < 0) return $"docker.io/library/{repository}";
         var host = repository[..slash];
-        return host.Contains('.', StringComparison.Ordinal) || host.Contains(':', StringComparison.Ordinal) || host == "localhost" ? repository : $"docker.io/{repository}";
+        return host.Contains('.', StringComparison.Ordinal) || host.Contains(':', StringComparison.Ordinal) || host == "localhost"
+            ? repository
+            : $"docker.io/{repository}";
     }
 }

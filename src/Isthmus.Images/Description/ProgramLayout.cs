@@ -32,8 +32,10 @@ public static class ProgramLayout
     /// <summary>Names of the program, and the words that each inserts before its arguments.</summary>
     public static readonly ValueMap<string> Names = new(
     [
-        new("isthmus", ""), new("istioctl", ""), new("pilot-agent", ""), new("pilot-discovery", ""), new("istio-iptables", "istio-iptables"), new("install-cni", "install-cni"),
-        new("coredns", "dns"), new("plugin", "coredns-plugin"), new("nslookup", "sample nslookup"), new("gunicorn", "sample httpbin"), new("client", "sample echo-client"),
+        new("isthmus", ""), new("istioctl", ""), new("pilot-agent", ""), new("pilot-discovery", ""), new("istio-iptables", "istio-iptables"),
+        new("install-cni", "install-cni"),
+        new("coredns", "dns"), new("plugin", "coredns-plugin"), new("nslookup", "sample nslookup"), new("gunicorn", "sample httpbin"),
+        new("client", "sample echo-client"),
     ]);
 
     /// <summary>Settings of the .NET runtime in the image.</summary>

@@ -6,7 +6,8 @@ namespace Isthmus.Images.Description;
 /// <param name="Pattern">What the lab accepts: a repository without tag, or <c>*/name</c> for any registry and path.</param>
 /// <param name="References">The names in manifests, complete, that a real image has.</param>
 /// <param name="User">The user and group. Their manifests rely on the user.</param>
-public sealed record SampleImage(string Pattern, ValueList<string> References, ValueList<string> Entrypoint, ValueList<string> Arguments, (int Id, int Group) User)
+public sealed record SampleImage(string Pattern, ValueList<string> References, ValueList<string> Entrypoint, ValueList<string> Arguments,
+    (int Id, int Group) User)
 {
     public ValueMap<string> Environment { get; init; }
 
@@ -21,8 +22,10 @@ public static class SampleImages
 
     public static ValueList<SampleImage> All { get; } =
     [
-        Sample("docker.io/istio/examples-helloworld-v1", "helloworld", "v1", "docker.io/istio/examples-helloworld-v1:latest", "docker.io/istio/examples-helloworld-v1:1.0"),
-        Sample("docker.io/istio/examples-helloworld-v2", "helloworld", "v2", "docker.io/istio/examples-helloworld-v2:latest", "docker.io/istio/examples-helloworld-v2:1.0"),
+        Sample("docker.io/istio/examples-helloworld-v1", "helloworld", "v1", "docker.io/istio/examples-helloworld-v1:latest",
+            "docker.io/istio/examples-helloworld-v1:1.0"),
+        Sample("docker.io/istio/examples-helloworld-v2", "helloworld", "v2", "docker.io/istio/examples-helloworld-v2:latest",
+            "docker.io/istio/examples-helloworld-v2:1.0"),
         Sample("*/httpbin", "httpbin", "", "docker.io/kong/httpbin:latest", "docker.io/kennethreitz/httpbin:latest"),
         Sample("docker.io/istio/tcp-echo-server", "tcp-echo", "", "docker.io/istio/tcp-echo-server:latest", "docker.io/istio/tcp-echo-server:1.3"),
         Sample("docker.io/istio/ext-authz", "ext-authz", "", "docker.io/istio/ext-authz:latest", "docker.io/istio/ext-authz:0.5"),

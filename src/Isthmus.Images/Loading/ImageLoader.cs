@@ -25,7 +25,8 @@ public sealed record ImageStore(string Name, string Program, ValueList<string> A
     /// <exception cref="WrongUseException">The name is not that of a store.</exception>
     public static ImageStore Find(string name) =>
         All.FirstOrDefault(store => store.Name == name)
-        ?? throw new WrongUseException("--to", $"'{name}' is not a place for images", $"use {string.Join(", ", All.SkipLast(1).Select(store => store.Name))} or {All[^1].Name}");
+        ?? throw new WrongUseException("--to", $"'{name}' is not a place for images",
+            $"use {string.Join(", ", All.SkipLast(1).Select(store => store.Name))} or {All[^1].Name}");
 
     public IEnumerable<string> Words(string archive, string cluster) =>
         Arguments.Select(word => word switch { Archive => Path.GetFullPath(archive), Cluster => cluster, _ => word });
@@ -35,7 +36,8 @@ public sealed record ImageStore(string Name, string Program, ValueList<string> A
     {
         try
         {
-            return await Tool.RunAsync(Program, Words(archive, cluster), null, $"install {Package}, or run the command where it is; a node without it can import the file with its own program", stop);
+            return await Tool.RunAsync(Program, Words(archive, cluster), null,
+                $"install {Package}, or run the command where it is; a node without it can import the file with its own program", stop);
         }
         catch (ProblemException e) when (e.InnerException is null)
         {

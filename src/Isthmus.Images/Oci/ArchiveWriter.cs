@@ -15,7 +15,8 @@ public static class ArchiveWriter
     {
         var blobs = new SortedDictionary<string, Func<Stream>>(StringComparer.Ordinal);
         foreach (var layer in images.SelectMany(image => image.Layers)) blobs[layer.Digest.Hex] = () => File.OpenRead(layer.File);
-        foreach (var content in images.SelectMany(image => new[] { image.Config, image.Manifest })) blobs[Digest.Of(content).Hex] = () => new MemoryStream(content, writable: false);
+        foreach (var content in images.SelectMany(image => new[] { image.Config, image.Manifest }))
+            blobs[Digest.Of(content).Hex] = () => new MemoryStream(content, writable: false);
         using var tar = new TarWriter(output, TarEntryFormat.Ustar, leaveOpen: true);
         Add(tar, "oci-layout", ImageDocuments.Bytes(new JsonObject { ["imageLayoutVersion"] = "1.0.0" }), time);
         Add(tar, "index.json", ImageDocuments.Bytes(Index(images)), time);

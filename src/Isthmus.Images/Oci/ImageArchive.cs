@@ -66,7 +66,8 @@ public sealed class ImageArchive : IDisposable
     public IReadOnlyList<ArchiveImage> Images(string architecture)
     {
         // Newer versions of docker write both; only the first has digests.
-        if (Find("index.json") is not null && Find("oci-layout") is not null) return [.. FromIndex(Document("index.json"), [], architecture, new(StringComparer.Ordinal))];
+        if (Find("index.json") is not null && Find("oci-layout") is not null)
+            return [.. FromIndex(Document("index.json"), [], architecture, new(StringComparer.Ordinal))];
         if (Find("manifest.json") is not null) return [.. FromDocker(Document("manifest.json"))];
         throw Malformed("it has neither index.json nor manifest.json");
     }
@@ -82,7 +83,9 @@ public sealed class ImageArchive : IDisposable
         if (blob.Size > LargestDocument) throw Malformed($"{blob.Path} is too large for a document ({blob.Size} bytes)");
         using var stream = Open(blob);
         var content = new byte[blob.Size];
-        return stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false) == content.Length ? content : throw Malformed($"it ends within {blob.Path}");
+        return stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false) == content.Length
+            ? content
+            : throw Malformed($"it ends within {blob.Path}");
     }
 
     public JsonNode Parse(ArchiveBlob blob)
@@ -98,7 +101,8 @@ public sealed class ImageArchive : IDisposable
         }
     }
 
-    public ProblemException Malformed(string why) => new(_name, $"is not an archive of images: {why}", "use a file of 'isthmus image build', 'docker save', or an OCI layout in a tar");
+    public ProblemException Malformed(string why) =>
+        new(_name, $"is not an archive of images: {why}", "use a file of 'isthmus image build', 'docker save', or an OCI layout in a tar");
 
     private void Index()
     {
@@ -110,7 +114,8 @@ public sealed class ImageArchive : IDisposable
                 if (_files.Count + _links.Count >= MostEntries) throw Malformed($"it has more than {MostEntries} entries");
                 var path = Normal(entry.Name);
                 if (entry.EntryType is TarEntryType.RegularFile or TarEntryType.V7RegularFile) _files[path] = (entry.DataOffset, entry.Length);
-                else if (entry.EntryType is TarEntryType.SymbolicLink) _links[path] = Normal(Path.Combine("/", Path.GetDirectoryName(path) ?? "", entry.LinkName));
+                else if (entry.EntryType is TarEntryType.SymbolicLink)
+                    _links[path] = Normal(Path.Combine("/", Path.GetDirectoryName(path) ?? "", entry.LinkName));
                 else if (entry.EntryType is TarEntryType.HardLink) _links[path] = Normal(entry.LinkName);
             }
         }
@@ -121,7 +126,8 @@ public sealed class ImageArchive : IDisposable
         if (_files.Count == 0) throw Malformed("it is empty, or compressed (unpack it with gunzip)");
     }
 
-    private string Normal(string path) => path.Contains('\0', StringComparison.Ordinal) ? throw Malformed("a path has a zero byte") : Path.GetFullPath(Path.Combine("/", path))[1..];
+    private string Normal(string path) =>
+        path.Contains('\0', StringComparison.Ordinal) ? throw Malformed("a path has a zero byte") : Path.GetFullPath(Path.Combine("/", path))[1..];
 
     private (long Offset, long Length)? Find(string path)
     {
@@ -151,7 +157,8 @@ public sealed class ImageArchive : IDisposable
     {
         if (depth > DeepestLinks) throw Malformed("its indexes are nested too deeply");
         var entries = List(index, "manifests").ToLookup(entry => IsFor(entry, architecture));
-        _otherPlatforms.UnionWith(entries[false].Where(entry => !IsAttestation(entry)).Select(entry => $"{Text(entry["platform"], "os")}/{Text(entry["platform"], "architecture")}"));
+        _otherPlatforms.UnionWith(entries[false].Where(entry => !IsAttestation(entry))
+            .Select(entry => $"{Text(entry["platform"], "os")}/{Text(entry["platform"], "architecture")}"));
         foreach (var group in entries[true].GroupBy(entry => Text(entry, "digest")))
         {
             ValueList<string> own = [.. names.Concat(group.SelectMany(NamesOf)).Distinct()];
@@ -195,7 +202,8 @@ public sealed class ImageArchive : IDisposable
 
     private static string Text(JsonNode? node, string field) => node is JsonObject map && map[field] is JsonValue value ? value.ToString() : "";
 
-    private static IEnumerable<JsonObject> List(JsonNode node, string field) => node is JsonObject map && map[field] is JsonArray list ? list.OfType<JsonObject>() : [];
+    private static IEnumerable<JsonObject> List(JsonNode node, string field) =>
+        node is JsonObject map && map[field] is JsonArray list ? list.OfType<JsonObject>() : [];
 
     /// <summary>A part of a file, which several readers may read by turns.</summary>
     private sealed class FilePart(FileStream file, long start, long length) : Stream

@@ -14,8 +14,11 @@ public sealed record ImageConfig(string System, string Architecture, ImageStart 
     {
         var config = document["config"] as JsonObject ?? [];
         var start = new ImageStart(
-            Texts(config, "Entrypoint"), Texts(config, "Cmd"), EnvironmentOf(config), Text(config, "User"), Text(config, "WorkingDir") is { Length: > 0 } directory ? directory : "/");
-        var created = DateTimeOffset.TryParse(Text(document, "created"), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : DateTimeOffset.UnixEpoch;
+            Texts(config, "Entrypoint"), Texts(config, "Cmd"), EnvironmentOf(config), Text(config, "User"),
+            Text(config, "WorkingDir") is { Length: > 0 } directory ? directory : "/");
+        var created = DateTimeOffset.TryParse(Text(document, "created"), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+            ? time
+            : DateTimeOffset.UnixEpoch;
         return new(Text(document, "os"), Text(document, "architecture"), start, Text(config, "StopSignal"), created, ContentsOf(document));
     }
 
@@ -46,7 +49,9 @@ public sealed record ImageConfig(string System, string Architecture, ImageStart 
     private static ValueList<string> Texts(JsonObject map, string field) => map[field] switch
     {
         null => [],
-        JsonArray list => [.. list.Select(one => one is JsonValue value && value.TryGetValue(out string? text) ? text : throw new FormatException($"{field} is not a list of strings"))],
+        JsonArray list => [.. list.Select(one => one is JsonValue value && value.TryGetValue(out string? text)
+            ? text
+            : throw new FormatException($"{field} is not a list of strings"))],
         _ => throw new FormatException($"{field} is not a list"),
     };
 }

@@ -24,7 +24,8 @@ public sealed class ImageDocuments
     private const string ConfigType = "application/vnd.oci.image.config.v1+json";
     private const string LayerType = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-    private ImageDocuments(ImageSpec spec, IReadOnlyList<Layer> layers, byte[] config, byte[] manifest) => (Spec, Layers, Config, Manifest) = (spec, layers, config, manifest);
+    private ImageDocuments(ImageSpec spec, IReadOnlyList<Layer> layers, byte[] config,
+        byte[] manifest) => (Spec, Layers, Config, Manifest) = (spec, layers, config, manifest);
 
     public ImageSpec Spec { get; }
 
@@ -50,7 +51,8 @@ public sealed class ImageDocuments
         return new(spec, layers, config, Bytes(manifest));
     }
 
-    internal static JsonObject Descriptor(string type, Digest digest, long size) => new() { ["mediaType"] = type, ["digest"] = digest.ToString(), ["size"] = size };
+    internal static JsonObject Descriptor(string type, Digest digest, long size) =>
+        new() { ["mediaType"] = type, ["digest"] = digest.ToString(), ["size"] = size };
 
     // The media types have a +, which the default encoder would escape.
     private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

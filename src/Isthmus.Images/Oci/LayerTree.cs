@@ -31,7 +31,8 @@ public sealed class LayerTree
     private void Add(string path, LayerEntry entry)
     {
         var plain = path.Trim('/');
-        for (var slash = plain.LastIndexOf('/'); slash > 0; slash = plain.LastIndexOf('/', slash - 1)) _entries.TryAdd(plain[..slash], new(Runnable, null, null));
+        for (var slash = plain.LastIndexOf('/'); slash > 0; slash = plain.LastIndexOf('/', slash - 1))
+            _entries.TryAdd(plain[..slash], new(Runnable, null, null));
         _entries[plain] = entry;
     }
 }

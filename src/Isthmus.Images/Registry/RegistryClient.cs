@@ -29,7 +29,8 @@ public sealed class RegistryClient : IDisposable
         (_name, _access) = (name, access);
         _base = new($"{(access.PlainHttp ? "http" : "https")}://{name.Host}/v2/");
         var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false };
-        if (!access.PlainHttp) handler.SslOptions.CertificateChainPolicy = access.CertificateAuthority.Length > 0 ? Trust(access.CertificateAuthority) : SystemRoots.Policy();
+        if (!access.PlainHttp)
+            handler.SslOptions.CertificateChainPolicy = access.CertificateAuthority.Length > 0 ? Trust(access.CertificateAuthority) : SystemRoots.Policy();
         // Layers take as long as the network takes.
         _http = new(handler) { Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = LargestAnswer };
     }
@@ -53,7 +54,8 @@ public sealed class RegistryClient : IDisposable
             if (known.StatusCode != HttpStatusCode.NotFound) throw await RefusedAsync($"look for a layer of {_name.Repository}", known, stop);
         }
         using var begun = await SendAsync(() => new(HttpMethod.Post, At("blobs/uploads/")), stop);
-        if (begun.StatusCode != HttpStatusCode.Accepted || begun.Headers.Location is not { } location) throw await RefusedAsync($"begin an upload to {_name.Repository}", begun, stop);
+        if (begun.StatusCode != HttpStatusCode.Accepted || begun.Headers.Location is not { } location)
+            throw await RefusedAsync($"begin an upload to {_name.Repository}", begun, stop);
         var place = new UriBuilder(new Uri(_base, location));
         place.Query = $"{(place.Query.Length > 1 ? place.Query[1..] + "&" : "")}digest={Uri.EscapeDataString(digest.ToString())}";
         using var stored = await SendAsync(() => new(HttpMethod.Put, place.Uri) { Content = Content(open(), size) }, stop);
@@ -124,11 +126,15 @@ public sealed class RegistryClient : IDisposable
     private async Task<AuthenticationHeaderValue> TokenAsync(string challenge, CancellationToken stop)
     {
         var fields = challenge.Split(',', StringSplitOptions.TrimEntries).Select(pair => pair.Split('=', 2)).Where(pair => pair.Length == 2)
-            .GroupBy(pair => pair[0], StringComparer.OrdinalIgnoreCase).ToDictionary(pair => pair.Key, pair => pair.First()[1].Trim('"'), StringComparer.OrdinalIgnoreCase);
+            .GroupBy(pair => pair[0], StringComparer.OrdinalIgnoreCase)
+            .ToDictionary(pair => pair.Key, pair => pair.First()[1].Trim('"'), StringComparer.OrdinalIgnoreCase);
         if (!Uri.TryCreate(fields.GetValueOrDefault("realm"), UriKind.Absolute, out var realm) || (realm.Scheme != Uri.UriSchemeHttps && !_access.PlainHttp))
-            throw new ProblemException($"registry {_name.Host}", $"asks for a token from '{fields.GetValueOrDefault("realm")}', which is not an https address", "check the registry's settings");
-        var query = $"service={Uri.EscapeDataString(fields.GetValueOrDefault("service", ""))}&scope={Uri.EscapeDataString($"repository:{_name.Repository}:pull,push")}";
-        using var request = new HttpRequestMessage(HttpMethod.Get, new UriBuilder(realm) { Query = realm.Query.Length > 1 ? $"{realm.Query[1..]}&{query}" : query }.Uri);
+            throw new ProblemException($"registry {_name.Host}", $"asks for a token from '{fields.GetValueOrDefault("realm")}', which is not an https address",
+                "check the registry's settings");
+        var query =
+            $"service={Uri.EscapeDataString(fields.GetValueOrDefault("service", ""))}&scope={Uri.EscapeDataString($"repository:{_name.Repository}:pull,push")}";
+        using var request = new HttpRequestMessage(HttpMethod.Get,
+            new UriBuilder(realm) { Query = realm.Query.Length > 1 ? $"{realm.Query[1..]}&{query}" : query }.Uri);
         if (_access.User.Length > 0) request.Headers.Authorization = Basic();
         try
         {
@@ -154,7 +160,8 @@ public sealed class RegistryClient : IDisposable
         var said = Message(await answer.Content.ReadAsStringAsync(stop));
         var remedy = answer.StatusCode switch
         {
-            HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => "check --username and --password-stdin, or log in with docker or podman, and the account's rights",
+            HttpStatusCode.Unauthorized
+                or HttpStatusCode.Forbidden => "check --username and --password-stdin, or log in with docker or podman, and the account's rights",
             HttpStatusCode.NotFound => "check the name; some registries need the repository to exist",
             HttpStatusCode.RequestEntityTooLarge => "the registry, or a proxy before it, limits the size of uploads",
             _ => "see the registry's log",
@@ -193,6 +200,8 @@ public sealed class RegistryClient : IDisposable
         {
             throw new ProblemException($"--ca-file {file}", $"cannot be read: {e.Message}", "specify a file with PEM certificates", e);
         }
-        return policy.CustomTrustStore.Count > 0 ? policy : throw new ProblemException($"--ca-file {file}", "has no certificate", "specify a file with PEM certificates");
+        return policy.CustomTrustStore.Count > 0
+            ? policy
+            : throw new ProblemException($"--ca-file {file}", "has no certificate", "specify a file with PEM certificates");
     }
 }

@@ -16,7 +16,8 @@ public sealed record RegistryName(string Host, string Repository, string Tag)
         var slash = name.Repository.IndexOf('/', StringComparison.Ordinal);
         var host = name.Repository[..slash];
         var repository = name.Repository[(slash + 1)..];
-        if (repository != repository.ToLowerInvariant()) throw new WrongUseException("image", $"'{text}' has upper-case letters", "registries accept only lower-case repositories");
+        if (repository != repository.ToLowerInvariant())
+            throw new WrongUseException("image", $"'{text}' has upper-case letters", "registries accept only lower-case repositories");
         return new(host == "docker.io" ? DockerHost : host, repository, name.Tag);
     }
 }

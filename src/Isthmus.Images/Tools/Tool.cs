@@ -10,9 +10,11 @@ internal static class Tool
     /// <param name="remedy">What to do if the program is missing.</param>
     /// <param name="read">Reads the program's output, to its end.</param>
     /// <exception cref="ProblemException">The program is missing or failed.</exception>
-    internal static async Task<T> RunAsync<T>(string program, IEnumerable<string> arguments, string? directory, string remedy, Func<Stream, Task<T>> read, CancellationToken stop)
+    internal static async Task<T> RunAsync<T>(string program, IEnumerable<string> arguments, string? directory, string remedy, Func<Stream, Task<T>> read,
+        CancellationToken stop)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = directory ?? "" };
+        var start = new ProcessStartInfo(program,
+            arguments) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = directory ?? "" };
         start.Environment["LC_ALL"] = "C.UTF-8";
         start.Environment["DEBIAN_FRONTEND"] = "noninteractive";
         using var process = Start(start, remedy);
@@ -51,5 +53,6 @@ internal static class Tool
         }
     }
 
-    private static string LastLines(string said) => string.Join("; ", said.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(3));
+    private static string LastLines(string said) =>
+        string.Join("; ", said.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(3));
 }

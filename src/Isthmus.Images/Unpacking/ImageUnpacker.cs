@@ -35,7 +35,8 @@ public sealed class ImageUnpacker(ImageArchive archive, string name)
         try
         {
             var read = ImageConfig.Read(archive.Parse(image.Config));
-            if (read.Contents.Count != image.Layers.Count) throw archive.Malformed($"{image.Config.Path} describes {read.Contents.Count} layers, but there are {image.Layers.Count}");
+            if (read.Contents.Count != image.Layers.Count)
+                throw archive.Malformed($"{image.Config.Path} describes {read.Contents.Count} layers, but there are {image.Layers.Count}");
             return new(image, Digest.Of(config), manifest, read);
         }
         catch (Exception e) when (e is FormatException or InvalidOperationException)
@@ -64,7 +65,8 @@ public sealed class ImageUnpacker(ImageArchive archive, string name)
             }
             catch (IOException e) when (e.HResult is NoSpace or QuotaExceeded)
             {
-                throw new ProblemException(name, $"does not fit on the disk of {Path.GetDirectoryName(directory)}", "remove files there, or images with 'isthmus lab image remove'", e);
+                throw new ProblemException(name, $"does not fit on the disk of {Path.GetDirectoryName(directory)}",
+                    "remove files there, or images with 'isthmus lab image remove'", e);
             }
         }
         unpacker.Finish();

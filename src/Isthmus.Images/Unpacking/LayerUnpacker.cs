@@ -129,7 +129,8 @@ public sealed class LayerUnpacker(string root, UnpackLimits limits)
                 // The target is inside, too: its directories are resolved below the root, and it must be a file itself.
                 var target = Parts(entry.LinkName) is { Length: > 0 } parts ? $"{ScopedPath.Resolve(root, string.Join('/', parts[..^1]))}/{parts[^1]}" : "";
                 if (target == path) return true;
-                if (!File.Exists(root + target) && new FileInfo(root + target).LinkTarget is null) throw new LayerException($"links {entry.Name} to {entry.LinkName}, which does not exist");
+                if (!File.Exists(root + target) && new FileInfo(root + target).LinkTarget is null)
+                    throw new LayerException($"links {entry.Name} to {entry.LinkName}, which does not exist");
                 Clear(at);
                 NativeFiles.Link(root + target, at);
                 return true;
@@ -159,7 +160,9 @@ public sealed class LayerUnpacker(string root, UnpackLimits limits)
     {
         if (path.Length > LongestPath) throw new LayerException($"has a path of {path.Length} characters");
         string[] parts = [.. path.Split('/').Where(part => part is not "" and not ".")];
-        return parts.Contains("..") || path.Contains('\0', StringComparison.Ordinal) ? throw new LayerException($"has the path '{path}', which leaves the image") : parts;
+        return parts.Contains("..") || path.Contains('\0', StringComparison.Ordinal)
+            ? throw new LayerException($"has the path '{path}', which leaves the image")
+            : parts;
     }
 
     /// <summary>The directory that the parts lead to, below the root; it is created if necessary.</summary>

@@ -5,7 +5,8 @@ public static class ScopedPath
 {
     private const int MostSteps = 1000;
 
-    /// <summary>The path below the root with all symbolic links resolved: starts with a slash, or is empty for the root itself. Parts that do not exist stay unchanged.</summary>
+    /// <summary>The path below the root with all symbolic links resolved: starts with a slash, or is empty for the root itself. Parts that do not exist stay
+    /// unchanged.</summary>
     /// <exception cref="IOException">Links refer to each other.</exception>
     public static string Resolve(string root, string path)
     {

@@ -25,7 +25,8 @@ internal static class ClientHandler
         };
         var tls = handler.SslOptions;
         if (access.InsecureSkipTlsVerify) tls.RemoteCertificateValidationCallback = (_, _, _, _) => true;
-        else if (access.Server.Scheme == Uri.UriSchemeHttps) tls.CertificateChainPolicy = access.CertificateAuthority is { } pem ? Trust(pem) : SystemRoots.Policy();
+        else if (access.Server.Scheme == Uri.UriSchemeHttps)
+            tls.CertificateChainPolicy = access.CertificateAuthority is { } pem ? Trust(pem) : SystemRoots.Policy();
         if (access is { ClientCertificate: { } chain, ClientKey: { } key }) tls.ClientCertificateContext = ClientCertificate(chain, key);
         return handler;
     }

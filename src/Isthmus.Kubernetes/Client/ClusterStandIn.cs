@@ -24,8 +24,13 @@ public abstract class ClusterStandIn
     {
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
-            var answer = request.Method == HttpMethod.Get ? cluster.Ask(request.RequestUri!.PathAndQuery) : StandInAnswer.Refused(405, "MethodNotAllowed", "what stands in for the cluster can only be read");
-            return Task.FromResult(new HttpResponseMessage((HttpStatusCode)answer.Status) { RequestMessage = request, Content = new StringContent(answer.Body, Encoding.UTF8, "application/json") });
+            var answer = request.Method == HttpMethod.Get
+                ? cluster.Ask(request.RequestUri!.PathAndQuery)
+                : StandInAnswer.Refused(405, "MethodNotAllowed", "what stands in for the cluster can only be read");
+            return Task.FromResult(new HttpResponseMessage((HttpStatusCode)answer.Status)
+            {
+                RequestMessage = request, Content = new StringContent(answer.Body, Encoding.UTF8, "application/json")
+            });
         }
     }
 }

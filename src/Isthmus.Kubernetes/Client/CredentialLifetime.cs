@@ -37,7 +37,9 @@ public readonly record struct CredentialLifetime(DateTimeOffset? Issued, DateTim
     }
 
     private static DateTimeOffset? Time(JsonNode? claim) =>
-        claim is JsonValue value && value.TryGetValue<long>(out var seconds) && seconds > 0 && seconds < 253402300800 ? DateTimeOffset.FromUnixTimeSeconds(seconds) : null;
+        claim is JsonValue value && value.TryGetValue<long>(out var seconds) && seconds > 0 && seconds < 253402300800
+            ? DateTimeOffset.FromUnixTimeSeconds(seconds)
+            : null;
 
     private static CredentialLifetime? OfCertificate(string pem)
     {

@@ -62,7 +62,8 @@ public sealed class KubeClient : IDisposable
         if (access.Impersonate is { } user) _http.DefaultRequestHeaders.Add("Impersonate-User", user);
     }
 
-    private KubeClient(KubeClient other) => (Access, _http, Pods, FieldManager, _sharesConnections) = (other.Access, other._http, other.Pods, other.FieldManager, true);
+    private KubeClient(KubeClient other) =>
+        (Access, _http, Pods, FieldManager, _sharesConnections) = (other.Access, other._http, other.Pods, other.FieldManager, true);
 
     public ClusterAccess Access { get; }
 
@@ -192,11 +193,13 @@ public sealed class KubeClient : IDisposable
     /// <param name="stop">Ends it.</param>
     public async Task<JsonObject> TakeFieldsAsync(ResourceKind kind, JsonObject value, string manager, CancellationToken stop) =>
         Parse<JsonObject>(await SendAsync(
-            HttpMethod.Patch, $"{kind.Path(NamespaceOf(value), NameOf(value))}?force=true&fieldManager={Uri.EscapeDataString(manager)}", value, "application/apply-patch+yaml", stop));
+            HttpMethod.Patch, $"{kind.Path(NamespaceOf(value), NameOf(value))}?force=true&fieldManager={Uri.EscapeDataString(manager)}", value,
+            "application/apply-patch+yaml", stop));
 
     /// <summary>False when the object did not exist.</summary>
     public async Task<bool> DeleteAsync(
-        ResourceKind kind, string? ns, string name, CancellationToken stop, int? gracePeriodSeconds = null, string propagation = "Background", string? uid = null)
+        ResourceKind kind, string? ns, string name, CancellationToken stop, int? gracePeriodSeconds = null, string propagation = "Background",
+        string? uid = null)
     {
         var options = new JsonObject { ["kind"] = "DeleteOptions", ["apiVersion"] = "v1", ["propagationPolicy"] = propagation };
         if (gracePeriodSeconds is { } grace) options["gracePeriodSeconds"] = grace;
@@ -247,7 +250,8 @@ public sealed class KubeClient : IDisposable
                 }
                 using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
                 // A busy server has done nothing (API Priority and Fairness), and says when to come again.
-                if (response is { StatusCode: HttpStatusCode.TooManyRequests, Headers.RetryAfter.Delta: { } pause } && attempt < MostAttempts && pause.TotalMilliseconds < end - Environment.TickCount64)
+                if (response is { StatusCode: HttpStatusCode.TooManyRequests, Headers.RetryAfter.Delta: { } pause } && attempt < MostAttempts
+                    && pause.TotalMilliseconds < end - Environment.TickCount64)
                 {
                     await Task.Delay(pause, limit.Token);
                     continue;
@@ -282,7 +286,8 @@ public sealed class KubeClient : IDisposable
         var token = await TokenAsync(stop);
         if (token is null && Access.Exec is { } exec) token = await ExecCredentials.TokenAsync(exec, stop);
         // Kubeconfigs are checked when they are read. Files and programs return a new token with each request.
-        if (token is not null && !KubeConfig.IsHeaderText(token)) throw new HttpRequestException("the token has a line break or another character that cannot be sent");
+        if (token is not null && !KubeConfig.IsHeaderText(token))
+            throw new HttpRequestException("the token has a line break or another character that cannot be sent");
         if (!string.IsNullOrEmpty(token)) request.Headers.Authorization = new("Bearer", token);
         else if (Access.Username is { } user)
         {

@@ -54,7 +54,9 @@ public static class KubeConfig
         if (files.Any(Path.Exists)) return;
         var isList = explicitFile?.Contains(Path.PathSeparator, StringComparison.Ordinal) == true && explicitFile.Split(Path.PathSeparator).Any(Path.Exists);
         throw new ProblemException($"kubeconfig {string.Join(Path.PathSeparator, files)}", "does not exist",
-            isList ? $"--kubeconfig names one file; for several, set KUBECONFIG={explicitFile}" : "use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up'");
+            isList
+                ? $"--kubeconfig names one file; for several, set KUBECONFIG={explicitFile}"
+                : "use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up'");
     }
 
     /// <summary>Names of the contexts in file order.</summary>
@@ -120,12 +122,14 @@ public static class KubeConfig
         if (found is null)
         {
             var known = string.Join(", ", Entries(config, "contexts").Select(entry => Text(entry, "name")));
-            throw new ProblemException($"kubeconfig {source}", $"context \"{name}\" does not exist", known.Length == 0 ? "it has no contexts" : $"contexts are: {known}");
+            throw new ProblemException($"kubeconfig {source}", $"context \"{name}\" does not exist",
+                known.Length == 0 ? "it has no contexts" : $"contexts are: {known}");
         }
         var clusterName = Text(found, "cluster") ?? "";
         var userName = Text(found, "user") ?? "";
         var cluster = Entry(config, "clusters", clusterName)?["cluster"] as JsonObject
-            ?? throw new ProblemException($"kubeconfig {source}", $"contexts[{name}].context.cluster: cluster \"{clusterName}\" does not exist", "add it, or fix the context");
+            ?? throw new ProblemException($"kubeconfig {source}", $"contexts[{name}].context.cluster: cluster \"{clusterName}\" does not exist",
+                "add it, or fix the context");
         var user = Entry(config, "users", userName)?["user"] as JsonObject ?? [];
         return Access(cluster, user, $"kubeconfig {source}", name) with { Namespace = Text(found, "namespace") is { Length: > 0 } ns ? ns : "default" };
     }
@@ -134,10 +138,12 @@ public static class KubeConfig
     {
         var server = Text(cluster, "server") ?? "";
         if (!Uri.TryCreate(server, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
-            throw new ProblemException(source, $"clusters[].cluster.server \"{server}\" is not an http(s) address", "use the address of the API server, for example https://10.0.0.1:6443");
+            throw new ProblemException(source, $"clusters[].cluster.server \"{server}\" is not an http(s) address",
+                "use the address of the API server, for example https://10.0.0.1:6443");
         var proxy = Text(cluster, "proxy-url");
         if (!string.IsNullOrEmpty(proxy) && (!Uri.TryCreate(proxy, UriKind.Absolute, out var way) || way.Scheme is not ("http" or "https" or "socks5")))
-            throw new ProblemException(source, $"clusters[].cluster.proxy-url \"{proxy}\" is not a valid address", "use an address such as http://127.0.0.1:8080, or remove the field");
+            throw new ProblemException(source, $"clusters[].cluster.proxy-url \"{proxy}\" is not a valid address",
+                "use an address such as http://127.0.0.1:8080, or remove the field");
         return new ClusterAccess
         {
             Name = name,
@@ -194,13 +200,15 @@ public static class KubeConfig
     {
         null => null,
         JsonValue value when value.TryGetValue(out string? text) => text,
-        var other => throw new ProblemException(new Problem("", "kubeconfig", key, $"should be text, not {other.GetValueKind()}", "quote the value, or copy the kubeconfig again")),
+        var other => throw new ProblemException(new Problem("", "kubeconfig", key, $"should be text, not {other.GetValueKind()}",
+            "quote the value, or copy the kubeconfig again")),
     };
 
     /// <summary>Text for a request header. Otherwise, only the first request would find a line break that an editor
     /// left.</summary>
     private static string? HeaderText(JsonObject user, string key) => Text(user, key) is { } value && !IsHeaderText(value)
-        ? throw new ProblemException(new Problem("", "kubeconfig", key, "has a line break or another character that cannot be sent", "copy it again, on one line"))
+        ? throw new ProblemException(new Problem("", "kubeconfig", key, "has a line break or another character that cannot be sent",
+            "copy it again, on one line"))
         : Text(user, key);
 
     internal static bool IsHeaderText(string value) => value.All(character => character is >= ' ' and <= '~');
@@ -209,6 +217,7 @@ public static class KubeConfig
     {
         null => false,
         JsonValue value when value.TryGetValue(out bool flag) => flag,
-        var other => throw new ProblemException(new Problem("", "kubeconfig", key, $"should be true or false, not {other.GetValueKind()}", "write true or false, without quotes")),
+        var other => throw new ProblemException(new Problem("", "kubeconfig", key, $"should be true or false, not {other.GetValueKind()}",
+            "write true or false, without quotes")),
     };
 }

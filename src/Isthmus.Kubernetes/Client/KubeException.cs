@@ -41,5 +41,7 @@ public sealed class KubeException : Exception
     }
 
     private static TimeSpan? Detail(JsonObject? status) =>
-        (status?["details"] as JsonObject)?["retryAfterSeconds"] is JsonValue value && value.TryGetValue<int>(out var seconds) && seconds >= 0 ? TimeSpan.FromSeconds(seconds) : null;
+        (status?["details"] as JsonObject)?["retryAfterSeconds"] is JsonValue value && value.TryGetValue<int>(out var seconds) && seconds >= 0
+            ? TimeSpan.FromSeconds(seconds)
+            : null;
 }

@@ -17,7 +17,8 @@ public static class PodExec
 
     /// <exception cref="KubeException">The API server refuses, or the connection ends before the command.</exception>
     /// <exception cref="InvalidDataException">The command wrote too much.</exception>
-    public static async Task<ExecResult> RunAsync(ClusterAccess access, string ns, string pod, string container, IReadOnlyList<string> command, CancellationToken stop)
+    public static async Task<ExecResult> RunAsync(ClusterAccess access, string ns, string pod, string container, IReadOnlyList<string> command,
+        CancellationToken stop)
     {
         var query = string.Join("&", command.Select(word => $"command={Uri.EscapeDataString(word)}"));
         var subresource = $"exec?container={Uri.EscapeDataString(container)}&stdout=true&stderr=true&{query}";
@@ -71,7 +72,11 @@ public static class PodExec
     private static int ExitCode(byte[] status)
     {
         if (status.Length == 0 || StrictJson.Parse(status) is not JsonObject result || result["status"]?.ToString() == "Success") return 0;
-        var code = (result["details"]?["causes"] as JsonArray ?? []).FirstOrDefault(cause => cause?["reason"]?.ToString() == "ExitCode")?["message"]?.ToString();
-        return int.TryParse(code, out var number) ? number : throw new KubeException(System.Net.HttpStatusCode.InternalServerError, result["reason"]?.ToString() ?? "", result["message"]?.ToString() ?? "the command failed");
+        var code = (result["details"]?["causes"] as JsonArray ?? [])
+            .FirstOrDefault(cause => cause?["reason"]?.ToString() == "ExitCode")?["message"]?.ToString();
+        return int.TryParse(code, out var number)
+            ? number
+            : throw new KubeException(System.Net.HttpStatusCode.InternalServerError, result["reason"]?.ToString() ?? "",
+                result["message"]?.ToString() ?? "the command failed");
     }
 }

@@ -74,7 +74,8 @@ public sealed class PodForward : IDisposable
     {
         using var near = new NetworkStream(client, ownsSocket: true);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        await using var far = new PodPortStream(new ChannelSocket(await PodSocket.OpenAsync(_access, _namespace, _pod, $"portforward?ports={_port}", [ChannelProtocol.V4], ending.Token)));
+        await using var far = new PodPortStream(new ChannelSocket(await PodSocket.OpenAsync(_access, _namespace, _pod, $"portforward?ports={_port}",
+            [ChannelProtocol.V4], ending.Token)));
         var (up, down) = (near.CopyToAsync(far, Buffer, ending.Token), far.CopyToAsync(near, Buffer, ending.Token));
         await Task.WhenAny(up, down);
         // The connection through the API server cannot be closed in one direction only: what the client has sent may still be answered.

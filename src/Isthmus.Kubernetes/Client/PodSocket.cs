@@ -6,7 +6,8 @@ namespace Isthmus.Kubernetes.Client;
 internal static class PodSocket
 {
     /// <exception cref="KubeException">The API server refuses, or cannot be reached (status 0).</exception>
-    internal static async Task<ClientWebSocket> OpenAsync(ClusterAccess access, string ns, string pod, string subresource, string[] protocols, CancellationToken stop)
+    internal static async Task<ClientWebSocket> OpenAsync(ClusterAccess access, string ns, string pod, string subresource, string[] protocols,
+        CancellationToken stop)
     {
         using var server = new HttpMessageInvoker(ClientHandler.Create(access));
         return await OpenAsync(access, server, ns, pod, subresource, protocols, stop);
@@ -14,9 +15,12 @@ internal static class PodSocket
 
     /// <inheritdoc cref="OpenAsync(ClusterAccess, string, string, string, string[], CancellationToken)"/>
     /// <param name="server">Connects to the API server.</param>
-    internal static async Task<ClientWebSocket> OpenAsync(ClusterAccess access, HttpMessageInvoker server, string ns, string pod, string subresource, string[] protocols, CancellationToken stop)
+    internal static async Task<ClientWebSocket> OpenAsync(ClusterAccess access, HttpMessageInvoker server, string ns, string pod, string subresource,
+        string[] protocols, CancellationToken stop)
     {
-        if (access.StandIn is not null) throw new KubeException(System.Net.HttpStatusCode.NotImplemented, "NotImplemented", $"what stands in for cluster {access.Name} opens no connections to Pods");
+        if (access.StandIn is not null)
+            throw new KubeException(System.Net.HttpStatusCode.NotImplemented, "NotImplemented",
+                $"what stands in for cluster {access.Name} opens no connections to Pods");
         var path = $"{access.Server.AbsolutePath.TrimEnd('/')}/api/v1/namespaces/{Uri.EscapeDataString(ns)}/pods/{Uri.EscapeDataString(pod)}/{subresource}";
         var uri = new UriBuilder(new Uri(access.Server, path)) { Scheme = access.Server.Scheme == "http" ? "ws" : "wss" }.Uri;
         var socket = new ClientWebSocket();

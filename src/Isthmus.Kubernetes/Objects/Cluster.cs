@@ -112,7 +112,8 @@ public sealed class DeploymentSpec
 
     /// <summary>The labels of the Pods.</summary>
     [JsonIgnore]
-    public IReadOnlyDictionary<string, string> TemplateLabels => (Template["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "", StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, string> TemplateLabels =>
+        (Template["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "", StringComparer.Ordinal);
 
     public DeploymentStrategy Strategy { get; set => field = value ?? new(); } = new();
     public int MinReadySeconds { get; set; }

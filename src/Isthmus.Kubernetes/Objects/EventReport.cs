@@ -57,7 +57,8 @@ public sealed record EventReport(ResourceKind Kind, ObjectMeta About, string Typ
     private JsonObject Reference()
     {
         var about = new JsonObject { ["kind"] = Kind.Kind, ["apiVersion"] = Kind.ApiVersion, ["name"] = About.Name };
-        foreach (var (field, value) in (ReadOnlySpan<(string, string)>)[("namespace", About.Namespace), ("uid", About.Uid), ("resourceVersion", About.ResourceVersion), ("fieldPath", FieldPath)])
+        foreach (var (field, value) in (ReadOnlySpan<(string, string)>)[("namespace", About.Namespace), ("uid", About.Uid),
+            ("resourceVersion", About.ResourceVersion), ("fieldPath", FieldPath)])
         {
             if (value.Length > 0) about[field] = value;
         }

@@ -32,10 +32,14 @@ public static class Kinds
     public static readonly ResourceKind ClusterRoleBinding = new("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", false);
     public static readonly ResourceKind TokenReview = new("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", false);
     public static readonly ResourceKind SubjectAccessReview = new("authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", false);
-    public static readonly ResourceKind SelfSubjectAccessReview = new("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", false);
-    public static readonly ResourceKind CustomResourceDefinition = new("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", false);
-    public static readonly ResourceKind MutatingWebhookConfiguration = new("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false);
-    public static readonly ResourceKind ValidatingWebhookConfiguration = new("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false);
+    public static readonly ResourceKind SelfSubjectAccessReview = new("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews",
+        false);
+    public static readonly ResourceKind CustomResourceDefinition = new("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions",
+        false);
+    public static readonly ResourceKind MutatingWebhookConfiguration = new("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations", false);
+    public static readonly ResourceKind ValidatingWebhookConfiguration = new("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations", false);
     public static readonly ResourceKind ValidatingAdmissionPolicy =
         new("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", false);
     public static readonly ResourceKind ValidatingAdmissionPolicyBinding =
@@ -45,8 +49,10 @@ public static class Kinds
 
     public static readonly IReadOnlyList<ResourceKind> All =
     [
-        Pod, Service, Endpoints, Node, Namespace, Secret, ConfigMap, ServiceAccount, Event, EndpointSlice, Ingress, IngressClass, NetworkPolicy, Deployment, ReplicaSet,
-        StatefulSet, DaemonSet, ControllerRevision, PersistentVolumeClaim, PersistentVolume, Job, CronJob, Lease, Role, RoleBinding, ClusterRole, ClusterRoleBinding, TokenReview,
+        Pod, Service, Endpoints, Node, Namespace, Secret, ConfigMap, ServiceAccount, Event, EndpointSlice, Ingress, IngressClass, NetworkPolicy, Deployment,
+        ReplicaSet,
+        StatefulSet, DaemonSet, ControllerRevision, PersistentVolumeClaim, PersistentVolume, Job, CronJob, Lease, Role, RoleBinding, ClusterRole,
+        ClusterRoleBinding, TokenReview,
         SubjectAccessReview, SelfSubjectAccessReview, CustomResourceDefinition, MutatingWebhookConfiguration,
         ValidatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, PodDisruptionBudget, HorizontalPodAutoscaler,
     ];

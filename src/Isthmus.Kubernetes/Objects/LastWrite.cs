@@ -17,7 +17,9 @@ public readonly record struct LastWrite(string? Manager, DateTimeOffset? At)
         foreach (var entry in (item["metadata"]?["managedFields"] as JsonArray ?? []).OfType<JsonObject>())
         {
             if (entry["subresource"] is not null || entry["manager"]?.ToString() is not { } manager) continue;
-            var at = DateTimeOffset.TryParse(entry["time"]?.ToString(), System.Globalization.CultureInfo.InvariantCulture, out var time) ? time : (DateTimeOffset?)null;
+            var at = DateTimeOffset.TryParse(entry["time"]?.ToString(), System.Globalization.CultureInfo.InvariantCulture, out var time)
+                ? time
+                : (DateTimeOffset?)null;
             if (last.Manager is null || at >= last.At) last = new(manager, at);
         }
         return last;

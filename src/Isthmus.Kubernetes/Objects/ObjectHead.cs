@@ -7,7 +7,8 @@ namespace Isthmus.Kubernetes.Objects;
 /// <summary>What all objects have, with its types: of a tree that does not come from an API server, nothing is known.</summary>
 public static class ObjectHead
 {
-    private static readonly string[] Own = ["apiVersion", "kind"], Texts = ["name", "generateName", "namespace", "uid", "resourceVersion"], Maps = ["labels", "annotations"];
+    private static readonly string[] Own = ["apiVersion", "kind"], Texts = ["name", "generateName", "namespace", "uid", "resourceVersion"],
+        Maps = ["labels", "annotations"];
 
     /// <param name="path">Where the object is, for messages: empty, or with a dot at its end.</param>
     /// <exception cref="JsonException">A value has another type.</exception>

@@ -64,7 +64,8 @@ public static class Quantity
             int exponent;
             var found = Array.FindIndex(Decimal, unit => unit.Suffix == suffix);
             if (found >= 0) exponent = Decimal[found].Exponent;
-            else if (suffix[0] is 'e' or 'E' && int.TryParse(suffix.AsSpan(1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent) && Math.Abs(exponent) < 30)
+            else if (suffix[0] is 'e' or 'E' && int.TryParse(suffix.AsSpan(1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent)
+                && Math.Abs(exponent) < 30)
                 format = Format.Exponent;
             else return null;
             var power = 9 + exponent - decimals;

@@ -189,7 +189,10 @@ public class Informer<TObject, T> where TObject : class where T : class
 
     private async Task WatchAsync(string version, Delivery<T> delivery, CancellationToken stop)
     {
-        var options = new ListOptions { LabelSelector = _settings.LabelSelector, FieldSelector = _settings.FieldSelector, ResourceVersion = version, TimeoutSeconds = 600 };
+        var options = new ListOptions
+        {
+            LabelSelector = _settings.LabelSelector, FieldSelector = _settings.FieldSelector, ResourceVersion = version, TimeoutSeconds = 600
+        };
         await using var events = _client.WatchAsync<TObject>(Kind, _settings.Namespace, options, stop, Connected).GetAsyncEnumerator(stop);
         while (await NextAsync(events, delivery, stop))
         {
@@ -214,7 +217,8 @@ public class Informer<TObject, T> where TObject : class where T : class
         var next = events.MoveNextAsync();
         if (!delivery.IsBehind || next.IsCompleted) return await next;
         var waiting = next.AsTask();
-        while (delivery.IsBehind && await Task.WhenAny(waiting, Task.Delay(delivery.Wait(), _time, stop)) != waiting && !stop.IsCancellationRequested) await delivery.RetryAsync(stop);
+        while (delivery.IsBehind && await Task.WhenAny(waiting, Task.Delay(delivery.Wait(), _time, stop)) != waiting && !stop.IsCancellationRequested)
+            await delivery.RetryAsync(stop);
         return await waiting;
     }
 
@@ -271,7 +275,9 @@ public class Informer<TObject, T> where TObject : class where T : class
     private static string KeyOf(TObject item) => item switch
     {
         KubeObject known => known.Key,
-        JsonObject tree => (string?)tree["metadata"]?["namespace"] is { Length: > 0 } ns ? $"{ns}/{tree["metadata"]!["name"]}" : (string?)tree["metadata"]?["name"] ?? "",
+        JsonObject tree => (string?)tree["metadata"]?["namespace"] is { Length: > 0 } ns
+            ? $"{ns}/{tree["metadata"]!["name"]}"
+            : (string?)tree["metadata"]?["name"] ?? "",
         _ => throw new NotSupportedException($"{typeof(TObject).Name} has no key"),
     };
 

@@ -79,7 +79,8 @@ public sealed class ServerOutage(TimeProvider time)
     private static bool IsOfServer(Exception cause) => cause switch
     {
         KubeException { Code: 401 } => true,
-        HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError } => true,
+        HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError
+            or HttpRequestError.SecureConnectionError } => true,
         _ => cause.InnerException is { } inner && IsOfServer(inner),
     };
 }

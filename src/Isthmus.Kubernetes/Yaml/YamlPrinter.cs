@@ -116,7 +116,8 @@ internal static class YamlPrinter
     {
         if (text.Length == 0) return "\"\"";
         var plain = Kind(text) == ScalarKind.Text && !IsDate(text)
-            && text[0] is not ('-' or '?' or ':' or ',' or '[' or ']' or '{' or '}' or '#' or '&' or '*' or '!' or '|' or '>' or '\'' or '"' or '%' or '@' or '`' or ' ' or '=' or '<')
+            && text[0] is not ('-' or '?' or ':' or ',' or '[' or ']' or '{' or '}' or '#' or '&' or '*' or '!' or '|' or '>' or '\'' or '"' or '%' or '@'
+                or '`' or ' ' or '=' or '<')
             && text[^1] is not (' ' or ':')
             && !text.Contains(": ", StringComparison.Ordinal) && !text.Contains(" #", StringComparison.Ordinal)
             && Visible.IsWhole(text);

@@ -72,9 +72,11 @@ public static class YamlText
             {
                 case AnchorAlias alias:
                     parser.MoveNext();
-                    if (!_anchors.TryGetValue(alias.Value, out var anchored)) throw new YamlException(alias.Start, alias.End, $"unknown alias '*{alias.Value}'");
+                    if (!_anchors.TryGetValue(alias.Value, out var anchored))
+                        throw new YamlException(alias.Start, alias.End, $"unknown alias '*{alias.Value}'");
                     // Aliases of aliases grow exponentially, so the limit counts the copied values, not the aliases.
-                    if (anchored.Size > MostAliased - _aliased) throw new YamlException(alias.Start, alias.End, $"aliases expand to more than {MostAliased} values");
+                    if (anchored.Size > MostAliased - _aliased)
+                        throw new YamlException(alias.Start, alias.End, $"aliases expand to more than {MostAliased} values");
                     _aliased += anchored.Size;
                     _nodes += anchored.Size;
                     return anchored.Node?.DeepClone();
@@ -203,6 +205,8 @@ internal static class YamlScalar
     private static JsonValue? Float(string text)
     {
         if (text is "." or "-" or "+" || text.Any(c => !char.IsAsciiDigit(c) && c is not ('.' or '-' or '+' or 'e' or 'E'))) return null;
-        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? JsonValue.Create(number) : null;
+        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)
+            ? JsonValue.Create(number)
+            : null;
     }
 }

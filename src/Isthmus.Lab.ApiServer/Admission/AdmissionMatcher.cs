@@ -14,7 +14,8 @@ namespace Isthmus.Lab.ApiServer.Admission;
 /// <param name="Equivalent">Rules for another version of the resource count, too.</param>
 /// <param name="Namespaces">Null for all.</param>
 /// <param name="Objects">Null for all.</param>
-internal sealed record AdmissionMatch(ValueList<AdmissionRule> Rules, ValueList<AdmissionRule> Excluded, bool Equivalent, LabelSelector? Namespaces, LabelSelector? Objects)
+internal sealed record AdmissionMatch(ValueList<AdmissionRule> Rules, ValueList<AdmissionRule> Excluded, bool Equivalent, LabelSelector? Namespaces,
+    LabelSelector? Objects)
 {
     /// <summary>Reads <c>matchConstraints</c> of a policy or <c>matchResources</c> of a binding.</summary>
     public static AdmissionMatch Read(JsonNode? match) => new(

@@ -36,7 +36,8 @@ internal sealed class PodPlacementAdmission(IObjectStore store) : IAdmissionPlug
         }
         if (Json.Whole(spec["priority"]) is { } asked && asked != priority)
             throw ApiException.Forbidden("", "pods", request.Name,
-                $"the integer value of priority ({asked}) must not be provided in pod spec; priority admission controller computed {priority} from the given PriorityClass name");
+                $"the integer value of priority ({asked}) must not be provided in pod spec; priority admission controller computed {priority} from the given "
+                    + $"PriorityClass name");
         spec["priority"] = priority;
         spec.Default("preemptionPolicy", policy);
     }

@@ -82,7 +82,8 @@ internal sealed class WebhookCaller(ServiceEndpoints endpoints, MachineLoopback?
             throw new WebhookCallException($"couldn't get version/kind; json parse error: {e.Message}", e);
         }
         throw new WebhookCallException(
-            "couldn't get version/kind; json parse error: json: cannot unmarshal string into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }");
+            "couldn't get version/kind; json parse error: json: cannot unmarshal string into Go value of type struct { APIVersion string "
+                + "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }");
     }
 
     private HttpClient Connect(WebhookClient client)

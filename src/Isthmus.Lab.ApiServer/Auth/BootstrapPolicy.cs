@@ -33,12 +33,14 @@ internal static class BootstrapPolicy
             "system::extension-apiserver-authentication-reader", [("User", "system:kube-controller-manager"), ("User", "system:kube-scheduler")]),
         ("kube-system", "system:controller:bootstrap-signer", ["get,list,watch | | secrets"], "", [("ServiceAccount", "bootstrap-signer")]),
         ("kube-system", "system:controller:cloud-provider", ["create,get,list,watch | | configmaps"], "", [("ServiceAccount", "cloud-provider")]),
-        ("kube-system", "system:controller:token-cleaner", ["delete,get,list,watch | | secrets", "create,patch,update | ,events.k8s.io | events"], "", [("ServiceAccount", "token-cleaner")]),
+        ("kube-system", "system:controller:token-cleaner", ["delete,get,list,watch | | secrets", "create,patch,update | ,events.k8s.io | events"], "",
+            [("ServiceAccount", "token-cleaner")]),
         ("kube-system", "system::leader-locking-kube-controller-manager", ["watch | | configmaps", "get,update | | configmaps | kube-controller-manager"], "",
             [("User", "system:kube-controller-manager"), ("ServiceAccount", "kube-controller-manager")]),
         ("kube-system", "system::leader-locking-kube-scheduler", ["watch | | configmaps", "get,update | | configmaps | kube-scheduler"], "",
             [("User", "system:kube-scheduler"), ("ServiceAccount", "kube-scheduler")]),
-        ("kube-public", "system:controller:bootstrap-signer", ["get,list,watch | | configmaps", "update | | configmaps | cluster-info", "create,patch,update | ,events.k8s.io | events"], "",
+        ("kube-public", "system:controller:bootstrap-signer",
+            ["get,list,watch | | configmaps", "update | | configmaps | cluster-info", "create,patch,update | ,events.k8s.io | events"], "",
             [("ServiceAccount", "bootstrap-signer")]),
     ];
 

@@ -45,7 +45,8 @@ internal static class BootstrapRoles
             $"{Read} | apps | controllerrevisions,daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,replicasets,replicasets/scale,replicasets/status,statefulsets,statefulsets/scale,statefulsets/status",
             $"{Read} | autoscaling | horizontalpodautoscalers,horizontalpodautoscalers/status",
             $"{Read} | batch | cronjobs,cronjobs/status,jobs,jobs/status",
-            $"{Read} | extensions | daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,ingresses,ingresses/status,networkpolicies,replicasets,replicasets/scale,replicasets/status,replicationcontrollers/scale",
+            $"{Read} | extensions | "
+                + $"daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,ingresses,ingresses/status,networkpolicies,replicasets,replicasets/scale,replicasets/status,replicationcontrollers/scale",
             $"{Read} | policy | poddisruptionbudgets,poddisruptionbudgets/status",
             $"{Read} | networking.k8s.io | ingresses,ingresses/status,networkpolicies"),
         Role("system:discovery", "get @ /api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/"),
@@ -95,9 +96,11 @@ internal static class BootstrapRoles
             $"{Read},create,delete | | persistentvolumes", $"{Read},update | | persistentvolumeclaims",
             $"{Read} | storage.k8s.io | storageclasses", "watch | | events", "create,patch,update | ,events.k8s.io | events"),
         Role("system:certificates.k8s.io:certificatesigningrequests:nodeclient", "create | certificates.k8s.io | certificatesigningrequests/nodeclient"),
-        Role("system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", "create | certificates.k8s.io | certificatesigningrequests/selfnodeclient"),
+        Role("system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+            "create | certificates.k8s.io | certificatesigningrequests/selfnodeclient"),
         Role("system:certificates.k8s.io:kube-apiserver-client-approver", "approve | certificates.k8s.io | signers | kubernetes.io/kube-apiserver-client"),
-        Role("system:certificates.k8s.io:kube-apiserver-client-kubelet-approver", "approve | certificates.k8s.io | signers | kubernetes.io/kube-apiserver-client-kubelet"),
+        Role("system:certificates.k8s.io:kube-apiserver-client-kubelet-approver",
+            "approve | certificates.k8s.io | signers | kubernetes.io/kube-apiserver-client-kubelet"),
         Role("system:certificates.k8s.io:kubelet-serving-approver", "approve | certificates.k8s.io | signers | kubernetes.io/kubelet-serving"),
         Role("system:certificates.k8s.io:legacy-unknown-approver", "approve | certificates.k8s.io | signers | kubernetes.io/legacy-unknown"),
     ];

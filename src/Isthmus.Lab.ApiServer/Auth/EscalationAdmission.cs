@@ -56,7 +56,8 @@ internal sealed class EscalationAdmission(RbacAuthorizer rbac, IAuthorizer autho
         var held = rbac.RulesFor(request.User, request.Namespace).ToList();
         var missing = Compact(wanted.SelectMany(rule => rule.Split()).Where(part => !held.Any(rule => rule.Covers(part))));
         if (missing.Count == 0) return;
-        throw Refused(request, $"user \"{request.User.Name}\" (groups={GoText.List(request.User.Groups)}) is attempting to grant RBAC permissions not currently held:\n"
+        throw Refused(request,
+            $"user \"{request.User.Name}\" (groups={GoText.List(request.User.Groups)}) is attempting to grant RBAC permissions not currently held:\n"
             + string.Join('\n', missing));
     }
 

@@ -71,7 +71,8 @@ internal sealed class TokenRequestResource(TokenSigner signer, IObjectStore stor
                 var pod = Bound(Resources.Pods, claims.Namespace, kind, name, reference);
                 var spec = pod.Parse()["spec"];
                 if (spec.TextAt("serviceAccountName") != claims.Account.Name)
-                    throw ApiException.BadRequest($"cannot bind token for serviceaccount \"{claims.Account.Name}\" to pod running with different serviceaccount name.");
+                    throw ApiException.BadRequest(
+                        $"cannot bind token for serviceaccount \"{claims.Account.Name}\" to pod running with different serviceaccount name.");
                 var nodeName = spec.TextAt("nodeName");
                 var node = nodeName.Length == 0 ? null
                     : new BoundObject(nodeName, store.Find(Resources.Nodes, "", nodeName)?.Uid ?? "");
@@ -91,7 +92,8 @@ internal sealed class TokenRequestResource(TokenSigner signer, IObjectStore stor
         var uid = Json.Text(reference["uid"]);
         if (uid.Length == 0 || uid == stored.Uid) return stored;
         throw new ApiException(409, "Conflict",
-            $"Operation cannot be fulfilled on {kind} \"{name}\": the UID in the bound object reference ({uid}) does not match the UID in record. The object might have been deleted and then recreated",
+            $"Operation cannot be fulfilled on {kind} \"{name}\": the UID in the bound object reference ({uid}) does not match the UID in record. The object "
+                + $"might have been deleted and then recreated",
             new(Kind: kind, Name: name));
     }
 

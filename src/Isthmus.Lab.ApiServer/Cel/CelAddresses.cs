@@ -32,7 +32,10 @@ internal static class CelAddresses
             _ => throw CelFailureException.NoOverload(),
         })
         .Add<string>("ip.isCanonical", text => Address(text).ToString() == text)
-        .Add("family", 1, arguments => arguments[0] is IPAddress address ? address.AddressFamily == AddressFamily.InterNetwork ? 4L : 6L : throw CelFailureException.NoOverload())
+        .Add("family", 1,
+            arguments => arguments[0] is IPAddress address
+                ? address.AddressFamily == AddressFamily.InterNetwork ? 4L : 6L
+                : throw CelFailureException.NoOverload())
         .Add<IPAddress>("isUnspecified", address => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any))
         .Add<IPAddress>("isLoopback", IsLoopback)
         .Add<IPAddress>("isLinkLocalMulticast", address => IsWithin(address, "224.0.0.0/24") || Scope(address) is 0xff02)
@@ -69,12 +72,16 @@ internal static class CelAddresses
         if (slash < 0 || Parse(text[..slash]) is not { } address) return null;
         var length = text[(slash + 1)..];
         return length.Length is > 0 and < 4 && length.All(char.IsAsciiDigit) && (length == "0" || length[0] != '0')
-            && int.Parse(length, System.Globalization.CultureInfo.InvariantCulture) is var bits && bits <= address.GetAddressBytes().Length * 8 ? new(address, bits) : null;
+            && int.Parse(length, System.Globalization.CultureInfo.InvariantCulture) is var bits && bits <= address.GetAddressBytes().Length * 8
+            ? new(address, bits)
+            : null;
     }
 
-    private static IPAddress Address(string text) => Parse(text) ?? throw new CelFailureException($"IP Address {Values.GoText.Quote(text)} parse error during conversion from string");
+    private static IPAddress Address(string text) =>
+        Parse(text) ?? throw new CelFailureException($"IP Address {Values.GoText.Quote(text)} parse error during conversion from string");
 
-    private static CelCidr Range(string text) => ParseRange(text) ?? throw new CelFailureException($"network address parse error during conversion from string: {Values.GoText.Quote(text)}");
+    private static CelCidr Range(string text) =>
+        ParseRange(text) ?? throw new CelFailureException($"network address parse error during conversion from string: {Values.GoText.Quote(text)}");
 
     private static object Contains(CelCidr range, CelCidr other) => other.Length >= range.Length && range.Contains(other.Address);
 

@@ -16,7 +16,8 @@ internal static class CelConversions
         .Add("dyn", 1, arguments => arguments[0])
         .Add<CelOptionalValue>("hasValue", optional => optional.Has)
         .Add<CelOptionalValue>("value", optional => optional.Has ? optional.Value : throw new CelFailureException("optional.none() dereference"))
-        .Add("orValue", 2, arguments => arguments[0] is CelOptionalValue optional ? optional.Has ? optional.Value : arguments[1] : throw CelFailureException.NoOverload())
+        .Add("orValue", 2,
+            arguments => arguments[0] is CelOptionalValue optional ? optional.Has ? optional.Value : arguments[1] : throw CelFailureException.NoOverload())
         .Add<CelOptionalValue, CelOptionalValue>("or", (optional, other) => optional.Has ? optional : other)
         .Add("optional.of", 1, arguments => CelOptionalValue.Of(arguments[0]))
         .Add("optional.none", 0, static _ => CelOptionalValue.None)

@@ -14,7 +14,8 @@ internal static partial class CelFormats
     private static readonly CelFormat[] Known =
     [
         new("dns1123Label", ObjectNames.LabelProblem), new("dns1123Subdomain", ObjectNames.SubdomainProblem), new("dns1035Label", ObjectNames.Label1035Problem),
-        new("dns1123LabelPrefix", text => ObjectNames.LabelProblem(Whole(text))), new("dns1123SubdomainPrefix", text => ObjectNames.SubdomainProblem(Whole(text))),
+        new("dns1123LabelPrefix", text => ObjectNames.LabelProblem(Whole(text))),
+        new("dns1123SubdomainPrefix", text => ObjectNames.SubdomainProblem(Whole(text))),
         new("dns1035LabelPrefix", text => ObjectNames.Label1035Problem(Whole(text))),
         new("qualifiedName", QualifiedNameProblem), new("labelValue", text => text.Length == 0 ? null : NameProblem(text)),
         Checked("uri"), Checked("uuid"), Checked("byte"), Checked("date"), Checked("datetime"),
@@ -25,8 +26,10 @@ internal static partial class CelFormats
     private static CelFunctionSet Build()
     {
         var set = new CelFunctionSet()
-            .Add<string>("format.named", name => Known.FirstOrDefault(format => format.Name == name) is { } found ? CelOptionalValue.Of(found) : CelOptionalValue.None)
-            .Add<CelFormat, string>("validate", (format, text) => format.Problem(text) is { } problem ? CelOptionalValue.Of(new List<object?> { problem }) : CelOptionalValue.None);
+            .Add<string>("format.named",
+                name => Known.FirstOrDefault(format => format.Name == name) is { } found ? CelOptionalValue.Of(found) : CelOptionalValue.None)
+            .Add<CelFormat, string>("validate",
+                (format, text) => format.Problem(text) is { } problem ? CelOptionalValue.Of(new List<object?> { problem }) : CelOptionalValue.None);
         foreach (var format in Known) set.Add($"format.{format.Name}", 0, _ => format);
         return set;
     }
@@ -44,7 +47,11 @@ internal static partial class CelFormats
     }
 
     private static string? NameProblem(string text) =>
-        text.Length > 63 ? "must be no more than 63 characters" : Name().IsMatch(text) ? null : "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+        text.Length > 63
+            ? "must be no more than 63 characters"
+            : Name().IsMatch(text)
+            ? null
+            : "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 
     [GeneratedRegex(@"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?\z")]
     private static partial Regex Name();

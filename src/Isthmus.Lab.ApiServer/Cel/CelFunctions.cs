@@ -7,7 +7,8 @@ internal static class CelFunctions
     private const int Any = -1;
 
     private static readonly Dictionary<(string Name, int Count), CelFunction> Table = new CelFunctionSet()
-        .Add(CelConversions.All).Add(CelTexts.All).Add(CelLists.All).Add(CelTimes.All).Add(CelAddresses.All).Add(CelUrls.All).Add(CelQuantities.All).Add(CelFormats.All)
+        .Add(CelConversions.All).Add(CelTexts.All).Add(CelLists.All).Add(CelTimes.All).Add(CelAddresses.All).Add(CelUrls.All).Add(CelQuantities.All)
+        .Add(CelFormats.All)
         .Functions;
 
     public static IReadOnlyCollection<(string Name, int Count)> All => Table.Keys;
@@ -55,7 +56,8 @@ internal sealed class CelFunctionSet
         Add(name, 2, arguments => arguments is [T value, TOther other] ? function(value, other) : throw CelFailureException.NoOverload());
 
     public CelFunctionSet Add<T, TSecond, TThird>(string name, Func<T, TSecond, TThird, object?> function) =>
-        Add(name, 3, arguments => arguments is [T value, TSecond second, TThird third] ? function(value, second, third) : throw CelFailureException.NoOverload());
+        Add(name, 3,
+            arguments => arguments is [T value, TSecond second, TThird third] ? function(value, second, third) : throw CelFailureException.NoOverload());
 
     private static object? Either(CelFunction first, CelFunction second, object?[] arguments)
     {

@@ -10,8 +10,14 @@ internal static class CelLists
         .Add<List<object?>>("min", list => Extreme(list, largest: false))
         .Add<List<object?>>("max", list => Extreme(list, largest: true))
         .Add<List<object?>>("sum", list => list.Count == 0 ? 0L : list.Aggregate((sum, item) => CelValues.Apply("+", sum, item)))
-        .Add("indexOf", 2, arguments => arguments[0] is List<object?> list ? (long)list.FindIndex(item => CelValues.Equal(item, arguments[1])) : throw CelFailureException.NoOverload())
-        .Add("lastIndexOf", 2, arguments => arguments[0] is List<object?> list ? (long)list.FindLastIndex(item => CelValues.Equal(item, arguments[1])) : throw CelFailureException.NoOverload())
+        .Add("indexOf", 2,
+            arguments => arguments[0] is List<object?> list
+                ? (long)list.FindIndex(item => CelValues.Equal(item, arguments[1]))
+                : throw CelFailureException.NoOverload())
+        .Add("lastIndexOf", 2,
+            arguments => arguments[0] is List<object?> list
+                ? (long)list.FindLastIndex(item => CelValues.Equal(item, arguments[1]))
+                : throw CelFailureException.NoOverload())
         .Add<List<object?>, long, long>("slice", Slice)
         .Add<List<object?>>("reverse", list => list.AsEnumerable().Reverse().ToList())
         .Add<List<object?>>("distinct", Distinct)
@@ -19,7 +25,10 @@ internal static class CelLists
         .Add<List<object?>>("flatten", list => list.SelectMany(item => item as List<object?> ?? [item]).ToList())
         .Add<List<object?>>("first", list => list.Count == 0 ? CelOptionalValue.None : CelOptionalValue.Of(list[0]))
         .Add<List<object?>>("last", list => list.Count == 0 ? CelOptionalValue.None : CelOptionalValue.Of(list[^1]))
-        .Add<long>("lists.range", count => count is < 0 or > MaxRange ? throw CelFailureException.TooMuchWork() : Enumerable.Range(0, (int)count).Select(i => (object?)(long)i).ToList())
+        .Add<long>("lists.range",
+            count => count is < 0 or > MaxRange
+                ? throw CelFailureException.TooMuchWork()
+                : Enumerable.Range(0, (int)count).Select(i => (object?)(long)i).ToList())
         .Add<List<object?>, List<object?>>("sets.contains", Holds)
         .Add<List<object?>, List<object?>>("sets.equivalent", (left, right) => Holds(left, right) is true && Holds(right, left) is true)
         .Add<List<object?>, List<object?>>("sets.intersects", (left, right) => Bounded(left, right).Any(item => Has(right, item)));
@@ -43,7 +52,9 @@ internal static class CelLists
     }
 
     private static object Slice(List<object?> list, long from, long to) =>
-        from >= 0 && from <= to && to <= list.Count ? list[(int)from..(int)to] : throw new CelFailureException($"cannot slice({from}, {to}), list is of length {list.Count}");
+        from >= 0 && from <= to && to <= list.Count
+            ? list[(int)from..(int)to]
+            : throw new CelFailureException($"cannot slice({from}, {to}), list is of length {list.Count}");
 
     private static List<object?> Distinct(List<object?> list)
     {

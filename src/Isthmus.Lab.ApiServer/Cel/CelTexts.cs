@@ -33,7 +33,10 @@ internal static class CelTexts
         .Add<string, long>("substring", (text, from) => Substring(text, from, Characters(text).Length))
         .Add<string, long, long>("substring", Substring)
         .Add<string, string, string>("replace", (text, old, next) => Replace(text, old, next, -1))
-        .Add("replace", 4, arguments => arguments is [string text, string old, string next, long most] ? Replace(text, old, next, most) : throw CelFailureException.NoOverload())
+        .Add("replace", 4,
+            arguments => arguments is [string text, string old, string next, long most]
+                ? Replace(text, old, next, most)
+                : throw CelFailureException.NoOverload())
         .Add<List<object?>>("join", list => Join(Texts(list)))
         .Add<List<object?>, string>("join", (list, separator) => string.Join(separator, Texts(list)))
         .Add<string, List<object?>>("format", Format);
@@ -75,7 +78,9 @@ internal static class CelTexts
     private static object LastIndexOf(string text, string other, long from)
     {
         var found = -1L;
-        for (var at = text.IndexOf(other, StringComparison.Ordinal); at >= 0; at = at == text.Length ? -1 : text.IndexOf(other, at + 1, StringComparison.Ordinal))
+        for (var at = text.IndexOf(other, StringComparison.Ordinal); at >= 0; at = at == text.Length
+            ? -1
+            : text.IndexOf(other, at + 1, StringComparison.Ordinal))
         {
             var place = CelConversions.Size(text[..at]);
             if (place > from) break;
@@ -150,7 +155,8 @@ internal static class CelTexts
             ('s', _) => CelConversions.Print(value),
             ('d', long whole) => whole.ToString(CultureInfo.InvariantCulture),
             ('f', double or long) => Convert.ToDouble(value, CultureInfo.InvariantCulture).ToString($"F{digits}", CultureInfo.InvariantCulture),
-            ('e', double or long) => Convert.ToDouble(value, CultureInfo.InvariantCulture).ToString($"0.{new string('0', digits)}e+00", CultureInfo.InvariantCulture),
+            ('e', double or long) => Convert.ToDouble(value, CultureInfo.InvariantCulture)
+                .ToString($"0.{new string('0', digits)}e+00", CultureInfo.InvariantCulture),
             ('b', bool truth) => truth ? "1" : "0",
             ('b', long whole) => whole.ToString("b", CultureInfo.InvariantCulture),
             ('o', long whole) => Convert.ToString(whole, 8),

@@ -25,11 +25,13 @@ internal sealed class CustomStrategy(StructuralSchema schema, string? replicasPa
         var wrong = errors.Count > 0;
         if (replicasPath is not null && JsonPath.Parse(replicasPath)?.Find(o).FirstOrDefault() is { } replicas && Json.Whole(replicas) is null)
             errors.Add(new("FieldValueInvalid", replicasPath,
-                $"Invalid value: 0: {replicasPath} accessor error: {Json.TextOrNull(replicas) ?? replicas.ToJsonString()} is of the type {(Json.TextOrNull(replicas) is null ? "float64" : "string")}, expected int64"));
+                $"Invalid value: 0: {replicasPath} accessor error: {Json.TextOrNull(replicas) ?? replicas.ToJsonString()} is of the type "
+                    + $"{(Json.TextOrNull(replicas) is null ? "float64" : "string")}, expected int64"));
         if (!wrong) errors.AddRange(SchemaValidation.ValidateLists(o, schema, ""));
         if (wrong && schema.HasRules)
             errors.Add(new("FieldValueInvalid", "<nil>",
-                "Invalid value: \"null\": some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"));
+                "Invalid value: \"null\": some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+                    + "validation"));
         if (errors.Count == 0) errors.AddRange(SchemaRules.Validate(o, null, schema, "").Take(MaxErrors));
         return errors;
     }

@@ -9,7 +9,9 @@ namespace Isthmus.Lab.ApiServer.CustomResources;
 internal sealed class CustomTable : ITableFormat
 {
     private const string NameText =
-        "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
+        "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of "
+            + "an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More "
+            + "info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
 
     private readonly List<(string Type, JsonPath? Path)> _columns = [];
     private readonly List<TableColumn> _definitions = [new("Name", "string", "name", NameText, 0)];
@@ -20,7 +22,9 @@ internal sealed class CustomTable : ITableFormat
         foreach (var column in Json.Objects(columns))
         {
             var (name, type) = (Json.Text(column["name"]), Json.Text(column["type"]));
-            var description = Json.Text(column["description"]) is { Length: > 0 } given ? given : $"Custom resource definition column (in JSONPath format): {Json.Text(column["jsonPath"])}";
+            var description = Json.Text(column["description"]) is { Length: > 0 } given
+                ? given
+                : $"Custom resource definition column (in JSONPath format): {Json.Text(column["jsonPath"])}";
             _columns.Add((type, JsonPath.Parse(Json.Text(column["jsonPath"]))));
             _definitions.Add(new(name, type, Json.Text(column["format"]), description, (int)(Json.Whole(column["priority"]) ?? 0)));
         }

@@ -22,7 +22,8 @@ internal static class DefinitionConditions
         if (status["conditions"] is not JsonArray list) status["conditions"] = list = [];
         var value = holds ? "True" : "False";
         var held = Json.Objects(list).FirstOrDefault(condition => Json.Text(condition["type"]) == type);
-        if (held is not null && Json.Text(held["status"]) == value && Json.Text(held["reason"]) == reason && Json.Text(held["message"]) == message) return false;
+        if (held is not null && Json.Text(held["status"]) == value && Json.Text(held["reason"]) == reason && Json.Text(held["message"]) == message)
+            return false;
         var since = held is not null && Json.Text(held["status"]) == value ? Json.Text(held["lastTransitionTime"]) : ApiTime.Seconds(now);
         var condition = new JsonObject
         {

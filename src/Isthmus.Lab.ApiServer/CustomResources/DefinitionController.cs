@@ -92,7 +92,8 @@ internal sealed class DefinitionController(IObjectStore store, KindRegistry kind
     private bool Establish(JsonObject definition) =>
         DefinitionConditions.IsTrue(definition, DefinitionConditions.NamesAccepted)
         && !DefinitionConditions.IsTrue(definition, DefinitionConditions.Established)
-        && DefinitionConditions.Set(definition, DefinitionConditions.Established, true, "InitialNamesAccepted", "the initial names have been accepted", time.GetUtcNow());
+        && DefinitionConditions.Set(definition, DefinitionConditions.Established, true, "InitialNamesAccepted", "the initial names have been accepted",
+            time.GetUtcNow());
 
     /// <summary>The names asked for, without short names that somebody else has.</summary>
     private JsonObject Accepted(JsonObject definition)
@@ -142,7 +143,9 @@ internal sealed class DefinitionController(IObjectStore store, KindRegistry kind
             return false;
         }
         await store.ChangeAsync(Resources.Definitions, "", stored.Name, tree =>
-            DefinitionConditions.Set(tree, DefinitionConditions.Terminating, true, "InstanceDeletionInProgress", "CustomResource deletion is in progress", time.GetUtcNow()), stop);
+            DefinitionConditions.Set(tree, DefinitionConditions.Terminating, true, "InstanceDeletionInProgress", "CustomResource deletion is in progress",
+                time.GetUtcNow()),
+            stop);
         return true;
     }
 

@@ -17,7 +17,8 @@ internal static class DefinitionValidation
         if (name != $"{plural}.{group}") yield return FieldError.Invalid("metadata.name", name, "must be spec.names.plural+\".\"+spec.group");
         if (group.Length == 0) yield return FieldError.Required("spec.group");
         else if (ObjectNames.SubdomainProblem(group) is { } problem) yield return FieldError.Invalid("spec.group", group, problem);
-        else if (!group.Contains('.', StringComparison.Ordinal)) yield return FieldError.Invalid("spec.group", group, "should be a domain with at least one dot");
+        else if (!group.Contains('.', StringComparison.Ordinal))
+            yield return FieldError.Invalid("spec.group", group, "should be a domain with at least one dot");
         foreach (var error in Check.OneOf("spec.scope", spec.At("scope"), "Cluster", "Namespaced")) yield return error;
         foreach (var error in Names(spec.At("names"))) yield return error;
         foreach (var error in Versions(spec.At("versions"))) yield return error;
@@ -30,7 +31,8 @@ internal static class DefinitionValidation
         foreach (var field in (string[])["plural", "singular"])
             foreach (var error in Check.Name($"spec.names.{field}", names.At(field), ObjectNames.Label1035Problem)) yield return error;
         foreach (var field in (string[])["kind", "listKind"])
-            foreach (var error in Check.Name($"spec.names.{field}", names.At(field), value => ObjectNames.Label1035Problem(value.ToLowerInvariant()))) yield return error;
+            foreach (var error in Check.Name($"spec.names.{field}", names.At(field), value => ObjectNames.Label1035Problem(value.ToLowerInvariant())))
+                yield return error;
         if (names.TextAt("kind") is { Length: > 0 } kind && kind == names.TextAt("listKind"))
             yield return FieldError.Invalid("spec.names.listKind", kind, "kind and listKind may not be the same");
         var i = 0;
@@ -54,7 +56,8 @@ internal static class DefinitionValidation
             if (list[i].At("schema", "openAPIV3Schema") is JsonObject schema)
             {
                 if (isShared && i > 0) continue;
-                foreach (var error in Structural(schema, isShared ? "spec.validation.openAPIV3Schema" : $"{at}.schema.openAPIV3Schema", isRoot: true)) yield return error;
+                foreach (var error in Structural(schema, isShared ? "spec.validation.openAPIV3Schema" : $"{at}.schema.openAPIV3Schema", isRoot: true))
+                    yield return error;
             }
             else
             {
@@ -62,7 +65,8 @@ internal static class DefinitionValidation
             }
         }
         if (list.Count(version => Json.Truth(version["storage"]) == true) != 1)
-            yield return FieldError.Invalid("spec.versions", Json.Array(list.Select(v => Json.Text(v["name"]))), "must have exactly one version marked as storage version");
+            yield return FieldError.Invalid("spec.versions", Json.Array(list.Select(v => Json.Text(v["name"]))),
+                "must have exactly one version marked as storage version");
     }
 
     private static IEnumerable<FieldError> Conversion(JsonNode? conversion)
@@ -76,7 +80,8 @@ internal static class DefinitionValidation
     private static IEnumerable<FieldError> Stored(JsonObject o)
     {
         var stored = Json.Texts(o.At("status", "storedVersions"));
-        if (stored.IsEmpty) yield return new("FieldValueInvalid", "status.storedVersions", "Invalid value: []string(nil): must have at least one stored version");
+        if (stored.IsEmpty)
+            yield return new("FieldValueInvalid", "status.storedVersions", "Invalid value: []string(nil): must have at least one stored version");
         var versions = Json.Objects(o.At("spec", "versions")).Select(version => Json.Text(version["name"])).ToHashSet(StringComparer.Ordinal);
         for (var i = 0; i < stored.Count; i++)
             if (!versions.Contains(stored[i])) yield return FieldError.Invalid($"status.storedVersions[{i}]", stored[i], "must appear in spec.versions");
@@ -113,20 +118,24 @@ internal static class DefinitionValidation
             var at = $"{path}[{i++}]";
             var (text, message, messageExpression) = (Json.Text(rule["rule"]), Json.Text(rule["message"]).Trim(), Json.Text(rule["messageExpression"]));
             if (string.IsNullOrWhiteSpace(text)) yield return FieldError.Required($"{at}.rule", "rule is not specified");
-            else if (message.AsSpan().ContainsAny('\n', '\r')) yield return FieldError.Invalid($"{at}.message", message, "message must not contain line breaks");
+            else if (message.AsSpan().ContainsAny('\n', '\r'))
+                yield return FieldError.Invalid($"{at}.message", message, "message must not contain line breaks");
             else if (message.Length == 0 && text.Trim().AsSpan().ContainsAny('\n', '\r'))
                 yield return FieldError.Required($"{at}.message", "message must be specified if rule contains line breaks");
             if (!string.IsNullOrWhiteSpace(text) && CelParser.Problem(text) is { } problem)
                 yield return new("FieldValueInvalid", $"{at}.rule", $"Invalid value: {Print(rule)}: compilation failed: {problem}");
             else if (messageExpression.Length > 0 && CelParser.Problem(messageExpression) is { } other)
-                yield return new("FieldValueInvalid", $"{at}.messageExpression", $"Invalid value: {Print(rule)}: messageExpression compilation failed: {other}");
+                yield return new("FieldValueInvalid", $"{at}.messageExpression",
+                    $"Invalid value: {Print(rule)}: messageExpression compilation failed: {other}");
         }
     }
 
     /// <summary>The rule as Go prints its type. Pointers are addresses there; any will do.</summary>
     private static string Print(JsonObject rule)
     {
-        var text = string.Join(", ", ((string[])["rule", "message", "messageExpression"]).Select(field => $"{char.ToUpperInvariant(field[0])}{field[1..]}:{GoText.Quote(Json.Text(rule[field]))}"));
+        var text = string.Join(", ",
+            ((string[])["rule", "message", "messageExpression"])
+                .Select(field => $"{char.ToUpperInvariant(field[0])}{field[1..]}:{GoText.Quote(Json.Text(rule[field]))}"));
         return $"apiextensions.ValidationRule{{{text}, Reason:(*apiextensions.FieldValueErrorReason)({Pointer("reason")}), "
             + $"FieldPath:{GoText.Quote(Json.Text(rule["fieldPath"]))}, OptionalOldSelf:(*bool)({Pointer("optionalOldSelf")})}}";
 

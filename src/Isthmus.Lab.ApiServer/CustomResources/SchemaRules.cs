@@ -23,7 +23,8 @@ internal sealed record SchemaRule(CelNode Rule, string Text, string Message, str
             var needsOld = CelTokens.Read(text).Any(token => token is { Kind: CelTokenKind.Name, Text: "oldSelf" });
             // The old value comes as an optional there, which has functions of its own.
             if (needsOld && Json.Truth(rule["optionalOldSelf"]) == true) return null;
-            return new(CelParser.Parse(text, CelFunctions.Knows), text, Json.Text(rule["message"]), Json.Text(rule["reason"]), Json.Text(rule["fieldPath"]), needsOld);
+            return new(CelParser.Parse(text, CelFunctions.Knows), text, Json.Text(rule["message"]), Json.Text(rule["reason"]), Json.Text(rule["fieldPath"]),
+                needsOld);
         }
         catch (Exception e) when (e is CelUnsupportedException or CelSyntaxException)
         {

@@ -121,7 +121,8 @@ internal static class SchemaValidation
             errors.Add(FieldError.Invalid(path, list.Count, $"{path} in body should have at least {least} items"));
         if (schema.Whole("maxItems") is { } most && list.Count > most) errors.Add(TooMany(path, list.Count, most));
         if (Json.Truth(schema.Source["uniqueItems"]) == true && HasEqualItems(list))
-            errors.Add(new("FieldValueDuplicate", path, $"Duplicate value: {list.ToJsonString(JsonText.Relaxed)}: {path} in body shouldn't contain duplicates"));
+            errors.Add(new("FieldValueDuplicate", path,
+                $"Duplicate value: {list.ToJsonString(JsonText.Relaxed)}: {path} in body shouldn't contain duplicates"));
         if (schema.Items is not { } items) return;
         for (var i = 0; i < list.Count; i++) Any(list[i], items, $"{path}[{i}]", errors);
     }
@@ -135,7 +136,8 @@ internal static class SchemaValidation
         if (schema.Pattern is { } pattern && !pattern.IsMatch(text))
             errors.Add(FieldError.Invalid(path, text, $"{path} in body should match '{Json.Text(schema.Source["pattern"])}'"));
         if (schema.Format.Length > 0 && !Formats.Fits(schema.Format, text))
-            errors.Add(new("FieldValueTypeInvalid", path, $"Invalid value: {GoText.Quote(text)}: {path} in body must be of type {schema.Format}: {GoText.Quote(text)}"));
+            errors.Add(new("FieldValueTypeInvalid", path,
+                $"Invalid value: {GoText.Quote(text)}: {path} in body must be of type {schema.Format}: {GoText.Quote(text)}"));
     }
 
     private static void Number(JsonValue value, StructuralSchema schema, string path, List<FieldError> errors)
@@ -145,7 +147,8 @@ internal static class SchemaValidation
         if (schema.Number("maximum") is { } most && (number > most || (exclusiveMax && number >= most)))
             errors.Add(FieldError.Invalid(path, value.DeepClone(), $"{path} in body should be less than {(exclusiveMax ? "" : "or equal to ")}{Print(most)}"));
         if (schema.Number("minimum") is { } least && (number < least || (exclusiveMin && number <= least)))
-            errors.Add(FieldError.Invalid(path, value.DeepClone(), $"{path} in body should be greater than {(exclusiveMin ? "" : "or equal to ")}{Print(least)}"));
+            errors.Add(FieldError.Invalid(path, value.DeepClone(),
+                $"{path} in body should be greater than {(exclusiveMin ? "" : "or equal to ")}{Print(least)}"));
         if (schema.Number("multipleOf") is { } factor and > 0 && Math.Abs(Math.IEEERemainder(number, factor)) > 1e-9)
             errors.Add(FieldError.Invalid(path, value.DeepClone(), $"{path} in body should be a multiple of {Print(factor)}"));
         var (low, high) = schema.Format switch { "int32" => (int.MinValue, int.MaxValue), _ => (double.MinValue, double.MaxValue) };

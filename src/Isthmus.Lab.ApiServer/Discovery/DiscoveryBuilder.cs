@@ -46,7 +46,11 @@ internal sealed class DiscoveryBuilder
                 }),
             },
             ["/api/v1"] = Resources("", "v1"),
-            ["/apis"] = new() { ["kind"] = "APIGroupList", ["apiVersion"] = "v1", ["groups"] = new JsonArray([.. _groups.Select(group => Group(group.Group, group.Versions, false))]) },
+            ["/apis"] = new()
+            {
+                ["kind"] = "APIGroupList", ["apiVersion"] = "v1",
+                ["groups"] = new JsonArray([.. _groups.Select(group => Group(group.Group, group.Versions, false))])
+            },
         };
         foreach (var (group, versions) in _groups)
         {
@@ -59,13 +63,19 @@ internal sealed class DiscoveryBuilder
     internal JsonObject Aggregated(string path, string version)
     {
         var items = path == "/api"
-            ? new JsonArray(new JsonObject { ["metadata"] = new JsonObject { ["creationTimestamp"] = null }, ["versions"] = new JsonArray(AggregatedVersion("", "v1")) })
+            ? new JsonArray(new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["creationTimestamp"] = null }, ["versions"] = new JsonArray(AggregatedVersion("", "v1"))
+            })
             : new JsonArray([.. _groups.Select(group => (JsonNode)new JsonObject
             {
                 ["metadata"] = new JsonObject { ["name"] = group.Group, ["creationTimestamp"] = null },
                 ["versions"] = new JsonArray([.. group.Versions.Select(v => (JsonNode)AggregatedVersion(group.Group, v))]),
             })]);
-        return new() { ["kind"] = "APIGroupDiscoveryList", ["apiVersion"] = $"apidiscovery.k8s.io/{version}", ["metadata"] = new JsonObject(), ["items"] = items };
+        return new()
+        {
+            ["kind"] = "APIGroupDiscoveryList", ["apiVersion"] = $"apidiscovery.k8s.io/{version}", ["metadata"] = new JsonObject(), ["items"] = items
+        };
     }
 
     private JsonObject AggregatedVersion(string group, string version)
@@ -100,7 +110,11 @@ internal sealed class DiscoveryBuilder
     private static JsonNode Group(string group, List<string> versions)
     {
         JsonObject Version(string version) => new() { ["groupVersion"] = $"{group}/{version}", ["version"] = version };
-        return new JsonObject { ["name"] = group, ["versions"] = new JsonArray([.. versions.Select(version => (JsonNode)Version(version))]), ["preferredVersion"] = Version(versions[0]) };
+        return new JsonObject
+        {
+            ["name"] = group, ["versions"] = new JsonArray([.. versions.Select(version => (JsonNode)Version(version))]),
+            ["preferredVersion"] = Version(versions[0])
+        };
     }
 
     private static JsonObject Group(string group, List<string> versions, bool alone)
@@ -148,7 +162,8 @@ internal sealed class DiscoveryBuilder
         {
             var verbs = kind.IsCustom && kind.Verbs.Count == KindDescriptor.AllVerbs.Count
                 ? ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"] : kind.Verbs;
-            yield return new(kind.Group, kind.Version, kind.Plural, kind.Singular, kind.Kind, "", kind.Namespaced, verbs, kind.ShortNames, kind.Categories, "", "", true, kind.IsCustom);
+            yield return new(kind.Group, kind.Version, kind.Plural, kind.Singular, kind.Kind, "", kind.Namespaced, verbs, kind.ShortNames, kind.Categories, "",
+                "", true, kind.IsCustom);
             foreach (var sub in kind.Subresources)
             {
                 var isScale = sub.Name == "scale";

@@ -34,7 +34,8 @@ internal sealed class DiscoveryDocuments(ApiServerContext context, IReadOnlyList
     {
         foreach (var clause in http.Request.Headers.Accept.SelectMany(header => (header ?? "").Split(',', StringSplitOptions.TrimEntries)))
         {
-            var isAggregated = clause.Contains("as=APIGroupDiscoveryList", StringComparison.Ordinal) && clause.Contains("g=apidiscovery.k8s.io", StringComparison.Ordinal);
+            var isAggregated = clause.Contains("as=APIGroupDiscoveryList", StringComparison.Ordinal)
+                && clause.Contains("g=apidiscovery.k8s.io", StringComparison.Ordinal);
             var version = clause.Split(';', StringSplitOptions.TrimEntries).FirstOrDefault(part => part.StartsWith("v=", StringComparison.Ordinal))?[2..];
             if (isAggregated && clause.StartsWith("application/json", StringComparison.Ordinal) && version is "v2" or "v2beta1") return version;
             if (!isAggregated && clause is "application/json" or "*/*") return null;
@@ -57,7 +58,11 @@ internal sealed class DiscoveryDocuments(ApiServerContext context, IReadOnlyList
     }
 
     private static JsonObject Paths(State state) =>
-        new() { ["paths"] = new JsonArray([.. state.Documents.Keys.Append("/healthz").Append("/livez").Append("/openapi/v2").Append("/openapi/v3").Append("/readyz").Append("/version").Order(StringComparer.Ordinal).Select(path => (JsonNode)path)]) };
+        new()
+        {
+            ["paths"] = new JsonArray([.. state.Documents.Keys.Append("/healthz").Append("/livez").Append("/openapi/v2").Append("/openapi/v3").Append("/readyz")
+                .Append("/version").Order(StringComparer.Ordinal).Select(path => (JsonNode)path)])
+        };
 
     private State Current()
     {

@@ -43,7 +43,9 @@ internal sealed class MachineLoopback(string socketPath)
             await socket.SendAsync(Encoding.ASCII.GetBytes($"{to.Address} {to.Port}\n"), stop);
             var answer = await ReadLineAsync(socket, stop);
             if (answer == MachineSocket.Connected) return new NetworkStream(socket, ownsSocket: true);
-            throw new ServiceUnreachableException($"dial tcp {to}: connect: {(Enum.TryParse<SocketError>(answer, out var error) ? ServiceEndpoints.Words(new SocketException((int)error)) : "the lab's supervisor does not answer")}");
+            throw new ServiceUnreachableException(
+                $"dial tcp {to}: connect: "
+                    + $"{(Enum.TryParse<SocketError>(answer, out var error) ? ServiceEndpoints.Words(new SocketException((int)error)) : "the lab's supervisor does not answer")}");
         }
         catch (SocketException e)
         {

@@ -77,7 +77,8 @@ public sealed class ApiException(int code, string reason, string message, Status
 
     /// <summary>403 of admission or authorization: `pods "x" is forbidden: why`.</summary>
     public static ApiException Forbidden(string group, string plural, string name, string why, IReadOnlyList<StatusCause>? causes = null) =>
-        new(403, "Forbidden", name.Length == 0 ? $"{Qualified(plural, group)} is forbidden: {why}" : $"{Qualified(plural, group)} \"{name}\" is forbidden: {why}",
+        new(403, "Forbidden",
+            name.Length == 0 ? $"{Qualified(plural, group)} is forbidden: {why}" : $"{Qualified(plural, group)} \"{name}\" is forbidden: {why}",
             new(group, plural, name) { Causes = causes ?? [] });
 
     public static ApiException BadRequest(string message) => new(400, "BadRequest", message, withDetails: false);

@@ -137,7 +137,8 @@ internal sealed partial class ApiHandler
             return new(403, "Forbidden", $"forbidden: User \"{attributes.User.Name}\" cannot {attributes.Verb} path \"{attributes.Path}\"{suffix}");
         var where = attributes.Namespace.Length > 0 ? $"in the namespace \"{attributes.Namespace}\"" : "at the cluster scope";
         return ApiException.Forbidden(attributes.Group, attributes.Resource, attributes.Name,
-            $"User \"{attributes.User.Name}\" cannot {attributes.Verb} resource \"{attributes.FullResource}\" in API group \"{attributes.Group}\" {where}{suffix}");
+            $"User \"{attributes.User.Name}\" cannot {attributes.Verb} resource \"{attributes.FullResource}\" in API group \"{attributes.Group}\" "
+                + $"{where}{suffix}");
     }
 
     private static RequestAttributes Attributes(HttpContext http, UserIdentity user, RequestTarget target, string path)
@@ -209,7 +210,9 @@ internal sealed partial class ApiHandler
         var subresource = call.Kind.Subresource(call.Target.Subresource) ?? throw ApiException.NoSuchResource();
         if (!subresource.Verbs.Contains(call.Attributes.Verb))
             throw call.Kind.IsCustom
-                ? new ApiException(405, "MethodNotAllowed", $"{call.Attributes.Verb} is not supported on resources of kind \"{call.Kind.Plural}.{call.Kind.Group}\"", new(call.Kind.Group, call.Kind.Plural))
+                ? new ApiException(405, "MethodNotAllowed",
+                    $"{call.Attributes.Verb} is not supported on resources of kind \"{call.Kind.Plural}.{call.Kind.Group}\"",
+                    new(call.Kind.Group, call.Kind.Plural))
                 : ApiException.MethodNotAllowed();
         return call.Attributes.Verb switch
         {

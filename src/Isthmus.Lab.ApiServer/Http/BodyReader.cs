@@ -51,7 +51,8 @@ internal static class BodyReader
         GroupVersion.Normalize(o);
         if (kind.IsCustom) kind.Strategy.Prune(o, problems);
         if (problems.Count > 0 && fieldValidation == "Strict")
-            throw ApiException.BadRequest($"{kind.Kind} in version \"{kind.Version}\" cannot be handled as a {kind.Kind}: strict decoding error: {string.Join(", ", problems)}");
+            throw ApiException.BadRequest(
+                $"{kind.Kind} in version \"{kind.Version}\" cannot be handled as a {kind.Kind}: strict decoding error: {string.Join(", ", problems)}");
         if (fieldValidation == "Warn") warnings.AddRange(problems);
         o["kind"] ??= kind.Kind;
         o["apiVersion"] ??= kind.ApiVersion;
@@ -81,7 +82,8 @@ internal static class BodyReader
     }
 
     internal static ApiException UnsupportedMedia(KindDescriptor? kind) => new(415, "UnsupportedMediaType",
-        $"the body of the request was in an unknown format - accepted media types include: application/json, application/yaml{(kind is { IsCustom: true } ? "" : ", application/vnd.kubernetes.protobuf")}",
+        $"the body of the request was in an unknown format - accepted media types include: application/json, "
+            + $"application/yaml{(kind is { IsCustom: true } ? "" : ", application/vnd.kubernetes.protobuf")}",
         withDetails: false);
 
     private static JsonObject Typed(byte[] json, KindDescriptor kind, List<string> problems)
@@ -107,13 +109,17 @@ internal static class BodyReader
         if (name.Length == 0 && kind.IsCustom)
             throw Unrecognized(kind, $"Object 'Kind' is missing in '{Shorten(json, 200)}'", json);
         if (name.Length > 0 && name != kind.Kind && !kind.IsCustom)
-            throw ApiException.BadRequest($"{name} in version \"{GroupVersion.Parse(apiVersion).Version}\" cannot be handled as a {kind.Kind}: converting ({GroupVersion.Parse(apiVersion).Version}.{name}) to (core.{kind.Kind}): unknown conversion");
+            throw ApiException.BadRequest(
+                $"{name} in version \"{GroupVersion.Parse(apiVersion).Version}\" cannot be handled as a {kind.Kind}: converting "
+                    + $"({GroupVersion.Parse(apiVersion).Version}.{name}) to (core.{kind.Kind}): unknown conversion");
         if (apiVersion.Length > 0 && GroupVersion.Parse(apiVersion).ToString() != kind.ApiVersion && apiVersion != kind.OlderApiVersion)
             throw ApiException.BadRequest(kind.IsCustom
                 ? $"the API version in the data ({apiVersion}) does not match the expected API version ({kind.ApiVersion})"
-                : $"{name} in version \"{apiVersion}\" cannot be handled as a {kind.Kind}: no kind \"{name}\" is registered for version \"{apiVersion}\" in scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\"");
+                : $"{name} in version \"{apiVersion}\" cannot be handled as a {kind.Kind}: no kind \"{name}\" is registered for version \"{apiVersion}\" in "
+                    + $"scheme \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\"");
         if (kind.IsCustom && name != kind.Kind)
-            throw ApiException.BadRequest($"{name} in version \"{kind.Version}\" cannot be handled as a {kind.Kind}: the object provided is unrecognized (must be of type {kind.Kind})");
+            throw ApiException.BadRequest(
+                $"{name} in version \"{kind.Version}\" cannot be handled as a {kind.Kind}: the object provided is unrecognized (must be of type {kind.Kind})");
     }
 
     private static (string ApiVersion, string Kind) TypeMeta(byte[] json, KindDescriptor kind)
@@ -124,7 +130,9 @@ internal static class BodyReader
             var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = JsonText.MaxDepth });
             if (!reader.Read()) throw new JsonException("unexpected end of JSON input");
             if (reader.TokenType != JsonTokenType.StartObject)
-                throw new JsonException($"json: cannot unmarshal {(reader.TokenType == JsonTokenType.StartArray ? "array" : "value")} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}");
+                throw new JsonException(
+                    $"json: cannot unmarshal {(reader.TokenType == JsonTokenType.StartArray ? "array" : "value")} into Go value of type struct {{ APIVersion "
+                        + $"string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}");
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
                 var isKind = reader.ValueTextEquals("kind");
@@ -138,14 +146,16 @@ internal static class BodyReader
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            var why = json.Length == 0 || e.Message.Contains("end of data", StringComparison.Ordinal) || e.Message.Contains("input does not contain any JSON tokens", StringComparison.Ordinal)
+            var why = json.Length == 0 || e.Message.Contains("end of data", StringComparison.Ordinal)
+                || e.Message.Contains("input does not contain any JSON tokens", StringComparison.Ordinal)
                 ? "unexpected end of JSON input" : e.Message;
             throw Unrecognized(kind, $"couldn't get version/kind; json parse error: {why}", json);
         }
     }
 
     private static ApiException Unrecognized(KindDescriptor kind, string why, byte[] body) =>
-        ApiException.BadRequest($"the object provided is unrecognized (must be of type {kind.Kind}): {why} ({(body.Length == 0 ? "<empty>" : Shorten(body, 30))})");
+        ApiException.BadRequest(
+            $"the object provided is unrecognized (must be of type {kind.Kind}): {why} ({(body.Length == 0 ? "<empty>" : Shorten(body, 30))})");
 
     private static string Shorten(byte[] body, int length) =>
         body.Length <= length ? Encoding.UTF8.GetString(body) : Encoding.UTF8.GetString(body, 0, length) + " ...";

@@ -44,7 +44,8 @@ internal sealed class Call(HttpContext http, RequestTarget target, RequestAttrib
         if (text.Length == 0) return null;
         return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             ? number
-            : throw new ApiException(500, "", $"resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax", withDetails: false);
+            : throw new ApiException(500, "", $"resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax",
+                withDetails: false);
     }
 
     /// <param name="optionsKind">The kind of the options, such as CreateOptions. Errors name it, and admission sees it.</param>

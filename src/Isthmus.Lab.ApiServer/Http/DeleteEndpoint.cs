@@ -30,7 +30,10 @@ internal sealed class DeleteEndpoint(ApiServerContext context, ObjectRegistry re
         if (call.Kind.Group.Length > 0) details["group"] = call.Kind.Group;
         details["kind"] = call.Kind.Plural;
         details["uid"] = result.Object.Uid;
-        var status = new JsonObject { ["kind"] = "Status", ["apiVersion"] = "v1", ["metadata"] = new JsonObject(), ["status"] = "Success", ["details"] = details };
+        var status = new JsonObject
+        {
+            ["kind"] = "Status", ["apiVersion"] = "v1", ["metadata"] = new JsonObject(), ["status"] = "Success", ["details"] = details
+        };
         await Responses.TreeAsync(call.Http, 200, status, Accept.Of(call.Http.Request) with { Form = OutputForm.Json });
     }
 
@@ -60,7 +63,8 @@ internal sealed class DeleteEndpoint(ApiServerContext context, ObjectRegistry re
                 // Somebody else deleted it in the meantime.
             }
         }
-        await reads.WriteAsync(call, Accept.Of(call.Http.Request), deleted, new() { ["resourceVersion"] = page.Revision.ToString(CultureInfo.InvariantCulture) });
+        await reads.WriteAsync(call, Accept.Of(call.Http.Request), deleted,
+            new() { ["resourceVersion"] = page.Revision.ToString(CultureInfo.InvariantCulture) });
     }
 
     private static async Task<(WriteRequest, DeleteRequest)> ReadOptionsAsync(Call call)
@@ -91,7 +95,8 @@ internal sealed class DeleteEndpoint(ApiServerContext context, ObjectRegistry re
             var json = mediaType switch
             {
                 "application/vnd.kubernetes.protobuf" => Protobuf.ProtobufBody.ToJson(body, BuiltInTypes.Find("meta/v1.DeleteOptions")!),
-                "application/yaml" => JsonText.ToBytes(Isthmus.Kubernetes.Yaml.YamlText.Parse(System.Text.Encoding.UTF8.GetString(body), "the request") ?? new JsonObject()),
+                "application/yaml" => JsonText.ToBytes(Isthmus.Kubernetes.Yaml.YamlText.Parse(System.Text.Encoding.UTF8.GetString(body), "the request")
+                    ?? new JsonObject()),
                 _ => body,
             };
             return SchemaDecoder.Decode(json, BuiltInTypes.Find("meta/v1.DeleteOptions"), []);

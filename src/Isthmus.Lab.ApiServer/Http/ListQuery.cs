@@ -39,7 +39,8 @@ internal sealed class ListQuery(Call call, IObjectStore store)
     }
 
     internal bool Matches(StoredObject o) =>
-        Labels.Matches(o.Labels) && (Fields.IsEmpty || Fields.Matches(call.Kind, o)) && (call.Attributes.Name.Length == 0 || !call.Target.IsWatchPath || o.Name == call.Target.Name);
+        Labels.Matches(o.Labels) && (Fields.IsEmpty || Fields.Matches(call.Kind, o))
+            && (call.Attributes.Name.Length == 0 || !call.Target.IsWatchPath || o.Name == call.Target.Name);
 
     internal async Task<ListPage> ReadAsync(CancellationToken stop)
     {
@@ -89,7 +90,8 @@ internal sealed class ListQuery(Call call, IObjectStore store)
             errors.Add(FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"));
         if (token.Length > 0) errors.Add(FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
         if (match is not ("Exact" or "NotOlderThan")) errors.Add(FieldError.NotSupported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]));
-        if (match == "Exact" && version == 0) errors.Add(FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+        if (match == "Exact" && version == 0)
+            errors.Add(FieldError.Forbidden("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
         if (errors.Count > 0) throw ApiException.Invalid("meta.k8s.io", "ListOptions", "", errors);
     }
 
@@ -104,7 +106,11 @@ internal sealed class ListQuery(Call call, IObjectStore store)
         catch (CompactedException)
         {
             throw new ApiException(410, "Expired",
-                "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.", withDetails: false)
+                "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or "
+                    + "use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an "
+                    + "inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up "
+                    + "in the list.",
+                withDetails: false)
             {
                 Continue = Encode(-1, start),
             };

@@ -27,7 +27,8 @@ internal sealed class NonResourceEndpoint(ApiServerParts parts, DiscoveryDocumen
         {
             "/version" => Responses.TreeAsync(http, 200, Version(), Accept.Of(http.Request) with { Form = OutputForm.Json, Pretty = true }),
             "/healthz" or "/livez" or "/readyz" => Responses.TextAsync(http, 200, Health(http, trimmed[1..])),
-            _ when trimmed.StartsWith("/healthz/", StringComparison.Ordinal) || trimmed.StartsWith("/livez/", StringComparison.Ordinal) || trimmed.StartsWith("/readyz/", StringComparison.Ordinal)
+            _ when trimmed.StartsWith("/healthz/", StringComparison.Ordinal) || trimmed.StartsWith("/livez/", StringComparison.Ordinal)
+                || trimmed.StartsWith("/readyz/", StringComparison.Ordinal)
                 => Checks.Contains(trimmed[(trimmed.LastIndexOf('/') + 1)..]) ? Responses.TextAsync(http, 200, "ok") : Responses.NotFoundAsync(http),
             "/openapi/v3" or "/openapi/v2" => openApi.HandleAsync(http, trimmed),
             _ when trimmed.StartsWith("/openapi/v3/", StringComparison.Ordinal) => openApi.HandleAsync(http, trimmed),
@@ -50,6 +51,8 @@ internal sealed class NonResourceEndpoint(ApiServerParts parts, DiscoveryDocumen
         ["buildDate"] = "1970-01-01T00:00:00Z",
         ["goVersion"] = "",
         ["compiler"] = "",
-        ["platform"] = System.Runtime.InteropServices.RuntimeInformation.OSArchitecture == System.Runtime.InteropServices.Architecture.Arm64 ? "linux/arm64" : "linux/amd64",
+        ["platform"] = System.Runtime.InteropServices.RuntimeInformation.OSArchitecture == System.Runtime.InteropServices.Architecture.Arm64
+            ? "linux/arm64"
+            : "linux/amd64",
     };
 }

@@ -15,7 +15,8 @@ namespace Isthmus.Lab.ApiServer.Http;
 internal sealed class VirtualEndpoint
 {
     private readonly ApiServerContext _context;
-    private readonly Dictionary<(string, string, string, string), (VirtualResourceDescriptor Descriptor, IVirtualResource? Virtual, IStreamingResource? Streaming)> _byPath = [];
+    private readonly Dictionary<(string, string, string, string), (VirtualResourceDescriptor Descriptor, IVirtualResource? Virtual,
+        IStreamingResource? Streaming)> _byPath = [];
 
     internal VirtualEndpoint(ApiServerContext context, ApiServerParts parts)
     {

@@ -24,7 +24,9 @@ internal sealed class WatchEndpoint(ApiServerContext context)
     internal async Task WatchAsync(Call call)
     {
         var accept = Accept.Of(call.Http.Request);
-        if (accept.Form == OutputForm.Yaml) throw new ApiException(406, "NotAcceptable", "406: Not Acceptable\n\nAvailable representations: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch");
+        if (accept.Form == OutputForm.Yaml)
+            throw new ApiException(406, "NotAcceptable",
+                "406: Not Acceptable\n\nAvailable representations: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch");
         var query = new ListQuery(call, context.Store);
         var version = call.ResourceVersion();
         var initialEvents = call.Query("sendInitialEvents").Length == 0 ? "" : call.Flag("sendInitialEvents") ? "true" : "false";
@@ -149,7 +151,8 @@ internal sealed class WatchOutput(Call call, Accept accept, TimeProvider time)
         var o = new JsonObject { ["kind"] = call.Kind.Kind, ["apiVersion"] = call.Kind.ApiVersion, ["metadata"] = metadata };
         if (accept.Form == OutputForm.PartialObjectMetadata) (o["kind"], o["apiVersion"]) = ("PartialObjectMetadata", $"meta.k8s.io/{accept.MetaVersion}");
         if (accept.Form == OutputForm.Table)
-            o = new TableForm(call.Kind, accept.MetaVersion, "None", time.GetUtcNow()).Of([], new() { ["resourceVersion"] = revision.ToString(CultureInfo.InvariantCulture) }, false);
+            o = new TableForm(call.Kind, accept.MetaVersion, "None", time.GetUtcNow()).Of([],
+                new() { ["resourceVersion"] = revision.ToString(CultureInfo.InvariantCulture) }, false);
         await TreeAsync("BOOKMARK", o);
     }
 

@@ -60,7 +60,9 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         var body = await BodyReader.ReadAsync(call.Http.Request, call.Stop);
         if (call.Attributes.Subresource == "scale")
         {
-            var scaled = await registry.UpdateAsync(request, o => Scales.Apply(call.Kind, o!, Patched(call, mediaType, body, Scales.Of(call.Kind, o!), Scales.KindOf(call.Kind), validation)), false, call.Stop);
+            var scaled = await registry.UpdateAsync(request,
+                o => Scales.Apply(call.Kind, o!, Patched(call, mediaType, body, Scales.Of(call.Kind, o!), Scales.KindOf(call.Kind), validation)), false,
+                call.Stop);
             await ObjectResponses.ScaleAsync(call, scaled.Object, context.Time.GetUtcNow());
             return;
         }
@@ -71,7 +73,8 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
                 throw ApiException.Invalid("meta.k8s.io", "PatchOptions", "", [FieldError.Required("fieldManager", "is required for apply patch")]);
             var applied = ServerSideApply.Decode(body, call.Kind, call.Attributes.Name, call.Attributes.Namespace);
             result = await registry.UpdateAsync(request,
-                o => ServerSideApply.Merge(o, applied, call.Kind, request, call.Flag("force"), context.Time.GetUtcNow()), call.Attributes.Subresource.Length == 0, call.Stop);
+                o => ServerSideApply.Merge(o, applied, call.Kind, request, call.Flag("force"), context.Time.GetUtcNow()),
+                call.Attributes.Subresource.Length == 0, call.Stop);
         }
         else
         {
@@ -84,7 +87,8 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
     {
         var request = call.Write("UpdateOptions");
         var body = await BodyReader.ReadAsync(call.Http.Request, call.Stop);
-        var scale = BodyReader.Decode(body, BodyReader.MediaType(call.Http.Request), Scales.KindOf(call.Kind), call.FieldValidation("UpdateOptions"), call.Warnings);
+        var scale = BodyReader.Decode(body, BodyReader.MediaType(call.Http.Request), Scales.KindOf(call.Kind), call.FieldValidation("UpdateOptions"),
+            call.Warnings);
         var result = await registry.UpdateAsync(request, o => Scales.Apply(call.Kind, o!, scale), false, call.Stop);
         await ObjectResponses.ScaleAsync(call, result.Object, context.Time.GetUtcNow());
     }
@@ -113,13 +117,19 @@ internal sealed class WriteEndpoint(ApiServerContext context, ObjectRegistry reg
         if (Metadata.Name(o) != call.Attributes.Name)
             throw ApiException.BadRequest($"the name of the object ({Metadata.Name(o)}) does not match the name on the URL ({call.Attributes.Name})");
         if ((string?)o["kind"] != kind.Kind || (string?)o["apiVersion"] != kind.ApiVersion)
-            throw ApiException.BadRequest($"the patch changes kind or apiVersion: {(string?)o["apiVersion"]}, Kind={(string?)o["kind"]} where {kind.ApiVersion}, Kind={kind.Kind} is served");
+            throw ApiException.BadRequest(
+                $"the patch changes kind or apiVersion: {(string?)o["apiVersion"]}, Kind={(string?)o["kind"]} where {kind.ApiVersion}, Kind={kind.Kind} is "
+                    + $"served");
         CheckNamespace(call, o);
         return o;
 
         static ApiException Invalid(byte[] json, string why) => new(422, "Invalid",
             $" \"\" is invalid: patch: Invalid value: {JsonValue.Create(System.Text.Encoding.UTF8.GetString(json))!.ToJsonString(JsonText.Relaxed)}: {why}",
-            new() { Causes = [new("FieldValueInvalid", $"Invalid value: {JsonValue.Create(System.Text.Encoding.UTF8.GetString(json))!.ToJsonString(JsonText.Relaxed)}: {why}", "patch")] });
+            new()
+            {
+                Causes = [new("FieldValueInvalid",
+                    $"Invalid value: {JsonValue.Create(System.Text.Encoding.UTF8.GetString(json))!.ToJsonString(JsonText.Relaxed)}: {why}", "patch")]
+            });
     }
 
     private static void CheckNamespace(Call call, JsonObject o)

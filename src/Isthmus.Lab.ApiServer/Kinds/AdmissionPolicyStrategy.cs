@@ -7,11 +7,13 @@ using Isthmus.Wire.Cel;
 
 namespace Isthmus.Lab.ApiServer.Kinds;
 
-/// <summary>ValidatingAdmissionPolicies. Their expressions are parsed, but their types are not checked. What this server cannot evaluate is warned of.</summary>
+/// <summary>ValidatingAdmissionPolicies. Their expressions are parsed, but their types are not checked. What this server cannot evaluate is warned
+/// of.</summary>
 internal sealed class AdmissionPolicyStrategy : KindStrategy
 {
     private static readonly (string List, string Field)[] Expressions =
-        [("variables", "expression"), ("matchConditions", "expression"), ("validations", "expression"), ("validations", "messageExpression"), ("auditAnnotations", "valueExpression")];
+        [("variables", "expression"), ("matchConditions", "expression"), ("validations", "expression"), ("validations", "messageExpression"),
+            ("auditAnnotations", "valueExpression")];
 
     public override bool HasGeneration => true;
 

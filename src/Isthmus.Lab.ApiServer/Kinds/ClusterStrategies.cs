@@ -49,7 +49,9 @@ internal sealed class EventStrategy : ObjectStrategy
     {
         var old = o.ContainsKey("involvedObject") || Json.Text(o["apiVersion"]) is "" or "v1";
         o.Ensure(old ? "source" : "deprecatedSource");
-        foreach (var time in old ? (string[])["firstTimestamp", "lastTimestamp", "eventTime"] : ["deprecatedFirstTimestamp", "deprecatedLastTimestamp", "eventTime"])
+        foreach (var time in old
+            ? (string[])["firstTimestamp", "lastTimestamp", "eventTime"]
+            : ["deprecatedFirstTimestamp", "deprecatedLastTimestamp", "eventTime"])
             if (!o.ContainsKey(time)) o[time] = null;
         o.Default(old ? "reportingComponent" : "reportingController", "");
         o.Default("reportingInstance", "");
@@ -125,7 +127,8 @@ internal sealed class AutoscalerStrategy : ObjectStrategy
     public override IEnumerable<FieldError> Validate(JsonObject o, WriteContext context)
     {
         var spec = o["spec"];
-        if (Json.Whole(spec.At("maxReplicas")) is null or < 1) yield return FieldError.Invalid("spec.maxReplicas", Json.Whole(spec.At("maxReplicas")) ?? 0, "must be greater than 0");
+        if (Json.Whole(spec.At("maxReplicas")) is null or < 1)
+            yield return FieldError.Invalid("spec.maxReplicas", Json.Whole(spec.At("maxReplicas")) ?? 0, "must be greater than 0");
         else if (Json.Whole(spec.At("maxReplicas")) < Json.Whole(spec.At("minReplicas")))
             yield return FieldError.Invalid("spec.maxReplicas", Json.Whole(spec.At("maxReplicas")), "must be greater than or equal to `minReplicas`");
         foreach (var field in (string[])["kind", "name"])

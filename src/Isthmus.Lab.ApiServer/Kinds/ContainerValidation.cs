@@ -100,7 +100,8 @@ internal static class ContainerValidation
             if (variable["valueFrom"] is not JsonObject from) continue;
             var sources = from.Count(pair => pair.Value is not null);
             if (sources == 0)
-                yield return FieldError.Invalid($"{field}.valueFrom", "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`");
+                yield return FieldError.Invalid($"{field}.valueFrom", "",
+                    "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`");
             if (sources > 0 && Json.Text(variable["value"]).Length > 0)
                 yield return FieldError.Invalid($"{field}.valueFrom", "", "may not be specified when `value` is not empty");
             if (sources > 1) yield return FieldError.Invalid($"{field}.valueFrom", "", "may not have more than one field specified at a time");
@@ -153,7 +154,8 @@ internal static class ContainerValidation
     {
         if (init && Json.Text(container["restartPolicy"]) != "Always")
         {
-            if (container["lifecycle"] is JsonObject) yield return FieldError.Forbidden($"{at}.lifecycle", "may not be set for init containers without restartPolicy=Always");
+            if (container["lifecycle"] is JsonObject)
+                yield return FieldError.Forbidden($"{at}.lifecycle", "may not be set for init containers without restartPolicy=Always");
             yield break;
         }
         foreach (var hook in (string[])["postStart", "preStop"])

@@ -68,7 +68,8 @@ internal sealed class EndpointSliceStrategy(bool loopback) : ObjectStrategy
         if (Json.Text(o["addressType"]).Length == 0) yield return FieldError.Required("addressType");
         else foreach (var error in Check.OneOf("addressType", o["addressType"], "FQDN", "IPv4", "IPv6")) yield return error;
         var endpoints = Json.Objects(o["endpoints"]).ToList();
-        if (endpoints.Count > MaxEndpoints) yield return new("FieldValueTooMany", "endpoints", $"Too many: {endpoints.Count}: must have at most {MaxEndpoints} items");
+        if (endpoints.Count > MaxEndpoints)
+            yield return new("FieldValueTooMany", "endpoints", $"Too many: {endpoints.Count}: must have at most {MaxEndpoints} items");
         for (var i = 0; i < endpoints.Count; i++)
         {
             var addresses = Json.Texts(endpoints[i]["addresses"]);

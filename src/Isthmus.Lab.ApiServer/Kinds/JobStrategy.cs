@@ -36,7 +36,9 @@ internal sealed class JobStrategy : ObjectStrategy
 
     public override IEnumerable<FieldError> ValidateUpdate(JsonObject old, JsonObject next, WriteContext context) =>
         Check.Unchanged("spec.selector", old.At("spec", "selector"), next.At("spec", "selector"))
-            .Concat(Json.Truth(old.At("spec", "suspend")) == true ? [] : Check.Unchanged("spec.template", old.At("spec", "template"), next.At("spec", "template")))
+            .Concat(Json.Truth(old.At("spec", "suspend")) == true
+                ? []
+                : Check.Unchanged("spec.template", old.At("spec", "template"), next.At("spec", "template")))
             .Concat(Check.Unchanged("spec.completionMode", old.At("spec", "completionMode"), next.At("spec", "completionMode")));
 
     protected override JsonObject InitialStatus(JsonObject o) => [];

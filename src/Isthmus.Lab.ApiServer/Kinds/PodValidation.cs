@@ -48,7 +48,8 @@ internal static class PodValidation
             if (!JsonNode.DeepEquals(kept, held))
                 yield return FieldError.Forbidden(path, $"existing ephemeral containers \"{name}\" may not be {(kept is null ? "removed" : "changed")}\n");
         }
-        var names = Json.Objects(next.At("spec", "containers")).Concat(Json.Objects(next.At("spec", "initContainers"))).Select(one => Json.Text(one["name"])).ToHashSet(StringComparer.Ordinal);
+        var names = Json.Objects(next.At("spec", "containers")).Concat(Json.Objects(next.At("spec", "initContainers"))).Select(one => Json.Text(one["name"]))
+            .ToHashSet(StringComparer.Ordinal);
         for (var i = 0; i < wanted.Count; i++)
         {
             var at = $"{path}[{i}]";

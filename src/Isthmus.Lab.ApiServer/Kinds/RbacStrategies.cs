@@ -29,9 +29,11 @@ internal sealed class RoleStrategy(bool clusterWide) : ObjectStrategy
             if (Json.Texts(rule["verbs"]).IsEmpty) yield return FieldError.Required($"{at}.verbs", "verbs must contain at least one value");
             if (!paths.IsEmpty)
             {
-                if (!clusterWide) yield return FieldError.Invalid($"{at}.nonResourceURLs", Json.Array(paths), "namespaced rules cannot apply to non-resource URLs");
+                if (!clusterWide)
+                    yield return FieldError.Invalid($"{at}.nonResourceURLs", Json.Array(paths), "namespaced rules cannot apply to non-resource URLs");
                 if (!groups.IsEmpty || !resources.IsEmpty || !Json.Texts(rule["resourceNames"]).IsEmpty)
-                    yield return FieldError.Invalid($"{at}.nonResourceURLs", Json.Array(paths), "rules cannot apply to both regular resources and non-resource URLs");
+                    yield return FieldError.Invalid($"{at}.nonResourceURLs", Json.Array(paths),
+                        "rules cannot apply to both regular resources and non-resource URLs");
                 continue;
             }
             if (groups.IsEmpty) yield return FieldError.Required($"{at}.apiGroups", "resource rules must supply at least one api group");
@@ -78,6 +80,7 @@ internal sealed class BindingStrategy(bool clusterWide) : ObjectStrategy
         if (JsonNode.DeepEquals(old["roleRef"], next["roleRef"])) yield break;
         var role = next["roleRef"];
         yield return new("FieldValueInvalid", "roleRef",
-            $"Invalid value: rbac.RoleRef{{APIGroup:{GoText.Quote(role.TextAt("apiGroup"))}, Kind:{GoText.Quote(role.TextAt("kind"))}, Name:{GoText.Quote(role.TextAt("name"))}}}: cannot change roleRef");
+            $"Invalid value: rbac.RoleRef{{APIGroup:{GoText.Quote(role.TextAt("apiGroup"))}, Kind:{GoText.Quote(role.TextAt("kind"))}, "
+                + $"Name:{GoText.Quote(role.TextAt("name"))}}}: cannot change roleRef");
     }
 }

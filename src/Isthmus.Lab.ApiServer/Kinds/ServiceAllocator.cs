@@ -78,7 +78,8 @@ internal sealed class ServiceAllocator(IObjectStore store, string range, Random 
         }
     }
 
-    /// <summary>A free port from the upper part of the range, which is not used for static assignment; from the lower part once that is full; null if all are taken.</summary>
+    /// <summary>A free port from the upper part of the range, which is not used for static assignment; from the lower part once that is full; null if all are
+    /// taken.</summary>
     public long? TakeAnyPort()
     {
         lock (_lock)

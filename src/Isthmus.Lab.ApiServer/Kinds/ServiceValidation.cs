@@ -71,7 +71,8 @@ internal static class ServiceValidation
             // The text is the port as Go prints it, with nothing but what makes it a duplicate.
             if (!seen.Add((number, protocol)))
                 yield return new("FieldValueDuplicate", $"spec.ports[{i}]",
-                    $"Duplicate value: core.ServicePort{{Name:\"\", Protocol:\"{protocol}\", AppProtocol:(*string)(nil), Port:{number}, TargetPort:intstr.IntOrString{{Type:0, IntVal:0, StrVal:\"\"}}, NodePort:0}}");
+                    $"Duplicate value: core.ServicePort{{Name:\"\", Protocol:\"{protocol}\", AppProtocol:(*string)(nil), Port:{number}, "
+                        + $"TargetPort:intstr.IntOrString{{Type:0, IntVal:0, StrVal:\"\"}}, NodePort:0}}");
         }
     }
 
@@ -125,7 +126,8 @@ internal static class ServiceValidation
         if (type != "LoadBalancer" && Json.Text(spec["loadBalancerClass"]).Length > 0)
             yield return FieldError.Forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'");
         if (!ServiceReservation.NeedsHealthPort(spec) && Json.Whole(spec["healthCheckNodePort"]) is > 0 and var port)
-            yield return FieldError.Invalid("spec.healthCheckNodePort", port, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
+            yield return FieldError.Invalid("spec.healthCheckNodePort", port,
+                "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
     }
 
     private static IEnumerable<FieldError> Families(JsonObject spec, string type)

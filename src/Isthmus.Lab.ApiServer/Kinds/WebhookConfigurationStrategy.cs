@@ -62,7 +62,8 @@ internal sealed class WebhookConfigurationStrategy(bool mutating) : ObjectStrate
         var name = Json.Text(hook["name"]);
         if (name.Length == 0) yield return FieldError.Required($"{at}.name");
         else if (ObjectNames.SubdomainProblem(name) is { } problem) yield return FieldError.Invalid($"{at}.name", name, problem);
-        else if (name.Split('.').Length < 3) yield return FieldError.Invalid($"{at}.name", name, "should be a domain with at least three segments separated by dots");
+        else if (name.Split('.').Length < 3)
+            yield return FieldError.Invalid($"{at}.name", name, "should be a domain with at least three segments separated by dots");
     }
 
     private static IEnumerable<FieldError> Rules(JsonObject hook, string at)
@@ -110,7 +111,8 @@ internal sealed class WebhookConfigurationStrategy(bool mutating) : ObjectStrate
             yield break;
         }
         if (Json.Text(service["name"]).Length == 0) yield return FieldError.Required($"{at}.clientConfig.service.name", "service name is required");
-        if (Json.Text(service["namespace"]).Length == 0) yield return FieldError.Required($"{at}.clientConfig.service.namespace", "service namespace is required");
+        if (Json.Text(service["namespace"]).Length == 0)
+            yield return FieldError.Required($"{at}.clientConfig.service.namespace", "service namespace is required");
         if (Json.Text(service["path"]) is { Length: > 0 } path && path[0] != '/')
             yield return FieldError.Invalid($"{at}.clientConfig.service.path", path, "must start with a '/'");
         foreach (var error in Check.Port($"{at}.clientConfig.service.port", service["port"])) yield return error;

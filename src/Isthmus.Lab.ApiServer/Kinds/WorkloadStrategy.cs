@@ -116,7 +116,8 @@ internal sealed class DeploymentStrategy : WorkloadStrategy
             yield return FieldError.Forbidden("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'");
         var rolling = strategy?["rollingUpdate"];
         if (IsZero(rolling.At("maxUnavailable")) && IsZero(rolling.At("maxSurge")) && rolling is not null)
-            yield return FieldError.Invalid("spec.strategy.rollingUpdate.maxUnavailable", rolling.At("maxUnavailable")?.DeepClone(), "may not be 0 when `maxSurge` is 0");
+            yield return FieldError.Invalid("spec.strategy.rollingUpdate.maxUnavailable", rolling.At("maxUnavailable")?.DeepClone(),
+                "may not be 0 when `maxSurge` is 0");
         foreach (var number in (string[])["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"])
             foreach (var error in Check.NonNegative($"spec.{number}", spec[number])) yield return error;
         if (Json.Whole(spec["progressDeadlineSeconds"]) is { } deadline && deadline <= (Json.Whole(spec["minReadySeconds"]) ?? 0))
@@ -144,7 +145,9 @@ internal sealed class StatefulSetStrategy : WorkloadStrategy
         if (old["spec"] is not JsonObject held || next["spec"] is not JsonObject wanted) yield break;
         var fixedFields = held.Select(pair => pair.Key).Union(wanted.Select(pair => pair.Key)).Where(key => !Mutable.Contains(key));
         if (fixedFields.Any(key => !JsonNode.DeepEquals(held[key], wanted[key])))
-            yield return FieldError.Forbidden("spec", "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
+            yield return FieldError.Forbidden("spec",
+                "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', "
+                    + "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
     }
 
     protected override JsonObject InitialStatus(JsonObject o) => new() { ["replicas"] = 0, ["availableReplicas"] = 0 };

@@ -16,7 +16,8 @@ public static class Metadata
         return metadata;
     }
 
-    public static string Text(JsonObject o, string field) => (o["metadata"] as JsonObject)?[field] is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
+    public static string Text(JsonObject o, string field) =>
+        (o["metadata"] as JsonObject)?[field] is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
 
     public static string Name(JsonObject o) => Text(o, "name");
 

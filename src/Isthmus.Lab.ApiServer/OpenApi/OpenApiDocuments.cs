@@ -95,7 +95,8 @@ internal sealed class OpenApiDocuments(ApiServerContext context)
         private static string HashOf(IEnumerable<KindDescriptor> group)
         {
             var text = new StringBuilder(Build);
-            foreach (var kind in group) text.Append('\n').Append(kind.ApiVersion).Append(' ').Append(kind.Kind).Append(kind.OpenApiSchema?.ToJsonString(JsonText.Relaxed));
+            foreach (var kind in group)
+                text.Append('\n').Append(kind.ApiVersion).Append(' ').Append(kind.Kind).Append(kind.OpenApiSchema?.ToJsonString(JsonText.Relaxed));
             return Convert.ToHexString(SHA512.HashData(Encoding.UTF8.GetBytes(text.ToString())));
         }
     }

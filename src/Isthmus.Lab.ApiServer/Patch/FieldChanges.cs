@@ -75,7 +75,8 @@ internal sealed class FieldChanges
 
     private void Map(JsonObject old, JsonObject next, MergeType type, FieldSet set, FieldSet removed)
     {
-        foreach (var (name, value) in next) Value(old[name], old.ContainsKey(name), value, type.Field(name), set.Child("f:" + name), removed.Child("f:" + name));
+        foreach (var (name, value) in next)
+            Value(old[name], old.ContainsKey(name), value, type.Field(name), set.Child("f:" + name), removed.Child("f:" + name));
         foreach (var (name, value) in old)
             if (!next.ContainsKey(name)) All(value, type.Field(name), removed.Child("f:" + name));
     }

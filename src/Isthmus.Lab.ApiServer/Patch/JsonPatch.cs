@@ -18,9 +18,11 @@ public static class JsonPatch
     /// <exception cref="ApiException">413: too many operations.</exception>
     public static JsonNode? Apply(JsonArray operations, JsonNode? target)
     {
-        if (operations.Count > MaxOperations) throw new ApiException(413, "RequestEntityTooLarge", $"The allowed maximum operations in a JSON patch is {MaxOperations}, got {operations.Count}");
+        if (operations.Count > MaxOperations)
+            throw new ApiException(413, "RequestEntityTooLarge", $"The allowed maximum operations in a JSON patch is {MaxOperations}, got {operations.Count}");
         var root = new JsonObject { ["root"] = target };
-        foreach (var operation in operations) new Step(operation as JsonObject ?? throw new JsonPatchException("a JSON patch operation must be an object")).Apply(root);
+        foreach (var operation in operations)
+            new Step(operation as JsonObject ?? throw new JsonPatchException("a JSON patch operation must be an object")).Apply(root);
         var result = root["root"];
         root.Remove("root");
         return result;
@@ -120,7 +122,8 @@ public static class JsonPatch
         {
             if (path.Length == 0) return (root, "root");
             if (path[0] != '/') throw Missing(path);
-            var steps = path[1..].Split('/').Select(step => step.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)).ToArray();
+            var steps = path[1..].Split('/').Select(step => step.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal))
+                .ToArray();
             var at = root["root"];
             foreach (var step in steps[..^1])
             {

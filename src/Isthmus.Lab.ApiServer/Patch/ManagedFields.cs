@@ -69,7 +69,8 @@ internal static class ManagedFields
     internal static void Write(JsonObject o, IEnumerable<FieldManager> managers)
     {
         var entries = managers.Where(manager => !manager.Fields.IsEmpty)
-            .OrderByDescending(manager => manager.IsApply).ThenBy(manager => manager.Time, StringComparer.Ordinal).ThenBy(manager => manager.Name, StringComparer.Ordinal)
+            .OrderByDescending(manager => manager.IsApply).ThenBy(manager => manager.Time, StringComparer.Ordinal)
+            .ThenBy(manager => manager.Name, StringComparer.Ordinal)
             .Select(manager => (JsonNode)manager.ToJson()).ToArray();
         if (entries.Length == 0) Metadata.Of(o).Remove("managedFields");
         else Metadata.Of(o)["managedFields"] = new JsonArray(entries);

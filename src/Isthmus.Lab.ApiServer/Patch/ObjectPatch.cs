@@ -58,7 +58,8 @@ internal static class ObjectPatch
     private static ApiException Rejected() => new(422, "Invalid", "the server rejected our request due to an error in our request");
 
     private static JsonObject Object(JsonNode? patch) =>
-        patch as JsonObject ?? throw ApiException.BadRequest("error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}");
+        patch as JsonObject
+            ?? throw ApiException.BadRequest("error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}");
 
     private static JsonNode? Parse(byte[] patch)
     {
@@ -69,7 +70,10 @@ internal static class ObjectPatch
         catch (JsonException e)
         {
             // kubectl sends JSON; other clients send the same in YAML.
-            return Yaml(patch) ?? throw ApiException.BadRequest($"error decoding patch: {(e.Message.Contains("end of data", StringComparison.Ordinal) || e.Message.Contains("Expected depth", StringComparison.Ordinal) ? "unexpected end of JSON input" : e.Message)}");
+            return Yaml(patch)
+                ?? throw ApiException.BadRequest(
+                    $"error decoding patch: "
+                        + $"{(e.Message.Contains("end of data", StringComparison.Ordinal) || e.Message.Contains("Expected depth", StringComparison.Ordinal) ? "unexpected end of JSON input" : e.Message)}");
         }
     }
 

@@ -27,7 +27,8 @@ internal static class ServerSideApply
         var (apiVersion, kindName) = (Json.Text(tree["apiVersion"]), Json.Text(tree["kind"]));
         if (apiVersion.Length == 0 || kindName.Length == 0) throw ApiException.BadRequest($"invalid object type: {apiVersion}/, Kind={kindName}");
         if (apiVersion != kind.ApiVersion || kindName != kind.Kind)
-            throw ApiException.BadRequest($"the object provided ({apiVersion}, Kind={kindName}) does not match the request ({kind.ApiVersion}, Kind={kind.Kind})");
+            throw ApiException.BadRequest(
+                $"the object provided ({apiVersion}, Kind={kindName}) does not match the request ({kind.ApiVersion}, Kind={kind.Kind})");
         var metadata = Metadata.Of(tree);
         var own = Json.Text(metadata["namespace"]);
         if (metadata.ContainsKey("managedFields") && metadata["managedFields"] is not null) throw ApiException.BadRequest("metadata.managedFields must be nil");
@@ -46,7 +47,8 @@ internal static class ServerSideApply
     {
         try
         {
-            return YamlText.Parse(Encoding.UTF8.GetString(body), "the patch") as JsonObject ?? throw ApiException.BadRequest("error decoding YAML: the patch is not an object");
+            return YamlText.Parse(Encoding.UTF8.GetString(body), "the patch") as JsonObject
+                ?? throw ApiException.BadRequest("error decoding YAML: the patch is not an object");
         }
         catch (ProblemException e)
         {
@@ -62,7 +64,10 @@ internal static class ServerSideApply
             var o = SchemaDecoder.Decode(JsonText.ToBytes(tree), kind.Schema, problems);
             if (kind.IsCustom) kind.Strategy.Prune(o, problems);
             if (problems.Count > 0)
-                throw Untyped(kind, ns, name, string.Join("\n", problems.Select(problem => problem.Replace("unknown field \"", ".", StringComparison.Ordinal).TrimEnd('"') + ": field not declared in schema")));
+                throw Untyped(kind, ns, name,
+                    string.Join("\n",
+                        problems.Select(problem => problem.Replace("unknown field \"", ".", StringComparison.Ordinal).TrimEnd('"')
+                            + ": field not declared in schema")));
             CheckDuplicates(kind, o, MergeType.Of(kind), "", name, ns);
             return o;
         }
@@ -96,11 +101,14 @@ internal static class ServerSideApply
             TypedMerge.Remove(merged, last.Fields.Difference(fields), fields.Union(owned), type);
         }
         var changes = FieldChanges.Between(current, merged, type);
-        var conflicts = others.Select(manager => (manager, Fields: manager.Fields.Intersection(changes.Set))).Where(conflict => !conflict.Fields.IsEmpty).ToList();
-        if (conflicts.Count > 0 && !force && !IsMigration(current, request, conflicts.Select(conflict => conflict.Fields), type)) throw Conflict([.. conflicts.Select(conflict => (conflict.manager, conflict.Fields))]);
+        var conflicts = others.Select(manager => (manager, Fields: manager.Fields.Intersection(changes.Set))).Where(conflict => !conflict.Fields.IsEmpty)
+            .ToList();
+        if (conflicts.Count > 0 && !force && !IsMigration(current, request, conflicts.Select(conflict => conflict.Fields), type))
+            throw Conflict([.. conflicts.Select(conflict => (conflict.manager, conflict.Fields))]);
         var gone = changes.Removed.Union(conflicts.Aggregate(new FieldSet(), (all, conflict) => all.Union(conflict.Fields)));
         // An unchanged configuration keeps the time of its entry: nothing happened.
-        if (last is not null && last.Fields.ToJson().ToJsonString() == fields.ToJson().ToJsonString() && changes.Set.IsEmpty && changes.Removed.IsEmpty) self = self with { Time = last.Time };
+        if (last is not null && last.Fields.ToJson().ToJsonString() == fields.ToJson().ToJsonString() && changes.Set.IsEmpty && changes.Removed.IsEmpty)
+            self = self with { Time = last.Time };
         ManagedFields.Write(merged, others.Select(manager => manager with { Fields = manager.Fields.Difference(gone) }).Append(self));
         if (Metadata.Text(applied, "resourceVersion") is { Length: > 0 } version) Metadata.Of(merged)["resourceVersion"] = version;
         return merged;
@@ -163,12 +171,14 @@ internal static class ServerSideApply
         var texts = new List<string>();
         foreach (var (manager, fields) in conflicts)
         {
-            var by = $"\"{manager.Name}\"{(manager.Subresource.Length > 0 ? $" with subresource \"{manager.Subresource}\"" : "")}{(manager.IsApply ? "" : $" using {manager.ApiVersion}")}";
+            var by =
+                $"\"{manager.Name}\"{(manager.Subresource.Length > 0 ? $" with subresource \"{manager.Subresource}\"" : "")}{(manager.IsApply ? "" : $" using {manager.ApiVersion}")}";
             var paths = fields.Paths().ToList();
             causes.AddRange(paths.Select(path => new StatusCause("FieldManagerConflict", $"conflict with {by}", path)));
             texts.Add(paths.Count == 1 ? $"conflict with {by}: {paths[0]}" : $"conflicts with {by}:\n{string.Join("\n", paths.Select(path => "- " + path))}");
         }
-        return new(409, "Conflict", $"Apply failed with {causes.Count} conflict{(causes.Count == 1 ? "" : "s")}: {string.Join("\n", texts)}", new() { Causes = causes });
+        return new(409, "Conflict", $"Apply failed with {causes.Count} conflict{(causes.Count == 1 ? "" : "s")}: {string.Join("\n", texts)}",
+            new() { Causes = causes });
     }
 
     private static ApiException Untyped(KindDescriptor kind, string ns, string name, string why) =>

@@ -211,7 +211,8 @@ public static class StrategicMergePatch
             case JsonObject o:
                 var clean = new JsonObject();
                 foreach (var (name, value) in o)
-                    if (value is not null && name != Directive && name != RetainKeys && !name.StartsWith(OrderPrefix, StringComparison.Ordinal) && !name.StartsWith(DeletePrefix, StringComparison.Ordinal))
+                    if (value is not null && name != Directive && name != RetainKeys && !name.StartsWith(OrderPrefix, StringComparison.Ordinal)
+                        && !name.StartsWith(DeletePrefix, StringComparison.Ordinal))
                         clean[name] = Clean(value);
                 return clean;
             case JsonArray list:

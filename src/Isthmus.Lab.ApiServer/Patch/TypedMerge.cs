@@ -48,7 +48,9 @@ internal static class TypedMerge
                 continue;
             }
             var key = ItemKeys.Of(type, applied[right]);
-            result.Add(held.TryGetValue(key, out var old) && shape == MergeShape.KeyedList ? Merge(old, applied[right], type.Item) : applied[right]?.DeepClone());
+            result.Add(held.TryGetValue(key, out var old) && shape == MergeShape.KeyedList
+                ? Merge(old, applied[right], type.Item)
+                : applied[right]?.DeepClone());
             right++;
             if (left < live.Count) left++;
         }

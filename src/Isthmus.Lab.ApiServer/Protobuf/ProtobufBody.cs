@@ -21,7 +21,8 @@ internal static class ProtobufBody
     /// <exception cref="ApiException">400: the body does not have this form.</exception>
     internal static byte[] ToJson(byte[] body, TypeSchema type)
     {
-        if (!body.AsSpan().StartsWith(Magic)) throw ApiException.BadRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
+        if (!body.AsSpan().StartsWith(Magic))
+            throw ApiException.BadRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]");
         try
         {
             return JsonText.ToBytes(Read(body.AsSpan(Magic.Length), type));
@@ -140,7 +141,14 @@ internal ref struct WireReader(ReadOnlySpan<byte> data)
 
     internal void Skip()
     {
-        var length = WireType switch { 0 => 0, 1 => 8, 2 => Bytes().Length * 0, 5 => 4, _ => throw new WireException($"wire type {WireType} is not supported") };
+        var length = WireType switch
+        {
+            0 => 0,
+            1 => 8,
+            2 => Bytes().Length * 0,
+            5 => 4,
+            _ => throw new WireException($"wire type {WireType} is not supported")
+        };
         if (WireType == 0) Varint();
         if (length > _data.Length - _at) throw new WireException("truncated field");
         _at += length;

@@ -41,7 +41,8 @@ public static class Scales
     {
         var replicas = Json.Whole(scale.At("spec", "replicas")) ?? 0;
         if (replicas < 0)
-            throw ApiException.Invalid("autoscaling", "Scale", Metadata.Name(o), [FieldError.Invalid("spec.replicas", replicas, "must be greater than or equal to 0")]);
+            throw ApiException.Invalid("autoscaling", "Scale", Metadata.Name(o),
+                [FieldError.Invalid("spec.replicas", replicas, "must be greater than or equal to 0")]);
         var path = Fields(kind)!.SpecReplicas.TrimStart('.').Split('.');
         var at = o;
         foreach (var part in path[..^1])

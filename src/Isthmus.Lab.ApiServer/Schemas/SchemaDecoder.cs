@@ -28,7 +28,8 @@ public static class SchemaDecoder
     {
         var reader = new Utf8JsonReader(utf8, Options);
         if (!reader.Read()) throw new JsonException("unexpected end of JSON input");
-        if (reader.TokenType != JsonTokenType.StartObject) throw new DecodeException($"json: cannot unmarshal {GoName(reader.TokenType)} into Go value of type object");
+        if (reader.TokenType != JsonTokenType.StartObject)
+            throw new DecodeException($"json: cannot unmarshal {GoName(reader.TokenType)} into Go value of type object");
         var decoder = new Decoder(strict, type is null ? "" : Short(type.Name));
         var result = decoder.Object(ref reader, type, "", isRoot: true);
         if (reader.Read()) throw new JsonException("invalid character after top-level value");
@@ -124,11 +125,17 @@ public static class SchemaDecoder
                 case FieldType.String:
                     return Text(ref reader, path);
                 case FieldType.Bool:
-                    return reader.TokenType is JsonTokenType.True or JsonTokenType.False ? JsonValue.Create(reader.GetBoolean()) : throw Wrong(ref reader, path, "bool");
+                    return reader.TokenType is JsonTokenType.True or JsonTokenType.False
+                        ? JsonValue.Create(reader.GetBoolean())
+                        : throw Wrong(ref reader, path, "bool");
                 case FieldType.Int32:
-                    return reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out var i) ? JsonValue.Create(i) : throw Wrong(ref reader, path, "int32");
+                    return reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out var i)
+                        ? JsonValue.Create(i)
+                        : throw Wrong(ref reader, path, "int32");
                 case FieldType.Int64:
-                    return reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out var l) ? JsonValue.Create(l) : throw Wrong(ref reader, path, "int64");
+                    return reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out var l)
+                        ? JsonValue.Create(l)
+                        : throw Wrong(ref reader, path, "int64");
                 case FieldType.Double:
                     return reader.TokenType == JsonTokenType.Number ? JsonValue.Create(reader.GetDouble()) : throw Wrong(ref reader, path, "float64");
                 case FieldType.Bytes:
@@ -184,7 +191,8 @@ public static class SchemaDecoder
         private JsonValue Time(ref Utf8JsonReader reader, string path)
         {
             var text = (string?)Text(ref reader, path);
-            return DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) && text!.Contains('T', StringComparison.Ordinal)
+            return DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+                && text!.Contains('T', StringComparison.Ordinal)
                 ? JsonValue.Create(ApiTime.Seconds(time))
                 : throw new DecodeException($"parsing time \"{text}\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"{text}\" as \"2006\"");
         }
@@ -196,7 +204,9 @@ public static class SchemaDecoder
             var digits = dot < 0 ? 0 : text.Skip(dot + 1).TakeWhile(char.IsAsciiDigit).Count();
             return digits == 6 && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
                 ? JsonValue.Create(ApiTime.Micros(time))
-                : throw new DecodeException($"parsing time \"{text}\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \"{(text.Length > 19 ? text[19..] : text)}\" as \".000000\"");
+                : throw new DecodeException(
+                    $"parsing time \"{text}\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \"{(text.Length > 19 ? text[19..] : text)}\" as "
+                        + $"\".000000\"");
         }
 
         private JsonNode? Any(ref Utf8JsonReader reader, string path)
@@ -214,7 +224,8 @@ public static class SchemaDecoder
                 case JsonTokenType.Number:
                     return reader.TryGetInt64(out var whole) ? JsonValue.Create(whole)
                         : Utf8Parser.TryParse(reader.ValueSpan, out double real, out _) && double.IsFinite(real) ? JsonValue.Create(real)
-                        : throw new DecodeException($"json: cannot unmarshal number {System.Text.Encoding.UTF8.GetString(reader.ValueSpan)} into Go value of type float64");
+                        : throw new DecodeException(
+                            $"json: cannot unmarshal number {System.Text.Encoding.UTF8.GetString(reader.ValueSpan)} into Go value of type float64");
                 case JsonTokenType.Null:
                     return null;
                 default:

@@ -37,7 +37,8 @@ public enum FieldShape
 /// <param name="MergeKey">Lists that strategic merge patches merge by this key; empty: merged as a set when
 /// <paramref name="Merges"/>.</param>
 /// <param name="RetainKeys">A strategic merge patch may say which keys remain.</param>
-public sealed record FieldSchema(string Name, int Number, FieldType Type, FieldShape Shape, string TypeName, bool Inline, bool Merges, string MergeKey, bool RetainKeys)
+public sealed record FieldSchema(string Name, int Number, FieldType Type, FieldShape Shape, string TypeName, bool Inline, bool Merges, string MergeKey,
+    bool RetainKeys)
 {
     /// <summary>Keys of a list in server-side apply; empty for atomic lists and sets.</summary>
     public IReadOnlyList<string> ListKeys { get; init; } = [];

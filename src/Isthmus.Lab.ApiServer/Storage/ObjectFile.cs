@@ -21,8 +21,11 @@ internal sealed class ObjectFile : IDisposable
         _connection.Execute("PRAGMA journal_mode=WAL");
         // NORMAL survives the end of this process at any moment; FULL also the machine's.
         _connection.Execute($"PRAGMA synchronous={(survivePowerLoss ? "FULL" : "NORMAL")}");
-        _connection.Execute("CREATE TABLE IF NOT EXISTS objects(resource TEXT, key TEXT, rev INTEGER NOT NULL, json BLOB NOT NULL, PRIMARY KEY(resource, key)) WITHOUT ROWID");
-        _connection.Execute("CREATE TABLE IF NOT EXISTS changes(rev INTEGER PRIMARY KEY, resource TEXT NOT NULL, key TEXT NOT NULL, type INTEGER NOT NULL, prevrev INTEGER, prev BLOB)");
+        _connection.Execute(
+            "CREATE TABLE IF NOT EXISTS objects(resource TEXT, key TEXT, rev INTEGER NOT NULL, json BLOB NOT NULL, PRIMARY KEY(resource, key)) WITHOUT ROWID");
+        _connection.Execute(
+            "CREATE TABLE IF NOT EXISTS changes(rev INTEGER PRIMARY KEY, resource TEXT NOT NULL, key TEXT NOT NULL, type INTEGER NOT NULL, prevrev INTEGER, "
+                + "prev BLOB)");
         _connection.Execute("CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID");
         _begin = _connection.Prepare("BEGIN IMMEDIATE");
         _commit = _connection.Prepare("COMMIT");

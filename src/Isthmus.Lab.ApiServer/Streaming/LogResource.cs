@@ -24,14 +24,17 @@ internal sealed class LogResource(NodeLookup nodes) : IStreamingResource
             http.Response.StatusCode = StatusCodes.Status204NoContent;
             return;
         }
-        var path = $"/containerLogs/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, [("follow", "follow", "true"), ("previous", "previous", "true"), ("timestamps", "timestamps", "true")], ["sinceSeconds", "sinceTime", "tailLines", "limitBytes"])}";
+        var path =
+            $"/containerLogs/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, [("follow", "follow", "true"), ("previous", "previous", "true"), ("timestamps", "timestamps", "true")], ["sinceSeconds", "sinceTime", "tailLines", "limitBytes"])}";
         try
         {
             using var answer = await nodes.Find(pod.Spec.NodeName).GetAsync(path, stop);
             if (answer.StatusCode != HttpStatusCode.OK)
             {
                 var message = await answer.Content.ReadAsStringAsync(stop);
-                throw answer.StatusCode == HttpStatusCode.NotFound ? ApiException.NotFound(Resources.Pods, pod.Metadata.Name) : ApiException.BadRequest(message);
+                throw answer.StatusCode == HttpStatusCode.NotFound
+                    ? ApiException.NotFound(Resources.Pods, pod.Metadata.Name)
+                    : ApiException.BadRequest(message);
             }
             http.Response.ContentType = "text/plain";
             await http.Response.StartAsync(stop);

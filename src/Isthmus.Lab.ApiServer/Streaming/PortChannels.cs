@@ -25,12 +25,15 @@ internal sealed class PortChannels(ChannelSocket socket, IReadOnlyList<ushort> p
         var ports = new List<ushort>();
         foreach (var text in request.Query["ports"].SelectMany(value => (value ?? "").Split(',')))
         {
-            if (!ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port)) throw ApiException.BadRequest($"unable to parse \"{text}\" as a port");
+            if (!ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port))
+                throw ApiException.BadRequest($"unable to parse \"{text}\" as a port");
             if (port == 0) throw ApiException.BadRequest($"port \"{text}\" must be > 0");
             ports.Add(port);
         }
         if (ports.Count == 0) throw ApiException.BadRequest("query parameter \"ports\" is required");
-        return ports.Count <= MostPorts ? ports : throw ApiException.BadRequest($"a WebSocket forwards at most {MostPorts} ports, but the query names {ports.Count}");
+        return ports.Count <= MostPorts
+            ? ports
+            : throw ApiException.BadRequest($"a WebSocket forwards at most {MostPorts} ports, but the query names {ports.Count}");
     }
 
     /// <param name="open">Opens a connection to a port of the Pod, or returns why it cannot.</param>
@@ -102,7 +105,8 @@ internal sealed class PortChannels(ChannelSocket socket, IReadOnlyList<ushort> p
         {
             while (await socket.ReceiveAsync(stop) is { } message)
             {
-                if (message.IsEnd || message.Channel % 2 == 1 || message.Channel / 2 >= tunnels.Length || tunnels[message.Channel / 2] is not { } tunnel) continue;
+                if (message.IsEnd || message.Channel % 2 == 1 || message.Channel / 2 >= tunnels.Length || tunnels[message.Channel / 2] is not { } tunnel)
+                    continue;
                 try
                 {
                     await tunnel.Stream.WriteAsync(message.Bytes, stop);

@@ -34,7 +34,8 @@ internal sealed class PortForwardResource(NodeLookup nodes) : IStreamingResource
         var node = nodes.Find(pod.Spec.NodeName);
         if (!webSocket)
         {
-            if (Upgrades.Choose(http.Request, "X-Stream-Protocol-Version", [Protocol]) is null) throw ApiException.BadRequest($"unable to upgrade: the server supports {Protocol}");
+            if (Upgrades.Choose(http.Request, "X-Stream-Protocol-Version", [Protocol]) is null)
+                throw ApiException.BadRequest($"unable to upgrade: the server supports {Protocol}");
             await ServeSpdyAsync(await Upgrades.ToSpdyAsync(http, Protocol), node, path, stop);
         }
         else if (Upgrades.Choose(http.Request, WebSocketHeader, [Tunnelled]) is not null)
@@ -81,7 +82,8 @@ internal sealed class PortForwardResource(NodeLookup nodes) : IStreamingResource
             {
                 var headers = stream.Headers;
                 // Old clients do not number requests. Then the data stream follows its error stream.
-                var pair = headers.GetValueOrDefault("requestid") ?? (headers.GetValueOrDefault("streamtype") == "error" ? stream.Id : stream.Id - 2).ToString(CultureInfo.InvariantCulture);
+                var pair = headers.GetValueOrDefault("requestid")
+                    ?? (headers.GetValueOrDefault("streamtype") == "error" ? stream.Id : stream.Id - 2).ToString(CultureInfo.InvariantCulture);
                 if (!halves.Remove(pair, out var other))
                 {
                     halves[pair] = stream;

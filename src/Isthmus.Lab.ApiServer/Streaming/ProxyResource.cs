@@ -28,7 +28,10 @@ internal sealed class ProxyResource(string plural, string kind, Func<JsonObject,
         UseCookies = false,
         ConnectTimeout = TimeSpan.FromSeconds(30),
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
-        SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = PeerChain.Unjudged(), RemoteCertificateValidationCallback = (_, _, _, _) => true },
+        SslOptions = new SslClientAuthenticationOptions
+        {
+            CertificateChainPolicy = PeerChain.Unjudged(), RemoteCertificateValidationCallback = (_, _, _, _) => true
+        },
     }));
 
     public VirtualResourceDescriptor Descriptor { get; } = new("", "v1", plural, "", kind, "proxy", true, ["create", "delete", "get", "patch", "update"]);
@@ -84,13 +87,16 @@ internal sealed class ProxyResource(string plural, string kind, Func<JsonObject,
 
     private static HttpRequestMessage Forwarded(HttpContext http, Uri to, string path)
     {
-        var request = new HttpRequestMessage(new HttpMethod(http.Request.Method), to) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        if (http.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true && !IsUpgrade(http)) request.Content = new StreamContent(http.Request.Body);
+        var request = new HttpRequestMessage(new HttpMethod(http.Request.Method),
+            to) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        if (http.Features.Get<IHttpRequestBodyDetectionFeature>()?.CanHaveBody == true && !IsUpgrade(http))
+            request.Content = new StreamContent(http.Request.Body);
         foreach (var (name, values) in http.Request.Headers)
         {
             // Pods must not see the caller's credentials for the API server.
             if (HopByHop.Contains(name) || name.StartsWith(':') || name.Equals("Authorization", StringComparison.OrdinalIgnoreCase)) continue;
-            if (!request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values)) request.Content?.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+            if (!request.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values))
+                request.Content?.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
         }
         if (IsUpgrade(http))
         {

@@ -20,9 +20,12 @@ internal static class ProxyTarget
         var pod = StreamingResources.Parse(stored);
         var port = request.Port.Length > 0 ? request.Port
             : pod.Spec.Containers.SelectMany(container => container.Ports).FirstOrDefault()?.Number.ToString(CultureInfo.InvariantCulture) ?? "";
-        if (SharedAddress.Parse(pod.Status.PodIP) is not { } address || SharedAddress.Problem(address, loopback) is not null) throw ApiException.BadRequest("address not allowed");
+        if (SharedAddress.Parse(pod.Status.PodIP) is not { } address || SharedAddress.Problem(address, loopback) is not null)
+            throw ApiException.BadRequest("address not allowed");
         if (port.Length == 0) return new($"{request.Scheme}://{address}/");
-        return Number(port) is { } number ? Address(request.Scheme, new(address, number)) : throw ApiException.BadRequest($"invalid pod request \"{request.Name}:{port}\": \"{port}\" is not a port number");
+        return Number(port) is { } number
+            ? Address(request.Scheme, new(address, number))
+            : throw ApiException.BadRequest($"invalid pod request \"{request.Name}:{port}\": \"{port}\" is not a port number");
     }
 
     /// <exception cref="ApiException">503: the Service has no such port, or no ready endpoint.</exception>
@@ -32,7 +35,8 @@ internal static class ProxyTarget
         var name = request.Port;
         if (Number(request.Port) is { } number)
         {
-            var port = service.Spec.Ports.FirstOrDefault(port => port.Port == number) ?? throw Unavailable($"no service port {number} found for service \"{request.Name}\"");
+            var port = service.Spec.Ports.FirstOrDefault(port => port.Port == number)
+                ?? throw Unavailable($"no service port {number} found for service \"{request.Name}\"");
             name = port.Name;
         }
         try
@@ -47,7 +51,8 @@ internal static class ProxyTarget
 
     internal static ApiException Unavailable(string message) => new(503, "ServiceUnavailable", message);
 
-    private static int? Number(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and <= IPEndPoint.MaxPort ? number : null;
+    private static int? Number(string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and <= IPEndPoint.MaxPort ? number : null;
 
     private static Uri Address(string scheme, IPEndPoint to) => new($"{scheme}://{to}/");
 }

@@ -23,8 +23,10 @@ internal sealed class RemoteCommandResource(NodeLookup nodes, string subresource
         var (webSocket, spdy) = (Upgrades.IsWebSocket(http.Request), Upgrades.IsSpdy(http.Request));
         if (!webSocket && !spdy) throw ApiException.BadRequest("Upgrade request required");
         StreamingResources.RequireNode(pod);
-        if (subresource == "exec" && http.Request.Query["command"].Count == 0) throw ApiException.BadRequest("you must specify at least 1 command for the container");
-        var path = $"/{subresource}/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, [("stdin", "input", "1"), ("stdout", "output", "1"), ("stderr", "error", "1"), ("tty", "tty", "1")], ["command"])}";
+        if (subresource == "exec" && http.Request.Query["command"].Count == 0)
+            throw ApiException.BadRequest("you must specify at least 1 command for the container");
+        var path =
+            $"/{subresource}/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, [("stdin", "input", "1"), ("stdout", "output", "1"), ("stderr", "error", "1"), ("tty", "tty", "1")], ["command"])}";
         try
         {
             await using var client = webSocket ? await AcceptWebSocketAsync(http, stop) : await AcceptSpdyAsync(http, stop);

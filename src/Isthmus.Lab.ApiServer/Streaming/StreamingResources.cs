@@ -18,7 +18,8 @@ public static class StreamingResources
     {
         var nodes = new NodeLookup(context.Settings, context.Store);
         return [
-            new LogResource(nodes), new RemoteCommandResource(nodes, "exec", "PodExecOptions"), new RemoteCommandResource(nodes, "attach", "PodAttachOptions"), new PortForwardResource(nodes),
+            new LogResource(nodes), new RemoteCommandResource(nodes, "exec", "PodExecOptions"), new RemoteCommandResource(nodes, "attach", "PodAttachOptions"),
+            new PortForwardResource(nodes),
             new ProxyResource("pods", "PodProxyOptions", (pod, request) => ProxyTarget.OfPod(pod, request, context.Settings.LoopbackEndpoints)),
             new ProxyResource("services", "ServiceProxyOptions", (service, request) => ProxyTarget.OfService(service, request, endpoints))];
     }
@@ -41,7 +42,9 @@ public static class StreamingResources
         }
         if (names.Count == 1) return names[0];
         if (pod.Metadata.Annotations.TryGetValue("kubectl.kubernetes.io/default-container", out var usual) && names.Contains(usual)) return usual;
-        var init = pod.Spec.InitContainers.Count > 0 ? $" or one of the init containers: [{string.Join(' ', pod.Spec.InitContainers.Select(one => one.Name))}]" : "";
+        var init = pod.Spec.InitContainers.Count > 0
+            ? $" or one of the init containers: [{string.Join(' ', pod.Spec.InitContainers.Select(one => one.Name))}]"
+            : "";
         throw ApiException.BadRequest($"a container name must be specified for pod {pod.Metadata.Name}, choose one of: [{string.Join(' ', names)}]{init}");
     }
 

@@ -19,7 +19,9 @@ internal static class Upgrades
     /// <summary>The first of the supported protocols that the client offers; null if it offers none of them.</summary>
     internal static string? Choose(HttpRequest request, string header, ReadOnlySpan<string> ours)
     {
-        var offered = request.Headers[header].SelectMany(line => (line ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)).ToHashSet(StringComparer.Ordinal);
+        var offered = request.Headers[header]
+            .SelectMany(line => (line ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+            .ToHashSet(StringComparer.Ordinal);
         foreach (var one in ours)
         {
             if (offered.Contains(one)) return one;
@@ -31,7 +33,8 @@ internal static class Upgrades
     internal static async Task<WebSocket> ToWebSocketAsync(HttpContext http, string protocol)
     {
         var key = http.Request.Headers.SecWebSocketKey.ToString();
-        if (http.Request.Headers.SecWebSocketVersion != "13" || key.Length is 0 or > 100) throw ApiException.BadRequest("the WebSocket handshake must be version 13 with a Sec-WebSocket-Key");
+        if (http.Request.Headers.SecWebSocketVersion != "13" || key.Length is 0 or > 100)
+            throw ApiException.BadRequest("the WebSocket handshake must be version 13 with a Sec-WebSocket-Key");
         var upgrade = Upgradable(http);
         http.Response.Headers.Upgrade = "websocket";
         http.Response.Headers.SecWebSocketAccept = Accept(key);

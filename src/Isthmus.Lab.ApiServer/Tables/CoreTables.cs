@@ -28,7 +28,12 @@ internal static class CoreTables
         .Wide("Subobject", row => Of(row, "involvedObject.fieldPath", "regarding.fieldPath"))
         .Wide("Source", row => Source(row))
         .Text("Message", row => Of(row, "message", "note").Trim())
-        .Wide("First Seen", row => row.Since(row.Text("firstTimestamp").Length > 0 ? "firstTimestamp" : row.Text("deprecatedFirstTimestamp").Length > 0 ? "deprecatedFirstTimestamp" : "eventTime"))
+        .Wide("First Seen",
+            row => row.Since(row.Text("firstTimestamp").Length > 0
+                ? "firstTimestamp"
+                : row.Text("deprecatedFirstTimestamp").Length > 0
+                ? "deprecatedFirstTimestamp"
+                : "eventTime"))
         .Wide("Count", row => row.Number("series.count") is var series and > 0 ? series : Math.Max(1, row.Number("count") + row.Number("deprecatedCount")))
         .Add("Name", "string", "name", 1, row => row.Text("metadata.name"));
 
@@ -145,13 +150,20 @@ internal static class CoreTables
     }
 
     private static string NodeAddress(Row row, string type) =>
-        Tree.Text(row.Items("status.addresses").FirstOrDefault(address => Tree.Text(address["type"]) == type)?["address"]) is { Length: > 0 } text ? text : "<none>";
+        Tree.Text(row.Items("status.addresses").FirstOrDefault(address => Tree.Text(address["type"]) == type)?["address"]) is { Length: > 0 } text
+            ? text
+            : "<none>";
 
     private static string Quota(Row row, bool limits)
     {
         var hard = row.At("status.hard") as JsonObject ?? [];
-        return string.Join(", ", hard.Where(pair => pair.Key.StartsWith("limits.", StringComparison.Ordinal) == limits).OrderBy(pair => pair.Key, StringComparer.Ordinal)
-            .Select(pair => $"{pair.Key}: {Tree.Text((row.At("status.used") as JsonObject)?[pair.Key]) switch { "" => "0", var used => used }}/{Tree.Text(pair.Value)}"));
+        return string.Join(", ",
+            hard.Where(pair => pair.Key.StartsWith("limits.", StringComparison.Ordinal) == limits).OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            .Select(pair => $"{pair.Key}: {Tree.Text((row.At("status.used") as JsonObject)?[pair.Key]) switch
+            {
+                "" => "0",
+                var used => used
+            }}/{Tree.Text(pair.Value)}"));
     }
 
     private static string Modes(Row row, string path) =>

@@ -9,21 +9,27 @@ internal static class OtherTables
 {
     internal static KindTable EndpointSlices() => KindTable.Named()
         .Path("AddressType", "addressType")
-        .Text("Ports", row => First(row.Items("ports").Select(port => Tree.Number(port["port"]) is { } number ? number.ToString(System.Globalization.CultureInfo.InvariantCulture) : "*")))
+        .Text("Ports",
+            row => First(row.Items("ports")
+                .Select(port => Tree.Number(port["port"]) is { } number ? number.ToString(System.Globalization.CultureInfo.InvariantCulture) : "*")))
         .Text("Endpoints", row => First(row.Items("endpoints").SelectMany(endpoint => (endpoint["addresses"] as JsonArray ?? []).Take(1).Select(Tree.Text))))
         .Age();
 
     internal static KindTable Ingresses() => KindTable.Named()
         .Path("Class", "spec.ingressClassName", "<none>")
         .Text("Hosts", row => Hosts(row))
-        .Text("Address", row => row.Items("status.loadBalancer.ingress").Select(i => Tree.Text(i["ip"]) is { Length: > 0 } ip ? ip : Tree.Text(i["hostname"])).Join(""))
+        .Text("Address",
+            row => row.Items("status.loadBalancer.ingress").Select(i => Tree.Text(i["ip"]) is { Length: > 0 } ip ? ip : Tree.Text(i["hostname"])).Join(""))
         .Text("Ports", row => row.Items("spec.tls").Any() ? "80, 443" : "80")
         .Age();
 
     internal static KindTable NetworkPolicies() => KindTable.Named().Text("Pod-Selector", row => KindTable.Selector(row.At("spec.podSelector"))).Age();
 
     internal static KindTable IngressClasses() => KindTable.Named().Path("Controller", "spec.controller")
-        .Text("Parameters", row => row.At("spec.parameters") is null ? "<none>" : $"{row.Text("spec.parameters.kind")}{(row.Text("spec.parameters.apiGroup") is { Length: > 0 } group ? "." + group : "")}/{row.Text("spec.parameters.name")}")
+        .Text("Parameters",
+            row => row.At("spec.parameters") is null
+                ? "<none>"
+                : $"{row.Text("spec.parameters.kind")}{(row.Text("spec.parameters.apiGroup") is { Length: > 0 } group ? "." + group : "")}/{row.Text("spec.parameters.name")}")
         .Age();
 
     internal static KindTable Budgets() => KindTable.Named()
@@ -32,7 +38,8 @@ internal static class OtherTables
 
     internal static KindTable Bindings() => KindTable.Named()
         .Text("Role", row => $"{row.Text("roleRef.kind")}/{row.Text("roleRef.name")}").Age()
-        .Wide("Users", row => Subjects(row, "User")).Wide("Groups", row => Subjects(row, "Group")).Wide("ServiceAccounts", row => Subjects(row, "ServiceAccount"));
+        .Wide("Users", row => Subjects(row, "User")).Wide("Groups", row => Subjects(row, "Group"))
+        .Wide("ServiceAccounts", row => Subjects(row, "ServiceAccount"));
 
     internal static KindTable Leases() => KindTable.Named().Path("Holder", "spec.holderIdentity").Age();
 
@@ -44,10 +51,12 @@ internal static class OtherTables
     internal static KindTable Webhooks() => KindTable.Named().Integer("Webhooks", row => row.Items("webhooks").Count()).Age();
 
     internal static KindTable Policies() => KindTable.Named().Integer("Validations", row => row.Items("spec.validations").Count())
-        .Text("ParamKind", row => row.At("spec.paramKind") is null ? "<unset>" : $"{row.Text("spec.paramKind.apiVersion")}/{row.Text("spec.paramKind.kind")}").Age();
+        .Text("ParamKind", row => row.At("spec.paramKind") is null ? "<unset>" : $"{row.Text("spec.paramKind.apiVersion")}/{row.Text("spec.paramKind.kind")}")
+        .Age();
 
     internal static KindTable PolicyBindings() => KindTable.Named().Path("PolicyName", "spec.policyName")
-        .Text("ParamRef", row => row.At("spec.paramRef") is null ? "<unset>" : $"{row.Text("spec.paramRef.namespace", "*")}/{row.Text("spec.paramRef.name")}").Age();
+        .Text("ParamRef", row => row.At("spec.paramRef") is null ? "<unset>" : $"{row.Text("spec.paramRef.namespace", "*")}/{row.Text("spec.paramRef.name")}")
+        .Age();
 
     internal static KindTable StorageClasses() => KindTable.Named()
         .Path("Provisioner", "provisioner").Path("ReclaimPolicy", "reclaimPolicy").Path("VolumeBindingMode", "volumeBindingMode")
@@ -79,7 +88,10 @@ internal static class OtherTables
     internal static KindTable FlowSchemas() => KindTable.Named()
         .Path("PriorityLevel", "spec.priorityLevelConfiguration.name").Text("MatchingPrecedence", row => row.Number("spec.matchingPrecedence"))
         .Path("DistinguisherMethod", "spec.distinguisherMethod.type", "<none>").Age()
-        .Text("MissingPL", row => Tree.Text(row.Items("status.conditions").FirstOrDefault(c => Tree.Text(c["type"]) == "Dangling")?["status"]) is { Length: > 0 } text ? text : "?");
+        .Text("MissingPL",
+            row => Tree.Text(row.Items("status.conditions").FirstOrDefault(c => Tree.Text(c["type"]) == "Dangling")?["status"]) is { Length: > 0 } text
+                ? text
+                : "?");
 
     internal static KindTable PriorityLevels() => KindTable.Named().Path("Type", "spec.type")
         .Path("NominalConcurrencyShares", "spec.limited.nominalConcurrencyShares", "<none>")
@@ -97,7 +109,11 @@ internal static class OtherTables
     {
         const int shown = 3;
         var hosts = row.Items("spec.rules").Select(rule => Tree.Text(rule["host"])).Where(host => host.Length > 0).ToList();
-        return hosts.Count == 0 ? "*" : hosts.Count > shown ? $"{string.Join(",", hosts.Take(shown))} + {hosts.Count - shown} more..." : string.Join(",", hosts);
+        return hosts.Count == 0
+            ? "*"
+            : hosts.Count > shown
+            ? $"{string.Join(",", hosts.Take(shown))} + {hosts.Count - shown} more..."
+            : string.Join(",", hosts);
     }
 
     private static string Subjects(Row row, string kind) =>

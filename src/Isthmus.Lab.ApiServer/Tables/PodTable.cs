@@ -19,23 +19,27 @@ internal static class PodTable
         .Wide("Nominated Node", row => row.Text("status.nominatedNodeName", "<none>"))
         .Wide("Readiness Gates", row => Gates(row));
 
-    private static IEnumerable<JsonObject> Sidecars(Row row) => row.Items("spec.initContainers").Where(container => Tree.Text(container["restartPolicy"]) == "Always");
+    private static IEnumerable<JsonObject> Sidecars(Row row) =>
+        row.Items("spec.initContainers").Where(container => Tree.Text(container["restartPolicy"]) == "Always");
 
     private static string Ready(Row row)
     {
         var sidecars = Sidecars(row).Select(container => Tree.Text(container["name"])).ToHashSet(StringComparer.Ordinal);
         var total = row.Items("spec.containers").Count() + sidecars.Count;
-        var ready = row.Items("status.containerStatuses").Concat(row.Items("status.initContainerStatuses").Where(status => sidecars.Contains(Tree.Text(status["name"]))))
+        var ready = row.Items("status.containerStatuses")
+            .Concat(row.Items("status.initContainerStatuses").Where(status => sidecars.Contains(Tree.Text(status["name"]))))
             .Count(IsReady);
         return $"{ready}/{total}";
     }
 
-    private static bool IsReady(JsonObject status) => status["ready"] is JsonValue value && value.TryGetValue<bool>(out var ready) && ready && status["state"]?["running"] is not null;
+    private static bool IsReady(JsonObject status) =>
+        status["ready"] is JsonValue value && value.TryGetValue<bool>(out var ready) && ready && status["state"]?["running"] is not null;
 
     private static string Status(Row row)
     {
         var reason = row.Text("status.reason", row.Text("status.phase"));
-        if (row.Items("status.conditions").Any(condition => Tree.Text(condition["type"]) == "PodScheduled" && Tree.Text(condition["reason"]) == "SchedulingGated"))
+        if (row.Items("status.conditions")
+            .Any(condition => Tree.Text(condition["type"]) == "PodScheduled" && Tree.Text(condition["reason"]) == "SchedulingGated"))
             reason = "SchedulingGated";
         var (initializing, initReason) = Initializing(row);
         if (initReason is not null) reason = initReason;
@@ -75,7 +79,9 @@ internal static class PodTable
             else if (IsReady(status)) hasRunning = true;
         }
         if (reason != "Completed" || !hasRunning) return reason;
-        return row.Items("status.conditions").Any(condition => Tree.Text(condition["type"]) == "Ready" && Tree.Text(condition["status"]) == "True") ? "Running" : "NotReady";
+        return row.Items("status.conditions").Any(condition => Tree.Text(condition["type"]) == "Ready" && Tree.Text(condition["status"]) == "True")
+            ? "Running"
+            : "NotReady";
     }
 
     private static string Terminated(JsonNode terminated)
@@ -99,7 +105,8 @@ internal static class PodTable
     {
         var gates = row.Items("spec.readinessGates").Select(gate => Tree.Text(gate["conditionType"])).ToList();
         if (gates.Count == 0) return "<none>";
-        var met = gates.Count(gate => row.Items("status.conditions").Any(condition => Tree.Text(condition["type"]) == gate && Tree.Text(condition["status"]) == "True"));
+        var met = gates.Count(gate => row.Items("status.conditions")
+            .Any(condition => Tree.Text(condition["type"]) == gate && Tree.Text(condition["status"]) == "True"));
         return $"{met}/{gates.Count}";
     }
 }

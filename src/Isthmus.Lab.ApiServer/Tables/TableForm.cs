@@ -66,7 +66,10 @@ internal sealed class DefaultTable(string ageName, bool asTime) : ITableFormat
 
     public IReadOnlyList<TableColumn> Columns { get; } =
     [
-        new("Name", "string", "name", "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically.", 0),
+        new("Name", "string", "name",
+            "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation "
+                + "of an appropriate name automatically.",
+            0),
         new(ageName, "date", "", "CreationTimestamp is a timestamp representing the server time when this object was created.", 0),
     ];
 

@@ -64,7 +64,8 @@ internal static class WorkloadTables
 
     private static string JobStatus(Row row)
     {
-        bool Has(string type) => row.Items("status.conditions").Any(condition => Tree.Text(condition["type"]) == type && Tree.Text(condition["status"]) == "True");
+        bool Has(string type) =>
+            row.Items("status.conditions").Any(condition => Tree.Text(condition["type"]) == type && Tree.Text(condition["status"]) == "True");
         return Has("Complete") ? "Complete"
             : Has("Failed") ? "Failed"
             : row.Text("metadata.deletionTimestamp").Length > 0 ? "Terminating"
@@ -91,7 +92,8 @@ internal static class WorkloadTables
     private static string Targets(Row row)
     {
         var metrics = row.Items("spec.metrics").ToList();
-        if (metrics.Count == 0) return row.At("spec.targetCPUUtilizationPercentage") is null ? "<none>" : $"cpu: <unknown>/{row.Number("spec.targetCPUUtilizationPercentage")}%";
+        if (metrics.Count == 0)
+            return row.At("spec.targetCPUUtilizationPercentage") is null ? "<none>" : $"cpu: <unknown>/{row.Number("spec.targetCPUUtilizationPercentage")}%";
         return metrics.Select(metric =>
         {
             var name = Tree.Text(metric["resource"]?["name"]);

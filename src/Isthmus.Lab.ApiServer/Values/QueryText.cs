@@ -6,7 +6,8 @@ namespace Isthmus.Lab.ApiServer.Values;
 internal static class QueryText
 {
     /// <summary>The first value; empty when absent.</summary>
-    internal static string First(this IQueryCollection query, string name) => query.TryGetValue(name, out var values) && values.Count > 0 ? values[0] ?? "" : "";
+    internal static string First(this IQueryCollection query, string name) =>
+        query.TryGetValue(name, out var values) && values.Count > 0 ? values[0] ?? "" : "";
 
     /// <summary>Go clients send true or 1, Python's send True. Every value but false and 0 switches a parameter on, also the empty
     /// one (Kubernetes' conversion of query parameters).</summary>

@@ -8,7 +8,8 @@ internal static class SharedAddress
 {
     /// <summary>An address alone: IPv4 with four decimal parts, or IPv6 without zone, brackets and port. Null for other text.</summary>
     public static IPAddress? Parse(string text) =>
-        text.AsSpan().IndexOfAny("%[]") < 0 && IPAddress.TryParse(text, out var address) && (text.Contains(':', StringComparison.Ordinal) || address.ToString() == text)
+        text.AsSpan().IndexOfAny("%[]") < 0 && IPAddress.TryParse(text, out var address)
+            && (text.Contains(':', StringComparison.Ordinal) || address.ToString() == text)
             ? address : null;
 
     /// <summary>Why traffic of others may not go there, in the words of a real API server; null if it may.</summary>

@@ -9,15 +9,20 @@ namespace Isthmus.Lab.ApiServer.Writes;
 internal static class MetadataRules
 {
     private const int MaxAnnotations = 256 * 1024;
-    private const string ValueText = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-    private const string NameText = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+    private const string ValueText =
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+            + "(e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+    private const string NameText =
+        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or "
+            + "'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 
     internal static IEnumerable<FieldError> Validate(KindDescriptor kind, JsonObject o)
     {
         var metadata = Metadata.Of(o);
         var name = Metadata.Name(o);
         if (name.Length == 0) yield return FieldError.Required("metadata.name", "name or generateName is required");
-        else if ((ObjectNames.PathSegmentProblem(name) ?? kind.Strategy.NameProblem(name)) is { } problem) yield return FieldError.Invalid("metadata.name", name, problem);
+        else if ((ObjectNames.PathSegmentProblem(name) ?? kind.Strategy.NameProblem(name)) is { } problem)
+            yield return FieldError.Invalid("metadata.name", name, problem);
         foreach (var error in Labels(metadata["labels"] as JsonObject)) yield return error;
         foreach (var error in Annotations(metadata["annotations"] as JsonObject)) yield return error;
         foreach (var error in Finalizers(Metadata.Finalizers(o))) yield return error;
@@ -60,7 +65,9 @@ internal static class MetadataRules
         {
             var owner = owners[i] as JsonObject;
             foreach (var field in (string[])["apiVersion", "kind", "name", "uid"])
-                if (((string?)owner?[field] ?? "").Length == 0) yield return FieldError.Invalid($"metadata.ownerReferences[{i}].{field}", "", $"{(field == "apiVersion" ? "version" : field)} must not be empty");
+                if (((string?)owner?[field] ?? "").Length == 0)
+                    yield return FieldError.Invalid($"metadata.ownerReferences[{i}].{field}", "",
+                        $"{(field == "apiVersion" ? "version" : field)} must not be empty");
             if ((bool?)owner?["controller"] == true && ++controllers == 2)
                 yield return FieldError.Invalid("metadata.ownerReferences", null, "Only one reference can have Controller set to true.");
         }
@@ -69,7 +76,8 @@ internal static class MetadataRules
     internal static string? KeyProblem(string key)
     {
         var slash = key.IndexOf('/', StringComparison.Ordinal);
-        if (slash != key.LastIndexOf('/')) return "a qualified name " + NameText[5..] + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+        if (slash != key.LastIndexOf('/'))
+            return "a qualified name " + NameText[5..] + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
         if (slash == 0) return "prefix part must be non-empty";
         if (slash > 0 && ObjectNames.SubdomainProblem(key[..slash]) is { } prefix) return "prefix part " + prefix;
         var name = key[(slash + 1)..];

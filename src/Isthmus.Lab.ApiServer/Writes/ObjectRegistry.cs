@@ -28,7 +28,8 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
         if (kind.CreateForbidden)
             throw new ApiException(405, "MethodNotAllowed", "create not allowed while custom resource definition is terminating", new(kind.Group, kind.Plural));
         var metadata = Metadata.Of(o);
-        if (Metadata.Text(o, "resourceVersion").Length > 0) throw new ApiException(500, "", "resourceVersion should not be set on objects to be created", withDetails: false);
+        if (Metadata.Text(o, "resourceVersion").Length > 0)
+            throw new ApiException(500, "", "resourceVersion should not be set on objects to be created", withDetails: false);
         SetNamespace(request, o);
         CheckNamespace(request, Metadata.Name(o));
         Metadata.RemoveSystemFields(metadata);
@@ -105,7 +106,8 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
         if (request.IsApply) SetManaged(next, managed);
         else ManagedFields.Update(old, next, request, context.Time.GetUtcNow(), managed);
         if (IsSame(old, next)) return new(current);
-        if (Metadata.IsDeleted(next) && Metadata.Finalizers(next).Count == 0 && Json.Whole(Metadata.Of(next)["deletionGracePeriodSeconds"]) is null or 0 && kind.Strategy.MayRemove(next))
+        if (Metadata.IsDeleted(next) && Metadata.Finalizers(next).Count == 0 && Json.Whole(Metadata.Of(next)["deletionGracePeriodSeconds"]) is null or 0
+            && kind.Strategy.MayRemove(next))
             return await RemoveAsync(request, current, next, stop) is { } removed ? new(removed, Removed: true) : null;
         return await StoreAsync(request, current, next, stop) is { } stored ? new(stored) : null;
     }
@@ -176,11 +178,13 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
     {
         if (Metadata.Text(next, "uid") is { Length: > 0 } uid && uid != current.Uid)
             throw ApiException.Conflict(kind.GroupResource, current.Name,
-                $"StorageError: invalid object, Code: 4, Key: /registry/{kind.Storage.Plural}/{current.Key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {current.Uid}");
+                $"StorageError: invalid object, Code: 4, Key: /registry/{kind.Storage.Plural}/{current.Key}, ResourceVersion: 0, AdditionalErrorMsg: "
+                    + $"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.Uid}");
         if (wanted is "" or "0")
         {
             if (kind.Strategy.UnconditionalUpdate) return;
-            throw ApiException.Invalid(kind.Group, kind.Kind, current.Name, [new("FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update")]);
+            throw ApiException.Invalid(kind.Group, kind.Kind, current.Name,
+                [new("FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0x0: must be specified for an update")]);
         }
         if (wanted != current.Revision.ToString(CultureInfo.InvariantCulture)) throw ApiException.Modified(kind.GroupResource, current.Name);
     }
@@ -191,7 +195,9 @@ public sealed partial class ObjectRegistry(ApiServerContext context, IReadOnlyLi
         var added = Metadata.Finalizers(next).Except(Metadata.Finalizers(old)).ToList();
         if (added.Count == 0) return;
         throw ApiException.Invalid(kind.Group, kind.Kind, Metadata.Name(old),
-            [FieldError.Forbidden("metadata.finalizers", $"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{string.Join(", ", added.Select(f => $"\"{f}\""))}}}")]);
+            [FieldError.Forbidden("metadata.finalizers",
+                $"no new finalizers can be added if the object is being deleted, found new finalizers "
+                    + $"[]string{{{string.Join(", ", added.Select(f => $"\"{f}\""))}}}")]);
     }
 
     private static AdmissionRequest Review(WriteRequest request, string operation, JsonObject? o, JsonObject? old) => new()

@@ -78,12 +78,17 @@ public sealed partial class ObjectRegistry
     private static void CheckDelete(KindDescriptor kind, StoredObject current, DeleteRequest delete)
     {
         if (delete.Uid is { } uid && uid != current.Uid)
-            throw Conflict($"the UID in the precondition ({uid}) does not match the UID in record ({current.Uid}). The object might have been deleted and then recreated");
+            throw Conflict(
+                $"the UID in the precondition ({uid}) does not match the UID in record ({current.Uid}). The object might have been deleted and then recreated");
         var revision = current.Revision.ToString(CultureInfo.InvariantCulture);
         if (delete.ResourceVersion is { } version && version != revision)
-            throw Conflict($"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({revision}). The object might have been modified");
+            throw Conflict(
+                $"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({revision}). The object might have been "
+                    + $"modified");
 
         ApiException Conflict(string why) =>
-            new(409, "Conflict", $"Operation cannot be fulfilled on {(kind.Group.Length == 0 ? kind.Kind : $"{kind.Kind}.{kind.Group}")} \"{current.Name}\": {why}", new(kind.Group, kind.Kind, current.Name));
+            new(409, "Conflict",
+                $"Operation cannot be fulfilled on {(kind.Group.Length == 0 ? kind.Kind : $"{kind.Kind}.{kind.Group}")} \"{current.Name}\": {why}",
+                new(kind.Group, kind.Kind, current.Name));
     }
 }

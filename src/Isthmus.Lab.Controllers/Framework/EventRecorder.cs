@@ -12,7 +12,8 @@ internal sealed class EventRecorder(KubeClient client, TimeProvider time, Action
     private const int MaxKnown = 4096;
 
     private readonly Channel<(string Component, Note Note, DateTimeOffset At)> _waiting =
-        Channel.CreateBounded<(string, Note, DateTimeOffset)>(new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+        Channel.CreateBounded<(string, Note,
+            DateTimeOffset)>(new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
 
     private readonly Dictionary<(string Uid, string Type, string Reason, string Message), (string Name, int Count)> _known = [];
 

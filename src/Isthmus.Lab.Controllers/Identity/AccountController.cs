@@ -64,7 +64,9 @@ internal sealed class AccountController : Controller
                 ["name"] = RootConfigMap, ["namespace"] = ns,
                 ["annotations"] = new JsonObject
                 {
-                    ["kubernetes.io/description"] = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc.",
+                    ["kubernetes.io/description"] =
+                        "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or "
+                            + "kubernetes.default.svc.",
                 },
             },
             ["data"] = new JsonObject { ["ca.crt"] = certificate },

@@ -56,7 +56,8 @@ public static class TokenSecretPlan
         }
         Want("ca.crt", settings.RootCertificate);
         Want("namespace", secret.Metadata.Namespace);
-        if (!secret.Data.ContainsKey("token")) Want("token", settings.SignSecretToken(secret.Metadata.Namespace, account.Metadata.Name, account.Metadata.Uid, secret.Metadata.Name));
+        if (!secret.Data.ContainsKey("token"))
+            Want("token", settings.SignSecretToken(secret.Metadata.Namespace, account.Metadata.Name, account.Metadata.Uid, secret.Metadata.Name));
         if (data.Count == 0 && uid.Length > 0) return Plan.Nothing;
         var patch = new JsonObject
         {

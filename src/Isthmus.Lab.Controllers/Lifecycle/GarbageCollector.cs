@@ -112,7 +112,9 @@ internal sealed class GarbageCollector : Controller
 
     private async Task WatchAllAsync(IReadOnlyList<Discovery.Found> found, CancellationToken stop)
     {
-        var wanted = found.Where(one => one.Verbs.Contains("list") && one.Verbs.Contains("watch") && one.Verbs.Contains("delete") && one.Kind.Plural != "events").Select(one => one.Kind).ToList();
+        var wanted = found.Where(one => one.Verbs.Contains("list") && one.Verbs.Contains("watch") && one.Verbs.Contains("delete")
+            && one.Kind.Plural != "events")
+            .Select(one => one.Kind).ToList();
         _served = [.. found.Select(one => one.Kind)];
         foreach (var kind in wanted.Where(kind => !_shared.Contains(kind) && !_watches.ContainsKey(kind)))
         {

@@ -20,7 +20,8 @@ public static class GarbagePlan
         {
             if (node.Metadata.Finalizers.Contains(GraphNode.Orphan)) return Orphan(node, target, dependents);
             if (!node.WaitsForDependents) return Plan.Nothing;
-            var blocking = dependents.Any(dependent => dependent.Metadata.OwnerReferences.Any(owner => owner.Uid == node.Uid && owner.BlockOwnerDeletion == true));
+            var blocking = dependents.Any(dependent => dependent.Metadata.OwnerReferences.Any(owner => owner.Uid == node.Uid
+                && owner.BlockOwnerDeletion == true));
             return blocking ? Plan.Nothing : new() { Writes = [WithoutFinalizer(node, target, GraphNode.Foreground)] };
         }
         if (states.Count == 0) return Plan.Nothing;

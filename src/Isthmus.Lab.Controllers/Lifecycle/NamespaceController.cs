@@ -98,7 +98,8 @@ internal static class NamespaceConditions
     {
         var finalizers = remaining.SelectMany(entry => entry.Items).SelectMany(item => item.Metadata.Finalizers).CountBy(finalizer => finalizer)
             .OrderBy(pair => pair.Key, StringComparer.Ordinal).ToList();
-        var contents = remaining.OrderBy(entry => entry.Kind.ToString(), StringComparer.Ordinal).Select(entry => $"{entry.Kind} has {entry.Items.Count} resource instances");
+        var contents = remaining.OrderBy(entry => entry.Kind.ToString(), StringComparer.Ordinal)
+            .Select(entry => $"{entry.Kind} has {entry.Items.Count} resource instances");
         return new()
         {
             ["phase"] = "Terminating",
@@ -106,27 +107,35 @@ internal static class NamespaceConditions
                 Condition(ns, "NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered", now),
                 Condition(ns, "NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions", "All legacy kube types successfully parsed", now),
                 failure is null
-                    ? Condition(ns, "NamespaceDeletionContentFailure", false, "ContentDeleted", "All content successfully deleted, may be waiting on finalization", now)
+                    ? Condition(ns, "NamespaceDeletionContentFailure", false, "ContentDeleted",
+                        "All content successfully deleted, may be waiting on finalization", now)
                     : Condition(ns, "NamespaceDeletionContentFailure", true, "ContentDeletionFailed", $"Failed to delete all resource types: {failure}", now),
                 remaining.Count == 0
                     ? Condition(ns, "NamespaceContentRemaining", false, "ContentRemoved", "All content successfully removed", now)
-                    : Condition(ns, "NamespaceContentRemaining", true, "SomeResourcesRemain", $"Some resources are remaining: {string.Join(", ", contents)}", now),
+                    : Condition(ns, "NamespaceContentRemaining", true, "SomeResourcesRemain", $"Some resources are remaining: {string.Join(", ", contents)}",
+                        now),
                 finalizers.Count == 0
                     ? Condition(ns, "NamespaceFinalizersRemaining", false, "ContentHasNoFinalizers", "All content-preserving finalizers finished", now)
                     : Condition(ns, "NamespaceFinalizersRemaining", true, "SomeFinalizersRemain",
-                        $"Some content in the namespace has finalizers remaining: {string.Join(", ", finalizers.Select(pair => $"{pair.Key} in {pair.Value} resource instances"))}", now)),
+                        $"Some content in the namespace has finalizers remaining: "
+                            + $"{string.Join(", ", finalizers.Select(pair => $"{pair.Key} in {pair.Value} resource instances"))}",
+                        now)),
         };
     }
 
     /// <summary>Whether the conditions differ from the present ones, ignoring times.</summary>
     internal static bool Differ(Namespace ns, JsonObject status) => (status["conditions"] as JsonArray)!.Any(condition =>
-        !ns.Status.Conditions.Any(known => known.Type == (string?)condition!["type"] && known.Status == (string?)condition["status"] && known.Message == (string?)condition["message"]));
+        !ns.Status.Conditions.Any(known => known.Type == (string?)condition!["type"] && known.Status == (string?)condition["status"]
+            && known.Message == (string?)condition["message"]));
 
     private static JsonNode Condition(Namespace ns, string type, bool bad, string reason, string message, DateTimeOffset now)
     {
         var status = bad ? "True" : "False";
         var before = ns.Status.Conditions.FirstOrDefault(condition => condition.Type == type);
         var since = before?.Status == status ? before.LastTransitionTime ?? now : now;
-        return new JsonObject { ["type"] = type, ["status"] = status, ["lastTransitionTime"] = ApiTime.Seconds(since), ["reason"] = reason, ["message"] = message };
+        return new JsonObject
+        {
+            ["type"] = type, ["status"] = status, ["lastTransitionTime"] = ApiTime.Seconds(since), ["reason"] = reason, ["message"] = message
+        };
     }
 }

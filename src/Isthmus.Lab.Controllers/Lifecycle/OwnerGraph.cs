@@ -54,7 +54,8 @@ public sealed class OwnerGraph
             if (!_nodes.Remove(uid, out var node)) return [];
             Unlink(node);
             // Its dependents have lost an owner, and its owners may have waited for it.
-            return [.. Of(uid), .. node.Metadata.OwnerReferences.Select(owner => owner.Uid).Where(owner => _nodes.GetValueOrDefault(owner) is { WaitsForDependents: true })];
+            return [.. Of(uid),
+                .. node.Metadata.OwnerReferences.Select(owner => owner.Uid).Where(owner => _nodes.GetValueOrDefault(owner) is { WaitsForDependents: true })];
         }
     }
 

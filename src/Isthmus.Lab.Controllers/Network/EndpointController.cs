@@ -22,7 +22,8 @@ internal sealed class EndpointController : Controller
         View.Pods.Listen(OnPod);
         View.Slices.Listen(change =>
         {
-            if ((change.Object ?? change.Before) is not { } slice || slice.Metadata.Labels.GetValueOrDefault(EndpointPlan.ManagedBy) != EndpointPlan.Controller) return;
+            if ((change.Object ?? change.Before) is not { } slice || slice.Metadata.Labels.GetValueOrDefault(EndpointPlan.ManagedBy) != EndpointPlan.Controller)
+                return;
             if (slice.Metadata.Labels.TryGetValue(Core.Names.Labels.ServiceName, out var service)) Enqueue($"{slice.Metadata.Namespace}/{service}");
         });
         View.Endpoints.Listen(change => Enqueue(change.Key));

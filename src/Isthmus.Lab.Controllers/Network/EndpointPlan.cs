@@ -48,7 +48,8 @@ public static class EndpointPlan
     {
         var ports = new List<SlicePort>();
         foreach (var port in service.Spec.Ports)
-            if (TargetPort(port, pod) is { } number) ports.Add(new() { Name = port.Name, Port = number, Protocol = port.Protocol, AppProtocol = port.AppProtocol });
+            if (TargetPort(port, pod) is { } number)
+                ports.Add(new() { Name = port.Name, Port = number, Protocol = port.Protocol, AppProtocol = port.AppProtocol });
         return ports;
     }
 
@@ -76,7 +77,8 @@ public static class EndpointPlan
         foreach (var family in Families(service))
         {
             var index = 0;
-            var groups = members.Where(member => Address(member.Pod, family) is not null).GroupBy(member => member.PortsKey).OrderBy(group => group.Key, StringComparer.Ordinal);
+            var groups = members.Where(member => Address(member.Pod, family) is not null).GroupBy(member => member.PortsKey)
+                .OrderBy(group => group.Key, StringComparer.Ordinal);
             foreach (var chunk in groups.SelectMany(group => group.Chunk(MostInSlice)))
                 wanted.Add(Slice(service, family, index++, chunk[0].Ports, chunk.Select(member => Endpoint(service, member, family))));
             if (index == 0) wanted.Add(Slice(service, family, 0, [], []));
@@ -150,7 +152,8 @@ public static class EndpointPlan
 
     private static string Hostname(Service service, Pod pod) => pod.Spec.Subdomain == service.Metadata.Name ? pod.Spec.Hostname : "";
 
-    private static ObjectReference Target(Pod pod) => new() { Kind = "Pod", Namespace = pod.Metadata.Namespace, Name = pod.Metadata.Name, Uid = pod.Metadata.Uid };
+    private static ObjectReference Target(Pod pod) =>
+        new() { Kind = "Pod", Namespace = pod.Metadata.Namespace, Name = pod.Metadata.Name, Uid = pod.Metadata.Uid };
 
     private static Write? Legacy(Service service, List<Member> members, Endpoints? present)
     {

@@ -22,7 +22,9 @@ internal sealed class LoadBalancerController : Controller
     internal LoadBalancerController(Runtime runtime) : base("load-balancer-controller", runtime)
     {
         _default = new("default", [AddressRange.Parse(runtime.Settings.LoadBalancerPool)
-            ?? throw new ProblemException("load balancer pool", $"'{runtime.Settings.LoadBalancerPool}' is not a range of IPv4 addresses", "use a CIDR or FIRST-LAST")], AvoidBuggyIPs: true);
+            ?? throw new ProblemException("load balancer pool", $"'{runtime.Settings.LoadBalancerPool}' is not a range of IPv4 addresses",
+                "use a CIDR or FIRST-LAST")],
+            AvoidBuggyIPs: true);
         _pools = View.WatchIfServed<JsonObject>(MetalLbKinds.Pool, new() { Namespace = MetalLbKinds.Namespace, LongestBackoff = TimeSpan.FromSeconds(2) });
         _pools.Listen(_ => EnqueueAll());
         View.Services.Listen(change =>

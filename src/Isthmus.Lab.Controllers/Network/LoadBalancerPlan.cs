@@ -40,8 +40,11 @@ public static class LoadBalancerPlan
         if (wanted.Length > 0)
         {
             if (AddressRange.Number(wanted) is not { } number) return (null, $"\"{wanted}\" is not an IPv4 address");
-            if (!allowed.Any(pool => pool.Contains(number))) return (null, $"[\"{wanted}\"] is not allowed in {(poolName is null ? "any pool" : $"pool \"{poolName}\"")}");
-            return others.Contains(number) ? (null, $"can't change sharing key for \"{service.Key}\", address \"{wanted}\" is already in use by another Service") : (wanted, null);
+            if (!allowed.Any(pool => pool.Contains(number)))
+                return (null, $"[\"{wanted}\"] is not allowed in {(poolName is null ? "any pool" : $"pool \"{poolName}\"")}");
+            return others.Contains(number)
+                ? (null, $"can't change sharing key for \"{service.Key}\", address \"{wanted}\" is already in use by another Service")
+                : (wanted, null);
         }
         if (has is not null && AddressRange.Number(has) is { } kept && !others.Contains(kept) && allowed.Any(pool => pool.Contains(kept))) return (has, null);
         foreach (var pool in allowed)
@@ -58,6 +61,9 @@ public static class LoadBalancerPlan
     private static Plan Set(Service service, string? address, IReadOnlyList<Note> notes)
     {
         JsonNode? ingress = address is null ? null : new JsonArray(new JsonObject { ["ip"] = address, ["ipMode"] = "VIP" });
-        return new() { Writes = [Write.Status(Kinds.Service, service, new JsonObject { ["loadBalancer"] = new JsonObject { ["ingress"] = ingress } })], Notes = notes };
+        return new()
+        {
+            Writes = [Write.Status(Kinds.Service, service, new JsonObject { ["loadBalancer"] = new JsonObject { ["ingress"] = ingress } })], Notes = notes
+        };
     }
 }

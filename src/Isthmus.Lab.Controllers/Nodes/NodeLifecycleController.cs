@@ -63,15 +63,23 @@ internal sealed class NodeLifecycleController : Controller
             ["type"] = "Ready", ["status"] = "Unknown", ["reason"] = "NodeStatusUnknown", ["message"] = "Kubelet stopped posting node status.",
             ["lastTransitionTime"] = ApiTime.Seconds(Runtime.Now),
         });
-        await Runtime.DoAsync(Write.Status(Kinds.Node, node, new JsonObject { ["conditions"] = conditions }) with { PatchType = Kubernetes.Client.PatchType.Strategic }, stop);
-        if (!IsTainted(node)) await Runtime.DoAsync(Taints(node, [.. node.Spec.Taints, new() { Key = Unreachable, Effect = "NoSchedule" }, new() { Key = Unreachable, Effect = "NoExecute" }]), stop);
+        await Runtime.DoAsync(Write.Status(Kinds.Node, node,
+            new JsonObject { ["conditions"] = conditions }) with { PatchType = Kubernetes.Client.PatchType.Strategic },
+            stop);
+        if (!IsTainted(node))
+            await Runtime.DoAsync(Taints(node,
+                [.. node.Spec.Taints, new() { Key = Unreachable, Effect = "NoSchedule" }, new() { Key = Unreachable, Effect = "NoExecute" }]),
+                stop);
     }
 
     private static bool IsTainted(Node node) => node.Spec.Taints.Any(taint => taint.Key == Unreachable);
 
     private static Write Taints(Node node, IEnumerable<Taint> taints)
     {
-        var list = new JsonArray([.. taints.Select(taint => (JsonNode)new JsonObject { ["key"] = taint.Key, ["value"] = taint.Value.Length > 0 ? taint.Value : null, ["effect"] = taint.Effect })]);
+        var list = new JsonArray([.. taints.Select(taint => (JsonNode)new JsonObject
+        {
+            ["key"] = taint.Key, ["value"] = taint.Value.Length > 0 ? taint.Value : null, ["effect"] = taint.Effect
+        })]);
         return Write.Patch(Kinds.Node, node, new JsonObject
         {
             ["metadata"] = new JsonObject { ["resourceVersion"] = node.Metadata.ResourceVersion },

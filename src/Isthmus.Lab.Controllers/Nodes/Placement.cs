@@ -26,7 +26,9 @@ public static class Placement
             if (Obstacle(pod, node, present, nodes, podsOf) is { } obstacle) reasons[obstacle] = reasons.GetValueOrDefault(obstacle) + 1;
             else fitting.Add((node, Score(pod, node, present)));
         }
-        if (fitting.Count > 0) return new(fitting.OrderByDescending(fit => fit.Score).ThenBy(fit => fit.Node.Metadata.Name, StringComparer.Ordinal).First().Node.Metadata.Name, "");
+        if (fitting.Count > 0)
+            return new(fitting.OrderByDescending(fit => fit.Score).ThenBy(fit => fit.Node.Metadata.Name, StringComparer.Ordinal).First().Node.Metadata.Name,
+                "");
         var details = string.Join(", ", reasons.Select(reason => $"{reason.Value} {reason.Key}"));
         return new(null, $"0/{nodes.Count} nodes are available{(details.Length > 0 ? ": " + details : "")}.");
     }
@@ -36,16 +38,20 @@ public static class Placement
         node.Spec.Taints.All(taint => taint.Effect is not ("NoSchedule" or "NoExecute") || PodStates.Tolerates(pod.Spec, taint))
         && pod.Spec.NodeSelector.All(pair => node.Metadata.Labels.GetValueOrDefault(pair.Key) == pair.Value) && NodeAffinityHolds(pod, node);
 
-    private static string? Obstacle(Pod pod, Node node, IReadOnlyCollection<Pod> present, IReadOnlyList<Node> nodes, Func<string, IReadOnlyCollection<Pod>> podsOf)
+    private static string? Obstacle(Pod pod, Node node, IReadOnlyCollection<Pod> present, IReadOnlyList<Node> nodes,
+        Func<string, IReadOnlyCollection<Pod>> podsOf)
     {
         if (!node.Status.IsReady) return "node(s) were not ready";
-        if (node.Spec.Unschedulable && !PodStates.Tolerates(pod.Spec, new() { Key = "node.kubernetes.io/unschedulable", Effect = "NoSchedule" })) return "node(s) were unschedulable";
+        if (node.Spec.Unschedulable && !PodStates.Tolerates(pod.Spec, new() { Key = "node.kubernetes.io/unschedulable", Effect = "NoSchedule" }))
+            return "node(s) were unschedulable";
         foreach (var taint in node.Spec.Taints)
-            if (taint.Effect is "NoSchedule" or "NoExecute" && !PodStates.Tolerates(pod.Spec, taint)) return $"node(s) had untolerated taint {{{taint.Key}: {taint.Value}}}";
+            if (taint.Effect is "NoSchedule" or "NoExecute" && !PodStates.Tolerates(pod.Spec, taint))
+                return $"node(s) had untolerated taint {{{taint.Key}: {taint.Value}}}";
         if (pod.Spec.NodeSelector.Any(pair => node.Metadata.Labels.GetValueOrDefault(pair.Key) != pair.Value) || !NodeAffinityHolds(pod, node))
             return "node(s) didn't match Pod's node affinity/selector";
         if (present.Count(one => !PodStates.IsFinished(one)) >= MaxPodsPerNode) return "Too many pods";
-        if (HostPorts(pod).Intersect(present.Where(one => !PodStates.IsFinished(one)).SelectMany(HostPorts)).Any()) return "node(s) didn't have free ports for the requested pod ports";
+        if (HostPorts(pod).Intersect(present.Where(one => !PodStates.IsFinished(one)).SelectMany(HostPorts)).Any())
+            return "node(s) didn't have free ports for the requested pod ports";
         return PodTerms(pod, "podAntiAffinity").Any(term => InDomain(pod, term, node, nodes, podsOf)) ? "node(s) didn't match pod anti-affinity rules" : null;
     }
 

@@ -29,7 +29,8 @@ internal sealed class Scheduler : Controller
     }
 
     private static bool Waits(Pod pod) =>
-        pod is { Spec.NodeName: "", Metadata.DeletionTimestamp: null } && !PodStates.IsFinished(pod) && pod.Spec.SchedulerName is "" or "default-scheduler" && pod.Spec.NodeName.Length == 0;
+        pod is { Spec.NodeName: "", Metadata.DeletionTimestamp: null } && !PodStates.IsFinished(pod) && pod.Spec.SchedulerName is "" or "default-scheduler"
+            && pod.Spec.NodeName.Length == 0;
 
     private void TryAllAgain()
     {

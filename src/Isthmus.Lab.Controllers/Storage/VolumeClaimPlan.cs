@@ -21,26 +21,38 @@ public static class VolumeClaimPlan
         {
             return Delete(stale) with
             {
-                Notes = [Note.Warning(Kinds.PersistentVolumeClaim, claim, "ProvisioningFailed", $"storageclass.storage.k8s.io \"{claim.Spec.StorageClassName}\" not found: the lab provides \"{StandardStorage.Class}\" only")],
+                Notes = [Note.Warning(Kinds.PersistentVolumeClaim, claim, "ProvisioningFailed",
+                    $"storageclass.storage.k8s.io \"{claim.Spec.StorageClassName}\" not found: the lab provides \"{StandardStorage.Class}\" only")],
             };
         }
         var name = $"pvc-{claim.Metadata.Uid}";
         var writes = Delete(stale).Writes.ToList();
         var isNew = volumes.All(volume => volume.Metadata.Name != name);
         if (isNew) writes.Add(Write.Create(Kinds.PersistentVolume, Volume(claim, name)));
-        writes.Add(Write.Patch(Kinds.PersistentVolume, new PersistentVolume { Metadata = new() { Name = name } }, new() { ["status"] = new JsonObject { ["phase"] = "Bound" } }) with { Subresource = "status" });
-        writes.Add(Write.Patch(Kinds.PersistentVolumeClaim, claim, new() { ["spec"] = new JsonObject { ["volumeName"] = name, ["storageClassName"] = StandardStorage.Class } }));
-        writes.Add(Write.Status(Kinds.PersistentVolumeClaim, claim, new() { ["phase"] = "Bound", ["accessModes"] = Modes(claim), ["capacity"] = Capacity(claim) }));
-        return new() { Writes = writes, Notes = isNew ? [Note.Normal(Kinds.PersistentVolumeClaim, claim, "ProvisioningSucceeded", $"Successfully provisioned volume {name}")] : [] };
+        writes.Add(Write.Patch(Kinds.PersistentVolume, new PersistentVolume { Metadata = new() { Name = name } },
+            new() { ["status"] = new JsonObject { ["phase"] = "Bound" } }) with { Subresource = "status" });
+        writes.Add(Write.Patch(Kinds.PersistentVolumeClaim, claim,
+            new() { ["spec"] = new JsonObject { ["volumeName"] = name, ["storageClassName"] = StandardStorage.Class } }));
+        writes.Add(Write.Status(Kinds.PersistentVolumeClaim, claim,
+            new() { ["phase"] = "Bound", ["accessModes"] = Modes(claim), ["capacity"] = Capacity(claim) }));
+        return new()
+        {
+            Writes = writes,
+            Notes = isNew ? [Note.Normal(Kinds.PersistentVolumeClaim, claim, "ProvisioningSucceeded", $"Successfully provisioned volume {name}")] : []
+        };
     }
 
-    private static Plan Delete(List<PersistentVolume> volumes) => new() { Writes = [.. volumes.Select(volume => Write.Delete(Kinds.PersistentVolume, volume))] };
+    private static Plan Delete(List<PersistentVolume> volumes) =>
+        new() { Writes = [.. volumes.Select(volume => Write.Delete(Kinds.PersistentVolume, volume))] };
 
     private static JsonObject Volume(PersistentVolumeClaim claim, string name) => new()
     {
         ["apiVersion"] = "v1",
         ["kind"] = "PersistentVolume",
-        ["metadata"] = new JsonObject { ["name"] = name, ["annotations"] = new JsonObject { ["pv.kubernetes.io/provisioned-by"] = StandardStorage.Provisioner } },
+        ["metadata"] = new JsonObject
+        {
+            ["name"] = name, ["annotations"] = new JsonObject { ["pv.kubernetes.io/provisioned-by"] = StandardStorage.Provisioner }
+        },
         ["spec"] = new JsonObject
         {
             ["storageClassName"] = StandardStorage.Class,
@@ -50,7 +62,8 @@ public static class VolumeClaimPlan
             ["hostPath"] = new JsonObject { ["path"] = $"/var/lib/isthmus-lab/claims/{name}", ["type"] = "DirectoryOrCreate" },
             ["claimRef"] = new JsonObject
             {
-                ["apiVersion"] = "v1", ["kind"] = "PersistentVolumeClaim", ["namespace"] = claim.Metadata.Namespace, ["name"] = claim.Metadata.Name, ["uid"] = claim.Metadata.Uid,
+                ["apiVersion"] = "v1", ["kind"] = "PersistentVolumeClaim", ["namespace"] = claim.Metadata.Namespace, ["name"] = claim.Metadata.Name,
+                ["uid"] = claim.Metadata.Uid,
             },
         },
     };

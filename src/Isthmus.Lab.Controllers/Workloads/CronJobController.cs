@@ -22,7 +22,8 @@ internal sealed class CronJobController : Controller
         });
         _jobs.Listen(change =>
         {
-            if ((change.Object ?? change.Before) is { } job && Tree.ControllerOf(job) is { Kind: "CronJob" } owner) Enqueue($"{job.Metadata.Namespace}/{owner.Name}");
+            if ((change.Object ?? change.Before) is { } job && Tree.ControllerOf(job) is { Kind: "CronJob" } owner)
+                Enqueue($"{job.Metadata.Namespace}/{owner.Name}");
         });
     }
 

@@ -15,14 +15,16 @@ public static class CronJobPlan
     {
         if (cron.Metadata.DeletionTimestamp is not null) return Plan.Nothing;
         var owned = jobs.Where(job => Tree.ControllerOf(job)?.Uid == cron.Metadata.Uid).OrderBy(job => job.Metadata.CreationTimestamp).ToList();
-        var writes = Trim(owned, "Complete", cron.Spec.SuccessfulJobsHistoryLimit ?? 3).Concat(Trim(owned, "Failed", cron.Spec.FailedJobsHistoryLimit ?? 1)).ToList();
+        var writes = Trim(owned, "Complete", cron.Spec.SuccessfulJobsHistoryLimit ?? 3).Concat(Trim(owned, "Failed", cron.Spec.FailedJobsHistoryLimit ?? 1))
+            .ToList();
         var notes = new List<Note>();
         var active = owned.Where(job => !job.Status.IsFinished && job.Metadata.DeletionTimestamp is null).ToList();
         var last = cron.Status.LastScheduleTime;
         TimeSpan? again = null;
         if (Zone(cron.Spec.TimeZone) is not { } zone || CronSchedule.Parse(cron.Spec.Schedule) is not { } schedule)
         {
-            notes.Add(Note.Warning(Kinds.CronJob, cron, "UnparseableSchedule", $"unparseable schedule: \"{cron.Spec.Schedule}\" (time zone {cron.Spec.TimeZone ?? "UTC"})"));
+            notes.Add(Note.Warning(Kinds.CronJob, cron, "UnparseableSchedule",
+                $"unparseable schedule: \"{cron.Spec.Schedule}\" (time zone {cron.Spec.TimeZone ?? "UTC"})"));
         }
         else if (!cron.Spec.Suspend)
         {
@@ -34,7 +36,9 @@ public static class CronJobPlan
         {
             ["active"] = active.Count > 0 ? new JsonArray([.. active.Select(Reference)]) : null,
             ["lastScheduleTime"] = last is { } scheduled ? ApiTime.Seconds(scheduled) : null,
-            ["lastSuccessfulTime"] = owned.Select(job => job.Status.CompletionTime).Append(cron.Status.LastSuccessfulTime).Max() is { } success ? ApiTime.Seconds(success) : null,
+            ["lastSuccessfulTime"] = owned.Select(job => job.Status.CompletionTime).Append(cron.Status.LastSuccessfulTime).Max() is { } success
+                ? ApiTime.Seconds(success)
+                : null,
         };
         foreach (var done in owned.Where(job => job.Status.IsFinished && cron.Status.Active.Any(one => one.Uid == job.Metadata.Uid)))
         {
@@ -43,7 +47,11 @@ public static class CronJobPlan
         }
         // Of two decisions from one copy, the second fails, so no Event is recorded twice.
         if (!Tree.Holds(status, Present(cron)))
-            writes.Add(Write.Patch(Kinds.CronJob, cron, new JsonObject { ["metadata"] = new JsonObject { ["resourceVersion"] = cron.Metadata.ResourceVersion }, ["status"] = status }) with { Subresource = "status" });
+            writes.Add(Write.Patch(Kinds.CronJob, cron,
+                new JsonObject { ["metadata"] = new JsonObject { ["resourceVersion"] = cron.Metadata.ResourceVersion }, ["status"] = status }) with
+                {
+                    Subresource = "status"
+                });
         return new() { Writes = writes, Notes = notes, Again = again };
     }
 
@@ -62,24 +70,31 @@ public static class CronJobPlan
     {
         if (active.Count > 0 && cron.Spec.ConcurrencyPolicy == "Forbid")
         {
-            notes.Add(Note.Normal(Kinds.CronJob, cron, "JobAlreadyActive", "Not starting job because prior execution is running and concurrency policy is Forbid"));
+            notes.Add(Note.Normal(Kinds.CronJob, cron, "JobAlreadyActive",
+                "Not starting job because prior execution is running and concurrency policy is Forbid"));
             return false;
         }
         if (cron.Spec.ConcurrencyPolicy == "Replace") writes.AddRange(active.Select(job => Write.Delete(Kinds.Job, job)));
         var name = $"{cron.Metadata.Name}-{(time.ToUnixTimeSeconds() / 60).ToString(CultureInfo.InvariantCulture)}";
-        var metadata = new JsonObject { ["name"] = name, ["namespace"] = cron.Metadata.Namespace, ["ownerReferences"] = new JsonArray(Tree.OwnedBy(Kinds.CronJob, cron)) };
+        var metadata = new JsonObject
+        {
+            ["name"] = name, ["namespace"] = cron.Metadata.Namespace, ["ownerReferences"] = new JsonArray(Tree.OwnedBy(Kinds.CronJob, cron))
+        };
         if (cron.Spec.JobTemplate["metadata"]?["labels"] is { } labels) metadata["labels"] = labels.DeepClone();
         var annotations = cron.Spec.JobTemplate["metadata"]?["annotations"]?.DeepClone() as JsonObject ?? [];
         annotations[ScheduledAt] = ApiTime.Seconds(time);
         metadata["annotations"] = annotations;
-        writes.Add(Write.Create(Kinds.Job, new JsonObject { ["apiVersion"] = "batch/v1", ["kind"] = "Job", ["metadata"] = metadata, ["spec"] = cron.Spec.JobTemplate["spec"]?.DeepClone() }));
+        writes.Add(Write.Create(Kinds.Job,
+            new JsonObject { ["apiVersion"] = "batch/v1", ["kind"] = "Job", ["metadata"] = metadata, ["spec"] = cron.Spec.JobTemplate["spec"]?.DeepClone() }));
         notes.Add(Note.Normal(Kinds.CronJob, cron, "SuccessfulCreate", $"Created job {name}"));
         return true;
     }
 
     private static IEnumerable<Write> Trim(List<Job> owned, string type, int limit)
     {
-        var finished = owned.Where(job => job.Metadata.DeletionTimestamp is null && job.Status.Conditions.Any(condition => condition.Type == type && condition.Status == "True")).ToList();
+        var finished = owned.Where(job => job.Metadata.DeletionTimestamp is null
+            && job.Status.Conditions.Any(condition => condition.Type == type && condition.Status == "True"))
+            .ToList();
         return finished.Take(Math.Max(0, finished.Count - limit)).Select(job => Write.Delete(Kinds.Job, job));
     }
 

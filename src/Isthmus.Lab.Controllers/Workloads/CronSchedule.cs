@@ -83,7 +83,9 @@ public sealed class CronSchedule
         {
             var step = part.Split('/', 2);
             var range = step[0].Split('-', 2);
-            var (first, last) = step[0] is "*" or "?" ? (least, most) : (Value(range[0], least, names), range.Length > 1 ? Value(range[1], least, names) : step.Length > 1 ? most : Value(range[0], least, names));
+            var (first, last) = step[0] is "*" or "?"
+                ? (least, most)
+                : (Value(range[0], least, names), range.Length > 1 ? Value(range[1], least, names) : step.Length > 1 ? most : Value(range[0], least, names));
             var by = step.Length > 1 ? int.Parse(step[1], NumberStyles.None, CultureInfo.InvariantCulture) : 1;
             if (by < 1 || first < least || last > most || first > last) throw new FormatException();
             for (var value = first; value <= last; value += by) bits |= 1ul << value;
@@ -94,6 +96,10 @@ public sealed class CronSchedule
     private static int Value(string text, int least, string[] names)
     {
         var named = Array.FindIndex(names, name => name.Equals(text, StringComparison.OrdinalIgnoreCase));
-        return named >= 0 ? named + least : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : throw new FormatException();
+        return named >= 0
+            ? named + least
+            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value)
+            ? value
+            : throw new FormatException();
     }
 }

@@ -13,7 +13,8 @@ public static class DaemonSetPlan
     private static readonly (string Key, string Effect)[] Borne =
     [
         ("node.kubernetes.io/not-ready", "NoExecute"), ("node.kubernetes.io/unreachable", "NoExecute"), ("node.kubernetes.io/disk-pressure", "NoSchedule"),
-        ("node.kubernetes.io/memory-pressure", "NoSchedule"), ("node.kubernetes.io/pid-pressure", "NoSchedule"), ("node.kubernetes.io/unschedulable", "NoSchedule"),
+        ("node.kubernetes.io/memory-pressure", "NoSchedule"), ("node.kubernetes.io/pid-pressure", "NoSchedule"),
+        ("node.kubernetes.io/unschedulable", "NoSchedule"),
     ];
 
     /// <param name="pods">All Pods of the namespace.</param>
@@ -29,7 +30,8 @@ public static class DaemonSetPlan
         if (set.Metadata.DeletionTimestamp is null)
         {
             foreach (var node in wanted) Settle(set, revision.Hash, node, [.. byNode[node]], writes);
-            foreach (var stray in owned.Where(pod => pod.Metadata.DeletionTimestamp is null && !wanted.Contains(TargetNode(pod)))) writes.Add(Write.Delete(Kinds.Pod, stray));
+            foreach (var stray in owned.Where(pod => pod.Metadata.DeletionTimestamp is null && !wanted.Contains(TargetNode(pod))))
+                writes.Add(Write.Delete(Kinds.Pod, stray));
             if (set.Spec.UpdateStrategy.Type != "OnDelete") Roll(set, revision.Hash, wanted, byNode, writes, now);
         }
         var status = Status(set, revision.Hash, wanted, byNode, owned, now);
@@ -39,7 +41,8 @@ public static class DaemonSetPlan
 
     private static void Settle(DaemonSet set, string hash, string node, List<Pod> present, List<Write> writes)
     {
-        foreach (var ended in present.Where(pod => PodStates.IsFinished(pod) && pod.Metadata.DeletionTimestamp is null)) writes.Add(Write.Delete(Kinds.Pod, ended));
+        foreach (var ended in present.Where(pod => PodStates.IsFinished(pod) && pod.Metadata.DeletionTimestamp is null))
+            writes.Add(Write.Delete(Kinds.Pod, ended));
         var alive = present.Where(PodStates.IsActive).OrderBy(pod => pod.Metadata.CreationTimestamp).ToList();
         foreach (var extra in alive.Skip(1)) writes.Add(Write.Delete(Kinds.Pod, extra));
         // A terminating Pod still holds the node's ports: its successor starts after it.
@@ -48,7 +51,8 @@ public static class DaemonSetPlan
 
     private static void Roll(DaemonSet set, string hash, List<string> wanted, ILookup<string, Pod> byNode, List<Write> writes, DateTimeOffset now)
     {
-        var limit = Math.Max(1, set.Spec.UpdateStrategy.RollingUpdate?.MaxUnavailable is { } value ? RollingNumbers.Resolve(value, wanted.Count, roundUp: true) : 1);
+        var limit = Math.Max(1,
+            set.Spec.UpdateStrategy.RollingUpdate?.MaxUnavailable is { } value ? RollingNumbers.Resolve(value, wanted.Count, roundUp: true) : 1);
         var away = wanted.Count(node => !byNode[node].Any(pod => PodStates.IsActive(pod) && PodStates.IsAvailable(pod, set.Spec.MinReadySeconds, now)));
         foreach (var node in wanted)
         {

@@ -19,16 +19,21 @@ internal static class DeploymentAnnotations
     ];
 
     internal static long RevisionOf(KubeObject item) =>
-        item.Metadata.Annotations.TryGetValue(Revision, out var text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
+        item.Metadata.Annotations.TryGetValue(Revision, out var text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : 0;
 
     internal static int? Number(KubeObject item, string annotation) =>
-        item.Metadata.Annotations.TryGetValue(annotation, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+        item.Metadata.Annotations.TryGetValue(annotation, out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : null;
 
     /// <summary>The annotations of the newest ReplicaSet: its revision, the Deployment's own annotations, and the desired
     /// size.</summary>
     internal static Dictionary<string, string> ForNewest(Deployment deployment, ReplicaSet? present, long revision)
     {
-        var wanted = deployment.Metadata.Annotations.Where(pair => !NotCopied.Contains(pair.Key)).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
+        var wanted = deployment.Metadata.Annotations.Where(pair => !NotCopied.Contains(pair.Key))
+            .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal);
         wanted[Revision] = revision.ToString(CultureInfo.InvariantCulture);
         if (present is not null && RevisionOf(present) is var old && old != revision && old > 0)
         {

@@ -75,7 +75,8 @@ internal sealed class DeploymentController : Controller
         }
         catch (KubeException e)
         {
-            Runtime.Record(Name, Note.Warning(Kinds.Deployment, deployment, "ReplicaSetCreateError", $"Failed to create new replica set \"{write.Name}\": {e.Message}"));
+            Runtime.Record(Name,
+                Note.Warning(Kinds.Deployment, deployment, "ReplicaSetCreateError", $"Failed to create new replica set \"{write.Name}\": {e.Message}"));
             throw;
         }
     }

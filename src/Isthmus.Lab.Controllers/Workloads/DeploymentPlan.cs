@@ -107,7 +107,8 @@ public sealed class DeploymentPlan
         {
             Resize(active[0], _wanted);
         }
-        else if (_newest is not null && Size(_newest) == _wanted && _newest.Status.AvailableReplicas == _wanted && DeploymentAnnotations.Number(_newest, DeploymentAnnotations.DesiredReplicas) == _wanted)
+        else if (_newest is not null && Size(_newest) == _wanted && _newest.Status.AvailableReplicas == _wanted
+            && DeploymentAnnotations.Number(_newest, DeploymentAnnotations.DesiredReplicas) == _wanted)
         {
             foreach (var set in Old) Resize(set, 0);
         }

@@ -63,7 +63,9 @@ public static class DisruptionPlan
         if (present.ObservedGeneration == budget.Metadata.Generation && present.CurrentHealthy == healthy && present.DesiredHealthy == desired
             && present.ExpectedPods == expected && present.DisruptionsAllowed == allowed && present.Conditions.Count > 0) return Plan.Nothing;
         var sufficient = allowed > 0;
-        var since = present.Conditions.FirstOrDefault(condition => condition.Type == "DisruptionAllowed" && condition.Status == (sufficient ? "True" : "False"))?.LastTransitionTime ?? now;
+        var since = present.Conditions.FirstOrDefault(condition => condition.Type == "DisruptionAllowed"
+            && condition.Status == (sufficient ? "True" : "False"))?.LastTransitionTime
+            ?? now;
         return new()
         {
             Writes = [Write.Status(Kinds.PodDisruptionBudget, budget, new JsonObject

@@ -48,7 +48,8 @@ public static class JobPlan
     {
         // With restartPolicy OnFailure the node restarts containers, and these restarts count.
         var restarts = owned.Sum(pod => pod.Spec.RestartPolicy == "OnFailure" ? pod.Status.ContainerStatuses.Sum(container => container.RestartCount) : 0);
-        if (failed + restarts > (job.Spec.BackoffLimit ?? 6)) return new() { Type = "Failed", Reason = "BackoffLimitExceeded", Message = "Job has reached the specified backoff limit" };
+        if (failed + restarts > (job.Spec.BackoffLimit ?? 6))
+            return new() { Type = "Failed", Reason = "BackoffLimitExceeded", Message = "Job has reached the specified backoff limit" };
         if (job.Spec.ActiveDeadlineSeconds is { } deadline && !job.Spec.Suspend && start.AddSeconds(deadline) <= now)
             return new() { Type = "Failed", Reason = "DeadlineExceeded", Message = "Job was active longer than specified deadline" };
         var done = job.Spec.Completions is { } completions
@@ -71,7 +72,8 @@ public static class JobPlan
         if (failures.Count > 0)
         {
             var pause = TimeSpan.FromTicks(Math.Min(FirstBackoff.Ticks << Math.Min(failures.Count - 1, 10), LongestBackoff.Ticks));
-            var last = failures.Max(pod => pod.Status.ContainerStatuses.Select(container => container.State.Terminated?.FinishedAt).Max() ?? pod.Metadata.CreationTimestamp ?? now);
+            var last = failures.Max(pod => pod.Status.ContainerStatuses.Select(container => container.State.Terminated?.FinishedAt).Max()
+                ?? pod.Metadata.CreationTimestamp ?? now);
             if (last + pause > now) return ([], last + pause - now);
         }
         if (job.Spec.CompletionMode != "Indexed") return ([.. Enumerable.Repeat((int?)null, count)], null);
@@ -113,7 +115,8 @@ public static class JobPlan
         if (ended is not null) conditions.AddRange([Before(ended), ended]);
         else if (job.Spec.Suspend) conditions.Add(new() { Type = "Suspended", Reason = "JobSuspended", Message = "Job suspended" });
         if (conditions.Count > 0)
-            status["conditions"] = new JsonArray([.. conditions.Select(condition => Json(condition, job.Status.Conditions.FirstOrDefault(known => known.Type == condition.Type)?.LastTransitionTime ?? now))]);
+            status["conditions"] = new JsonArray([.. conditions.Select(condition => Json(condition,
+                job.Status.Conditions.FirstOrDefault(known => known.Type == condition.Type)?.LastTransitionTime ?? now))]);
         if (ended is { Type: "Complete" }) status["completionTime"] = ApiTime.Seconds(now);
         return status;
     }
@@ -136,7 +139,8 @@ public static class JobPlan
             ["active"] = ReplicaSetPlan.Some(job.Status.Active), ["ready"] = job.Status.Ready,
             ["succeeded"] = ReplicaSetPlan.Some(job.Status.Succeeded), ["failed"] = ReplicaSetPlan.Some(job.Status.Failed),
         };
-        if (job.Status.Conditions.Count > 0) present["conditions"] = new JsonArray([.. job.Status.Conditions.Select(condition => Json(condition, condition.LastTransitionTime ?? default))]);
+        if (job.Status.Conditions.Count > 0)
+            present["conditions"] = new JsonArray([.. job.Status.Conditions.Select(condition => Json(condition, condition.LastTransitionTime ?? default))]);
         return present;
     }
 
@@ -144,7 +148,8 @@ public static class JobPlan
     private static Plan Expire(Job job, DateTimeOffset now)
     {
         if (job.Spec.TtlSecondsAfterFinished is not { } ttl || job.Metadata.DeletionTimestamp is not null) return Plan.Nothing;
-        var finished = job.Status.CompletionTime ?? job.Status.Conditions.First(condition => condition.Type is "Complete" or "Failed").LastTransitionTime ?? now;
+        var finished = job.Status.CompletionTime ?? job.Status.Conditions.First(condition => condition.Type is "Complete" or "Failed").LastTransitionTime
+            ?? now;
         var left = finished.AddSeconds(ttl) - now;
         return left > TimeSpan.Zero ? new() { Again = left } : new() { Writes = [Write.Delete(Kinds.Job, job)] };
     }

@@ -14,7 +14,8 @@ internal static class Revisions
     /// <summary>The hash of a template, the name of its revision, and the writes that add it to the history.</summary>
     internal sealed record Found(string Hash, string Name, IReadOnlyList<Write> Writes);
 
-    internal static Found Ensure(ResourceKind kind, KubeObject owner, JsonObject template, int? limit, IReadOnlyList<ControllerRevision> history, IReadOnlySet<string> inUse)
+    internal static Found Ensure(ResourceKind kind, KubeObject owner, JsonObject template, int? limit, IReadOnlyList<ControllerRevision> history,
+        IReadOnlySet<string> inUse)
     {
         var hash = PodTemplates.Hash(template, null);
         var name = $"{owner.Metadata.Name}-{hash}";

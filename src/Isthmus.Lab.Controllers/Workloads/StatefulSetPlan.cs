@@ -77,7 +77,8 @@ public sealed class StatefulSetPlan
     /// <summary>A Pod that never became ready holds up the rest, but not the update that may fix it.</summary>
     private bool CanReplaceBroken(Pod pod)
     {
-        if (pod.Metadata.DeletionTimestamp is null && Revision(pod) != _update.Name && Ordinal(_set, pod) >= Partition() && _set.Spec.UpdateStrategy.Type != "OnDelete" && pod.Status.Phase == "Pending")
+        if (pod.Metadata.DeletionTimestamp is null && Revision(pod) != _update.Name && Ordinal(_set, pod) >= Partition()
+            && _set.Spec.UpdateStrategy.Type != "OnDelete" && pod.Status.Phase == "Pending")
             _writes.Add(Write.Delete(Kinds.Pod, pod));
         return false;
     }

@@ -8,7 +8,8 @@ internal sealed class LinuxException : IOException
     internal LinuxException(string operation, int errno)
         : base($"{operation}: {Marshal.GetPInvokeErrorMessage(errno)} ({ErrnoName(errno)})") => Errno = errno;
 
-    internal const int EPerm = 1, ENoEnt = 2, ESrch = 3, EIntr = 4, EIo = 5, EAgain = 11, EAccess = 13, EBusy = 16, EExist = 17, ENoDev = 19, EInval = 22, ENoSpc = 28, EOpNotSupp = 95, EAddrNotAvail = 99, ENetUnreach = 101, EConnRefused = 111, EInProgress = 115;
+    internal const int EPerm = 1, ENoEnt = 2, ESrch = 3, EIntr = 4, EIo = 5, EAgain = 11, EAccess = 13, EBusy = 16, EExist = 17, ENoDev = 19, EInval = 22,
+        ENoSpc = 28, EOpNotSupp = 95, EAddrNotAvail = 99, ENetUnreach = 101, EConnRefused = 111, EInProgress = 115;
 
     internal int Errno { get; }
 

@@ -50,7 +50,9 @@ internal static unsafe partial class Mounts
         ulong* attributes = stackalloc ulong[4] { add, 0, 0, 0 };
         fixed (byte* name = path)
         {
-            return Libc.SystemCall((nint)Libc.SysMountSetAttr, AtFdCwd, (nint)name, recursive ? AtRecursive : 0, (nint)attributes, 32) == -1 ? Marshal.GetLastPInvokeError() : 0;
+            return Libc.SystemCall((nint)Libc.SysMountSetAttr, AtFdCwd, (nint)name, recursive ? AtRecursive : 0, (nint)attributes, 32) == -1
+                ? Marshal.GetLastPInvokeError()
+                : 0;
         }
     }
 
@@ -73,7 +75,9 @@ internal static unsafe partial class Mounts
     internal static void UnmountBelow(string directory)
     {
         var prefix = directory.TrimEnd('/') + "/";
-        foreach (var target in Targets(File.ReadAllLines("/proc/self/mountinfo")).Where(target => target.StartsWith(prefix, StringComparison.Ordinal)).Reverse()) TryUnmount(target);
+        foreach (var target in Targets(File.ReadAllLines("/proc/self/mountinfo")).Where(target => target.StartsWith(prefix, StringComparison.Ordinal))
+            .Reverse())
+            TryUnmount(target);
     }
 
     /// <summary>The fifth field of each line (man 5 proc_pid_mountinfo), in which the kernel escapes spaces and similar

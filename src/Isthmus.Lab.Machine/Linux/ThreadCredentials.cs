@@ -46,7 +46,8 @@ internal static unsafe class ThreadCredentials
     }
 
     /// <summary>Call it last: a user other than root loses the thread's capabilities.</summary>
-    internal static void SetUser(uint user) => LinuxException.Check(Libc.SystemCall(KernelNumbers.Current.SetUserIds, (nint)user, (nint)user, (nint)user, 0, 0), $"setresuid {user}");
+    internal static void SetUser(uint user) =>
+        LinuxException.Check(Libc.SystemCall(KernelNumbers.Current.SetUserIds, (nint)user, (nint)user, (nint)user, 0, 0), $"setresuid {user}");
 
     /// <summary>A thread that changes its user closes the files in /proc of the whole process to others. This opens them
     /// again.</summary>

@@ -21,7 +21,8 @@ internal sealed unsafe class RouteNetlink : IDisposable
     private const int NetlinkFamily = 16, RawCloseOnExec = 3 | 0x80000, SolNetlink = 270, ExtendedAck = 11;
     private const byte Inet = 2, TableMain = 254, TableLocal = 255, ProtocolStatic = 4;
     private const byte ScopeUniverse = 0, ScopeLink = 253, ScopeHost = 254, ScopeNowhere = 255, TypeUnicast = 1, TypeLocal = 2;
-    private const ushort LinkAddress = 1, LinkName = 3, LinkMaster = 10, LinkKind = 1, LinkKindSettings = 2, LinkSettings = 18, LinkNamespace = 28, VethPeer = 1;
+    private const ushort LinkAddress = 1, LinkName = 3, LinkMaster = 10, LinkKind = 1, LinkKindSettings = 2, LinkSettings = 18, LinkNamespace = 28,
+        VethPeer = 1;
     private const ushort AddressValue = 1, AddressLocal = 2;
     private const ushort RouteTo = 1, RouteDevice = 4, RouteGateway = 5, RoutePreferredSource = 7;
     private const uint FlagUp = 1, OnLink = 4;

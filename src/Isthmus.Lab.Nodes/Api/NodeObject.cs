@@ -13,7 +13,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Lab.Nodes.Api;
 
 /// <summary>Registers the Node and renews its Lease and its conditions.</summary>
-internal sealed partial class NodeObject(KubeClient client, ClusterSettings cluster, NodeCapacity capacity, ImageCatalogue images, TimeProvider time, ILogger log)
+internal sealed partial class NodeObject(KubeClient client, ClusterSettings cluster, NodeCapacity capacity, ImageCatalogue images, TimeProvider time,
+    ILogger log)
 {
     private const string LeaseNamespace = "kube-node-lease";
     private const int LeaseSeconds = 40, MostPods = 110;

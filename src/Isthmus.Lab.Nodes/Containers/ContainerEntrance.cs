@@ -37,7 +37,11 @@ internal sealed class ContainerEntrance : IDisposable
         try
         {
             var (pid, error) = await NamespaceThread.RunAsync(_namespaces, () => Start(requests, identity, canSetGroups));
-            return error == 0 ? pid : throw new LaunchException($"failed to exec in container: failed to start exec \"{NewId()}\": OCI runtime exec failed: exec failed: {RuncError.Of(requests[0].Arguments[0], Cause(error))}");
+            return error == 0
+                ? pid
+                : throw new LaunchException(
+                    $"failed to exec in container: failed to start exec \"{NewId()}\": OCI runtime exec failed: exec failed: "
+                        + $"{RuncError.Of(requests[0].Arguments[0], Cause(error))}");
         }
         finally
         {
@@ -71,5 +75,6 @@ internal sealed class ContainerEntrance : IDisposable
 
     private static string NewId() => Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
 
-    private static string Cause(int error) => error is LinuxException.ENoEnt or ENotDir ? RuncError.Missing : Marshal.GetPInvokeErrorMessage(error).ToLowerInvariant();
+    private static string Cause(int error) =>
+        error is LinuxException.ENoEnt or ENotDir ? RuncError.Missing : Marshal.GetPInvokeErrorMessage(error).ToLowerInvariant();
 }

@@ -103,7 +103,8 @@ internal sealed class ContainerExec : IDisposable
         {
             try
             {
-                var process = await run(new(command[0], command, Environment(init, false), [(inRead.Number(), 0), (outWrite.Number(), 1), (errWrite.Number(), 2)]));
+                var process = await run(new(command[0], command, Environment(init, false),
+                    [(inRead.Number(), 0), (outWrite.Number(), 1), (errWrite.Number(), 2)]));
                 foreach (var end in new[] { outRead, errRead, inWrite })
                 {
                     if (end is not null) Descriptors.SetNonBlocking(end.Number());
@@ -118,7 +119,8 @@ internal sealed class ContainerExec : IDisposable
         }
     }
 
-    private static async Task<ContainerExec> StartOnTerminalAsync(int init, ContainerIdentity identity, IReadOnlyList<string> command, Func<SpawnRequest, Task<int>> run)
+    private static async Task<ContainerExec> StartOnTerminalAsync(int init, ContainerIdentity identity, IReadOnlyList<string> command,
+        Func<SpawnRequest, Task<int>> run)
     {
         // Through /proc we reach the container's own terminals without entering its mount namespace.
         var terminal = PseudoTerminal.Open($"/proc/{init}/root/dev/pts/ptmx");

@@ -48,7 +48,8 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
             user = 0;
         }
         var group = own?.RunAsGroup ?? pod?.RunAsGroup ?? image.Group;
-        ValueList<long> more = [.. (pod?.SupplementalGroups ?? []).Concat(image.Groups).Concat(pod?.FsGroup is { } fs ? [fs] : []).Where(groups.Contains).Distinct().Order()];
+        ValueList<long> more = [.. (pod?.SupplementalGroups ?? []).Concat(image.Groups).Concat(pod?.FsGroup is { } fs ? [fs] : []).Where(groups.Contains)
+            .Distinct().Order()];
         return new(user, groups.Contains(group) ? group : 0, more, [.. capabilities.Order(StringComparer.Ordinal)],
             own?.AllowPrivilegeEscalation == false || users.IsSingle)
         {
@@ -91,7 +92,9 @@ internal sealed record ContainerIdentity(long User, long Group, ValueList<long> 
         foreach (var one in add)
         {
             if (!Usual.Contains(one) && !Grantable.Contains(one))
-                throw new IdentityException($"capability {one.ToUpperInvariant()} is not allowed: it reaches beyond the Pod. Allowed: {string.Join(", ", Grantable).ToUpperInvariant()}");
+                throw new IdentityException(
+                    $"capability {one.ToUpperInvariant()} is not allowed: it reaches beyond the Pod. Allowed: "
+                        + $"{string.Join(", ", Grantable).ToUpperInvariant()}");
         }
         return kept.Concat(add);
     }

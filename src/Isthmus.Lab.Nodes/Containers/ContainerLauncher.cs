@@ -136,7 +136,8 @@ internal static class ContainerLauncher
     {
         var script = new StringBuilder("{ ").Append(CultureInfo.InvariantCulture, $"exec 0<&6 6<&- {ReadyDescriptor}>&-; shift; ");
         if (!request.Environment.All(pair => IsShellName(pair.Key))) script.Append(ForgetOfBash);
-        foreach (var (name, value) in request.Environment.Where(pair => IsShellName(pair.Key))) script.Append(CultureInfo.InvariantCulture, $"command export {name}={Quote(value)} 2>/dev/null; ");
+        foreach (var (name, value) in request.Environment.Where(pair => IsShellName(pair.Key)))
+            script.Append(CultureInfo.InvariantCulture, $"command export {name}={Quote(value)} 2>/dev/null; ");
         return script.Append(CultureInfo.InvariantCulture, $"cd -- {Quote(request.WorkingDirectory)} || exit 128; exec \"$@\"; }}\n").ToString();
     }
 
@@ -147,7 +148,9 @@ internal static class ContainerLauncher
         var others = request.Environment.Where(pair => !IsShellName(pair.Key)).Select(pair => $"{pair.Key}={pair.Value}").ToList();
         if (others.Count == 0) return ["/bin/sh"];
         return File.Exists(Bash) ? [ProgramPath.Find("env"), "--", .. others, Bash]
-            : throw new LaunchException($"environment variable {others[0].Split('=')[0]}: bash is needed to pass on this name, and {Bash} does not exist on this machine (install bash)");
+            : throw new LaunchException(
+                $"environment variable {others[0].Split('=')[0]}: bash is needed to pass on this name, and {Bash} does not exist on this machine (install "
+                    + $"bash)");
     }
 
     private static string Quote(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
@@ -180,14 +183,17 @@ internal static class ContainerLauncher
         if (problems.Contains(null)) return;
         // What was found by searching does not count unless it is a program.
         var problem = program.Contains('/', StringComparison.Ordinal) ? problems[0]! : RuncError.Missing;
-        throw new LaunchException($"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: {RuncError.Of(program, problem)}");
+        throw new LaunchException(
+            $"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: {RuncError.Of(program, problem)}");
     }
 
     private static string? ProblemOf(string path)
     {
         if (Directory.Exists(path)) return "is a directory";
         if (!File.Exists(path)) return RuncError.Missing;
-        return (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) == 0 ? "permission denied" : null;
+        return (File.GetUnixFileMode(path) & (UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute)) == 0
+            ? "permission denied"
+            : null;
     }
 
     private static string InRoot(LaunchRequest request, string path) => request.Root.At + ScopedPath.Resolve(request.Root.At, path);

@@ -28,7 +28,8 @@ internal sealed record ContainerEnd(string Id, int ExitCode, string Reason, stri
 /// <summary>A Pod's sandbox, recorded on disk.</summary>
 /// <param name="Address">Its address on the Pod network; the node's address for a Pod on the host's network.</param>
 /// <param name="Initialized">Whether all init containers have completed in this sandbox.</param>
-internal sealed record PodRecord(string Uid, string Namespace, string Name, string Address, bool HostNetwork, string Boot, DateTimeOffset StartedAt, bool Initialized);
+internal sealed record PodRecord(string Uid, string Namespace, string Name, string Address, bool HostNetwork, string Boot, DateTimeOffset StartedAt,
+    bool Initialized);
 
 [JsonSourceGenerationOptions(WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ContainerRecord))]

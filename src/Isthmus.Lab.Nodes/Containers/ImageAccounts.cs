@@ -39,7 +39,8 @@ internal sealed class ImageAccounts
         var user = parts[0].Length == 0 ? "0" : parts[0];
         var isNumber = TryId(user, out var id);
         var entry = _users.Find(one => isNumber ? TryId(one[2], out var other) && other == id : one[0] == user);
-        if (!isNumber && (entry is null || !TryId(entry[2], out id))) throw new IdentityException($"unable to find user {user}: no matching entries in passwd file");
+        if (!isNumber && (entry is null || !TryId(entry[2], out id)))
+            throw new IdentityException($"unable to find user {user}: no matching entries in passwd file");
         var group = parts.Length > 1 && parts[1].Length > 0 ? GroupOf(parts[1]) : entry is not null && TryId(entry[3], out var own) ? own : 0;
         return new(id, group, entry is null ? [] : GroupsOf(entry[0], group))
         {

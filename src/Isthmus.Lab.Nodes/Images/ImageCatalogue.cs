@@ -48,8 +48,10 @@ public sealed class ImageCatalogue(ValueList<Image> images, UnpackedImages unpac
     /// <summary>The error for an image that is not in the catalogue. The remedy comes before the list, because Events are
     /// cut after 1,024 characters.</summary>
     public string Missing(string asked) =>
-        $"image \"{asked}\" is not in the lab, and the lab does not pull images. Load it with 'isthmus lab image load FILE.tar' ('docker save' writes such a file). "
-        + $"To run a program of this machine, use image {OwnImages.MachineRoot} with a command. Built in: {string.Join(", ", images.Select(image => image.Pattern))}";
+        $"image \"{asked}\" is not in the lab, and the lab does not pull images. Load it with 'isthmus lab image load FILE.tar' ('docker save' writes such a "
+            + $"file). "
+        + $"To run a program of this machine, use image {OwnImages.MachineRoot} with a command. Built in: "
+        + $"{string.Join(", ", images.Select(image => image.Pattern))}";
 
     /// <summary>An ID in the form of a repository digest. All tags of an image are the same program.</summary>
     public static string IdOf(Image image)
@@ -67,7 +69,9 @@ public sealed class ImageCatalogue(ValueList<Image> images, UnpackedImages unpac
         };
 
     private static IEnumerable<string> NamesOf(UnpackedImage image) =>
-        image.Names.Concat(image.Digest.Length == 0 ? [] : image.Names.Select(name => ImageName.TryParse(name, out var parsed) ? $"{parsed.Repository}@{image.Digest}" : name).Distinct());
+        image.Names.Concat(image.Digest.Length == 0
+            ? []
+            : image.Names.Select(name => ImageName.TryParse(name, out var parsed) ? $"{parsed.Repository}@{image.Digest}" : name).Distinct());
 
     private static JsonObject ToJson(IEnumerable<string> names, long size) =>
         new() { ["names"] = new JsonArray([.. names.Select(name => (JsonNode)name)]), ["sizeBytes"] = size };

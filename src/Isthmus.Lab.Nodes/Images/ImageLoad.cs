@@ -21,7 +21,8 @@ public sealed class ImageLoad(UnpackedImages images)
         var unpacker = new ImageUnpacker(archive, file);
         var parts = archive.Images(ImagePlatform.Architecture);
         if (parts.Count == 0) throw WrongPlatform(file, string.Join(", ", archive.OtherPlatforms));
-        if (name is not null && parts.Count > 1) throw new ProblemException(file, $"has {parts.Count} images, which cannot all be named '{name}'", "leave out --name");
+        if (name is not null && parts.Count > 1)
+            throw new ProblemException(file, $"has {parts.Count} images, which cannot all be named '{name}'", "leave out --name");
         var verified = parts.Select(part => (Image: Checked(file, unpacker.Verify(part)), Names: NamesOf(file, part, name))).ToList();
         using var one = images.Lock(stop);
         images.Tidy();
@@ -73,7 +74,8 @@ public sealed class ImageLoad(UnpackedImages images)
         if (config.StopSignal.Length > 0 && SignalOf(config) is null)
             throw new ProblemException(file, $"StopSignal: '{config.StopSignal}' is not a signal", "use a name such as SIGQUIT, or a number");
         if (!config.Start.WorkingDirectory.StartsWith('/'))
-            throw new ProblemException(file, $"WorkingDir: '{config.Start.WorkingDirectory}' is not an absolute path", "build the image with an absolute working directory");
+            throw new ProblemException(file, $"WorkingDir: '{config.Start.WorkingDirectory}' is not an absolute path",
+                "build the image with an absolute working directory");
         return image;
     }
 
@@ -85,10 +87,14 @@ public sealed class ImageLoad(UnpackedImages images)
         if (names.IsEmpty) throw new ProblemException(file, "has an image without a name", "name it: isthmus lab image load FILE --name NAME");
         return [.. names.Select(one => ImageName.TryParse(one, out var parsed) && parsed.Digest.Length == 0
             ? parsed.ToString()
-            : throw new ProblemException(file, $"'{one}' is not the name of an image with a tag", "name it: isthmus lab image load FILE --name NAME")).Distinct()];
+            : throw new ProblemException(file, $"'{one}' is not the name of an image with a tag", "name it: isthmus lab image load FILE --name NAME"))
+            .Distinct()];
     }
 
     private static ProblemException WrongPlatform(string file, string platforms) =>
-        new(file, $"has no image for {ImagePlatform.System}/{ImagePlatform.Architecture}, the platform of this machine{(platforms.Length > 0 ? $", but for {platforms}" : "")}",
-            $"save the image of this platform, for example with 'docker pull --platform {ImagePlatform.System}/{ImagePlatform.Architecture}' before 'docker save'");
+        new(file,
+            $"has no image for {ImagePlatform.System}/{ImagePlatform.Architecture}, the platform of this "
+                + $"machine{(platforms.Length > 0 ? $", but for {platforms}" : "")}",
+            $"save the image of this platform, for example with 'docker pull --platform {ImagePlatform.System}/{ImagePlatform.Architecture}' before 'docker "
+                + $"save'");
 }

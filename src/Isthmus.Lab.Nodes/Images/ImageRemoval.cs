@@ -26,7 +26,9 @@ public sealed class ImageRemoval(UnpackedImages images, IReadOnlyList<string> no
         }
         var id = text.StartsWith("sha256:", StringComparison.Ordinal) ? text["sha256:".Length..] : text;
         var found = id.Length < ShortestId ? [] : images.All.Where(image => image.Hex.StartsWith(id, StringComparison.Ordinal)).ToList();
-        if (found.Count != 1) throw new ProblemException($"image {text}", found.Count == 0 ? "is not loaded" : "is the beginning of several IDs", "list the images: isthmus lab image list");
+        if (found.Count != 1)
+            throw new ProblemException($"image {text}", found.Count == 0 ? "is not loaded" : "is the beginning of several IDs",
+                "list the images: isthmus lab image list");
         RequireUnused(found[0]);
         images.Remove(found[0], null);
         return found[0].Id;
@@ -36,7 +38,9 @@ public sealed class ImageRemoval(UnpackedImages images, IReadOnlyList<string> no
     private void RequireUnused(UnpackedImage image)
     {
         var user = nodes.SelectMany(Running).FirstOrDefault(running => image.IsReferredToBy(running.ImageId));
-        if (user.Pod is { } pod) throw new ProblemException($"image {image.Names.FirstOrDefault() ?? image.Id}", $"is in use by container {user.Container} of Pod {pod}", "delete the Pod first");
+        if (user.Pod is { } pod)
+            throw new ProblemException($"image {image.Names.FirstOrDefault() ?? image.Id}", $"is in use by container {user.Container} of Pod {pod}",
+                "delete the Pod first");
     }
 
     private static IEnumerable<(string Pod, string Container, string ImageId)> Running(string node) =>

@@ -12,7 +12,8 @@ public static class LogLine
     private const string TimeFormat = "yyyy-MM-dd'T'HH:mm:ss.fffffff'00Z'";
 
     public static byte[] Prefix(DateTimeOffset time, bool isError, bool isPart) =>
-        Encoding.ASCII.GetBytes($"{time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture)} {(isError ? "stderr" : "stdout")} {(isPart ? 'P' : 'F')} ");
+        Encoding.ASCII.GetBytes(
+            $"{time.UtcDateTime.ToString(TimeFormat, CultureInfo.InvariantCulture)} {(isError ? "stderr" : "stdout")} {(isPart ? 'P' : 'F')} ");
 
     /// <summary>Splits a line into its parts; false when it does not have this format.</summary>
     public static bool TryParse(ReadOnlySpan<byte> line, out ParsedLine parsed)
@@ -23,7 +24,8 @@ public static class LogLine
         var time = Encoding.ASCII.GetString(line[..first]);
         // .NET keeps 7 digits of the second; files have 9.
         var short7 = time.Length == 30 ? string.Concat(time.AsSpan(0, 27), "Z") : time;
-        if (!DateTimeOffset.TryParse(short7, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var at)) return false;
+        if (!DateTimeOffset.TryParse(short7, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var at))
+            return false;
         var rest = line[(first + 1)..];
         if (!rest.StartsWith("stdout "u8) && !rest.StartsWith("stderr "u8)) return false;
         if (rest.Length < 9 || rest[8] != ' ' || rest[7] is not ((byte)'F' or (byte)'P')) return false;

@@ -23,7 +23,8 @@ internal sealed class ContainerHealth(
     /// <summary>Starts the hook and the probes of a new run.</summary>
     internal void Begin()
     {
-        if (Spec.Lifecycle?.PostStart is { } hook) loop.Start($"running the postStart hook of container {Spec.Name}", stop => PostStartAsync(hook, stop), running.Over);
+        if (Spec.Lifecycle?.PostStart is { } hook)
+            loop.Start($"running the postStart hook of container {Spec.Name}", stop => PostStartAsync(hook, stop), running.Over);
         else BeginProbes();
     }
 

@@ -62,7 +62,8 @@ internal sealed class ContainerStarter(NodeContext node)
     {
         try
         {
-            return new(spec, image, ContainerIdentity.Decide(pod.Spec.SecurityContext, spec.SecurityContext, UserOf(pod, spec, image), node.Users, node.Groups), files);
+            return new(spec, image, ContainerIdentity.Decide(pod.Spec.SecurityContext, spec.SecurityContext, UserOf(pod, spec, image), node.Users, node.Groups),
+                files);
         }
         catch (IdentityException e)
         {
@@ -133,7 +134,9 @@ internal sealed class ContainerStarter(NodeContext node)
     private RunningContainer Run(ContainerRun run, ContainerProcess process, Pipes pipes)
     {
         var log = new LogFile(run.Files.Log, node.Time);
-        if (!run.Spec.Tty) return new(process, new LogPump(node.Reactor, log, pipes.Output, pipes.Errors), run.Identity) { Input = pipes.Input, StopSignal = run.Image.StopSignal };
+        if (!run.Spec.Tty)
+            return new(process, new LogPump(node.Reactor, log, pipes.Output, pipes.Errors),
+                run.Identity) { Input = pipes.Input, StopSignal = run.Image.StopSignal };
         pipes.Output.Dispose();
         return new(process, new LogPump(node.Reactor, log, FindTerminal(process), pipes.Errors), run.Identity)
         {

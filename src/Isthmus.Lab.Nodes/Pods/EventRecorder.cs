@@ -48,8 +48,10 @@ internal sealed partial class EventRecorder(INodeApi api, string nodeName, TimeP
     }
 
     private JsonObject ToJson(
-        Pod pod, bool isWarning, string reason, string message, Container? container, (string Name, int Count, DateTimeOffset First) seen, DateTimeOffset now) =>
-        new EventReport(Kinds.Pod, pod.Metadata, isWarning ? "Warning" : "Normal", reason, message, "kubelet") { Host = nodeName, FieldPath = FieldPath(pod, container) }
+        Pod pod, bool isWarning, string reason, string message, Container? container, (string Name, int Count, DateTimeOffset First) seen,
+        DateTimeOffset now) =>
+        new EventReport(Kinds.Pod, pod.Metadata, isWarning ? "Warning" : "Normal", reason, message,
+            "kubelet") { Host = nodeName, FieldPath = FieldPath(pod, container) }
             .ToJson(seen.Name, seen.First, now, seen.Count);
 
     private static string FieldPath(Pod pod, Container? container) =>

@@ -99,12 +99,17 @@ internal sealed class LaunchPlan(NodeContext node)
     /// <param name="dotnet">The root of the .NET runtime.</param>
     internal static IEnumerable<RootMount> ProgramMounts(string build, string dotnet)
     {
-        if (Directory.Exists(build)) return [new(build, ProgramLayout.BuildDirectory, ReadOnly: true), new(dotnet, ProgramLayout.RuntimeDirectory, ReadOnly: true)];
+        if (Directory.Exists(build))
+            return [new(build, ProgramLayout.BuildDirectory, ReadOnly: true), new(dotnet, ProgramLayout.RuntimeDirectory, ReadOnly: true)];
         var plugin = Path.Combine(Path.GetDirectoryName(build)!, ProgramLayout.CniPlugin);
         var program = new RootMount(build, ProgramLayout.NativeProgram, ReadOnly: true, IsFile: true);
-        return File.Exists(plugin) ? [program, new(plugin, $"{ProgramLayout.BuildDirectory}/{ProgramLayout.CniPlugin}", ReadOnly: true, IsFile: true)] : [program];
+        return File.Exists(plugin)
+            ? [program, new(plugin, $"{ProgramLayout.BuildDirectory}/{ProgramLayout.CniPlugin}", ReadOnly: true, IsFile: true)]
+            : [program];
     }
 
     internal static ValueMap<string> Links() =>
-        ProgramLayout.Names.Keys.Where(name => name != "nslookup" || !HostHasLookup).Select(name => new KeyValuePair<string, string>($"{ProgramLayout.SearchedDirectory}/{name}", $"{ProgramLayout.NamesDirectory}/{name}")).ToValueMap();
+        ProgramLayout.Names.Keys.Where(name => name != "nslookup" || !HostHasLookup)
+            .Select(name => new KeyValuePair<string, string>($"{ProgramLayout.SearchedDirectory}/{name}", $"{ProgramLayout.NamesDirectory}/{name}"))
+            .ToValueMap();
 }

@@ -18,7 +18,8 @@ namespace Isthmus.Lab.Nodes.Pods;
 /// <param name="DnsAddress">The cluster's DNS server.</param>
 /// <param name="Hidden">Directories that no container may see.</param>
 internal sealed record NodeSettings(
-    string Cluster, string NodeName, IPAddress Address, string State, string Build, string Dotnet, Cidr PodRange, IPAddress DnsAddress, ValueList<string> Hidden)
+    string Cluster, string NodeName, IPAddress Address, string State, string Build, string Dotnet, Cidr PodRange, IPAddress DnsAddress,
+    ValueList<string> Hidden)
 {
     /// <summary>What <c>Build</c> is for the program that runs here.</summary>
     internal static string OwnBuild => ProgramLayout.IsNative ? Environment.ProcessPath! : AppContext.BaseDirectory.TrimEnd('/');
@@ -48,7 +49,8 @@ internal sealed record NodeSettings(
     internal string LogDirectory(string ns, string name, string uid) => Path.Combine(LogDirectories, $"{ns}_{name}_{uid}");
 
     internal ContainerFiles ContainerFiles(Pod pod, string container) => new(
-        Path.Combine(PodDirectory(pod.Metadata.Uid), "containers", container), Path.Combine(LogDirectory(pod.Metadata.Namespace, pod.Metadata.Name, pod.Metadata.Uid), container));
+        Path.Combine(PodDirectory(pod.Metadata.Uid), "containers", container),
+        Path.Combine(LogDirectory(pod.Metadata.Namespace, pod.Metadata.Name, pod.Metadata.Uid), container));
 
     /// <summary>The mount point of containers' roots. Each container's thread sees only its own mount there.</summary>
     internal string RootDirectory => Path.Combine(State, "root");

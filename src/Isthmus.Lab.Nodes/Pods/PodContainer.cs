@@ -66,7 +66,8 @@ internal sealed partial class PodContainer(Container spec, ContainerRole role, N
         if (_running is not null) return;
         _record = StateFile.Read(_files.Record, NodeJson.Default.ContainerRecord);
         // In a new sandbox, init containers must do their work (rules, files on tmpfs) again.
-        _isStale = !runsCount && _record is not null && role != ContainerRole.Ephemeral && (role != ContainerRole.Main || pod.Current.Spec.RestartPolicy != "Never");
+        _isStale = !runsCount && _record is not null && role != ContainerRole.Ephemeral
+            && (role != ContainerRole.Main || pod.Current.Spec.RestartPolicy != "Never");
         if (_record is { End: { } ended } && !_isStale) Hold(ended.FinishedAt + CrashBackOff.Before(TimeSpan.FromSeconds(_record.BackOffSeconds)));
         if (_record is not { End: null } open || TryTakeOver(open, podIp)) return;
         RecordEnd("ContainerStatusUnknown");

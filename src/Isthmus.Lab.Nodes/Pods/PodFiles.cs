@@ -59,12 +59,15 @@ internal static class PodFiles
         var full = pod.Spec.SetHostnameAsFQDN == true ? FullName(pod, domain) : "";
         if (full.Length <= MaxKernelName) return full.Length > 0 ? full : ShortName(pod);
         throw new SandboxException(string.Create(CultureInfo.InvariantCulture,
-            $"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long ({MaxKernelName} characters is the max, {full.Length} characters requested)"));
+            $"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long ({MaxKernelName} characters is the max, {full.Length} "
+                + $"characters requested)"));
     }
 
     /// <summary>With a subdomain, the Pod's name in the cluster's DNS; else empty.</summary>
     private static string FullName(Pod pod, string domain) =>
-        pod.Spec.HostnameOverride is null && pod.Spec.Subdomain.Length > 0 ? $"{ShortName(pod)}.{pod.Spec.Subdomain}.{pod.Metadata.Namespace}.svc.{domain}" : "";
+        pod.Spec.HostnameOverride is null && pod.Spec.Subdomain.Length > 0
+            ? $"{ShortName(pod)}.{pod.Spec.Subdomain}.{pod.Metadata.Namespace}.svc.{domain}"
+            : "";
 
     private static string ShortName(Pod pod)
     {

@@ -156,7 +156,9 @@ internal sealed partial class PodWorker
                     StopContainers(PodPlan.StopNext(Facts()));
                     return null;
                 case PodAction.Complete:
-                    await CompleteAsync(_reason.Length == 0 && _containers.TrueForAll(one => one.Role != ContainerRole.Main || one.HasSucceeded) ? "Succeeded" : "Failed");
+                    await CompleteAsync(_reason.Length == 0 && _containers.TrueForAll(one => one.Role != ContainerRole.Main || one.HasSucceeded)
+                        ? "Succeeded"
+                        : "Failed");
                     break;
                 case PodAction.Remove:
                     return await TryRemoveAsync(stop) ? null : _node.Time.GetUtcNow() + Retry;
@@ -352,7 +354,8 @@ internal sealed partial class PodWorker
         if (_isGone || isKnownOnly) return;
         _publisher.Publish(Pod, new PodStatusInputs(
             Pod, _node.Settings.Address.ToString(), _sandbox?.Record.Address ?? (_outcome.Length > 0 ? Pod.Status.PodIP : ""), _startedAt, _sandbox is not null,
-            _isInitialized, _outcome, _reason, _message, _containers.Select(one => one.ToView(!_isInitialized && Pod.Spec.InitContainers.Count > 0)).ToValueList()));
+            _isInitialized, _outcome, _reason, _message,
+            _containers.Select(one => one.ToView(!_isInitialized && Pod.Spec.InitContainers.Count > 0)).ToValueList()));
     }
 
     private void Report(string what, Exception e)

@@ -94,7 +94,9 @@ internal sealed partial class StatusPublisher(NodeContext node, string uid)
             {
                 Type = (string)one!["type"]!,
                 Status = (string)one["status"]!,
-                LastTransitionTime = one["lastTransitionTime"] is { } time ? DateTimeOffset.Parse((string)time!, System.Globalization.CultureInfo.InvariantCulture) : null,
+                LastTransitionTime = one["lastTransitionTime"] is { } time
+                    ? DateTimeOffset.Parse((string)time!, System.Globalization.CultureInfo.InvariantCulture)
+                    : null,
             }).Where(one => one.Type is "PodReadyToStartContainers" or "Initialized" or "Ready" or "ContainersReady" or "PodScheduled")];
             return true;
         }

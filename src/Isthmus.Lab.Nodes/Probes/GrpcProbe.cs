@@ -15,7 +15,10 @@ internal static class GrpcProbe
     internal static async Task<ProbeResult> AskAsync(string podIp, GrpcAction grpc, CancellationToken stop)
     {
         // A new connection for each attempt, as in Kubernetes: a persistent one would reach the previous process.
-        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false }) { Timeout = Timeout.InfiniteTimeSpan };
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false })
+        {
+            Timeout = Timeout.InfiniteTimeSpan
+        };
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri($"http://{podIp}:{grpc.Port}/grpc.health.v1.Health/Check"))
         {
             Version = HttpVersion.Version20,

@@ -67,7 +67,8 @@ internal sealed class ImageRoot(RootSpec spec, string image)
             process.WaitForExit(Timeout.InfiniteTimeSpan);
         }
         var code = Spawn.Reap(copy);
-        if (code != 0) throw new IOException(string.Create(CultureInfo.InvariantCulture, $"the files of the image could not be copied to memory: cp ended with {code}"));
+        if (code != 0)
+            throw new IOException(string.Create(CultureInfo.InvariantCulture, $"the files of the image could not be copied to memory: cp ended with {code}"));
     }
 
     /// <summary>A link or a file at the path is replaced, in this container only.</summary>

@@ -17,7 +17,8 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         // A slow client loses the oldest output, because the container must not wait for it.
-        var queue = Channel.CreateBounded<(byte[] Bytes, bool IsError)>(new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.DropOldest });
+        var queue = Channel.CreateBounded<(byte[] Bytes,
+            bool IsError)>(new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.DropOldest });
         using var subscription = running.Pump.Listen((bytes, isError) => queue.Writer.TryWrite((bytes.ToArray(), isError)));
         var input = ReceiveAsync(over.Token);
         var output = SendAsync(queue.Reader, over.Token);
@@ -37,7 +38,8 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
 
     private async Task SendAsync(ChannelReader<(byte[] Bytes, bool IsError)> queue, CancellationToken stop)
     {
-        await foreach (var (bytes, isError) in queue.ReadAllAsync(stop)) await socket.SendAsync(isError ? ChannelProtocol.Error : ChannelProtocol.Output, bytes, stop);
+        await foreach (var (bytes, isError) in queue.ReadAllAsync(stop))
+            await socket.SendAsync(isError ? ChannelProtocol.Error : ChannelProtocol.Output, bytes, stop);
     }
 
     private async Task ReceiveAsync(CancellationToken stop)
@@ -47,7 +49,8 @@ internal sealed class AttachSession(Reactor reactor, RunningContainer running, b
             while (await socket.ReceiveAsync(stop) is { } message)
             {
                 if (running.Input is not { IsClosed: false } target) continue;
-                if (message.Channel == ChannelProtocol.Resize && running.IsTerminal && ExecSession.TryReadSize(message.Bytes.Span, out var columns, out var rows))
+                if (message.Channel == ChannelProtocol.Resize && running.IsTerminal
+                    && ExecSession.TryReadSize(message.Bytes.Span, out var columns, out var rows))
                     PseudoTerminal.Resize(target, columns, rows);
                 else if (message is { Channel: ChannelProtocol.Input, IsEnd: true } && closesInput && !running.IsTerminal) target.Dispose();
                 else if (message.Channel == ChannelProtocol.Input) await Descriptors.WriteAsync(reactor, target, message.Bytes, stop);

@@ -102,7 +102,9 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
     private LogQuery Query(HttpContext http)
     {
         DateTimeOffset? since = Number(http, "sinceSeconds") is { } seconds ? node.Time.GetUtcNow() - TimeSpan.FromSeconds(seconds)
-            : DateTimeOffset.TryParse(http.Request.Query["sinceTime"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
+            : DateTimeOffset.TryParse(http.Request.Query["sinceTime"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+            ? time
+            : null;
         return new(Flag(http, "follow"), Number(http, "tailLines"), since, Flag(http, "timestamps"), Number(http, "limitBytes"));
     }
 
@@ -117,7 +119,8 @@ internal sealed class NodeServer(NodeContext node, PodSet pods, string socketPat
         {
             if (running is null) throw new LaunchException($"container {container} is not running");
             if (command.Count == 0) throw new LaunchException("no command given");
-            exec = await ContainerExec.StartAsync(running.Process, running.Identity, node.CanSetGroups, command, Flag(http, "input"), Flag(http, "tty"), node.Time);
+            exec = await ContainerExec.StartAsync(running.Process, running.Identity, node.CanSetGroups, command, Flag(http, "input"), Flag(http, "tty"),
+                node.Time);
         }
         catch (LaunchException e)
         {

@@ -94,7 +94,8 @@ public sealed partial class NodeServiceProxy(KubeClient client, ServiceProxySett
     private void OwnAddresses(ValueList<ServicePortRule> ports)
     {
         var wanted = ports.SelectMany(port => port.OuterAddresses)
-            .Where(address => ClusterSettings.OuterRange.Contains(address) && !settings.LoadBalancerPool.Contains(address) && !address.Equals(settings.NodeAddress))
+            .Where(address => ClusterSettings.OuterRange.Contains(address) && !settings.LoadBalancerPool.Contains(address)
+                && !address.Equals(settings.NodeAddress))
             .Select(address => Cidr.Parse($"{address}/32")).ToHashSet();
         using var netlink = RouteNetlink.Open();
         var have = netlink.LocalRanges().Where(range => range.PrefixLength == 32).ToHashSet();

@@ -24,7 +24,8 @@ internal static class ServiceRules
         var closedNodePorts = new SortedSet<string>(StringComparer.Ordinal);
         var chains = new StringBuilder();
         foreach (var port in inputs.Ports) AddPort(port, inputs, addresses, nodePorts, closed, closedNodePorts, chains);
-        var loops = inputs.Ports.SelectMany(port => port.Targets).Select(target => $"{target.Address} . {target.Address}").Distinct().Order(StringComparer.Ordinal);
+        var loops = inputs.Ports.SelectMany(port => port.Targets).Select(target => $"{target.Address} . {target.Address}").Distinct()
+            .Order(StringComparer.Ordinal);
         return $$"""
             table ip {{Table}}
             delete table ip {{Table}}
@@ -86,7 +87,9 @@ internal static class ServiceRules
     }
 
     private static void OuterChain(StringBuilder chains, string name, ServicePortRule port, Cidr podRange) =>
-        chains.Append($"  chain {name} {{\n    ip saddr {podRange} goto {port.Name}\n    fib saddr type local goto {port.Name}\n    {Translate(port, port.Local)}\n  }}\n");
+        chains.Append(
+            $"  chain {name} {{\n    ip saddr {podRange} goto {port.Name}\n    fib saddr type local goto {port.Name}\n    {Translate(port, port.Local)}\n  "
+                + $"}}\n");
 
     private static void Chain(StringBuilder chains, string name, ServicePortRule port, ValueList<ServiceTarget> targets) =>
         chains.Append($"  chain {name} {{ {Translate(port, targets)}; }}\n");

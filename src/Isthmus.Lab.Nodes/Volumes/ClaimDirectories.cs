@@ -17,7 +17,8 @@ internal static class ClaimDirectories
             if (first)
             {
                 var known = changes.Where(change => change.Object is not null).Select(change => change.Object!.Metadata.Name).ToHashSet(StringComparer.Ordinal);
-                foreach (var path in Directory.EnumerateDirectories(directory).Where(path => !known.Contains(Path.GetFileName(path)))) Directory.Delete(path, recursive: true);
+                foreach (var path in Directory.EnumerateDirectories(directory).Where(path => !known.Contains(Path.GetFileName(path))))
+                    Directory.Delete(path, recursive: true);
             }
             first = false;
             foreach (var change in changes.Where(change => change.Object is null && change.Before is not null))

@@ -10,7 +10,8 @@ internal static class NestedMounts
 {
     /// <summary>The directories that a volume needs, relative to its root.</summary>
     internal static IEnumerable<string> In(PodSpec spec, string volume) =>
-        spec.InitContainers.Concat(spec.Containers).Concat(spec.EphemeralContainers).SelectMany(container => In(container, volume)).Distinct(StringComparer.Ordinal);
+        spec.InitContainers.Concat(spec.Containers).Concat(spec.EphemeralContainers).SelectMany(container => In(container, volume))
+            .Distinct(StringComparer.Ordinal);
 
     /// <summary>Makes what is missing. A name that is one of the volume's own files stays what it is.</summary>
     internal static void Make(string root, IEnumerable<string> directories)

@@ -39,7 +39,8 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
             else if (volume.PersistentVolumeClaim?["claimName"]?.ToString() is { } claim)
             {
                 if (!_claimed.ContainsKey(volume.Name))
-                    _claimed[volume.Name] = ClaimDirectories.Of(api.Claim(facts.Pod.Metadata.Namespace, claim), claim, claims, at => { MakeEmpty(new(), at, group); return at; });
+                    _claimed[volume.Name] = ClaimDirectories.Of(api.Claim(facts.Pod.Metadata.Namespace, claim), claim, claims,
+                        at => { MakeEmpty(new(), at, group); return at; });
             }
             else MakeOther(volume, path, group);
         }
@@ -97,7 +98,9 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
     {
         if (volume.EmptyDir is { } empty) MakeEmpty(empty, path, group);
         else if (volume.HostPath is { } host) CheckHostPath(volume.Name, host);
-        else throw new VolumeException($"volume {volume.Name}: unsupported volume type (the lab supports emptyDir, persistentVolumeClaim, configMap, secret, projected, downwardAPI and a few read-only hostPaths)");
+        else throw new VolumeException(
+            $"volume {volume.Name}: unsupported volume type (the lab supports emptyDir, persistentVolumeClaim, configMap, secret, projected, downwardAPI and a "
+                + $"few read-only hostPaths)");
     }
 
     private static void MakeEmpty(EmptyDirVolume empty, string path, long? group)

@@ -72,11 +72,13 @@ internal sealed partial class MachineDoor : IDisposable
             length += read;
         }
         var words = Encoding.ASCII.GetString(buffer, 0, length - 1).Split(' ');
-        return words.Length == 2 && IPAddress.TryParse(words[0], out var address) && ushort.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+        return words.Length == 2 && IPAddress.TryParse(words[0], out var address)
+            && ushort.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var port)
             ? new(address, port) : null;
     }
 
-    private static async Task AnswerAsync(Socket client, string line, CancellationToken stop) => await client.SendAsync(Encoding.ASCII.GetBytes(line + "\n"), stop);
+    private static async Task AnswerAsync(Socket client, string line, CancellationToken stop) =>
+        await client.SendAsync(Encoding.ASCII.GetBytes(line + "\n"), stop);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "A webhook's URL leads to {Address} on this machine")]
     private partial void LogReached(IPEndPoint address);

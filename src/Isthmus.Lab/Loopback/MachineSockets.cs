@@ -32,8 +32,11 @@ internal sealed class MachineSockets : IDisposable
     /// <summary>Opens the sockets, in the namespace of the caller.</summary>
     internal static List<Socket> Open()
     {
-        List<Socket> sockets = [.. Enumerable.Range(0, OfVersion4).Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true })];
-        if (Socket.OSSupportsIPv6) sockets.AddRange(Enumerable.Range(0, OfVersion6).Select(_ => new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true }));
+        List<Socket> sockets = [.. Enumerable.Range(0, OfVersion4)
+            .Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true })];
+        if (Socket.OSSupportsIPv6)
+            sockets.AddRange(Enumerable.Range(0, OfVersion6)
+                .Select(_ => new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true }));
         return sockets;
     }
 

@@ -67,6 +67,8 @@ internal sealed class OutboundProxy(Socket listener, Cidr allowed, ILogger log)
         var reason = status switch { 400 => "Bad Request", 403 => "Forbidden", _ => "Bad Gateway" };
         var body = $"isthmus lab: {why}\n";
         await client.SendAsync(Encoding.UTF8.GetBytes(
-            $"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n\r\n{body}"), stop);
+            $"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: "
+                + $"close\r\n\r\n{body}"),
+            stop);
     }
 }

@@ -14,11 +14,13 @@ internal sealed record ProxyRequest(bool IsConnect, string Host, int Port, strin
     {
         var lines = head.Split("\r\n");
         var parts = lines[0].Split(' ');
-        if (parts.Length != 3 || !parts[2].StartsWith("HTTP/1.", StringComparison.Ordinal)) return Refuse($"'{Shorten(lines[0])}' is not an HTTP/1.1 request line");
+        if (parts.Length != 3 || !parts[2].StartsWith("HTTP/1.", StringComparison.Ordinal))
+            return Refuse($"'{Shorten(lines[0])}' is not an HTTP/1.1 request line");
         if (parts[0] == "CONNECT")
         {
             var colon = parts[1].LastIndexOf(':');
-            if (colon < 1 || !int.TryParse(parts[1].AsSpan(colon + 1), out var port) || port is < 1 or > 65535) return Refuse($"'{Shorten(parts[1])}' is not HOST:PORT");
+            if (colon < 1 || !int.TryParse(parts[1].AsSpan(colon + 1), out var port) || port is < 1 or > 65535)
+                return Refuse($"'{Shorten(parts[1])}' is not HOST:PORT");
             return new(true, parts[1][..colon], port, "", null);
         }
         if (!Uri.TryCreate(parts[1], UriKind.Absolute, out var uri) || uri.Scheme != "http")

@@ -14,7 +14,8 @@ namespace Isthmus.Lab.Supervisor;
 /// <param name="NoNode">Whether the cluster starts without a node, for a kubelet that joins it.</param>
 public sealed record ClusterRequest(string Name, string Context = "", string Network = "", string Region = "", string Zone = "", bool NoNode = false)
 {
-    public JsonObject ToJson() => new() { ["name"] = Name, ["context"] = Context, ["network"] = Network, ["region"] = Region, ["zone"] = Zone, ["noNode"] = NoNode };
+    public JsonObject ToJson() =>
+        new() { ["name"] = Name, ["context"] = Context, ["network"] = Network, ["region"] = Region, ["zone"] = Zone, ["noNode"] = NoNode };
 
     internal static ClusterRequest FromJson(JsonNode? json) => new(
         Text(json, "name"), Text(json, "context"), Text(json, "network"), Text(json, "region"), Text(json, "zone"),
@@ -37,15 +38,19 @@ public static partial class ClusterPlan
         CheckName(request.Name);
         if (existing.Any(cluster => cluster.Name == request.Name))
         {
-            throw new ProblemException($"cluster {request.Name}", "already exists", $"choose another name, or delete it first: isthmus lab delete cluster --name {request.Name}");
+            throw new ProblemException($"cluster {request.Name}", "already exists",
+                $"choose another name, or delete it first: isthmus lab delete cluster --name {request.Name}");
         }
         var context = request.Context.Length > 0 ? request.Context : request.Name;
         if (existing.FirstOrDefault(cluster => cluster.Context == context) is { } same)
         {
-            throw new ProblemException($"cluster {request.Name}", $"the context name '{context}' is already used by cluster {same.Name}", "choose another name");
+            throw new ProblemException($"cluster {request.Name}", $"the context name '{context}' is already used by cluster {same.Name}",
+                "choose another name");
         }
         var ordinal = Enumerable.Range(1, ClusterSettings.MaxClusters).FirstOrDefault(number => existing.All(cluster => cluster.Ordinal != number));
-        if (ordinal == 0) throw new ProblemException($"cluster {request.Name}", $"the outer network has room for {existing.Count} clusters, which exist already", "delete one first");
+        if (ordinal == 0)
+            throw new ProblemException($"cluster {request.Name}", $"the outer network has room for {existing.Count} clusters, which exist already",
+                "delete one first");
         var network = request.Network.Length > 0 ? request.Network : request.Name;
         return ClusterSettings.Default(request.Name, ordinal) with
         {

@@ -33,7 +33,8 @@ internal sealed class ControlRequest : IDisposable
     {
         if (_listener?.LocalEndPoint is not IPEndPoint { Address: var address } || !address.Equals(IPAddress.Loopback))
         {
-            throw new ProblemException("lab", "the command passed no listener on 127.0.0.1", "it may be of another version: run isthmus lab down, then isthmus lab up");
+            throw new ProblemException("lab", "the command passed no listener on 127.0.0.1",
+                "it may be of another version: run isthmus lab down, then isthmus lab up");
         }
         var listener = _listener;
         _listener = null;
@@ -63,7 +64,8 @@ internal sealed class ControlRequest : IDisposable
                 var end = buffer.AsSpan(length, read).IndexOf((byte)'\n');
                 if (end >= 0)
                 {
-                    var request = new ControlRequest(StrictJson.Parse(buffer.AsSpan(0, length + end)) ?? throw new JsonException("the request is null"), listener);
+                    var request = new ControlRequest(StrictJson.Parse(buffer.AsSpan(0, length + end)) ?? throw new JsonException("the request is null"),
+                        listener);
                     listener = null;
                     return request;
                 }

@@ -73,7 +73,10 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
             if (await ControlRequest.ReadAsync(client, stop) is not { } request) return;
             using (request)
             {
-                await SendAsync(new JsonObject { ["result"] = await HandleAsync(request, step => SendAsync(new JsonObject { ["step"] = step.ToJson() }), stop) });
+                await SendAsync(new JsonObject
+                {
+                    ["result"] = await HandleAsync(request, step => SendAsync(new JsonObject { ["step"] = step.ToJson() }), stop)
+                });
                 if (request.Operation == "stop") onStop();
             }
         }
@@ -123,7 +126,8 @@ internal sealed partial class ControlServer(LabSupervisor lab, string path, Acti
                 await lab.StopAsync();
                 return new JsonObject();
             case var other:
-                throw new ProblemException("lab", $"the supervisor does not know the operation '{other}'", "it may be of another version: run isthmus lab down, then isthmus lab up");
+                throw new ProblemException("lab", $"the supervisor does not know the operation '{other}'",
+                    "it may be of another version: run isthmus lab down, then isthmus lab up");
         }
     }
 

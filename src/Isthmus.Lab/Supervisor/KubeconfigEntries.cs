@@ -45,7 +45,11 @@ public static class KubeconfigEntries
         if (!makeCurrent && current is { Length: > 0 }) return;
         if (current is { Length: > 0 } && current != name)
         {
-            Find(config, "contexts", name)!["context"]!["extensions"] = new JsonArray(new JsonObject { ["name"] = Before, ["extension"] = new JsonObject { ["context"] = current } });
+            Find(config, "contexts",
+                name)!["context"]!["extensions"] = new JsonArray(new JsonObject
+                {
+                    ["name"] = Before, ["extension"] = new JsonObject { ["context"] = current }
+                });
         }
         config["current-context"] = name;
     }
@@ -74,13 +78,17 @@ public static class KubeconfigEntries
             current = BeforeOf(gone);
         }
         if (current is null || Find(config, "contexts", current) is null)
-            current = NameOf(Entries(config, "contexts").FirstOrDefault(entry => Find(config, "clusters", (string?)entry["context"]?["cluster"] ?? "")?["cluster"] is JsonObject cluster && isLabs(cluster)) ?? []);
+            current = NameOf(Entries(config, "contexts")
+                .FirstOrDefault(entry => Find(config, "clusters", (string?)entry["context"]?["cluster"] ?? "")?["cluster"] is JsonObject cluster
+                    && isLabs(cluster))
+                ?? []);
         config["current-context"] = current ?? "";
         return true;
     }
 
     private static string? BeforeOf(JsonObject context) =>
-        (context["context"]?["extensions"] as JsonArray ?? []).FirstOrDefault(extension => (string?)extension?["name"] == Before)?["extension"]?["context"]?.ToString();
+        (context["context"]?["extensions"] as JsonArray ?? [])
+            .FirstOrDefault(extension => (string?)extension?["name"] == Before)?["extension"]?["context"]?.ToString();
 
     /// <summary>Whether no usable entries are left.</summary>
     public static bool IsEmpty(JsonObject config) => Lists.All(list => !Entries(config, list).Any());

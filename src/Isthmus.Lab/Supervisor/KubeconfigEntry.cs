@@ -8,7 +8,8 @@ namespace Isthmus.Lab.Supervisor;
 public sealed record KubeconfigEntry(ClusterSettings Cluster, Uri Server, Uri? Proxy)
 {
     /// <summary>The API server's own address, through the lab's HTTP proxy.</summary>
-    public static KubeconfigEntry ThroughProxy(ClusterSettings cluster, int proxyPort) => new(cluster, cluster.Server, new Uri($"http://127.0.0.1:{proxyPort}"));
+    public static KubeconfigEntry ThroughProxy(ClusterSettings cluster, int proxyPort) =>
+        new(cluster, cluster.Server, new Uri($"http://127.0.0.1:{proxyPort}"));
 
     /// <summary>An address on the machine's loopback, for clients that ignore a kubeconfig's proxy.</summary>
     public static KubeconfigEntry OnLoopback(ClusterSettings cluster, int port) => new(cluster, Loopback(port), null);

@@ -59,7 +59,8 @@ internal sealed class LabCluster : IAsyncDisposable
         var network = await NodeNetwork.CreateAsync(outer, settings, NamespacePaths.Node(settings.Name), stop);
         var client = new KubeClient(KubeConfig.Parse(await File.ReadAllTextAsync(kubeconfig, stop), null, kubeconfig), "isthmus-lab");
         string[] arguments = ["--cluster", settings.Name, "--dir", directory, "--address", settings.Address.ToString()];
-        return new LabCluster(home, network, client, Process("apiserver", "--machine-socket", home.MachineSocket), settings.HasNode ? Process("node") : null, begun);
+        return new LabCluster(home, network, client, Process("apiserver", "--machine-socket", home.MachineSocket), settings.HasNode ? Process("node") : null,
+            begun);
 
         SupervisedProcess Process(string role, params string[] more) => new(
             $"{settings.Name}-{role}", network.Handle, self.With([$"lab-{role}", .. arguments, .. more]), home.Log($"{settings.Name}-{role}"), time, log);

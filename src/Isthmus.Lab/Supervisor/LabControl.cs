@@ -16,7 +16,8 @@ public sealed record LabUpSettings(ValueList<ClusterRequest> Clusters, bool Must
 /// <summary>The operations of commands on the lab: start, extend, remove.</summary>
 /// <param name="ask">Asks a yes-or-no question; null to answer yes to everything.</param>
 /// <param name="say">Prints a line.</param>
-public sealed class LabControl(LabHome home, Func<string, string?> environment, Func<string, CancellationToken, Task<bool>>? ask, Action<string> say, TimeProvider time)
+public sealed class LabControl(LabHome home, Func<string, string?> environment, Func<string, CancellationToken, Task<bool>>? ask, Action<string> say,
+    TimeProvider time)
 {
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(20);
 
@@ -28,7 +29,8 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
     public LabState State => LabState.Load(home);
 
     /// <summary>The kubeconfig of one cluster, with the proxy.</summary>
-    public Task<string> RenderKubeconfigAsync(ClusterSettings cluster, CancellationToken stop) => _kubeconfig.RenderAsync([KubeconfigEntry.ThroughProxy(cluster, State.ProxyPort)], stop);
+    public Task<string> RenderKubeconfigAsync(ClusterSettings cluster, CancellationToken stop) =>
+        _kubeconfig.RenderAsync([KubeconfigEntry.ThroughProxy(cluster, State.ProxyPort)], stop);
 
     /// <summary>The kubeconfig of these clusters.</summary>
     public Task<string> RenderKubeconfigAsync(IReadOnlyList<KubeconfigEntry> entries, CancellationToken stop) => _kubeconfig.RenderAsync(entries, stop);
@@ -50,7 +52,8 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
     {
         if (environment(LabShell.Marker) is { Length: > 0 })
         {
-            throw new ProblemException("loopback address", "cannot be opened inside the lab, which has a loopback of its own", "leave the shell of 'isthmus lab shell' and repeat the command");
+            throw new ProblemException("loopback address", "cannot be opened inside the lab, which has a loopback of its own",
+                "leave the shell of 'isthmus lab shell' and repeat the command");
         }
         // If the lab has one already, its port is taken. The supervisor then returns that port and closes this listener.
         using var listener = LoopbackSocket.Listen(State.LoopbackPorts.TryGetValue(cluster.Name, out var port) ? port : 0);
@@ -142,7 +145,8 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         await RemoveDirectoryAsync(home.Logs, stop);
         await RemoveDirectoryAsync(home.Mesh, stop);
         await RemoveDirectoryAsync(home.Images, stop);
-        foreach (var file in (string[])[home.Socket, home.MachineSocket, home.LabFile, home.LabFile + ".new", home.KubeconfigList, home.Lock]) File.Delete(file);
+        foreach (var file in (string[])[home.Socket, home.MachineSocket, home.LabFile, home.LabFile + ".new", home.KubeconfigList, home.Lock])
+            File.Delete(file);
         home.RemoveEmpty();
         return had;
     }
@@ -173,7 +177,8 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
             var now = await ExposeAsync(cluster, stop);
             if (now.Server.Port != before)
             {
-                say($"port {before} of this machine is taken, so cluster {cluster.Name} is now at {now.Server.OriginalString}: repeat 'isthmus lab kubeconfig --loopback'");
+                say($"port {before} of this machine is taken, so cluster {cluster.Name} is now at {now.Server.OriginalString}: repeat 'isthmus lab kubeconfig "
+                    + $"--loopback'");
             }
         }
     }
@@ -200,7 +205,8 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
         var wanted = settings.Clusters.Select(request => request.Name).ToHashSet();
         var current = state.Clusters.FirstOrDefault(cluster => cluster.Name == settings.Clusters[0].Name)?.Context;
         // A new supervisor may use another proxy port, which invalidates the entries of all clusters.
-        var entries = state.Clusters.Where(cluster => isNewSupervisor || wanted.Contains(cluster.Name)).Select(cluster => KubeconfigEntry.ThroughProxy(cluster, state.ProxyPort));
+        var entries = state.Clusters.Where(cluster => isNewSupervisor || wanted.Contains(cluster.Name))
+            .Select(cluster => KubeconfigEntry.ThroughProxy(cluster, state.ProxyPort));
         return _kubeconfig.AddAsync(file, [.. entries], settings.MakeCurrent ? current : null, stop);
     }
 
@@ -234,7 +240,8 @@ public sealed class LabControl(LabHome home, Func<string, string?> environment, 
             {
                 if (Directory.Exists(path)) words += await RemoveAsRootAsync(path, map, stop);
             }
-            if (Directory.Exists(path)) throw new ProblemException(path, $"cannot be removed: {e.Message} {words.Trim()}".Trim(), $"remove it as root: rm -rf {path}", e);
+            if (Directory.Exists(path))
+                throw new ProblemException(path, $"cannot be removed: {e.Message} {words.Trim()}".Trim(), $"remove it as root: rm -rf {path}", e);
         }
     }
 

@@ -26,7 +26,9 @@ public sealed record LabHome(string Directory)
     {
         const string variable = "ISTHMUS_LAB_ENVOY";
         if (environment(variable) is not { Length: > 0 } path) return "";
-        return File.Exists(path) ? Path.GetFullPath(path) : throw new ProblemException(variable, $"there is no file {path}", "set it to the path of a program of Envoy, or remove it");
+        return File.Exists(path)
+            ? Path.GetFullPath(path)
+            : throw new ProblemException(variable, $"there is no file {path}", "set it to the path of a program of Envoy, or remove it");
     }
 
     /// <summary>The supervisor's socket.</summary>
@@ -116,13 +118,16 @@ public sealed record LabHome(string Directory)
     {
         if (!Path.IsPathRooted(path)) throw new ProblemException(variable, $"'{path}' is not an absolute path", "use a path that begins with /");
         var home = new LabHome(Path.GetFullPath(path).TrimEnd('/'));
-        if (home.Directory is "" or "/run" || home.Directory.StartsWith("/run/", StringComparison.Ordinal) || home.Directory.StartsWith("/proc/", StringComparison.Ordinal))
+        if (home.Directory is "" or "/run" || home.Directory.StartsWith("/run/", StringComparison.Ordinal)
+            || home.Directory.StartsWith("/proc/", StringComparison.Ordinal))
         {
-            throw new ProblemException(variable, $"'{path}' cannot hold the lab's state: inside the lab /run is another file system", "choose a directory outside /run");
+            throw new ProblemException(variable, $"'{path}' cannot hold the lab's state: inside the lab /run is another file system",
+                "choose a directory outside /run");
         }
         if (System.Text.Encoding.UTF8.GetByteCount(home.Socket) > LongestSocketPath)
         {
-            throw new ProblemException(variable, $"'{home.Socket}' is too long for a socket (at most {LongestSocketPath} bytes)", "set ISTHMUS_LAB_HOME to a shorter path");
+            throw new ProblemException(variable, $"'{home.Socket}' is too long for a socket (at most {LongestSocketPath} bytes)",
+                "set ISTHMUS_LAB_HOME to a shorter path");
         }
         return home;
     }

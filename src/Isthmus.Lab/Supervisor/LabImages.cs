@@ -21,7 +21,8 @@ public sealed class LabImages(LabHome home)
         if (LabShell.UserArguments(supervisor) is not { Length: > 0 } users) return;
         var environment = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (DictionaryEntry entry in Environment.GetEnvironmentVariables()) environment[(string)entry.Key] = (string?)entry.Value ?? "";
-        ProcessImage.Replace(LabShell.Find("nsenter"), ["-t", $"{supervisor}", .. users, "--", .. self.With(Environment.GetCommandLineArgs()[1..])], environment);
+        ProcessImage.Replace(LabShell.Find("nsenter"), ["-t", $"{supervisor}", .. users, "--", .. self.With(Environment.GetCommandLineArgs()[1..])],
+            environment);
     }
 
     /// <returns>The names of what was loaded, and the size of its files.</returns>

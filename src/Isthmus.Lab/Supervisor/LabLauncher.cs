@@ -31,7 +31,8 @@ public static class LabLauncher
 
         string[] command = mode.Enter(self.With(
             Verb, HomeFlag, home.Directory, "--mode", mode.Kind.ToString().ToLowerInvariant(),
-            "--listen-fd", Text((int)listener.Handle), "--proxy-port", Text(port), MachineFlag, string.Join(',', machine.Select(socket => Text((int)socket.Handle)))));
+            "--listen-fd", Text((int)listener.Handle), "--proxy-port", Text(port), MachineFlag,
+            string.Join(',', machine.Select(socket => Text((int)socket.Handle)))));
         var log = home.Log("supervisor");
         // A session of its own: closing the terminal must not end the lab.
         var start = new ProcessStartInfo("/bin/sh", ["-c", "exec >>\"$0\" 2>&1 </dev/null; cd /; exec setsid \"$@\"", log, .. command]);

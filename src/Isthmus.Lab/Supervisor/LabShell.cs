@@ -18,7 +18,9 @@ public static class LabShell
     public static void Enter(int supervisor, LabHome home, ValueList<ClusterSettings> clusters, string? cluster, IReadOnlyList<string> program)
     {
         var nsenter = Find("nsenter");
-        string[] inner = program.Count > 0 ? [.. program] : [Environment.GetEnvironmentVariable("SHELL") is { Length: > 0 } shell && File.Exists(shell) ? shell : "/bin/sh"];
+        string[] inner = program.Count > 0
+            ? [.. program]
+            : [Environment.GetEnvironmentVariable("SHELL") is { Length: > 0 } shell && File.Exists(shell) ? shell : "/bin/sh"];
         // nsenter starts programs in the lab's root directory. If the lab cannot see this directory, they start there.
         inner = ["/bin/sh", "-c", "cd \"$0\" 2>/dev/null; exec \"$@\"", Directory.GetCurrentDirectory(), .. inner];
         if (cluster is not null) inner = [nsenter, $"--net={NamespacePaths.Node(cluster)}", "--", .. inner];
@@ -34,7 +36,9 @@ public static class LabShell
     /// <summary>The arguments of nsenter for the lab's users: none if it has the same as this process, because entering your
     /// own user namespace again is an error.</summary>
     internal static string[] UserArguments(int supervisor) =>
-        File.ResolveLinkTarget($"/proc/{supervisor}/ns/user", false)?.Name == File.ResolveLinkTarget("/proc/self/ns/user", false)?.Name ? [] : ["-U", "--preserve-credentials"];
+        File.ResolveLinkTarget($"/proc/{supervisor}/ns/user", false)?.Name == File.ResolveLinkTarget("/proc/self/ns/user", false)?.Name
+            ? []
+            : ["-U", "--preserve-credentials"];
 
     internal static string Find(string program) =>
         Programs.SearchPath(Environment.GetEnvironmentVariable("PATH")).Split(':', StringSplitOptions.RemoveEmptyEntries)

@@ -92,7 +92,8 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         {
             var cluster = Running(name);
             if (!cluster.Settings.HasNode) return;
-            await StepAsync(cluster, "node ready", "node", token => Readiness.NodeAsync(cluster.Client, cluster.Settings, cluster.Since, token), begun, report, stop);
+            await StepAsync(cluster, "node ready", "node", token => Readiness.NodeAsync(cluster.Client, cluster.Settings, cluster.Since, token), begun, report,
+                stop);
             await StepAsync(cluster, "DNS ready", "node",
                 token => Readiness.PodAsync(cluster.Client, SystemComponents.Namespace, SystemComponents.DnsLabels, cluster.Since, token), begun, report, stop);
         }));
@@ -135,7 +136,9 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
     internal async Task MendAsync(string name, LabPart part, Func<LabStep, Task> report, CancellationToken stop)
     {
         var cluster = Running(name);
-        if (!cluster.Mend(part, _time)) throw new ProblemException($"cluster {name}", "was not stopped", $"stop it with 'isthmus lab stop {part.ToString().ToLowerInvariant()} --cluster {name}'");
+        if (!cluster.Mend(part, _time))
+            throw new ProblemException($"cluster {name}", "was not stopped",
+                $"stop it with 'isthmus lab stop {part.ToString().ToLowerInvariant()} --cluster {name}'");
         LogMended(name, part);
         await StepAsync(cluster, "API server ready", "apiserver", token => Readiness.ApiServerAsync(cluster.Client, token), _time.GetTimestamp(), report, stop);
         if (part == LabPart.Cluster) await WaitAsync([name], report, stop);
@@ -164,7 +167,8 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
     internal async Task<JsonObject> StatusAsync(CancellationToken stop)
     {
         var clusters = new JsonArray();
-        var states = await Task.WhenAll(_state.Clusters.Select(settings => _clusters.GetValueOrDefault(settings.Name)).OfType<LabCluster>().Select(cluster => cluster.StatusAsync(stop)));
+        var states = await Task.WhenAll(_state.Clusters.Select(settings => _clusters.GetValueOrDefault(settings.Name)).OfType<LabCluster>()
+            .Select(cluster => cluster.StatusAsync(stop)));
         foreach (var state in states) clusters.Add((JsonNode)state);
         return new JsonObject
         {
@@ -227,7 +231,8 @@ internal sealed partial class LabSupervisor : IAsyncDisposable
         Check("zone", wanted.Zone, existing.Zone);
         if (wanted.NoNode && existing.HasNode)
         {
-            throw new ProblemException($"cluster {existing.Name}", "exists with a node", $"delete it first with 'isthmus lab delete cluster --name {existing.Name}'");
+            throw new ProblemException($"cluster {existing.Name}", "exists with a node",
+                $"delete it first with 'isthmus lab delete cluster --name {existing.Name}'");
         }
 
         void Check(string what, string wants, string has)

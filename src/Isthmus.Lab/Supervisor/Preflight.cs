@@ -41,14 +41,19 @@ public static class Preflight
         {
             { MaxUserNamespaces: 0 } => ("user namespaces are disabled on this machine (user.max_user_namespaces is 0)",
                 "as root: sysctl user.max_user_namespaces=15000, and put 'user.max_user_namespaces=15000' into a file in /etc/sysctl.d/ to keep it"),
-            { IsRoot: false, UnprivilegedClone: 0 } => ("unprivileged users cannot create user namespaces on this machine (kernel.unprivileged_userns_clone is 0)",
+            { IsRoot: false,
+                UnprivilegedClone: 0 } => ("unprivileged users cannot create user namespaces on this machine (kernel.unprivileged_userns_clone is 0)",
                 "as root: sysctl kernel.unprivileged_userns_clone=1, or run the lab as root"),
-            { IsRoot: false, AppArmorRestricts: 1 } => ("AppArmor prevents unprivileged users from using user namespaces (kernel.apparmor_restrict_unprivileged_userns is 1)",
-                "as root: add an AppArmor profile with 'userns,' for this program, or run 'sysctl kernel.apparmor_restrict_unprivileged_userns=0'; or run the lab as root"),
+            { IsRoot: false,
+                AppArmorRestricts: 1 } =>
+                ("AppArmor prevents unprivileged users from using user namespaces (kernel.apparmor_restrict_unprivileged_userns is 1)",
+                "as root: add an AppArmor profile with 'userns,' for this program, or run 'sysctl kernel.apparmor_restrict_unprivileged_userns=0'; or run the "
+                    + "lab as root"),
             _ when facts.Error.Contains("No space left on device", StringComparison.Ordinal) => ("the limit of namespaces or of their nesting depth is reached",
                 "as root: raise user.max_user_namespaces and user.max_net_namespaces with sysctl, or leave one level of containers"),
             { InChroot: true } => ("user namespaces cannot be created inside a chroot", "run the lab outside the chroot"),
-            _ when facts.Error.Contains("/proc", StringComparison.Ordinal) => ("/proc cannot be mounted, because parts of the current one are masked, as in a container",
+            _ when facts.Error.Contains("/proc",
+                StringComparison.Ordinal) => ("/proc cannot be mounted, because parts of the current one are masked, as in a container",
                 "run the lab outside the container, or in one with an unmasked /proc (--security-opt systempaths=unconfined)"),
             { Seccomp: 2 } => ("a seccomp filter, such as that of a container, denies namespaces",
                 "run the lab outside the container, or in one with --security-opt seccomp=unconfined"),
@@ -86,5 +91,6 @@ public static class Preflight
     private static long? ReadNumber(string path) =>
         File.Exists(path) && long.TryParse(File.ReadAllText(path), out var number) ? number : null;
 
-    private static string Shorten(string text) => text.ReplaceLineEndings(" ") is { Length: > 200 } longText ? longText[..200] + "…" : text.ReplaceLineEndings(" ");
+    private static string Shorten(string text) =>
+        text.ReplaceLineEndings(" ") is { Length: > 200 } longText ? longText[..200] + "…" : text.ReplaceLineEndings(" ");
 }

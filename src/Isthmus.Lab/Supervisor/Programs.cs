@@ -83,7 +83,8 @@ public static class Programs
         if (code != 0)
         {
             var last = string.Join(' ', words.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(2));
-            throw new ProblemException("apt-get", $"could not install {string.Join(' ', packages)}: {last}", $"install them yourself: {InstallCommand(missing)}");
+            throw new ProblemException("apt-get", $"could not install {string.Join(' ', packages)}: {last}",
+                $"install them yourself: {InstallCommand(missing)}");
         }
     }
 

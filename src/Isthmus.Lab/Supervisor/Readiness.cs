@@ -46,7 +46,8 @@ internal static class Readiness
     {
         if (await client.FindAsync(Kinds.Node, null, settings.NodeName, stop) is not { } node) return false;
         var conditions = node["status"]?["conditions"] as JsonArray ?? [];
-        return conditions.Any(condition => (string?)condition?["type"] == "Ready" && (string?)condition?["status"] == "True" && IsSince(condition?["lastHeartbeatTime"], since));
+        return conditions.Any(condition => (string?)condition?["type"] == "Ready" && (string?)condition?["status"] == "True"
+            && IsSince(condition?["lastHeartbeatTime"], since));
     }
 
     private static bool IsRunning(JsonObject pod, DateTimeOffset since) =>

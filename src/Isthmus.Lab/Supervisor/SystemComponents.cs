@@ -19,7 +19,8 @@ internal static class SystemComponents
         foreach (var value in Objects(settings, image))
         {
             var kind = Kinds.Find((string)value["apiVersion"]!, (string)value["kind"]!)!;
-            async Task<bool> IsThereAsync() => await client.FindAsync(kind, (string?)value["metadata"]!["namespace"], (string)value["metadata"]!["name"]!, stop) is not null;
+            async Task<bool> IsThereAsync() =>
+                await client.FindAsync(kind, (string?)value["metadata"]!["namespace"], (string)value["metadata"]!["name"]!, stop) is not null;
             if (await IsThereAsync()) continue;
             try
             {

@@ -74,7 +74,9 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         var recorded = File.Exists(home.KubeconfigList) ? await File.ReadAllLinesAsync(home.KubeconfigList, stop) : [];
         foreach (var file in recorded.Concat(KubeConfig.Files(null, environment).Select(Path.GetFullPath)).Distinct().Where(File.Exists))
         {
-            await EditAsync(file, config => KubeconfigEntries.Remove(config, cluster => authorities.Contains((string?)cluster["certificate-authority-data"] ?? ""), IsLabs), stop);
+            await EditAsync(file,
+                config => KubeconfigEntries.Remove(config, cluster => authorities.Contains((string?)cluster["certificate-authority-data"] ?? ""), IsLabs),
+                stop);
         }
     }
 
@@ -84,7 +86,8 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         && System.Net.IPAddress.TryParse(server.Host, out var address)
         && (ClusterSettings.OuterRange.Contains(address) || (System.Net.IPAddress.IsLoopback(address) && IsOfThisLab(cluster)));
 
-    private bool IsOfThisLab(JsonObject cluster) => Authorities(LabState.Load(home).Clusters.Select(known => known.Name)).Contains((string?)cluster["certificate-authority-data"] ?? "");
+    private bool IsOfThisLab(JsonObject cluster) =>
+        Authorities(LabState.Load(home).Clusters.Select(known => known.Name)).Contains((string?)cluster["certificate-authority-data"] ?? "");
 
     private void Record(string file)
     {
@@ -108,7 +111,8 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         }
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
-            throw new ProblemException($"kubeconfig {file}", $"cannot be changed: {e.Message}", "check its permissions, or use another file with --kubeconfig FILE", e);
+            throw new ProblemException($"kubeconfig {file}", $"cannot be changed: {e.Message}",
+                "check its permissions, or use another file with --kubeconfig FILE", e);
         }
     }
 
@@ -121,7 +125,8 @@ public sealed class UserKubeconfig(LabHome home, Func<string, string?> environme
         var text = File.ReadAllText(file);
         if (text.AsSpan().Trim().IsEmpty) return [];
         return YamlText.Parse(text, file) as JsonObject
-            ?? throw new ProblemException($"kubeconfig {file}", "is not a mapping of clusters, users and contexts", "repair it, or use another file with --kubeconfig FILE");
+            ?? throw new ProblemException($"kubeconfig {file}", "is not a mapping of clusters, users and contexts",
+                "repair it, or use another file with --kubeconfig FILE");
     }
 
     // The same lock as client-go's, so that kubectl and kind wait for the lab, and vice versa.

@@ -16,7 +16,8 @@ public enum FieldEffect
 
 /// <summary>A field of an API, as its schema declares it.</summary>
 /// <param name="Kind">The kind, <c>MeshConfig</c> or <c>MeshNetworks</c>.</param>
-/// <param name="Path">The path below <c>spec</c>: <c>http[].match[].headers{}.exact</c>, where <c>[]</c> is any item and <c>{}</c> any key. Empty for a kind that has no effect at all.</param>
+/// <param name="Path">The path below <c>spec</c>: <c>http[].match[].headers{}.exact</c>, where <c>[]</c> is any item and <c>{}</c> any key. Empty for a kind
+/// that has no effect at all.</param>
 public sealed record ApiField(string Kind, string Path, FieldEffect Effect);
 
 /// <summary>Every field that the schemas declare.</summary>
@@ -68,7 +69,8 @@ public static partial class ApiFields
     private static IEnumerable<ApiField> Of(string kind, Schema schema, string path) => schema switch
     {
         ObjectSchema { Fields.Count: 0 } => [new(kind, path, FieldEffect.Works)],
-        ObjectSchema value => value.Fields.OrderBy(field => field.Key, StringComparer.Ordinal).SelectMany(field => Of(kind, field.Value, ObjectSchema.Join(path, field.Key))),
+        ObjectSchema value => value.Fields.OrderBy(field => field.Key, StringComparer.Ordinal)
+            .SelectMany(field => Of(kind, field.Value, ObjectSchema.Join(path, field.Key))),
         ListSchema list => Of(kind, list.Item, path + "[]"),
         MapSchema map => Of(kind, map.Value, path + "{}"),
         IdleSchema => [new(kind, path, FieldEffect.Warned)],

@@ -12,10 +12,16 @@ namespace Isthmus.Mesh.Config;
 /// </summary>
 internal static class ControlCharacters
 {
-    private static readonly SearchValues<char> Refused = SearchValues.Create([.. Enumerable.Range(0, 0xa0).Select(c => (char)c).Where(c => char.IsControl(c) && c != '\t'), '\u2028', '\u2029']);
+    private static readonly SearchValues<char> Refused = SearchValues.Create([.. Enumerable.Range(0, 0xa0).Select(c => (char)c)
+        .Where(c => char.IsControl(c) && c != '\t'),
+        '\u2028', '\u2029']);
 
     /// <summary>Fields that hold whole texts: bodies, key sets, certificates, formats of logs, expressions, scripts, and what goes to an application.</summary>
-    private static readonly HashSet<string> Texts = new(StringComparer.Ordinal) { "string", "bytes", "jwks", "text", "expression", "command", "environmentVariables", "literal", "pluginConfig", "accessLogFormat", "pem", "proxyMetadata", "runtimeValues" };
+    private static readonly HashSet<string> Texts = new(StringComparer.Ordinal)
+    {
+        "string", "bytes", "jwks", "text", "expression", "command", "environmentVariables", "literal", "pluginConfig", "accessLogFormat", "pem",
+        "proxyMetadata", "runtimeValues"
+    };
 
     internal static void Check(Field spec)
     {
@@ -42,7 +48,8 @@ internal static class ControlCharacters
                 foreach (var (index, item) in list.Index())
                     if (item is not null) Check(item, $"{path}[{index}]", findings);
                 break;
-            case JsonValue value when value.GetValueKind() == JsonValueKind.String && value.GetValue<string>() is var text && text.AsSpan().ContainsAny(Refused):
+            case JsonValue value when value.GetValueKind() == JsonValueKind.String && value.GetValue<string>() is var text
+                && text.AsSpan().ContainsAny(Refused):
                 Refuse(text, path, findings);
                 break;
         }

@@ -48,7 +48,9 @@ internal static class DestinationRuleReader
         ports)
     {
         RetryBudget = policy["retryBudget"].Exists ? ReadBudget(policy["retryBudget"]) : null,
-        ProxyProtocol = policy["proxyProtocol"].Exists ? policy["proxyProtocol"]["version"].Text == "V2" ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1 : null,
+        ProxyProtocol = policy["proxyProtocol"].Exists
+            ? policy["proxyProtocol"]["version"].Text == "V2" ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1
+            : null,
         IsBlocked = RefusesTunnel(policy["tunnel"]) | policy["tls"]["caCrl"].CloseIfWrong(),
     };
 
@@ -79,7 +81,8 @@ internal static class DestinationRuleReader
         var hash = lb["consistentHash"].Exists ? ReadHash(lb["consistentHash"]) : null;
         var warmup = ReadWarmup(lb);
         if (warmup is not null && (hash is not null || algorithm is LbAlgorithm.Random or LbAlgorithm.Passthrough))
-            (lb["warmup"].Exists ? lb["warmup"] : lb["warmupDurationSecs"]).Warn("has no effect: only ROUND_ROBIN and LEAST_REQUEST warm hosts up", "remove the field, or use one of these");
+            (lb["warmup"].Exists ? lb["warmup"] : lb["warmupDurationSecs"])
+                .Warn("has no effect: only ROUND_ROBIN and LEAST_REQUEST warm hosts up", "remove the field, or use one of these");
         if (lb["localityLbSetting"].Exists && lb["zoneAwareLbSetting"].Exists) lb.Error("only one of localityLbSetting and zoneAwareLbSetting can be set");
         if (lb["simple"].Exists && hash is not null) lb.Error("only one of simple and consistentHash may be set");
         return new(
@@ -92,9 +95,11 @@ internal static class DestinationRuleReader
     {
         var (warmup, old) = (lb["warmup"], lb["warmupDurationSecs"]);
         if (!warmup.Exists) return old.Duration(Durations.OneMillisecond) is { } given ? new(given, null, null) : null;
-        if (warmup["minimumPercent"].Number is < 0 or > 100) warmup["minimumPercent"].Error($"percentage {warmup["minimumPercent"].Number} is not in range 0..100");
+        if (warmup["minimumPercent"].Number is < 0 or > 100)
+            warmup["minimumPercent"].Error($"percentage {warmup["minimumPercent"].Number} is not in range 0..100");
         if (warmup["aggression"].Number is < 1) warmup["aggression"].Error("aggression must be at least 1");
-        if (warmup["duration"].Duration(Durations.OneMillisecond) is { } duration) return new(duration, warmup["minimumPercent"].Number, warmup["aggression"].Number);
+        if (warmup["duration"].Duration(Durations.OneMillisecond) is { } duration)
+            return new(duration, warmup["minimumPercent"].Number, warmup["aggression"].Number);
         if (!warmup["duration"].Exists) warmup["duration"].Error("duration is required");
         return null;
     }
@@ -119,8 +124,10 @@ internal static class DestinationRuleReader
             foreach (var attribute in cookie["attributes"].Items)
             {
                 if (attribute["name"].Text.Length == 0) attribute["name"].Error("an attribute of a cookie needs a name");
-                if (attribute["name"].Text.AsSpan().IndexOfAny(";=\r\n") >= 0) attribute["name"].Error($"\"{attribute["name"].Text}\" is not a valid name of a cookie's attribute");
-                if (attribute["value"].Text.AsSpan().IndexOfAny(";\r\n") >= 0) attribute["value"].Error($"\"{attribute["value"].Text}\" is not a valid value of a cookie's attribute");
+                if (attribute["name"].Text.AsSpan().IndexOfAny(";=\r\n") >= 0)
+                    attribute["name"].Error($"\"{attribute["name"].Text}\" is not a valid name of a cookie's attribute");
+                if (attribute["value"].Text.AsSpan().IndexOfAny(";\r\n") >= 0)
+                    attribute["value"].Error($"\"{attribute["value"].Text}\" is not a valid value of a cookie's attribute");
             }
             return new(HashKey.Cookie, cookie["name"].Text, cookie["path"].Text, cookie["ttl"].Duration(), ring, maglev)
             {
@@ -168,14 +175,16 @@ internal static class DestinationRuleReader
         foreach (var label in zones["failoverPriority"].Items)
         {
             if (label.Text.Split('=')[0] is Labels.Region or Labels.Zone or Labels.Subzone)
-                label.Error($"zone aware lb must not use topology label \"{label.Text}\"", "remove it: proxies keep to their region, and spread requests over its zones, themselves");
+                label.Error($"zone aware lb must not use topology label \"{label.Text}\"",
+                    "remove it: proxies keep to their region, and spread requests over its zones, themselves");
         }
         foreach (var end in zones["failover"].Items.SelectMany(rule => (Field[])[rule["from"], rule["to"]]))
         {
             if (end.Text.Contains('*', StringComparison.Ordinal)) end.Error("zone aware lb failover region should not contain '*' wildcard");
         }
         if (zones["minClusterSize"].Integer is 0) zones["minClusterSize"].Error("minClusterSize must be at least 1");
-        return new(zones["enabled"].Flag ?? true, default, ReadFailover(zones["failover"]), zones["failoverPriority"].Texts) { Zones = new(zones["minClusterSize"].UInt) };
+        return new(zones["enabled"].Flag ?? true, default, ReadFailover(zones["failover"]),
+            zones["failoverPriority"].Texts) { Zones = new(zones["minClusterSize"].UInt) };
     }
 
     private static ValueList<RegionFailover> ReadFailover(Field rules)
@@ -184,7 +193,8 @@ internal static class DestinationRuleReader
         foreach (var rule in rules.Items)
         {
             var (from, to) = (rule["from"].Text, rule["to"].Text);
-            if (from.Length == 0 || to.Length == 0 || from.Contains('/', StringComparison.Ordinal) || to.Contains('/', StringComparison.Ordinal)) rule.Error("locality lb failover only specify region");
+            if (from.Length == 0 || to.Length == 0 || from.Contains('/', StringComparison.Ordinal) || to.Contains('/', StringComparison.Ordinal))
+                rule.Error("locality lb failover only specify region");
             else if (from == to) rule.Error("locality lb failover settings must specify different regions");
             failover.Add(new(from, to));
         }
@@ -205,7 +215,8 @@ internal static class DestinationRuleReader
         return new(locality["enabled"].Flag ?? true, distribute.ToValueList(), failover, priority);
     }
 
-    internal static TcpKeepalive ReadKeepalive(Field keepalive) => new(keepalive["probes"].UInt, keepalive["time"].Duration(), keepalive["interval"].Duration());
+    internal static TcpKeepalive ReadKeepalive(Field keepalive) =>
+        new(keepalive["probes"].UInt, keepalive["time"].Duration(), keepalive["interval"].Duration());
 
     internal static ConnectionPool ReadPool(Field pool)
     {
@@ -239,7 +250,9 @@ internal static class DestinationRuleReader
         {
             if (!pings[name].Exists) pings[name].Error($"http2 keepalive {name} is required");
         }
-        return pings["interval"].Duration(Durations.OneMillisecond) is { } interval && pings["timeout"].Duration(Durations.OneMillisecond) is { } timeout ? new(interval, timeout) : null;
+        return pings["interval"].Duration(Durations.OneMillisecond) is { } interval && pings["timeout"].Duration(Durations.OneMillisecond) is { } timeout
+            ? new(interval, timeout)
+            : null;
     }
 
     private static void NotNegative(Field field, string name)
@@ -256,27 +269,42 @@ internal static class DestinationRuleReader
         var split = outlier["splitExternalLocalOriginErrors"].Flag ?? false;
         if (!split && outlier["consecutiveLocalOriginFailures"].Integer is > 0)
         {
-            outlier["consecutiveLocalOriginFailures"].Error("outlier detection consecutive local origin failures is specified, but split external local origin errors is not enabled");
+            outlier["consecutiveLocalOriginFailures"]
+                .Error("outlier detection consecutive local origin failures is specified, but split external local origin errors is not enabled");
         }
         return new(
-            outlier["consecutive5xxErrors"].UInt ?? outlier["consecutiveErrors"].UInt, outlier["consecutiveGatewayErrors"].UInt, outlier["consecutiveLocalOriginFailures"].UInt, split,
+            outlier["consecutive5xxErrors"].UInt ?? outlier["consecutiveErrors"].UInt, outlier["consecutiveGatewayErrors"].UInt,
+            outlier["consecutiveLocalOriginFailures"].UInt, split,
             outlier["interval"].Duration(Durations.OneMillisecond), outlier["baseEjectionTime"].Duration(Durations.OneMillisecond),
             outlier["maxEjectionPercent"].UInt is > 0 and var percent ? percent : null, outlier["minHealthPercent"].UInt ?? 0);
     }
 
     private static ClientTls ReadTls(Field tls)
     {
-        var mode = tls["mode"].Text switch { "SIMPLE" => ClientTlsMode.Simple, "MUTUAL" => ClientTlsMode.Mutual, "ISTIO_MUTUAL" => ClientTlsMode.IstioMutual, _ => ClientTlsMode.Disable };
+        var mode = tls["mode"].Text switch
+        {
+            "SIMPLE" => ClientTlsMode.Simple,
+            "MUTUAL" => ClientTlsMode.Mutual,
+            "ISTIO_MUTUAL" => ClientTlsMode.IstioMutual,
+            _ => ClientTlsMode.Disable
+        };
         var read = new ClientTls(
             mode, tls["clientCertificate"].Text, tls["privateKey"].Text, tls["caCertificates"].Text, tls["credentialName"].Text,
             tls["subjectAltNames"].Texts, tls["sni"].Text, tls["insecureSkipVerify"].Flag ?? false);
         ServerTlsReader.RefuseRevocations(tls["caCrl"]);
         if (mode is not (ClientTlsMode.Simple or ClientTlsMode.Mutual)) return read;
-        if (read.InsecureSkipVerify) tls["insecureSkipVerify"].Warn("the server's certificate is not verified: anyone on the way can read and change the traffic", "remove insecureSkipVerify, and set caCertificates if the server's CA is private");
+        if (read.InsecureSkipVerify)
+            tls["insecureSkipVerify"]
+                .Warn("the server's certificate is not verified: anyone on the way can read and change the traffic",
+                    "remove insecureSkipVerify, and set caCertificates if the server's CA is private");
         if (read.CredentialName.Length > 0)
         {
-            if (read.ClientCertificate.Length + read.PrivateKey.Length + read.CaCertificates.Length > 0) tls["credentialName"].Error("cannot specify client certificates or CA certificate if credentialName is set", "use either the Secret or the files");
-            else tls["credentialName"].Warn("only gateways in the namespace of the Secret read it: connections of other proxies to this host fail", "for sidecars, mount files and set caCertificates, clientCertificate and privateKey");
+            if (read.ClientCertificate.Length + read.PrivateKey.Length + read.CaCertificates.Length > 0)
+                tls["credentialName"]
+                    .Error("cannot specify client certificates or CA certificate if credentialName is set", "use either the Secret or the files");
+            else tls["credentialName"]
+                .Warn("only gateways in the namespace of the Secret read it: connections of other proxies to this host fail",
+                    "for sidecars, mount files and set caCertificates, clientCertificate and privateKey");
         }
         if (mode == ClientTlsMode.Mutual && read.CredentialName.Length == 0)
         {

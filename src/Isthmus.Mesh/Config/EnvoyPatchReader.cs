@@ -17,16 +17,21 @@ internal static class EnvoyPatchReader
     private static readonly string[] Merges = ["MERGE", "MERGE_AND_REPLACE_LIST"];
 
     /// <summary>The operations that change something, as Istio defines them.</summary>
-    private static readonly Dictionary<string, (PatchTarget Target, MessageDescriptor Type, string[] Operations, string Match)> Targets = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, (PatchTarget Target, MessageDescriptor Type, string[] Operations,
+        string Match)> Targets = new(StringComparer.Ordinal)
     {
         ["LISTENER"] = (PatchTarget.Listener, Listeners.Listener.Descriptor, [.. Merges, "ADD", "REMOVE"], "listener"),
-        ["LISTENER_FILTER"] = (PatchTarget.ListenerFilter, Listeners.ListenerFilter.Descriptor, ["ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"], "listener"),
+        ["LISTENER_FILTER"] = (PatchTarget.ListenerFilter, Listeners.ListenerFilter.Descriptor,
+            ["ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"], "listener"),
         ["FILTER_CHAIN"] = (PatchTarget.FilterChain, Listeners.FilterChain.Descriptor, [.. Merges, "ADD", "REMOVE"], "listener"),
-        ["NETWORK_FILTER"] = (PatchTarget.NetworkFilter, Listeners.Filter.Descriptor, [.. Merges, "ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"], "listener"),
-        ["HTTP_FILTER"] = (PatchTarget.HttpFilter, HttpFilter.Descriptor, [.. Merges, "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"], "listener"),
+        ["NETWORK_FILTER"] = (PatchTarget.NetworkFilter, Listeners.Filter.Descriptor,
+            [.. Merges, "ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"], "listener"),
+        ["HTTP_FILTER"] = (PatchTarget.HttpFilter, HttpFilter.Descriptor, [.. Merges, "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER", "REPLACE"],
+            "listener"),
         ["ROUTE_CONFIGURATION"] = (PatchTarget.RouteConfiguration, RouteConfiguration.Descriptor, Merges, "routeConfiguration"),
         ["VIRTUAL_HOST"] = (PatchTarget.VirtualHost, VirtualHost.Descriptor, [.. Merges, "ADD", "REMOVE", "REPLACE"], "routeConfiguration"),
-        ["HTTP_ROUTE"] = (PatchTarget.HttpRoute, Route.Descriptor, [.. Merges, "ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER"], "routeConfiguration"),
+        ["HTTP_ROUTE"] = (PatchTarget.HttpRoute, Route.Descriptor, [.. Merges, "ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER"],
+            "routeConfiguration"),
         ["CLUSTER"] = (PatchTarget.Cluster, Cluster.Descriptor, [.. Merges, "ADD", "REMOVE"], "cluster"),
     };
 
@@ -51,11 +56,16 @@ internal static class EnvoyPatchReader
         if (match["context"].Text == "WAYPOINT") match["context"].Error("there are no waypoints", "remove the patch");
         if (!Targets.TryGetValue(place.Text, out var known)) return null;
         foreach (var other in (string[])["listener", "routeConfiguration", "cluster"])
-            if (other != known.Match && match[other].Exists) match[other].Error($"says nothing about what {place.Text} applies to, so the patch would apply everywhere", $"use {known.Match}");
+            if (other != known.Match && match[other].Exists)
+                match[other].Error($"says nothing about what {place.Text} applies to, so the patch would apply everywhere", $"use {known.Match}");
         var operation = change["operation"].Text;
         if (!known.Operations.Contains(operation))
         {
-            change["operation"].Error(place.Text == "HTTP_FILTER" && operation == "ADD" ? "would add the filter after the router, where none can be" : $"{operation} changes nothing of a {place.Text}", $"use one of {string.Join(", ", known.Operations)}");
+            change["operation"]
+                .Error(place.Text == "HTTP_FILTER" && operation == "ADD"
+                    ? "would add the filter after the router, where none can be"
+                    : $"{operation} changes nothing of a {place.Text}",
+                    $"use one of {string.Join(", ", known.Operations)}");
             return null;
         }
         var kind = Enum.Parse<PatchOperation>(operation.Replace("_", "", StringComparison.Ordinal), ignoreCase: true);
@@ -65,7 +75,9 @@ internal static class EnvoyPatchReader
         if (isMerge && (known.Target is PatchTarget.Listener or PatchTarget.RouteConfiguration or PatchTarget.Cluster) && change["value"]["name"].Exists)
             change["value"]["name"].Error("cannot be changed: proxies know the resource by its name", "remove it");
         if (isMerge) CheckType(match["listener"]["filterChain"]["filter"], change["value"]["typed_config"], known.Target);
-        return json is null || proxy is null ? null : new(known.Target, Context(match["context"].Text), kind, proxy, json.Length == 0 ? null : new(known.Type.FullName, json))
+        return json is null || proxy is null
+            ? null
+            : new(known.Target, Context(match["context"].Text), kind, proxy, json.Length == 0 ? null : new(known.Type.FullName, json))
         {
             Listener = match["listener"].Exists ? OfListeners(match["listener"]) : null,
             RouteTable = match["routeConfiguration"].Exists ? Table(match["routeConfiguration"]) : null,
@@ -82,8 +94,10 @@ internal static class EnvoyPatchReader
     {
         var name = target == PatchTarget.HttpFilter ? filter["subFilter"]["name"].Text : filter["name"].Text;
         var type = config["@type"].Text;
-        if (config.Exists && TypesOfFilters.TryGetValue(name, out var wanted) && !type.EndsWith($"/{wanted}", StringComparison.Ordinal) && !type.EndsWith(".TypedStruct", StringComparison.Ordinal))
-            config["@type"].Error($"the filter {name} has configuration of another type, so the patch would change nothing", $"use type.googleapis.com/{wanted}");
+        if (config.Exists && TypesOfFilters.TryGetValue(name, out var wanted) && !type.EndsWith($"/{wanted}", StringComparison.Ordinal)
+            && !type.EndsWith(".TypedStruct", StringComparison.Ordinal))
+            config["@type"]
+                .Error($"the filter {name} has configuration of another type, so the patch would change nothing", $"use type.googleapis.com/{wanted}");
     }
 
     private static PatchContext Context(string text) => text switch
@@ -108,7 +122,8 @@ internal static class EnvoyPatchReader
         return new(
             listener["name"].Text, listener["portNumber"].Int ?? 0,
             new(chain["name"].Text, chain["sni"].Text, chain["transportProtocol"].Text,
-                chain["applicationProtocols"].Text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(), chain["destinationPort"].Int ?? 0),
+                chain["applicationProtocols"].Text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(),
+                chain["destinationPort"].Int ?? 0),
             listener["listenerFilter"].Text, chain["filter"]["name"].Text, chain["filter"]["subFilter"]["name"].Text);
     }
 
@@ -116,9 +131,17 @@ internal static class EnvoyPatchReader
     {
         var (host, route) = (table["vhost"], table["vhost"]["route"]);
         return new(
-            table["name"].Text, table["portNumber"].Int ?? 0, table["portName"].Text, table["gateway"].Text, host["name"].Text, host["domainName"].Text, route["name"].Text,
-            route["action"].Text switch { "ROUTE" => PatchRouteAction.Route, "REDIRECT" => PatchRouteAction.Redirect, "DIRECT_RESPONSE" => PatchRouteAction.DirectResponse, _ => PatchRouteAction.Any });
+            table["name"].Text, table["portNumber"].Int ?? 0, table["portName"].Text, table["gateway"].Text, host["name"].Text, host["domainName"].Text,
+            route["name"].Text,
+            route["action"].Text switch
+            {
+                "ROUTE" => PatchRouteAction.Route,
+                "REDIRECT" => PatchRouteAction.Redirect,
+                "DIRECT_RESPONSE" => PatchRouteAction.DirectResponse,
+                _ => PatchRouteAction.Any
+            });
     }
 
-    private static ClusterMatch OfClusters(Field cluster) => new(cluster["name"].Text, cluster["service"].Text, cluster["subset"].Text, cluster["portNumber"].Int ?? 0);
+    private static ClusterMatch OfClusters(Field cluster) =>
+        new(cluster["name"].Text, cluster["service"].Text, cluster["subset"].Text, cluster["portNumber"].Int ?? 0);
 }

@@ -75,7 +75,8 @@ internal static class ExtensionProviderReader
         var path = isZipkin ? tracer["path"] : http["path"];
         CheckPath(path);
         if (http.Exists && path.Text.Length == 0) path.Error("must be the path of the collector", "for most collectors, it is /v1/traces");
-        return new(name, isZipkin ? TraceProtocol.Zipkin : http.Exists ? TraceProtocol.OpenTelemetryHttp : TraceProtocol.OpenTelemetryGrpc, tracer["service"].Text, tracer["port"].Int ?? 0)
+        return new(name, isZipkin ? TraceProtocol.Zipkin : http.Exists ? TraceProtocol.OpenTelemetryHttp : TraceProtocol.OpenTelemetryGrpc,
+            tracer["service"].Text, tracer["port"].Int ?? 0)
         {
             Path = path.Text.Length > 0 ? path.Text : isZipkin ? Tracer.ZipkinPath : "",
             Timeout = (isZipkin ? tracer["timeout"] : http.Exists ? http["timeout"] : grpc["timeout"]).Duration(Durations.OneMillisecond),
@@ -96,7 +97,8 @@ internal static class ExtensionProviderReader
             if (!HeaderNames.IsName(header["name"].Text)) header["name"].Error($"\"{header["name"].Text}\" is not the name of a header");
             if (header["value"].Text.Any(char.IsControl)) header["value"].Error("contains control characters");
         }
-        return headers.Items.DistinctBy(header => header["name"].Text).Select(header => KeyValuePair.Create(header["name"].Text.ToLowerInvariant(), header["value"].Text)).ToValueMap();
+        return headers.Items.DistinctBy(header => header["name"].Text)
+            .Select(header => KeyValuePair.Create(header["name"].Text.ToLowerInvariant(), header["value"].Text)).ToValueMap();
     }
 
     private static void CheckService(Field provider)
@@ -109,7 +111,8 @@ internal static class ExtensionProviderReader
 
     private static void CheckPath(Field path)
     {
-        if (path.Text.Length > 0 && (path.Text[0] != '/' || path.Text.Any(c => c is <= ' ' or > '~' or '?' or '#'))) path.Error($"\"{path.Text}\" is not a path", "begin it with /");
+        if (path.Text.Length > 0 && (path.Text[0] != '/' || path.Text.Any(c => c is <= ' ' or > '~' or '?' or '#')))
+            path.Error($"\"{path.Text}\" is not a path", "begin it with /");
     }
 
     private static ExternalAuthorizer ReadAuthorizer(string name, Field authorizer, bool isGrpc)
@@ -151,7 +154,9 @@ internal static class ExtensionProviderReader
     private static int ReadStatus(Field status)
     {
         if (status.Text.Length == 0) return 0;
-        if (int.TryParse(status.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code >= 200 && code is not (306 or 451) && Enum.IsDefined((HttpStatusCode)code)) return code;
+        if (int.TryParse(status.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code >= 200 && code is not (306 or 451)
+            && Enum.IsDefined((HttpStatusCode)code))
+            return code;
         status.Error($"\"{status.Text}\" is not an HTTP status", "use a status such as \"403\" or \"503\"");
         return 0;
     }
@@ -160,14 +165,16 @@ internal static class ExtensionProviderReader
     {
         foreach (var name in names.Items)
         {
-            if (name.Text != "*" && !HeaderNames.IsName(name.Text.StartsWith('*') ? name.Text[1..] : name.Text.EndsWith('*') ? name.Text[..^1] : name.Text)) name.Error($"\"{name.Text}\" is not the name of a header, a prefix* or a *suffix");
+            if (name.Text != "*" && !HeaderNames.IsName(name.Text.StartsWith('*') ? name.Text[1..] : name.Text.EndsWith('*') ? name.Text[..^1] : name.Text))
+                name.Error($"\"{name.Text}\" is not the name of a header, a prefix* or a *suffix");
         }
         return names.Texts;
     }
 }
 
 /// <summary>The providers that have an effect, by name.</summary>
-internal sealed record ExtensionProviders(ValueMap<ExternalAuthorizer> Authorizers, ValueMap<Tracer> Tracers, ValueMap<AccessLogger> Loggers, ValueList<string> Prometheus);
+internal sealed record ExtensionProviders(ValueMap<ExternalAuthorizer> Authorizers, ValueMap<Tracer> Tracers, ValueMap<AccessLogger> Loggers,
+    ValueList<string> Prometheus);
 
 internal static class HeaderNames
 {
@@ -178,7 +185,8 @@ internal static class HeaderNames
         return names.Texts.Select(name => name.ToLowerInvariant()).Distinct().ToValueList();
     }
 
-    public static bool IsName(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'+-.^_`|~".Contains(c, StringComparison.Ordinal));
+    public static bool IsName(string name) =>
+        name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || "!#$%&'+-.^_`|~".Contains(c, StringComparison.Ordinal));
 
     /// <summary>Whether a name has only what Istio's definitions allow where they limit names.</summary>
     public static bool IsSimple(string name) => name.Length > 0 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');

@@ -2,7 +2,8 @@ using static Isthmus.Mesh.Config.Schema;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>The specs of extensions.istio.io: WasmPlugin, and TrafficExtension, which is refused here and stored for a control plane of Istio that shares the cluster.</summary>
+/// <summary>The specs of extensions.istio.io: WasmPlugin, and TrafficExtension, which is refused here and stored for a control plane of Istio that shares the
+/// cluster.</summary>
 internal static class ExtensionSchemas
 {
     private static readonly Schema Matches = List(Object(

@@ -25,7 +25,9 @@ internal static class GatewayReader
         var protocol = Protocols.Parse(port["protocol"].Text);
         if (protocol is null or Protocol.Udp)
         {
-            port["protocol"].Error($"invalid protocol \"{port["protocol"].Text}\", supported protocols are HTTP, HTTP2, GRPC, GRPC-WEB, MONGO, REDIS, MYSQL, TCP, TLS, HTTPS");
+            port["protocol"]
+                .Error(
+                    $"invalid protocol \"{port["protocol"].Text}\", supported protocols are HTTP, HTTP2, GRPC, GRPC-WEB, MONGO, REDIS, MYSQL, TCP, TLS, HTTPS");
         }
         CheckPortNumber(port["number"]);
         if (port["name"].Text.Length == 0) port["name"].Error("port name must be set");

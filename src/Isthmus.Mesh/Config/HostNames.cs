@@ -30,7 +30,8 @@ internal static class HostNames
     public static void CheckServerName(Field field, string name)
     {
         if (name is ['*', not '.', ..])
-            field.Error($"\"{name}\" cannot be matched by the server name (SNI) of TLS handshakes: an asterisk stands for whole labels there", "write *.DOMAIN, or each name");
+            field.Error($"\"{name}\" cannot be matched by the server name (SNI) of TLS handshakes: an asterisk stands for whole labels there",
+                "write *.DOMAIN, or each name");
     }
 
     public static bool IsLabel(string label)
@@ -89,7 +90,9 @@ internal static class HostNames
         foreach (var (key, value) in labels.Members)
         {
             if (key.Length == 0) value.Error("key must not be empty", "write LABEL: VALUE");
-            if (key.Contains('*', StringComparison.Ordinal) || value.Text.Contains('*', StringComparison.Ordinal)) value.Error("wildcard is not supported in selector", "write the whole label and value; without a selector, all workloads of the namespace are meant");
+            if (key.Contains('*', StringComparison.Ordinal) || value.Text.Contains('*', StringComparison.Ordinal))
+                value.Error("wildcard is not supported in selector",
+                    "write the whole label and value; without a selector, all workloads of the namespace are meant");
         }
         return labels.IsWrong ? labels.TextMap : ReadMatchedLabels(labels);
     }

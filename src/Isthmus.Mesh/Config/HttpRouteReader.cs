@@ -13,7 +13,8 @@ internal static class HttpRouteReader
 
     private static readonly string[] RetryConditions =
     [
-        "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx", "refused-stream", "retriable-status-codes", "retriable-headers",
+        "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx", "refused-stream", "retriable-status-codes",
+        "retriable-headers",
         "envoy-ratelimited", "http3-post-connect-failure", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
     ];
 
@@ -23,7 +24,9 @@ internal static class HttpRouteReader
     public static HttpRoute Read(Field route, string ns, bool isDelegate)
     {
         var destinations = ReadDestinations(route["route"], ns);
-        var delegateTo = route["delegate"].Exists ? new ObjectName(route["delegate"]["namespace"].Text is { Length: > 0 } named ? named : ns, route["delegate"]["name"].Text) : (ObjectName?)null;
+        var delegateTo = route["delegate"].Exists
+            ? new ObjectName(route["delegate"]["namespace"].Text is { Length: > 0 } named ? named : ns, route["delegate"]["name"].Text)
+            : (ObjectName?)null;
         CheckAction(route, destinations.Count, isDelegate);
         return new(
             route["name"].Text,
@@ -86,7 +89,9 @@ internal static class HttpRouteReader
         foreach (var (name, field) in match["headers"].Members.Concat(match["withoutHeaders"].Members))
         {
             if (name.Length == 0) field.Error("header name must not be empty");
-            if (TokenClaim.IsClaim(name) && TokenClaim.Path(name).IsEmpty) field.Error($"\"{name}\" names no claim of a token", "write @request.auth.claims.NAME, or @request.auth.claims[NAME][INNER] for a claim within another");
+            if (TokenClaim.IsClaim(name) && TokenClaim.Path(name).IsEmpty)
+                field.Error($"\"{name}\" names no claim of a token",
+                    "write @request.auth.claims.NAME, or @request.auth.claims[NAME][INNER] for a claim within another");
         }
         return new(
             match["name"].Text, ReadString(match["uri"], "uri"), match["ignoreUriCase"].Flag ?? false,
@@ -101,7 +106,8 @@ internal static class HttpRouteReader
         var regex = rewrite["uriRegexRewrite"];
         var (pattern, replacement) = (regex["match"], regex["rewrite"]);
         if (regex.Exists && rewrite["uri"].Exists) rewrite.Error("rewrite may only contain one of URI rewrite or URIRegexRewrite");
-        if (regex.Exists && (pattern.Text.Length == 0 || replacement.Text.Length == 0)) regex.Error("UriRegexRewrite requires both Rewrite and Match fields to be specified");
+        if (regex.Exists && (pattern.Text.Length == 0 || replacement.Text.Length == 0))
+            regex.Error("UriRegexRewrite requires both Rewrite and Match fields to be specified");
         else if (regex.Exists) CheckRegex(pattern, "uriRegexRewrite");
         HeadTexts.CheckPath(rewrite["uri"]);
         HeadTexts.CheckPath(replacement);
@@ -131,7 +137,9 @@ internal static class HttpRouteReader
         const int longest = 1024;
         if (regex.Text.Length is 0 or > longest)
         {
-            regex.Error(regex.Text.Length == 0 ? $"\"{name}\": regex string match should not be empty" : $"\"{name}\": regex is too big, max length allowed is {longest}");
+            regex.Error(regex.Text.Length == 0
+                ? $"\"{name}\": regex string match should not be empty"
+                : $"\"{name}\": regex is too big, max length allowed is {longest}");
             return;
         }
         if (LinearRegex.Fault(regex.Text) is { } fault)
@@ -142,14 +150,17 @@ internal static class HttpRouteReader
     {
         var prefix = redirect["prefixRewrite"];
         if (prefix.Text.Length > 0 && redirect["uri"].Text.Length > 0) prefix.Error("redirect may only specify one of uri or prefixRewrite");
-        else if (prefix.Text.Length > 0 && matches.Items.Any(match => match["uri"].Exists && !match["uri"]["prefix"].Exists)) prefix.Error("redirect prefixRewrite requires all URI matches to use prefix match type");
+        else if (prefix.Text.Length > 0 && matches.Items.Any(match => match["uri"].Exists && !match["uri"]["prefix"].Exists))
+            prefix.Error("redirect prefixRewrite requires all URI matches to use prefix match type");
         var code = redirect["redirectCode"].Int ?? 301;
-        if (redirect["redirectCode"].Exists && code is not (301 or 302 or 303 or 307 or 308)) redirect["redirectCode"].Error($"redirect code {code} is not one of 301, 302, 303, 307, 308");
+        if (redirect["redirectCode"].Exists && code is not (301 or 302 or 303 or 307 or 308))
+            redirect["redirectCode"].Error($"redirect code {code} is not one of 301, 302, 303, 307, 308");
         HeadTexts.CheckPath(redirect["uri"]);
         HeadTexts.CheckAuthority(redirect["authority"]);
         HeadTexts.CheckPath(redirect["scheme"]);
         if (redirect["port"].Exists && redirect["derivePort"].Exists) redirect["derivePort"].Error("only one of port and derivePort may be set");
-        return new(redirect["uri"].Text, redirect["authority"].Text, redirect["scheme"].Text, redirect["port"].Int ?? 0, redirect["derivePort"].Text == "FROM_REQUEST_PORT", code) { PrefixRewrite = prefix.Text };
+        return new(redirect["uri"].Text, redirect["authority"].Text, redirect["scheme"].Text, redirect["port"].Int ?? 0,
+            redirect["derivePort"].Text == "FROM_REQUEST_PORT", code) { PrefixRewrite = prefix.Text };
     }
 
     private static DirectResponse ReadDirect(Field direct)
@@ -174,9 +185,11 @@ internal static class HttpRouteReader
         }
         foreach (var (condition, why) in IdleConditions)
         {
-            if (retries["retryOn"].Text.Split(',', StringSplitOptions.TrimEntries).Contains(condition)) retries["retryOn"].Warn($"\"{condition}\" has no effect: {why}", $"remove {condition}");
+            if (retries["retryOn"].Text.Split(',', StringSplitOptions.TrimEntries).Contains(condition))
+                retries["retryOn"].Warn($"\"{condition}\" has no effect: {why}", $"remove {condition}");
         }
-        return new(Math.Max(attempts, 0), retries["perTryTimeout"].Duration(Durations.OneMillisecond), retries["retryOn"].Text, retries["retryRemoteLocalities"].Flag)
+        return new(Math.Max(attempts, 0), retries["perTryTimeout"].Duration(Durations.OneMillisecond), retries["retryOn"].Text,
+            retries["retryRemoteLocalities"].Flag)
         {
             Backoff = retries["backoff"].Duration(Durations.OneMillisecond),
             AvoidsTriedHosts = retries["retryIgnorePreviousHosts"].Flag ?? true,
@@ -210,7 +223,8 @@ internal static class HttpRouteReader
             if (status.Exists && a["grpcStatus"].Exists) a.Error("only one of httpStatus and grpcStatus may be set");
             if (a["http2Error"] is { Exists: true } reset) Refuse(reset, "resets of HTTP/2 streams are not supported", "use httpStatus or grpcStatus");
             else if (!status.Exists && !a["grpcStatus"].Exists) a.Error("HTTP fault abort needs httpStatus or grpcStatus");
-            if (a["grpcStatus"].Exists && GrpcStatuses.Parse(a["grpcStatus"].Text) is null) a["grpcStatus"].Error($"gRPC status \"{a["grpcStatus"].Text}\" is not supported", $"use one of {string.Join(", ", GrpcStatuses.Names)}");
+            if (a["grpcStatus"].Exists && GrpcStatuses.Parse(a["grpcStatus"].Text) is null)
+                a["grpcStatus"].Error($"gRPC status \"{a["grpcStatus"].Text}\" is not supported", $"use one of {string.Join(", ", GrpcStatuses.Names)}");
             if (status.Exists || a["grpcStatus"].Exists) abort = new(status.Int ?? 0, a["grpcStatus"].Text, ReadPercent(a, "percentage"));
         }
         return new(delay, abort);
@@ -232,7 +246,8 @@ internal static class HttpRouteReader
             if (percent.Number is > 100) percent.Error($"mirror_percentage must have a max value of 100 (it has {percent.Number:0.000000})");
             mirrors.Add(new(ReadDestination(route["mirror"], ns), percent.Number ?? route["mirrorPercent"].Number ?? route["mirror_percent"].Number ?? 100));
         }
-        foreach (var mirror in route["mirrors"].Items) mirrors.Add(new(ReadDestination(mirror["destination"], ns), mirror["percentage"]["value"].Number ?? 100));
+        foreach (var mirror in route["mirrors"].Items)
+            mirrors.Add(new(ReadDestination(mirror["destination"], ns), mirror["percentage"]["value"].Number ?? 100));
         return mirrors.ToValueList();
     }
 
@@ -251,7 +266,8 @@ internal static class HttpRouteReader
         }
         var origins = cors["allowOrigin"].Texts.Select(origin => new StringMatch(MatchKind.Exact, origin))
             .Concat(cors["allowOrigins"].Items.Select(origin => ReadString(origin, "corsAllowOrigins") ?? new(MatchKind.Present, "")));
-        return new(origins.ToValueList(), cors["allowMethods"].Texts, cors["allowHeaders"].Texts, cors["exposeHeaders"].Texts, age, cors["allowCredentials"].Flag)
+        return new(origins.ToValueList(), cors["allowMethods"].Texts, cors["allowHeaders"].Texts, cors["exposeHeaders"].Texts, age,
+            cors["allowCredentials"].Flag)
         {
             ForwardsUnmatched = cors["unmatchedPreflights"].Text != "IGNORE",
         };

@@ -13,7 +13,8 @@ namespace Isthmus.Mesh.Config;
 /// allows no more than what was meant.</param>
 public sealed record IstioObject(ObjectRef Source, KindDescriptor? Kind, object? Value, ValueList<Problem> Problems)
 {
-    /// <summary>What could be read of an object that has errors; null when nothing could. It has no effect: only what the object refers to may be checked.</summary>
+    /// <summary>What could be read of an object that has errors; null when nothing could. It has no effect: only what the object refers to may be
+    /// checked.</summary>
     public object? Draft { get; init; }
 
     public bool IsValid => Problems.All(problem => problem.Severity != Severity.Error);
@@ -60,7 +61,8 @@ public static class IstioConfig
     private static void RefuseBesideSpec(JsonObject @object, Findings findings)
     {
         foreach (var (name, _) in @object)
-            if (name is not ("apiVersion" or "kind" or "metadata" or "spec" or "status")) findings.Error(name, $"unknown field \"{name}\"", "move it below spec, or remove it");
+            if (name is not ("apiVersion" or "kind" or "metadata" or "spec" or "status"))
+                findings.Error(name, $"unknown field \"{name}\"", "move it below spec, or remove it");
     }
 
     internal static long CreatedAt(JsonObject @object) =>

@@ -88,6 +88,7 @@ internal static class LoggerReader
 
     private static void Check(Field format, string text, string path)
     {
-        if (LogFormatText.Problem(text) is { } why) format.Findings.Error(path, $"\"{text}\" is not a format of access logs: {why}", "use operators of Envoy's access logs, such as %RESPONSE_CODE%");
+        if (LogFormatText.Problem(text) is { } why)
+            format.Findings.Error(path, $"\"{text}\" is not a format of access logs: {why}", "use operators of Envoy's access logs, such as %RESPONSE_CODE%");
     }
 }

@@ -23,7 +23,8 @@ public static class MeshConfigReader
         var proxy = root["defaultConfig"];
         var providers = ExtensionProviderReader.Read(root["extensionProviders"]);
         foreach (var name in root["defaultProviders"]["tracing"].Items.Where(name => !providers.Tracers.ContainsKey(name.Text)))
-            name.Warn($"\"{name.Text}\" is not a collector of traces (zipkin or opentelemetry) in extensionProviders: nothing is traced", "add the provider, or correct the name");
+            name.Warn($"\"{name.Text}\" is not a collector of traces (zipkin or opentelemetry) in extensionProviders: nothing is traced",
+                "add the provider, or correct the name");
         foreach (var name in root["defaultProviders"]["accessLogging"].Items.Where(name => !providers.Loggers.ContainsKey(name.Text)))
             name.Warn($"\"{name.Text}\" is not an access log in extensionProviders: it is not written", "add the provider, or correct the name");
         foreach (var name in root["defaultProviders"]["metrics"].Items.Where(name => !providers.Prometheus.Contains(name.Text)))
@@ -95,10 +96,12 @@ public static class MeshConfigReader
     private static JsonNode? WithJsonNames(JsonNode? node)
     {
         var renamed = node?.DeepClone();
-        var items = ((renamed as JsonObject)?["networks"] as JsonObject ?? []).SelectMany(network => ((string[])["endpoints", "gateways"]).SelectMany(list => (network.Value as JsonObject)?[list] as JsonArray ?? []));
+        var items = ((renamed as JsonObject)?["networks"] as JsonObject ?? [])
+            .SelectMany(network => ((string[])["endpoints", "gateways"]).SelectMany(list => (network.Value as JsonObject)?[list] as JsonArray ?? []));
         foreach (var item in items.OfType<JsonObject>())
         {
-            foreach (var (from, to) in ((string, string)[])[("from_registry", "fromRegistry"), ("from_cidr", "fromCidr"), ("registry_service_name", "registryServiceName")])
+            foreach (var (from, to) in ((string, string)[])[("from_registry", "fromRegistry"), ("from_cidr", "fromCidr"),
+                ("registry_service_name", "registryServiceName")])
                 if (item.Remove(from, out var value) && !item.ContainsKey(to)) item[to] = value;
         }
         return renamed;
@@ -122,14 +125,17 @@ public static class MeshConfigReader
         return new(address, service, port.Int ?? 0);
     }
 
-    private static NamespaceSelector ReadSelector(Field selector) => new(selector["matchLabels"].TextMap, selector["matchExpressions"].Items.Select(ReadExpression).ToValueList());
+    private static NamespaceSelector ReadSelector(Field selector) =>
+        new(selector["matchLabels"].TextMap, selector["matchExpressions"].Items.Select(ReadExpression).ToValueList());
 
     private static LabelExpression ReadExpression(Field expression)
     {
         var (key, values) = (expression["key"].Text, expression["values"].Texts);
         if (key.Length == 0) expression["key"].Error("must not be empty");
-        if (!Enum.TryParse<LabelOperator>(expression["operator"].Text, out var @operator) && !expression["operator"].IsWrong) expression["operator"].Error("must be one of In, NotIn, Exists and DoesNotExist");
-        else if (@operator is LabelOperator.In or LabelOperator.NotIn == values.IsEmpty) expression["values"].Error(values.IsEmpty ? $"must not be empty with {@operator}" : $"must be empty with {@operator}");
+        if (!Enum.TryParse<LabelOperator>(expression["operator"].Text, out var @operator) && !expression["operator"].IsWrong)
+            expression["operator"].Error("must be one of In, NotIn, Exists and DoesNotExist");
+        else if (@operator is LabelOperator.In or LabelOperator.NotIn == values.IsEmpty)
+            expression["values"].Error(values.IsEmpty ? $"must not be empty with {@operator}" : $"must be empty with {@operator}");
         return new(key, @operator, values);
     }
 
@@ -176,7 +182,9 @@ public static class MeshConfigReader
         if (!topology.Exists) return GatewayTopology.Default;
         var (trusted, mode) = (topology["numTrustedProxies"], topology["forwardClientCertDetails"]);
         if (trusted is { Integer: > 100 }) trusted.Error("must be an integer in the range 0..100");
-        return topology.IsWrong ? new(0, ClientCertForwarding.Sanitize) : new(trusted.UInt ?? 0, GatewayTopology.ParseMode(mode.Text)!.Value) { ReadsProxyHeader = topology["proxyProtocol"].Exists };
+        return topology.IsWrong
+            ? new(0, ClientCertForwarding.Sanitize)
+            : new(trusted.UInt ?? 0, GatewayTopology.ParseMode(mode.Text)!.Value) { ReadsProxyHeader = topology["proxyProtocol"].Exists };
     }
 
     private static IngressSettings ReadIngress(Field root)
@@ -214,7 +222,8 @@ internal static class Canonical
 
     private static JsonNode? Sorted(JsonNode? node) => node switch
     {
-        JsonObject members => new JsonObject(members.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => KeyValuePair.Create(member.Key, Sorted(member.Value)))),
+        JsonObject members => new JsonObject(members.OrderBy(member => member.Key, StringComparer.Ordinal)
+            .Select(member => KeyValuePair.Create(member.Key, Sorted(member.Value)))),
         JsonArray items => new JsonArray([.. items.Select(Sorted)]),
         null => null,
         _ => node.DeepClone(),

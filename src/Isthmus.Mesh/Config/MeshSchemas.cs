@@ -31,15 +31,22 @@ internal static class MeshSchemas
         ("xForwardedHost", Idle(Strict(("enabled", Flag)))), ("xForwardedPort", Idle(Strict(("enabled", Flag)))),
         ("requestId", Switch), ("attemptCount", Switch), ("envoyDebugHeaders", Switch), ("server", Strict(("disabled", Flag), ("value", Text))),
         ("metadataExchangeHeaders", Strict(("mode", OneOf("UNDEFINED", "IN_MESH")))),
-        ("preserveHttp1HeaderCase", Refused(Flag, "proxies send the names of header fields in lower case", "let applications compare names of header fields without case")));
+        ("preserveHttp1HeaderCase",
+            Refused(Flag, "proxies send the names of header fields in lower case", "let applications compare names of header fields without case")));
 
     /// <summary>Buffers and windows of proxies are bounded, and do not grow by settings.</summary>
     private static readonly Schema Connections = Strict(
-        ("profile", OneOf("SIDECAR", "EDGE")), ("httpIdleTimeout", Duration), ("httpMaxConnectionDuration", Duration), ("httpMaxStreamDuration", Duration), ("httpStreamIdleTimeout", Duration),
-        ("httpRequestTimeout", Duration), ("httpRequestHeadersTimeout", Duration), ("httpMaxConcurrentStreams", Unsigned), ("httpMergeSlashes", Flag), ("globalDownstreamConnectionLimit", Unsigned),
-        ("httpHeadersWithUnderscoresAction", OneOf("HEADERS_WITH_UNDERSCORES_UNSPECIFIED", "HEADERS_WITH_UNDERSCORES_ALLOW", "HEADERS_WITH_UNDERSCORES_REJECT_REQUEST", "HEADERS_WITH_UNDERSCORES_DROP_HEADER")),
-        ("httpPathWithEscapedSlashesAction", OneOf("PATH_WITH_ESCAPED_SLASHES_UNSPECIFIED", "KEEP_UNCHANGED", "REJECT_REQUEST", "UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD")),
-        ("httpDrainTimeout", Idle(Duration)), ("listenerConnectionLimit", Idle(Unsigned)), ("listenerPerConnectionBufferLimitBytes", Idle(Unsigned)), ("clusterPerConnectionBufferLimitBytes", Idle(Unsigned)),
+        ("profile", OneOf("SIDECAR", "EDGE")), ("httpIdleTimeout", Duration), ("httpMaxConnectionDuration", Duration), ("httpMaxStreamDuration", Duration),
+        ("httpStreamIdleTimeout", Duration),
+        ("httpRequestTimeout", Duration), ("httpRequestHeadersTimeout", Duration), ("httpMaxConcurrentStreams", Unsigned), ("httpMergeSlashes", Flag),
+        ("globalDownstreamConnectionLimit", Unsigned),
+        ("httpHeadersWithUnderscoresAction",
+            OneOf("HEADERS_WITH_UNDERSCORES_UNSPECIFIED", "HEADERS_WITH_UNDERSCORES_ALLOW", "HEADERS_WITH_UNDERSCORES_REJECT_REQUEST",
+                "HEADERS_WITH_UNDERSCORES_DROP_HEADER")),
+        ("httpPathWithEscapedSlashesAction",
+            OneOf("PATH_WITH_ESCAPED_SLASHES_UNSPECIFIED", "KEEP_UNCHANGED", "REJECT_REQUEST", "UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD")),
+        ("httpDrainTimeout", Idle(Duration)), ("listenerConnectionLimit", Idle(Unsigned)), ("listenerPerConnectionBufferLimitBytes", Idle(Unsigned)),
+        ("clusterPerConnectionBufferLimitBytes", Idle(Unsigned)),
         ("http2InitialStreamWindowSize", Idle(Unsigned)), ("http2InitialConnectionWindowSize", Idle(Unsigned)));
 
     private static readonly Schema CheckedBody = Strict(("maxRequestBytes", Unsigned), ("allowPartialMessage", Flag), ("packAsBytes", Flag));
@@ -51,34 +58,43 @@ internal static class MeshSchemas
     private static readonly Schema Provider = Strict(
         ("name", Text),
         ("envoyExtAuthzHttp", Strict(
-            ("service", Text), ("port", Unsigned), ("timeout", Duration), ("failOpen", Flag), ("clearRouteCache", Flag), ("statusOnError", Text), ("includeRequestBodyInCheck", CheckedBody),
-            ("pathPrefix", Text), ("includeHeadersInCheck", Texts), ("includeRequestHeadersInCheck", Texts), ("includeAdditionalHeadersInCheck", TextMap), ("headersToUpstreamOnAllow", Texts),
+            ("service", Text), ("port", Unsigned), ("timeout", Duration), ("failOpen", Flag), ("clearRouteCache", Flag), ("statusOnError", Text),
+            ("includeRequestBodyInCheck", CheckedBody),
+            ("pathPrefix", Text), ("includeHeadersInCheck", Texts), ("includeRequestHeadersInCheck", Texts), ("includeAdditionalHeadersInCheck", TextMap),
+            ("headersToUpstreamOnAllow", Texts),
             ("headersToDownstreamOnDeny", Texts), ("headersToDownstreamOnAllow", Texts))),
         ("envoyExtAuthzGrpc", Strict(
-            ("service", Text), ("port", Unsigned), ("timeout", Duration), ("failOpen", Flag), ("clearRouteCache", Flag), ("statusOnError", Text), ("includeRequestBodyInCheck", CheckedBody))),
+            ("service", Text), ("port", Unsigned), ("timeout", Duration), ("failOpen", Flag), ("clearRouteCache", Flag), ("statusOnError", Text),
+            ("includeRequestBodyInCheck", CheckedBody))),
         ("zipkin", Strict(
-            ("service", Text), ("port", Unsigned), ("maxTagLength", Unsigned), ("enable64bitTraceId", Flag), ("path", Text), ("traceContextOption", OneOf("USE_B3", "USE_B3_WITH_W3C_PROPAGATION")), ("timeout", Duration), ("headers", Fields))),
+            ("service", Text), ("port", Unsigned), ("maxTagLength", Unsigned), ("enable64bitTraceId", Flag), ("path", Text),
+            ("traceContextOption", OneOf("USE_B3", "USE_B3_WITH_W3C_PROPAGATION")), ("timeout", Duration), ("headers", Fields))),
         ("opentelemetry", Strict(
             ("service", Text), ("port", Unsigned), ("maxTagLength", Unsigned),
             ("http", Strict(("path", Text), ("timeout", Duration), ("headers", Fields))), ("grpc", Strict(("timeout", Duration), ("initialMetadata", Fields))),
             ("resourceDetectors", Strict(("environment", Object()), ("dynatrace", Object()))),
             ("serviceAttributeEnrichment", OneOf("ISTIO_CANONICAL", "OTEL_SEMANTIC_CONVENTIONS")), ("dynatraceSampler", Idle(Anything)))),
         ("envoyFileAccessLog", Strict(("path", Text), ("logFormat", Strict(("text", Text), ("labels", Map(Anything)))), ("omitEmptyValues", Idle(Flag)))),
-        ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)), ("skywalking", Idle(Anything)),
+        ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("opencensus", Idle(Anything)),
+        ("skywalking", Idle(Anything)),
         ("prometheus", Strict()),
         ("envoyHttpAls", Strict(
             ("service", Text), ("port", Unsigned), ("logName", Text), ("filterStateObjectsToLog", Idle(Texts)),
             ("additionalRequestHeadersToLog", Texts), ("additionalResponseHeadersToLog", Texts), ("additionalResponseTrailersToLog", Texts))),
         ("envoyTcpAls", Strict(("service", Text), ("port", Unsigned), ("logName", Text), ("filterStateObjectsToLog", Idle(Texts)))),
-        ("envoyOtelAls", Strict(("service", Text), ("port", Unsigned), ("logName", Text), ("logFormat", Strict(("text", Text), ("labels", TextMap))))), ("sds", Idle(Anything)));
+        ("envoyOtelAls", Strict(("service", Text), ("port", Unsigned), ("logName", Text), ("logFormat", Strict(("text", Text), ("labels", TextMap))))),
+        ("sds", Idle(Anything)));
 
     private static readonly Schema Tracing = Object(
         ("sampling", Number), ("maxPathTagLength", Unsigned), ("zipkin", Object(("address", Text))), ("customTags", TelemetrySchemas.Tags),
-        ("tlsSettings", Idle(Anything)), ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)), ("openCensusAgent", Idle(Anything)), ("enableIstioTags", Idle(Flag)));
+        ("tlsSettings", Idle(Anything)), ("lightstep", Idle(Anything)), ("datadog", Idle(Anything)), ("stackdriver", Idle(Anything)),
+        ("openCensusAgent", Idle(Anything)), ("enableIstioTags", Idle(Flag)));
 
     /// <summary>Only Istio's ambient mode heeds it if it does not apply to sidecars.</summary>
     private static readonly Schema EntryVisibility = Object(
-        ("applyToSidecars", Refused(Flag, "who sees a ServiceEntry is not decided by the labels of its namespace", "set exportTo in ServiceEntries, or defaultServiceExportTo")),
+        ("applyToSidecars",
+            Refused(Flag, "who sees a ServiceEntry is not decided by the labels of its namespace",
+                "set exportTo in ServiceEntries, or defaultServiceExportTo")),
         ("defaultVisibility", Idle(Text)), ("policies", Idle(List(Anything))));
 
     /// <summary>MeshNetworks, which is a document of its own.</summary>
@@ -94,12 +110,17 @@ internal static class MeshSchemas
         ("caCertificatesPem", Refused(Texts, OwnAuthority, "add roots to the Secret cacerts")),
         ("privateKeyProvider", Refused(Anything, "private keys stay in the memory of the proxy", "remove the field")),
         ("proxyHeaders", Headers), ("connectionSettings", Connections),
-        ("availabilityZone", Idle(Text)), ("binaryPath", Text), ("configPath", Text), ("connectTimeout", Idle(Duration)), ("controlPlaneAuthPolicy", Idle(Text)),
-        ("customConfigFile", Idle(Text)), ("discoveryRefreshDelay", Idle(Duration)), ("envoyAccessLogService", Idle(Anything)), ("envoyMetricsService", Idle(Anything)),
-        ("envoyMetricsServiceAddress", Idle(Text)), ("extraStatTags", Idle(Texts)), ("fileFlushInterval", Idle(Duration)), ("fileFlushMinSizeKb", Idle(Unsigned)),
+        ("availabilityZone", Idle(Text)), ("binaryPath", Text), ("configPath", Text), ("connectTimeout", Idle(Duration)),
+        ("controlPlaneAuthPolicy", Idle(Text)),
+        ("customConfigFile", Idle(Text)), ("discoveryRefreshDelay", Idle(Duration)), ("envoyAccessLogService", Idle(Anything)),
+        ("envoyMetricsService", Idle(Anything)),
+        ("envoyMetricsServiceAddress", Idle(Text)), ("extraStatTags", Idle(Texts)), ("fileFlushInterval", Idle(Duration)),
+        ("fileFlushMinSizeKb", Idle(Unsigned)),
         ("image", Idle(Object(("imageType", Text)))), ("parentShutdownDuration", Idle(Duration)), ("proxyAdminPort", Idle(Unsigned)),
-        ("proxyBootstrapTemplatePath", Idle(Text)), ("proxyStatsMatcher", Object(("inclusionPrefixes", Texts), ("inclusionRegexps", Texts), ("inclusionSuffixes", Texts))),
-        ("readinessProbe", Idle(Anything)), ("runtimeValues", Idle(TextMap)), ("sds", Idle(Anything)), ("serviceCluster", Idle(Text)), ("statNameLength", Idle(Unsigned)),
+        ("proxyBootstrapTemplatePath", Idle(Text)),
+        ("proxyStatsMatcher", Object(("inclusionPrefixes", Texts), ("inclusionRegexps", Texts), ("inclusionSuffixes", Texts))),
+        ("readinessProbe", Idle(Anything)), ("runtimeValues", Idle(TextMap)), ("sds", Idle(Anything)), ("serviceCluster", Idle(Text)),
+        ("statNameLength", Idle(Unsigned)),
         ("statsCompression", Flag), ("statsdUdpAddress", Idle(Text)), ("tracing", Tracing), ("tracingServiceName", Idle(Text)), ("zipkinAddress", Idle(Text)));
 
     public static readonly ObjectSchema ProxyConfig = Object(
@@ -107,15 +128,20 @@ internal static class MeshSchemas
             ("environmentVariables", Map(Text.AtMost(2048))), ("image", Idle(Object(("imageType", Text)))));
 
     public static readonly ObjectSchema MeshConfig = Object(
-        ("accessLogEncoding", OneOf("TEXT", "JSON")), ("accessLogFile", Text), ("accessLogFormat", Text), ("connectTimeout", Duration), ("defaultConfig", DefaultConfig),
+        ("accessLogEncoding", OneOf("TEXT", "JSON")), ("accessLogFile", Text), ("accessLogFormat", Text), ("connectTimeout", Duration),
+        ("defaultConfig", DefaultConfig),
         ("defaultDestinationRuleExportTo", Texts), ("defaultHttpRetryPolicy", NetworkingSchemas.Retries), ("defaultServiceExportTo", Texts),
-        ("defaultTrafficPolicy", Object(("connectionPool", NetworkingSchemas.ConnectionPool), ("outlierDetection", NetworkingSchemas.OutlierDetection))), ("defaultVirtualServiceExportTo", Texts),
-        ("disableEnvoyListenerLog", Flag), ("discoverySelectors", List(Selector)), ("dnsRefreshRate", Duration), ("enableAutoMtls", Flag), ("enablePrometheusMerge", Flag), ("extensionProviders", List(Provider)),
+        ("defaultTrafficPolicy", Object(("connectionPool", NetworkingSchemas.ConnectionPool), ("outlierDetection", NetworkingSchemas.OutlierDetection))),
+        ("defaultVirtualServiceExportTo", Texts),
+        ("disableEnvoyListenerLog", Flag), ("discoverySelectors", List(Selector)), ("dnsRefreshRate", Duration), ("enableAutoMtls", Flag),
+        ("enablePrometheusMerge", Flag), ("extensionProviders", List(Provider)),
         ("h2UpgradePolicy", OneOf("DO_NOT_UPGRADE", "UPGRADE")), ("inboundTrafficPolicy", Object(("mode", OneOf("PASSTHROUGH", "LOCALHOST")))),
-        ("hostOwnership", OneOf("ANY", "NAMESPACE")), ("localityLbSetting", NetworkingSchemas.LocalityLb), ("zoneAwareLbSetting", NetworkingSchemas.ZoneAwareLb), ("meshMTLS", TlsLimits),
+        ("hostOwnership", OneOf("ANY", "NAMESPACE")), ("localityLbSetting", NetworkingSchemas.LocalityLb),
+        ("zoneAwareLbSetting", NetworkingSchemas.ZoneAwareLb), ("meshMTLS", TlsLimits),
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY", "ALLOW_ANY_DYNAMIC_DNS")), ("tls", Idle(Anything)))),
         ("pathNormalization", Object(("normalization", OneOf("DEFAULT", "NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES", "STRICT")))),
-        ("protocolDetectionTimeout", Duration), ("rootNamespace", Text), ("serviceSettings", List(Object(("settings", Object(("clusterLocal", Flag))), ("hosts", Texts)))),
+        ("protocolDetectionTimeout", Duration), ("rootNamespace", Text),
+        ("serviceSettings", List(Object(("settings", Object(("clusterLocal", Flag))), ("hosts", Texts)))),
         ("tcpKeepalive", Keepalive), ("tlsDefaults", TlsLimits), ("trustDomain", Text), ("trustDomainAliases", Texts),
         ("ca", Refused(Anything, OwnAuthority, "put the CA's certificate and key into the Secret cacerts")),
         ("caCertificates", Refused(List(Anything), OwnAuthority, "add roots to the Secret cacerts")),
@@ -123,10 +149,16 @@ internal static class MeshSchemas
         ("configSources", Refused(List(Anything), "resources are read from the API server of the configuration cluster only", "apply them there")),
         ("proxyHttpPort", Refused(Unsigned, "sidecars have no port for HTTP proxy requests", "remove the field; traffic is captured")),
         ("defaultInboundHttpRetryPolicy", Idle(Anything)), ("serviceEntryVisibility", EntryVisibility),
-        ("hboneIdleTimeout", Idle(Duration)), ("verifyCertificateAtClient", Idle(Flag)), ("defaultProviders", Object(("tracing", Texts), ("metrics", Texts), ("accessLogging", Texts))), ("enableEnvoyAccessLogService", Idle(Flag)), ("enableTracing", Flag),
+        ("hboneIdleTimeout", Idle(Duration)), ("verifyCertificateAtClient", Idle(Flag)),
+        ("defaultProviders", Object(("tracing", Texts), ("metrics", Texts), ("accessLogging", Texts))), ("enableEnvoyAccessLogService", Idle(Flag)),
+        ("enableTracing", Flag),
         ("inboundClusterStatName", Idle(Text)), ("outboundClusterStatName", Idle(Text)),
-        ("ingressClass", Text), ("ingressControllerMode", OneOf("UNSPECIFIED", "OFF", "DEFAULT", "STRICT")), ("ingressService", Text), ("ingressSelector", Text),
-        ("proxyInboundListenPort", Idle(Unsigned)), ("proxyListenPort", Idle(Unsigned)), ("serviceScopeConfigs", Idle(List(Anything))), ("thriftConfig", Idle(Anything)),
-        ("disableMixerHttpReports", Idle(Flag)), ("disablePolicyChecks", Idle(Flag)), ("enableClientSidePolicyCheck", Idle(Flag)), ("mixerCheckServer", Idle(Text)),
-        ("mixerReportServer", Idle(Text)), ("policyCheckFailOpen", Idle(Flag)), ("reportBatchMaxEntries", Idle(Unsigned)), ("reportBatchMaxTime", Idle(Duration)), ("sdsUdsPath", Idle(Text)));
+        ("ingressClass", Text), ("ingressControllerMode", OneOf("UNSPECIFIED", "OFF", "DEFAULT", "STRICT")), ("ingressService", Text),
+        ("ingressSelector", Text),
+        ("proxyInboundListenPort", Idle(Unsigned)), ("proxyListenPort", Idle(Unsigned)), ("serviceScopeConfigs", Idle(List(Anything))),
+        ("thriftConfig", Idle(Anything)),
+        ("disableMixerHttpReports", Idle(Flag)), ("disablePolicyChecks", Idle(Flag)), ("enableClientSidePolicyCheck", Idle(Flag)),
+        ("mixerCheckServer", Idle(Text)),
+        ("mixerReportServer", Idle(Text)), ("policyCheckFailOpen", Idle(Flag)), ("reportBatchMaxEntries", Idle(Unsigned)),
+        ("reportBatchMaxTime", Idle(Duration)), ("sdsUdsPath", Idle(Text)));
 }

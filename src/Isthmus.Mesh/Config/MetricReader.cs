@@ -10,7 +10,11 @@ internal static class MetricReader
     private const int LongestName = 100;
 
     public static MetricRule Read(Field rule) =>
-        new(TelemetryReader.ReadProviders(rule["providers"]), rule["overrides"].Items.Select(ReadOverride).OfType<MetricOverride>().ToValueList()) { ReportingInterval = ReadInterval(rule["reportingInterval"]) };
+        new(TelemetryReader.ReadProviders(rule["providers"]),
+            rule["overrides"].Items.Select(ReadOverride).OfType<MetricOverride>().ToValueList())
+            {
+                ReportingInterval = ReadInterval(rule["reportingInterval"])
+            };
 
     private static TimeSpan? ReadInterval(Field interval)
     {
@@ -29,7 +33,9 @@ internal static class MetricReader
         if (custom is { Exists: true, Text.Length: 0 }) custom.Error("must not be empty", "use metric");
         else if (custom.Exists) custom.Warn("has no effect: proxies have only Istio's standard metrics", "use metric");
         var read = tags.Members.Select(tag => KeyValuePair.Create(tag.Key, ReadTag(tag.Key, tag.Value))).ToValueMap();
-        return custom.Exists || item.IsWrong ? null : new(mode != "SERVER", mode != "CLIENT", metric == "ALL_METRICS" ? "" : metric, item["disabled"].Flag, read);
+        return custom.Exists || item.IsWrong
+            ? null
+            : new(mode != "SERVER", mode != "CLIENT", metric == "ALL_METRICS" ? "" : metric, item["disabled"].Flag, read);
     }
 
     private static string ReadTag(string name, Field tag)
@@ -42,10 +48,12 @@ internal static class MetricReader
             return "";
         }
         if (value.Text.Length == 0) value.Error("must be a CEL expression", "for a constant, write it in quotes: '\"blue\"'");
-        else if (TrafficExpression.Problem(value.Text, isCondition: false) is { } why) value.Error($"\"{value.Text}\" cannot be the value of a tag: {why}", "write a CEL expression over Envoy's attributes, for example request.host");
+        else if (TrafficExpression.Problem(value.Text, isCondition: false) is { } why)
+            value.Error($"\"{value.Text}\" cannot be the value of a tag: {why}", "write a CEL expression over Envoy's attributes, for example request.host");
         return value.Text;
     }
 
     private static bool IsLabel(string name) =>
-        name.Length is > 0 and <= LongestName && !char.IsAsciiDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_') && name is not ("le" or "quantile");
+        name.Length is > 0 and <= LongestName && !char.IsAsciiDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_')
+            && name is not ("le" or "quantile");
 }

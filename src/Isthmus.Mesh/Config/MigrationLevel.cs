@@ -24,7 +24,8 @@ public static class MigrationLevels
 
     private const string Operator = "IstioOperator";
 
-    /// <summary>Fields that are warned of, with a level other than that of their kind. A path stands for all below it; <c>*.</c> for any path that ends so.</summary>
+    /// <summary>Fields that are warned of, with a level other than that of their kind. A path stands for all below it; <c>*.</c> for any path that ends
+    /// so.</summary>
     private static readonly (string Kind, MigrationLevel Level, string Paths)[] Exceptions =
     [
         // Istio gives these no effect either, or only a name in statistics.
@@ -36,15 +37,21 @@ public static class MigrationLevels
         ("EnvoyFilter", MigrationLevel.Differs, "configPatches[].patch.filterClass"),
         ("ProxyConfig", MigrationLevel.Note, "image"),
         ("Telemetry", MigrationLevel.Differs, ""),
-        ("MeshConfig", MigrationLevel.Lost, "defaultConfig.customConfigFile defaultConfig.proxyBootstrapTemplatePath defaultConfig.runtimeValues defaultInboundHttpRetryPolicy outboundTrafficPolicy.tls"
+        ("MeshConfig", MigrationLevel.Lost,
+            "defaultConfig.customConfigFile defaultConfig.proxyBootstrapTemplatePath defaultConfig.runtimeValues defaultInboundHttpRetryPolicy "
+                + "outboundTrafficPolicy.tls"
             + " serviceEntryVisibility extensionProviders[].sds"),
         ("MeshConfig", MigrationLevel.Note, "defaultConfig.availabilityZone defaultConfig.controlPlaneAuthPolicy defaultConfig.discoveryRefreshDelay"
-            + " defaultConfig.fileFlushInterval defaultConfig.fileFlushMinSizeKb defaultConfig.image defaultConfig.parentShutdownDuration defaultConfig.proxyAdminPort defaultConfig.sds defaultConfig.serviceCluster"
-            + " defaultConfig.statNameLength defaultConfig.connectTimeout disableMixerHttpReports disablePolicyChecks enableClientSidePolicyCheck mixerCheckServer mixerReportServer policyCheckFailOpen"
+            + " defaultConfig.fileFlushInterval defaultConfig.fileFlushMinSizeKb defaultConfig.image defaultConfig.parentShutdownDuration "
+            + "defaultConfig.proxyAdminPort defaultConfig.sds defaultConfig.serviceCluster"
+            + " defaultConfig.statNameLength defaultConfig.connectTimeout disableMixerHttpReports disablePolicyChecks enableClientSidePolicyCheck "
+            + "mixerCheckServer mixerReportServer policyCheckFailOpen"
             + " proxyInboundListenPort proxyListenPort reportBatchMaxEntries reportBatchMaxTime sdsUdsPath hboneIdleTimeout thriftConfig"),
         ("MeshNetworks", MigrationLevel.Note, "networks[].gateways[].locality"),
         (Operator, MigrationLevel.Lost, "values.ztunnel values.cni.ambient components.ztunnel"),
-        (Annotations, MigrationLevel.Note, "sidecar.istio.io/extraStatTags sidecar.istio.io/statsCompression sidecar.istio.io/statsFlushInterval sidecar.istio.io/statsEvictionInterval sidecar.istio.io/proxyImageType"
+        (Annotations, MigrationLevel.Note,
+            "sidecar.istio.io/extraStatTags sidecar.istio.io/statsCompression sidecar.istio.io/statsFlushInterval sidecar.istio.io/statsEvictionInterval "
+                + "sidecar.istio.io/proxyImageType"
             + " sidecar.istio.io/enableCoreDump sidecar.istio.io/controlPlaneAuthPolicy"),
         (Annotations, MigrationLevel.Differs, "sidecar.istio.io/statsHistogramBins readiness.status.sidecar.istio.io/applicationPorts"),
     ];

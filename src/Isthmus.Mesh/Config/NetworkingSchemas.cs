@@ -7,7 +7,8 @@ internal static class NetworkingSchemas
 {
     private static readonly Schema Port = Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Idle(Unsigned)));
 
-    private static readonly Schema ServerPort = Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Unsigned)).Requiring("number", "protocol", "name");
+    private static readonly Schema ServerPort = Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Unsigned))
+        .Requiring("number", "protocol", "name");
 
     private static readonly Schema EntryPort = Object(("number", PortNumber), ("name", Text.AtMost(256)), ("protocol", Text.AtMost(256)),
         ("targetPort", PortNumber)).Requiring("number", "name");
@@ -20,7 +21,8 @@ internal static class NetworkingSchemas
 
     private static readonly Schema Headers = Object(("request", HeaderOperations), ("response", HeaderOperations));
 
-    private static readonly Schema WeightedDestination = Object(("destination", Destination), ("weight", Integer), ("headers", Headers)).Requiring("destination");
+    private static readonly Schema WeightedDestination = Object(("destination", Destination), ("weight", Integer), ("headers", Headers))
+        .Requiring("destination");
 
     private static readonly Schema Percent = Object(("value", Number));
 
@@ -31,7 +33,9 @@ internal static class NetworkingSchemas
         ("credentialNames", Texts.Between(1, 2)), ("caCertCredentialName", Text),
         ("tlsCertificates", List(Object(("serverCertificate", Text), ("privateKey", Text),
             ("caCertificates", Refused(Text, "the certificates of a server share the CAs of its clients", "set tls.caCertificates")))).Between(1, 2)),
-        ("insecureSkipVerify", Refused(Flag.OrNull(), "a client whose certificate does not verify would be let in with the name in it", "use OPTIONAL_MUTUAL to let clients without a certificate in")),
+        ("insecureSkipVerify",
+            Refused(Flag.OrNull(), "a client whose certificate does not verify would be let in with the name in it",
+                "use OPTIONAL_MUTUAL to let clients without a certificate in")),
         ("subjectAltNames", Texts), ("verifyCertificateSpki", Texts), ("verifyCertificateHash", Texts),
         ("minProtocolVersion", OneOf("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")),
         ("maxProtocolVersion", OneOf("TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")),
@@ -41,7 +45,8 @@ internal static class NetworkingSchemas
     public static readonly ObjectSchema Gateway = Object(
         ("selector", TextMap),
         ("servers", List(Object(
-            ("bind", Text), ("defaultEndpoint", Idle(Text)), ("hosts", Texts), ("name", Idle(Text)), ("port", ServerPort), ("tls", ServerTls)).Requiring("port", "hosts"))));
+            ("bind", Text), ("defaultEndpoint", Idle(Text)), ("hosts", Texts), ("name", Idle(Text)), ("port", ServerPort), ("tls", ServerTls))
+            .Requiring("port", "hosts"))));
 
     private static readonly Schema HttpMatch = Object(
         ("name", Text), ("uri", StringMatch), ("ignoreUriCase", Flag), ("scheme", StringMatch), ("method", StringMatch), ("authority", StringMatch),
@@ -79,7 +84,8 @@ internal static class NetworkingSchemas
 
     private static Schema L4Route(bool tls) => Object(
         ("match", List(Object(
-            [("destinationSubnets", Texts), ("port", Unsigned), ("sourceLabels", TextMap), ("sourceNamespace", Text), ("gateways", Texts), .. tls ? (IEnumerable<(string, Schema)>)[("sniHosts", Texts)] : [("sourceSubnet", Text)]])
+            [("destinationSubnets", Texts), ("port", Unsigned), ("sourceLabels", TextMap), ("sourceNamespace", Text), ("gateways", Texts),
+                .. tls ? (IEnumerable<(string, Schema)>)[("sniHosts", Texts)] : [("sourceSubnet", Text)]])
             .Requiring(tls ? ["sniHosts"] : []))),
         ("route", List(Object(("destination", Destination), ("weight", Integer)).Requiring("destination")))).Requiring(tls ? ["match"] : []);
 
@@ -101,7 +107,8 @@ internal static class NetworkingSchemas
         ("tcp", Object(("maxConnections", Integer), ("connectTimeout", Duration), ("maxConnectionDuration", Duration), ("idleTimeout", DurationOrZero),
             ("tcpKeepalive", Object(("probes", Unsigned), ("time", Duration), ("interval", Duration))))),
         ("http", Object(("http1MaxPendingRequests", Integer), ("http2MaxRequests", Integer), ("maxRequestsPerConnection", Integer), ("maxRetries", Integer),
-            ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag), ("maxConcurrentStreams", Integer),
+            ("idleTimeout", Duration), ("h2UpgradePolicy", OneOf("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), ("useClientProtocol", Flag),
+            ("maxConcurrentStreams", Integer),
             ("http2KeepAlive", Object(("interval", Duration), ("timeout", Duration))))));
 
     internal static readonly ObjectSchema OutlierDetection = Object(
@@ -134,7 +141,8 @@ internal static class NetworkingSchemas
         ("connectionPool", ConnectionPool),
         ("outlierDetection", OutlierDetection),
         ("tls", Object(
-            ("mode", OneOf("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")), ("clientCertificate", Text), ("privateKey", Text), ("caCertificates", Text), ("caCrl", Text),
+            ("mode", OneOf("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")), ("clientCertificate", Text), ("privateKey", Text), ("caCertificates", Text),
+            ("caCrl", Text),
             ("credentialName", Text), ("subjectAltNames", Texts), ("sni", Text), ("insecureSkipVerify", Flag.OrNull()))),
         ("tunnel", Object(("protocol", Text), ("targetHost", Text), ("targetPort", Unsigned)).Requiring("targetHost", "targetPort")),
         ("proxyProtocol", Object(("version", OneOf("V1", "V2")))),
@@ -168,30 +176,39 @@ internal static class NetworkingSchemas
 
     public static readonly ObjectSchema Sidecar = Object(
         ("workloadSelector", Object(("labels", SelectorLabels.AtMost(256)))),
-        ("ingress", List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("defaultEndpoint", Text), ("tls", ServerTls),
+        ("ingress",
+            List(Object(("port", Port), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("defaultEndpoint", Text), ("tls", ServerTls),
             ("connectionPool", InboundPool)).Requiring("port"))),
         ("inboundConnectionPool", InboundPool),
-        ("egress", List(Object(("port", Object(("number", Unsigned), ("name", Idle(Text)), ("protocol", Idle(Text)), ("targetPort", Idle(Unsigned)))), ("bind", Text), ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("hosts", Texts)).Requiring("hosts"))),
+        ("egress",
+            List(Object(("port", Object(("number", Unsigned), ("name", Idle(Text)), ("protocol", Idle(Text)), ("targetPort", Idle(Unsigned)))), ("bind", Text),
+                ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("hosts", Texts))
+                .Requiring("hosts"))),
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")), ("egressProxy", Destination))));
 
     public static readonly ObjectSchema EnvoyFilter = Object(
         ("workloadSelector", Object(("labels", SelectorLabels.AtMost(256)))),
             ("targetRefs", List(Object(SecuritySchemas.TargetRefFields).Requiring("kind", "name")).AtMost(16)), ("priority", Integer),
         ("configPatches", List(Object(
-            ("applyTo", OneOf("INVALID", "LISTENER", "FILTER_CHAIN", "NETWORK_FILTER", "HTTP_FILTER", "ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE", "CLUSTER", "EXTENSION_CONFIG",
+            ("applyTo",
+                OneOf("INVALID", "LISTENER", "FILTER_CHAIN", "NETWORK_FILTER", "HTTP_FILTER", "ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE", "CLUSTER",
+                    "EXTENSION_CONFIG",
                 "BOOTSTRAP", "LISTENER_FILTER")),
             // A part of a match that API servers drop would widen the patch.
             ("match", Strict(
                 ("context", OneOf("ANY", "SIDECAR_INBOUND", "SIDECAR_OUTBOUND", "GATEWAY", "WAYPOINT")),
                 ("proxy", Strict(("proxyVersion", Text), ("metadata", TextMap))),
                 ("listener", Strict(
-                    ("name", Text), ("portNumber", Unsigned), ("portName", Refused(Text, "Istio does not match listeners by it", "use portNumber")), ("listenerFilter", Text),
+                    ("name", Text), ("portNumber", Unsigned), ("portName", Refused(Text, "Istio does not match listeners by it", "use portNumber")),
+                    ("listenerFilter", Text),
                     ("filterChain", Strict(
                         ("name", Text), ("sni", Text), ("transportProtocol", Text), ("applicationProtocols", Text), ("destinationPort", Unsigned),
                         ("filter", Strict(("name", Text), ("subFilter", Strict(("name", Text))))))))),
                 ("routeConfiguration", Strict(
                     ("name", Text), ("portNumber", Unsigned), ("portName", Text), ("gateway", Text),
-                    ("vhost", Strict(("name", Text), ("domainName", Text), ("route", Strict(("name", Text), ("action", OneOf("ANY", "ROUTE", "REDIRECT", "DIRECT_RESPONSE")))))))),
+                    ("vhost",
+                        Strict(("name", Text), ("domainName", Text),
+                            ("route", Strict(("name", Text), ("action", OneOf("ANY", "ROUTE", "REDIRECT", "DIRECT_RESPONSE")))))))),
                 ("cluster", Strict(("name", Text), ("portNumber", Unsigned), ("service", Text), ("subset", Text))),
                 ("waypoint", Refused(Object(("filter", Object(("name", Text), ("subFilter", Object(("name", Text))))), ("portNumber", PortNumber),
                     ("route", Object(("name", Text)))), "there are no waypoints", "remove the patch")))

@@ -61,8 +61,10 @@ internal static class PatchValueReader
             var field = value[name];
             if (Find(type, name) is not { } known) Unknown(field, name, type);
             else if (ProxyFields.IsIdle(known)) field.Warn("has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too");
-            else if (known.Name == "config_discovery") field.Error("proxies of Isthmus do not discover the configuration of filters (ECDS)", "write the configuration itself, in typed_config");
-            else if (!ProxyFields.Honours(known)) field.Error($"proxies of Isthmus have no {known.Name} in {type.FullName}", "remove it: a patch applies as a whole or not at all");
+            else if (known.Name == "config_discovery")
+                field.Error("proxies of Isthmus do not discover the configuration of filters (ECDS)", "write the configuration itself, in typed_config");
+            else if (!ProxyFields.Honours(known))
+                field.Error($"proxies of Isthmus have no {known.Name} in {type.FullName}", "remove it: a patch applies as a whole or not at all");
             else if (Member(field, known, merges) is { } read) plain[name] = read;
         }
         PatchValueRules.CheckHead(value, type);
@@ -70,12 +72,14 @@ internal static class PatchValueReader
         return plain;
     }
 
-    private static FieldDescriptor? Find(MessageDescriptor type, string name) => type.Fields.InDeclarationOrder().FirstOrDefault(field => field.Name == name || field.JsonName == name);
+    private static FieldDescriptor? Find(MessageDescriptor type, string name) =>
+        type.Fields.InDeclarationOrder().FirstOrDefault(field => field.Name == name || field.JsonName == name);
 
     private static void Unknown(Field field, string name, MessageDescriptor type)
     {
         var near = Spelling.Nearest(name, type.Fields.InDeclarationOrder().Where(ProxyFields.Honours).Select(known => known.Name));
-        field.Error($"proxies of Isthmus have no \"{name}\" in {type.FullName}", near is null ? "remove it: a patch applies as a whole or not at all" : $"did you mean \"{near}\"?");
+        field.Error($"proxies of Isthmus have no \"{name}\" in {type.FullName}",
+            near is null ? "remove it: a patch applies as a whole or not at all" : $"did you mean \"{near}\"?");
     }
 
     private static JsonNode? Member(Field field, FieldDescriptor known, bool merges)
@@ -83,10 +87,14 @@ internal static class PatchValueReader
         if (known.IsMap)
         {
             var value = known.MessageType.FindFieldByNumber(2);
-            return field.Node is JsonObject ? new JsonObject(field.Members.Select(entry => KeyValuePair.Create(entry.Key, Item(entry.Value, value, known.ContainingType, merges: false)))) : Wrong(field, "must be an object");
+            return field.Node is JsonObject
+                ? new JsonObject(field.Members.Select(entry => KeyValuePair.Create(entry.Key, Item(entry.Value, value, known.ContainingType, merges: false))))
+                : Wrong(field, "must be an object");
         }
         if (!known.IsRepeated) return Item(field, known, known.ContainingType, merges);
-        return field.Node is JsonArray ? new JsonArray([.. field.Items.Select(item => Item(item, known, known.ContainingType, merges: false))]) : Wrong(field, "must be a list");
+        return field.Node is JsonArray
+            ? new JsonArray([.. field.Items.Select(item => Item(item, known, known.ContainingType, merges: false))])
+            : Wrong(field, "must be a list");
     }
 
     private static JsonNode? Item(Field field, FieldDescriptor known, MessageDescriptor container, bool merges)
@@ -103,12 +111,15 @@ internal static class PatchValueReader
                 : new JsonObject { [known.Name] = known.IsRepeated ? new JsonArray(node.DeepClone()) : node.DeepClone() };
             var read = WireTypes.Strict.Parse(one.ToJsonString(), MapOf(known)?.ContainingType ?? known.ContainingType);
             if (merges && !known.HasPresence && !known.IsRepeated && read.CalculateSize() == 0)
-                return Wrong(field, $"{node.ToJsonString()} is the default, which a merge does not set: as in Istio, it would change nothing", "remove it, or replace the whole with operation REPLACE");
+                return Wrong(field, $"{node.ToJsonString()} is the default, which a merge does not set: as in Istio, it would change nothing",
+                    "remove it, or replace the whole with operation REPLACE");
             return node;
         }
         catch (InvalidProtocolBufferException e)
         {
-            return Wrong(field, $"{node.ToJsonString()} is not a {(known.FieldType == FieldType.Message ? known.MessageType.Name : known.FieldType == FieldType.Enum ? known.EnumType.Name : known.FieldType)}: {e.Message}");
+            return Wrong(field,
+                $"{node.ToJsonString()} is not a "
+                    + $"{(known.FieldType == FieldType.Message ? known.MessageType.Name : known.FieldType == FieldType.Enum ? known.EnumType.Name : known.FieldType)}: {e.Message}");
         }
     }
 
@@ -127,7 +138,8 @@ internal static class PatchValueReader
         return ForEnvoys(type, name, isStruct ? field["value"].Node as JsonObject : field.Node as JsonObject, merges);
     }
 
-    /// <summary>Configuration of a type that only Envoy knows. Envoy converts a TypedStruct to the type that it names; the control plane needs not to know it.</summary>
+    /// <summary>Configuration of a type that only Envoy knows. Envoy converts a TypedStruct to the type that it names; the control plane needs not to know
+    /// it.</summary>
     private static JsonObject? ForEnvoys(Field type, string name, JsonObject? value, bool merges)
     {
         if (merges)
@@ -135,7 +147,8 @@ internal static class PatchValueReader
             type.Error($"{name} is not known here, so nothing can be merged into it", "insert or replace the whole filter");
             return null;
         }
-        type.Warn($"proxies of Isthmus have no {name}: the patch applies only to Pods whose proxy is Envoy", "set binaryPath for the Pods that need it, or express the patch by another of Istio's objects");
+        type.Warn($"proxies of Isthmus have no {name}: the patch applies only to Pods whose proxy is Envoy",
+            "set binaryPath for the Pods that need it, or express the patch by another of Istio's objects");
         var content = (JsonObject)(value?.DeepClone() ?? new JsonObject());
         content.Remove(TypeField);
         return new() { [TypeField] = $"type.googleapis.com/{Struct}", ["type_url"] = $"type.googleapis.com/{name}", ["value"] = content };
@@ -150,8 +163,11 @@ internal static class PatchValueReader
 
     private static bool IsPossible(Field field, string name, MessageDescriptor container)
     {
-        if (name.Length == 0) field.Error("is missing: typed configuration says its type", "for example type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit");
-        else if (Places.TryGetValue(container.FullName, out var place) && name.StartsWith("envoy.", StringComparison.Ordinal) && !name.Contains(place, StringComparison.Ordinal)
+        if (name.Length == 0)
+            field.Error("is missing: typed configuration says its type",
+                "for example type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit");
+        else if (Places.TryGetValue(container.FullName, out var place) && name.StartsWith("envoy.", StringComparison.Ordinal)
+            && !name.Contains(place, StringComparison.Ordinal)
             && (name != FilterForRoute || container.FullName == HttpFilter.Descriptor.FullName))
             field.Error($"{name} cannot be in {container.FullName}");
         else return true;

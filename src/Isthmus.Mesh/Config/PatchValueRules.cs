@@ -16,7 +16,8 @@ internal static class PatchValueRules
         {
             case "envoy.config.core.v3.HeaderValue":
                 var key = Find(value, type, "key");
-                if (key.Text.Equals("host", StringComparison.OrdinalIgnoreCase)) key.Error(":-prefixed or host headers may not be modified", "use host_rewrite_literal");
+                if (key.Text.Equals("host", StringComparison.OrdinalIgnoreCase))
+                    key.Error(":-prefixed or host headers may not be modified", "use host_rewrite_literal");
                 else HeadTexts.CheckName(key, key.Text);
                 HeadTexts.CheckValue(Find(value, type, "value"));
                 break;
@@ -47,7 +48,9 @@ internal static class PatchValueRules
                 CheckHttpHealth(value, type);
                 break;
             case "envoy.config.core.v3.HealthCheck.Payload":
-                if (Find(value, type, "text") is { Exists: true } hex && (hex.Text.Length is 0 || hex.Text.Length % 2 != 0 || !hex.Text.All(char.IsAsciiHexDigit))) hex.Error($"invalid hex string \"{hex.Text}\"", "write two digits for each byte, for example 50494E47 for PING");
+                if (Find(value, type, "text") is { Exists: true } hex
+                    && (hex.Text.Length is 0 || hex.Text.Length % 2 != 0 || !hex.Text.All(char.IsAsciiHexDigit)))
+                    hex.Error($"invalid hex string \"{hex.Text}\"", "write two digits for each byte, for example 50494E47 for PING");
                 break;
         }
     }
@@ -61,7 +64,8 @@ internal static class PatchValueRules
             {
                 foreach (var name in Find(value, type, field.Name).Items)
                 {
-                    if (name.Text.Equals("host", StringComparison.OrdinalIgnoreCase)) name.Error(":-prefixed or host headers may not be removed", "use host_rewrite_literal");
+                    if (name.Text.Equals("host", StringComparison.OrdinalIgnoreCase))
+                        name.Error(":-prefixed or host headers may not be removed", "use host_rewrite_literal");
                     else HeadTexts.CheckName(name, name.Text);
                 }
             }
@@ -73,11 +77,15 @@ internal static class PatchValueRules
     private static void CheckHealth(Field value, MessageDescriptor type)
     {
         foreach (var name in (ReadOnlySpan<string>)["timeout", "interval", "unhealthy_threshold", "healthy_threshold"]) Require(value, type, name);
-        foreach (var field in type.Fields.InDeclarationOrder().Where(field => field.FieldType == FieldType.Message && field.MessageType.FullName == "google.protobuf.Duration" && !field.Name.EndsWith("jitter", StringComparison.Ordinal)))
+        foreach (var field in type.Fields.InDeclarationOrder()
+            .Where(field => field.FieldType == FieldType.Message && field.MessageType.FullName == "google.protobuf.Duration"
+                && !field.Name.EndsWith("jitter", StringComparison.Ordinal)))
         {
-            if (Find(value, type, field.Name) is var given && Durations.TryParse(given.Text, out var time) && time <= TimeSpan.Zero) given.Error("must be greater than 0s");
+            if (Find(value, type, field.Name) is var given && Durations.TryParse(given.Text, out var time) && time <= TimeSpan.Zero)
+                given.Error("must be greater than 0s");
         }
-        if (!type.Oneofs[0].Fields.Any(field => Find(value, type, field.Name).Exists)) value.Error("needs http_health_check, tcp_health_check or grpc_health_check");
+        if (!type.Oneofs[0].Fields.Any(field => Find(value, type, field.Name).Exists))
+            value.Error("needs http_health_check, tcp_health_check or grpc_health_check");
     }
 
     private static void CheckHttpHealth(Field value, MessageDescriptor type)
@@ -94,7 +102,8 @@ internal static class PatchValueRules
     }
 
     // In protojson, whole numbers of 64 bits may be text.
-    private static long Whole(Field field) => field.Integer ?? (long.TryParse(field.Text, System.Globalization.CultureInfo.InvariantCulture, out var number) ? number : 0);
+    private static long Whole(Field field) =>
+        field.Integer ?? (long.TryParse(field.Text, System.Globalization.CultureInfo.InvariantCulture, out var number) ? number : 0);
 
     private static void CheckBucket(Field value, MessageDescriptor type)
     {
@@ -104,7 +113,8 @@ internal static class PatchValueRules
         {
             if (Find(value, type, name) is { Integer: 0 } tokens) tokens.Error("must be greater than 0", "a limit of one is the smallest");
         }
-        if (Find(value, type, "fill_interval") is var interval && Durations.TryParse(interval.Text, out var time) && time < ShortestFill) interval.Error("must be at least 0.05s");
+        if (Find(value, type, "fill_interval") is var interval && Durations.TryParse(interval.Text, out var time) && time < ShortestFill)
+            interval.Error("must be at least 0.05s");
     }
 
     private static void Require(Field value, MessageDescriptor type, string name)

@@ -22,7 +22,8 @@ internal static class PathTemplates
                 if (hasAny) return false;
                 hasAny = segment == Any;
             }
-            else if (segment.AsSpan().ContainsAny('{', '}') || (isTemplate && (segment.Length == 0 || segment.AsSpan().ContainsAnyExcept(Literal)))) return false;
+            else if (segment.AsSpan().ContainsAny('{', '}') || (isTemplate && (segment.Length == 0 || segment.AsSpan().ContainsAnyExcept(Literal))))
+                return false;
         }
         return true;
     }

@@ -32,7 +32,8 @@ internal static class ProxyFields
             var colon = line.IndexOf(':', StringComparison.Ordinal);
             var type = line[..colon];
             if (type.StartsWith('@')) types.Add(type[1..]);
-            foreach (var name in line[(colon + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries)) (name.EndsWith('?') ? idle : fields).Add($"{type.TrimStart('@')}.{name.TrimEnd('?')}");
+            foreach (var name in line[(colon + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                (name.EndsWith('?') ? idle : fields).Add($"{type.TrimStart('@')}.{name.TrimEnd('?')}");
         }
         return (fields.ToFrozenSet(StringComparer.Ordinal), types.ToFrozenSet(StringComparer.Ordinal), idle.ToFrozenSet(StringComparer.Ordinal));
     }

@@ -146,7 +146,9 @@ internal sealed record ObjectSchema(Dictionary<string, Schema> Fields) : Schema
         {
             if (item is null) continue;
             if (Fields.TryGetValue(name, out var schema)) schema.Check(item, Join(path, name), findings);
-            else if (IsStrict) findings.Error(Join(path, name), $"unknown field \"{name}\"", Meant(name) ?? "remove it or correct its spelling; without it, the object would not mean what it says");
+            else if (IsStrict)
+                findings.Error(Join(path, name), $"unknown field \"{name}\"",
+                    Meant(name) ?? "remove it or correct its spelling; without it, the object would not mean what it says");
             else findings.Warn(Join(path, name), $"unknown field \"{name}\"", Meant(name) ?? "remove it or correct its spelling; it has no effect");
         }
         foreach (var name in Required)
@@ -268,7 +270,8 @@ internal sealed record TextSchema(string[] Values) : Schema
 
     private protected override void CheckShape(JsonNode value, string path, Findings findings)
     {
-        if (value.GetValueKind() is JsonValueKind.True or JsonValueKind.False) findings.Error(path, $"must be a string, not {Kind(value)}", "put it in quotes: without them, OFF, ON, NO and YES are booleans in YAML");
+        if (value.GetValueKind() is JsonValueKind.True or JsonValueKind.False)
+            findings.Error(path, $"must be a string, not {Kind(value)}", "put it in quotes: without them, OFF, ON, NO and YES are booleans in YAML");
         else if (value.GetValueKind() != JsonValueKind.String) findings.Error(path, $"must be a string, not {Kind(value)}");
         else if (Values.Length > 0 && !Values.Contains(value.GetValue<string>()))
         {

@@ -17,7 +17,8 @@ internal static class AuthorizationPolicyReader
 {
     private static readonly string[] SimpleKeys =
     [
-        RuleKeys.Principal, RuleKeys.TrustDomain, RuleKeys.Namespace, RuleKeys.ServiceAccount, RuleKeys.SourceIp, RuleKeys.RemoteIp, RuleKeys.RequestPrincipal, RuleKeys.Audiences, RuleKeys.Presenter,
+        RuleKeys.Principal, RuleKeys.TrustDomain, RuleKeys.Namespace, RuleKeys.ServiceAccount, RuleKeys.SourceIp, RuleKeys.RemoteIp, RuleKeys.RequestPrincipal,
+        RuleKeys.Audiences, RuleKeys.Presenter,
         RuleKeys.DestinationIp, RuleKeys.DestinationPort, RuleKeys.Sni,
     ];
 
@@ -25,12 +26,20 @@ internal static class AuthorizationPolicyReader
 
     private static AuthorizationPolicy Read(ObjectRef source, Field spec, bool dryRun, long createdAt)
     {
-        var action = spec["action"].Text switch { "DENY" => PolicyAction.Deny, "AUDIT" => PolicyAction.Audit, "CUSTOM" => PolicyAction.Custom, _ => PolicyAction.Allow };
+        var action = spec["action"].Text switch
+        {
+            "DENY" => PolicyAction.Deny,
+            "AUDIT" => PolicyAction.Audit,
+            "CUSTOM" => PolicyAction.Custom,
+            _ => PolicyAction.Allow
+        };
         var target = WorkloadTarget.Read(spec, spec["selector"]["matchLabels"]);
         if (action == PolicyAction.Custom)
         {
             if (spec["provider"]["name"].Text.Length == 0) spec["provider"].Error("CUSTOM needs the name of a provider");
-            if (dryRun) spec["action"].Warn("CUSTOM has no dry run: with the annotation istio.io/dry-run, the policy has no effect", "remove the annotation or the policy");
+            if (dryRun)
+                spec["action"]
+                    .Warn("CUSTOM has no dry run: with the annotation istio.io/dry-run, the policy has no effect", "remove the annotation or the policy");
         }
         else if (spec["provider"].Exists) spec["provider"].Error("only the action CUSTOM has a provider");
         if (action == PolicyAction.Deny && spec["rules"].Exists && !spec["rules"].Items.Any()) spec["rules"].Warn("DENY without rules denies nothing");
@@ -60,11 +69,13 @@ internal static class AuthorizationPolicyReader
         return Terms(source, "a source", ns,
             (RuleKeys.Principal, "principals", "notPrincipals"), (RuleKeys.RequestPrincipal, "requestPrincipals", "notRequestPrincipals"),
             (RuleKeys.TrustDomain, "trustDomains", "notTrustDomains"), (RuleKeys.ServiceAccount, "serviceAccounts", "notServiceAccounts"),
-            (RuleKeys.Namespace, "namespaces", "notNamespaces"), (RuleKeys.RemoteIp, "remoteIpBlocks", "notRemoteIpBlocks"), (RuleKeys.SourceIp, "ipBlocks", "notIpBlocks"));
+            (RuleKeys.Namespace, "namespaces", "notNamespaces"), (RuleKeys.RemoteIp, "remoteIpBlocks", "notRemoteIpBlocks"),
+            (RuleKeys.SourceIp, "ipBlocks", "notIpBlocks"));
     }
 
     private static ValueList<RuleTerm> ReadOperation(Field operation) => Terms(operation, "an operation", "",
-        (RuleKeys.Host, "hosts", "notHosts"), (RuleKeys.Method, "methods", "notMethods"), (RuleKeys.Path, "paths", "notPaths"), (RuleKeys.DestinationPort, "ports", "notPorts"));
+        (RuleKeys.Host, "hosts", "notHosts"), (RuleKeys.Method, "methods", "notMethods"), (RuleKeys.Path, "paths", "notPaths"),
+        (RuleKeys.DestinationPort, "ports", "notPorts"));
 
     private static ValueList<RuleTerm> Terms(Field item, string name, string ns, params ReadOnlySpan<(string Key, string Values, string NotValues)> fields)
     {
@@ -84,7 +95,9 @@ internal static class AuthorizationPolicyReader
     {
         var key = condition["key"].Text;
         var isKnown = SimpleKeys.Contains(key) || IsIndexed(key, RuleKeys.Header) || IsIndexed(key, RuleKeys.Claims) || IsIndexed(key, RuleKeys.Metadata);
-        if (!isKnown) condition["key"].Error($"unknown condition key \"{key}\"", $"use one of {string.Join(", ", SimpleKeys)}, {RuleKeys.Header}[NAME], {RuleKeys.Claims}[NAME]");
+        if (!isKnown)
+            condition["key"]
+                .Error($"unknown condition key \"{key}\"", $"use one of {string.Join(", ", SimpleKeys)}, {RuleKeys.Header}[NAME], {RuleKeys.Claims}[NAME]");
         if (!condition["values"].Items.Any() && !condition["notValues"].Items.Any()) condition["values"].Error("a condition needs values or notValues");
         var term = Term(key, condition["values"], condition["notValues"], ns);
         return condition.IsWrong ? null : term;
@@ -110,10 +123,12 @@ internal static class AuthorizationPolicyReader
     {
         switch (key)
         {
-            case RuleKeys.SourceIp or RuleKeys.RemoteIp or RuleKeys.DestinationIp when !Cidr.TryParse(value.Text, out _) || !(value.Text.Contains('/', StringComparison.Ordinal) || HostNames.IsIp(value.Text)):
+            case RuleKeys.SourceIp or RuleKeys.RemoteIp or RuleKeys.DestinationIp when !Cidr.TryParse(value.Text, out _)
+                || !(value.Text.Contains('/', StringComparison.Ordinal) || HostNames.IsIp(value.Text)):
                 value.Error($"\"{value.Text}\" is not a valid IP or CIDR block");
                 break;
-            case RuleKeys.DestinationPort when !int.TryParse(value.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535:
+            case RuleKeys.DestinationPort when !int.TryParse(value.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+                || port is < 1 or > 65535:
                 value.Error($"\"{value.Text}\" is not a port in the range 1..65535");
                 break;
             case RuleKeys.ServiceAccount when !IsServiceAccount(value.Text):
@@ -123,7 +138,9 @@ internal static class AuthorizationPolicyReader
                 value.Error($"\"{value.Text}\" is not a trust domain", "write its name, with at most one * at the start or the end");
                 break;
             case RuleKeys.Path when !PathTemplates.IsValid(value.Text):
-                value.Error($"\"{value.Text}\" is not a path template", "write {*} for one whole segment, {**} for the rest of the path as the last operator, as in /a/{*}/b/{**}, and no other braces and asterisks");
+                value.Error($"\"{value.Text}\" is not a path template",
+                    "write {*} for one whole segment, {**} for the rest of the path as the last operator, as in /a/{*}/b/{**}, and no other braces and "
+                        + "asterisks");
                 break;
             default:
                 if (value.Text.Length == 0) value.Error("must not be empty");
@@ -136,10 +153,12 @@ internal static class AuthorizationPolicyReader
         && (star < 0 || star == text.LastIndexOf('*') && (star == 0 || star == text.Length - 1));
 
     private static bool IsServiceAccount(string text) =>
-        text.Split('/') is { Length: 1 or 2 } parts && Array.TrueForAll(parts, part => part.Length > 0 && part.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.'));
+        text.Split('/') is { Length: 1 or 2 } parts
+            && Array.TrueForAll(parts, part => part.Length > 0 && part.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.'));
 
     private static bool IsIndexed(string key, string root) =>
-        key.StartsWith(root, StringComparison.Ordinal) && key.EndsWith(']') && key.IndexOf('[', StringComparison.Ordinal) is > 0 and var open && key.Length > open + 2;
+        key.StartsWith(root, StringComparison.Ordinal) && key.EndsWith(']') && key.IndexOf('[', StringComparison.Ordinal) is > 0 and var open
+            && key.Length > open + 2;
 }
 
 /// <summary>Reads RequestAuthentications. In a stored one, no token of an issuer is valid whose rule has errors.</summary>
@@ -160,10 +179,12 @@ internal static class RequestAuthenticationReader
         if (rule["issuer"].Text.Length == 0 && uri.Text.Length == 0) rule["issuer"].Error("issuer or jwksUri must be set");
         var keys = rule["jwks"];
         if (uri.Text.Length > 0 && keys.Text.Length > 0) rule.Error("only one of jwksUri and jwks may be set");
-        if (uri.Text.Length > 0 && !(Uri.TryCreate(uri.Text, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https")) uri.Error($"\"{uri.Text}\" is not an http or https URI");
+        if (uri.Text.Length > 0 && !(Uri.TryCreate(uri.Text, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https"))
+            uri.Error($"\"{uri.Text}\" is not an http or https URI");
         if (keys.Text.Length > 0 && !IsKeySet(keys.Text)) keys.Error("is not a JSON object with a list \"keys\" (RFC 7517)");
         if (rule["issuer"].Text.Length > 0 && uri.Text.Length == 0 && keys.Text.Length == 0 && new KeyPlace(rule["issuer"].Text, "", default).Discovery is null)
-            rule.Warn("neither jwks nor jwksUri, and the issuer is not an http or https URI at which its keys could be discovered: every token is refused", "set jwks or jwksUri");
+            rule.Warn("neither jwks nor jwksUri, and the issuer is not an http or https URI at which its keys could be discovered: every token is refused",
+                "set jwks or jwksUri");
         foreach (var header in rule["fromHeaders"].Items)
         {
             if (header["name"].Text.Length == 0) header["name"].Error("location header name must be set");
@@ -176,7 +197,8 @@ internal static class RequestAuthenticationReader
         HeadTexts.CheckOutput(rule["outputPayloadToHeader"]);
         foreach (var claim in rule["outputClaimToHeaders"].Items)
         {
-            if (claim["header"].Text.Length > 0 && !HeaderNames.IsSimple(claim["header"].Text)) claim["header"].Error($"\"{claim["header"].Text}\" is not the name of a header", "use letters, digits, - and _");
+            if (claim["header"].Text.Length > 0 && !HeaderNames.IsSimple(claim["header"].Text))
+                claim["header"].Error($"\"{claim["header"].Text}\" is not the name of a header", "use letters, digits, - and _");
             else HeadTexts.CheckOutput(claim["header"]);
             if (claim["header"].Text.Length == 0 || claim["claim"].Text.Length == 0) claim.Error("header and claim must be set");
         }
@@ -191,7 +213,10 @@ internal static class RequestAuthenticationReader
             rule["fromHeaders"].Items.Select(header => new TokenHeader(header["name"].Text, header["prefix"].Text)).ToValueList(),
             rule["fromParams"].Texts, rule["fromCookies"].Texts, rule["outputPayloadToHeader"].Text,
             rule["outputClaimToHeaders"].Items.Select(claim => new ClaimHeader(claim["header"].Text, claim["claim"].Text)).ToValueList(),
-            rule["forwardOriginalToken"].Flag ?? false) { Timeout = timeout ?? TokenRule.DefaultTimeout, SpaceDelimitedClaims = rule["spaceDelimitedClaims"].Texts };
+            rule["forwardOriginalToken"].Flag ?? false)
+            {
+                Timeout = timeout ?? TokenRule.DefaultTimeout, SpaceDelimitedClaims = rule["spaceDelimitedClaims"].Texts
+            };
     }
 
     private static bool IsKeySet(string text)

@@ -34,14 +34,17 @@ internal static partial class ServerTlsReader
         tls["minProtocolVersion"].CloseIfWrong();
         // The suites that are known apply.
         tls["cipherSuites"].CloseIfWrong();
-        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl", "maxProtocolVersion", "caCertCredentialName"]) isBlocked |= tls[name].CloseIfWrong();
+        foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl", "maxProtocolVersion", "caCertCredentialName"])
+            isBlocked |= tls[name].CloseIfWrong();
         return read with { IsBlocked = isBlocked };
     }
 
     /// <summary>Whoever names a list means that certificates in it are not valid any more.</summary>
     public static void RefuseRevocations(Field list)
     {
-        if (list.Text.Length > 0) list.Error($"certificate revocation lists are not supported: \"{list.Text}\" would have no effect", "remove caCrl, and replace a CA or certificate that must not be trusted any more");
+        if (list.Text.Length > 0)
+            list.Error($"certificate revocation lists are not supported: \"{list.Text}\" would have no effect",
+                "remove caCrl, and replace a CA or certificate that must not be trusted any more");
     }
 
     private static ServerTlsMode ModeOf(string name) => name switch
@@ -57,7 +60,10 @@ internal static partial class ServerTlsReader
     private static void WarnOfUnused(Field tls)
     {
         foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl", "minProtocolVersion", "maxProtocolVersion", "cipherSuites"])
-            if (tls[name].Exists) tls[name].Warn("has no effect: the gateway passes TLS through, and the client's handshake is with the server behind it", "remove the field, or terminate TLS at the gateway");
+            if (tls[name].Exists)
+                tls[name]
+                    .Warn("has no effect: the gateway passes TLS through, and the client's handshake is with the server behind it",
+                        "remove the field, or terminate TLS at the gateway");
     }
 
     private static IEnumerable<CertificateFiles> Files(Field tls) =>
@@ -77,17 +83,22 @@ internal static partial class ServerTlsReader
     private static void CheckCertificates(Field tls, ServerTls read)
     {
         var mode = tls["mode"].Text;
-        if (tls["caCertCredentialName"].Exists) tls["caCertCredentialName"].Error("a Secret of its own for the CA is not supported", "remove the field; put the CA into ca.crt of the (first) Secret of the certificate, or into a Secret of the same name with -cacert");
+        if (tls["caCertCredentialName"].Exists)
+            tls["caCertCredentialName"]
+                .Error("a Secret of its own for the CA is not supported",
+                    "remove the field; put the CA into ca.crt of the (first) Secret of the certificate, or into a Secret of the same name with -cacert");
         if (read.Mode == ServerTlsMode.IstioMutual)
         {
-            if (!read.Credentials.IsEmpty || !read.Files.IsEmpty || read.CaCertificates.Length > 0) tls.Error("ISTIO_MUTUAL TLS cannot have certificates of its own: the proxy's are used");
+            if (!read.Credentials.IsEmpty || !read.Files.IsEmpty || read.CaCertificates.Length > 0)
+                tls.Error("ISTIO_MUTUAL TLS cannot have certificates of its own: the proxy's are used");
             return;
         }
         RefuseSecondSource(tls);
         if (!read.Credentials.IsEmpty) return;
         foreach (var pair in tls["tlsCertificates"].Items.DefaultIfEmpty(tls))
         {
-            if (pair["serverCertificate"].Text.Length == 0) pair["serverCertificate"].Error($"{mode} TLS requires a server certificate", "set credentialName, or serverCertificate and privateKey");
+            if (pair["serverCertificate"].Text.Length == 0)
+                pair["serverCertificate"].Error($"{mode} TLS requires a server certificate", "set credentialName, or serverCertificate and privateKey");
             if (pair["privateKey"].Text.Length == 0) pair["privateKey"].Error($"{mode} TLS requires a private key");
         }
         if (read.ChecksClients && read.CaCertificates.Length == 0) tls["caCertificates"].Error($"{mode} TLS requires a client CA bundle");
@@ -99,7 +110,8 @@ internal static partial class ServerTlsReader
         Field[] sources = [tls["credentialName"], tls["serverCertificate"], tls["credentialNames"], tls["tlsCertificates"]];
         var given = sources.Where(source => source.Text.Length > 0 || source.Items.Any()).ToList();
         foreach (var list in sources[2..].Where(list => list.Items.Any() && given.Count > 1))
-            list.Error("only one of credentialName, credentialNames, serverCertificate with privateKey, and tlsCertificates may be set", "put all certificates into one of the lists");
+            list.Error("only one of credentialName, credentialNames, serverCertificate with privateKey, and tlsCertificates may be set",
+                "put all certificates into one of the lists");
     }
 
     private static void CheckPins(Field tls, ServerTlsMode mode)
@@ -107,11 +119,15 @@ internal static partial class ServerTlsReader
         var (keys, certificates) = (tls["verifyCertificateSpki"], tls["verifyCertificateHash"]);
         foreach (var pin in keys.Items)
         {
-            if (!IsKeyPin(pin.Text)) pin.Error($"\"{pin.Text}\" is not a SHA-256 hash in Base64", "write the Base64 of the SHA-256 of the public key (DER, SubjectPublicKeyInfo): 44 characters");
+            if (!IsKeyPin(pin.Text))
+                pin.Error($"\"{pin.Text}\" is not a SHA-256 hash in Base64",
+                    "write the Base64 of the SHA-256 of the public key (DER, SubjectPublicKeyInfo): 44 characters");
         }
         foreach (var pin in certificates.Items)
         {
-            if (!CertificatePin().IsMatch(pin.Text)) pin.Error($"\"{pin.Text}\" is not a SHA-256 hash in hexadecimal", "write the SHA-256 of the certificate (DER): 64 hexadecimal digits, with or without colons between the bytes");
+            if (!CertificatePin().IsMatch(pin.Text))
+                pin.Error($"\"{pin.Text}\" is not a SHA-256 hash in hexadecimal",
+                    "write the SHA-256 of the certificate (DER): 64 hexadecimal digits, with or without colons between the bytes");
         }
         if (mode != ServerTlsMode.Simple) return;
         foreach (var pins in (Field[])[keys, certificates])

@@ -53,7 +53,8 @@ internal static class ServiceEntryReader
         if (spec["workloadSelector"].Exists && !endpoints.IsEmpty) spec.Error("only one of WorkloadSelector or Endpoints is allowed in Service Entry");
         if (resolution == EntryResolution.None && !endpoints.IsEmpty) spec["endpoints"].Error("no endpoints should be provided for resolution type none");
         if (resolution == EntryResolution.DynamicDns) CheckDynamic(spec, ports);
-        if (resolution == EntryResolution.DnsRoundRobin && endpoints.Count > 1) spec["endpoints"].Error("there must only be 0 or 1 endpoint for resolution mode DNS_ROUND_ROBIN", "use resolution DNS");
+        if (resolution == EntryResolution.DnsRoundRobin && endpoints.Count > 1)
+            spec["endpoints"].Error("there must only be 0 or 1 endpoint for resolution mode DNS_ROUND_ROBIN", "use resolution DNS");
         return new(
             source, spec["hosts"].Texts, spec["addresses"].Texts, ports,
             spec["location"].Text != "MESH_INTERNAL", resolution, endpoints,
@@ -71,7 +72,8 @@ internal static class ServiceEntryReader
             else HostNames.Check(host, host.Text);
             if (resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin && endpoints == 0 && host.Text.StartsWith('*'))
             {
-                host.Error($"hosts must be FQDN if no endpoints are provided for resolution mode {(resolution == EntryResolution.Dns ? "DNS" : "DNS_ROUND_ROBIN")}");
+                host.Error(
+                    $"hosts must be FQDN if no endpoints are provided for resolution mode {(resolution == EntryResolution.Dns ? "DNS" : "DNS_ROUND_ROBIN")}");
             }
         }
     }
@@ -79,13 +81,20 @@ internal static class ServiceEntryReader
     /// <summary>The name of each request is resolved, so it must have one, and nothing else may say where requests go.</summary>
     private static void CheckDynamic(Field spec, ValueList<ServicePort> ports)
     {
-        foreach (var host in spec["hosts"].Items.Where(host => !host.Text.StartsWith('*'))) host.Error($"DYNAMIC_DNS needs a wildcard host, not {host.Text}", "use resolution DNS for a single name");
+        foreach (var host in spec["hosts"].Items.Where(host => !host.Text.StartsWith('*')))
+            host.Error($"DYNAMIC_DNS needs a wildcard host, not {host.Text}", "use resolution DNS for a single name");
         foreach (var name in (ReadOnlySpan<string>)["endpoints", "workloadSelector", "addresses"])
-            if (spec[name].Exists) spec[name].Error($"{name} cannot be used with resolution DYNAMIC_DNS, which resolves the name of each request", "remove the field, or use another resolution");
+            if (spec[name].Exists)
+                spec[name]
+                    .Error($"{name} cannot be used with resolution DYNAMIC_DNS, which resolves the name of each request",
+                        "remove the field, or use another resolution");
         foreach (var (port, field) in ports.Zip(spec["ports"].Items))
         {
-            if (!port.Protocol.IsHttp() && !port.Protocol.IsTls()) field["protocol"].Error("DYNAMIC_DNS needs a protocol that names the host: HTTP, HTTP2, GRPC, TLS or HTTPS", "set the protocol, or use another resolution");
-            if (port.TargetPort.Length > 0) field["targetPort"].Error("targetPort has no effect with resolution DYNAMIC_DNS", "remove the field, or name the port of the hosts as number");
+            if (!port.Protocol.IsHttp() && !port.Protocol.IsTls())
+                field["protocol"]
+                    .Error("DYNAMIC_DNS needs a protocol that names the host: HTTP, HTTP2, GRPC, TLS or HTTPS", "set the protocol, or use another resolution");
+            if (port.TargetPort.Length > 0)
+                field["targetPort"].Error("targetPort has no effect with resolution DYNAMIC_DNS", "remove the field, or name the port of the hosts as number");
         }
     }
 
@@ -143,14 +152,17 @@ internal static class ServiceEntryReader
         if (address.StartsWith(UnixScheme, StringComparison.Ordinal))
         {
             var path = address[UnixScheme.Length..];
-            if (!path.StartsWith('/') && !path.StartsWith('@')) endpoint["address"].Error($"unix domain socket \"{path}\" must be an absolute path or abstract (@name)");
-            else if (path.EndsWith('/')) endpoint["address"].Error($"unix domain socket \"{path}\" is not a valid path: it is a directory", "name the socket in it");
+            if (!path.StartsWith('/') && !path.StartsWith('@'))
+                endpoint["address"].Error($"unix domain socket \"{path}\" must be an absolute path or abstract (@name)");
+            else if (path.EndsWith('/'))
+                endpoint["address"].Error($"unix domain socket \"{path}\" is not a valid path: it is a directory", "name the socket in it");
             if (endpoint["ports"].Exists) endpoint["ports"].Error("cannot specify ports when address is a Unix domain socket");
         }
         else if (address.Length > 0) CheckAddress(endpoint["address"], resolution);
         foreach (var (name, port) in endpoint["ports"].Members)
         {
-            if (portNames is not null && !portNames.Contains(name)) port.Error($"endpoint port {port.Integer} is not defined by the service entry", $"the entry's ports are {string.Join(", ", portNames)}");
+            if (portNames is not null && !portNames.Contains(name))
+                port.Error($"endpoint port {port.Integer} is not defined by the service entry", $"the entry's ports are {string.Join(", ", portNames)}");
             else if (!IsPortName(name)) port.Error($"\"{name}\" is not the name of a port", "use at most 62 letters, digits and dashes");
             else if (port.Integer is < 1 or > 65535) port.Error($"port number {port.Integer} must be in the range 1..65535");
         }
@@ -180,7 +192,8 @@ internal static class ServiceEntryReader
         }
         if (ways.Contains("exec") && !probe["exec"]["command"].Items.Any()) probe["exec"]["command"].Error("must not be empty");
         if (probe["httpGet"]["scheme"].Text is not ("" or "HTTP" or "HTTPS")) probe["httpGet"]["scheme"].Error("scheme must be one of [HTTP, HTTPS]");
-        foreach (var header in probe["httpGet"]["httpHeaders"].Items.Where(header => !HeaderNames.IsSimple(header["name"].Text))) header["name"].Error($"\"{header["name"].Text}\" is not the name of a header", "use letters, digits, - and _");
+        foreach (var header in probe["httpGet"]["httpHeaders"].Items.Where(header => !HeaderNames.IsSimple(header["name"].Text)))
+            header["name"].Error($"\"{header["name"].Text}\" is not the name of a header", "use letters, digits, - and _");
         foreach (var name in (ReadOnlySpan<string>)["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"])
             if (probe[name].Exists && probe[name].Integer is not >= 0) probe[name].Error("must be an integer that is not negative");
         return null;
@@ -189,7 +202,9 @@ internal static class ServiceEntryReader
     private static void CheckAddress(Field address, EntryResolution resolution)
     {
         if (HostNames.IsIp(address.Text)) return;
-        if (resolution == EntryResolution.Static) address.Error($"invalid endpoint address \"{address.Text}\": STATIC resolution needs an IP address or unix socket");
-        else if (HostNames.WhyInvalid(address.Text, false) is not null) address.Error($"endpoint address \"{address.Text}\" is not a valid FQDN or an IP address");
+        if (resolution == EntryResolution.Static)
+            address.Error($"invalid endpoint address \"{address.Text}\": STATIC resolution needs an IP address or unix socket");
+        else if (HostNames.WhyInvalid(address.Text, false) is not null)
+            address.Error($"endpoint address \"{address.Text}\" is not a valid FQDN or an IP address");
     }
 }

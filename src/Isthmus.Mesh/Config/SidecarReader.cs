@@ -6,11 +6,13 @@ namespace Isthmus.Mesh.Config;
 
 internal static class SidecarReader
 {
-    private const string EndpointForm = "sidecar: defaultEndpoint must be of form 127.0.0.1:<port>,0.0.0.0:<port>,[::1]:port,[::]:port,unix://filepath or unset";
+    private const string EndpointForm =
+        "sidecar: defaultEndpoint must be of form 127.0.0.1:<port>,0.0.0.0:<port>,[::1]:port,[::]:port,unix://filepath or unset";
 
     public static Sidecar Read(ObjectRef source, Field spec, long createdAt)
     {
-        if (!spec["egress"].Exists && !spec["ingress"].Exists && !spec["outboundTrafficPolicy"].Exists && !spec["inboundConnectionPool"].Exists) spec.Error("sidecar: empty configuration provided");
+        if (!spec["egress"].Exists && !spec["ingress"].Exists && !spec["outboundTrafficPolicy"].Exists && !spec["inboundConnectionPool"].Exists)
+            spec.Error("sidecar: empty configuration provided");
         var egress = spec["egress"].Items.Select(ReadEgress).ToValueList();
         for (var i = 0; i < egress.Count - 1; i++)
         {
@@ -26,7 +28,8 @@ internal static class SidecarReader
     private static OutboundPolicy? ReadOutbound(Field policy)
     {
         var proxy = policy["egressProxy"];
-        if (proxy.Exists) proxy.Error("egress proxies are not supported", "remove the field, and route known hosts to the proxy with ServiceEntries and VirtualServices");
+        if (proxy.Exists)
+            proxy.Error("egress proxies are not supported", "remove the field, and route known hosts to the proxy with ServiceEntries and VirtualServices");
         // Without the proxy, traffic that should pass it goes nowhere.
         if (proxy.CloseIfWrong()) return OutboundPolicy.RegistryOnly;
         return policy["mode"].Text switch { "REGISTRY_ONLY" => OutboundPolicy.RegistryOnly, "ALLOW_ANY" => OutboundPolicy.AllowAny, _ => null };
@@ -40,7 +43,8 @@ internal static class SidecarReader
             var slash = host.Text.IndexOf('/', StringComparison.Ordinal);
             if (slash < 0)
             {
-                host.Error("host must be of form namespace/dnsName", $"write {(host.Text is ['~', .. var left] ? $"~*/{left}" : $"*/{host.Text}")} for every namespace");
+                host.Error("host must be of form namespace/dnsName",
+                    $"write {(host.Text is ['~', .. var left] ? $"~*/{left}" : $"*/{host.Text}")} for every namespace");
                 continue;
             }
             // With ~ before the namespace, hosts are taken away; ~ alone is every namespace.
@@ -50,7 +54,8 @@ internal static class SidecarReader
         }
         CheckCapture(egress);
         // A listener for every address takes what all others take, too.
-        if (egress["bind"].Text is not ("" or "0.0.0.0")) egress["bind"].Error("listeners at an address of their own are not supported", "remove the field: connections are captured whatever their address");
+        if (egress["bind"].Text is not ("" or "0.0.0.0"))
+            egress["bind"].Error("listeners at an address of their own are not supported", "remove the field: connections are captured whatever their address");
         var port = egress["port"];
         return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), egress["bind"].Text, egress["hosts"].Texts);
     }
@@ -58,19 +63,28 @@ internal static class SidecarReader
     /// <summary>All traffic passes the two listeners of captured connections.</summary>
     private static void CheckCapture(Field listener)
     {
-        if (listener["captureMode"].Text == "NONE") listener["captureMode"].Error("NONE is not supported: traffic is captured by redirection", "remove the field: applications need not know of the proxy");
+        if (listener["captureMode"].Text == "NONE")
+            listener["captureMode"]
+                .Error("NONE is not supported: traffic is captured by redirection", "remove the field: applications need not know of the proxy");
     }
 
     private static SidecarIngress ReadIngress(Field ingress)
     {
         var port = ingress["port"];
-        if (port["number"].Integer is not (>= 1 and <= 65535)) port["number"].Error($"sidecar: port number {port["number"].Integer ?? 0} must be in the range 1..65535");
+        if (port["number"].Integer is not (>= 1 and <= 65535))
+            port["number"].Error($"sidecar: port number {port["number"].Integer ?? 0} must be in the range 1..65535");
         CheckCapture(ingress);
-        if (ingress["bind"].Text.Length > 0) ingress["bind"].Warn("has no effect: proxies open no listener of its own for it", "remove the field: connections are captured whatever their address");
+        if (ingress["bind"].Text.Length > 0)
+            ingress["bind"]
+                .Warn("has no effect: proxies open no listener of its own for it", "remove the field: connections are captured whatever their address");
         var endpoint = ingress["defaultEndpoint"].Text;
         if (endpoint.Length > 0 && !IsDefaultEndpoint(endpoint)) ingress["defaultEndpoint"].Error(EndpointForm);
-        if (ingress["tls"].Exists) ingress["tls"].Error("TLS settings of ingress listeners are not supported", "remove the field; terminate TLS of callers outside of the mesh at a gateway or in the application");
-        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), ingress["bind"].Text, endpoint) { IsBlocked = ingress["tls"].CloseIfWrong(), Pool = ReadPool(ingress["connectionPool"]) };
+        if (ingress["tls"].Exists)
+            ingress["tls"]
+                .Error("TLS settings of ingress listeners are not supported",
+                    "remove the field; terminate TLS of callers outside of the mesh at a gateway or in the application");
+        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), ingress["bind"].Text,
+            endpoint) { IsBlocked = ingress["tls"].CloseIfWrong(), Pool = ReadPool(ingress["connectionPool"]) };
     }
 
     private static ConnectionPool? ReadPool(Field pool) => pool.Exists ? DestinationRuleReader.ReadPool(pool) : null;
@@ -102,10 +116,12 @@ internal static class PeerAuthenticationReader
         {
             spec["portLevelMtls"].Error("mesh/namespace peer authentication cannot have port level mTLS", "add a selector");
         }
-        if (spec["portLevelMtls"].Exists && !spec["portLevelMtls"].Members.Any()) spec["portLevelMtls"].Error("should have at least 1 properties", "remove it, or name a port");
+        if (spec["portLevelMtls"].Exists && !spec["portLevelMtls"].Members.Any())
+            spec["portLevelMtls"].Error("should have at least 1 properties", "remove it, or name a port");
         foreach (var (name, field) in spec["portLevelMtls"].Members)
         {
-            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535) spec["portLevelMtls"].Error($"port \"{name}\" must be a number in the range 1..65535");
+            if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65535)
+                spec["portLevelMtls"].Error($"port \"{name}\" must be a number in the range 1..65535");
         }
         return new(
             source, selector, ReadMode(spec["mtls"]),

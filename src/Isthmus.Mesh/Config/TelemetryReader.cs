@@ -23,13 +23,15 @@ internal static class TelemetryReader
     {
         var mode = rule["match"]["mode"].Text;
         var filter = rule["filter"]["expression"];
-        if (filter.Text.Length > 0 && TrafficExpression.Problem(filter.Text, isCondition: true) is { } why) filter.Error($"\"{filter.Text}\" cannot select what is logged: {why}", Expressions);
+        if (filter.Text.Length > 0 && TrafficExpression.Problem(filter.Text, isCondition: true) is { } why)
+            filter.Error($"\"{filter.Text}\" cannot select what is logged: {why}", Expressions);
         return new(mode != "SERVER", mode != "CLIENT", ReadProviders(rule["providers"]), rule["disabled"].Flag ?? false, filter.IsWrong ? "" : filter.Text);
     }
 
     internal static ValueList<string> ReadProviders(Field providers)
     {
-        foreach (var provider in providers.Items.Where(provider => provider["name"].Text.Length == 0)) provider["name"].Error("must be the name of a provider in extensionProviders of MeshConfig");
+        foreach (var provider in providers.Items.Where(provider => provider["name"].Text.Length == 0))
+            provider["name"].Error("must be the name of a provider in extensionProviders of MeshConfig");
         return providers.Items.Select(provider => provider["name"].Text).ToValueList();
     }
 
@@ -52,7 +54,8 @@ internal static class TelemetryReader
     public static ProxyTracing ReadProxy(Field tracing)
     {
         var address = tracing["zipkin"]["address"];
-        if (address.Text.Length > 0 && !IsAddress(address.Text)) address.Error($"\"{address.Text}\" is not HOST:PORT", "write it like zipkin.istio-system:9411");
+        if (address.Text.Length > 0 && !IsAddress(address.Text))
+            address.Error($"\"{address.Text}\" is not HOST:PORT", "write it like zipkin.istio-system:9411");
         return new(ReadPercent(tracing["sampling"]), address.IsWrong ? "" : address.Text, ReadTags(tracing["customTags"]), tracing["maxPathTagLength"].UInt);
     }
 
@@ -69,12 +72,14 @@ internal static class TelemetryReader
     private static TraceTag ReadTag(Field tag)
     {
         var (literal, header, environment, formatter) = (tag["literal"], tag["header"], tag["environment"], tag["formatter"]);
-        if (new[] { literal, header, environment, formatter }.Count(kind => kind.Exists) != 1) tag.Error("needs one of literal, header, environment and formatter");
+        if (new[] { literal, header, environment, formatter }.Count(kind => kind.Exists) != 1)
+            tag.Error("needs one of literal, header, environment and formatter");
         if (formatter.Exists)
         {
             var format = formatter["value"];
             if (format.Text.Length == 0) format.Error("must not be empty");
-            else if (LogFormatText.Problem(format.Text) is { } why) format.Error($"\"{format.Text}\" is not a format of access logs: {why}", "use operators of Envoy's access logs, such as %REQ(:METHOD)%");
+            else if (LogFormatText.Problem(format.Text) is { } why)
+                format.Error($"\"{format.Text}\" is not a format of access logs: {why}", "use operators of Envoy's access logs, such as %REQ(:METHOD)%");
             return new(TraceTagKind.Format, format.Text, "");
         }
         if (header.Exists)
@@ -92,6 +97,7 @@ internal static class TelemetryReader
     }
 
     private static bool IsAddress(string address) =>
-        address.LastIndexOf(':') is > 0 and var colon && int.TryParse(address[(colon + 1)..], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var port)
+        address.LastIndexOf(':') is > 0 and var colon
+            && int.TryParse(address[(colon + 1)..], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var port)
         && port is >= 1 and <= 65535 && HostNames.WhyInvalid(address[..colon], allowWildcard: false) is null;
 }

@@ -10,9 +10,11 @@ internal static class TlsLimitsReader
     public static TlsLimits Read(Field tls)
     {
         var (min, max) = (ReadVersion(tls["minProtocolVersion"]), ReadVersion(tls["maxProtocolVersion"]));
-        if (min == TlsVersion.Tls13 && max == TlsVersion.Tls12) tls["maxProtocolVersion"].Error("TLSV1_2 is below minProtocolVersion: no version is left", "raise it, or lower minProtocolVersion");
+        if (min == TlsVersion.Tls13 && max == TlsVersion.Tls12)
+            tls["maxProtocolVersion"].Error("TLSV1_2 is below minProtocolVersion: no version is left", "raise it, or lower minProtocolVersion");
         var ciphers = ReadCiphers(tls["cipherSuites"]);
-        if (min == TlsVersion.Tls13 && !ciphers.IsEmpty) tls["cipherSuites"].Warn("has no effect: with TLS 1.3, cipher suites cannot be chosen", "remove the field, or lower minProtocolVersion");
+        if (min == TlsVersion.Tls13 && !ciphers.IsEmpty)
+            tls["cipherSuites"].Warn("has no effect: with TLS 1.3, cipher suites cannot be chosen", "remove the field, or lower minProtocolVersion");
         return new(min, max, ciphers);
     }
 
@@ -26,7 +28,8 @@ internal static class TlsLimitsReader
             case "TLSV1_2": return TlsVersion.Tls12;
             case "TLSV1_3": return TlsVersion.Tls13;
             case "TLSV1_0" or "TLSV1_1":
-                version.Error($"{version.Text} is not supported: the oldest version that proxies speak is TLS 1.2", "use TLSV1_2 or TLSV1_3, or remove the field");
+                version.Error($"{version.Text} is not supported: the oldest version that proxies speak is TLS 1.2",
+                    "use TLSV1_2 or TLSV1_3, or remove the field");
                 return TlsVersion.Auto;
             default:
                 version.Error($"unsupported value \"{version.Text}\"", "use TLS_AUTO, TLSV1_2 or TLSV1_3");
@@ -39,7 +42,9 @@ internal static class TlsLimitsReader
         var known = new List<string>();
         foreach (var cipher in ciphers.Items)
         {
-            if (!CipherNames.IsKnown(cipher.Text)) cipher.Error($"\"{cipher.Text}\" is not a cipher suite that proxies offer", $"use any of {string.Join(", ", CipherNames.All)}; those of TLS 1.3 are always offered");
+            if (!CipherNames.IsKnown(cipher.Text))
+                cipher.Error($"\"{cipher.Text}\" is not a cipher suite that proxies offer",
+                    $"use any of {string.Join(", ", CipherNames.All)}; those of TLS 1.3 are always offered");
             else if (known.Contains(cipher.Text)) cipher.Warn($"ignoring duplicate cipher suites: [{cipher.Text}]");
             else known.Add(cipher.Text);
         }

@@ -48,7 +48,8 @@ internal static class VirtualServiceReader
         {
             var slash = gateway.Text.IndexOf('/', StringComparison.Ordinal);
             var name = slash < 0 ? gateway.Text : gateway.Text[(slash + 1)..];
-            if (slash >= 0 && gateway.Text[..slash] is not "." && !HostNames.IsLabel(gateway.Text[..slash])) gateway.Error($"invalid value for namespace: \"{gateway.Text[..slash]}\"");
+            if (slash >= 0 && gateway.Text[..slash] is not "." && !HostNames.IsLabel(gateway.Text[..slash]))
+                gateway.Error($"invalid value for namespace: \"{gateway.Text[..slash]}\"");
             if (HostNames.WhyInvalid(name, false) is not null) gateway.Error($"invalid value for gateway name: \"{name}\"");
         }
         return gateways.Texts.Select(name => Resolve(name, ns)).ToValueList();

@@ -33,11 +33,13 @@ internal static class WasmPluginReader
         foreach (var variable in variables.Where(variable => variable["name"].Text.StartsWith(WasmVariables.Prefix, StringComparison.Ordinal)))
             variable["name"].Error($"begins with {WasmVariables.Prefix}: such variables are for agents, and no module gets them", "choose another name");
         if (spec["pluginConfig"] is { Exists: true, Node: not JsonObject } wrong) wrong.Error("must be an object");
-        return new(url.Contains("://", StringComparison.Ordinal) ? url : $"oci://{url}", spec["sha256"].Text, spec["imagePullPolicy"].Text is "UNSPECIFIED_POLICY" ? "" : spec["imagePullPolicy"].Text, spec["imagePullSecret"].Text)
+        return new(url.Contains("://", StringComparison.Ordinal) ? url : $"oci://{url}", spec["sha256"].Text,
+            spec["imagePullPolicy"].Text is "UNSPECIFIED_POLICY" ? "" : spec["imagePullPolicy"].Text, spec["imagePullSecret"].Text)
         {
             Config = spec["pluginConfig"].Node is JsonObject { Count: > 0 } config ? config.ToJsonString() : "",
             RootId = spec["pluginName"].Text,
-            Environment = variables.Where(variable => variable["valueFrom"].Text != "HOST").Select(variable => KeyValuePair.Create(variable["name"].Text, variable["value"].Text)).ToValueMap(),
+            Environment = variables.Where(variable => variable["valueFrom"].Text != "HOST")
+                .Select(variable => KeyValuePair.Create(variable["name"].Text, variable["value"].Text)).ToValueMap(),
             HostEnvironment = variables.Where(variable => variable["valueFrom"].Text == "HOST").Select(variable => variable["name"].Text).ToValueList(),
             Version = version,
         };
@@ -46,7 +48,9 @@ internal static class WasmPluginReader
     private static PluginMatch Match(Field match) =>
         new(match["mode"].Text != "SERVER", match["mode"].Text != "CLIENT", match["ports"].Items.Select(port => port["number"].Int ?? 0).ToValueList());
 
-    private static PluginPhase Phase(string text) => text switch { "AUTHN" => PluginPhase.Authn, "AUTHZ" => PluginPhase.Authz, "STATS" => PluginPhase.Stats, _ => PluginPhase.Unspecified };
+    private static PluginPhase Phase(string text) =>
+        text switch { "AUTHN" => PluginPhase.Authn, "AUTHZ" => PluginPhase.Authz, "STATS" => PluginPhase.Stats, _ => PluginPhase.Unspecified };
 
-    private static PluginFailure Failure(string text) => text switch { "FAIL_OPEN" => PluginFailure.Open, "FAIL_RELOAD" => PluginFailure.Reload, _ => PluginFailure.Close };
+    private static PluginFailure Failure(string text) =>
+        text switch { "FAIL_OPEN" => PluginFailure.Open, "FAIL_RELOAD" => PluginFailure.Reload, _ => PluginFailure.Close };
 }

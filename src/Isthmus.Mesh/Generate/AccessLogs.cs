@@ -43,9 +43,14 @@ internal static class AccessLogs
         },
         Filter = plan.Filter.Length == 0 ? null : new()
         {
-            ExtensionFilter = new() { Name = "envoy.access_loggers.extension_filters.cel", TypedConfig = Parts.Pack(new ExpressionFilter { Expression = plan.Filter }) },
+            ExtensionFilter = new()
+            {
+                Name = "envoy.access_loggers.extension_filters.cel", TypedConfig = Parts.Pack(new ExpressionFilter { Expression = plan.Filter })
+            },
         },
-        TypedConfig = plan.Logger.Service is { } service ? Parts.Pack(Service(plan, service, mesh.Software)) : Parts.Pack(new FileAccessLog { Path = plan.Logger.Path, LogFormat = Format(plan.Logger.Template ?? mesh.AccessLogTemplate) }),
+        TypedConfig = plan.Logger.Service is { } service
+            ? Parts.Pack(Service(plan, service, mesh.Software))
+            : Parts.Pack(new FileAccessLog { Path = plan.Logger.Path, LogFormat = Format(plan.Logger.Template ?? mesh.AccessLogTemplate) }),
     };
 
     private static IMessage Service(LogPlan plan, LogService service, ProxySoftware software) => service.Protocol switch
@@ -80,7 +85,8 @@ internal static class AccessLogs
         else config.CommonConfig = common;
         if (service.Attributes.Count == 0) return config;
         config.Attributes = new();
-        config.Attributes.Values.AddRange(service.Attributes.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => new Wire.OpenTelemetry.KeyValue { Key = item.Key, Value = new() { StringValue = item.Value } }));
+        config.Attributes.Values.AddRange(service.Attributes.OrderBy(item => item.Key, StringComparer.Ordinal)
+            .Select(item => new Wire.OpenTelemetry.KeyValue { Key = item.Key, Value = new() { StringValue = item.Value } }));
         return config;
     }
 

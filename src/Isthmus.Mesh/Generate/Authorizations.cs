@@ -43,7 +43,8 @@ internal static class Authorizations
 
     private static Wire.Envoy.Listeners.Filter Tcp(RBAC? rules, RBAC? shadow, string prefix) => new()
     {
-        Name = ExternalChecks.TcpRbac, TypedConfig = Parts.Pack(new NetworkRbac { Rules = rules, ShadowRules = shadow, ShadowRulesStatPrefix = prefix, StatPrefix = "tcp." }),
+        Name = ExternalChecks.TcpRbac,
+        TypedConfig = Parts.Pack(new NetworkRbac { Rules = rules, ShadowRules = shadow, ShadowRulesStatPrefix = prefix, StatPrefix = "tcp." }),
     };
 
     private static string ShadowPrefix(PolicyAction action) => action is PolicyAction.Deny ? "istio_dry_run_deny_" : "istio_dry_run_allow_";
@@ -70,14 +71,19 @@ internal static class Authorizations
         foreach (var action in Order)
         {
             var own = policies.Where(policy => policy.Action == action).ToList();
-            if (own.Count > 0) yield return (action, Rules(action, [.. own.Where(policy => !policy.DryRun)], mesh, tcp), Rules(action, [.. own.Where(policy => policy.DryRun)], mesh, tcp));
+            if (own.Count > 0)
+                yield return (action, Rules(action, [.. own.Where(policy => !policy.DryRun)], mesh, tcp),
+                    Rules(action, [.. own.Where(policy => policy.DryRun)], mesh, tcp));
         }
     }
 
     private static RBAC? Rules(PolicyAction action, List<AuthorizationPolicy> policies, MeshConfig mesh, bool tcp)
     {
         if (policies.Count == 0) return null;
-        var rules = new RBAC { Action = action switch { PolicyAction.Allow => RBAC.Types.Action.Allow, PolicyAction.Audit => RBAC.Types.Action.Log, _ => RBAC.Types.Action.Deny } };
+        var rules = new RBAC
+        {
+            Action = action switch { PolicyAction.Allow => RBAC.Types.Action.Allow, PolicyAction.Audit => RBAC.Types.Action.Log, _ => RBAC.Types.Action.Deny }
+        };
         foreach (var policy in policies)
         {
             var name = $"{(action == PolicyAction.Custom ? $"{ExternalChecks.Match}-" : "")}ns[{policy.Namespace}]-policy[{policy.Name}]-rule[";
@@ -90,7 +96,8 @@ internal static class Authorizations
         return rules;
     }
 
-    private static Policy Never() => new() { Permissions = { new Permission { NotRule = new() { Any = true } } }, Principals = { new Principal { NotId = new() { Any = true } } } };
+    private static Policy Never() =>
+        new() { Permissions = { new Permission { NotRule = new() { Any = true } } }, Principals = { new Principal { NotId = new() { Any = true } } } };
 
     /// <summary>
     /// Null for a rule that a TCP connection can never match. A DENY rule is kept without its HTTP-only parts:
@@ -119,7 +126,8 @@ internal static class Authorizations
     private static IEnumerable<Permission> Permissions(RuleTerm term)
     {
         if (!term.Values.IsEmpty) yield return new() { OrRules = new() { Rules = { term.Values.Select(value => PermissionOf(term.Key, value)) } } };
-        if (!term.NotValues.IsEmpty) yield return new() { NotRule = new() { OrRules = new() { Rules = { term.NotValues.Select(value => PermissionOf(term.Key, value)) } } } };
+        if (!term.NotValues.IsEmpty)
+            yield return new() { NotRule = new() { OrRules = new() { Rules = { term.NotValues.Select(value => PermissionOf(term.Key, value)) } } } };
     }
 
     private static Permission PermissionOf(string key, string value) => key switch
@@ -135,7 +143,9 @@ internal static class Authorizations
 
     private static IEnumerable<Principal> Principals(RuleTerm term, MeshConfig mesh)
     {
-        var (values, notValues) = term.Key == RuleKeys.Principal ? (InTrustDomains(term.Values, mesh), InTrustDomains(term.NotValues, mesh)) : (term.Values, term.NotValues);
+        var (values, notValues) = term.Key == RuleKeys.Principal
+            ? (InTrustDomains(term.Values, mesh), InTrustDomains(term.NotValues, mesh))
+            : (term.Values, term.NotValues);
         if (!values.IsEmpty) yield return new() { OrIds = new() { Ids = { values.Select(value => PrincipalOf(term.Key, value)) } } };
         if (!notValues.IsEmpty) yield return new() { NotId = new() { OrIds = new() { Ids = { notValues.Select(value => PrincipalOf(term.Key, value)) } } } };
     }
@@ -204,7 +214,8 @@ internal static class Authorizations
 
     private static StringMatcher Text(string value, string prefix = "") =>
         value == "*" ? Regex(".+")
-        : value.StartsWith('*') ? (prefix.Length == 0 ? new() { Suffix = value[1..] } : Regex($"{LinearRegex.Literal(prefix)}.*{LinearRegex.Literal(value[1..])}"))
+        : value.StartsWith('*')
+        ? (prefix.Length == 0 ? new() { Suffix = value[1..] } : Regex($"{LinearRegex.Literal(prefix)}.*{LinearRegex.Literal(value[1..])}"))
         : value.EndsWith('*') ? new() { Prefix = prefix + value[..^1] }
         : new() { Exact = prefix + value };
 

@@ -136,7 +136,11 @@ public static class ClusterGenerator
                     Name = "envoy.clusters.dynamic_forward_proxy",
                     TypedConfig = Parts.Pack(new ClusterConfig
                     {
-                        DnsCacheConfig = new() { Name = cluster.Name, DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only, DnsRefreshRate = Parts.Duration(inputs.Mesh.DnsRefreshRate), MaxHosts = 1024 },
+                        DnsCacheConfig = new()
+                        {
+                            Name = cluster.Name, DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only,
+                            DnsRefreshRate = Parts.Duration(inputs.Mesh.DnsRefreshRate), MaxHosts = 1024
+                        },
                     }),
                 };
                 break;
@@ -157,7 +161,11 @@ public static class ClusterGenerator
             cluster.ClusterType = new()
             {
                 Name = "envoy.cluster.dns",
-                TypedConfig = Parts.Pack(new DnsCluster { DnsLookupFamily = races ? DnsLookupFamily.All : DnsLookupFamily.V4Only, DnsRefreshRate = refresh, RespectDnsTtl = true, AllAddressesInSingleEndpoint = isLogical }),
+                TypedConfig = Parts.Pack(new DnsCluster
+                {
+                    DnsLookupFamily = races ? DnsLookupFamily.All : DnsLookupFamily.V4Only, DnsRefreshRate = refresh, RespectDnsTtl = true,
+                    AllAddressesInSingleEndpoint = isLogical
+                }),
             };
             return;
         }
@@ -215,7 +223,8 @@ public static class ClusterGenerator
     /// <summary>Envoy's filter and cluster share a cache: they have the same settings.</summary>
     internal static DnsCacheConfig NamesOfRequests(MeshConfig mesh) => new()
     {
-        Name = ResourceNames.DynamicDns, DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only, DnsRefreshRate = Parts.Duration(mesh.DnsRefreshRate), MaxHosts = 1024,
+        Name = ResourceNames.DynamicDns, DnsLookupFamily = Cluster.Types.DnsLookupFamily.V4Only, DnsRefreshRate = Parts.Duration(mesh.DnsRefreshRate),
+        MaxHosts = 1024,
     };
 
     private static Cluster OriginalDestination(string name, MeshConfig mesh)
@@ -240,13 +249,21 @@ public static class ClusterGenerator
     {
         var unix = endpoint.StartsWith("unix://", StringComparison.Ordinal);
         var colon = endpoint.LastIndexOf(':');
-        var address = unix ? Parts.Address(endpoint, 0) : Parts.Address("127.0.0.1", int.Parse(endpoint[(colon + 1)..], System.Globalization.CultureInfo.InvariantCulture));
+        var address = unix
+            ? Parts.Address(endpoint, 0)
+            : Parts.Address("127.0.0.1", int.Parse(endpoint[(colon + 1)..], System.Globalization.CultureInfo.InvariantCulture));
         if (unix) cluster.UpstreamBindConfig = InboundBind();
         cluster.Type = DiscoveryType.Static;
         cluster.LoadAssignment = new()
         {
             ClusterName = cluster.Name,
-            Endpoints = { new Wire.Envoy.Endpoints.LocalityLbEndpoints { LbEndpoints = { new Wire.Envoy.Endpoints.LbEndpoint { Endpoint = new() { Address = address } } } } },
+            Endpoints =
+            {
+                new Wire.Envoy.Endpoints.LocalityLbEndpoints
+                {
+                    LbEndpoints = { new Wire.Envoy.Endpoints.LbEndpoint { Endpoint = new() { Address = address } } }
+                }
+            },
         };
     }
 }

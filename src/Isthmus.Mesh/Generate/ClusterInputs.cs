@@ -15,7 +15,8 @@ public sealed record ClusterCaller(Vantage From, bool ExchangesMetadata, bool Te
     /// <summary>Their data plane is Envoy, which does not tell endpoints that are not ready from those that it has ejected.</summary>
     public bool IsEnvoy { get; init; }
 
-    public static ClusterCaller Of(ProxyScope scope) => new(scope.Vantage(), scope.Software.Has(IstioFilters.ClientExchange), scope.Headers.TellsMeshOnly, scope.Software.IsRecent)
+    public static ClusterCaller Of(ProxyScope scope) =>
+        new(scope.Vantage(), scope.Software.Has(IstioFilters.ClientExchange), scope.Headers.TellsMeshOnly, scope.Software.IsRecent)
     {
         ClientCredential = scope.ClientCredential,
         IsEnvoy = scope.Software.IsEnvoy,

@@ -25,7 +25,10 @@ internal static class ClusterPolicy
         if (locality.Zones is { } zones && cluster.LbPolicy != Cluster.Types.LbPolicy.ClusterProvided)
         {
             // Said, too, when it is off: Envoy is zone aware by default where it knows its own endpoints.
-            cluster.CommonLbConfig = new() { ZoneAwareLbConfig = new() { MinClusterSize = zones.MinClusterSize, RoutingEnabled = locality.Enabled ? null : new() { Value = 0 } } };
+            cluster.CommonLbConfig = new()
+            {
+                ZoneAwareLbConfig = new() { MinClusterSize = zones.MinClusterSize, RoutingEnabled = locality.Enabled ? null : new() { Value = 0 } }
+            };
         }
         else if (locality.Enabled) cluster.CommonLbConfig = new() { LocalityWeightedLbConfig = new() };
         ApplyBalancing(cluster, policy.Balancing);
@@ -183,7 +186,8 @@ internal static class ClusterPolicy
     /// <summary>
     /// Istio has no equivalent. A dead gateway or Pod stops costing retries before the control plane notices: an endpoint that fails to
     /// connect three times in a row is ejected for some seconds. Only connection failures count, never responses: a gateway
-    /// must not be ejected for a service behind it. All may be ejected; when none is left, all are tried again (panic below 1 %), but not those that are not ready.
+    /// must not be ejected for a service behind it. All may be ejected; when none is left, all are tried again (panic below 1 %), but not those that are not
+    /// ready.
     /// Locality priorities still require outlierDetection in a DestinationRule, as in Istio.
     /// </summary>
     /// <param name="cannotPanic">In a panic, Envoy would also call endpoints that are not ready. It has no panic then, and keeps half of the endpoints
@@ -241,7 +245,8 @@ internal static class ClusterPolicy
                     break;
                 case ClientTlsMode.IstioMutual:
                     if (exchanges) cluster.Filters.Add(Parts.ClientExchange);
-                    cluster.TransportSocket = TlsContexts.Mesh(tls.Sni.Length > 0 ? tls.Sni : sni, tls.SubjectAltNames.IsEmpty ? inputs.Identities : tls.SubjectAltNames, http2, exchanges);
+                    cluster.TransportSocket = TlsContexts.Mesh(tls.Sni.Length > 0 ? tls.Sni : sni,
+                        tls.SubjectAltNames.IsEmpty ? inputs.Identities : tls.SubjectAltNames, http2, exchanges);
                     break;
                 default:
                     // The names that a ServiceEntry gives its host apply unless the rule has its own.

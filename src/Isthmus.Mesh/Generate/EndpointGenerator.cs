@@ -23,7 +23,8 @@ public static class EndpointGenerator
             foreach (var subset in inputs.Rule?.Subsets.Prepend(null) ?? [null])
             {
                 // An original-destination cluster requests no endpoints, and a blocked one has none.
-                if (TrafficPolicy.Effective(inputs.Rule, subset, port.Number) is { IsBlocked: true } or { Balancing.Algorithm: LbAlgorithm.Passthrough }) continue;
+                if (TrafficPolicy.Effective(inputs.Rule, subset, port.Number) is { IsBlocked: true } or { Balancing.Algorithm: LbAlgorithm.Passthrough })
+                    continue;
                 yield return One(inputs, port.Number, subset, false);
                 if (inputs.SniPassthrough) yield return One(inputs, port.Number, subset, true);
             }
@@ -35,12 +36,17 @@ public static class EndpointGenerator
     public static ClusterLoadAssignment Own(OwnHost own, IEnumerable<MeshEndpoint> endpoints)
     {
         var assignment = new ClusterLoadAssignment { ClusterName = ResourceNames.OwnEndpoints };
-        var members = endpoints.Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.Length: > 0 } && (endpoint.Locality.Region ?? "") == own.Region && endpoint.Port(own.Port) is not null)
+        var members = endpoints.Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.Length: > 0 }
+            && (endpoint.Locality.Region ?? "") == own.Region && endpoint.Port(own.Port) is not null)
             .GroupBy(endpoint => endpoint.Locality).OrderBy(group => group.Key);
         foreach (var group in members)
         {
             var locality = new LocalityLbEndpoints { Locality = Parts.Locality(group.Key), LoadBalancingWeight = (uint)group.Count() };
-            locality.LbEndpoints.AddRange(group.Select(endpoint => new LbEndpoint { Endpoint = new() { Address = Parts.Address(endpoint.Address, endpoint.Port(own.Port)!.Value.Target) }, HealthStatus = HealthStatus.Healthy, LoadBalancingWeight = 1 }));
+            locality.LbEndpoints.AddRange(group.Select(endpoint => new LbEndpoint
+            {
+                Endpoint = new() { Address = Parts.Address(endpoint.Address, endpoint.Port(own.Port)!.Value.Target) }, HealthStatus = HealthStatus.Healthy,
+                LoadBalancingWeight = 1
+            }));
             assignment.Endpoints.Add(locality);
         }
         return assignment;
@@ -62,7 +68,8 @@ public static class EndpointGenerator
         var tls = inputs.Service.BackendTlsAt(port) is null ? policy.Tls?.Mode : ClientTlsMode.Disable;
         var sendsUnready = SendsUnready(inputs.Service, inputs.Mesh, policy);
         var members = inputs.Endpoints
-            .Where(endpoint => (endpoint.Health == EndpointHealth.Ready || (sendsUnready && IsUnreadyHere(endpoint, inputs))) && IsMember(endpoint, inputs, port, subset) && (!sni || SpeaksMeshTls(endpoint.Port(port)!.Value, tls)))
+            .Where(endpoint => (endpoint.Health == EndpointHealth.Ready || (sendsUnready && IsUnreadyHere(endpoint, inputs)))
+                && IsMember(endpoint, inputs, port, subset) && (!sni || SpeaksMeshTls(endpoint.Port(port)!.Value, tls)))
             .GroupBy(endpoint => endpoint.Locality)
             .OrderBy(group => group.Key);
         foreach (var group in members)
@@ -77,7 +84,8 @@ public static class EndpointGenerator
     }
 
     /// <summary>Follows the workload's own declaration, unless a rule requires or disables mesh TLS.</summary>
-    private static bool SpeaksMeshTls(EndpointPort port, ClientTlsMode? rule) => rule == ClientTlsMode.IstioMutual || (port.Mtls && rule != ClientTlsMode.Disable);
+    private static bool SpeaksMeshTls(EndpointPort port, ClientTlsMode? rule) =>
+        rule == ClientTlsMode.IstioMutual || (port.Mtls && rule != ClientTlsMode.Disable);
 
     /// <summary>
     /// As in Istio 1.31, proxies know of the endpoints that are not ready, and send them nothing: they show in dumps, and the part of a locality or
@@ -152,7 +160,8 @@ public static class EndpointGenerator
 
     /// <summary>Reached at its own address: same network, unknown network, or a network without any known gateway. As in Istio, a proxy
     /// without a network is in none of those that have gateways.</summary>
-    internal static bool IsDirect(string own, string other, GatewayTable gateways) => gateways.IsEmpty || other.Length == 0 || own == other || !gateways.Knows(other);
+    internal static bool IsDirect(string own, string other, GatewayTable gateways) =>
+        gateways.IsEmpty || other.Length == 0 || own == other || !gateways.Knows(other);
 
     private static LbEndpoint Direct(MeshEndpoint endpoint, EndpointPort target, uint weight, bool mtls)
     {

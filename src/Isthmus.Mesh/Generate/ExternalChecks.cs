@@ -29,7 +29,9 @@ internal static class ExternalChecks
             FailureModeAllow = authorizer.FailOpen,
             ClearRouteCache = authorizer.ClearRouteCache,
             StatusOnError = authorizer.StatusOnError > 0 ? new() { Code = (StatusCode)authorizer.StatusOnError } : null,
-            WithRequestBody = authorizer.Body is { } body ? new() { MaxRequestBytes = body.MaxBytes, AllowPartialMessage = body.AllowPartial, PackAsBytes = body.AsBytes } : null,
+            WithRequestBody = authorizer.Body is { } body
+                ? new() { MaxRequestBytes = body.MaxBytes, AllowPartialMessage = body.AllowPartial, PackAsBytes = body.AsBytes }
+                : null,
             FilterEnabledMetadata = IsMatched(HttpRbac, prefix),
         };
         if (authorizer.IsGrpc) check.GrpcService = Grpc(reached);
@@ -46,7 +48,8 @@ internal static class ExternalChecks
         Name = "envoy.filters.network.ext_authz",
         TypedConfig = Parts.Pack(new NetworkCheck
         {
-            StatPrefix = "tcp.", GrpcService = Grpc(reached), FailureModeAllow = reached.Authorizer.FailOpen, TransportApiVersion = ApiVersion.V3, FilterEnabledMetadata = IsMatched(TcpRbac, prefix),
+            StatPrefix = "tcp.", GrpcService = Grpc(reached), FailureModeAllow = reached.Authorizer.FailOpen, TransportApiVersion = ApiVersion.V3,
+            FilterEnabledMetadata = IsMatched(TcpRbac, prefix),
         }),
     };
 
@@ -66,13 +69,15 @@ internal static class ExternalChecks
         if (authorizer.AdditionalHeaders.Count > 0)
         {
             service.AuthorizationRequest = new();
-            service.AuthorizationRequest.HeadersToAdd.AddRange(authorizer.AdditionalHeaders.OrderBy(header => header.Key, StringComparer.Ordinal).Select(header => new HeaderValue { Key = header.Key, Value = header.Value }));
+            service.AuthorizationRequest.HeadersToAdd.AddRange(authorizer.AdditionalHeaders.OrderBy(header => header.Key, StringComparer.Ordinal)
+                .Select(header => new HeaderValue { Key = header.Key, Value = header.Value }));
         }
         if (!authorizer.UpstreamOnAllow.IsEmpty || !authorizer.DownstreamOnDeny.IsEmpty || !authorizer.DownstreamOnAllow.IsEmpty)
         {
             service.AuthorizationResponse = new()
             {
-                AllowedUpstreamHeaders = Names(authorizer.UpstreamOnAllow), AllowedClientHeaders = Names(authorizer.DownstreamOnDeny), AllowedClientHeadersOnSuccess = Names(authorizer.DownstreamOnAllow),
+                AllowedUpstreamHeaders = Names(authorizer.UpstreamOnAllow), AllowedClientHeaders = Names(authorizer.DownstreamOnDeny),
+                AllowedClientHeadersOnSuccess = Names(authorizer.DownstreamOnAllow),
             };
         }
         return service;

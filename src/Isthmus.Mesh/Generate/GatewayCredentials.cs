@@ -13,8 +13,12 @@ public sealed record SecretPlace(string Namespace, string Denial, bool IsRead)
 {
     /// <summary>Why none of its Secrets is sent, and what to do about it; null: they are.</summary>
     internal (string Reason, string Remedy)? Closed =>
-        !IsRead ? ($"is not read: the control plane reads no Secrets of namespace {Namespace}", $"add the namespace to {WellKnown.SecretNamespaces} of the control plane (values.pilot.env)")
-        : Denial.Length > 0 ? ($"is not sent: {Denial}", $"bind the gateway's ServiceAccount to a Role that gets, lists and watches Secrets in namespace {Namespace}, as the chart of gateways does")
+        !IsRead
+            ? ($"is not read: the control plane reads no Secrets of namespace {Namespace}",
+                $"add the namespace to {WellKnown.SecretNamespaces} of the control plane (values.pilot.env)")
+        : Denial.Length > 0
+        ? ($"is not sent: {Denial}",
+            $"bind the gateway's ServiceAccount to a Role that gets, lists and watches Secrets in namespace {Namespace}, as the chart of gateways does")
         : null;
 }
 
@@ -29,7 +33,8 @@ public static class GatewayCredentials
     {
         var permitted = gateway.Gateways.Where(isPermitted).ToList();
         var servers = permitted.SelectMany(item => item.Servers).Select(server => server.Tls).OfType<ServerTls>().ToList();
-        var names = servers.SelectMany(tls => tls.Credentials).Concat(permitted.Select(item => item.BackendCredential).OfType<NamedCredential>().Where(name => name.Name.Length > 0))
+        var names = servers.SelectMany(tls => tls.Credentials)
+            .Concat(permitted.Select(item => item.BackendCredential).OfType<NamedCredential>().Where(name => name.Name.Length > 0))
             .Concat(rules.SelectMany(rule => rule.Tls).Where(tls => tls.CredentialName.Length > 0).Select(tls => new NamedCredential(tls.CredentialName, "")));
         foreach (var name in names.DistinctBy(name => name.Resource).OrderBy(name => name.Resource, StringComparer.Ordinal))
         {
@@ -56,22 +61,26 @@ public static class GatewayCredentials
         {
             var found = cas.Select(find).OfType<TlsCredential>().Where(ca => ca.HasCa).ToList();
             if (found.Count == 0) continue;
-            var (text, revoked) = (string.Join('\n', found.Select(ca => ca.CaCertificates)), string.Join('\n', found.Select(ca => ca.Revocations).Where(crl => crl.Length > 0)));
+            var (text, revoked) = (string.Join('\n', found.Select(ca => ca.CaCertificates)),
+                string.Join('\n', found.Select(ca => ca.Revocations).Where(crl => crl.Length > 0)));
             yield return (new()
             {
-                Name = NamedCredential.ResourceOf(cas), ValidationContext = new() { TrustedCa = Inline(text), Crl = revoked.Length > 0 ? Inline(revoked) : null },
+                Name = NamedCredential.ResourceOf(cas),
+                ValidationContext = new() { TrustedCa = Inline(text), Crl = revoked.Length > 0 ? Inline(revoked) : null },
             }, found[0].Source);
         }
     }
 
     /// <summary>The client CA of a credential: it is in the same Secret as the certificate, or in a Secret of its own.</summary>
-    public static TlsCredential? CaOf(NamedCredential name, Func<NamedCredential, TlsCredential?> find) => find(name) is { CaCertificates.Length: > 0 } own ? own : find(name.Ca);
+    public static TlsCredential? CaOf(NamedCredential name, Func<NamedCredential, TlsCredential?> find) =>
+        find(name) is { CaCertificates.Length: > 0 } own ? own : find(name.Ca);
 
     /// <summary>The servers that lack their certificate or the CA of their clients, or whose CA has revoked certificates.</summary>
     /// <param name="place">Where the gateway's Secrets are.</param>
     /// <param name="find">Returns a credential; null when there is none.</param>
     /// <param name="isKept">Whether the gateway gets the last good certificate of the server, at that place of its list, instead.</param>
-    public static IEnumerable<Problem> Problems(GatewayScope gateway, SecretPlace place, Func<NamedCredential, TlsCredential?> find, Func<Gateway, GatewayServer, int, bool> isKept)
+    public static IEnumerable<Problem> Problems(GatewayScope gateway, SecretPlace place, Func<NamedCredential, TlsCredential?> find,
+        Func<Gateway, GatewayServer, int, bool> isKept)
     {
         var ns = place.Namespace;
         // The status of a Gateway of the Gateway API says what is wrong with its certificates.
@@ -91,7 +100,8 @@ public static class GatewayCredentials
                     if (tls.NeedsCa(index) && CaOf(credential, find) is { Revocations.Length: > 0 } ca)
                     {
                         yield return new("IST0161", item.Author, path,
-                            $"Secret {ns}/{ca.Source.Name} holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused",
+                            $"Secret {ns}/{ca.Source.Name} holds a certificate revocation list (ca.crl), which is not supported: all clients with a "
+                                + $"certificate are refused",
                             "remove ca.crl, and replace a CA that must not be trusted any more");
                     }
                     if (Lack(credential, tls.NeedsCa(index), ns, find) is not { } lack) continue;
@@ -99,7 +109,8 @@ public static class GatewayCredentials
                         ? "gateways keep the last good certificate as long as they run; without one, they use the other certificates of the server"
                         : "gateways keep the last good certificate as long as they run; without one, they refuse TLS handshakes";
                     yield return new(find(credential) is null ? "IST0101" : "IST0161", item.Author, path, $"{lack}; {effect}",
-                        $"create or correct the Secret in namespace {ns} of the gateway's cluster, or correct the name (a control plane reads Secrets of other clusters only if it is set to)");
+                        $"create or correct the Secret in namespace {ns} of the gateway's cluster, or correct the name (a control plane reads Secrets of other "
+                            + $"clusters only if it is set to)");
                 }
             }
         }
@@ -108,14 +119,17 @@ public static class GatewayCredentials
     private static string? Lack(NamedCredential credential, bool needsCa, string ns, Func<NamedCredential, TlsCredential?> find)
     {
         var name = credential.Name;
-        if (find(credential) is not { } own) return $"Referenced credentialName not found: \"{name}\" (Secret {ns}/{name} does not exist or holds no certificate)";
+        if (find(credential) is not { } own)
+            return $"Referenced credentialName not found: \"{name}\" (Secret {ns}/{name} does not exist or holds no certificate)";
         if (own.Problem.Length > 0) return $"Secret {ns}/{name} {own.Problem}";
         if (own.Certificate.Length == 0) return $"Secret {ns}/{name} holds no certificate (tls.crt)";
         if (!needsCa) return null;
         var ca = CaOf(credential, find);
         if (ca is { CaProblem.Length: > 0 }) return $"Secret {ns}/{ca.Source.Name} {ca.CaProblem}";
         return ca is not { CaCertificates.Length: > 0 }
-            ? $"Referenced credentialName not found: \"{credential.Ca.Name}\" (the CA for client certificates is neither there nor in ca.crt of Secret {ns}/{name})" : null;
+            ? $"Referenced credentialName not found: \"{credential.Ca.Name}\" (the CA for client certificates is neither there nor in ca.crt of Secret "
+                + $"{ns}/{name})"
+            : null;
     }
 
     private static DataSource Inline(string pem) => new() { InlineBytes = ByteString.CopyFromUtf8(pem) };

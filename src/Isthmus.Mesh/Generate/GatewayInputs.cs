@@ -12,13 +12,15 @@ public sealed record GatewayInputs(ProxyScope Scope, MeshConfig Mesh, GatewaySco
 
     /// <summary>The routes of each Gateway, by its name.</summary>
     internal ILookup<string, RouteSet> ByGateway() =>
-        Routings.SelectMany(routing => routing.Parents.Distinct().Select(parent => (parent, routing))).ToLookup(item => item.parent, item => item.routing, StringComparer.Ordinal);
+        Routings.SelectMany(routing => routing.Parents.Distinct().Select(parent => (parent, routing)))
+            .ToLookup(item => item.parent, item => item.routing, StringComparer.Ordinal);
 }
 
 /// <summary>A server together with the Gateway it belongs to.</summary>
 internal sealed record BoundServer(Gateway Gateway, GatewayServer Server)
 {
-    public ServerTlsMode? TlsMode => Server.Tls is { HttpsRedirect: true, Mode: ServerTlsMode.Passthrough } && Server.Protocol.IsHttp() ? null : Server.Tls?.Mode;
+    public ServerTlsMode? TlsMode =>
+        Server.Tls is { HttpsRedirect: true, Mode: ServerTlsMode.Passthrough } && Server.Protocol.IsHttp() ? null : Server.Tls?.Mode;
 
     /// <summary>Terminates TLS that carries HTTP.</summary>
     public bool IsHttps => Server.Protocol == Protocol.Https && TlsMode is not (ServerTlsMode.Passthrough or ServerTlsMode.AutoPassthrough or null);

@@ -29,13 +29,17 @@ public static class GatewayListeners
             };
             listener.AccessLog.AddRange(AccessLogs.OfUnmatched(inputs.Mesh));
             // The header precedes everything else.
-            if (inputs.Gateway.Topology.ReadsProxyHeader) listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.proxy_protocol", new ProxyProtocol()));
+            if (inputs.Gateway.Topology.ReadsProxyHeader)
+                listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.proxy_protocol", new ProxyProtocol()));
             if (servers.Any(server => server.Server.Tls is not null && !server.Server.Protocol.IsHttp()))
             {
                 listener.ListenerFilters.Add(OutboundListeners.Inspector("envoy.filters.listener.tls_inspector", new TlsInspector()));
             }
             AddChains(new(listener), servers, inputs, port, routings);
-            var sniHosts = inputs.Gateway.SniDnat ? default : servers.Where(server => server.IsAutoPassthrough).SelectMany(server => server.HostNames).Distinct().Order(StringComparer.Ordinal).ToValueList();
+            var sniHosts = inputs.Gateway.SniDnat
+                ? default
+                : servers.Where(server => server.IsAutoPassthrough).SelectMany(server => server.HostNames).Distinct().Order(StringComparer.Ordinal)
+                    .ToValueList();
             if (listener.FilterChains.Count == 0 && sniHosts.IsEmpty) continue; // no chain has a destination
             yield return new(listener, sniHosts);
         }
@@ -49,19 +53,24 @@ public static class GatewayListeners
     /// <param name="security">Only policies that select this gateway apply here: the others need the caller's identity,
     /// which is visible only where its TLS terminates.</param>
     /// <param name="target">The port of the listener.</param>
-    public static IEnumerable<FilterChain> SniChains(MeshService service, DestinationRule? rule, MeshConfig mesh, WorkloadSecurity? security = null, int target = 0)
+    public static IEnumerable<FilterChain> SniChains(MeshService service, DestinationRule? rule, MeshConfig mesh, WorkloadSecurity? security = null,
+        int target = 0)
     {
-        var own = security is null ? WorkloadSecurity.None : security with { Policies = security.Policies.Where(policy => policy.Selector.Count > 0).ToValueList() };
+        var own = security is null
+            ? WorkloadSecurity.None
+            : security with { Policies = security.Policies.Where(policy => policy.Selector.Count > 0).ToValueList() };
         foreach (var port in service.Ports)
         {
             if (port.Protocol == Protocol.Udp) continue;
             yield return SniChain(ResourceNames.Sni(port.Number, "", service.Hostname), mesh, own, target);
-            foreach (var subset in rule?.Subsets ?? default) yield return SniChain(ResourceNames.Sni(port.Number, subset.Name, service.Hostname), mesh, own, target);
+            foreach (var subset in rule?.Subsets ?? default)
+                yield return SniChain(ResourceNames.Sni(port.Number, subset.Name, service.Hostname), mesh, own, target);
         }
     }
 
     /// <summary>Whether an AUTO_PASSTHROUGH server with these hosts exposes the service; a headless host includes its Pods.</summary>
-    public static bool Exposes(ValueList<string> sniHosts, MeshService service) => !service.External && sniHosts.Any(host => Hosts.Covers(host, service.Hostname) || (service.Pod is { } pod && Hosts.Covers(host, pod.Hostname)));
+    public static bool Exposes(ValueList<string> sniHosts, MeshService service) =>
+        !service.External && sniHosts.Any(host => Hosts.Covers(host, service.Hostname) || (service.Pod is { } pod && Hosts.Covers(host, pod.Hostname)));
 
     /// <summary>The encoded listener with its services' encoded chains.</summary>
     public static ByteString Assemble(GatewayListener listener, IEnumerable<ByteString> sniChains) =>
@@ -71,7 +80,11 @@ public static class GatewayListeners
     {
         FilterChainMatch = new() { ServerNames = { name }, ApplicationProtocols = { TlsContexts.MeshAlpns } },
         // Proxies keep connections open for hours: without an entry at the start, successful calls would be missing from the log.
-        Filters = { PluginFilters.Network(mesh, isServer: false, target, Authorizations.Tcp(security, mesh)), MetricConfigs.Tcp(Traffic.Gateway, mesh), Parts.TcpProxy(name, mesh, logConnected: true) },
+        Filters =
+        {
+            PluginFilters.Network(mesh, isServer: false, target, Authorizations.Tcp(security, mesh)), MetricConfigs.Tcp(Traffic.Gateway, mesh),
+            Parts.TcpProxy(name, mesh, logConnected: true)
+        },
     };
 
     /// <summary>Servers by the port at which Pods listen: the target port of their Service port, or their own if no Service of the gateway has it.</summary>
@@ -93,7 +106,8 @@ public static class GatewayListeners
         return ports;
     }
 
-    /// <summary>A Service of the Gateway API is made for its Gateway, and has its ports. That of an Istio gateway may lead to the same Pods by other numbers, as an
+    /// <summary>A Service of the Gateway API is made for its Gateway, and has its ports. That of an Istio gateway may lead to the same Pods by other numbers,
+    /// as an
     /// east-west gateway does whose network has another port. Gateways have no rights to listen on the ports of a system.</summary>
     private static List<int> Targets(GatewayScope scope, Gateway gateway, int port)
     {
@@ -147,7 +161,8 @@ public static class GatewayListeners
         return chain;
     }
 
-    private static FilterChain HttpChain((string Name, int Port) listener, string route, TransportSocket? tls, IReadOnlyList<string> names, GatewayInputs inputs)
+    private static FilterChain HttpChain((string Name, int Port) listener, string route, TransportSocket? tls, IReadOnlyList<string> names,
+        GatewayInputs inputs)
     {
         var manager = HttpConnections.Gateway($"outbound_{listener.Name}", route, inputs.Mesh, inputs.Gateway, inputs.Scope.Tracing, listener.Port);
         var chain = new FilterChain { Filters = { PluginFilters.Network(inputs.Mesh, isServer: false, listener.Port), manager }, TransportSocket = tls };
@@ -162,7 +177,8 @@ public static class GatewayListeners
     }
 
     /// <summary>TCP, TLS passthrough, and terminated TLS that carries TCP: the tcp and tls routes of the VirtualServices.</summary>
-    private static void AddL4(DistinctChains listener, BoundServer bound, GatewayInputs inputs, int target, HostServers isolated, IEnumerable<RouteSet> routings)
+    private static void AddL4(DistinctChains listener, BoundServer bound, GatewayInputs inputs, int target, HostServers isolated,
+        IEnumerable<RouteSet> routings)
     {
         var passthrough = bound.TlsMode == ServerTlsMode.Passthrough;
         var tls = bound.TlsMode is null || passthrough ? null : TlsContexts.GatewayServer(bound.Server.Tls!, inputs.Mesh, true);
@@ -184,7 +200,8 @@ public static class GatewayListeners
                     names = own.Contains("*") ? default : own;
                 }
                 else if (tls is not null && (names.IsEmpty || !routing.MatchesTerminated)) names = ServerNames(bound).ToValueList();
-                var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh, target, inputs.Gateway.Security is { } security ? Authorizations.Tcp(security, inputs.Mesh) : null);
+                var built = OutboundListeners.Chain(chain with { ServerNames = names }, inputs.Mesh, target,
+                    inputs.Gateway.Security is { } security ? Authorizations.Tcp(security, inputs.Mesh) : null);
                 built.TransportSocket = tls;
                 listener.Add(built);
             }

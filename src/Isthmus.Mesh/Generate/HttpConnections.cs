@@ -41,7 +41,10 @@ internal static class HttpConnections
     private static readonly HttpFilter Fault = new() { Name = "envoy.filters.http.fault", TypedConfig = Parts.Pack(new HTTPFault()) };
     private static readonly HttpFilter Cors = new() { Name = "envoy.filters.http.cors", TypedConfig = Parts.Pack(new Cors()) };
     private static readonly HttpFilter RouterFilter = new() { Name = "envoy.filters.http.router", TypedConfig = Parts.Pack(new Router()) };
-    private static readonly HttpFilter SilentRouter = new() { Name = "envoy.filters.http.router", TypedConfig = Parts.Pack(new Router { SuppressEnvoyHeaders = true }) };
+    private static readonly HttpFilter SilentRouter = new()
+    {
+        Name = "envoy.filters.http.router", TypedConfig = Parts.Pack(new Router { SuppressEnvoyHeaders = true })
+    };
 
     private static Alpn.FilterConfig.Types.AlpnOverride Override(Alpn.FilterConfig.Types.Protocol protocol, params string[] alpns) =>
         new() { UpstreamProtocol = protocol, AlpnOverride_ = { alpns } };
@@ -74,7 +77,8 @@ internal static class HttpConnections
     }
 
     /// <param name="port">At the workload; 0: any that no Service names.</param>
-    public static Listeners.Filter Inbound(string statPrefix, RouteConfiguration routes, Protocol protocol, MeshConfig mesh, WorkloadSecurity? security, TracePlan? tracing, int port)
+    public static Listeners.Filter Inbound(string statPrefix, RouteConfiguration routes, Protocol protocol, MeshConfig mesh, WorkloadSecurity? security,
+        TracePlan? tracing, int port)
     {
         var manager = Common(statPrefix, mesh, tracing);
         manager.RouteConfig = routes;
@@ -147,7 +151,8 @@ internal static class HttpConnections
             RequestIdExtension = new() { TypedConfig = Parts.Pack(new UuidRequestIdConfig { UseRequestIdForTraceSampling = tracing?.UsesRequestId ?? true }) },
         };
         // No other proxy knows it: it refuses the listener instead of accepting the paths.
-        if (mesh.PathNormalization == PathNormalization.Strict) manager.TypedHeaderValidationConfig = new() { Name = StrictPaths, TypedConfig = Parts.Pack(new Empty()) };
+        if (mesh.PathNormalization == PathNormalization.Strict)
+            manager.TypedHeaderValidationConfig = new() { Name = StrictPaths, TypedConfig = Parts.Pack(new Empty()) };
         if (tracing is not null) manager.Tracing = TraceConfigs.Of(tracing);
         if (mesh.AcceptHttp10) manager.HttpProtocolOptions = new() { AcceptHttp10 = true };
         manager.AccessLog.AddRange(AccessLogs.Of(mesh));
@@ -191,7 +196,8 @@ internal static class HttpConnections
         if (traffic != Traffic.Inbound && mesh.Software.Has(IstioFilters.Alpn)) manager.HttpFilters.Add(AlpnOverride);
         manager.HttpFilters.Add(Fault);
         manager.HttpFilters.Add(Cors);
-        if ((traffic is Traffic.Outbound or Traffic.OutboundInMesh) && mesh.OutboundTrafficPolicy == OutboundPolicy.AllowAnyDynamicDns) manager.HttpFilters.Add(ByRequest(mesh));
+        if ((traffic is Traffic.Outbound or Traffic.OutboundInMesh) && mesh.OutboundTrafficPolicy == OutboundPolicy.AllowAnyDynamicDns)
+            manager.HttpFilters.Add(ByRequest(mesh));
         manager.HttpFilters.AddRange(MetricConfigs.Http(traffic, mesh));
         manager.HttpFilters.Add(mesh.ProxyHeaders.HasEnvoyFields ? RouterFilter : SilentRouter);
     }

@@ -163,7 +163,10 @@ internal static class HttpRoutes
         Name = hash.Name,
         Path = hash.Path,
         Ttl = hash.Ttl is { } ttl ? Parts.Duration(ttl) : null,
-        Attributes = { hash.CookieAttributes.Select(attribute => new RouteAction.Types.HashPolicy.Types.CookieAttribute { Name = attribute.Name, Value = attribute.Value }) },
+        Attributes =
+        {
+            hash.CookieAttributes.Select(attribute => new RouteAction.Types.HashPolicy.Types.CookieAttribute { Name = attribute.Name, Value = attribute.Value })
+        },
     };
 
     internal static RetryPolicy? Retry(HttpRetry? own, MeshConfig mesh)
@@ -203,7 +206,8 @@ internal static class HttpRoutes
         var names = new List<string>();
         foreach (var condition in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
-            if (uint.TryParse(condition, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var code)) policy.RetriableStatusCodes.Add(code);
+            if (uint.TryParse(condition, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var code))
+                policy.RetriableStatusCodes.Add(code);
             else names.Add(condition);
         }
         if (policy.RetriableStatusCodes.Count > 0 && !names.Contains("retriable-status-codes")) names.Add("retriable-status-codes");

@@ -77,8 +77,11 @@ public static class InboundGenerator
 
     private static FilterChain Http(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context)
     {
-        var prefix = port is null or { IsUnnamed: true } ? ResourceNames.InboundPassthrough : $"inbound_{ResourceNames.Listener(ResourceNames.AnyAddress, port.Port)}";
-        var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, context.Mesh, context.Security, context.Tracing, PortOf(port));
+        var prefix = port is null or { IsUnnamed: true }
+            ? ResourceNames.InboundPassthrough
+            : $"inbound_{ResourceNames.Listener(ResourceNames.AnyAddress, port.Port)}";
+        var filter = HttpConnections.Inbound(prefix, Routes(port), port?.Protocol ?? Protocol.Auto, context.Mesh, context.Security, context.Tracing,
+            PortOf(port));
         return Chain(
             port, port is null or { IsUnnamed: true } ? ResourceNames.VirtualInbound + "-catchall-http" : null, transport, alpns, tls,
             [.. PluginFilters.Network(context.Mesh, isServer: true, PortOf(port)), filter]);
@@ -87,13 +90,15 @@ public static class InboundGenerator
     private static int PortOf(InboundPort? port) => port?.Port ?? 0;
 
     private static FilterChain Tcp(InboundPort? port, string transport, string[] alpns, TransportSocket? tls, Context context) =>
-        Chain(port, port is null or { IsUnnamed: true } ? ResourceNames.VirtualInbound : null, transport, alpns, tls, TcpFilters(port, exchanges: tls is not null && context.ExchangesMetadata, context));
+        Chain(port, port is null or { IsUnnamed: true } ? ResourceNames.VirtualInbound : null, transport, alpns, tls,
+            TcpFilters(port, exchanges: tls is not null && context.ExchangesMetadata, context));
 
     private static List<Filter> TcpFilters(InboundPort? port, bool exchanges, Context context)
     {
         var filters = new List<Filter>();
         if (exchanges) filters.Add(Parts.ServerExchange);
-        filters.AddRange(PluginFilters.Network(context.Mesh, isServer: true, PortOf(port), context.Security is { } security ? Authorizations.Tcp(security, context.Mesh) : null));
+        filters.AddRange(PluginFilters.Network(context.Mesh, isServer: true, PortOf(port),
+            context.Security is { } security ? Authorizations.Tcp(security, context.Mesh) : null));
         if (port?.Protocol == Protocol.Mongo) filters.Add(Parts.Mongo(ClusterOf(port)));
         filters.AddRange(MetricConfigs.Tcp(Traffic.Inbound, context.Mesh));
         filters.Add(Parts.TcpProxy(ClusterOf(port), context.Mesh, idleTimeout: port?.Limits?.Pool?.TcpIdleTimeout));
@@ -115,7 +120,8 @@ public static class InboundGenerator
         };
     }
 
-    private static string ClusterOf(InboundPort? port) => port is null or { IsUnnamed: true } ? ResourceNames.InboundPassthrough : ResourceNames.Inbound(port.Port);
+    private static string ClusterOf(InboundPort? port) =>
+        port is null or { IsUnnamed: true } ? ResourceNames.InboundPassthrough : ResourceNames.Inbound(port.Port);
 
     private static RouteConfiguration Routes(InboundPort? port)
     {

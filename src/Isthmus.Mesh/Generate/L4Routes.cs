@@ -12,7 +12,8 @@ internal static class L4Routes
     /// <param name="ranges">The addresses of the listener, where a match has none.</param>
     /// <param name="gateway"><c>mesh</c>, or the gateway's full name.</param>
     /// <param name="idle">Idle timeouts by cluster.</param>
-    public static IEnumerable<TcpChain> Chains(ProxyScope scope, RouteSet rule, ServicePort port, ValueList<string> ranges, string gateway, ValueMap<TimeSpan> idle)
+    public static IEnumerable<TcpChain> Chains(ProxyScope scope, RouteSet rule, ServicePort port, ValueList<string> ranges, string gateway,
+        ValueMap<TimeSpan> idle)
     {
         if (port.Protocol.IsTls() || !rule.Tls.IsEmpty)
         {
@@ -22,7 +23,8 @@ internal static class L4Routes
                 {
                     if (!Applies(match, scope, port.Number, gateway)) continue;
                     var names = match.SniHosts.Contains("*") ? default : match.SniHosts;
-                    yield return new(names, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, idle), Protocol.Tcp, rule.Source);
+                    yield return new(names, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, idle),
+                        Protocol.Tcp, rule.Source);
                 }
             }
         }
@@ -36,7 +38,8 @@ internal static class L4Routes
             foreach (var match in route.Matches)
             {
                 if (!Applies(match, scope, port.Number, gateway)) continue;
-                yield return new(default, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, idle), Protocol.Tcp, rule.Source);
+                yield return new(default, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, idle),
+                    Protocol.Tcp, rule.Source);
             }
         }
     }

@@ -19,7 +19,10 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
     public IEnumerable<Listener> Added => patches[PatchTarget.Listener].Where(patch => patch.AddsIn(context)).Select(patch => patch.Copy<Listener>());
 
     private static IEnumerable<ReadPatch> PatchesOf(ILookup<PatchTarget, ReadPatch> patches) =>
-        new[] { PatchTarget.Listener, PatchTarget.ListenerFilter, PatchTarget.FilterChain, PatchTarget.NetworkFilter, PatchTarget.HttpFilter }.SelectMany(target => patches[target]);
+        new[]
+        {
+            PatchTarget.Listener, PatchTarget.ListenerFilter, PatchTarget.FilterChain, PatchTarget.NetworkFilter, PatchTarget.HttpFilter
+        }.SelectMany(target => patches[target]);
 
     public Listener? Apply(Listener listener, RoutePatches routes)
     {
@@ -33,7 +36,8 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
         listener.FilterChains.Clear();
         listener.FilterChains.AddRange(chains);
         if (listener.DefaultFilterChain is { } byDefault && !Apply(byDefault, listener, routes)) listener.DefaultFilterChain = null;
-        foreach (var patch in For(PatchTarget.FilterChain, listener).Where(patch => patch.Operation == PatchOperation.Add)) listener.FilterChains.Add(patch.Copy<FilterChain>());
+        foreach (var patch in For(PatchTarget.FilterChain, listener).Where(patch => patch.Operation == PatchOperation.Add))
+            listener.FilterChains.Add(patch.Copy<FilterChain>());
         return listener;
     }
 
@@ -45,7 +49,8 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
         var name = patch.Patch.Listener?.ListenerFilter ?? "";
         if (patch.Operation == PatchOperation.Remove)
         {
-            foreach (var filter in listener.ListenerFilters.Where(filter => name.Length == 0 || filter.Name == name).ToList()) listener.ListenerFilters.Remove(filter);
+            foreach (var filter in listener.ListenerFilters.Where(filter => name.Length == 0 || filter.Name == name).ToList())
+                listener.ListenerFilters.Remove(filter);
         }
         else patch.Place(listener.ListenerFilters, name.Length == 0 ? null : filter => filter.Name == name);
     }
@@ -58,14 +63,16 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
             if (patch.Operation == PatchOperation.Remove) return false;
             if (!patch.IsMerge) continue;
             var value = patch.Copy<FilterChain>();
-            if (value.TransportSocket?.TypedConfig is { } given && chain.TransportSocket?.TypedConfig is { } known && MessageMerge.Merged(known, given) is { } merged)
+            if (value.TransportSocket?.TypedConfig is { } given && chain.TransportSocket?.TypedConfig is { } known
+                && MessageMerge.Merged(known, given) is { } merged)
             {
                 chain.TransportSocket = new() { Name = chain.TransportSocket.Name, TypedConfig = merged };
                 value.TransportSocket = null;
             }
             patch.MergeInto(chain, value);
         }
-        foreach (var patch in For(PatchTarget.NetworkFilter, listener, chain)) patch.Place(chain.Filters, Named<Filter>(patch.Patch.Listener?.Filter, filter => filter.Name));
+        foreach (var patch in For(PatchTarget.NetworkFilter, listener, chain))
+            patch.Place(chain.Filters, Named<Filter>(patch.Patch.Listener?.Filter, filter => filter.Name));
         var filters = chain.Filters.Where(filter => Apply(filter, listener, chain, routes)).ToList();
         chain.Filters.Clear();
         chain.Filters.AddRange(filters);
@@ -78,7 +85,8 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
     /// <summary>False when a patch removes the filter.</summary>
     private bool Apply(Filter filter, Listener listener, FilterChain chain, RoutePatches routes)
     {
-        foreach (var patch in For(PatchTarget.NetworkFilter, listener, chain).Where(patch => patch.Patch.Listener is not { Filter.Length: > 0 } match || match.Filter == filter.Name))
+        foreach (var patch in For(PatchTarget.NetworkFilter, listener, chain)
+            .Where(patch => patch.Patch.Listener is not { Filter.Length: > 0 } match || match.Filter == filter.Name))
         {
             if (patch.Operation == PatchOperation.Remove) return false;
             if (!patch.IsMerge || filter.TypedConfig is null) continue;
@@ -99,16 +107,19 @@ internal sealed class ListenerPatches(ILookup<PatchTarget, ReadPatch> patches, P
 
     private bool ApplyHttp(HttpConnectionManager manager, Filter filter, Listener listener, FilterChain chain)
     {
-        var own = For(PatchTarget.HttpFilter, listener, chain).Where(patch => patch.Patch.Listener is not { Filter.Length: > 0 } match || match.Filter == filter.Name).ToList();
+        var own = For(PatchTarget.HttpFilter, listener, chain)
+            .Where(patch => patch.Patch.Listener is not { Filter.Length: > 0 } match || match.Filter == filter.Name).ToList();
         foreach (var patch in own) patch.Place(manager.HttpFilters, Named<HttpFilter>(patch.Patch.Listener?.SubFilter, item => item.Name));
         foreach (var patch in own)
         {
-            foreach (var item in manager.HttpFilters.Where(item => patch.Patch.Listener is not { SubFilter.Length: > 0 } match || match.SubFilter == item.Name).ToList())
+            foreach (var item in manager.HttpFilters.Where(item => patch.Patch.Listener is not { SubFilter.Length: > 0 } match || match.SubFilter == item.Name)
+                .ToList())
             {
                 if (patch.Operation == PatchOperation.Remove) manager.HttpFilters.Remove(item);
                 if (!patch.IsMerge) continue;
                 var value = patch.Copy<HttpFilter>();
-                if (value.TypedConfig is not null && item.TypedConfig is not null) (item.TypedConfig, value.TypedConfig) = (Merged(item.TypedConfig, value.TypedConfig), null);
+                if (value.TypedConfig is not null && item.TypedConfig is not null)
+                    (item.TypedConfig, value.TypedConfig) = (Merged(item.TypedConfig, value.TypedConfig), null);
                 patch.MergeInto(item, value);
             }
         }

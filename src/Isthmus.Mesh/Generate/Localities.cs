@@ -19,10 +19,12 @@ internal static class Localities
         policy.Balancing?.Locality ?? LocalityLbSetting.Of(service.Distribution) ?? mesh.LocalityLb;
 
     public static void Apply(ClusterLoadAssignment assignment, EndpointInputs inputs, TrafficPolicy policy) => Apply(
-        assignment, inputs.From, Setting(inputs.Service, inputs.Mesh, policy), inputs.Endpoints.Where(member => EndpointGenerator.IsDirect(inputs.From.Network, member.Network, inputs.Gateways)), inputs.Gateways, policy);
+        assignment, inputs.From, Setting(inputs.Service, inputs.Mesh, policy),
+        inputs.Endpoints.Where(member => EndpointGenerator.IsDirect(inputs.From.Network, member.Network, inputs.Gateways)), inputs.Gateways, policy);
 
     /// <param name="members">Endpoints that are dialled directly: only their addresses and ports identify them.</param>
-    public static void Apply(ClusterLoadAssignment assignment, Vantage from, LocalityLbSetting setting, IEnumerable<MeshEndpoint> members, GatewayTable gateways, TrafficPolicy policy)
+    public static void Apply(ClusterLoadAssignment assignment, Vantage from, LocalityLbSetting setting, IEnumerable<MeshEndpoint> members,
+        GatewayTable gateways, TrafficPolicy policy)
     {
         if (setting.Zones is not null)
         {
@@ -33,7 +35,8 @@ internal static class Localities
         var rule = setting.Distribute.FirstOrDefault(candidate => from.Locality.IsIn(candidate.From));
         var sharing = rule is null ? [] : Distribute(assignment, rule);
         // Shares without failover use those localities only.
-        var fails = (policy.Outlier is not null || setting.IsOfService) && (setting.Distribute.IsEmpty || !setting.Failover.IsEmpty || !setting.FailoverPriority.IsEmpty);
+        var fails = (policy.Outlier is not null || setting.IsOfService)
+            && (setting.Distribute.IsEmpty || !setting.Failover.IsEmpty || !setting.FailoverPriority.IsEmpty);
         if (rule is not null && !fails) Keep(assignment, sharing);
         if (!fails) return;
         var others = assignment.Endpoints.Where(group => !sharing.Contains(group)).ToList();
@@ -68,14 +71,19 @@ internal static class Localities
         assignment.Endpoints.AddRange(left);
     }
 
-    /// <summary>The own region first, whose zones the proxy weighs against each other, then that of its failover, then all others. Labels come before.</summary>
+    /// <summary>The own region first, whose zones the proxy weighs against each other, then that of its failover, then all others. Labels come
+    /// before.</summary>
     private static void ByRegion(ClusterLoadAssignment assignment, Vantage from, LocalityLbSetting setting, Matching matching)
     {
         const int Regions = 3;
         var own = from.Locality.Region ?? "";
         var next = setting.Failover.FirstOrDefault(rule => rule.From == own)?.To;
-        var groups = setting.FailoverPriority.IsEmpty ? assignment.Endpoints.Select(group => (Priority: 0, Group: group)) : ByLabels([.. assignment.Endpoints], matching, setting.FailoverPriority);
-        Arrange(assignment, [], [.. groups.Select(item => ((item.Priority * Regions) + (Of(item.Group).Region is var region && region == own ? 0 : region == next ? 1 : 2), item.Group))]);
+        var groups = setting.FailoverPriority.IsEmpty
+            ? assignment.Endpoints.Select(group => (Priority: 0, Group: group))
+            : ByLabels([.. assignment.Endpoints], matching, setting.FailoverPriority);
+        Arrange(assignment, [],
+            [.. groups.Select(item => ((item.Priority * Regions) + (Of(item.Group).Region is var region && region == own ? 0 : region == next ? 1 : 2),
+                item.Group))]);
     }
 
     private static int Distance(Locality other, Locality own, ValueList<RegionFailover> failover)
@@ -95,7 +103,11 @@ internal static class Localities
         {
             foreach (var part in group.LbEndpoints.GroupBy(endpoint => matching.Misses(endpoint, group, labels)))
             {
-                var split = new LocalityLbEndpoints { Locality = group.Locality, LoadBalancingWeight = (uint)Math.Min(uint.MaxValue, part.Sum(endpoint => (long)(endpoint.LoadBalancingWeight ?? 1))) };
+                var split = new LocalityLbEndpoints
+                {
+                    Locality = group.Locality,
+                    LoadBalancingWeight = (uint)Math.Min(uint.MaxValue, part.Sum(endpoint => (long)(endpoint.LoadBalancingWeight ?? 1)))
+                };
                 split.LbEndpoints.AddRange(part);
                 groups.Add((part.Key, split));
             }
@@ -119,7 +131,9 @@ internal static class Localities
     private sealed class Matching(Vantage from, IEnumerable<MeshEndpoint> members, GatewayTable gateways)
     {
         // Workloads of a ServiceEntry may share an address.
-        private readonly Dictionary<(string Address, uint Port), MeshEndpoint> _members = members.SelectMany(member => member.Ports.Select(port => (Place: (member.Address, (uint)port.Target), Member: member)))
+        private readonly Dictionary<(string Address,
+            uint Port), MeshEndpoint> _members = members.SelectMany(member => member.Ports.Select(port => (Place: (member.Address, (uint)port.Target),
+                Member: member)))
             .GroupBy(item => item.Place).ToDictionary(group => group.Key, group => group.First().Member);
         private readonly Dictionary<(string Address, uint Port), NetworkGateway> _gateways = gateways.Ready.Values.SelectMany(all => all)
             .GroupBy(gateway => (gateway.Address, (uint)gateway.Port)).ToDictionary(group => group.Key, group => group.First());

@@ -32,7 +32,8 @@ internal static class MessageMerge
             }
             else if (IsSet(field, source, value))
             {
-                if (value is IMessage message and not (Duration or Any) && field.Accessor.GetValue(target) is IMessage known) Into(known, message, replaceLists);
+                if (value is IMessage message and not (Duration or Any) && field.Accessor.GetValue(target) is IMessage known)
+                    Into(known, message, replaceLists);
                 else field.Accessor.SetValue(target, value);
             }
         }

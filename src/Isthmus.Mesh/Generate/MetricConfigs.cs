@@ -40,7 +40,8 @@ internal static class MetricConfigs
     {
         var fields = Parts.Fields();
         if (!changes.Plans.IsEmpty) fields.Fields["metrics"] = Value.ForList([.. changes.Plans.Select(Metric)]);
-        if (changes.ReportingInterval is { } interval) fields.Fields["tcp_reporting_duration"] = Value.ForString(string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(interval.TotalSeconds)}s"));
+        if (changes.ReportingInterval is { } interval)
+            fields.Fields["tcp_reporting_duration"] = Value.ForString(string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(interval.TotalSeconds)}s"));
         return fields;
     }
 

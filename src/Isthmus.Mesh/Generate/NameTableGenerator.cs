@@ -40,7 +40,10 @@ public static class NameTableGenerator
         .Where(endpoint => !(host.Service.ClusterLocal || endpoint.Withheld) || endpoint.Cluster == scope.Cluster)
         .OrderBy(endpoint => endpoint.Cluster != scope.Cluster).ThenBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
         .Select(endpoint => new Member(endpoint.Address, endpoint.PodHostname,
-            endpoint.Network.Length > 0 && endpoint.PodHostname.Length > 0 ? HeadlessPod.NameOf(endpoint.PodHostname, endpoint.Cluster, host.Service.Hostname) : "", endpoint.Cluster));
+            endpoint.Network.Length > 0 && endpoint.PodHostname.Length > 0
+                ? HeadlessPod.NameOf(endpoint.PodHostname, endpoint.Cluster, host.Service.Hostname)
+                : "",
+            endpoint.Cluster));
 
     /// <summary>An exported headless host has the Pods of the clusters that export it.</summary>
     private static IEnumerable<VisibleHost> Pods(ILookup<string, VisibleHost> far, MeshService service) => service.ExportOf.Length == 0
@@ -50,7 +53,9 @@ public static class NameTableGenerator
     private static IEnumerable<Member> Far(ProxyScope scope, VisibleHost host, MeshService service)
     {
         if (host.Endpoints.FirstOrDefault(endpoint => endpoint.Health == EndpointHealth.Ready) is not { } endpoint) return [];
-        return ServiceAddresses.For(host.Service, scope).Items.Select(address => new Member(address, endpoint.PodHostname, HeadlessPod.NameOf(host.Service.Pod!.Name, endpoint.Cluster, service.Hostname), endpoint.Cluster));
+        return ServiceAddresses.For(host.Service,
+            scope).Items.Select(address => new Member(address, endpoint.PodHostname,
+                HeadlessPod.NameOf(host.Service.Pod!.Name, endpoint.Cluster, service.Hostname), endpoint.Cluster));
     }
 
     /// <summary>The headless host has the addresses of all; a Pod's name means the nearest Pod that has it: own cluster,

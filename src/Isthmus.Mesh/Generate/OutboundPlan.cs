@@ -56,7 +56,8 @@ public static class OutboundPlan
         var byPods = all.Where(host => host.Service.Pod is not null).Select(host => host.Service.Pod!.Hostname).ToHashSet(StringComparer.Ordinal);
         var ranked = ServiceAddresses.Ranked(all, host => host.Service, scope).ToList();
         // Where some Service of a namespace has routes of its own, a call to another one must not get them because of the host that it names.
-        var apart = all.Where(host => host.HasServiceRoutes && !host.Service.FromServiceEntry).Select(host => host.Service.Namespace).ToHashSet(StringComparer.Ordinal);
+        var apart = all.Where(host => host.HasServiceRoutes && !host.Service.FromServiceEntry).Select(host => host.Service.Namespace)
+            .ToHashSet(StringComparer.Ordinal);
         foreach (var host in ranked)
         {
             foreach (var port in host.Service.Ports)
@@ -64,13 +65,16 @@ public static class OutboundPlan
                 if (port.Protocol == Protocol.Udp) continue;
                 if (host.Service.Pod is not null) AddPod(drafts, scope, host, port);
                 else Add(drafts, scope, host, port, BindAddresses(host, scope, port.Number, byPods.Contains(host.Service.Hostname)));
-                if (port.Protocol.IsHttp() && host.Service is { Headless: false, FromServiceEntry: false, Pod: null } && apart.Contains(host.Service.Namespace)) AddApart(drafts, scope, host.Service, port);
+                if (port.Protocol.IsHttp() && host.Service is { Headless: false, FromServiceEntry: false, Pod: null } && apart.Contains(host.Service.Namespace))
+                    AddApart(drafts, scope, host.Service, port);
             }
         }
         // Last, because others have the addresses.
         foreach (var host in ranked.Where(host => host.Service is { Headless: true, Pod: null } && host.Endpoints.Any(endpoint => endpoint.IsBorrowed)))
         {
-            foreach (var port in host.Service.Ports.Where(port => port.Protocol != Protocol.Udp)) Add(drafts, scope, host, port, Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct());
+            foreach (var port in host.Service.Ports.Where(port => port.Protocol != Protocol.Udp))
+                Add(drafts, scope, host, port,
+                    Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct());
         }
         return [.. drafts.Values.Select(draft => draft.Finish())];
     }
@@ -118,7 +122,8 @@ public static class OutboundPlan
 
         void Bind(Draft draft)
         {
-            if (port.Protocol.IsHttp() || port.Protocol == Protocol.Auto) draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), port.Protocol);
+            if (port.Protocol.IsHttp() || port.Protocol == Protocol.Auto)
+                draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), port.Protocol);
             foreach (var chain in Chains(scope, host, port, null, false)) draft.AddChain(chain);
         }
     }
@@ -132,7 +137,9 @@ public static class OutboundPlan
         if (host.Service.Headless)
         {
             var pods = Near(host, scope, port).ToList();
-            return pods.Count > 0 || hasPods ? pods.Where(endpoint => !endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct() : [ResourceNames.AnyAddress];
+            return pods.Count > 0 || hasPods
+                ? pods.Where(endpoint => !endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct()
+                : [ResourceNames.AnyAddress];
         }
         var addresses = ServiceAddresses.For(host.Service, scope);
         // Known by name only: nothing on the wire identifies it.
@@ -163,7 +170,8 @@ public static class OutboundPlan
         var name = ResourceNames.Outbound(port.Number, "", service.Hostname);
         // On the wildcard address, only the SNI distinguishes TLS hosts.
         ValueList<string> names = wildcard && port.Protocol.IsTls() ? [service.Hostname] : default;
-        yield return new(names, ranges, new(name, [new(name, 1)]) { IdleTimeout = host.IdleTimeouts.TryGetValue(name, out var idle) ? idle : null }, port.Protocol);
+        yield return new(names, ranges, new(name, [new(name, 1)]) { IdleTimeout = host.IdleTimeouts.TryGetValue(name, out var idle) ? idle : null },
+            port.Protocol);
     }
 
     private static Draft Get(SortedDictionary<(string, int), Draft> drafts, string address, int port) =>
@@ -182,7 +190,8 @@ public static class OutboundPlan
             (_route, _protocol) = (route, protocol);
         }
 
-        public void AddHttpAddresses(IEnumerable<string> addresses) => (_httpAddresses ??= []).AddRange(addresses.Where(known => known != ResourceNames.AnyAddress));
+        public void AddHttpAddresses(IEnumerable<string> addresses) =>
+            (_httpAddresses ??= []).AddRange(addresses.Where(known => known != ResourceNames.AnyAddress));
 
         /// <summary>Of several chains with the same match, the first is kept.</summary>
         public void AddChain(TcpChain chain)
@@ -197,7 +206,8 @@ public static class OutboundPlan
         {
             if (_httpAddresses is null || !_chains.Exists(chain => !chain.Ranges.IsEmpty)) return default;
             var ranges = _chains.SelectMany(chain => chain.Ranges).Distinct().Select(Cidr.Parse).ToList();
-            return _httpAddresses.Distinct().Where(known => IPAddress.TryParse(known, out var ip) && ranges.Exists(range => range.Contains(ip))).Order(StringComparer.Ordinal).ToValueList();
+            return _httpAddresses.Distinct().Where(known => IPAddress.TryParse(known, out var ip) && ranges.Exists(range => range.Contains(ip)))
+                .Order(StringComparer.Ordinal).ToValueList();
         }
     }
 }

@@ -65,7 +65,8 @@ internal static class Parts
     /// <summary>The object that declares routes.</summary>
     public static Value ConfigPath(ObjectRef source) => source.Kind switch
     {
-        "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute" or "UDPRoute" => Value.ForString($"/apis/gateway.networking.k8s.io/v1/namespaces/{source.Namespace}/{source.Kind}/{source.Name}"),
+        "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute"
+            or "UDPRoute" => Value.ForString($"/apis/gateway.networking.k8s.io/v1/namespaces/{source.Namespace}/{source.Kind}/{source.Name}"),
         _ => ConfigPath(source, "virtual-service"),
     };
 
@@ -73,7 +74,8 @@ internal static class Parts
         new() { Numerator = (uint)Math.Round(percent * 10_000), Denominator = FractionalPercent.Types.DenominatorType.Million };
 
     /// <param name="logConnected">Log a connection when it is established, as well as when it ends.</param>
-    public static Envoy.Listeners.Filter TcpProxy(string cluster, MeshConfig mesh, bool log = true, string? statPrefix = null, bool logConnected = false, TimeSpan? idleTimeout = null)
+    public static Envoy.Listeners.Filter TcpProxy(string cluster, MeshConfig mesh, bool log = true, string? statPrefix = null, bool logConnected = false,
+        TimeSpan? idleTimeout = null)
     {
         var proxy = new TcpProxy { StatPrefix = statPrefix ?? cluster, Cluster = cluster };
         if (logConnected && !mesh.Logs.IsEmpty) proxy.AccessLogOptions = new() { FlushAccessLogOnConnected = true };
@@ -94,5 +96,6 @@ internal static class Parts
     /// <summary>Speaks <c>istio-peer-exchange</c> with servers.</summary>
     public static Envoy.Clusters.Filter ClientExchange => new() { Name = ExchangeFilter, TypedConfig = Exchange };
 
-    public static Envoy.Listeners.Filter Mongo(string statPrefix) => new() { Name = "envoy.filters.network.mongo_proxy", TypedConfig = Pack(new MongoProxy { StatPrefix = statPrefix }) };
+    public static Envoy.Listeners.Filter Mongo(string statPrefix) =>
+        new() { Name = "envoy.filters.network.mongo_proxy", TypedConfig = Pack(new MongoProxy { StatPrefix = statPrefix }) };
 }

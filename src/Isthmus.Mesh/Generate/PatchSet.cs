@@ -68,7 +68,11 @@ public sealed class PatchSet
     public static PatchSet? Of(ValueList<EnvoyPatch> patches, PatchContext context)
     {
         var own = patches.Where(patch => patch.IsFor(context)).ToList();
-        return own.Count == 0 ? null : new(context, own.Select(patch => new ReadPatch(patch, patch.Value is { } value ? WireTypes.Strict.Parse(value.Json, WireTypes.Registry.Find(value.Type)) : null)));
+        return own.Count == 0
+            ? null
+            : new(context,
+                own.Select(patch => new ReadPatch(patch,
+                    patch.Value is { } value ? WireTypes.Strict.Parse(value.Json, WireTypes.Registry.Find(value.Type)) : null)));
     }
 
     public bool TouchesClusters => _clusters.Count > 0;
@@ -103,7 +107,8 @@ public sealed class PatchSet
             if (patch.Operation == PatchOperation.Add || (patch.Patch.Cluster is { } match && !Matches(match, cluster.Name, hosts))) continue;
             if (patch.Operation == PatchOperation.Remove) return null;
             var value = patch.Copy<Cluster>();
-            if (value.TransportSocket is { TypedConfig: { } given } && cluster.TransportSocket?.TypedConfig is { } known && MessageMerge.Merged(known, given) is { } merged)
+            if (value.TransportSocket is { TypedConfig: { } given } && cluster.TransportSocket?.TypedConfig is { } known
+                && MessageMerge.Merged(known, given) is { } merged)
                 (cluster.TransportSocket.TypedConfig, value.TransportSocket) = (merged, null);
             patch.MergeInto(cluster, value);
         }
@@ -115,7 +120,9 @@ public sealed class PatchSet
         if (match.Name.Length > 0 && match.Name != name) return false;
         if (match.Service.Length == 0 && match.Subset.Length == 0 && match.Port == 0) return true;
         // direction|port|subset|host, or with _. between the parts and a dot after the direction
-        var parts = name.Contains('|', StringComparison.Ordinal) ? name.Split('|') : name.Replace("outbound_.", "outbound_._.", StringComparison.Ordinal).Split("_.").Where((_, at) => at != 1).ToArray();
+        var parts = name.Contains('|', StringComparison.Ordinal)
+            ? name.Split('|')
+            : name.Replace("outbound_.", "outbound_._.", StringComparison.Ordinal).Split("_.").Where((_, at) => at != 1).ToArray();
         if (parts.Length != 4) return false;
         var isInbound = parts[0] == "inbound";
         return (match.Service.Length == 0 || (isInbound ? hosts.Contains(match.Service) : match.Service == parts[3]))

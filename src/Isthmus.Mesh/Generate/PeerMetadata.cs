@@ -33,13 +33,19 @@ internal static class PeerMetadata
     private static readonly HttpFilter Inbound = new()
     {
         Name = Name,
-        TypedConfig = Parts.Pack(new Wire.Istio.Peers.Config { DownstreamDiscovery = { Headers, Workloads }, DownstreamPropagation = { ByHeaders(inMesh: false) } }),
+        TypedConfig = Parts.Pack(new Wire.Istio.Peers.Config
+        {
+            DownstreamDiscovery = { Headers, Workloads }, DownstreamPropagation = { ByHeaders(inMesh: false) }
+        }),
     };
 
     private static readonly HttpFilter Outbound = new()
     {
         Name = Name,
-        TypedConfig = Parts.Pack(new Wire.Istio.Peers.Config { UpstreamDiscovery = { Headers, Workloads }, UpstreamPropagation = { ByHeaders(inMesh: false) } }),
+        TypedConfig = Parts.Pack(new Wire.Istio.Peers.Config
+        {
+            UpstreamDiscovery = { Headers, Workloads }, UpstreamPropagation = { ByHeaders(inMesh: false) }
+        }),
     };
 
     private static readonly HttpFilter OutboundInMesh = new()

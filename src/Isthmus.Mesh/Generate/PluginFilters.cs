@@ -10,7 +10,8 @@ using NetworkWasm = Isthmus.Wire.Envoy.NetworkFilters.Wasm;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>WasmPlugins: filters that get their configuration by discovery (ECDS), so that the proxy's agent can fetch the module before Envoy sees it.</summary>
+/// <summary>WasmPlugins: filters that get their configuration by discovery (ECDS), so that the proxy's agent can fetch the module before Envoy sees
+/// it.</summary>
 public static class PluginFilters
 {
     /// <summary>How long the agent tries to get a module, as in Istio.</summary>
@@ -36,7 +37,10 @@ public static class PluginFilters
     private static ExtensionConfigSource Discovered(string layer) => new()
     {
         ConfigSource = Parts.Ads,
-        TypeUrls = { $"type.googleapis.com/envoy.extensions.filters.{layer}.wasm.v3.Wasm", $"type.googleapis.com/envoy.extensions.filters.{layer}.rbac.v3.RBAC" },
+        TypeUrls =
+        {
+            $"type.googleapis.com/envoy.extensions.filters.{layer}.wasm.v3.Wasm", $"type.googleapis.com/envoy.extensions.filters.{layer}.rbac.v3.RBAC"
+        },
     };
 
     /// <summary>The configuration of a plugin, for the agent of a proxy.</summary>
@@ -54,9 +58,19 @@ public static class PluginFilters
             VmConfig = new() { Runtime = "envoy.wasm.runtime.v8", Code = Code(module), EnvironmentVariables = Variables(plugin, pullSecret) },
         };
         // Older Envoys do not know the one, and newer ones warn of the other.
-        if (software.IsRecent) config.FailurePolicy = plugin.Failure switch { PluginFailure.Open => FailurePolicy.FailOpen, PluginFailure.Reload => FailurePolicy.FailReload, _ => FailurePolicy.FailClosed };
+        if (software.IsRecent)
+            config.FailurePolicy = plugin.Failure switch
+            {
+                PluginFailure.Open => FailurePolicy.FailOpen,
+                PluginFailure.Reload => FailurePolicy.FailReload,
+                _ => FailurePolicy.FailClosed
+            };
         else config.FailOpen = plugin.Failure == PluginFailure.Open;
-        return new() { Name = plugin.ResourceName, TypedConfig = plugin.IsNetwork ? Parts.Pack(new NetworkWasm { Config = config }) : Parts.Pack(new HttpWasm { Config = config }) };
+        return new()
+        {
+            Name = plugin.ResourceName,
+            TypedConfig = plugin.IsNetwork ? Parts.Pack(new NetworkWasm { Config = config }) : Parts.Pack(new HttpWasm { Config = config })
+        };
     }
 
     private static AsyncDataSource Code(PluginModule module)

@@ -13,7 +13,8 @@ internal static class ProxyProtocolSockets
     public static void Wrap(Cluster cluster, ProxyProtocolVersion version)
     {
         foreach (var match in cluster.TransportSocketMatches) match.TransportSocket = Around(match.TransportSocket, version);
-        if (cluster.TransportSocket is not null || cluster.TransportSocketMatches.Count == 0) cluster.TransportSocket = Around(cluster.TransportSocket ?? TlsContexts.Raw, version);
+        if (cluster.TransportSocket is not null || cluster.TransportSocketMatches.Count == 0)
+            cluster.TransportSocket = Around(cluster.TransportSocket ?? TlsContexts.Raw, version);
     }
 
     private static TransportSocket Around(TransportSocket inner, ProxyProtocolVersion version) => new()

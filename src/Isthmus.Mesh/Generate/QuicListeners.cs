@@ -22,7 +22,8 @@ internal static class QuicListeners
         // Every server over TLS is asked: most gateways have no HTTP/3, and need not be searched for servers of datagrams.
         if (inputs.Gateway.UdpPorts.IsEmpty || HasDatagrams(inputs.Gateway, bound.Server.Port)) return null;
         foreach (var port in inputs.Gateway.UdpPorts)
-            if (port.Service == bound.Server.Port && !inputs.Mesh.Plugins.Any(plugin => plugin.IsNetwork && plugin.IsFor(isServer: false, port.Target))) return port.Target;
+            if (port.Service == bound.Server.Port && !inputs.Mesh.Plugins.Any(plugin => plugin.IsNetwork && plugin.IsFor(isServer: false, port.Target)))
+                return port.Target;
         return null;
     }
 
@@ -43,7 +44,8 @@ internal static class QuicListeners
 
     /// <param name="servers">The servers of a listener.</param>
     /// <param name="chain">Makes the chain of a server over TLS.</param>
-    public static IEnumerable<Listener> Of(IEnumerable<BoundServer> servers, GatewayInputs inputs, Func<BoundServer, (string Name, int Port), FilterChain> chain)
+    public static IEnumerable<Listener> Of(IEnumerable<BoundServer> servers, GatewayInputs inputs,
+        Func<BoundServer, (string Name, int Port), FilterChain> chain)
     {
         foreach (var group in servers.Select(server => (Server: server, Port: PortOf(server, inputs))).Where(item => item.Port is not null)
             .GroupBy(item => (Bind: item.Server.Server.Bind.Length > 0 ? item.Server.Server.Bind : ResourceNames.AnyAddress, Port: item.Port!.Value)))
@@ -52,7 +54,10 @@ internal static class QuicListeners
             var listener = new Listener
             {
                 Name = name,
-                Address = new() { SocketAddress = new() { Protocol = SocketAddress.Types.Protocol.Udp, Address = group.Key.Bind, PortValue = (uint)group.Key.Port } },
+                Address = new()
+                {
+                    SocketAddress = new() { Protocol = SocketAddress.Types.Protocol.Udp, Address = group.Key.Bind, PortValue = (uint)group.Key.Port }
+                },
                 TrafficDirection = TrafficDirection.Outbound,
                 UdpListenerConfig = new() { QuicOptions = new() },
             };
@@ -64,14 +69,18 @@ internal static class QuicListeners
 
     private static FilterChain OverQuic(FilterChain chain)
     {
-        if (!chain.Filters[^1].TypedConfig.TryRead(out HttpConnectionManager manager) || !chain.TransportSocket.TypedConfig.TryRead(out DownstreamTlsContext tls))
+        if (!chain.Filters[^1].TypedConfig.TryRead(out HttpConnectionManager manager)
+            || !chain.TransportSocket.TypedConfig.TryRead(out DownstreamTlsContext tls))
             throw new InvalidOperationException("the chain is not one of HTTPS");
         manager.CodecType = HttpConnectionManager.Types.CodecType.Http3;
         manager.Http3ProtocolOptions = new();
         chain.Filters[^1].TypedConfig = Parts.Pack(manager);
         tls.CommonTlsContext.AlpnProtocols.Clear();
         tls.CommonTlsContext.AlpnProtocols.Add(Protocol);
-        chain.TransportSocket = new() { Name = "envoy.transport_sockets.quic", TypedConfig = Parts.Pack(new QuicDownstreamTransport { DownstreamTlsContext = tls }) };
+        chain.TransportSocket = new()
+        {
+            Name = "envoy.transport_sockets.quic", TypedConfig = Parts.Pack(new QuicDownstreamTransport { DownstreamTlsContext = tls })
+        };
         return chain;
     }
 }

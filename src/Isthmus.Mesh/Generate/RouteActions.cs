@@ -124,13 +124,17 @@ internal static class RouteActions
 
     private static IEnumerable<HeaderValueOption> Added(HeaderChange change) =>
         change.Set.Where(header => !header.Key.Equals("host", StringComparison.OrdinalIgnoreCase) && header.Key != ":authority")
-            .Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value }, AppendAction = HeaderValueOption.Types.HeaderAppendAction.OverwriteIfExistsOrAdd })
+            .Select(header => new HeaderValueOption
+            {
+                Header = new() { Key = header.Key, Value = header.Value }, AppendAction = HeaderValueOption.Types.HeaderAppendAction.OverwriteIfExistsOrAdd
+            })
             .Concat(change.Add.Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value } }));
 
     public static HTTPFault Fault(HttpFault fault)
     {
         var made = new HTTPFault();
-        if (fault.Delay is { Delay.Ticks: > 0 } delay) made.Delay = new() { FixedDelay = Parts.Duration(delay.Delay), Percentage = Parts.PerMillion(delay.Percent) };
+        if (fault.Delay is { Delay.Ticks: > 0 } delay)
+            made.Delay = new() { FixedDelay = Parts.Duration(delay.Delay), Percentage = Parts.PerMillion(delay.Percent) };
         if (fault.Abort is { } abort)
         {
             made.Abort = new() { Percentage = Parts.PerMillion(abort.Percent) };

@@ -34,7 +34,8 @@ public static class RouteGenerator
         host.Domains.AddRange(inputs.Domains);
         var context = new HttpRoutes.Context(inputs.Caller, inputs.Mesh, inputs.Port, RouteSet.Mesh, inputs.Destinations);
         if (inputs.Routing is { Rules.IsEmpty: false } routing) host.Routes.AddRange(HttpRoutes.Of(routing, context));
-        if (inputs.Routing is not { Rules.IsEmpty: false, IsOfService: false } && host.Routes.Count == 0) host.Routes.Add(HttpRoutes.Default(inputs.Hostname, context));
+        if (inputs.Routing is not { Rules.IsEmpty: false, IsOfService: false } && host.Routes.Count == 0)
+            host.Routes.Add(HttpRoutes.Default(inputs.Hostname, context));
         return host;
     }
 
@@ -75,7 +76,8 @@ public static class RouteGenerator
         return WithPort(names.Concat(ServiceAddresses.For(service, scope).Items.Where(address => !ServiceAddresses.IsRange(address))), port);
     }
 
-    private static IEnumerable<string> WithPort(IEnumerable<string> names, int port) => names.SelectMany(name => (string[])[name, ResourceNames.HostPort(name, port)]);
+    private static IEnumerable<string> WithPort(IEnumerable<string> names, int port) =>
+        names.SelectMany(name => (string[])[name, ResourceNames.HostPort(name, port)]);
 
     /// <summary>The full name and what resolv.conf's search list lets applications leave out.</summary>
     private static IEnumerable<string> Names(string hostname, ProxyScope scope)

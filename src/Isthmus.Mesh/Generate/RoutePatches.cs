@@ -18,10 +18,12 @@ internal sealed class RoutePatches(ILookup<PatchTarget, ReadPatch> patches, Patc
         var hosts = table.VirtualHosts.Select(host => Apply(host, table)).OfType<VirtualHost>().ToList();
         table.VirtualHosts.Clear();
         table.VirtualHosts.AddRange(hosts);
-        foreach (var patch in For(PatchTarget.VirtualHost, table).Where(patch => patch.Operation == PatchOperation.Add)) table.VirtualHosts.Add(patch.Copy<VirtualHost>());
+        foreach (var patch in For(PatchTarget.VirtualHost, table).Where(patch => patch.Operation == PatchOperation.Add))
+            table.VirtualHosts.Add(patch.Copy<VirtualHost>());
     }
 
-    private IEnumerable<ReadPatch> For(PatchTarget target, RouteConfiguration table) => patches[target].Where(patch => patch.Patch.RouteTable is not { } match || Matches(match, table.Name));
+    private IEnumerable<ReadPatch> For(PatchTarget target, RouteConfiguration table) =>
+        patches[target].Where(patch => patch.Patch.RouteTable is not { } match || Matches(match, table.Name));
 
     private VirtualHost? Apply(VirtualHost host, RouteConfiguration table)
     {
@@ -48,7 +50,8 @@ internal sealed class RoutePatches(ILookup<PatchTarget, ReadPatch> patches, Patc
     }
 
     private static bool Matches(RouteTableMatch? match, VirtualHost host) =>
-        match is null || ((match.VirtualHost.Length == 0 || match.VirtualHost == host.Name) && (match.Domain.Length == 0 || host.Domains.Contains(match.Domain)));
+        match is null
+            || ((match.VirtualHost.Length == 0 || match.VirtualHost == host.Name) && (match.Domain.Length == 0 || host.Domains.Contains(match.Domain)));
 
     private static bool Matches(RouteTableMatch match, Route route) => (match.Route.Length == 0 || match.Route == route.Name) && match.Action switch
     {

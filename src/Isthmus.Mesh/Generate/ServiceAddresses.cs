@@ -29,7 +29,8 @@ public static class ServiceAddresses
 
     /// <summary>A proxy without DNS capture dials the Services of other clusters at their addresses there, so that these are not free either.</summary>
     private static ValueList<string> AddressesOf(MeshService service, ProxyScope scope) => scope.DnsCapture || service.Foreign.Count == 0
-        ? service.AddressesIn(scope.Cluster) : service.Addresses.Where(address => !service.Foreign.Values.Any(foreign => foreign.Contains(address))).ToValueList();
+        ? service.AddressesIn(scope.Cluster)
+        : service.Addresses.Where(address => !service.Foreign.Values.Any(foreign => foreign.Contains(address))).ToValueList();
 
     /// <summary>
     /// The order in which hosts get what only one can have, such as an address, a port or a short name: Services of the proxy's own cluster, other
@@ -45,7 +46,9 @@ public static class ServiceAddresses
     public static (string Prefix, uint Length) Range(string address)
     {
         var slash = address.IndexOf('/', StringComparison.Ordinal);
-        return slash < 0 ? (address, IsV6(address) ? 128u : 32u) : (address[..slash], uint.Parse(address[(slash + 1)..], System.Globalization.CultureInfo.InvariantCulture));
+        return slash < 0
+            ? (address, IsV6(address) ? 128u : 32u)
+            : (address[..slash], uint.Parse(address[(slash + 1)..], System.Globalization.CultureInfo.InvariantCulture));
     }
 
     private static bool MayUseAllocated(MeshService service, ProxyScope scope) => scope.DnsCapture && (!service.FromServiceEntry || scope.DnsAutoAllocate);

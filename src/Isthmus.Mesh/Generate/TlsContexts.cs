@@ -98,7 +98,10 @@ internal static class TlsContexts
             names.TrustedCa = new() { InlineString = tls.Roots };
             common.ValidationContext = names;
         }
-        else common.CombinedValidationContext = new() { DefaultValidationContext = names, ValidationContextSdsSecretConfig = new() { Name = $"file-root:{SystemRoots}", SdsConfig = Parts.Agent } };
+        else common.CombinedValidationContext = new()
+        {
+            DefaultValidationContext = names, ValidationContextSdsSecretConfig = new() { Name = $"file-root:{SystemRoots}", SdsConfig = Parts.Agent }
+        };
         return Socket(new UpstreamTlsContext { CommonTlsContext = common, Sni = tls.ServerName });
     }
 
@@ -117,9 +120,18 @@ internal static class TlsContexts
     /// <param name="exchanges">The filter chain has the filter that speaks <c>istio-peer-exchange</c>.</param>
     public static TransportSocket MeshServer(MeshConfig mesh, bool exchanges)
     {
-        var prefixes = mesh.TrustDomains.Select(domain => new SubjectAltNameMatcher { SanType = SubjectAltNameMatcher.Types.SanType.Uri, Matcher = new() { Prefix = $"spiffe://{domain}/" } });
-        var context = new DownstreamTlsContext { CommonTlsContext = MeshCommon(prefixes, exchanges ? [Wire.Tls.Alpn.IstioPeerExchange, "h2", "http/1.1"] : ["h2", "http/1.1"]), RequireClientCertificate = true };
-        context.CommonTlsContext.TlsParams = Between12And13(mesh.MeshTls.CipherSuites.IsEmpty ? mesh.MeshTls with { CipherSuites = Ciphers.ToValueList() } : mesh.MeshTls);
+        var prefixes = mesh.TrustDomains.Select(domain => new SubjectAltNameMatcher
+        {
+            SanType = SubjectAltNameMatcher.Types.SanType.Uri, Matcher = new() { Prefix = $"spiffe://{domain}/" }
+        });
+        var context = new DownstreamTlsContext
+        {
+            CommonTlsContext = MeshCommon(prefixes, exchanges ? [Wire.Tls.Alpn.IstioPeerExchange, "h2", "http/1.1"] : ["h2", "http/1.1"]),
+            RequireClientCertificate = true
+        };
+        context.CommonTlsContext.TlsParams = Between12And13(mesh.MeshTls.CipherSuites.IsEmpty
+            ? mesh.MeshTls with { CipherSuites = Ciphers.ToValueList() }
+            : mesh.MeshTls);
         return Socket(context);
     }
 
@@ -167,9 +179,15 @@ internal static class TlsContexts
 
     /// <summary>A name that a certificate must have, of the type of its form: users write names without types.</summary>
     private static SubjectAltNameMatcher Name(string name) => Name(
-        name, IPAddress.TryParse(name, out _) ? SubjectAltNameMatcher.Types.SanType.IpAddress : name.Contains(':', StringComparison.Ordinal) ? SubjectAltNameMatcher.Types.SanType.Uri : SubjectAltNameMatcher.Types.SanType.Dns);
+        name,
+        IPAddress.TryParse(name, out _)
+            ? SubjectAltNameMatcher.Types.SanType.IpAddress
+            : name.Contains(':', StringComparison.Ordinal)
+            ? SubjectAltNameMatcher.Types.SanType.Uri
+            : SubjectAltNameMatcher.Types.SanType.Dns);
 
-    private static SubjectAltNameMatcher Name(string name, SubjectAltNameMatcher.Types.SanType type) => new() { SanType = type, Matcher = new() { Exact = name } };
+    private static SubjectAltNameMatcher Name(string name, SubjectAltNameMatcher.Types.SanType type) =>
+        new() { SanType = type, Matcher = new() { Exact = name } };
 
     private static CommonTlsContext MeshCommon(IEnumerable<SubjectAltNameMatcher> names, IEnumerable<string> alpn)
     {

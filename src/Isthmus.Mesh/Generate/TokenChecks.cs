@@ -60,7 +60,8 @@ internal static class TokenChecks
         var provider = new JwtProvider
         {
             Issuer = rule.Issuer, Forward = rule.Forward, ForwardPayloadHeader = rule.PayloadHeader, ClearRouteCache = routes,
-            PayloadInMetadata = TokenClaims.Payload, NormalizePayloadInMetadata = new() { SpaceDelimitedClaims = { WordClaims.Union(rule.SpaceDelimitedClaims) } },
+            PayloadInMetadata = TokenClaims.Payload,
+            NormalizePayloadInMetadata = new() { SpaceDelimitedClaims = { WordClaims.Union(rule.SpaceDelimitedClaims) } },
         };
         provider.Audiences.AddRange(rule.Audiences);
         provider.FromHeaders.AddRange(rule.FromHeaders.Select(header => new JwtHeader { Name = header.Name, ValuePrefix = header.Prefix }));

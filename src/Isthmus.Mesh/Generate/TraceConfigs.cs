@@ -15,7 +15,8 @@ internal static class TraceConfigs
     /// <summary>Istio's own tags. The proxy finds the values in its environment: if they were here, no two workloads could share a listener.</summary>
     private static readonly (string Tag, string Variable)[] IstioTags =
     [
-        ("istio.canonical_revision", ProxyVariables.CanonicalRevision), ("istio.canonical_service", ProxyVariables.CanonicalService), ("istio.cluster_id", ProxyVariables.ClusterId),
+        ("istio.canonical_revision", ProxyVariables.CanonicalRevision), ("istio.canonical_service", ProxyVariables.CanonicalService),
+        ("istio.cluster_id", ProxyVariables.ClusterId),
         ("istio.mesh_id", ProxyVariables.MeshId), ("istio.namespace", ProxyVariables.Namespace),
     ];
 
@@ -31,7 +32,9 @@ internal static class TraceConfigs
             Provider = plan.Tracer.Protocol == TraceProtocol.Zipkin ? Zipkin(plan) : OpenTelemetry(plan),
         };
         var own = plan.Tags.Select(tag => Tag(tag.Key, tag.Value));
-        var fixedOnes = plan.HasIstioTags ? IstioTags.Where(tag => !plan.Tags.ContainsKey(tag.Tag)).Select(tag => Tag(tag.Tag, new(TraceTagKind.Environment, tag.Variable, "unknown"))) : [];
+        var fixedOnes = plan.HasIstioTags
+            ? IstioTags.Where(tag => !plan.Tags.ContainsKey(tag.Tag)).Select(tag => Tag(tag.Tag, new(TraceTagKind.Environment, tag.Variable, "unknown")))
+            : [];
         tracing.CustomTags.AddRange(own.Concat(fixedOnes).OrderBy(tag => tag.Tag, StringComparer.Ordinal));
         return tracing;
     }
@@ -55,7 +58,8 @@ internal static class TraceConfigs
             TraceContextOption = tracer.AlsoW3C ? ZipkinConfig.Types.TraceContextOption.UseB3WithW3CPropagation : ZipkinConfig.Types.TraceContextOption.UseB3,
         };
         // Older proxies know only this form, which has neither.
-        if (tracer.Timeout is null && tracer.Headers.Count == 0) (config.CollectorCluster, config.CollectorEndpoint, config.CollectorHostname) = (plan.Cluster, tracer.Path, plan.Host);
+        if (tracer.Timeout is null && tracer.Headers.Count == 0)
+            (config.CollectorCluster, config.CollectorEndpoint, config.CollectorHostname) = (plan.Cluster, tracer.Path, plan.Host);
         else config.CollectorService = Service(plan, $"http://{plan.Host}{tracer.Path}", TimeSpan.FromSeconds(5));
         return new() { Name = tracer.Name, TypedConfig = Parts.Pack(config) };
     }
@@ -85,7 +89,10 @@ internal static class TraceConfigs
     private static HttpService Service(TracePlan plan, string uri, TimeSpan patience)
     {
         var service = new HttpService { HttpUri = new() { Uri = uri, Cluster = plan.Cluster, Timeout = Parts.Duration(plan.Tracer.Timeout ?? patience) } };
-        service.RequestHeadersToAdd.AddRange(plan.Tracer.Headers.Select(header => new HeaderValueOption { Header = new() { Key = header.Key, Value = header.Value } }));
+        service.RequestHeadersToAdd.AddRange(plan.Tracer.Headers.Select(header => new HeaderValueOption
+        {
+            Header = new() { Key = header.Key, Value = header.Value }
+        }));
         return service;
     }
 }

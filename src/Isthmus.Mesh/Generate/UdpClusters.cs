@@ -4,7 +4,8 @@ using Isthmus.Wire.Envoy.Endpoints;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>CDS and EDS of the ports for datagrams, for gateways that pass these on. They have no TLS, so gateways of other networks do not lead to them.</summary>
+/// <summary>CDS and EDS of the ports for datagrams, for gateways that pass these on. They have no TLS, so gateways of other networks do not lead to
+/// them.</summary>
 public static class UdpClusters
 {
     /// <summary>Whether the clusters of the service take their endpoints from EDS, as all here do.</summary>
@@ -38,7 +39,8 @@ public static class UdpClusters
     {
         var assignment = new ClusterLoadAssignment { ClusterName = ResourceNames.Datagrams(port, inputs.Service.Hostname) };
         var members = inputs.Endpoints
-            .Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.Length: > 0 } && endpoint.UdpPort(port) is not null && EndpointGenerator.MayCall(endpoint, inputs)
+            .Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.Length: > 0 } && endpoint.UdpPort(port) is not null
+                && EndpointGenerator.MayCall(endpoint, inputs)
                 && EndpointGenerator.IsDirect(inputs.From.Network, endpoint.Network, inputs.Gateways))
             .GroupBy(endpoint => endpoint.Locality).OrderBy(group => group.Key);
         foreach (var group in members)

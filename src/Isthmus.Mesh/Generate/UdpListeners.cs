@@ -25,7 +25,9 @@ internal static class UdpListeners
             {
                 if (Rule(gateway, inputs) is not { } rule) continue; // nobody wants the datagrams
                 var bind = server.Bind.Length > 0 ? server.Bind : ResourceNames.AnyAddress;
-                var targets = server.TargetPort > 0 ? [server.TargetPort] : inputs.Gateway.DatagramPorts.Where(port => port.Service == server.Port).Select(port => port.Target).Distinct();
+                var targets = server.TargetPort > 0
+                    ? [server.TargetPort]
+                    : inputs.Gateway.DatagramPorts.Where(port => port.Service == server.Port).Select(port => port.Target).Distinct();
                 foreach (var target in targets)
                     if (taken.Add((bind, target))) yield return Listener(bind, target, Route(rule, server.Port));
             }
@@ -82,7 +84,10 @@ internal static class UdpListeners
         Action = new()
         {
             Name = "route",
-            TypedConfig = Parts.Pack(new Route { Cluster = backend.To is { } to ? ResourceNames.Datagrams(to.Port > 0 ? to.Port : port, to.Host) : ResourceNames.Unresolved }),
+            TypedConfig = Parts.Pack(new Route
+            {
+                Cluster = backend.To is { } to ? ResourceNames.Datagrams(to.Port > 0 ? to.Port : port, to.Host) : ResourceNames.Unresolved
+            }),
         },
     };
 
@@ -96,7 +101,8 @@ internal static class UdpListeners
         for (var i = 0; i < digits.Length; i++)
         {
             if (digits[i] == '0') continue;
-            ends.Add($"{digits[..i]}{(digits[i] == '1' ? "0" : $"[0-{(char)(digits[i] - 1)}]")}{string.Concat(Enumerable.Repeat("[0-9]", digits.Length - 1 - i))}");
+            ends.Add(
+                $"{digits[..i]}{(digits[i] == '1' ? "0" : $"[0-{(char)(digits[i] - 1)}]")}{string.Concat(Enumerable.Repeat("[0-9]", digits.Length - 1 - i))}");
         }
         return $"[0-9]*({string.Join('|', ends)})";
     }

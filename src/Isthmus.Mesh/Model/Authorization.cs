@@ -39,7 +39,8 @@ public static class RuleKeys
 
     /// <summary>An attribute of the caller, not of the operation.</summary>
     public static bool IsOfCaller(string key) =>
-        key.StartsWith("source.", StringComparison.Ordinal) || key.StartsWith("remote.", StringComparison.Ordinal) || key.StartsWith("request.", StringComparison.Ordinal);
+        key.StartsWith("source.", StringComparison.Ordinal) || key.StartsWith("remote.", StringComparison.Ordinal)
+            || key.StartsWith("request.", StringComparison.Ordinal);
 }
 
 /// <summary>A request matches when one caller, one operation and every condition match; an empty list matches everything.</summary>
@@ -95,7 +96,10 @@ public sealed record TokenRule(
 public readonly record struct KeyPlace(string Issuer, string Uri, TimeSpan Timeout)
 {
     /// <summary>The document in which an issuer says where its keys are; null when the issuer is not a URL.</summary>
-    public Uri? Discovery => System.Uri.TryCreate($"{Issuer.TrimEnd('/')}/.well-known/openid-configuration", UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" ? uri : null;
+    public Uri? Discovery =>
+        System.Uri.TryCreate($"{Issuer.TrimEnd('/')}/.well-known/openid-configuration", UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
+            ? uri
+            : null;
 }
 
 /// <summary>The keys of an issuer as it serves them (RFC 7517).</summary>
@@ -124,7 +128,8 @@ public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, V
     /// <param name="issued">How the keys of a rule are found.</param>
     /// <param name="reach">The authorizer with a name; null: there is none, or no way to it.</param>
     public static WorkloadSecurity Of(
-        IEnumerable<AuthorizationPolicy> policies, IEnumerable<RequestAuthentication> tokens, ValueMap<string> labels, Func<TokenRule, IssuedTokens> issued, Func<string, ReachedAuthorizer?> reach)
+        IEnumerable<AuthorizationPolicy> policies, IEnumerable<RequestAuthentication> tokens, ValueMap<string> labels, Func<TokenRule, IssuedTokens> issued,
+        Func<string, ReachedAuthorizer?> reach)
     {
         var chosen = policies.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.Source).ToValueList();
         var rules = tokens.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source)

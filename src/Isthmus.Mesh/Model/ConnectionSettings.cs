@@ -68,7 +68,10 @@ public sealed record ConnectionSettings
             StreamIdleTimeout = Time("httpStreamIdleTimeout"),
             RequestTimeout = Time("httpRequestTimeout"),
             RequestHeadersTimeout = Time("httpRequestHeadersTimeout"),
-            MaxConcurrentStreams = uint.TryParse(textAt("httpMaxConcurrentStreams"), NumberStyles.None, CultureInfo.InvariantCulture, out var streams) && streams > 0 ? streams : null,
+            MaxConcurrentStreams = uint.TryParse(textAt("httpMaxConcurrentStreams"), NumberStyles.None, CultureInfo.InvariantCulture, out var streams)
+                && streams > 0
+                ? streams
+                : null,
             Underscores = textAt("httpHeadersWithUnderscoresAction") switch
             {
                 "HEADERS_WITH_UNDERSCORES_ALLOW" => UnderscoreAction.Allow,
@@ -94,7 +97,8 @@ public sealed record ConnectionSettings
     /// <summary>What a proxy reports in its ProxyConfig; null when that has none.</summary>
     internal static ConnectionSettings? Of(Value? proxyConfig)
     {
-        if (proxyConfig?.StructValue?.Fields.TryGetValue("connectionSettings", out var settings) != true || settings!.StructValue is not { Fields: var fields }) return null;
+        if (proxyConfig?.StructValue?.Fields.TryGetValue("connectionSettings", out var settings) != true || settings!.StructValue is not { Fields: var fields })
+            return null;
         return Read(name => fields.TryGetValue(name, out var value) ? value switch
         {
             { KindCase: Value.KindOneofCase.StringValue } => value.StringValue,

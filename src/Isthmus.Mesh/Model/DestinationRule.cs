@@ -104,13 +104,18 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
         (rule?.Policy ?? None).ForPort(port).MergedWith(subset?.Policy?.ForPort(port));
 
     /// <summary>The same, and what the mesh says where that policy says nothing.</summary>
-    public static TrafficPolicy Effective(DestinationRule? rule, Subset? subset, int port, MeshConfig mesh) => Effective(rule, subset, port) is var policy && mesh.DefaultPolicy == None
+    public static TrafficPolicy Effective(DestinationRule? rule, Subset? subset, int port, MeshConfig mesh) =>
+        Effective(rule, subset, port) is var policy && mesh.DefaultPolicy == None
         ? policy : policy with { Pool = policy.Pool ?? mesh.DefaultPolicy.Pool, Outlier = policy.Outlier ?? mesh.DefaultPolicy.Outlier };
 
     /// <summary>This policy, overridden by the fields that <paramref name="over"/> sets: how a subset refines its rule.</summary>
     public TrafficPolicy MergedWith(TrafficPolicy? over) => over is null
         ? this
-        : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls, over.Ports.IsEmpty ? Ports : over.Ports) { IsBlocked = IsBlocked || over.IsBlocked, RetryBudget = over.RetryBudget ?? RetryBudget, ProxyProtocol = over.ProxyProtocol ?? ProxyProtocol };
+        : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls,
+            over.Ports.IsEmpty ? Ports : over.Ports)
+            {
+                IsBlocked = IsBlocked || over.IsBlocked, RetryBudget = over.RetryBudget ?? RetryBudget, ProxyProtocol = over.ProxyProtocol ?? ProxyProtocol
+            };
 
     /// <summary>The policy of one port: a port's own settings replace the whole policy.</summary>
     public TrafficPolicy ForPort(int port)
@@ -150,7 +155,8 @@ public sealed record DestinationRule(
     /// <summary>Whether a newer rule of the same host is merged into this one: it is for the same workloads, and every namespace that
     /// sees this rule sees it.</summary>
     public bool Absorbs(DestinationRule newer) =>
-        WorkloadSelector == newer.WorkloadSelector && (newer.ExportTo.IsEmpty || newer.ExportTo.Contains("*") ? IsForAll : ExportTo.All(ns => newer.ExportTo.Contains(ns)) && !ExportTo.IsEmpty);
+        WorkloadSelector == newer.WorkloadSelector
+            && (newer.ExportTo.IsEmpty || newer.ExportTo.Contains("*") ? IsForAll : ExportTo.All(ns => newer.ExportTo.Contains(ns)) && !ExportTo.IsEmpty);
 
     private bool IsForAll => ExportTo.IsEmpty || ExportTo.Contains("*");
 

@@ -28,11 +28,13 @@ public sealed record EnvoyFilter(ObjectRef Source, ValueMap<string> Selector, Va
 
     /// <summary>The patches for a proxy, in the order in which they apply.</summary>
     public static ValueList<EnvoyPatch> PatchesFor(IEnumerable<EnvoyFilter> filters, ProxyIdentity proxy, string rootNamespace, ValueMap<string> labels) =>
-        InOrder(filters, proxy.Namespace, rootNamespace, labels).SelectMany(filter => filter.Patches).Where(patch => patch.Proxy.Matches(proxy) && (!patch.IsForEnvoys || proxy.Software.IsEnvoy)).ToValueList();
+        InOrder(filters, proxy.Namespace, rootNamespace, labels).SelectMany(filter => filter.Patches)
+            .Where(patch => patch.Proxy.Matches(proxy) && (!patch.IsForEnvoys || proxy.Software.IsEnvoy)).ToValueList();
 
     private static IEnumerable<EnvoyFilter> InOrder(IEnumerable<EnvoyFilter> filters, string ns, string rootNamespace, ValueMap<string> labels) => filters
         .Where(filter => filter.AppliesTo(ns, rootNamespace, labels))
-        .OrderBy(filter => filter.Priority).ThenBy(filter => filter.Namespace != rootNamespace).ThenBy(filter => filter.CreatedAt).ThenBy(filter => filter.Source);
+        .OrderBy(filter => filter.Priority).ThenBy(filter => filter.Namespace != rootNamespace).ThenBy(filter => filter.CreatedAt)
+        .ThenBy(filter => filter.Source);
 }
 
 /// <param name="Port">The listener's port; 0: every one.</param>

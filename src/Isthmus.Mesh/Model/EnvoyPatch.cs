@@ -39,7 +39,8 @@ public sealed record PatchValue(string Type, string Json);
 public sealed record PatchProxy(string Version, ValueMap<string> Metadata)
 {
     public bool Matches(ProxyIdentity proxy) =>
-        (Version.Length == 0 || (proxy.Version.Length > 0 && Regex.IsMatch(proxy.Version, Version, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant)))
+        (Version.Length == 0
+            || (proxy.Version.Length > 0 && Regex.IsMatch(proxy.Version, Version, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant)))
         && Metadata.All(wanted => proxy.Metadata.TryGetValue(wanted.Key, out var value) && value == wanted.Value);
 }
 
@@ -54,7 +55,8 @@ public sealed record ChainPatchMatch(string Name, string Sni, string TransportPr
 /// <summary>Route tables, their virtual hosts and routes. Empty texts and zero match everything.</summary>
 /// <param name="PortName">Of a Gateway's server.</param>
 /// <param name="Gateway">The Gateway, as <c>namespace/name</c>.</param>
-public sealed record RouteTableMatch(string Name, int Port, string PortName, string Gateway, string VirtualHost, string Domain, string Route, PatchRouteAction Action);
+public sealed record RouteTableMatch(string Name, int Port, string PortName, string Gateway, string VirtualHost, string Domain, string Route,
+    PatchRouteAction Action);
 
 public enum PatchRouteAction { Any, Route, Redirect, DirectResponse }
 

@@ -34,5 +34,7 @@ public sealed record Gateway(ObjectRef Source, ValueMap<string> Selector, ValueL
     public string FullName => $"{Namespace}/{Name}";
 
     /// <summary>Whether it passes calls by names in the zone <c>global</c> only: clusters that are joined by such names do not watch each other.</summary>
-    public bool PassesGlobalNames => Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough } && server.Hosts.Count > 0 && server.Hosts.All(host => host.EndsWith(".global", StringComparison.Ordinal)));
+    public bool PassesGlobalNames =>
+        Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough } && server.Hosts.Count > 0
+            && server.Hosts.All(host => host.EndsWith(".global", StringComparison.Ordinal)));
 }

@@ -30,7 +30,8 @@ public sealed record GatewayTopology(uint TrustedProxies, ClientCertForwarding C
     /// trusted.</summary>
     internal static GatewayTopology? Of(Value? proxyConfig)
     {
-        if (proxyConfig?.StructValue?.Fields.TryGetValue("gatewayTopology", out var topology) != true || topology!.StructValue is not { Fields: var fields }) return null;
+        if (proxyConfig?.StructValue?.Fields.TryGetValue("gatewayTopology", out var topology) != true || topology!.StructValue is not { Fields: var fields })
+            return null;
         var trusted = fields.TryGetValue("numTrustedProxies", out var number) && number.NumberValue is >= 0 and <= uint.MaxValue ? (uint)number.NumberValue : 0;
         var mode = fields.TryGetValue("forwardClientCertDetails", out var text) ? text.StringValue : "";
         return new(trusted, ParseMode(mode) ?? ClientCertForwarding.Sanitize) { ReadsProxyHeader = fields.ContainsKey("proxyProtocol") };

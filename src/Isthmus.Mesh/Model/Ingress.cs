@@ -25,7 +25,8 @@ public sealed record IngressSettings(IngressMode Mode, string Class, string Serv
     public static readonly IngressSettings Default = new(IngressMode.Strict, "istio", DefaultService, "");
 
     /// <summary>The labels of the gateways that serve Ingress objects.</summary>
-    public ValueMap<string> GatewayLabels => new([KeyValuePair.Create("istio", Selector.Length > 0 ? Selector : Service != DefaultService ? Service : "ingressgateway")]);
+    public ValueMap<string> GatewayLabels =>
+        new([KeyValuePair.Create("istio", Selector.Length > 0 ? Selector : Service != DefaultService ? Service : "ingressgateway")]);
 
     /// <summary>Whether gateways serve the Ingress.</summary>
     /// <param name="controller">The controller of the class that it names; null: there is no such class.</param>

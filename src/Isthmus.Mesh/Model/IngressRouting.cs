@@ -28,7 +28,8 @@ public static class IngressRouting
         ingress.Hosts.Where(host => !host.Routes.IsEmpty || ingress.Fallback is not null).Select(host => HostOf(host.Host))
             .Concat(ingress.Fallback is null ? [] : [Everything]).Distinct(StringComparer.Ordinal);
 
-    /// <summary>The routes to one host, of all Ingress objects that have some: longer paths first, and exact ones before prefixes of the same length. Requests that
+    /// <summary>The routes to one host, of all Ingress objects that have some: longer paths first, and exact ones before prefixes of the same length. Requests
+    /// that
     /// no path matches go where the oldest Ingress with a default backend says.</summary>
     /// <param name="portOf">The number of a port that a backend names; null: the Service has no such port, or does not exist.</param>
     public static RouteSet RoutesOf(string host, IEnumerable<Ingress> all, string domainSuffix, Func<Ingress, IngressTarget, int?> portOf)
@@ -36,11 +37,13 @@ public static class IngressRouting
         var ingresses = all.OrderBy(ingress => ingress.CreatedAt).ThenBy(ingress => ingress.Source).ToList();
         var first = ingresses[0];
         var routes = ingresses
-            .SelectMany(ingress => ingress.Hosts.Where(item => HostOf(item.Host) == host).SelectMany(item => item.Routes).Select(route => (Ingress: ingress, Route: route)))
+            .SelectMany(ingress => ingress.Hosts.Where(item => HostOf(item.Host) == host).SelectMany(item => item.Routes)
+                .Select(route => (Ingress: ingress, Route: route)))
             .Select(item => (item.Ingress, item.Route, Match: MatchOf(item.Route)))
             .OrderByDescending(item => item.Match.Length).ThenByDescending(item => item.Match.IsExact)
             .Select(item => RouteTo(item.Ingress, item.Route.Target, item.Match.Matches, domainSuffix, portOf))
-            .Concat(ingresses.Where(ingress => ingress.Fallback is not null).Select(ingress => RouteTo(ingress, ingress.Fallback!, default, domainSuffix, portOf)));
+            .Concat(ingresses.Where(ingress => ingress.Fallback is not null)
+                .Select(ingress => RouteTo(ingress, ingress.Fallback!, default, domainSuffix, portOf)));
         return new(
             new(first.Source.Cluster, "VirtualService", first.Namespace, $"{host.Replace('.', '-')}-{first.Name}-{Suffix}"),
             [host], ingresses.Select(ingress => $"{WellKnown.SystemNamespace}/{ingress.Name}-{Suffix}-{ingress.Namespace}").ToValueList(), ["*"],
@@ -50,7 +53,8 @@ public static class IngressRouting
     private static string HostOf(string host) => host.Length == 0 ? Everything : host;
 
     /// <summary>A backend that does not exist answers 503: its requests must not reach the backend of a shorter path.</summary>
-    private static RouteRule RouteTo(Ingress ingress, IngressTarget target, ValueList<HttpMatch> matches, string domainSuffix, Func<Ingress, IngressTarget, int?> portOf)
+    private static RouteRule RouteTo(Ingress ingress, IngressTarget target, ValueList<HttpMatch> matches, string domainSuffix,
+        Func<Ingress, IngressTarget, int?> portOf)
     {
         return portOf(ingress, target) is { } port
             ? new("", matches, [new(new($"{target.Service}.{ingress.Namespace}.svc.{domainSuffix}", "", port), 0)], RouteFilters.None)
@@ -77,5 +81,6 @@ public static class IngressRouting
         return ([Of(MatchKind.Exact, path)], path.Length, true);
     }
 
-    private static HttpMatch Of(MatchKind kind, string path) => new("", new(kind, path), false, null, null, null, default, default, default, 0, default, "", default);
+    private static HttpMatch Of(MatchKind kind, string path) =>
+        new("", new(kind, path), false, null, null, null, default, default, default, 0, default, "", default);
 }

@@ -10,9 +10,12 @@ public static class StandardMetrics
 
     public static IReadOnlyDictionary<string, string> Names { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal)
     {
-        ["REQUEST_COUNT"] = "requests_total", ["REQUEST_DURATION"] = "request_duration_milliseconds", ["REQUEST_SIZE"] = "request_bytes", ["RESPONSE_SIZE"] = "response_bytes",
-        ["TCP_OPENED_CONNECTIONS"] = "tcp_connections_opened_total", ["TCP_CLOSED_CONNECTIONS"] = "tcp_connections_closed_total", ["TCP_SENT_BYTES"] = "tcp_sent_bytes_total",
-        ["TCP_RECEIVED_BYTES"] = "tcp_received_bytes_total", ["GRPC_REQUEST_MESSAGES"] = "request_messages_total", ["GRPC_RESPONSE_MESSAGES"] = "response_messages_total",
+        ["REQUEST_COUNT"] = "requests_total", ["REQUEST_DURATION"] = "request_duration_milliseconds", ["REQUEST_SIZE"] = "request_bytes",
+        ["RESPONSE_SIZE"] = "response_bytes",
+        ["TCP_OPENED_CONNECTIONS"] = "tcp_connections_opened_total", ["TCP_CLOSED_CONNECTIONS"] = "tcp_connections_closed_total",
+        ["TCP_SENT_BYTES"] = "tcp_sent_bytes_total",
+        ["TCP_RECEIVED_BYTES"] = "tcp_received_bytes_total", ["GRPC_REQUEST_MESSAGES"] = "request_messages_total",
+        ["GRPC_RESPONSE_MESSAGES"] = "response_messages_total",
     };
 }
 

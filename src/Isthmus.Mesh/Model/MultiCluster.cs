@@ -55,7 +55,8 @@ public sealed record ServiceImport(ObjectRef Source, ValueList<string> Ips, bool
 /// <summary>What an import repeats of a Service, as the Service says it.</summary>
 /// <param name="AffinitySeconds">Of session affinity; 0 without it.</param>
 public sealed record ServiceOffer(
-    ValueList<OfferedPort> Ports, string SessionAffinity, int AffinitySeconds, string InternalTrafficPolicy, string TrafficDistribution, ValueList<string> IpFamilies);
+    ValueList<OfferedPort> Ports, string SessionAffinity, int AffinitySeconds, string InternalTrafficPolicy, string TrafficDistribution,
+    ValueList<string> IpFamilies);
 
 /// <param name="Protocol">TCP, UDP or SCTP.</param>
 /// <param name="AppProtocol">Empty when there is none.</param>

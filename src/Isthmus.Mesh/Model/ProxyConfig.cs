@@ -11,7 +11,8 @@ public sealed record ProxyConfig(ObjectRef Source, ValueMap<string> Selector, in
 
     /// <summary>Those that apply to a Pod, the most general first; of several of one kind, the oldest is the last word.</summary>
     public static IEnumerable<ProxyConfig> For(IEnumerable<ProxyConfig> all, string rootNamespace, string ns, ValueMap<string> labels) => all
-        .Where(config => (config.Namespace == ns || (config.Namespace == rootNamespace && config.Selector.Count == 0)) && Selectors.Matches(config.Selector, labels))
+        .Where(config => (config.Namespace == ns || (config.Namespace == rootNamespace && config.Selector.Count == 0))
+            && Selectors.Matches(config.Selector, labels))
         .OrderBy(config => config.Selector.Count > 0).ThenBy(config => config.Namespace != rootNamespace)
         .ThenByDescending(config => config.CreatedAt).ThenByDescending(config => config.Source);
 }

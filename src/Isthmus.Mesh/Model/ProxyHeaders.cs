@@ -57,7 +57,8 @@ public sealed record ProxyHeaders
     internal static ProxyHeaders? Of(Value? proxyConfig)
     {
         if (proxyConfig?.StructValue?.Fields.TryGetValue("proxyHeaders", out var headers) != true || headers!.StructValue is null) return null;
-        return Read(path => path.Split('.').Aggregate((Value?)headers, (at, name) => at?.StructValue?.Fields.TryGetValue(name, out var below) == true ? below : null) switch
+        return Read(path => path.Split('.')
+            .Aggregate((Value?)headers, (at, name) => at?.StructValue?.Fields.TryGetValue(name, out var below) == true ? below : null) switch
         {
             { KindCase: Value.KindOneofCase.StringValue } text => text.StringValue,
             { KindCase: Value.KindOneofCase.BoolValue, BoolValue: true } => "true",

@@ -58,7 +58,8 @@ public sealed record ProxyIdentity(
     /// <summary>Limits of clients' connections; null: those of the mesh.</summary>
     public ConnectionSettings? Connections { get; init; }
 
-    /// <summary>What it is made of. Before they listed their extensions, proxies of Isthmus said in their metadata if they speak <c>istio-peer-exchange</c>.</summary>
+    /// <summary>What it is made of. Before they listed their extensions, proxies of Isthmus said in their metadata if they speak
+    /// <c>istio-peer-exchange</c>.</summary>
     public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
 
     /// <summary>It serves clients of HTTP/1.0 (HTTP10 in its metadata).</summary>
@@ -121,11 +122,13 @@ public sealed record ProxyIdentity(
             Text(fields, "ISTIO_VERSION"),
             locality)
         {
-            Software = !software.Declares && Text(fields, "ISTHMUS_VERSION").Length > 0 && !List(fields, WellKnown.FeaturesOfProxy).Contains(WellKnown.PeerExchange)
+            Software = !software.Declares && Text(fields, "ISTHMUS_VERSION").Length > 0
+                && !List(fields, WellKnown.FeaturesOfProxy).Contains(WellKnown.PeerExchange)
                 ? software with { Filters = software.Filters & ~(IstioFilters.ServerExchange | IstioFilters.ClientExchange) } : software,
             AcceptsHttp10 = Text(fields, "HTTP10") == "1",
             SniDnat = known == ProxyKind.Router && Text(fields, "ROUTER_MODE") == "sni-dnat",
-            Metadata = fields.Keys.Select(key => KeyValuePair.Create(key, Text(fields, key))).Where(field => field.Value.Length is > 0 and <= LongestMetadata).ToValueMap(),
+            Metadata = fields.Keys.Select(key => KeyValuePair.Create(key, Text(fields, key))).Where(field => field.Value.Length is > 0 and <= LongestMetadata)
+                .ToValueMap(),
             Tracing = ProxyTracing.Of(fields.TryGetValue("PROXY_CONFIG", out var ownConfig) ? ownConfig : null),
             Headers = ProxyHeaders.Of(ownConfig),
             Connections = ConnectionSettings.Of(ownConfig),

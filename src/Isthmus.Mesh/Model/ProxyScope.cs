@@ -68,7 +68,8 @@ public sealed record ProxyScope(
 /// <param name="Hosts">Every Service (host, service port) that leads to it; the route's operation is named after the first.</param>
 /// <param name="DefaultEndpoint">Where a Sidecar's ingress listener forwards; empty: the captured port.</param>
 /// <param name="Limits">Null when there are none.</param>
-public sealed record InboundPort(int Port, Protocol Protocol, MtlsMode Mode, ValueList<InboundHost> Hosts, string DefaultEndpoint = "", InboundLimits? Limits = null)
+public sealed record InboundPort(int Port, Protocol Protocol, MtlsMode Mode, ValueList<InboundHost> Hosts, string DefaultEndpoint = "",
+    InboundLimits? Limits = null)
 {
     /// <summary>Connections to the port are closed.</summary>
     public bool IsBlocked { get; init; }

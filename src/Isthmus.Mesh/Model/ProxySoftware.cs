@@ -70,7 +70,8 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
         (Network, "stats.PluginConfig", "envoy.filters.network.istio_stats", IstioFilters.TcpMetrics),
         (Network, Exchange, "envoy.filters.network.metadata_exchange", IstioFilters.ServerExchange),
         (Upstream, Exchange, "envoy.filters.network.upstream.metadata_exchange", IstioFilters.ClientExchange),
-        (Network, "istio.envoy.config.filter.network.tcp_cluster_rewrite.v2alpha1.TcpClusterRewrite", "envoy.filters.network.tcp_cluster_rewrite", IstioFilters.ClusterRewrite),
+        (Network, "istio.envoy.config.filter.network.tcp_cluster_rewrite.v2alpha1.TcpClusterRewrite", "envoy.filters.network.tcp_cluster_rewrite",
+            IstioFilters.ClusterRewrite),
     ];
 
     /// <param name="agent">The <c>user_agent_name</c> of its node.</param>
@@ -91,7 +92,12 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
             }
         }
         var isEnvoy = agent == "envoy";
-        return (declares ? new(isEnvoy, true, filters) : Unknown with { IsEnvoy = isEnvoy }) with { IsRecent = isEnvoy && version >= Recent, RunsWasm = isEnvoy && hasFilter && hasMachine, HasQuic = isEnvoy && hasQuic };
+        return (declares
+            ? new(isEnvoy, true, filters)
+            : Unknown with { IsEnvoy = isEnvoy }) with
+            {
+                IsRecent = isEnvoy && version >= Recent, RunsWasm = isEnvoy && hasFilter && hasMachine, HasQuic = isEnvoy && hasQuic
+            };
     }
 
     public bool Has(IstioFilters filter) => (Filters & filter) == filter;

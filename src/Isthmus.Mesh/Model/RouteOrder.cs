@@ -30,8 +30,12 @@ public static class RouteOrder
         Parents = [parent],
         Precedence = RoutePrecedence.Listed,
         // A stable sort: equally exact hosts and matches stay in the order of age, then name, then place in the object.
-        Rules = oldestFirst.SelectMany(set => set.Rules.Select(rule => (Claim: ClaimOn(host, set), Rule: rule.Source is null ? rule with { Source = set.Source } : rule)))
-            .SelectMany(item => item.Rule.Matches.IsEmpty ? [item] : item.Rule.Matches.Select(match => item with { Rule = item.Rule with { Matches = [match] } }))
+        Rules =
+            oldestFirst.SelectMany(set => set.Rules.Select(rule => (Claim: ClaimOn(host, set),
+                Rule: rule.Source is null ? rule with { Source = set.Source } : rule)))
+            .SelectMany(item => item.Rule.Matches.IsEmpty
+                ? [item]
+                : item.Rule.Matches.Select(match => item with { Rule = item.Rule with { Matches = [match] } }))
             .OrderByDescending(item => item.Claim).ThenByDescending(item => Exactness.Of(item.Rule.Matches.IsEmpty ? null : item.Rule.Matches[0]))
             .Select(item => item.Rule).ToValueList(),
         Tls = oldestFirst.SelectMany(set => set.Tls).ToValueList(),

@@ -79,7 +79,8 @@ public sealed record RouteSet(
         .Concat(rule.Filters.Mirrors.Select(mirror => mirror.Destination))).Select(to => to.Host);
 
     /// <summary>Every destination of connections.</summary>
-    public IEnumerable<Destination> L4Destinations => Tcp.Concat(Tls).Concat(Udp).SelectMany(rule => rule.Backends).Select(backend => backend.To).OfType<Destination>();
+    public IEnumerable<Destination> L4Destinations =>
+        Tcp.Concat(Tls).Concat(Udp).SelectMany(rule => rule.Backends).Select(backend => backend.To).OfType<Destination>();
 
     /// <summary>The same with other names for the hosts that it routes to.</summary>
     public RouteSet WithDestinations(Func<string, string> nameOf)

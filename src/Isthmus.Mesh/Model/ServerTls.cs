@@ -18,7 +18,8 @@ public sealed record NamedCredential(string Name, string Field)
     public bool IsConfigMap { get; init; }
 
     /// <summary>The name under which proxies get it. What a user writes as a name cannot be one of another namespace.</summary>
-    public string Resource => Namespace.Length == 0 ? $"kubernetes://{Name}" : IsConfigMap ? $"configmap://{Namespace}/{Name}" : $"kubernetes-gateway://{Namespace}/{Name}";
+    public string Resource =>
+        Namespace.Length == 0 ? $"kubernetes://{Name}" : IsConfigMap ? $"configmap://{Namespace}/{Name}" : $"kubernetes-gateway://{Namespace}/{Name}";
 
     /// <summary>The Secret beside it that has the CA of clients.</summary>
     public NamedCredential Ca => this with { Name = Name + "-cacert" };
@@ -60,7 +61,8 @@ public sealed record ServerTls(ServerTlsMode Mode)
     public ClientRule Clients => Mode switch
     {
         _ when IsBlocked => ClientRule.None with { Mode = Mode, IsBlocked = true },
-        ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual => new(Mode, CaName, SubjectAltNames, KeyPins, CertificatePins) { AcceptsUntrusted = AcceptsUntrusted },
+        ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual => new(Mode, CaName, SubjectAltNames, KeyPins,
+            CertificatePins) { AcceptsUntrusted = AcceptsUntrusted },
         ServerTlsMode.IstioMutual => new(Mode, "", SubjectAltNames, KeyPins, CertificatePins),
         _ => ClientRule.None,
     };

@@ -4,7 +4,8 @@ namespace Isthmus.Mesh.Model;
 
 /// <summary>What proxies report about their traffic.</summary>
 /// <param name="Selector">The workloads that it applies to; empty: all in its namespace, or in the mesh when it is in the root namespace.</param>
-public sealed record Telemetry(ObjectRef Source, ValueMap<string> Selector, ValueList<TraceRule> Tracing, ValueList<LogRule> Logging, ValueList<MetricRule> Metrics, long CreatedAt)
+public sealed record Telemetry(ObjectRef Source, ValueMap<string> Selector, ValueList<TraceRule> Tracing, ValueList<LogRule> Logging,
+    ValueList<MetricRule> Metrics, long CreatedAt)
     : IWorkloadPolicy
 {
     public string Namespace => Source.Namespace;

@@ -57,16 +57,28 @@ public sealed record ProxyTracing(double? Sampling, string ZipkinAddress, ValueM
     internal static ProxyTracing? Of(Value? proxyConfig)
     {
         if (proxyConfig?.StructValue?.Fields.TryGetValue("tracing", out var tracing) != true || tracing!.StructValue is not { Fields: var fields }) return null;
-        var sampling = fields.TryGetValue("sampling", out var percent) && percent is { KindCase: Value.KindOneofCase.NumberValue, NumberValue: >= 0 and <= 100 } ? percent.NumberValue : (double?)null;
-        var most = fields.TryGetValue("maxPathTagLength", out var length) && length is { KindCase: Value.KindOneofCase.NumberValue, NumberValue: >= 0 and <= uint.MaxValue } ? (uint)length.NumberValue : (uint?)null;
+        var sampling = fields.TryGetValue("sampling", out var percent) && percent is { KindCase: Value.KindOneofCase.NumberValue, NumberValue: >= 0 and <= 100 }
+            ? percent.NumberValue
+            : (double?)null;
+        var most = fields.TryGetValue("maxPathTagLength", out var length)
+            && length is { KindCase: Value.KindOneofCase.NumberValue, NumberValue: >= 0 and <= uint.MaxValue }
+            ? (uint)length.NumberValue
+            : (uint?)null;
         var address = Text(Below(fields, "zipkin"), "address");
-        var tags = Below(fields, "customTags").Where(tag => tag.Value.StructValue is not null).Select(tag => KeyValuePair.Create(tag.Key, Tag(tag.Value.StructValue.Fields)));
-        return new(sampling, address.LastIndexOf(':') is > 0 and var colon && ushort.TryParse(address.AsSpan(colon + 1), System.Globalization.NumberStyles.None, null, out var port) && port > 0 ? address : "", tags.ToValueMap(), most);
+        var tags = Below(fields, "customTags").Where(tag => tag.Value.StructValue is not null)
+            .Select(tag => KeyValuePair.Create(tag.Key, Tag(tag.Value.StructValue.Fields)));
+        return new(sampling,
+            address.LastIndexOf(':') is > 0 and var colon
+                && ushort.TryParse(address.AsSpan(colon + 1), System.Globalization.NumberStyles.None, null, out var port) && port > 0
+                ? address
+                : "",
+            tags.ToValueMap(), most);
     }
 
     private static TraceTag Tag(IDictionary<string, Value> tag)
     {
-        if (Below(tag, "header") is { Count: > 0 } header) return new(TraceTagKind.Header, Text(header, "name").ToLowerInvariant(), Text(header, "defaultValue"));
+        if (Below(tag, "header") is { Count: > 0 } header)
+            return new(TraceTagKind.Header, Text(header, "name").ToLowerInvariant(), Text(header, "defaultValue"));
         if (Below(tag, "environment") is { Count: > 0 } variable) return new(TraceTagKind.Environment, Text(variable, "name"), Text(variable, "defaultValue"));
         if (Below(tag, "formatter") is { Count: > 0 } formatter) return new(TraceTagKind.Format, Text(formatter, "value"), "");
         return new(TraceTagKind.Literal, Text(Below(tag, "literal"), "value"), "");

@@ -10,7 +10,8 @@ namespace Isthmus.Mesh.Model;
 /// <param name="Node">Empty unless some Service keeps to Nodes.</param>
 /// <param name="Family">The only family of addresses that it can dial; null: any.</param>
 public sealed record Vantage(
-    ProxyKind Kind, string Cluster, string Network, ValueList<string> NetworkView, Locality Locality, ValueMap<string> Labels, string Node, AddressFamily? Family);
+    ProxyKind Kind, string Cluster, string Network, ValueList<string> NetworkView, Locality Locality, ValueMap<string> Labels, string Node,
+    AddressFamily? Family);
 
 /// <summary>What routes ask about their callers.</summary>
 /// <param name="Namespace">Empty where no match asks for it.</param>

@@ -157,7 +157,9 @@ public sealed record VirtualService(
     public bool ForSidecars => Gateways.Contains(MeshGateway);
 
     /// <summary>What generators read of it. Its delegates are merged in before (<see cref="Delegation"/>).</summary>
-    public RouteSet ToRoutes() => new(Source, Hosts, Gateways, ExportTo, Http.Select(RuleOf).ToValueList(), Tls.Select(RuleOf).ToValueList(), Tcp.Select(RuleOf).ToValueList(), CreatedAt);
+    public RouteSet ToRoutes() =>
+        new(Source, Hosts, Gateways, ExportTo, Http.Select(RuleOf).ToValueList(), Tls.Select(RuleOf).ToValueList(), Tcp.Select(RuleOf).ToValueList(),
+            CreatedAt);
 
     private static RouteRule RuleOf(HttpRoute route) => new(route.Name, route.Matches, BackendsOf(route.Destinations), new()
     {
@@ -167,5 +169,6 @@ public sealed record VirtualService(
 
     private static L4Rule RuleOf(L4Route route) => new(route.Matches, BackendsOf(route.Destinations));
 
-    private static ValueList<RouteBackend> BackendsOf(ValueList<RouteDestination> all) => all.Select(to => new RouteBackend(to.Destination, to.Weight, to.Headers)).ToValueList();
+    private static ValueList<RouteBackend> BackendsOf(ValueList<RouteDestination> all) =>
+        all.Select(to => new RouteBackend(to.Destination, to.Weight, to.Headers)).ToValueList();
 }

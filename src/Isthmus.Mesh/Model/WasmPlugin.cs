@@ -49,7 +49,8 @@ public sealed record PluginModule(string Url, string Sha256, string PullPolicy, 
 /// <summary>A WasmPlugin: a filter in WebAssembly, for the proxies that run it.</summary>
 /// <param name="Selector">The workloads; empty: all in its namespace, or in the mesh when it is in the root namespace.</param>
 /// <param name="IsNetwork">It sees bytes of connections, not requests.</param>
-public sealed record WasmPlugin(ObjectRef Source, ValueMap<string> Selector, PluginModule Module, PluginPhase Phase, PluginFailure Failure, bool IsNetwork, long CreatedAt)
+public sealed record WasmPlugin(ObjectRef Source, ValueMap<string> Selector, PluginModule Module, PluginPhase Phase, PluginFailure Failure, bool IsNetwork,
+    long CreatedAt)
     : IWorkloadPolicy
 {
     /// <summary>Those with a higher priority come first in their phase; those without one come last.</summary>
@@ -70,6 +71,7 @@ public sealed record WasmPlugin(ObjectRef Source, ValueMap<string> Selector, Plu
     /// <summary>Those of a workload, in the order in which they run within a phase.</summary>
     public static ValueList<WasmPlugin> For(IEnumerable<WasmPlugin> plugins, string ns, string rootNamespace, ValueMap<string> labels) => plugins
         .Where(plugin => plugin.AppliesTo(ns, rootNamespace, labels))
-        .OrderByDescending(plugin => plugin.Priority ?? (long)int.MinValue - 1).ThenBy(plugin => plugin.Source.Namespace != ns).ThenBy(plugin => plugin.CreatedAt).ThenBy(plugin => plugin.Source)
+        .OrderByDescending(plugin => plugin.Priority ?? (long)int.MinValue - 1).ThenBy(plugin => plugin.Source.Namespace != ns)
+        .ThenBy(plugin => plugin.CreatedAt).ThenBy(plugin => plugin.Source)
         .ToValueList();
 }

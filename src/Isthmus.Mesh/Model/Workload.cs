@@ -91,4 +91,5 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
 /// <param name="Labels">All: NodePort gateways may select by any.</param>
 /// <param name="Kubelet">The version of its kubelet, which decides how proxies are injected.</param>
 public sealed record NodeFacts(
-    ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<string> ExternalAddresses, ValueList<string> InternalAddresses = default, string Kubelet = "");
+    ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<string> ExternalAddresses, ValueList<string> InternalAddresses = default,
+    string Kubelet = "");

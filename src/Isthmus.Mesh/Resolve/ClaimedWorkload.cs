@@ -22,26 +22,36 @@ public sealed record ClaimedWorkload(Workload? Workload, ValueMap<string> Labels
     {
         var named = workloads.Workloads.GetValueOrDefault(Workload.KeyOfPod(new(proxy.Cluster, proxy.Namespace, proxy.Name)));
         var (workload, denial) = proxy.Proof is { } proof ? Hold(proxy, proof, named, workloads) : (named, "it has not proven who it is");
-        return proxy.Kind == ProxyKind.Router && denial.Length > 0 ? new(null, default, denial) : new(workload, workload?.Labels ?? proxy.Labels, "") { IsProven = proxy.Proof is not null && workload is not null };
+        return proxy.Kind == ProxyKind.Router && denial.Length > 0
+            ? new(null, default, denial)
+            : new(workload, workload?.Labels ?? proxy.Labels, "") { IsProven = proxy.Proof is not null && workload is not null };
     }
 
     /// <summary>Why a gateway gets nothing; null: it can be one.</summary>
     public Problem? ProblemOf(ProxyIdentity proxy) => Denial.Length == 0 ? null : new(
         Code, $"proxy {proxy.Id}", "", $"says that it is a gateway in cluster '{proxy.Cluster}', but {Denial}: it gets no configuration and no certificates",
-        "run it in a Pod with a token of the Pod's own ServiceAccount and the cluster's ID, or on a machine with a WorkloadEntry that names its ServiceAccount and address");
+        "run it in a Pod with a token of the Pod's own ServiceAccount and the cluster's ID, or on a machine with a WorkloadEntry that names its ServiceAccount "
+            + "and address");
 
     private static (Workload? Workload, string Denial) Hold(ProxyIdentity proxy, ProxyProof proof, Workload? named, WorkloadRegistry workloads)
     {
         if (proof.Account.Cluster != proxy.Cluster || proof.Account.Namespace != proxy.Namespace)
-            return (null, proof.Account.Cluster.Length == 0 ? "its certificate does not say of which cluster it is" : $"its token is of cluster '{proof.Account.Cluster}'");
+            return (null,
+                proof.Account.Cluster.Length == 0
+                    ? "its certificate does not say of which cluster it is"
+                    : $"its token is of cluster '{proof.Account.Cluster}'");
         if (proof.Pod.Length > 0 && proof.Pod != proxy.Name) return (null, $"its token is bound to Pod {proof.Account.Namespace}/{proof.Pod}");
         if (named is null)
         {
             // A token that is bound to a Pod is of no machine.
             var machine = proof.Pod.Length > 0 ? null : MachineOf(proxy, workloads.Machines.GetValueOrDefault(proof.Account));
-            return (machine, machine is null ? $"neither Pod {proxy.Namespace}/{proxy.Name} nor a WorkloadEntry of ServiceAccount {proof.Account} is known" : "");
+            return (machine,
+                machine is null ? $"neither Pod {proxy.Namespace}/{proxy.Name} nor a WorkloadEntry of ServiceAccount {proof.Account} is known" : "");
         }
-        if (named.ServiceAccount != proof.Account.Name) return (null, $"Pod {proxy.Namespace}/{proxy.Name} runs as ServiceAccount {proxy.Namespace}/{named.ServiceAccount}, and its credential is of {proof.Account}");
+        if (named.ServiceAccount != proof.Account.Name)
+            return (null,
+                $"Pod {proxy.Namespace}/{proxy.Name} runs as ServiceAccount {proxy.Namespace}/{named.ServiceAccount}, and its credential is of "
+                    + $"{proof.Account}");
         return (named, named.Runs is { } kind && kind != proxy.Kind ? $"Pod {proxy.Namespace}/{proxy.Name} runs a sidecar" : "");
     }
 

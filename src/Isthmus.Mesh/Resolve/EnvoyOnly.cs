@@ -29,15 +29,18 @@ public static class EnvoyOnly
         var unserved = places.Where(place => !place.IsServed && (place.Namespace == ns || ns == rootNamespace) && Selectors.Matches(selector, place.Labels))
             .Select(place => place.Name).Distinct().Order(StringComparer.Ordinal).ToList();
         return unserved.Count == 0 ? null
-            : $"{unserved.Count} {(unserved.Count == 1 ? "Pod gets" : "Pods get")} nothing of it, because the proxy is not such an Envoy: {string.Join(", ", unserved.Take(MostNames))}{(unserved.Count > MostNames ? ", …" : "")}";
+            : $"{unserved.Count} {(unserved.Count == 1 ? "Pod gets" : "Pods get")} nothing of it, because the proxy is not such an Envoy: "
+                + $"{string.Join(", ", unserved.Take(MostNames))}{(unserved.Count > MostNames ? ", …" : "")}";
     }
 
     /// <summary>The same for proxies that are connected, for admission.</summary>
     public static IEnumerable<Problem> Unserved(object? config, string rootNamespace, IEnumerable<ProxyIdentity> proxies)
     {
         if (Of(config) is not var (source, selector)) yield break;
-        var places = proxies.Select(proxy => new Place(proxy.Id, proxy.Namespace, proxy.Labels, config is WasmPlugin ? proxy.Software.RunsWasm : proxy.Software.IsEnvoy));
+        var places = proxies.Select(proxy => new Place(proxy.Id, proxy.Namespace, proxy.Labels,
+            config is WasmPlugin ? proxy.Software.RunsWasm : proxy.Software.IsEnvoy));
         if (Unserved(source.Namespace, selector, rootNamespace, places) is { } message)
-            yield return new("", $"{source.Kind} {source.Namespace}/{source.Name}", "spec", message, "set binaryPath for them, or select others", Severity.Warning);
+            yield return new("", $"{source.Kind} {source.Namespace}/{source.Name}", "spec", message, "set binaryPath for them, or select others",
+                Severity.Warning);
     }
 }

@@ -8,7 +8,8 @@ public sealed record ExportedService(ServiceExport Export, ClusterService Servic
 {
     /// <summary>As the Service says it; what an earlier version stored of a cluster has only the ports.</summary>
     public ServiceOffer Offer { get; } = Service.Offer ?? new(
-        Service.Ports.Select(port => new OfferedPort(port.Name, port.Number, port.Protocol == Protocol.Udp ? "UDP" : "TCP", "")).ToValueList(), "", 0, "", "", default);
+        Service.Ports.Select(port => new OfferedPort(port.Name, port.Number, port.Protocol == Protocol.Udp ? "UDP" : "TCP", "")).ToValueList(), "", 0, "", "",
+        default);
 }
 
 /// <summary>
@@ -48,13 +49,17 @@ public static class ExportedServices
     [
         ("PortConflict", "ports", one => string.Join(", ", one.Offer.Ports.Select(port => port.ToString()).Order(StringComparer.Ordinal))),
         ("TypeConflict", "types", one => one.Service.Headless ? "Headless" : "ClusterSetIP"),
-        ("SessionAffinityConflict", "session affinity", one => one.Service.Headless ? null : one.Offer.SessionAffinity is { Length: > 0 } given ? given : "None"),
-        ("SessionAffinityConfigConflict", "seconds of session affinity", one => one.Service.Headless || one.Offer.AffinitySeconds == 0 ? null : $"{one.Offer.AffinitySeconds}"),
+        ("SessionAffinityConflict", "session affinity",
+            one => one.Service.Headless ? null : one.Offer.SessionAffinity is { Length: > 0 } given ? given : "None"),
+        ("SessionAffinityConfigConflict", "seconds of session affinity",
+            one => one.Service.Headless || one.Offer.AffinitySeconds == 0 ? null : $"{one.Offer.AffinitySeconds}"),
         ("AnnotationsConflict", "exported annotations", one => Text(one.Export.Annotations)),
         ("LabelsConflict", "exported labels", one => Text(one.Export.Labels)),
-        ("InternalTrafficPolicyConflict", "internalTrafficPolicy", one => one.Service.Headless ? null : one.Offer.InternalTrafficPolicy is { Length: > 0 } given ? given : "Cluster"),
+        ("InternalTrafficPolicyConflict", "internalTrafficPolicy",
+            one => one.Service.Headless ? null : one.Offer.InternalTrafficPolicy is { Length: > 0 } given ? given : "Cluster"),
         ("TrafficDistributionConflict", "trafficDistribution", one => one.Offer.TrafficDistribution),
     ];
 
-    private static string Text(ValueMap<string> map) => string.Join(", ", map.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
+    private static string Text(ValueMap<string> map) =>
+        string.Join(", ", map.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
 }

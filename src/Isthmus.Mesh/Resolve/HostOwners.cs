@@ -50,10 +50,12 @@ public static class HostOwners
     }
 
     /// <summary>Whether objects of a namespace may define a host by the host's name alone: names of Kubernetes belong to their namespace.</summary>
-    public static bool MayName(string ns, string host, string rootNamespace) => NamespaceOf(host) is var owner && (owner.Length == 0 || owner == ns || ns == rootNamespace);
+    public static bool MayName(string ns, string host, string rootNamespace) =>
+        NamespaceOf(host) is var owner && (owner.Length == 0 || owner == ns || ns == rootNamespace);
 
     /// <summary>Of a name that <see cref="MayName"/> refuses: whose it is.</summary>
-    public static string WhoseName(string host) => NamespaceOf(host) is var owner && owner == Everybody ? "covers names of all namespaces" : $"is a name of namespace {owner}";
+    public static string WhoseName(string host) =>
+        NamespaceOf(host) is var owner && owner == Everybody ? "covers names of all namespaces" : $"is a name of namespace {owner}";
 
     /// <summary>The single address that a text stands for, in its one form; null for a range and for what is no address.</summary>
     public static string? Single(string address)
@@ -64,26 +66,35 @@ public static class HostOwners
         return (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString();
     }
 
-    /// <summary>Whether objects of a namespace may configure a host that is somebody's: its own namespace, the root namespace, and those that it grants.</summary>
-    public static bool MayConfigure(string ns, string owner, ValueList<string> grants, string rootNamespace) => ns == owner || ns == rootNamespace || grants.Contains(ns) || grants.Contains(Everybody);
+    /// <summary>Whether objects of a namespace may configure a host that is somebody's: its own namespace, the root namespace, and those that it
+    /// grants.</summary>
+    public static bool MayConfigure(string ns, string owner, ValueList<string> grants, string rootNamespace) =>
+        ns == owner || ns == rootNamespace || grants.Contains(ns) || grants.Contains(Everybody);
 
     /// <param name="source">The VirtualService or DestinationRule.</param>
     /// <param name="path">Where it names the host.</param>
     /// <param name="host">The host, as it is written.</param>
     /// <param name="owner">The namespace of the host; <see cref="Everybody"/> for a wildcard that covers names of several.</param>
     public static Problem NotGranted(ObjectRef source, string path, string host, string owner) => owner == Everybody
-        ? new(GrantCode, $"{source.Kind} {source.Namespace}/{source.Name}", path, $"{host} covers hosts of all namespaces: this applies only to those of {source.Namespace}, and of namespaces that grant it (hostOwnership is NAMESPACE)",
+        ? new(GrantCode, $"{source.Kind} {source.Namespace}/{source.Name}", path,
+            $"{host} covers hosts of all namespaces: this applies only to those of {source.Namespace}, and of namespaces that grant it (hostOwnership is "
+                + $"NAMESPACE)",
             $"name a host of your own, or let the owner of a host annotate it with {Annotations.HostGrants}: {source.Namespace}", Severity.Warning)
-        : new(GrantCode, $"{source.Kind} {source.Namespace}/{source.Name}", path, $"{host} belongs to namespace {owner}, which does not let {source.Namespace} configure it: this has no effect on the host (hostOwnership is NAMESPACE)",
-            $"move the object to {owner}, or annotate the Service or the namespace {owner} with {Annotations.HostGrants}: {source.Namespace}", Severity.Warning);
+        : new(GrantCode, $"{source.Kind} {source.Namespace}/{source.Name}", path,
+            $"{host} belongs to namespace {owner}, which does not let {source.Namespace} configure it: this has no effect on the host (hostOwnership is "
+                + $"NAMESPACE)",
+            $"move the object to {owner}, or annotate the Service or the namespace {owner} with {Annotations.HostGrants}: {source.Namespace}",
+            Severity.Warning);
 
     /// <param name="owner">Whose it is, such as <c>Service shop/web in cluster1</c>.</param>
     public static Problem Address(ServiceEntry entry, int index, string owner) => new(
-        AddressCode, Name(entry), $"spec.addresses[{index}]", $"{entry.Addresses[index]} is the address of {owner}: calls to it do not go to this entry", "remove the address, or choose one that nothing else has", Severity.Warning);
+        AddressCode, Name(entry), $"spec.addresses[{index}]", $"{entry.Addresses[index]} is the address of {owner}: calls to it do not go to this entry",
+        "remove the address, or choose one that nothing else has", Severity.Warning);
 
     /// <param name="owner">Whose it is.</param>
     public static Problem Host(ServiceEntry entry, int index, string owner) => new(
-        HostCode, Name(entry), $"spec.hosts[{index}]", $"{entry.Hosts[index]} {owner}: this entry has no effect on it", "choose another host, or let the owner of the host define it", Severity.Warning);
+        HostCode, Name(entry), $"spec.hosts[{index}]", $"{entry.Hosts[index]} {owner}: this entry has no effect on it",
+        "choose another host, or let the owner of the host define it", Severity.Warning);
 
     private static string Name(ServiceEntry entry) => $"ServiceEntry {entry.Namespace}/{entry.Name}";
 }

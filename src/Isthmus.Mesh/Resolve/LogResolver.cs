@@ -37,7 +37,8 @@ internal static class LogResolver
                 else filters[name] = rule.Filter.Length > 0 || !rule.Providers.IsEmpty ? rule.Filter : filters.GetValueOrDefault(name, "");
             }
         }
-        return filters.Where(item => mesh.Loggers.ContainsKey(item.Key)).Select(item => Plan(mesh.Loggers[item.Key], item.Value, scope, view)).OfType<LogPlan>().ToValueList();
+        return filters.Where(item => mesh.Loggers.ContainsKey(item.Key)).Select(item => Plan(mesh.Loggers[item.Key], item.Value, scope, view)).OfType<LogPlan>()
+            .ToValueList();
     }
 
     /// <summary>Null: the mesh does not know the service.</summary>

@@ -98,7 +98,8 @@ public sealed record MeshView(
     /// <summary>What a workload of a scope requires of its callers: the policies of the root namespace and of its own.</summary>
     public WorkloadSecurity? SecurityOf(ProxyScope scope, ValueMap<string> labels)
     {
-        var security = WorkloadSecurity.Of(Of(Security.Authorizations, scope.Namespace), Of(Security.Tokens, scope.Namespace), labels, rule => Issued(rule, scope), name => Reach(name, scope));
+        var security = WorkloadSecurity.Of(Of(Security.Authorizations, scope.Namespace), Of(Security.Tokens, scope.Namespace), labels,
+            rule => Issued(rule, scope), name => Reach(name, scope));
         return ReferenceEquals(security, WorkloadSecurity.None) ? null : security;
     }
 
@@ -123,7 +124,8 @@ public sealed record MeshView(
 
     /// <summary>What a name can mean in the scope's namespace: itself, or a short name of a Service.</summary>
     private static string[] FullNames(string name, ProxyScope scope) =>
-        FullNames(name, scope.Namespace, scope.Domain.IndexOf(".svc.", StringComparison.Ordinal) is > 0 and var at ? scope.Domain[(at + 1)..] : WellKnown.DefaultDomainSuffix);
+        FullNames(name, scope.Namespace,
+            scope.Domain.IndexOf(".svc.", StringComparison.Ordinal) is > 0 and var at ? scope.Domain[(at + 1)..] : WellKnown.DefaultDomainSuffix);
 
     private static string[] FullNames(string name, string ns, string suffix) => [name, $"{name}.{ns}.{suffix}", $"{name}.{suffix}", $"{name}{suffix[3..]}"];
 
@@ -150,7 +152,13 @@ public sealed record MeshView(
 
     /// <summary>The Telemetries that apply to a workload, the most general first.</summary>
     internal IEnumerable<Telemetry> TelemetriesOf(string ns, ValueMap<string> labels) =>
-        Proxies.Telemetries.IsEmpty ? [] : Telemetry.For(Proxies.Telemetries.GetValueOrDefault(Mesh.RootNamespace), ns == Mesh.RootNamespace ? Proxies.Telemetries.GetValueOrDefault(ns).Where(item => item.Selector.Count > 0).ToValueList() : Proxies.Telemetries.GetValueOrDefault(ns), labels);
+        Proxies.Telemetries.IsEmpty
+            ? []
+            : Telemetry.For(Proxies.Telemetries.GetValueOrDefault(Mesh.RootNamespace),
+                ns == Mesh.RootNamespace
+                    ? Proxies.Telemetries.GetValueOrDefault(ns).Where(item => item.Selector.Count > 0).ToValueList()
+                    : Proxies.Telemetries.GetValueOrDefault(ns),
+                labels);
 
     /// <summary>
     /// The DestinationRule that a scope's traffic to a host follows: the client's namespace (unless that is the root's) before the
@@ -171,14 +179,16 @@ public sealed record MeshView(
         ?? (Mesh.RootNamespace != service.Namespace ? RuleIn(Mesh.RootNamespace, service.Hostname, scope) : null);
 
     /// <summary>Whether objects of a namespace apply to a host: to any, unless hosts are owned.</summary>
-    private bool MayConfigure(string ns, MeshService service) => !Mesh.HostsAreOwned || HostOwners.MayConfigure(ns, service.Namespace, service.Grants, Mesh.RootNamespace);
+    private bool MayConfigure(string ns, MeshService service) =>
+        !Mesh.HostsAreOwned || HostOwners.MayConfigure(ns, service.Namespace, service.Grants, Mesh.RootNamespace);
 
     /// <summary>The same for a name that may be no host of the mesh: names of Kubernetes have a namespace all the same.</summary>
     /// <param name="atGateway">A gateway gets requests for the names that it serves: a wildcard takes nobody's.</param>
     private bool MayConfigure(string ns, string name, bool atGateway = false) =>
         !Mesh.HostsAreOwned ? true
         : Registry.Services.GetValueOrDefault(name) is { } service ? MayConfigure(ns, service)
-        : HostOwners.NamespaceOf(name) is var owner && (owner.Length == 0 || (atGateway && owner == HostOwners.Everybody) || HostOwners.MayConfigure(ns, owner, default, Mesh.RootNamespace));
+        : HostOwners.NamespaceOf(name) is var owner
+            && (owner.Length == 0 || (atGateway && owner == HostOwners.Everybody) || HostOwners.MayConfigure(ns, owner, default, Mesh.RootNamespace));
 
     private DestinationRule? RuleIn(string ns, string host, ProxyScope scope)
     {
@@ -197,7 +207,8 @@ public sealed record MeshView(
     {
         if (rules.IsEmpty) return null;
         DestinationRule? merged = null;
-        foreach (var rule in rules.Where(rule => IsFor(rule, scope)).OrderBy(rule => rule.WorkloadSelector.Count == 0).ThenBy(rule => rule.CreatedAt).ThenBy(rule => rule.Source))
+        foreach (var rule in rules.Where(rule => IsFor(rule, scope)).OrderBy(rule => rule.WorkloadSelector.Count == 0).ThenBy(rule => rule.CreatedAt)
+            .ThenBy(rule => rule.Source))
         {
             if (merged is null) merged = rule;
             else if (merged.Absorbs(rule)) merged = merged.MergedWith(rule);
@@ -211,7 +222,8 @@ public sealed record MeshView(
 
     /// <summary>The routes of a service; those of a Pod may name it with or without its cluster.</summary>
     public RouteSet? RoutingFor(MeshService service, ProxyScope scope) =>
-        RoutingFor(service.Hostname, scope, ns => MayConfigure(ns, service)) ?? (service.Pod is { } pod ? RoutingFor(pod.PlainName, scope, ns => MayConfigure(ns, service)) : null);
+        RoutingFor(service.Hostname, scope, ns => MayConfigure(ns, service))
+            ?? (service.Pod is { } pod ? RoutingFor(pod.PlainName, scope, ns => MayConfigure(ns, service)) : null);
 
     /// <summary>The routes of a name for sidecars of a scope: the most specific host, then the oldest.</summary>
     public RouteSet? RoutingFor(string name, ProxyScope scope) => RoutingFor(name, scope, ns => MayConfigure(ns, name));
@@ -227,7 +239,8 @@ public sealed record MeshView(
         return null;
     }
 
-    private RouteSet? Oldest(string host, ProxyScope scope, Func<string, bool> mayConfigure) => !Traffic.RoutingsByHost.TryGetValue(host, out var all) ? null : RouteOrder.Settled(OfConsumers([.. all
+    private RouteSet? Oldest(string host, ProxyScope scope, Func<string, bool> mayConfigure) =>
+        !Traffic.RoutingsByHost.TryGetValue(host, out var all) ? null : RouteOrder.Settled(OfConsumers([.. all
         .Where(routing => routing.ForSidecars && mayConfigure(routing.Namespace) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))])
         .Select(routing => Of(routing, host, RouteSet.Mesh)))
         .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source)

@@ -37,11 +37,13 @@ internal static class MetricResolver
 
     private static ValueList<MetricPlan> Plans(List<MetricRule> rules, HashSet<string> wanted, Func<MetricOverride, bool> isFor, MeshConfig mesh)
     {
-        if (wanted.Count == 0) return StandardMetrics.Names.Values.Order(StringComparer.Ordinal).Select(name => new MetricPlan(name, true, default)).ToValueList();
+        if (wanted.Count == 0)
+            return StandardMetrics.Names.Values.Order(StringComparer.Ordinal).Select(name => new MetricPlan(name, true, default)).ToValueList();
         var metrics = new SortedDictionary<string, Settings>(StringComparer.Ordinal);
         foreach (var item in Kept(rules, wanted, mesh).SelectMany(rule => rule.Overrides.Where(isFor))) Apply(item, metrics);
         return metrics.Where(item => item.Value.IsDisabled == true || item.Value.Tags.Count > 0)
-            .Select(item => new MetricPlan(item.Key, item.Value.IsDisabled == true, item.Value.IsDisabled == true ? default : item.Value.Tags.ToValueMap())).ToValueList();
+            .Select(item => new MetricPlan(item.Key, item.Value.IsDisabled == true, item.Value.IsDisabled == true ? default : item.Value.Tags.ToValueMap()))
+            .ToValueList();
     }
 
     private static void Apply(MetricOverride item, SortedDictionary<string, Settings> metrics)

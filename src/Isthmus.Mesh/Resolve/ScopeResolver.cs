@@ -24,7 +24,8 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
     {
         var keys = new SortedSet<string>(StringComparer.Ordinal);
         keys.UnionWith(view.Traffic.CallerLabels);
-        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Mesh.DefaultPolicy.Outlier is not null || view.Mesh.LocalityLb.Zones is not null || view.Registry.Services.Values.Any(service => service.Distribution != TrafficDistribution.Any);
+        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Mesh.DefaultPolicy.Outlier is not null || view.Mesh.LocalityLb.Zones is not null
+            || view.Registry.Services.Values.Any(service => service.Distribution != TrafficDistribution.Any);
         var zones = view.Mesh.LocalityLb is { Enabled: true, Zones: not null };
         foreach (var rule in view.Traffic.Rules.Values.SelectMany(rules => rules))
         {
@@ -37,12 +38,14 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
             }
         }
         keys.UnionWith(Keys(view.Mesh.LocalityLb));
-        var nodes = keys.Contains(Labels.Hostname) || view.Registry.Services.Values.Any(service => service.NodeLocal || service.Distribution == TrafficDistribution.SameNode);
+        var nodes = keys.Contains(Labels.Hostname)
+            || view.Registry.Services.Values.Any(service => service.NodeLocal || service.Distribution == TrafficDistribution.SameNode);
         return new(keys.ToValueList(), localities, nodes) { Zones = zones };
     }
 
     private static IEnumerable<TrafficPolicy> Policies(DestinationRule rule) =>
-        rule.Subsets.Select(subset => subset.Policy).Append(rule.Policy).OfType<TrafficPolicy>().SelectMany(policy => policy.Ports.Select(port => port.Policy).Append(policy));
+        rule.Subsets.Select(subset => subset.Policy).Append(rule.Policy).OfType<TrafficPolicy>()
+            .SelectMany(policy => policy.Ports.Select(port => port.Policy).Append(policy));
 
     private static IEnumerable<string> Keys(LocalityLbSetting? setting) =>
         setting is null ? [] : setting.FailoverPriority.Select(label => label.Split('=', 2)[0]);
@@ -80,18 +83,27 @@ public static class ScopeResolver
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
-            ? new(scope, Inbound(services, workload, labels, scope, view) with { Own = interest.Zones ? OwnHost(services, scope) : null, Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer, Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList() }, null)
+            ? new(scope,
+                Inbound(services, workload, labels, scope,
+                    view) with
+                    {
+                        Own = interest.Zones ? OwnHost(services, scope) : null, Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer,
+                        Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList()
+                    },
+                null)
             : OfGateway(scope, GatewaysOf(proxy, services, workload, labels, scope, view));
     }
 
     /// <summary>The Node that a proxy runs on, as its Pod names it, or else the proxy itself.</summary>
     public static ObjectKey NodeOf(ProxyIdentity proxy, MeshView view) => NodeOf(proxy, ClaimedWorkload.Of(proxy, view.Workloads).Workload);
 
-    private static ObjectKey NodeOf(ProxyIdentity proxy, Workload? workload) => new(proxy.Cluster, "", workload?.Node is { Length: > 0 } named ? named : proxy.NodeName);
+    private static ObjectKey NodeOf(ProxyIdentity proxy, Workload? workload) =>
+        new(proxy.Cluster, "", workload?.Node is { Length: > 0 } named ? named : proxy.NodeName);
 
     private static AddressFamily? FamilyOf(ProxyIdentity proxy)
     {
-        var families = proxy.Addresses.Select(address => IPAddress.TryParse(address, out var ip) ? ip.AddressFamily : AddressFamily.Unspecified).Distinct().ToList();
+        var families = proxy.Addresses.Select(address => IPAddress.TryParse(address, out var ip) ? ip.AddressFamily : AddressFamily.Unspecified).Distinct()
+            .ToList();
         return families is [AddressFamily.InterNetwork or AddressFamily.InterNetworkV6] ? families[0] : null;
     }
 
@@ -105,7 +117,8 @@ public static class ScopeResolver
     /// <summary>The Sidecar resource that applies to a proxy; null when none does.</summary>
     public static Sidecar? SidecarOf(ProxyIdentity proxy, MeshView view) => SidecarOf(proxy, ClaimedWorkload.Of(proxy, view.Workloads).Labels, view);
 
-    private static Sidecar? SidecarOf(ProxyIdentity proxy, ValueMap<string> labels, MeshView view) => proxy.Kind == ProxyKind.Sidecar ? SidecarFor(proxy.Namespace, labels, view) : null;
+    private static Sidecar? SidecarOf(ProxyIdentity proxy, ValueMap<string> labels, MeshView view) =>
+        proxy.Kind == ProxyKind.Sidecar ? SidecarFor(proxy.Namespace, labels, view) : null;
 
     /// <summary>One that selects the workload, then the namespace's default, then the root namespace's; the oldest of each.</summary>
     private static Sidecar? SidecarFor(string ns, ValueMap<string> labels, MeshView view)
@@ -119,7 +132,8 @@ public static class ScopeResolver
 
     /// <summary>The oldest Service of the workload.</summary>
     private static OwnHost? OwnHost(List<ClusterService> services, ProxyScope scope) =>
-        services.SelectMany(service => service.Ports.Select(port => (service.Hostname, port))).FirstOrDefault(item => item.port.Protocol != Protocol.Udp) is { Hostname: { } host } first
+        services.SelectMany(service => service.Ports.Select(port => (service.Hostname, port)))
+            .FirstOrDefault(item => item.port.Protocol != Protocol.Udp) is { Hostname: { } host } first
             ? new(host, first.port.Number, scope.Locality.Region ?? "") : null;
 
     private static InboundScope Inbound(List<ClusterService> services, Workload? workload, ValueMap<string> labels, ProxyScope scope, MeshView view)
@@ -131,9 +145,18 @@ public static class ScopeResolver
         if (scope.Sidecar is { Ingress.IsEmpty: false } sidecar)
         {
             foreach (var ingress in sidecar.Ingress)
-                ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint, (ingress.Pool ?? sidecar.InboundPool ?? view.Mesh.DefaultPolicy.Pool) is { } pool ? new(null, pool) : null) { IsBlocked = ingress.IsBlocked };
+                ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint,
+                    (ingress.Pool ?? sidecar.InboundPool ?? view.Mesh.DefaultPolicy.Pool) is { } pool ? new(null, pool) : null)
+                    {
+                        IsBlocked = ingress.IsBlocked
+                    };
             AddOthers(ports, mtls);
-            return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { Software = scope.Software, Plugins = scope.Plugins, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers, Connections = scope.Connections };
+            return new(ports.Values.ToValueList(), mtls.Mode,
+                view.SecurityOf(scope, labels))
+                {
+                    Software = scope.Software, Plugins = scope.Plugins, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers,
+                    Connections = scope.Connections
+                };
         }
         foreach (var service in services)
         {
@@ -147,7 +170,12 @@ public static class ScopeResolver
             }
         }
         AddOthers(ports, mtls);
-        return new(ports.Values.ToValueList(), mtls.Mode, view.SecurityOf(scope, labels)) { Software = scope.Software, Plugins = scope.Plugins, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers, Connections = scope.Connections };
+        return new(ports.Values.ToValueList(), mtls.Mode,
+            view.SecurityOf(scope, labels))
+            {
+                Software = scope.Software, Plugins = scope.Plugins, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers,
+                Connections = scope.Connections
+            };
     }
 
     /// <summary>Adds the ports that have a mode of their own, and that no Service names.</summary>
@@ -163,28 +191,40 @@ public static class ScopeResolver
     private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view)
     {
         var (own, rest) = (scope.Sidecar?.InboundPool, view.Mesh.DefaultPolicy.Pool);
-        return view.Registry.Services.GetValueOrDefault(host.Hostname) is { } service && view.RuleFor(service, scope) is { } rule && rule.Policy != TrafficPolicy.None
+        return view.Registry.Services.GetValueOrDefault(host.Hostname) is { } service && view.RuleFor(service, scope) is { } rule
+            && rule.Policy != TrafficPolicy.None
             ? new(rule.Source, own ?? rule.Policy.ForPort(host.ServicePort).Pool ?? rest)
             : (own ?? rest) is { } pool ? new(null, pool) : null;
     }
 
     /// <summary>The port at the workload; null when it is a name and the workload has no port with that name.</summary>
     private static int? TargetOf(ServicePort port, Workload? workload) => workload is not null ? workload.Target(port)
-        : port.TargetPort.Length == 0 ? port.Number : int.TryParse(port.TargetPort, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+        : port.TargetPort.Length == 0
+        ? port.Number
+        : int.TryParse(port.TargetPort, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+        ? number
+        : null;
 
     private static ResolvedProxy OfGateway(ProxyScope scope, GatewayScope gateway) =>
-        new(scope with { ClientCredential = gateway.Gateways.Select(item => item.BackendCredential?.Resource).FirstOrDefault(name => name is not null) ?? "" }, null, gateway);
+        new(scope with { ClientCredential = gateway.Gateways.Select(item => item.BackendCredential?.Resource).FirstOrDefault(name => name is not null) ?? "" },
+            null, gateway);
 
-    private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, Workload? workload, ValueMap<string> labels, ProxyScope scope, MeshView view)
+    private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, Workload? workload, ValueMap<string> labels, ProxyScope scope,
+        MeshView view)
     {
-        var gateways = view.Proxies.GatewayObjects.Values.Where(gateway => (gateway.PodNamespace.Length == 0 || gateway.PodNamespace == scope.Namespace) && Selectors.Matches(gateway.Selector, labels))
+        var gateways = view.Proxies.GatewayObjects.Values.Where(gateway => (gateway.PodNamespace.Length == 0 || gateway.PodNamespace == scope.Namespace)
+            && Selectors.Matches(gateway.Selector, labels))
             .OrderBy(gateway => gateway.CreatedAt).ThenBy(gateway => gateway.Source).ToValueList();
         ValueList<PortMapping> Ports(bool udp) => services.SelectMany(service => service.Ports).Where(port => port.Protocol == Protocol.Udp == udp)
             .Select(port => (port.Number, Target: TargetOf(port, workload))).Where(port => port.Target is not null)
             .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
         return new(
-            gateways, Ports(udp: false), proxy.SniDnat, proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Proxies.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
-            view.SecurityOf(scope, labels)) { Topology = proxy.Topology ?? view.Mesh.GatewayTopology, UdpPorts = view.Mesh.QuicListeners && proxy.Software.HasQuic ? Ports(udp: true) : default,
+            gateways, Ports(udp: false), proxy.SniDnat,
+            proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Proxies.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
+            view.SecurityOf(scope, labels)) { Topology = proxy.Topology
+                ?? view.Mesh.GatewayTopology, UdpPorts = view.Mesh.QuicListeners && proxy.Software.HasQuic
+                ? Ports(udp: true)
+                : default,
             DatagramPorts = gateways.Any(gateway => gateway.Servers.Any(server => server.Protocol == Protocol.Udp)) ? Ports(udp: true) : default };
     }
 }
@@ -224,7 +264,8 @@ public static class SidecarHosts
     /// </summary>
     private static bool Needs(ProxyScope scope, HeadlessPod pod) => scope.Kind == ProxyKind.Router
         ? scope.Network == pod.Network
-        : !pod.OnlyForGateways && scope.DnsCapture && scope.Network.Length > 0 && scope.Network != pod.Network && (scope.NetworkView.IsEmpty || scope.NetworkView.Contains(pod.Network));
+        : !pod.OnlyForGateways && scope.DnsCapture && scope.Network.Length > 0 && scope.Network != pod.Network
+            && (scope.NetworkView.IsEmpty || scope.NetworkView.Contains(pod.Network));
 
     private static bool Selects(string entry, string own, string ns, string host)
     {

@@ -47,6 +47,7 @@ internal static class TraceResolver
     private static Tracer Zipkin(string address)
     {
         var colon = address.LastIndexOf(':');
-        return new("zipkin", TraceProtocol.Zipkin, address[..colon], int.Parse(address.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture)) { Path = Tracer.ZipkinPath };
+        return new("zipkin", TraceProtocol.Zipkin, address[..colon],
+            int.Parse(address.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture)) { Path = Tracer.ZipkinPath };
     }
 }

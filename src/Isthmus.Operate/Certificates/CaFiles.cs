@@ -46,7 +46,8 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
         var names = new SubjectNames([], [$"istiod.{istioNamespace}.svc"], []);
         var end = now.AddDays(request.Days);
         if (end > root.Certificate.NotAfter.ToUniversalTime()) end = root.Certificate.NotAfter.ToUniversalTime();
-        using var intermediate = root.IssueIntermediate(new(request.Organization, "Intermediate CA", cluster), Keys.Create(request.Key), names, now - Backdate, end);
+        using var intermediate = root.IssueIntermediate(new(request.Organization, "Intermediate CA", cluster), Keys.Create(request.Key), names, now - Backdate,
+            end);
         var (certificate, rootText) = (CertificateText.Write(intermediate.Certificate), CertificateText.Write(root.Certificate));
         Write(Path.Combine(cluster, "ca-key.pem"), Keys.ToPem(intermediate.Key), Private);
         Write(Path.Combine(cluster, "ca-cert.pem"), certificate);
@@ -60,7 +61,9 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
     public X509Certificate2 Root()
     {
         var path = rootCert ?? Path.Combine(folder, RootCert);
-        return HasRoot ? CertificateText.Read(Read(path), path)[0] : throw new ProblemException(folder, $"has no {RootCert}", "create the new root first, in a directory of its own: isthmus ca root --dir DIRECTORY");
+        return HasRoot
+            ? CertificateText.Read(Read(path), path)[0]
+            : throw new ProblemException(folder, $"has no {RootCert}", "create the new root first, in a directory of its own: isthmus ca root --dir DIRECTORY");
     }
 
     /// <summary>The four files of a cluster by name, which are created if they do not exist.</summary>
@@ -74,7 +77,8 @@ public sealed class CaFiles(string folder, TimeProvider time, string? rootCert =
     {
         var (keyPath, certPath) = (rootKey ?? Path.Combine(folder, RootKey), rootCert ?? Path.Combine(folder, RootCert));
         if (!File.Exists(keyPath) || !File.Exists(certPath))
-            throw new ProblemException(folder, $"has no {RootKey} and {RootCert}", "create the root first with 'isthmus ca root', or specify its directory with --dir");
+            throw new ProblemException(folder, $"has no {RootKey} and {RootCert}",
+                "create the root first with 'isthmus ca root', or specify its directory with --dir");
         var certificate = CertificateText.Read(Read(certPath), certPath)[0];
         var key = Keys.FromPem(Read(keyPath), keyPath);
         if (Keys.Match(certificate, key)) return new(certificate, key);

@@ -37,7 +37,12 @@ public static class CertificateRecord
         {
             Fingerprint = Fingerprint(certificate), Issuer = certificate.Issuer,
             // Without alternative names, some clients still look at the common name.
-            Names = (names.DnsNames.Count > 0 ? names.DnsNames.Concat(names.Addresses.Select(address => address.ToString())) : names.Addresses.Count > 0 ? names.Addresses.Select(address => address.ToString()) : [CommonName(certificate)]).Where(name => name.Length > 0).ToValueList(),
+            Names = (names.DnsNames.Count > 0
+                ? names.DnsNames.Concat(names.Addresses.Select(address => address.ToString()))
+                : names.Addresses.Count > 0
+                ? names.Addresses.Select(address => address.ToString())
+                : [CommonName(certificate)])
+                .Where(name => name.Length > 0).ToValueList(),
         };
     }
 
@@ -51,7 +56,9 @@ public static class CertificateRecord
             var chain = CertificateText.ReadAny(chainPem, "chain");
             if (chain.Count == 0) return "";
             var then = new DateTimeOffset(chain.Min(one => one.NotAfter).ToUniversalTime()).AddSeconds(-1);
-            return CertificateText.ReadAny(rootsPem, "roots").Where(root => new TrustBundle([root]).Reject(chain[0], chain.Skip(1), CertificateUse.Any, then) is null).Select(Fingerprint).FirstOrDefault() ?? "";
+            return CertificateText.ReadAny(rootsPem, "roots")
+                .Where(root => new TrustBundle([root]).Reject(chain[0], chain.Skip(1), CertificateUse.Any, then) is null).Select(Fingerprint).FirstOrDefault()
+                ?? "";
         }
         catch (ProblemException)
         {

@@ -59,7 +59,8 @@ public static class CertificateState
 
     /// <summary>Whether it is valid for none of the hosts that it is served for, so that every client that checks refuses it.</summary>
     public static bool Misnamed(MeshCertificate certificate) =>
-        certificate.Hosts.Count > 0 && certificate.Hosts.All(host => host != "*") && !certificate.Hosts.Any(host => certificate.Names.Any(name => Covers(name, host)));
+        certificate.Hosts.Count > 0 && certificate.Hosts.All(host => host != "*")
+            && !certificate.Hosts.Any(host => certificate.Names.Any(name => Covers(name, host)));
 
     /// <summary>Whether a name of a certificate is valid for a host, or for a host below a wildcard.</summary>
     private static bool Covers(string name, string host)
@@ -67,7 +68,8 @@ public static class CertificateState
         if (string.Equals(name, host, StringComparison.OrdinalIgnoreCase)) return true;
         if (host.StartsWith("*.", StringComparison.Ordinal)) return name.EndsWith(host[1..], StringComparison.OrdinalIgnoreCase);
         // A wildcard stands for one label (RFC 6125 6.4.3).
-        return name.StartsWith("*.", StringComparison.Ordinal) && host.IndexOf('.', StringComparison.Ordinal) is var dot and > 0 && string.Equals(host[dot..], name[1..], StringComparison.OrdinalIgnoreCase);
+        return name.StartsWith("*.", StringComparison.Ordinal) && host.IndexOf('.', StringComparison.Ordinal) is var dot and > 0
+            && string.Equals(host[dot..], name[1..], StringComparison.OrdinalIgnoreCase);
     }
 
     private static TimeSpan Shorter(TimeSpan one, TimeSpan other) => one < other ? one : other;

@@ -11,7 +11,8 @@ public sealed class ConfigDump(JsonNode dump)
     private const string ActiveSecrets = "dynamic_active_secrets";
 
     private IEnumerable<JsonObject> Parts(string type) =>
-        (dump["configs"] as JsonArray ?? []).OfType<JsonObject>().Where(part => part["@type"]?.ToString().EndsWith($".{type}", StringComparison.Ordinal) ?? false);
+        (dump["configs"] as JsonArray ?? []).OfType<JsonObject>()
+            .Where(part => part["@type"]?.ToString().EndsWith($".{type}", StringComparison.Ordinal) ?? false);
 
     /// <summary>Reads a field by its name in snake case (Envoy) or camel case (protobuf's own JSON).</summary>
     private static JsonNode? Field(JsonNode? node, string snake)
@@ -24,7 +25,8 @@ public sealed class ConfigDump(JsonNode dump)
 
     /// <summary>The program of the proxy, if it is not Isthmus, with its version: <c>envoy 1.28.3</c>. Empty for Isthmus, and where the dump does
     /// not say.</summary>
-    public string OtherProgram => At(Bootstrap, "node", "user_agent_name")?.ToString() is { Length: > 0 } name and not "isthmus" ? $"{name} {Versions.Proxy}".Trim() : "";
+    public string OtherProgram =>
+        At(Bootstrap, "node", "user_agent_name")?.ToString() is { Length: > 0 } name and not "isthmus" ? $"{name} {Versions.Proxy}".Trim() : "";
 
     public static JsonNode? At(JsonNode? node, params ReadOnlySpan<string> path)
     {
@@ -42,7 +44,9 @@ public sealed class ConfigDump(JsonNode dump)
         {
             var build = At(Bootstrap, "node", "user_agent_build_version", "version");
             // Zeros are left out.
-            var number = build is null ? "" : string.Join('.', ((string[])["major_number", "minor_number", "patch"]).Select(part => At(build, part)?.ToString() ?? "0"));
+            var number = build is null
+                ? ""
+                : string.Join('.', ((string[])["major_number", "minor_number", "patch"]).Select(part => At(build, part)?.ToString() ?? "0"));
             return (Bootstrap?["node"]?["metadata"]?["ISTIO_VERSION"]?.ToString() ?? "", number);
         }
     }
@@ -66,7 +70,9 @@ public sealed class ConfigDump(JsonNode dump)
     /// <summary>Secrets with their state, of a whole dump or of what <see cref="SecretsPath"/> asks for. A dump never contains keys.</summary>
     public IReadOnlyList<(JsonObject Secret, string State, string Updated)> Secrets =>
     [
-        .. Parts("SecretsConfigDump").SelectMany(part => (IEnumerable<(string List, string State)>)[(ActiveSecrets, "ACTIVE"), ("dynamic_warming_secrets", "WARMING"), ("static_secrets", "ACTIVE")]
+        .. Parts("SecretsConfigDump")
+            .SelectMany(part => (IEnumerable<(string List, string State)>)[(ActiveSecrets, "ACTIVE"), ("dynamic_warming_secrets", "WARMING"),
+                ("static_secrets", "ACTIVE")]
             is var lists ? lists.SelectMany(list => (At(part, list.List) as JsonArray ?? []).Select(item => (Item: item, list.State))) : [])
             .Concat(Parts("SecretsConfigDump.DynamicSecret").Select(item => (Item: (JsonNode?)item, State: "ACTIVE")))
             .Select(item => (At(item.Item, "secret") as JsonObject, item.State, At(item.Item, "last_updated")?.ToString() ?? ""))

@@ -24,7 +24,8 @@ public sealed record Distribution(IReadOnlyList<string> Lagging, IReadOnlyList<P
     /// <summary>The same for one proxy only: POD or POD.NAMESPACE.</summary>
     public Distribution Of(string proxy) => this with
     {
-        Proxies = [.. Proxies.Where(known => known.Proxy == proxy || (!proxy.Contains('.', StringComparison.Ordinal) && known.Proxy.StartsWith(proxy + ".", StringComparison.Ordinal)))],
+        Proxies = [.. Proxies.Where(known => known.Proxy == proxy
+            || (!proxy.Contains('.', StringComparison.Ordinal) && known.Proxy.StartsWith(proxy + ".", StringComparison.Ordinal)))],
     };
 
     private const string Instead = "compare with 'isthmus proxy-status' and 'isthmus proxy-config', which read what the proxies themselves have";
@@ -40,6 +41,10 @@ public sealed record Distribution(IReadOnlyList<string> Lagging, IReadOnlyList<P
         return new(
             [.. answers.Where(answer => (bool?)answer.Answer["published"] != true).Select(answer => answer.Pod)],
             [.. answers.SelectMany(answer => (answer.Answer["proxies"] as JsonArray ?? []).Select(proxy =>
-                new ProxyState(proxy!["proxy"]!.ToString(), proxy["cluster_id"]?.ToString() ?? "", answer.Pod, proxy["state"]!.ToString()))).OrderBy(proxy => proxy.Proxy, StringComparer.Ordinal)]) { Silent = silent };
+                new ProxyState(proxy!["proxy"]!.ToString(), proxy["cluster_id"]?.ToString() ?? "", answer.Pod, proxy["state"]!.ToString())))
+                .OrderBy(proxy => proxy.Proxy, StringComparer.Ordinal)])
+                {
+                    Silent = silent
+                };
     }
 }

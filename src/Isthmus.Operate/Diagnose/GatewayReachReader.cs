@@ -11,19 +11,26 @@ public static class GatewayReachReader
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(1500), Longest = TimeSpan.FromSeconds(4);
 
-    public static async Task<IReadOnlyList<GatewayReach>> ReadAsync(IReadOnlyList<ClusterFacts> clusters, IReadOnlyList<KubeClient> clients, CancellationToken stop) =>
-        await Task.WhenAll(Wanted(clusters).Select(wanted => AskAsync(wanted.From, clients.First(client => client.Access.Name == wanted.From.Context).Within(Longest), wanted.To, wanted.Gateway, wanted.Address, stop)));
+    public static async Task<IReadOnlyList<GatewayReach>> ReadAsync(IReadOnlyList<ClusterFacts> clusters, IReadOnlyList<KubeClient> clients,
+        CancellationToken stop) =>
+        await Task.WhenAll(Wanted(clusters)
+            .Select(wanted => AskAsync(wanted.From, clients.First(client => client.Access.Name == wanted.From.Context).Within(Longest), wanted.To,
+                wanted.Gateway, wanted.Address, stop)));
 
     /// <summary>Whether proxies can connect to the gateways of the other networks.</summary>
     public static IEnumerable<Check> Checks(IEnumerable<GatewayReach> connections)
     {
         foreach (var reach in connections)
         {
-            yield return new(reach.From, "path to gateway", $"{reach.Address}, {reach.Gateway} in {reach.To}{(reach.IsKnown ? "" : $": {reach.Error}")}", reach.Error.Length == 0 || !reach.IsKnown ? null
-                : new("ISM1034", $"Service {reach.Gateway} in {reach.To}", "", $"is ready, but Pod {reach.Proxy} in {reach.From} does not reach it at {reach.Address}: {reach.Error}",
+            yield return new(reach.From, "path to gateway", $"{reach.Address}, {reach.Gateway} in {reach.To}{(reach.IsKnown ? "" : $": {reach.Error}")}",
+                reach.Error.Length == 0 || !reach.IsKnown ? null
+                : new("ISM1034", $"Service {reach.Gateway} in {reach.To}", "",
+                    $"is ready, but Pod {reach.Proxy} in {reach.From} does not reach it at {reach.Address}: {reach.Error}",
                     reach.Error.Contains("refused", StringComparison.Ordinal)
-                        ? $"something there refuses connections: check that the address leads to the gateway, and that its Pods listen (isthmus proxy-config listeners deployment/{reach.Gateway.Split('/')[^1]}.{reach.Gateway.Split('/')[0]} --context={reach.To})"
-                        : "packets do not arrive: check firewalls, security groups and routes between the clusters, and whether the address leads to the gateway"))
+                        ? $"something there refuses connections: check that the address leads to the gateway, and that its Pods listen (isthmus proxy-config "
+                            + $"listeners deployment/{reach.Gateway.Split('/')[^1]}.{reach.Gateway.Split('/')[0]} --context={reach.To})"
+                        : "packets do not arrive: check firewalls, security groups and routes between the clusters, and whether the address leads to the "
+                            + "gateway"))
             {
                 IsKnown = reach.IsKnown,
             };
@@ -36,7 +43,8 @@ public static class GatewayReachReader
         var members = clusters.Where(cluster => cluster is { Error: "", HasIstio: true }).ToList();
         return from near in members
                from far in members
-               where far != near && (far.NetworkLabel != near.NetworkLabel || (far.IsJoinedByNames && near.IsJoinedByNames)) && MeshVerification.AreOneMesh(near, far, members)
+               where far != near && (far.NetworkLabel != near.NetworkLabel || (far.IsJoinedByNames && near.IsJoinedByNames))
+                   && MeshVerification.AreOneMesh(near, far, members)
                // Without a Gateway object, the gateway opens no port: that is the cause, and it has a check of its own.
                where far.ExposesServices || far.ControlPlanes.Count == 0
                from gateway in far.Gateways
@@ -46,7 +54,8 @@ public static class GatewayReachReader
                select (near, far, gateway, address);
     }
 
-    private static async Task<GatewayReach> AskAsync(ClusterFacts from, KubeClient client, ClusterFacts to, GatewayFacts gateway, string address, CancellationToken stop)
+    private static async Task<GatewayReach> AskAsync(ClusterFacts from, KubeClient client, ClusterFacts to, GatewayFacts gateway, string address,
+        CancellationToken stop)
     {
         var point = new IPEndPoint(IPAddress.Parse(address), gateway.Port);
         var reach = new GatewayReach(from.Context, from.ProxyPod, to.Context, gateway.Name, point.ToString(), "", true);
@@ -55,11 +64,13 @@ public static class GatewayReachReader
         limit.CancelAfter(Longest);
         try
         {
-            var path = string.Create(CultureInfo.InvariantCulture, $"/reach?to={Uri.EscapeDataString(point.ToString())}&timeout={(int)Patience.TotalMilliseconds}");
+            var path = string.Create(CultureInfo.InvariantCulture,
+                $"/reach?to={Uri.EscapeDataString(point.ToString())}&timeout={(int)Patience.TotalMilliseconds}");
             var answer = await new MeshQuery(client, from.SystemNamespace).AskProxyAsync(from.SystemNamespace, from.ProxyPod, "POST", path, limit.Token);
             return (bool?)answer["connected"] == true ? reach : reach with { Error = answer["error"]?.ToString() ?? "" };
         }
-        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException
+            || (e is OperationCanceledException && !stop.IsCancellationRequested))
         {
             return reach with { Error = $"Pod {from.ProxyPod} cannot be asked: {e.Message}", IsKnown = false };
         }

@@ -25,7 +25,8 @@ public sealed record InjectionList(IReadOnlyList<InjectedNamespace> Namespaces, 
 
     public static async Task<InjectionList> ReadAsync(KubeClient client, CancellationToken stop)
     {
-        var configurations = client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop);
+        var configurations = client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null,
+            new ListOptions { LabelSelector = "app=sidecar-injector" }, stop);
         var namespaces = client.ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions(), stop);
         var pods = client.ListAllAsync<Pod>(Kinds.Pod, null, new ListOptions(), stop);
         await Task.WhenAll(configurations, namespaces, pods);
@@ -37,17 +38,20 @@ public sealed record InjectionList(IReadOnlyList<InjectedNamespace> Namespaces, 
     public static InjectionList Of(IReadOnlyList<(JsonObject Configuration, string Image)> hooks, IReadOnlyList<Namespace> namespaces, IReadOnlyList<Pod> pods)
     {
         var ordered = namespaces.OrderBy(ns => ns.Metadata.Name, StringComparer.Ordinal).ToList();
-        var found = hooks.Select(hook => new InjectionHook(Name(hook.Configuration), Revision(hook.Configuration), [.. ordered.Where(ns => Injects(hook.Configuration, ns)).Select(ns => ns.Metadata.Name)], hook.Image))
+        var found = hooks.Select(hook => new InjectionHook(Name(hook.Configuration), Revision(hook.Configuration),
+            [.. ordered.Where(ns => Injects(hook.Configuration, ns)).Select(ns => ns.Metadata.Name)], hook.Image))
             .OrderBy(hook => hook.Name, StringComparer.Ordinal).ToList();
         var running = pods.Where(pod => pod.Status.Phase is not ("Succeeded" or "Failed")).ToLookup(pod => pod.Metadata.Namespace, StringComparer.Ordinal);
         return new(
-            [.. ordered.Select(ns => new InjectedNamespace(ns.Metadata.Name, found.FirstOrDefault(hook => hook.Namespaces.Contains(ns.Metadata.Name))?.Revision ?? "", Count(running[ns.Metadata.Name])))
+            [.. ordered.Select(ns => new InjectedNamespace(ns.Metadata.Name,
+                found.FirstOrDefault(hook => hook.Namespaces.Contains(ns.Metadata.Name))?.Revision ?? "", Count(running[ns.Metadata.Name])))
                 .Where(ns => ns.Revision.Length > 0 || ns.Pods.Any(pods => pods.Key.Length > 0))],
             found);
     }
 
     private static List<KeyValuePair<string, int>> Count(IEnumerable<Pod> pods) =>
-        [.. pods.GroupBy(SidecarRevision, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal).Select(group => KeyValuePair.Create(group.Key, group.Count()))];
+        [.. pods.GroupBy(SidecarRevision, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal)
+            .Select(group => KeyValuePair.Create(group.Key, group.Count()))];
 
     /// <summary>Whether it injects Pods of the namespace that have no labels of their own.</summary>
     private static bool Injects(JsonObject configuration, Namespace ns) => (configuration["webhooks"] as JsonArray ?? []).OfType<JsonObject>().Any(webhook =>
@@ -73,8 +77,11 @@ public sealed record InjectionList(IReadOnlyList<InjectedNamespace> Namespaces, 
         var revision = Revision(configuration);
         try
         {
-            var map = await client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, revision is "" or "default" ? "istio-sidecar-injector" : $"istio-sidecar-injector-{revision}", stop);
-            return map?.Data.GetValueOrDefault("values") is { } values && StrictJson.Parse(values) is JsonObject read ? (InjectorValues.Empty with { Values = read }).ProxyImage : "";
+            var map = await client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns,
+                revision is "" or "default" ? "istio-sidecar-injector" : $"istio-sidecar-injector-{revision}", stop);
+            return map?.Data.GetValueOrDefault("values") is { } values && StrictJson.Parse(values) is JsonObject read
+                ? (InjectorValues.Empty with { Values = read }).ProxyImage
+                : "";
         }
         catch (Exception e) when (e is KubeException or JsonException)
         {

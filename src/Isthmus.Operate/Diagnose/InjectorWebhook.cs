@@ -12,9 +12,13 @@ internal sealed record InjectorWebhook(string Configuration, string Namespace, s
     public static IEnumerable<InjectorWebhook> Read(JsonObject configuration) =>
         (configuration["webhooks"] as JsonArray ?? []).Select(webhook => webhook?["clientConfig"]).OfType<JsonObject>().Select(client =>
         {
-            var path = client["service"]?["path"]?.ToString() ?? (Uri.TryCreate(client["url"]?.ToString(), UriKind.Absolute, out var url) ? url.AbsolutePath : "");
-            return new InjectorWebhook(configuration["metadata"]?["name"]?.ToString() ?? "", client["service"]?["namespace"]?.ToString() ?? "", client["service"]?["name"]?.ToString() ?? "",
-                path.Split('/') is ["", "inject", "cluster", var name, ..] ? Uri.UnescapeDataString(name).Replace("--slash--", "/", StringComparison.Ordinal) : "");
+            var path = client["service"]?["path"]?.ToString()
+                ?? (Uri.TryCreate(client["url"]?.ToString(), UriKind.Absolute, out var url) ? url.AbsolutePath : "");
+            return new InjectorWebhook(configuration["metadata"]?["name"]?.ToString() ?? "", client["service"]?["namespace"]?.ToString() ?? "",
+                client["service"]?["name"]?.ToString() ?? "",
+                path.Split('/') is ["", "inject", "cluster", var name, ..]
+                    ? Uri.UnescapeDataString(name).Replace("--slash--", "/", StringComparison.Ordinal)
+                    : "");
         }).Distinct();
 
     /// <summary>

@@ -22,7 +22,9 @@ public sealed class LogLevels(KubeClient client, string istioNamespace)
     public async Task<string> OfProxyAsync(string ns, string pod, IReadOnlyList<(string Logger, string Level)> levels, CancellationToken stop)
     {
         var answer = "";
-        foreach (var (logger, level) in levels) answer = await _query.AskProxyTextAsync(ns, pod, "POST", logger.Length == 0 ? $"logging?level={level}" : $"logging?{Uri.EscapeDataString(logger)}={level}", stop);
+        foreach (var (logger, level) in levels)
+            answer = await _query.AskProxyTextAsync(ns, pod, "POST",
+                logger.Length == 0 ? $"logging?level={level}" : $"logging?{Uri.EscapeDataString(logger)}={level}", stop);
         // Reading is a POST too.
         return answer.Length > 0 ? answer : await _query.AskProxyTextAsync(ns, pod, "POST", "logging", stop);
     }
@@ -31,7 +33,8 @@ public sealed class LogLevels(KubeClient client, string istioNamespace)
     public async Task<IReadOnlyList<(string Scope, string Level)>> OfControlPlaneAsync(string pod, int port, CancellationToken stop)
     {
         var scopes = StrictJson.Parse(await ControlZAsync(pod, port, "GET", "scopej/", null, stop)) as JsonArray ?? [];
-        return [.. scopes.OfType<JsonObject>().Select(scope => (scope["name"]?.ToString() ?? "", scope["output_level"]?.ToString() ?? "")).OrderBy(scope => scope.Item1, StringComparer.Ordinal)];
+        return [.. scopes.OfType<JsonObject>().Select(scope => (scope["name"]?.ToString() ?? "", scope["output_level"]?.ToString() ?? ""))
+            .OrderBy(scope => scope.Item1, StringComparer.Ordinal)];
     }
 
     /// <summary>Changes the levels of some scopes.</summary>
@@ -52,7 +55,9 @@ public sealed class LogLevels(KubeClient client, string istioNamespace)
         {
             var colon = part.LastIndexOf(':');
             var (logger, level) = colon < 0 ? ("", part) : (part[..colon], part[(colon + 1)..]);
-            levels.Add(words.Contains(level) ? (logger, level) : throw new WrongUseException(option, $"'{level}' is not a log level", $"use one of {string.Join(", ", words)}"));
+            levels.Add(words.Contains(level)
+                ? (logger, level)
+                : throw new WrongUseException(option, $"'{level}' is not a log level", $"use one of {string.Join(", ", words)}"));
         }
         return levels;
     }
@@ -62,11 +67,15 @@ public sealed class LogLevels(KubeClient client, string istioNamespace)
         try
         {
             var (status, answer) = await client.Pods.SendAsync(istioNamespace, pod, port, new(method, path, body), stop);
-            return status is >= 200 and <= 299 ? answer : throw new ProblemException($"Pod {istioNamespace}/{pod}", $"responded to {method} {path} on port {port} with status {status}: {answer.Trim()}");
+            return status is >= 200 and <= 299
+                ? answer
+                : throw new ProblemException($"Pod {istioNamespace}/{pod}",
+                    $"responded to {method} {path} on port {port} with status {status}: {answer.Trim()}");
         }
         catch (HttpRequestException e)
         {
-            throw new ProblemException($"Pod {istioNamespace}/{pod}", $"does not respond on port {port}: {e.InnerException?.Message ?? e.Message}", "check that it is a control plane, and give the port of its ControlZ with --ctrlz_port", e);
+            throw new ProblemException($"Pod {istioNamespace}/{pod}", $"does not respond on port {port}: {e.InnerException?.Message ?? e.Message}",
+                "check that it is a control plane, and give the port of its ControlZ with --ctrlz_port", e);
         }
     }
 }

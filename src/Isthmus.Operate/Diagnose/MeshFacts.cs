@@ -51,7 +51,8 @@ public sealed record WatchedCluster(string Id, string Secret, string Status, str
     /// its last known state.</summary>
     public string Shown => Status == "synced" && Source == "memory" ? "unreachable" : Status;
 
-    /// <summary>Whether its credentials are in a file of the control plane's Pod (<c>PILOT_MULTICLUSTER_KUBECONFIG_PATH</c>), which then reads no remote secrets.</summary>
+    /// <summary>Whether its credentials are in a file of the control plane's Pod (<c>PILOT_MULTICLUSTER_KUBECONFIG_PATH</c>), which then reads no remote
+    /// secrets.</summary>
     public bool IsInFile => Secret.StartsWith('/');
 
     /// <summary>What holds its credentials, as problems name it.</summary>
@@ -63,10 +64,12 @@ public sealed record WatchedCluster(string Id, string Secret, string Status, str
     /// <summary>How to let a control plane watch one more cluster, where a new Secret is made by <paramref name="command"/>.</summary>
     /// <param name="others">Those that it watches.</param>
     public static string Beginning(IEnumerable<WatchedCluster> others, string command) => others.FirstOrDefault(other => other.IsInFile) is { } file
-        ? $"mount a kubeconfig of it beside {file.Secret}: this control plane reads files (PILOT_MULTICLUSTER_KUBECONFIG_PATH), and no remote secrets" : command;
+        ? $"mount a kubeconfig of it beside {file.Secret}: this control plane reads files (PILOT_MULTICLUSTER_KUBECONFIG_PATH), and no remote secrets"
+        : command;
 
     public static WatchedCluster Read(JsonObject line) => new(
-        line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? "", line["warning"]?.ToString() ?? "", line["source"]?.ToString() ?? "");
+        line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
+        line["warning"]?.ToString() ?? "", line["source"]?.ToString() ?? "");
 }
 
 /// <summary>A Service with an external address through which proxies in other clusters may reach a control plane.</summary>
@@ -111,7 +114,8 @@ public sealed record ClusterFacts(
     ValueList<WatchedCluster> Watched = default,
     ValueList<string> UntrustedWebhooks = default)
 {
-    /// <summary>Why API servers refuse what webhooks here serve, by configuration, as handshakes show; empty for those that they accept. Others were not proven.</summary>
+    /// <summary>Why API servers refuse what webhooks here serve, by configuration, as handshakes show; empty for those that they accept. Others were not
+    /// proven.</summary>
     public ValueMap<string> Handshakes { get; init; }
 
     /// <summary>The status with which the API server refused: 401, 403 …; 0 when it did not.</summary>

@@ -14,33 +14,49 @@ public sealed partial class MeshFactsReader
     private static async Task<IReadOnlyList<HostedControlPlane>> ControlPlanesAsync(KubeClient client, CancellationToken stop)
     {
         var options = new ListOptions { LabelSelector = $"app={WellKnown.Istiod}" };
-        var (listing, reading) = (client.ListAllAsync<Deployment>(Kinds.Deployment, null, options, stop), client.ListAllAsync<Pod>(Kinds.Pod, null, options, stop));
+        var (listing, reading) = (client.ListAllAsync<Deployment>(Kinds.Deployment, null, options, stop),
+            client.ListAllAsync<Pod>(Kinds.Pod, null, options, stop));
         var (deployments, pods) = (await listing, (await reading).Where(pod => pod.Metadata.DeletionTimestamp is null).ToList());
         return
         [
             .. from deployment in deployments
-               let own = pods.Where(pod => pod.Metadata.Namespace == deployment.Metadata.Namespace && deployment.Spec.Selector.Matches(pod.Metadata.Labels)).ToList()
-               let cluster = (deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? []).FirstOrDefault(env => env?["name"]?.ToString() == "CLUSTER_ID")?["value"]
+               let own = pods.Where(pod => pod.Metadata.Namespace == deployment.Metadata.Namespace && deployment.Spec.Selector.Matches(pod.Metadata.Labels))
+                   .ToList()
+               let cluster = (deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? [])
+                   .FirstOrDefault(env => env?["name"]?.ToString() == "CLUSTER_ID")?["value"]
                select new HostedControlPlane(deployment.Metadata.Namespace, cluster?.ToString() ?? "",
-                   own.Count == 0 ? new ValueMap<bool>([new(deployment.Metadata.Name, false)]) : own.Select(pod => KeyValuePair.Create(pod.Metadata.Name, pod.Status.IsReady)).ToValueMap()) { ScaledToZero = deployment.Spec.Replicas == 0 ? deployment.Metadata.Name : "" },
+                   own.Count == 0
+                       ? new ValueMap<bool>([new(deployment.Metadata.Name, false)])
+                       : own.Select(pod => KeyValuePair.Create(pod.Metadata.Name, pod.Status.IsReady)).ToValueMap())
+                   {
+                       ScaledToZero = deployment.Spec.Replicas == 0 ? deployment.Metadata.Name : ""
+                   },
         ];
     }
 
     /// <summary>Whether a control plane runs here, for this cluster or for another one.</summary>
-    private static async Task<ValueList<HostedControlPlane>> HostedAsync(KubeClient client, IEnumerable<HostedControlPlane> planes, WithheldParts withheld, CancellationToken stop)
+    private static async Task<ValueList<HostedControlPlane>> HostedAsync(KubeClient client, IEnumerable<HostedControlPlane> planes, WithheldParts withheld,
+        CancellationToken stop)
     {
         var found = await Task.WhenAll(planes.Select(async plane =>
         {
             var reader = new MeshFactsReader(plane.Namespace);
             var secrets = reader.SecretsAsync(client, stop);
-            var problems = plane.Pods.Any(pod => pod.Value) ? await withheld.UnlessRefusedAsync(WithheldFacts.Reports, reader.ProblemsAsync(client, stop), []) : [];
+            var problems = plane.Pods.Any(pod => pod.Value)
+                ? await withheld.UnlessRefusedAsync(WithheldFacts.Reports, reader.ProblemsAsync(client, stop), [])
+                : [];
             // The kubeconfig that it uses does not name the cluster, since it holds only one.
-            return plane with { Problems = problems, RemoteSecrets = (await secrets).Select(secret => secret.IsConfig ? secret with { Cluster = plane.Cluster } : secret).ToValueList() };
+            return plane with
+            {
+                Problems = problems,
+                RemoteSecrets = (await secrets).Select(secret => secret.IsConfig ? secret with { Cluster = plane.Cluster } : secret).ToValueList()
+            };
         }));
         return found.ToValueList();
     }
 
-    private static async Task<ValueList<ControlPlaneEntry>> EntriesAsync(KubeClient client, IReadOnlyList<Service> services, IReadOnlyList<JsonObject> gateways, CancellationToken stop)
+    private static async Task<ValueList<ControlPlaneEntry>> EntriesAsync(KubeClient client, IReadOnlyList<Service> services, IReadOnlyList<JsonObject> gateways,
+        CancellationToken stop)
     {
         var entries = new List<ControlPlaneEntry>();
         foreach (var service in services)
@@ -55,5 +71,6 @@ public sealed partial class MeshFactsReader
     }
 
     private static bool Opens(JsonObject gateway, int port) =>
-        (gateway["spec"]?["servers"] as JsonArray ?? []).Any(server => server?["port"]?["number"]?.ToString() == port.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        (gateway["spec"]?["servers"] as JsonArray ?? [])
+            .Any(server => server?["port"]?["number"]?.ToString() == port.ToString(System.Globalization.CultureInfo.InvariantCulture));
 }

@@ -64,29 +64,40 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     private async Task<ClusterFacts> ReadFactsAsync(string context, KubeClient client, CancellationToken stop)
     {
         var withheld = new WithheldParts();
-        var configurations = await withheld.UnlessRefusedAsync(WithheldFacts.Webhooks, client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop), []);
+        var configurations = await withheld.UnlessRefusedAsync(WithheldFacts.Webhooks,
+            client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop), []);
         var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();
         var system = InjectorWebhook.SystemNamespace(injectors, istioNamespace);
         var facts = await new MeshFactsReader(system).ReadAsync(context, client, configurations, withheld, stop);
         return facts with { Withheld = withheld.All };
     }
 
-    private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, IReadOnlyList<JsonObject> configurations, WithheldParts withheld, CancellationToken stop)
+    private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, IReadOnlyList<JsonObject> configurations, WithheldParts withheld,
+        CancellationToken stop)
     {
         var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();
         // All reads run in parallel, so verify takes only as long as the slowest one.
         var (finding, planning) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), ControlPlanesAsync(client, stop));
-        var (reading, meshing, rooting) = (client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions(), stop), MeshAsync(client, stop), RootAsync(client, stop));
-        var (secrets, ranges, dead) = (SecretsAsync(client, stop), withheld.UnlessRefusedAsync(WithheldFacts.Ranges, RangesAsync(client, stop), []), DeadWebhooksAsync(client, injectors, stop));
-        var (servicing, listing, seeking) = (client.ListAllAsync<Service>(Kinds.Service, null, new ListOptions(), stop), GatewayObjectsAsync(client, stop), ElsewhereAsync(client, injectors, stop));
+        var (reading, meshing, rooting) = (client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions(), stop), MeshAsync(client, stop),
+            RootAsync(client, stop));
+        var (secrets, ranges, dead) = (SecretsAsync(client, stop), withheld.UnlessRefusedAsync(WithheldFacts.Ranges, RangesAsync(client, stop), []),
+            DeadWebhooksAsync(client, injectors, stop));
+        var (servicing, listing, seeking) = (client.ListAllAsync<Service>(Kinds.Service, null, new ListOptions(), stop), GatewayObjectsAsync(client, stop),
+            ElsewhereAsync(client, injectors, stop));
         var (ns, planes, root) = (await finding, await planning, await rooting);
         var (all, services, objects) = (await reading, await servicing, await listing);
-        var (hosted, entries) = (HostedAsync(client, planes.Where(plane => plane.Namespace != istioNamespace), withheld, stop), EntriesAsync(client, services, objects, stop));
-        if (ns is null) return new(context, "") { SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client) };
+        var (hosted, entries) = (HostedAsync(client, planes.Where(plane => plane.Namespace != istioNamespace), withheld, stop),
+            EntriesAsync(client, services, objects, stop));
+        if (ns is null)
+            return new(context, "") { SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client) };
         var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
-        var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, WatchedAsync(client, pods, stop), []), pods.Any(pod => pod.Status.IsReady) ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, ProblemsAsync(client, stop), []) : Task.FromResult(default(ValueList<Problem>)));
+        var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, WatchedAsync(client, pods, stop), []),
+            pods.Any(pod => pod.Status.IsReady)
+                ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, ProblemsAsync(client, stop), [])
+                : Task.FromResult(default(ValueList<Problem>)));
         var byNames = objects.SelectMany(gateway => gateway["spec"]?["servers"] as JsonArray ?? []).Any(PassesNames);
-        var (gateways, loose, dns) = (NetworkGatewayReader.ReadAsync(client, services, byNames, stop), LooseRoutesAsync(client, objects, stop), DnsAsync(client, services, stop));
+        var (gateways, loose, dns) = (NetworkGatewayReader.ReadAsync(client, services, byNames, stop), LooseRoutesAsync(client, objects, stop),
+            DnsAsync(client, services, stop));
         var (mesh, elsewhere) = (await meshing, await seeking);
         var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();
         return new(context, "", NameOf(own, elsewhere.Name, all), true,
@@ -108,13 +119,18 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             ControlPlaneEntries = await entries,
             ControlPlaneAt = elsewhere.At,
             Server = ServerOf(client),
-            ControlPlaneClusters = (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(),
+            ControlPlaneClusters = (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) ?? "")
+                .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(),
             RemoteSecrets = await secrets,
             PodRanges = await ranges,
-            ProgramImage = all.Where(pod => pod.Metadata.DeletionTimestamp is null).SelectMany(pod => pod.Spec.Containers).Where(container => container.Name is "discovery" or "istio-proxy")
-                .OrderBy(container => container.Name, StringComparer.Ordinal).Select(container => container.Image).FirstOrDefault(image => image is not ("" or "auto")) ?? "",
+            ProgramImage = all.Where(pod => pod.Metadata.DeletionTimestamp is null).SelectMany(pod => pod.Spec.Containers)
+                .Where(container => container.Name is "discovery" or "istio-proxy")
+                .OrderBy(container => container.Name, StringComparer.Ordinal).Select(container => container.Image)
+                .FirstOrDefault(image => image is not ("" or "auto"))
+                ?? "",
             Revision = RevisionOf(configurations),
-            ProxyPod = all.Where(pod => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null && pod.Spec.Containers.Exists(container => container.Name == "istio-proxy"))
+            ProxyPod = all.Where(pod => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null
+                && pod.Spec.Containers.Exists(container => container.Name == "istio-proxy"))
                 .Select(pod => pod.Metadata.Name).Order(StringComparer.Ordinal).FirstOrDefault() ?? "",
             Dns = await dns,
             ProxyNetworks = OfProxies(all, "ISTIO_META_NETWORK").ToValueList(),
@@ -124,7 +140,8 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     /// <summary>The revision of the webhooks: the default one, if there is one.</summary>
     private static string RevisionOf(IReadOnlyList<JsonObject> configurations)
     {
-        var revisions = configurations.Select(configuration => configuration["metadata"]?["labels"]?[Labels.Revision]?.ToString() ?? "").Where(revision => revision.Length > 0).Order(StringComparer.Ordinal).ToList();
+        var revisions = configurations.Select(configuration => configuration["metadata"]?["labels"]?[Labels.Revision]?.ToString() ?? "")
+            .Where(revision => revision.Length > 0).Order(StringComparer.Ordinal).ToList();
         return revisions.Count == 0 || revisions.Contains("default") ? "default" : revisions[0];
     }
 
@@ -134,12 +151,17 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     internal static string ServerOf(KubeClient client) => client.Access.Server.ToString().TrimEnd('/');
 
     private async Task<string> RootAsync(KubeClient client, CancellationToken stop) =>
-        (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, WellKnown.RootCertConfigMap, stop))?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "";
+        (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, WellKnown.RootCertConfigMap, stop))?.Data.GetValueOrDefault(WellKnown.RootCertKey)
+            ?? "";
 
     /// <summary>The name that its control plane uses, here or elsewhere; otherwise the name given to its
     /// gateways.</summary>
     private static string NameOf(IReadOnlyList<HostedControlPlane> own, string elsewhere, IReadOnlyList<Pod> all) =>
-        own.FirstOrDefault(plane => plane.Cluster.Length > 0) is { } known ? known.Cluster : elsewhere.Length > 0 ? elsewhere : OfProxies(all, "ISTIO_META_CLUSTER_ID").FirstOrDefault() ?? "";
+        own.FirstOrDefault(plane => plane.Cluster.Length > 0) is { } known
+            ? known.Cluster
+            : elsewhere.Length > 0
+            ? elsewhere
+            : OfProxies(all, "ISTIO_META_CLUSTER_ID").FirstOrDefault() ?? "";
 
     /// <summary>A cluster with its control plane elsewhere has a Service without a selector; the path of its webhook
     /// contains the cluster's name.</summary>
@@ -158,8 +180,10 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     private static async Task<ValueList<string>> AddressesBehindAsync(KubeClient client, Service service, CancellationToken stop)
     {
         var (ns, name) = (service.Metadata.Namespace, service.Metadata.Name);
-        var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, ns, new ListOptions { LabelSelector = $"{Labels.ServiceName}={name}" }, stop);
-        var found = slices.SelectMany(slice => slice.Endpoints).SelectMany(endpoint => endpoint.Addresses).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToValueList();
+        var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, ns, new ListOptions { LabelSelector = $"{Labels.ServiceName}={name}" },
+            stop);
+        var found = slices.SelectMany(slice => slice.Endpoints).SelectMany(endpoint => endpoint.Addresses).Distinct(StringComparer.Ordinal)
+            .Order(StringComparer.Ordinal).ToValueList();
         if (!found.IsEmpty) return found;
         var endpoints = await client.FindAsync<Endpoints>(Kinds.Endpoints, ns, name, stop);
         return (endpoints?.Subsets ?? []).SelectMany(subset => subset.Addresses).Select(address => address.Ip).ToValueList();
@@ -169,20 +193,24 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     {
         // The name of a control plane with a revision contains the revision; otherwise the names are almost the same.
         var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = Labels.Revision }, stop);
-        var map = maps.Where(candidate => candidate.Data.ContainsKey("mesh")).OrderBy(candidate => candidate.Metadata.Name, StringComparer.Ordinal).FirstOrDefault();
+        var map = maps.Where(candidate => candidate.Data.ContainsKey("mesh")).OrderBy(candidate => candidate.Metadata.Name, StringComparer.Ordinal)
+            .FirstOrDefault();
         try { return YamlText.Parse(map?.Data.GetValueOrDefault("mesh") ?? "", "mesh") as JsonObject ?? []; }
         catch (ProblemException) { return []; }
     }
 
     private static async Task<DnsFacts?> DnsAsync(KubeClient client, IReadOnlyList<Service> services, CancellationToken stop) =>
-        services.FirstOrDefault(service => service.Metadata.Namespace == "kube-system" && service.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns") is { Spec.Selector.Count: > 0 } dns
+        services.FirstOrDefault(service => service.Metadata.Namespace == "kube-system"
+            && service.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns") is { Spec.Selector.Count: > 0 } dns
             ? new(dns.Key, await ReadyAsync(client, dns, stop)) : null;
 
     internal static ValueList<string> AddressesOf(Service service) =>
-        service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname).Concat(service.Spec.ExternalIPs).ToValueList();
+        service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname).Concat(service.Spec.ExternalIPs)
+            .ToValueList();
 
     internal static async Task<int> ReadyAsync(KubeClient client, Service service, CancellationToken stop) =>
-        (await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, service.Metadata.Namespace, new ListOptions { LabelSelector = $"{Labels.ServiceName}={service.Metadata.Name}" }, stop))
+        (await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, service.Metadata.Namespace,
+            new ListOptions { LabelSelector = $"{Labels.ServiceName}={service.Metadata.Name}" }, stop))
             .SelectMany(slice => slice.Endpoints).Count(endpoint => endpoint.Conditions.Ready ?? true);
 
     private static async Task<IReadOnlyList<JsonObject>> GatewayObjectsAsync(KubeClient client, CancellationToken stop)
@@ -214,12 +242,15 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     /// <summary>Each cluster has its own DNS and perhaps its own control plane, so differences between them are not
     /// errors.</summary>
     private bool IsOwn(Problem problem) =>
-        problem is { Code: "IST0170", Severity: not Severity.Error } && (problem.Object.StartsWith("Service kube-system/", StringComparison.Ordinal) || problem.Object.StartsWith($"Service {istioNamespace}/{WellKnown.Istiod}", StringComparison.Ordinal));
+        problem is { Code: "IST0170", Severity: not Severity.Error }
+            && (problem.Object.StartsWith("Service kube-system/", StringComparison.Ordinal)
+                || problem.Object.StartsWith($"Service {istioNamespace}/{WellKnown.Istiod}", StringComparison.Ordinal));
 
     private static ValueList<string> Untrusted(IReadOnlyList<JsonObject> configurations, string root)
     {
         var bundle = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(root));
-        return configurations.Where(configuration => (configuration["webhooks"] as JsonArray ?? []).Any(webhook => webhook?["clientConfig"]?["caBundle"]?.ToString() != bundle))
+        return configurations.Where(configuration => (configuration["webhooks"] as JsonArray ?? [])
+            .Any(webhook => webhook?["clientConfig"]?["caBundle"]?.ToString() != bundle))
             .Select(configuration => configuration["metadata"]!["name"]!.ToString()).ToValueList();
     }
 }

@@ -21,29 +21,38 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     public async Task<IReadOnlyList<Pod>> ControlPlanesAsync(CancellationToken stop)
     {
         var pods = await PodsAsync(stop);
-        var ready = pods.Where(pod => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal).ToList();
+        var ready = pods.Where(pod => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
+            .ToList();
         return ready.Count > 0 ? ready
             : throw new ProblemException($"namespace {istioNamespace} in {client.Access.Name}",
-                pods.Count == 0 ? "has no control plane (no Pod with label app=istiod)" : $"has no ready control plane: {string.Join(", ", pods.Select(pod => pod.Metadata.Name))}",
-                pods.Count == 0 ? "install one with 'isthmus install', or give --istioNamespace" : $"inspect it with 'kubectl -n {istioNamespace} describe pod -l app=istiod'");
+                pods.Count == 0
+                    ? "has no control plane (no Pod with label app=istiod)"
+                    : $"has no ready control plane: {string.Join(", ", pods.Select(pod => pod.Metadata.Name))}",
+                pods.Count == 0
+                    ? "install one with 'isthmus install', or give --istioNamespace"
+                    : $"inspect it with 'kubectl -n {istioNamespace} describe pod -l app=istiod'");
     }
 
-    private Task<IReadOnlyList<Pod>> PodsAsync(CancellationToken stop) => client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
+    private Task<IReadOnlyList<Pod>> PodsAsync(CancellationToken stop) =>
+        client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
 
     /// <summary>Each control plane's response to a debug path, as JSON.</summary>
-    public Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(string path, CancellationToken stop) => AskControlPlanesAsync(new PodRequest("GET", path), stop);
+    public Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(string path, CancellationToken stop) =>
+        AskControlPlanesAsync(new PodRequest("GET", path), stop);
 
     /// <summary>Each control plane's response to a request, as JSON.</summary>
     public async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(PodRequest request, CancellationToken stop)
     {
         var pods = await ControlPlanesAsync(stop);
         return await Task.WhenAll(pods.Select(async pod =>
-            (pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop))));
+            (pod.Metadata.Name,
+                await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop))));
     }
 
     /// <summary>Each control plane's response to a path that not all have, or why there is none: one that is not of Isthmus, an older one, and one that
     /// cannot be reached.</summary>
-    public Task<IReadOnlyList<PlaneAnswer>> AskEachControlPlaneAsync(string path, CancellationToken stop) => AskEachControlPlaneAsync(new PodRequest("GET", path), stop);
+    public Task<IReadOnlyList<PlaneAnswer>> AskEachControlPlaneAsync(string path, CancellationToken stop) =>
+        AskEachControlPlaneAsync(new PodRequest("GET", path), stop);
 
     /// <summary>The same for any request.</summary>
     /// <exception cref="ProblemException">None is ready, or none of them can be reached.</exception>
@@ -55,7 +64,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         {
             try
             {
-                return new PlaneAnswer(pod.Metadata.Name, await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop));
+                return new PlaneAnswer(pod.Metadata.Name,
+                    await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop));
             }
             catch (NoSuchPageException)
             {
@@ -96,7 +106,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     {
         try
         {
-            return (await AskControlPlanesAsync($"/debug/sourcez?proxyID={proxy}", stop)).Select(answer => answer.Answer).FirstOrDefault(answer => (bool?)answer["connected"] == true);
+            return (await AskControlPlanesAsync($"/debug/sourcez?proxyID={proxy}", stop)).Select(answer => answer.Answer)
+                .FirstOrDefault(answer => (bool?)answer["connected"] == true);
         }
         catch (ProblemException)
         {
@@ -128,15 +139,19 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
                 if (await client.FindAsync<Pod>(Kinds.Pod, ns, name, stop) is not null) return (ns, name);
                 return (ns, await PodOfDeploymentAsync(ns, name, stop) ?? throw Missing(Kinds.Pod, ns, name, "; name one as POD.NAMESPACE"));
             case "pod" or "pods" or "po":
-                return await client.FindAsync<Pod>(Kinds.Pod, ns, name, stop) is not null ? (ns, name) : throw Missing(Kinds.Pod, ns, name, "; name one as POD.NAMESPACE");
+                return await client.FindAsync<Pod>(Kinds.Pod, ns, name, stop) is not null
+                    ? (ns, name)
+                    : throw Missing(Kinds.Pod, ns, name, "; name one as POD.NAMESPACE");
             case "deployment" or "deployments" or "deploy":
                 return (ns, await PodOfDeploymentAsync(ns, name, stop) ?? throw Missing(Kinds.Deployment, ns, name));
             case "service" or "services" or "svc":
                 var service = await client.FindAsync<Service>(Kinds.Service, ns, name, stop) ?? throw Missing(Kinds.Service, ns, name);
                 return (ns, service.Spec.Selector.Count == 0 ? throw Empty(Kinds.Service, ns, name)
-                    : await PodAsync(Kinds.Service, ns, name, pod => service.Spec.Selector.All(pair => pod.Metadata.Labels.GetValueOrDefault(pair.Key) == pair.Value), stop));
+                    : await PodAsync(Kinds.Service, ns, name,
+                        pod => service.Spec.Selector.All(pair => pod.Metadata.Labels.GetValueOrDefault(pair.Key) == pair.Value), stop));
             default:
-                throw new ProblemException($"'{reference}'", $"kind '{kind}' is not supported here", "name a Pod as POD.NAMESPACE, or use deployment/NAME.NAMESPACE or service/NAME.NAMESPACE");
+                throw new ProblemException($"'{reference}'", $"kind '{kind}' is not supported here",
+                    "name a Pod as POD.NAMESPACE, or use deployment/NAME.NAMESPACE or service/NAME.NAMESPACE");
         }
     }
 
@@ -149,7 +164,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         (await client.ListAllAsync<Pod>(Kinds.Pod, ns, new ListOptions(), stop)).Where(pod => isIts(pod) && pod.Metadata.DeletionTimestamp is null)
             .OrderByDescending(pod => pod.Status.IsReady).FirstOrDefault()?.Metadata.Name ?? throw Empty(kind, ns, name);
 
-    private ProblemException Missing(ResourceKind kind, string ns, string name, string more = "") => new($"{kind.Kind} {ns}/{name} in {client.Access.Name}", "does not exist",
+    private ProblemException Missing(ResourceKind kind, string ns, string name, string more = "") =>
+        new($"{kind.Kind} {ns}/{name} in {client.Access.Name}", "does not exist",
         $"list {kind.Kind}s with 'kubectl --context={client.Access.Name} -n {ns} get {kind.Plural}'{more}");
 
     private ProblemException Empty(ResourceKind kind, string ns, string name) => new($"{kind.Kind} {ns}/{name} in {client.Access.Name}", "has no Pod",
@@ -162,7 +178,9 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     {
         var (kind, name) = reference.Split('/', 2) is [var left, var right] ? (left, right) : ("", reference);
         // Pod names rarely contain dots, so the first dot begins the namespace.
-        return name.IndexOf('.', StringComparison.Ordinal) is var dot and > 0 ? (kind, name[..dot], name[(dot + 1)..]) : (kind, name, ns ?? client.Access.Namespace);
+        return name.IndexOf('.', StringComparison.Ordinal) is var dot and > 0
+            ? (kind, name[..dot], name[(dot + 1)..])
+            : (kind, name, ns ?? client.Access.Namespace);
     }
 
     private async Task<JsonNode> AskAsync(string ns, string pod, Endpoint endpoint, PodRequest request, CancellationToken stop)
@@ -194,7 +212,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         }
         catch (HttpRequestException e)
         {
-            throw new ProblemException($"Pod {ns}/{pod}", $"does not respond to {what}: {e.InnerException?.Message ?? e.Message}", $"check that the container {endpoint.Container} is running", e);
+            throw new ProblemException($"Pod {ns}/{pod}", $"does not respond to {what}: {e.InnerException?.Message ?? e.Message}",
+                $"check that the container {endpoint.Container} is running", e);
         }
         catch (KubeException e) when (!e.IsNotFound && request.Body is null)
         {
@@ -207,7 +226,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         string[] command = [endpoint.Program, "request", method, path];
         var result = await PodExec.RunAsync(client.Access, ns, pod, endpoint.Container, command, stop);
         return result.ExitCode == 0 ? (string.Join(' ', command), result.Output)
-            : throw new ProblemException($"Pod {ns}/{pod}", $"'{string.Join(' ', command)}' failed: {(result.Error.Length > 0 ? result.Error.Trim() : $"exit code {result.ExitCode}")}");
+            : throw new ProblemException($"Pod {ns}/{pod}",
+                $"'{string.Join(' ', command)}' failed: {(result.Error.Length > 0 ? result.Error.Trim() : $"exit code {result.ExitCode}")}");
     }
 
     /// <summary>Where a container answers on its loopback address, and the program in it that can ask.</summary>

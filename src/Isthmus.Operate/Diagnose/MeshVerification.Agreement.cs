@@ -18,21 +18,26 @@ public static partial class MeshVerification
         if (by.Count == 0 && !named.IsEmpty)
         {
             yield return new(cluster.Context, "primary", $"of {string.Join(", ", named)}", Wrong("ISM1009", cluster, $"Namespace {cluster.SystemNamespace}",
-                $"annotation {Annotations.ControlPlaneClusters} names {string.Join(", ", named)}, and no control plane of these clusters has that name; existing ones: {string.Join(", ", primaries.Select(primary => primary.Name))}",
-                $"kubectl --context={cluster.Context} annotate namespace {cluster.SystemNamespace} {Annotations.ControlPlaneClusters}={primaries[0].Name} --overwrite"));
+                $"annotation {Annotations.ControlPlaneClusters} names {string.Join(", ", named)}, and no control plane of these clusters has that name; "
+                    + $"existing ones: {string.Join(", ", primaries.Select(primary => primary.Name))}",
+                $"kubectl --context={cluster.Context} annotate namespace {cluster.SystemNamespace} {Annotations.ControlPlaneClusters}={primaries[0].Name} "
+                    + $"--overwrite"));
             yield break;
         }
         foreach (var check in Way(cluster, by.Count > 0 ? by : primaries)) yield return check;
-        yield return new(cluster.Context, "primary", by.Count > 0 ? $"remote, of {string.Join(", ", by.Select(primary => primary.Context))}" : "remote, of no cluster by name", null);
+        yield return new(cluster.Context, "primary",
+            by.Count > 0 ? $"remote, of {string.Join(", ", by.Select(primary => primary.Context))}" : "remote, of no cluster by name", null);
     }
 
     private static IEnumerable<Check> Names(List<ClusterFacts> installed)
     {
-        foreach (var same in installed.Where(cluster => cluster.Name.Length > 0 && !cluster.IsJoinedByNames).GroupBy(cluster => cluster.Name, StringComparer.Ordinal).Where(group => group.Count() > 1))
+        foreach (var same in installed.Where(cluster => cluster.Name.Length > 0 && !cluster.IsJoinedByNames)
+            .GroupBy(cluster => cluster.Name, StringComparer.Ordinal).Where(group => group.Count() > 1))
         {
             foreach (var cluster in same.Skip(1))
             {
-                yield return new(cluster.Context, "cluster name", same.Key, Wrong("ISM1024", cluster, "", $"is called {same.Key}, and so is {same.First().Context}: each hides the Pods of the other",
+                yield return new(cluster.Context, "cluster name", same.Key,
+                    Wrong("ISM1024", cluster, "", $"is called {same.Key}, and so is {same.First().Context}: each hides the Pods of the other",
                     $"install {cluster.Context} again with another --set values.global.multiCluster.clusterName, and create the remote secrets again"));
             }
         }

@@ -13,20 +13,26 @@ public static partial class MeshVerification
     {
         var @object = $"namespace {ns} in {cluster.Context}";
         if (cluster.ControlPlanes.Count > 0 && cluster.SystemNamespace != ns)
-            return new("", @object, "", $"has no control plane: it runs in namespace {cluster.SystemNamespace}", $"query it there: {Ask(command, (cluster.Context, cluster.SystemNamespace))}");
+            return new("", @object, "", $"has no control plane: it runs in namespace {cluster.SystemNamespace}",
+                $"query it there: {Ask(command, (cluster.Context, cluster.SystemNamespace))}");
         var members = others.Where(other => other is { Error: "" }).Prepend(cluster).ToList();
         var hosts = Hosts(cluster, members).Distinct().ToList();
         if (hosts.Count > 0)
-            return new("", @object, "", $"has no control plane: it runs in {string.Join(" and ", hosts.Select(host => host.Context))}{Reached(cluster)}", $"query it there: {string.Join(", or ", hosts.Select(host => Ask(command, host)))}");
+            return new("", @object, "", $"has no control plane: it runs in {string.Join(" and ", hosts.Select(host => host.Context))}{Reached(cluster)}",
+                $"query it there: {string.Join(", or ", hosts.Select(host => Ask(command, host)))}");
         if (!cluster.ControlPlaneClusters.IsEmpty || !cluster.ControlPlaneAt.IsEmpty)
         {
             var named = cluster.ControlPlaneClusters.Where(name => name != "*").ToList();
-            return new("", @object, "", $"has no control plane: it runs elsewhere{(named.Count > 0 ? $", in cluster {string.Join(" or ", named)}" : "")}{Reached(cluster)}",
+            return new("", @object, "",
+                $"has no control plane: it runs elsewhere{(named.Count > 0 ? $", in cluster {string.Join(" or ", named)}" : "")}{Reached(cluster)}",
                 $"query it there, with --context={(named.Count == 1 && others.Any(other => other.Context == named[0]) ? named[0] : "CONTEXT")}");
         }
         return cluster.Hosted.IsEmpty
-            ? new("", @object, "", $"has no control plane (no Pod with label app={WellKnown.Istiod})", "install one with 'isthmus install', or give --istioNamespace")
-            : new("", @object, "", $"has no control plane of its own; that of {string.Join(", ", cluster.Hosted.Select(plane => $"{plane.Cluster} runs in namespace {plane.Namespace}"))}",
+            ? new("", @object, "", $"has no control plane (no Pod with label app={WellKnown.Istiod})",
+                "install one with 'isthmus install', or give --istioNamespace")
+            : new("", @object, "",
+                $"has no control plane of its own; that of "
+                    + $"{string.Join(", ", cluster.Hosted.Select(plane => $"{plane.Cluster} runs in namespace {plane.Namespace}"))}",
                 $"ask it: {string.Join(", or ", cluster.Hosted.Select(plane => Ask(command, (cluster.Context, plane.Namespace))))}");
     }
 
@@ -38,12 +44,21 @@ public static partial class MeshVerification
         var others = members.Where(other => other != cluster).ToList();
         // The named cluster may itself be served from elsewhere.
         var named = others.Where(other => cluster.ControlPlaneClusters.Contains(other.Name) || cluster.ControlPlaneClusters.Contains("*")).SelectMany(other =>
-            other.ControlPlanes.Count > 0 ? [(other.Context, other.SystemNamespace)] : HostOf(other, members) is (var at, { } hosted) ? (IEnumerable<(string, string)>)[(at.Context, hosted.Namespace)] : []).ToList();
-        return named.Count > 0 ? named : others.Where(other => other.ControlPlanes.Count > 0 && other.ControlPlaneEntries.Any(entry => entry.Addresses.Any(cluster.ControlPlaneAt.Contains)))
+            other.ControlPlanes.Count > 0
+                ? [(other.Context, other.SystemNamespace)]
+                : HostOf(other, members) is (var at, { } hosted)
+                ? (IEnumerable<(string, string)>)[(at.Context, hosted.Namespace)]
+                : [])
+            .ToList();
+        return named.Count > 0
+            ? named
+            : others.Where(other => other.ControlPlanes.Count > 0
+                && other.ControlPlaneEntries.Any(entry => entry.Addresses.Any(cluster.ControlPlaneAt.Contains)))
             .Select(other => (other.Context, other.SystemNamespace));
     }
 
-    private static string Reached(ClusterFacts cluster) => cluster.ControlPlaneAt.IsEmpty ? "" : $", where proxies reach it at {string.Join(", ", cluster.ControlPlaneAt)}";
+    private static string Reached(ClusterFacts cluster) =>
+        cluster.ControlPlaneAt.IsEmpty ? "" : $", where proxies reach it at {string.Join(", ", cluster.ControlPlaneAt)}";
 
     private static string Ask(string command, (string Context, string Namespace) host) =>
         $"isthmus {command} --context={host.Context}{(host.Namespace == WellKnown.SystemNamespace ? "" : $" --istioNamespace={host.Namespace}")}";

@@ -17,14 +17,21 @@ public static partial class MeshVerification
 
     /// <summary>How many meshes there are. A cluster whose control plane runs in another cluster and serves no one else is
     /// a mesh of its own.</summary>
-    public static int CountMeshes(IReadOnlyList<ClusterFacts> clusters) => Meshes([.. clusters.Where(cluster => cluster is { Error: "", HasIstio: true })]).Count();
+    public static int CountMeshes(IReadOnlyList<ClusterFacts> clusters) =>
+        Meshes([.. clusters.Where(cluster => cluster is { Error: "", HasIstio: true })]).Count();
 
     public static IReadOnlyList<Check> Run(IReadOnlyList<ClusterFacts> clusters, DateTimeOffset now)
     {
         var checks = new List<Check>();
         foreach (var cluster in clusters)
         {
-            checks.Add(new(cluster.Context, "API server", cluster.Error.Length > 0 ? "not reachable" : cluster.FirstError.Length == 0 ? "reachable" : $"reachable at the second attempt; the first: {cluster.FirstError}", cluster.Error.Length == 0 ? null
+            checks.Add(new(cluster.Context, "API server",
+                cluster.Error.Length > 0
+                    ? "not reachable"
+                    : cluster.FirstError.Length == 0
+                    ? "reachable"
+                    : $"reachable at the second attempt; the first: {cluster.FirstError}",
+                cluster.Error.Length == 0 ? null
                 : Wrong("ISM1001", cluster, "", cluster.Error, "start the cluster, or fix its entry in the kubeconfig")));
         }
         var members = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
@@ -40,8 +47,11 @@ public static partial class MeshVerification
     {
         if (!cluster.HasIstio)
         {
-            if (cluster.Hosted.IsEmpty) yield return new(cluster.Context, "control plane", "none", Wrong("ISM1002", cluster, "", "has no system namespace: nothing is installed", "run 'isthmus install'"));
-            else yield return new(cluster.Context, "control plane", $"none of its own, those of {string.Join(", ", cluster.Hosted.Select(plane => plane.Cluster))}", null);
+            if (cluster.Hosted.IsEmpty)
+                yield return new(cluster.Context, "control plane", "none",
+                    Wrong("ISM1002", cluster, "", "has no system namespace: nothing is installed", "run 'isthmus install'"));
+            else yield return new(cluster.Context, "control plane",
+                $"none of its own, those of {string.Join(", ", cluster.Hosted.Select(plane => plane.Cluster))}", null);
             yield break;
         }
         var ready = cluster.ControlPlanes.Count(pod => pod.Value);
@@ -49,7 +59,8 @@ public static partial class MeshVerification
         {
             yield return new(cluster.Context, "control plane", $"{ready} of {cluster.ControlPlanes.Count} ready", ready > 0 ? null
                 : cluster.ScaledToZero.Length > 0 ? ScaledToZero(cluster, cluster.Context, cluster.SystemNamespace, cluster.ScaledToZero)
-                : Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}", $"inspect it with 'kubectl --context={cluster.Context} -n {cluster.SystemNamespace} describe deployment,pod -l app=istiod'"));
+                : Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}",
+                    $"inspect it with 'kubectl --context={cluster.Context} -n {cluster.SystemNamespace} describe deployment,pod -l app=istiod'"));
         }
         else if (HostOf(cluster, members) is (var host, { } plane))
         {
@@ -61,16 +72,21 @@ public static partial class MeshVerification
         }
         else if (members.All(other => other == cluster || other.ControlPlanes.Count == 0))
         {
-            yield return new(cluster.Context, "control plane", "none", Wrong("ISM1003", cluster, "", "has no control plane, and neither does any other cluster", "run 'isthmus install' in one of them"));
+            yield return new(cluster.Context, "control plane", "none",
+                Wrong("ISM1003", cluster, "", "has no control plane, and neither does any other cluster", "run 'isthmus install' in one of them"));
         }
         foreach (var check in Remote(cluster, members)) yield return check;
         foreach (var webhook in cluster.UntrustedWebhooks)
         {
-            yield return new(cluster.Context, "injection webhook", webhook, Wrong("ISM1004", cluster, $"MutatingWebhookConfiguration {webhook}", "its caBundle is not the root that proxies in this cluster trust, so Pods cannot be injected",
+            yield return new(cluster.Context, "injection webhook", webhook,
+                Wrong("ISM1004", cluster, $"MutatingWebhookConfiguration {webhook}",
+                    "its caBundle is not the root that proxies in this cluster trust, so Pods cannot be injected",
                 "the control plane writes it: see its log; in a remote cluster it needs the annotation topology.istio.io/controlPlaneClusters"));
         }
         foreach (var withheld in cluster.Withheld) yield return new(cluster.Context, withheld.Part, withheld.Why, null) { IsKnown = false };
-        foreach (var (webhook, fault) in cluster.Handshakes.Where(proof => proof.Value.Length > 0 && !cluster.UntrustedWebhooks.Any(name => proof.Key.EndsWith($" {name}", StringComparison.Ordinal))))
+        foreach (var (webhook,
+            fault) in cluster.Handshakes.Where(proof => proof.Value.Length > 0
+                && !cluster.UntrustedWebhooks.Any(name => proof.Key.EndsWith($" {name}", StringComparison.Ordinal))))
         {
             yield return new(cluster.Context, "webhook", webhook.Split(' ')[^1], Wrong("ISM1004", cluster, webhook, fault,
                 "the control plane writes the CA bundle: see its log. If its CA has expired, put a new one into the Secret cacerts"));
@@ -82,7 +98,9 @@ public static partial class MeshVerification
         if (cluster.Dns is { } dns)
         {
             yield return new(cluster.Context, "DNS", $"{dns.Service}: {dns.ReadyEndpoints} ready", dns.ReadyEndpoints > 0 ? null
-                : Wrong("ISM1033", cluster, $"Service {dns.Service}", "has no ready Pods, so no name is resolved in the cluster, except those that sidecars resolve", $"kubectl --context={cluster.Context} -n {dns.Service.Split('/')[0]} get deployments,pods"));
+                : Wrong("ISM1033", cluster, $"Service {dns.Service}",
+                    "has no ready Pods, so no name is resolved in the cluster, except those that sidecars resolve",
+                    $"kubectl --context={cluster.Context} -n {dns.Service.Split('/')[0]} get deployments,pods"));
         }
     }
 
@@ -90,10 +108,14 @@ public static partial class MeshVerification
     {
         var installed = members.Where(cluster => cluster.HasIstio).ToList();
         foreach (var check in Same(installed, "root of trust", "ISM1010", cluster => cluster.Root.IsKnown ? cluster.Root.ToString() : "",
-            "proxies with different roots reject each other's certificates", "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads", (one, other) => one.Root.Shares(other.Root))) yield return check;
+            "proxies with different roots reject each other's certificates",
+            "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads", (one, other) => one.Root.Shares(other.Root)))
+                yield return check;
         foreach (var check in Names(installed)) yield return check;
-        foreach (var check in Same(installed.Where(cluster => cluster.TrustDomain.Length > 0).ToList(), "trust domain", "ISM1011", cluster => cluster.TrustDomain,
-            "identities of another trust domain are rejected", "set the same meshConfig.trustDomain, or add the other to trustDomainAliases")) yield return check;
+        foreach (var check in Same(installed.Where(cluster => cluster.TrustDomain.Length > 0).ToList(), "trust domain", "ISM1011",
+            cluster => cluster.TrustDomain,
+            "identities of another trust domain are rejected", "set the same meshConfig.trustDomain, or add the other to trustDomainAliases"))
+                yield return check;
         foreach (var check in Same(installed.Where(cluster => cluster.MeshId.Length > 0).ToList(), "mesh ID", "ISM1012", cluster => cluster.MeshId,
             "the clusters belong to different meshes", "set the same values.global.meshID")) yield return check;
 
@@ -110,20 +132,27 @@ public static partial class MeshVerification
             foreach (var watched in cluster.Watched)
             {
                 var broken = watched.Status != "synced" || watched.Message.Length > 0;
-                yield return new(cluster.Context, "remote cluster", $"{watched.Id} {(broken && watched.Shown == "synced" ? "synced, with a problem" : watched.Shown)}", !broken ? null
-                    : Wrong("ISM1020", cluster, watched.Place, watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Shown}", $"{watched.Renewal($"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}")}, if the problem persists: the control plane keeps trying"));
+                yield return new(cluster.Context, "remote cluster",
+                    $"{watched.Id} {(broken && watched.Shown == "synced" ? "synced, with a problem" : watched.Shown)}", !broken ? null
+                    : Wrong("ISM1020", cluster, watched.Place, watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Shown}",
+                        $"{watched.Renewal($"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}")}, if the problem persists: the control plane keeps trying"));
                 if (watched.Warning.Length > 0)
-                    yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns", Wrong("ISM1022", cluster, watched.Place, watched.Warning, "traffic is not affected yet") with { Severity = Severity.Warning });
+                    yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns",
+                        Wrong("ISM1022", cluster, watched.Place, watched.Warning, "traffic is not affected yet") with { Severity = Severity.Warning });
             }
-            foreach (var other in installed.Where(other => other != cluster && !(cluster.IsJoinedByNames && other.IsJoinedByNames) && other.Name.Length > 0 && other.Name != cluster.Name && cluster.Watched.All(watched => watched.Id != other.Name)))
+            foreach (var other in installed.Where(other => other != cluster && !(cluster.IsJoinedByNames && other.IsJoinedByNames) && other.Name.Length > 0
+                && other.Name != cluster.Name && cluster.Watched.All(watched => watched.Id != other.Name)))
             {
-                yield return new(cluster.Context, "remote cluster", $"{other.Name} unknown", Wrong("ISM1021", cluster, "", $"its control plane does not watch {other.Name}, so services there are unknown here",
-                    WatchedCluster.Beginning(cluster.Watched, $"isthmus create-remote-secret --context={other.Context} --name={other.Name} | kubectl apply -f - --context={cluster.Context}")));
+                yield return new(cluster.Context, "remote cluster", $"{other.Name} unknown",
+                    Wrong("ISM1021", cluster, "", $"its control plane does not watch {other.Name}, so services there are unknown here",
+                    WatchedCluster.Beginning(cluster.Watched,
+                        $"isthmus create-remote-secret --context={other.Context} --name={other.Name} | kubectl apply -f - --context={cluster.Context}")));
             }
         }
     }
 
-    private static IEnumerable<Check> Same(List<ClusterFacts> clusters, string what, string code, Func<ClusterFacts, string> value, string why, string remedy, Func<ClusterFacts, ClusterFacts, bool>? compatible = null)
+    private static IEnumerable<Check> Same(List<ClusterFacts> clusters, string what, string code, Func<ClusterFacts, string> value, string why, string remedy,
+        Func<ClusterFacts, ClusterFacts, bool>? compatible = null)
     {
         if (clusters.Count == 0) yield break;
         bool Agree(ClusterFacts one, ClusterFacts other) => value(one) == value(other) || compatible?.Invoke(one, other) == true;

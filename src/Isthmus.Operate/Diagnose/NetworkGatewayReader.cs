@@ -57,14 +57,17 @@ internal static class NetworkGatewayReader
 
     /// <summary>The view is a variable, or in the metadata of the proxy's configuration, which the agent makes a variable of.</summary>
     private static bool HasNetworkView(Container proxy) =>
-        proxy.Env.Exists(variable => variable.Name == NetworkView || (variable.Name == "PROXY_CONFIG" && variable.Value?.Contains(NetworkView, StringComparison.Ordinal) == true));
+        proxy.Env.Exists(variable => variable.Name == NetworkView
+            || (variable.Name == "PROXY_CONFIG" && variable.Value?.Contains(NetworkView, StringComparison.Ordinal) == true));
 
     private static async Task<string> ScaledToZeroAsync(KubeClient client, Service service, CancellationToken stop)
     {
         try
         {
             var deployments = await client.ListAllAsync<Deployment>(Kinds.Deployment, service.Metadata.Namespace, new ListOptions(), stop);
-            return deployments.FirstOrDefault(deployment => deployment.Spec.Replicas == 0 && LabelSelector.Selects(service.Spec.Selector, deployment.Spec.TemplateLabels))?.Key ?? "";
+            return deployments.FirstOrDefault(deployment => deployment.Spec.Replicas == 0
+                && LabelSelector.Selects(service.Spec.Selector, deployment.Spec.TemplateLabels))?.Key
+                ?? "";
         }
         catch (KubeException e) when (e.Code == 403)
         {

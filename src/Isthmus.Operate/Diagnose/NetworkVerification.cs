@@ -17,16 +17,25 @@ internal static class NetworkVerification
     {
         Problem? problem = null;
         if (gateway.Addresses.IsEmpty && !gateway.OnNodes)
-            problem = Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one", "give the cluster a load balancer, or set spec.externalIPs");
+            problem = Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one",
+                "give the cluster a load balancer, or set spec.externalIPs");
         else if (gateway.ReadyEndpoints == 0)
             problem = gateway.ScaledToZero.Split('/') is [var ns, var name]
-                ? Wrong("ISM1006", cluster, $"Deployment {gateway.ScaledToZero}", $"spec.replicas is 0, so Service {gateway.Name} has no Pods", $"kubectl --context={cluster.Context} -n {ns} scale deployment {name} --replicas=1")
+                ? Wrong("ISM1006", cluster, $"Deployment {gateway.ScaledToZero}", $"spec.replicas is 0, so Service {gateway.Name} has no Pods",
+                    $"kubectl --context={cluster.Context} -n {ns} scale deployment {name} --replicas=1")
                 : gateway.SelectsNothing.Length > 0
-                ? Wrong("ISM1006", cluster, $"Service {gateway.Name}", $"spec.selector {gateway.SelectsNothing} matches no Pod", $"compare it with the labels of the gateway's Pods: kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get pods --show-labels")
-                : Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pods", $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods");
+                ? Wrong("ISM1006", cluster, $"Service {gateway.Name}", $"spec.selector {gateway.SelectsNothing} matches no Pod",
+                    $"compare it with the labels of the gateway's Pods: kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get pods "
+                        + $"--show-labels")
+                : Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pods",
+                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods");
         else if (!gateway.HasPort)
-            problem = Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}", $"add the port, or specify another with the label {Labels.GatewayPort}");
-        return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network} at {(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}", problem);
+            problem = Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}",
+                $"add the port, or specify another with the label {Labels.GatewayPort}");
+        return new(cluster.Context, "gateway",
+            $"{gateway.Name} of {gateway.Network} at "
+                + $"{(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}",
+            problem);
     }
 
     /// <summary>Whether each network has a name, and others can enter it.</summary>
@@ -37,13 +46,16 @@ internal static class NetworkVerification
         {
             if (networks.Count > 1 && cluster.NetworkLabel.Length == 0)
             {
-                yield return new(cluster.Context, "network", "not named", Wrong("ISM1013", cluster, $"Namespace {cluster.SystemNamespace}", $"lacks the label {Labels.Network} while other clusters have it",
+                yield return new(cluster.Context, "network", "not named",
+                    Wrong("ISM1013", cluster, $"Namespace {cluster.SystemNamespace}", $"lacks the label {Labels.Network} while other clusters have it",
                     LabelNamespace(cluster, Meant(cluster) ?? "NAME")));
                 continue;
             }
-            yield return new(cluster.Context, "network", cluster.IsJoinedByNames ? "its own, joined by names" : cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);
+            yield return new(cluster.Context, "network",
+                cluster.IsJoinedByNames ? "its own, joined by names" : cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);
             if (networks.Count < 2) continue;
-            foreach (var gateway in cluster.Gateways.Where(gateway => gateway.SeesAllNetworks.Length > 0 && !cluster.IsJoinedByNames)) yield return Wandering(cluster, gateway);
+            foreach (var gateway in cluster.Gateways.Where(gateway => gateway.SeesAllNetworks.Length > 0 && !cluster.IsJoinedByNames))
+                yield return Wandering(cluster, gateway);
             if (Meant(cluster) is null && installed.All(other => other.Gateways.All(gateway => gateway.Network != cluster.NetworkLabel)))
                 yield return new(cluster.Context, "gateway", "none", Wrong("ISM1014", cluster, "",
                     $"network {cluster.NetworkLabel} has no east-west gateway, so other networks cannot call it",
@@ -61,9 +73,12 @@ internal static class NetworkVerification
     }
 
     /// <summary>Its calls may go back to the network that they came from, from gateway to gateway.</summary>
-    private static Check Wandering(ClusterFacts cluster, GatewayFacts gateway) => new(cluster.Context, "gateway", $"{gateway.Name} leads to other networks, too",
-        Wrong("ISM1039", cluster, $"Pod {gateway.Name.Split('/')[0]}/{gateway.SeesAllNetworks}", $"calls that enter network {gateway.Network} here may go on to another network, and back",
-            $"set {NetworkGatewayReader.NetworkView}={gateway.Network} in its env; for a Gateway that the mesh deploys, give it the label {Labels.Network}={gateway.Network}")
+    private static Check Wandering(ClusterFacts cluster, GatewayFacts gateway) =>
+        new(cluster.Context, "gateway", $"{gateway.Name} leads to other networks, too",
+        Wrong("ISM1039", cluster, $"Pod {gateway.Name.Split('/')[0]}/{gateway.SeesAllNetworks}",
+            $"calls that enter network {gateway.Network} here may go on to another network, and back",
+            $"set {NetworkGatewayReader.NetworkView}={gateway.Network} in its env; for a Gateway that the mesh deploys, give it the label "
+                + $"{Labels.Network}={gateway.Network}")
         with { Severity = Severity.Warning });
 
     /// <summary>Gateways and proxies must have the same network as the cluster that they are in.</summary>
@@ -74,19 +89,25 @@ internal static class NetworkVerification
             if (Meant(cluster) is { } meant)
             {
                 yield return new(cluster.Context, "network", cluster.NetworkLabel, Wrong("ISM1017", cluster, $"Namespace {cluster.SystemNamespace}",
-                    $"its label {Labels.Network} is {cluster.NetworkLabel}, but gateways and proxies of the cluster use {meant}, so Pods are assigned to a network without a gateway", LabelNamespace(cluster, meant)));
+                    $"its label {Labels.Network} is {cluster.NetworkLabel}, but gateways and proxies of the cluster use {meant}, so Pods are assigned to a "
+                        + $"network without a gateway",
+                    LabelNamespace(cluster, meant)));
                 continue;
             }
-            foreach (var gateway in cluster.Gateways.Where(gateway => gateway.Network != cluster.NetworkLabel && installed.All(other => other.NetworkLabel != gateway.Network)))
+            foreach (var gateway in cluster.Gateways.Where(gateway => gateway.Network != cluster.NetworkLabel
+                && installed.All(other => other.NetworkLabel != gateway.Network)))
             {
                 yield return new(cluster.Context, "gateway", $"{gateway.Name} of {gateway.Network}", Wrong("ISM1016", cluster, $"Service {gateway.Name}",
-                    $"its label {Labels.Network} is {gateway.Network}, but no cluster is in that network; the namespace of its control plane has {cluster.NetworkLabel}",
-                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} label service {gateway.Name.Split('/')[^1]} {Labels.Network}={cluster.NetworkLabel} --overwrite"));
+                    $"its label {Labels.Network} is {gateway.Network}, but no cluster is in that network; the namespace of its control plane has "
+                        + $"{cluster.NetworkLabel}",
+                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} label service {gateway.Name.Split('/')[^1]} "
+                        + $"{Labels.Network}={cluster.NetworkLabel} --overwrite"));
             }
             foreach (var network in cluster.ProxyNetworks.Where(network => network.Length > 0 && network != cluster.NetworkLabel))
             {
                 yield return new(cluster.Context, "network", network, Wrong("ISM1017", cluster, $"Namespace {cluster.SystemNamespace}",
-                    $"its label {Labels.Network} is {cluster.NetworkLabel}, but proxies were started with {network} (values.global.network)", "set both to the same value, then restart the workloads"));
+                    $"its label {Labels.Network} is {cluster.NetworkLabel}, but proxies were started with {network} (values.global.network)",
+                    "set both to the same value, then restart the workloads"));
             }
         }
     }
@@ -105,15 +126,23 @@ internal static class NetworkVerification
     /// <summary>Within one network, an address may belong to only one Pod.</summary>
     private static IEnumerable<Check> Ranges(List<ClusterFacts> installed)
     {
-        foreach (var network in installed.Where(cluster => !cluster.IsJoinedByNames).GroupBy(cluster => cluster.NetworkLabel, StringComparer.Ordinal).Where(group => group.Count() > 1))
+        foreach (var network in installed.Where(cluster => !cluster.IsJoinedByNames).GroupBy(cluster => cluster.NetworkLabel, StringComparer.Ordinal)
+            .Where(group => group.Count() > 1))
         {
-            var ranges = network.SelectMany(cluster => cluster.PodRanges.Select(text => (Cluster: cluster, Range: Cidr.TryParse(text, out var range) ? range : (Cidr?)null))).Where(entry => entry.Range is not null).ToList();
+            var ranges = network.SelectMany(cluster => cluster.PodRanges.Select(text => (Cluster: cluster,
+                Range: Cidr.TryParse(text, out var range) ? range : (Cidr?)null)))
+                .Where(entry => entry.Range is not null).ToList();
             foreach (var cluster in network)
             {
                 var clash = ranges.Where(entry => entry.Cluster == cluster).SelectMany(own => ranges.TakeWhile(entry => entry.Cluster != cluster)
-                    .Where(entry => entry.Range!.Value.Contains(own.Range!.Value.Base) || own.Range.Value.Contains(entry.Range.Value.Base)).Select(entry => (Own: own.Range, Other: entry))).FirstOrDefault();
+                    .Where(entry => entry.Range!.Value.Contains(own.Range!.Value.Base) || own.Range.Value.Contains(entry.Range.Value.Base))
+                    .Select(entry => (Own: own.Range, Other: entry)))
+                    .FirstOrDefault();
                 if (clash.Own is null) continue;
-                yield return new(cluster.Context, "address ranges", $"{clash.Own}", Wrong("ISM1030", cluster, "", $"its Pods have addresses of {clash.Own}, and those of {clash.Other.Cluster.Context} of {clash.Other.Range}, although both are in {(network.Key.Length == 0 ? "one network" : $"network {network.Key}")}",
+                yield return new(cluster.Context, "address ranges", $"{clash.Own}",
+                    Wrong("ISM1030", cluster, "",
+                        $"its Pods have addresses of {clash.Own}, and those of {clash.Other.Cluster.Context} of {clash.Other.Range}, although both are in "
+                            + $"{(network.Key.Length == 0 ? "one network" : $"network {network.Key}")}",
                     $"give the clusters ranges that do not overlap, or put them in different networks (label {Labels.Network}) with gateways between"));
             }
         }

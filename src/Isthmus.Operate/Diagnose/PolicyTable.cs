@@ -21,7 +21,8 @@ public static class PolicyTable
             Add(At(filter, "rules"), "");
             Add(At(filter, "shadow_rules"), " (dry run)");
         }
-        var rows = rules.GroupBy(rule => (rule.Action, rule.Policy)).OrderBy(group => group.Key.Action, StringComparer.Ordinal).ThenBy(group => group.Key.Policy, StringComparer.Ordinal)
+        var rows = rules.GroupBy(rule => (rule.Action, rule.Policy)).OrderBy(group => group.Key.Action, StringComparer.Ordinal)
+            .ThenBy(group => group.Key.Policy, StringComparer.Ordinal)
             .Select(group => (string[])[group.Key.Action, group.Key.Policy, group.Count().ToString(CultureInfo.InvariantCulture)]);
         return (["ACTION", "AuthorizationPolicy", "RULES"], [.. rows]);
 
@@ -37,7 +38,11 @@ public static class PolicyTable
 
     /// <summary><c>ns[shop]-policy[web]-rule[0]</c> → <c>web.shop</c>.</summary>
     private static string NameOf(string rule) =>
-        rule.Split('[', ']') is [_, var ns, "-policy", var policy, "-rule", _, _] ? $"{policy}.{ns}" : rule.StartsWith("istio-ext-authz-", StringComparison.Ordinal) ? NameOf(rule["istio-ext-authz-".Length..]) : rule;
+        rule.Split('[', ']') is [_, var ns, "-policy", var policy, "-rule", _, _]
+            ? $"{policy}.{ns}"
+            : rule.StartsWith("istio-ext-authz-", StringComparison.Ordinal)
+            ? NameOf(rule["istio-ext-authz-".Length..])
+            : rule;
 
     private static IEnumerable<JsonNode> Filters(JsonNode? node) => node switch
     {

@@ -16,7 +16,8 @@ public static class ProxyTables
             var name = cluster["name"]?.ToString() ?? "";
             var (direction, port, subset, host) = Split(name);
             var rule = At(cluster, "metadata", "filter_metadata", "istio", "config")?.ToString() ?? "";
-            return (string[])[host, port, subset, direction, At(cluster, "type")?.ToString() ?? At(cluster, "cluster_type", "name")?.ToString() ?? "STATIC", Rule(rule)];
+            return (string[])[host, port, subset, direction, At(cluster, "type")?.ToString() ?? At(cluster, "cluster_type", "name")?.ToString() ?? "STATIC",
+                Rule(rule)];
         });
         return (["SERVICE FQDN", "PORT", "SUBSET", "DIRECTION", "TYPE", "DESTINATION RULE"], Sorted(rows, 0, 1, 2));
     }
@@ -33,7 +34,8 @@ public static class ProxyTables
             foreach (var chain in chains) rows.Add([address, port, Match(At(chain, "filter_chain_match")), Destination(chain)]);
             if (chains.Count == 0) rows.Add([address, port, "ALL", "Non-HTTP/Non-TCP"]);
         }
-        return (["ADDRESS", "PORT", "MATCH", "DESTINATION"], [.. rows.OrderBy(row => int.TryParse(row[1], out var port) ? port : 0).ThenBy(row => row[0], StringComparer.Ordinal)]);
+        return (["ADDRESS", "PORT", "MATCH", "DESTINATION"],
+            [.. rows.OrderBy(row => int.TryParse(row[1], out var port) ? port : 0).ThenBy(row => row[0], StringComparer.Ordinal)]);
     }
 
     public static (string[] Header, IReadOnlyList<string[]> Rows) Routes(IEnumerable<JsonObject> routes)
@@ -159,7 +161,8 @@ public static class ProxyTables
         var parts = new List<string>();
         if ((At(match, "server_names") as JsonArray)?.Select(name => name?.ToString()) is { } names) parts.Add($"SNI: {string.Join(",", names)}");
         if (At(match, "transport_protocol")?.ToString() is { Length: > 0 } transport) parts.Add($"Trans: {transport}");
-        if ((At(match, "application_protocols") as JsonArray)?.Select(name => name?.ToString()) is { } protocols) parts.Add($"App: {string.Join(",", protocols)}");
+        if ((At(match, "application_protocols") as JsonArray)?.Select(name => name?.ToString()) is { } protocols)
+            parts.Add($"App: {string.Join(",", protocols)}");
         foreach (var range in At(match, "prefix_ranges") as JsonArray ?? []) parts.Add($"Addr: {At(range, "address_prefix")}/{At(range, "prefix_len")}");
         if (At(match, "destination_port")?.ToString() is { Length: > 0 } port) parts.Add($"Addr: *:{port}");
         return parts.Count == 0 ? "ALL" : string.Join("; ", parts);
@@ -177,7 +180,9 @@ public static class ProxyTables
                 return cluster is null ? "Inline Route" : $"Cluster: {cluster}";
             }
             if (At(filter, "cluster")?.ToString() is { } target && filter["@type"]?.ToString().EndsWith(".TcpProxy", StringComparison.Ordinal) == true)
-                return target.Contains("BlackHole", StringComparison.Ordinal) || target.Contains("Passthrough", StringComparison.Ordinal) ? target : $"Cluster: {target}";
+                return target.Contains("BlackHole", StringComparison.Ordinal) || target.Contains("Passthrough", StringComparison.Ordinal)
+                    ? target
+                    : $"Cluster: {target}";
             if (At(filter, "weighted_clusters") is not null) return "Cluster: weighted";
         }
         return "Non-HTTP/Non-TCP";

@@ -21,7 +21,8 @@ namespace Isthmus.Operate.Diagnose;
 /// <param name="GivenRoot">The root that it gives to a control plane.</param>
 /// <param name="OwnRoot">The root that a control plane made for itself.</param>
 /// <param name="Remote">How it reaches other clusters.</param>
-public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProblem, bool HasClientCa, string ClientCaProblem, Root GivenRoot, Root OwnRoot, ValueList<RemoteSecretFacts> Remote)
+public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProblem, bool HasClientCa, string ClientCaProblem, Root GivenRoot, Root OwnRoot,
+    ValueList<RemoteSecretFacts> Remote)
 {
     /// <summary>Who writes the Secret, and so renews what is in it.</summary>
     private const string CertManager = "cert-manager.io/certificate-name", Person = "you";
@@ -61,11 +62,14 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
     /// <summary>The text of the annotation.</summary>
     internal string Write() => new JsonObject
     {
-        ["keyPairProblem"] = KeyPairProblem, ["hasClientCa"] = HasClientCa, ["clientCaProblem"] = ClientCaProblem, ["givenRoot"] = GivenRoot.Fingerprint ?? "", ["ownRoot"] = OwnRoot.Fingerprint ?? "",
-        ["certificates"] = new JsonObject(Certificates.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value))), ["caProblem"] = CaProblem, ["renewedBy"] = RenewedBy,
+        ["keyPairProblem"] = KeyPairProblem, ["hasClientCa"] = HasClientCa, ["clientCaProblem"] = ClientCaProblem, ["givenRoot"] = GivenRoot.Fingerprint ?? "",
+        ["ownRoot"] = OwnRoot.Fingerprint ?? "",
+        ["certificates"] = new JsonObject(Certificates.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value))), ["caProblem"] = CaProblem,
+        ["renewedBy"] = RenewedBy,
         ["remote"] = new JsonArray([.. Remote.Select(entry => (JsonNode)new JsonObject
         {
-            ["cluster"] = entry.Cluster, ["server"] = entry.Server, ["expires"] = entry.Expires?.ToString("O", CultureInfo.InvariantCulture), ["error"] = entry.Error,
+            ["cluster"] = entry.Cluster, ["server"] = entry.Server, ["expires"] = entry.Expires?.ToString("O", CultureInfo.InvariantCulture),
+            ["error"] = entry.Error,
         })]),
     }.ToJsonString();
 
@@ -75,11 +79,18 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
         try { facts = StrictJson.Parse(text) as JsonObject; }
         catch (JsonException) { /* someone else's annotation: nothing is known */ }
         string Text(string field) => facts?[field]?.ToString() ?? "";
-        return new(secret.Metadata.CreationTimestamp, Text("keyPairProblem"), Text("hasClientCa") == "true", Text("clientCaProblem"), new(Text("givenRoot")), new(Text("ownRoot")),
-            (facts?["remote"] as JsonArray ?? []).Select(entry => new RemoteSecretFacts(secret.Key, entry?["cluster"]?.ToString() ?? "", entry?["server"]?.ToString() ?? "",
-                DateTimeOffset.TryParse(entry?["expires"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var expires) ? expires : null, entry?["error"]?.ToString() ?? "")).ToValueList())
+        return new(secret.Metadata.CreationTimestamp, Text("keyPairProblem"), Text("hasClientCa") == "true", Text("clientCaProblem"), new(Text("givenRoot")),
+            new(Text("ownRoot")),
+            (facts?["remote"] as JsonArray ?? [])
+                .Select(entry => new RemoteSecretFacts(secret.Key, entry?["cluster"]?.ToString() ?? "", entry?["server"]?.ToString() ?? "",
+                DateTimeOffset.TryParse(entry?["expires"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var expires)
+                    ? expires
+                    : null,
+                entry?["error"]?.ToString() ?? ""))
+                .ToValueList())
         {
-            Certificates = (facts?["certificates"] as JsonObject ?? []).ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "", StringComparer.Ordinal).ToValueMap(),
+            Certificates = (facts?["certificates"] as JsonObject ?? [])
+                .ToDictionary(pair => pair.Key, pair => pair.Value?.ToString() ?? "", StringComparer.Ordinal).ToValueMap(),
             CaProblem = Text("caProblem"), RenewedBy = Text("renewedBy") is { Length: > 0 } by ? by : Person,
         };
     }
@@ -88,7 +99,8 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
     {
         var isRemote = secret.Metadata.Labels.GetValueOrDefault(Labels.MultiCluster) == "true";
         return new(secret.Metadata.CreationTimestamp, KeyPair(secret), Text(secret, "ca.crt", "cacert") is not null, ClientCa(secret),
-            Root.Of(Text(secret, "root-cert.pem") ?? Text(secret, "ca.crt")), Root.Of(Text(secret, "ca-cert.pem")), isRemote ? RemoteSecretFacts.Read(secret).ToValueList() : default)
+            Root.Of(Text(secret, "root-cert.pem") ?? Text(secret, "ca.crt")), Root.Of(Text(secret, "ca-cert.pem")),
+            isRemote ? RemoteSecretFacts.Read(secret).ToValueList() : default)
         {
             Certificates = CertificateKeys.Select(key => KeyValuePair.Create(key, Public(Text(secret, key)))).Where(pair => pair.Value.Length > 0).ToValueMap(),
             CaProblem = secret.Metadata.Name is WellKnown.CaCerts or WellKnown.SelfSignedCa ? Authority(secret) : "",
@@ -112,7 +124,8 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
         var isTls = secret.Data.ContainsKey("tls.crt");
         var (certificate, key) = isTls ? (Text(secret, "tls.crt"), Text(secret, "tls.key")) : (Text(secret, "ca-cert.pem"), Text(secret, "ca-key.pem"));
         var roots = isTls ? Text(secret, "ca.crt") : Text(secret, "root-cert.pem") ?? (secret.Metadata.Name == WellKnown.SelfSignedCa ? certificate : null);
-        foreach (var (text, name) in ((string?, string)[])[(certificate, isTls ? "tls.crt" : "ca-cert.pem"), (key, isTls ? "tls.key" : "ca-key.pem"), (roots, isTls ? "ca.crt" : "root-cert.pem")])
+        foreach (var (text, name) in ((string?, string)[])[(certificate, isTls ? "tls.crt" : "ca-cert.pem"), (key, isTls ? "tls.key" : "ca-key.pem"),
+            (roots, isTls ? "ca.crt" : "root-cert.pem")])
             if (text is null) return $"data[{name}] is missing";
         var chain = isTls ? $"{certificate}\n{roots}" : Text(secret, "cert-chain.pem") ?? "";
         var problem = "";
@@ -135,7 +148,11 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
     /// <summary>When the certificates begin to be valid, the last one first.</summary>
     private static IEnumerable<DateTimeOffset> Begins(string pem)
     {
-        try { return [.. CertificateText.ReadAny(pem, "the CA").Select(certificate => new DateTimeOffset(certificate.NotBefore.ToUniversalTime())).Distinct().OrderDescending()]; }
+        try
+        {
+            return [.. CertificateText.ReadAny(pem, "the CA").Select(certificate => new DateTimeOffset(certificate.NotBefore.ToUniversalTime())).Distinct()
+                .OrderDescending()];
+        }
         catch (ProblemException) { return [DateTimeOffset.UnixEpoch]; }
     }
 
@@ -156,7 +173,8 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
 
     private static string ClientCa(Secret secret) =>
         Text(secret, "ca.crt", "cacert") is null ? $"holds no CA for client certificates (ca.crt), and neither does the Secret of the same name with {CaSuffix}"
-        : Text(secret, "ca.crl", "crl") is not null ? "holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused"
+        : Text(secret, "ca.crl", "crl") is not null
+        ? "holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused"
         : "";
 
     /// <summary>The first of the keys that is there and not empty.</summary>

@@ -21,8 +21,11 @@ public sealed class WebPages(KubeClient client, string istioNamespace)
     {
         var pods = await client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = $"app={WellKnown.Console}" }, stop);
         return pods.FirstOrDefault(IsUsable) is { } pod ? new(istioNamespace, pod.Metadata.Name, ConsolePort)
-            : throw new ProblemException($"Deployment {istioNamespace}/{WellKnown.Console} in {client.Access.Name}", pods.Count == 0 ? "does not exist" : "has no ready Pod",
-                pods.Count == 0 ? "use 'isthmus console' on your machine, or install it with --set values.console.enabled=true" : $"inspect it with 'kubectl -n {istioNamespace} describe pod -l app={WellKnown.Console}'");
+            : throw new ProblemException($"Deployment {istioNamespace}/{WellKnown.Console} in {client.Access.Name}",
+                pods.Count == 0 ? "does not exist" : "has no ready Pod",
+                pods.Count == 0
+                    ? "use 'isthmus console' on your machine, or install it with --set values.console.enabled=true"
+                    : $"inspect it with 'kubectl -n {istioNamespace} describe pod -l app={WellKnown.Console}'");
     }
 
     /// <summary>The admin interface of a proxy.</summary>
@@ -33,7 +36,8 @@ public sealed class WebPages(KubeClient client, string istioNamespace)
         var (found, name) = await new MeshQuery(client, istioNamespace).ResolvePodAsync(pod, ns, stop);
         var spec = (await client.GetAsync<Pod>(Kinds.Pod, found, name, stop)).Spec;
         return spec.Containers.Concat(spec.InitContainers).Any(container => container.Name == "istio-proxy") ? new(found, name, Ports.ProxyAdmin)
-            : throw new ProblemException($"Pod {found}/{name} in {client.Access.Name}", "has no proxy (no container istio-proxy)", "name a Pod of the mesh; 'isthmus proxy-status' lists them");
+            : throw new ProblemException($"Pod {found}/{name} in {client.Access.Name}", "has no proxy (no container istio-proxy)",
+                "name a Pod of the mesh; 'isthmus proxy-status' lists them");
     }
 
     /// <summary>The log levels of a control plane.</summary>
@@ -53,17 +57,21 @@ public sealed class WebPages(KubeClient client, string istioNamespace)
         {
             if (await client.FindAsync<Service>(Kinds.Service, ns, name, stop) is not { } service) continue;
             if (service.Spec.Ports.FirstOrDefault(one => port is null || one.Port == port) is not { } chosen)
-                throw new ProblemException($"Service {service.Key} in {client.Access.Name}", $"has no port {port}", $"it has {string.Join(", ", service.Spec.Ports.Select(one => one.Port))}");
-            var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, ns, new ListOptions { LabelSelector = $"{Labels.ServiceName}={name}" }, stop);
+                throw new ProblemException($"Service {service.Key} in {client.Access.Name}", $"has no port {port}",
+                    $"it has {string.Join(", ", service.Spec.Ports.Select(one => one.Port))}");
+            var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, ns, new ListOptions { LabelSelector = $"{Labels.ServiceName}={name}" },
+                stop);
             foreach (var slice in slices)
             {
                 if (slice.Endpoints.FirstOrDefault(one => (one.Conditions.Ready ?? true) && one.TargetRef is { Kind: "Pod" })?.TargetRef is { } pod
                     && slice.Ports.FirstOrDefault(one => (one.Name ?? "") == (chosen.Name ?? ""))?.Port is { } target)
                     return new(ns, pod.Name, target);
             }
-            throw new ProblemException($"Service {service.Key} in {client.Access.Name}", "has no ready Pod", $"inspect it with 'kubectl -n {ns} describe service {name}'");
+            throw new ProblemException($"Service {service.Key} in {client.Access.Name}", "has no ready Pod",
+                $"inspect it with 'kubectl -n {ns} describe service {name}'");
         }
-        throw new ProblemException($"Service {ns}/{names[0]} in {client.Access.Name}", "does not exist", $"name its namespace with --namespace; or use {instead}");
+        throw new ProblemException($"Service {ns}/{names[0]} in {client.Access.Name}", "does not exist",
+            $"name its namespace with --namespace; or use {instead}");
     }
 
     private static bool IsUsable(Pod pod) => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null;

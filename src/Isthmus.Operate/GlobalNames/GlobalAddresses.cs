@@ -17,7 +17,8 @@ public static class GlobalAddresses
     public static IPAddress Choose(string host, IReadOnlyList<ClusterInventory> clusters)
     {
         var taken = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => !entry.Hosts.Contains(host))).SelectMany(Addresses).ToHashSet();
-        var own = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => entry.Hosts.Contains(host))).SelectMany(Addresses).Distinct().Where(address => !taken.Contains(address)).ToList();
+        var own = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => entry.Hosts.Contains(host))).SelectMany(Addresses).Distinct()
+            .Where(address => !taken.Contains(address)).ToList();
         if (own.Count == 1 && IsOurs(own[0])) return own[0];
         taken.UnionWith(own);
         // The name alone determines where the search begins, so clusters that cannot see each other mostly agree.

@@ -59,18 +59,22 @@ public sealed record GlobalEntry(
         var balanced = service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname)
             .Concat(service.Spec.ExternalIPs).Where(address => address.Length > 0).Select(address => new EntryAddress(address, port.Port));
         var nodes = port.NodePort == 0 ? [] : cluster.Nodes.SelectMany(node => node.Status.Addresses)
-            .Where(address => address.Type is "InternalIP" or "ExternalIP").OrderBy(address => address.Type != "ExternalIP").Select(address => new EntryAddress(address.Address, port.NodePort));
+            .Where(address => address.Type is "InternalIP" or "ExternalIP").OrderBy(address => address.Type != "ExternalIP")
+            .Select(address => new EntryAddress(address.Address, port.NodePort));
         return balanced.Concat(nodes).Distinct().ToValueList();
     }
 
-    private static ValueList<SniRewrite> RewritesOf(Kubernetes.Objects.Service service, Kubernetes.Objects.ServicePort port, ValueMap<string> labels, ClusterInventory cluster)
+    private static ValueList<SniRewrite> RewritesOf(Kubernetes.Objects.Service service, Kubernetes.Objects.ServicePort port, ValueMap<string> labels,
+        ClusterInventory cluster)
     {
         var target = int.TryParse(port.TargetPort?.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : port.Port;
-        return EnvoyFilter.RewritesFor(cluster.Istio<EnvoyFilter>(), service.Metadata.Namespace, cluster.RootNamespace, labels).Where(rewrite => rewrite.AppliesTo(target)).ToValueList();
+        return EnvoyFilter.RewritesFor(cluster.Istio<EnvoyFilter>(), service.Metadata.Namespace, cluster.RootNamespace, labels)
+            .Where(rewrite => rewrite.AppliesTo(target)).ToValueList();
     }
 
     private static bool Selects(Kubernetes.Objects.Service service, Pod pod) => pod.Metadata.Namespace == service.Metadata.Namespace
         && service.Spec.Selector.All(want => pod.Metadata.Labels.TryGetValue(want.Key, out var has) && has == want.Value);
 
-    private static bool IsSniDnat(Pod pod) => pod.Spec.Containers.SelectMany(container => container.Env).Any(env => env is { Name: "ISTIO_META_ROUTER_MODE", Value: "sni-dnat" });
+    private static bool IsSniDnat(Pod pod) =>
+        pod.Spec.Containers.SelectMany(container => container.Env).Any(env => env is { Name: "ISTIO_META_ROUTER_MODE", Value: "sni-dnat" });
 }

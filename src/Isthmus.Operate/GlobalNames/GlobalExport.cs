@@ -31,12 +31,15 @@ public static class GlobalExport
         if (!Ports(service).Any())
             throw new ProblemException($"Service {service.Key} in {owner.Context}", "has no TCP port", "only TCP can be exported to other clusters");
         var entry = GlobalEntry.Of(owner).Where(gateway => gateway.Takes(host)).OrderBy(gateway => gateway.Addresses.IsEmpty).FirstOrDefault()
-            ?? throw new ProblemException($"cluster {owner.Context}", $"has no gateway that accepts calls for {host}: no AUTO_PASSTHROUGH server with hosts *.{suffix}, or no Service with its port",
+            ?? throw new ProblemException($"cluster {owner.Context}",
+                $"has no gateway that accepts calls for {host}: no AUTO_PASSTHROUGH server with hosts *.{suffix}, or no Service with its port",
                 "install it with 'isthmus install -f manifests/examples/multicluster/values-istio-multicluster-gateways.yaml'");
         if (entry.Addresses.IsEmpty)
-            throw new ProblemException($"Service {entry.Service} in {owner.Context}", "has neither a load balancer address nor a node port", "check it with 'kubectl get service', then run the command again");
+            throw new ProblemException($"Service {entry.Service} in {owner.Context}", "has neither a load balancer address nor a node port",
+                "check it with 'kubectl get service', then run the command again");
         var address = GlobalAddresses.Choose(host, [owner, .. others]);
-        return [new(owner.Context, Local(service, host, address)), .. others.Select(other => new MissingObject(other.Context, Remote(service, host, address, Entrances(entry))))];
+        return [new(owner.Context, Local(service, host, address)),
+            .. others.Select(other => new MissingObject(other.Context, Remote(service, host, address, Entrances(entry))))];
     }
 
     public static string Host(Service service, string suffix) => $"{service.Metadata.Name}.{service.Metadata.Namespace}.{suffix}";
@@ -44,7 +47,8 @@ public static class GlobalExport
     /// <summary>The entry in the Service's own cluster: its gateway needs it where names are not rewritten, and callers
     /// there may use the name too.</summary>
     public static JsonObject Local(Service service, string host, IPAddress address) =>
-        Entry(service, host, address, [new JsonObject { ["address"] = $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" }]);
+        Entry(service, host, address,
+            [new JsonObject { ["address"] = $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" }]);
 
     private static JsonObject Remote(Service service, string host, IPAddress address, IEnumerable<EntryAddress> gateways) =>
         Entry(service, host, address, gateways.Select(gateway => new JsonObject

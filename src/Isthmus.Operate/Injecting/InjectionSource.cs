@@ -29,23 +29,36 @@ public sealed class InjectionSource(KubeClient client, string istioNamespace, st
         values ??= await MapAsync($"istio-sidecar-injector{Suffix}", "values", stop);
         var read = InjectorValues.Empty.WithMesh(YamlText.Parse(mesh, "mesh") as JsonObject ?? []).WithValues(Values(values));
         var nodes = await client.ListAllAsync<Node>(Kinds.Node, null, new ListOptions(), stop);
-        return new(read, await PathAsync(stop), new(await ModeAsync(stop), nodes.Select(node => KeyValuePair.Create(node.Metadata.Name, node.Status.NodeInfo.KubeletVersion)).ToValueMap()), await ConfigsAsync(stop));
+        return new(read, await PathAsync(stop),
+            new(await ModeAsync(stop), nodes.Select(node => KeyValuePair.Create(node.Metadata.Name, node.Status.NodeInfo.KubeletVersion)).ToValueMap()),
+            await ConfigsAsync(stop));
     }
 
     private static JsonObject Values(string text)
     {
-        try { return StrictJson.Parse(text) as JsonObject ?? throw new ProblemException("values", "are not a JSON object", "give what 'kubectl -n istio-system get configmap istio-sidecar-injector -o jsonpath={.data.values}' prints"); }
-        catch (JsonException e) { throw new ProblemException("values", $"are not JSON: {e.Message}", "give what 'kubectl -n istio-system get configmap istio-sidecar-injector -o jsonpath={.data.values}' prints", e); }
+        try
+        {
+            return StrictJson.Parse(text) as JsonObject
+                ?? throw new ProblemException("values", "are not a JSON object",
+                    "give what 'kubectl -n istio-system get configmap istio-sidecar-injector -o jsonpath={.data.values}' prints");
+        }
+        catch (JsonException e)
+        {
+            throw new ProblemException("values", $"are not JSON: {e.Message}",
+                "give what 'kubectl -n istio-system get configmap istio-sidecar-injector -o jsonpath={.data.values}' prints", e);
+        }
     }
 
     private async Task<string> MapAsync(string name, string key, CancellationToken stop) =>
         (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, name, stop))?.Data.GetValueOrDefault(key)
-        ?? throw new ProblemException($"ConfigMap {istioNamespace}/{name} in {client.Access.Name}", $"does not exist, or has no key {key}", "install a control plane there, or name its revision with --revision and its namespace with --istioNamespace");
+        ?? throw new ProblemException($"ConfigMap {istioNamespace}/{name} in {client.Access.Name}", $"does not exist, or has no key {key}",
+            "install a control plane there, or name its revision with --revision and its namespace with --istioNamespace");
 
     /// <summary>The webhook of a remote cluster has cluster and network in its path.</summary>
     private async Task<InjectionPath> PathAsync(CancellationToken stop)
     {
-        var configurations = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = $"{Selector},istio.io/rev={(revision.Length == 0 ? "default" : revision)}" }, stop);
+        var configurations = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null,
+            new ListOptions { LabelSelector = $"{Selector},istio.io/rev={(revision.Length == 0 ? "default" : revision)}" }, stop);
         var webhook = configurations.Select(configuration => configuration["webhooks"]?[0]?["clientConfig"]).FirstOrDefault(found => found is not null);
         var path = webhook?["service"]?["path"]?.ToString() ?? (webhook?["url"]?.ToString() is { } url ? new Uri(url).AbsolutePath : "/inject");
         return InjectionPath.Parse(path);

@@ -14,8 +14,10 @@ public sealed class ManifestInjection(InjectorValues values, InjectionPath path,
     /// <summary>Where a kind has the Pod that it makes others from.</summary>
     private static readonly Dictionary<string, string[]> Templates = new(StringComparer.Ordinal)
     {
-        ["Deployment"] = ["spec", "template"], ["ReplicaSet"] = ["spec", "template"], ["StatefulSet"] = ["spec", "template"], ["DaemonSet"] = ["spec", "template"],
-        ["ReplicationController"] = ["spec", "template"], ["Job"] = ["spec", "template"], ["CronJob"] = ["spec", "jobTemplate", "spec", "template"], ["Pod"] = [],
+        ["Deployment"] = ["spec", "template"], ["ReplicaSet"] = ["spec", "template"], ["StatefulSet"] = ["spec", "template"],
+        ["DaemonSet"] = ["spec", "template"],
+        ["ReplicationController"] = ["spec", "template"], ["Job"] = ["spec", "template"], ["CronJob"] = ["spec", "jobTemplate", "spec", "template"],
+        ["Pod"] = [],
         ["DeploymentConfig"] = ["spec", "template"], ["Rollout"] = ["spec", "template"], ["PodTemplate"] = ["template"],
     };
 
@@ -42,7 +44,9 @@ public sealed class ManifestInjection(InjectorValues values, InjectionPath path,
         var injected = (JsonObject)value.DeepClone();
         JsonObject? parent = null;
         var pod = injected;
-        foreach (var step in steps) (parent, pod) = (pod, pod[step] as JsonObject ?? throw new ProblemException(NameOf(value), $"has no {string.Join('.', steps)}", "give a whole manifest"));
+        foreach (var step in steps)
+            (parent, pod) = (pod,
+                pod[step] as JsonObject ?? throw new ProblemException(NameOf(value), $"has no {string.Join('.', steps)}", "give a whole manifest"));
         ns = value["metadata"]?["namespace"]?.ToString() ?? ns;
         if (InjectPod(pod, ns, warnings, parent is null ? null : OwnerOf(value)) is not { } changed)
         {
@@ -61,11 +65,13 @@ public sealed class ManifestInjection(InjectorValues values, InjectionPath path,
         return found;
     }
 
-    private static WorkloadOwner OwnerOf(JsonObject value) => new(value["kind"]!.ToString(), value["apiVersion"]?.ToString() ?? "", value["metadata"]?["name"]?.ToString() ?? "");
+    private static WorkloadOwner OwnerOf(JsonObject value) =>
+        new(value["kind"]!.ToString(), value["apiVersion"]?.ToString() ?? "", value["metadata"]?["name"]?.ToString() ?? "");
 
     private JsonObject? InjectPod(JsonObject pod, string ns, List<string> warnings, WorkloadOwner? owner)
     {
-        var labels = (pod["metadata"]?["labels"] as JsonObject ?? []).Select(label => KeyValuePair.Create(label.Key, label.Value?.ToString() ?? "")).ToValueMap();
+        var labels = (pod["metadata"]?["labels"] as JsonObject ?? []).Select(label => KeyValuePair.Create(label.Key, label.Value?.ToString() ?? ""))
+            .ToValueMap();
         var found = new List<string>();
         var injected = PodInjector.Inject(pod, ns, values.With(ProxyConfig.For(configs, values.RootNamespace, ns, labels)), path, natives, found, owner);
         if (injected is not null && natives.Notice(pod) is { } notice) found.Add(notice);

@@ -48,7 +48,8 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         {
             var copy = (JsonObject)value.DeepClone();
             if (value["kind"]?.ToString() is "MutatingWebhookConfiguration" or "ValidatingWebhookConfiguration") await KeepCaBundleAsync(kind, copy, stop);
-            if (IsShared(copy) && await client.FindAsync(kind, copy["metadata"]!["namespace"]?.ToString(), copy["metadata"]!["name"]!.ToString(), stop) is { } present)
+            if (IsShared(copy)
+                && await client.FindAsync(kind, copy["metadata"]!["namespace"]?.ToString(), copy["metadata"]!["name"]!.ToString(), stop) is { } present)
             {
                 copy = Wanted(copy, present);
             }
@@ -97,12 +98,15 @@ public sealed class Applier(KubeClient client, TimeProvider time)
         while (true)
         {
             var current = await client.GetAsync(Kinds.CustomResourceDefinition, null, name, stop);
-            if ((current["status"]?["conditions"] as JsonArray ?? []).Any(condition => condition?["type"]?.ToString() == "Established" && condition["status"]?.ToString() == "True")) return;
+            if ((current["status"]?["conditions"] as JsonArray ?? [])
+                .Any(condition => condition?["type"]?.ToString() == "Established" && condition["status"]?.ToString() == "True"))
+                return;
             await Task.Delay(PollInterval, time, stop);
         }
     }
 
-    /// <summary>Waits until every Deployment and DaemonSet runs its newest Pods. On a timeout, the reason of the first Pod that is not ready is reported.</summary>
+    /// <summary>Waits until every Deployment and DaemonSet runs its newest Pods. On a timeout, the reason of the first Pod that is not ready is
+    /// reported.</summary>
     public async Task ReadyAsync(IReadOnlyList<JsonObject> objects, TimeSpan limit, CancellationToken stop)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -113,7 +117,8 @@ public sealed class Applier(KubeClient client, TimeProvider time)
             try
             {
                 if (kind == "DaemonSet") await RolledOutAsync(ns, name, deadline.Token);
-                else for (var polls = 1; await client.GetAsync<Deployment>(Kinds.Deployment, ns, name, deadline.Token) is var current && !RolledOut(current); polls++)
+                else for (var polls = 1; await client.GetAsync<Deployment>(Kinds.Deployment, ns, name, deadline.Token) is var current
+                    && !RolledOut(current); polls++)
                 {
                     if (polls % PollsPerLook == 0) await new ImagePulls(client).CheckAsync(current, deadline.Token);
                     await Task.Delay(PollInterval, time, deadline.Token);
@@ -121,8 +126,11 @@ public sealed class Applier(KubeClient client, TimeProvider time)
             }
             catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
             {
-                throw new ProblemException($"{kind} {ns}/{name} in {client.Access.Name}", $"is not ready after {limit.TotalSeconds:0} s: {await WhyAsync(ns, workload, stop)}",
-                    $"see why with 'kubectl --context={client.Access.Name} -n {ns} logs {kind.ToLowerInvariant()}/{name}' and '… describe {kind.ToLowerInvariant()} {name}', then run the command again", e);
+                throw new ProblemException($"{kind} {ns}/{name} in {client.Access.Name}",
+                    $"is not ready after {limit.TotalSeconds:0} s: {await WhyAsync(ns, workload, stop)}",
+                    $"see why with 'kubectl --context={client.Access.Name} -n {ns} logs {kind.ToLowerInvariant()}/{name}' and '… describe "
+                        + $"{kind.ToLowerInvariant()} {name}', then run the command again",
+                    e);
             }
         }
     }
@@ -154,7 +162,8 @@ public sealed class Applier(KubeClient client, TimeProvider time)
     private async Task RolledOutAsync(string ns, string name, CancellationToken stop)
     {
         while (await client.GetAsync<DaemonSet>(Kinds.DaemonSet, ns, name, stop) is { Status: var status } current
-            && (status.ObservedGeneration < current.Metadata.Generation || status.UpdatedNumberScheduled < status.DesiredNumberScheduled || status.NumberAvailable < status.DesiredNumberScheduled))
+            && (status.ObservedGeneration < current.Metadata.Generation || status.UpdatedNumberScheduled < status.DesiredNumberScheduled
+                || status.NumberAvailable < status.DesiredNumberScheduled))
         {
             await Task.Delay(PollInterval, time, stop);
         }

@@ -16,7 +16,8 @@ public sealed record Bystander(Removal Object, Removal With)
         from one in all
         group one.Object by one.Object.Kind.Kind into kind
         orderby kind.Key
-        let names = kind.Select(removal => removal.Namespace is null ? removal.Name : $"{removal.Namespace}/{removal.Name}").Order(StringComparer.Ordinal).ToList()
+        let names = kind.Select(removal => removal.Namespace is null ? removal.Name : $"{removal.Namespace}/{removal.Name}").Order(StringComparer.Ordinal)
+            .ToList()
         let more = names.Count > MostNames ? $" and {names.Count - MostNames} more" : ""
         select $"{names.Count} × {kind.Key}: {string.Join(", ", names.Take(MostNames))}{more}";
 }
@@ -96,7 +97,8 @@ public sealed class Bystanders(KubeClient client, Func<JsonObject, bool> isOurs)
                let verbs = (resource["verbs"] as JsonArray ?? []).Select(verb => verb!.ToString()).ToList()
                where (bool?)resource["namespaced"] == true && verbs.Contains("list") && verbs.Contains("delete")
                where !resource["name"]!.ToString().Contains('/', StringComparison.Ordinal)
-               select new ResourceKind(parts.Length == 2 ? parts[0] : "", parts[^1], resource["kind"]!.ToString(), resource["name"]!.ToString(), Namespaced: true),
+               select new ResourceKind(parts.Length == 2 ? parts[0] : "", parts[^1], resource["kind"]!.ToString(), resource["name"]!.ToString(),
+                   Namespaced: true),
         ];
     }
 

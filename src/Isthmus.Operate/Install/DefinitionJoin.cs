@@ -53,7 +53,9 @@ internal static class DefinitionJoin
 
     private static JsonObject Schema(JsonObject present, JsonObject ours) => new()
     {
-        ["openAPIV3Schema"] = present["openAPIV3Schema"] is JsonObject shape ? Shape(shape, ours["openAPIV3Schema"]!.AsObject()) : ours["openAPIV3Schema"]!.DeepClone(),
+        ["openAPIV3Schema"] = present["openAPIV3Schema"] is JsonObject shape
+            ? Shape(shape, ours["openAPIV3Schema"]!.AsObject())
+            : ours["openAPIV3Schema"]!.DeepClone(),
     };
 
     private static JsonObject Shape(JsonObject present, JsonObject ours)
@@ -63,11 +65,14 @@ internal static class DefinitionJoin
         if (present["type"]?.ToString() != ours["type"]?.ToString()) return joined;
         if (present["enum"] is JsonArray values)
         {
-            if (ours["enum"] is JsonArray more) joined["enum"] = new JsonArray([.. values.Concat(more.Where(value => values.All(known => !JsonNode.DeepEquals(known, value)))).Select(value => value?.DeepClone())]);
+            if (ours["enum"] is JsonArray more)
+                joined["enum"] = new JsonArray([.. values.Concat(more.Where(value => values.All(known => !JsonNode.DeepEquals(known, value))))
+                    .Select(value => value?.DeepClone())]);
             else joined.Remove("enum");
         }
         if (present["items"] is JsonObject item && ours["items"] is JsonObject ownItem) joined["items"] = Shape(item, ownItem);
-        if (present["additionalProperties"] is JsonObject entry && ours["additionalProperties"] is JsonObject ownEntry) joined["additionalProperties"] = Shape(entry, ownEntry);
+        if (present["additionalProperties"] is JsonObject entry && ours["additionalProperties"] is JsonObject ownEntry)
+            joined["additionalProperties"] = Shape(entry, ownEntry);
         if (present["properties"] is JsonObject properties && ours["properties"] is JsonObject own)
         {
             var fields = joined["properties"]!.AsObject();

@@ -24,7 +24,8 @@ public static class EastWestGateway
             ["service"] = new JsonObject
             {
                 ["ports"] = new JsonArray(
-                    Port("status-port", Ports.ProxyReady), Port("tls", Ports.EastWest), Port("tls-istiod", Ports.DiscoveryTls), Port("tls-webhook", Ports.Webhook)),
+                    Port("status-port", Ports.ProxyReady), Port("tls", Ports.EastWest), Port("tls-istiod", Ports.DiscoveryTls),
+                    Port("tls-webhook", Ports.Webhook)),
             },
         };
         Overlay.Merge(own, k8s);
@@ -67,7 +68,9 @@ public static class EastWestGateway
     /// <summary>Lets another cluster reach its control plane, which runs here in its own namespace: <c>expose-external-istiod.yaml</c>.</summary>
     public static IReadOnlyList<JsonObject> ExposeHosted(string ns)
     {
-        var objects = YamlText.ParseAll(Text("expose-external-istiod.yaml").Replace("istiod.external-istiod.", $"istiod.{ns}.", StringComparison.Ordinal), "expose-external-istiod.yaml").OfType<JsonObject>().ToList();
+        var objects = YamlText.ParseAll(Text("expose-external-istiod.yaml").Replace("istiod.external-istiod.", $"istiod.{ns}.", StringComparison.Ordinal),
+            "expose-external-istiod.yaml")
+            .OfType<JsonObject>().ToList();
         foreach (var value in objects) value["metadata"]!["namespace"] = ns;
         return objects;
     }

@@ -13,7 +13,8 @@ internal static class Installed
     /// <summary>Every kind that an installation creates; workloads first, so that they create no objects during the removal.</summary>
     internal static readonly IReadOnlyList<ResourceKind> KindsInOrder =
     [
-        Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.HorizontalPodAutoscaler, Kinds.PodDisruptionBudget, Kinds.NetworkPolicy, Kinds.Deployment, Kinds.DaemonSet, Kinds.Service, Kinds.Endpoints, Kinds.EndpointSlice, Kinds.ConfigMap,
+        Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration, Kinds.HorizontalPodAutoscaler, Kinds.PodDisruptionBudget, Kinds.NetworkPolicy,
+        Kinds.Deployment, Kinds.DaemonSet, Kinds.Service, Kinds.Endpoints, Kinds.EndpointSlice, Kinds.ConfigMap,
         Manifests.ResourceOf(MeshApi.Gateway), Manifests.ResourceOf(MeshApi.DestinationRule), Manifests.ResourceOf(MeshApi.EnvoyFilter),
         Kinds.RoleBinding, Kinds.Role, Kinds.ClusterRoleBinding, Kinds.ClusterRole, Kinds.ServiceAccount, Kinds.Secret,
         Kinds.ValidatingAdmissionPolicyBinding, Kinds.ValidatingAdmissionPolicy, Kinds.CustomResourceDefinition,

@@ -21,7 +21,8 @@ public interface IInstallProgress
     void Note(string text);
 }
 
-/// <summary>Installs a spec into one cluster: the namespace, the components in order, and the removal of leftovers of an earlier install of the same name.</summary>
+/// <summary>Installs a spec into one cluster: the namespace, the components in order, and the removal of leftovers of an earlier install of the same
+/// name.</summary>
 public sealed class Installer(KubeClient client, TimeProvider time, IInstallProgress progress)
 {
     private static readonly TimeSpan ResolvePatience = TimeSpan.FromSeconds(5);
@@ -34,7 +35,9 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         // Also where nobody looked at the preconditions: nothing may be lost.
         await bundle.CheckAsync(components, stop);
         if (spec.Enabled("istiodRemote") && spec.Value("global", "remotePilotAddress")?.ToString() is null or "")
-            progress.Note("injectionURL is set and remotePilotAddress is not: proxies connect to the control plane at the same address, and the webhook calls it through the Service istiod, whose name its certificate must have.");
+            progress.Note(
+                "injectionURL is set and remotePilotAddress is not: proxies connect to the control plane at the same address, and the webhook calls it through "
+                    + "the Service istiod, whose name its certificate must have.");
         await EnsureNamespaceAsync(spec, stop);
         foreach (var component in components)
         {
@@ -44,7 +47,8 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             await ResolveAsync(component.Objects, stop);
             await applier.ReadyAsync(component.Objects, readiness, stop);
             // Pods created next need a webhook that the API server trusts.
-            if (spec.Enabled("pilot") && component.Objects.Any(value => value["kind"]?.ToString() == "Deployment")) await applier.TrustedAsync(component.Objects, readiness, stop);
+            if (spec.Enabled("pilot") && component.Objects.Any(value => value["kind"]?.ToString() == "Deployment"))
+                await applier.TrustedAsync(component.Objects, readiness, stop);
             progress.Finished(component.Name, time.GetElapsedTime(begun));
             // After RBAC, and before the gateways, which are injected.
             if (component == components[0]) await EnsureControlPlaneAsync(spec, stop);
@@ -66,15 +70,23 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
             limit.CancelAfter(ResolvePatience);
             ValueList<string> addresses = [];
-            try { addresses = (await System.Net.Dns.GetHostAddressesAsync(host, AddressFamily.InterNetwork, limit.Token)).Select(address => address.ToString()).Order(StringComparer.Ordinal).ToValueList(); }
+            try
+            {
+                addresses = (await System.Net.Dns.GetHostAddressesAsync(host, AddressFamily.InterNetwork, limit.Token)).Select(address => address.ToString())
+                    .Order(StringComparer.Ordinal).ToValueList();
+            }
             catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested)) { /* reported below */ }
             if (addresses.IsEmpty)
             {
-                progress.Note($"The control plane's host name {host} cannot be resolved here. The control plane resolves it itself, and follows its changes, once it has a remote secret for this cluster.");
+                progress.Note(
+                    $"The control plane's host name {host} cannot be resolved here. The control plane resolves it itself, and follows its changes, once it has "
+                        + $"a remote secret for this cluster.");
                 continue;
             }
             await ControlPlaneAddress.WriteAsync(client, service, addresses, stop);
-            progress.Note($"The control plane {host} is at {string.Join(", ", addresses)} now; it follows changes of the name itself, once it has a remote secret for this cluster.");
+            progress.Note(
+                $"The control plane {host} is at {string.Join(", ", addresses)} now; it follows changes of the name itself, once it has a remote secret for "
+                    + $"this cluster.");
         }
     }
 
@@ -82,7 +94,9 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
     private async Task ForgetHostAsync(JsonObject service, CancellationToken stop)
     {
         var (ns, name) = (service["metadata"]!["namespace"]!.ToString(), service["metadata"]!["name"]!.ToString());
-        if (await client.FindAsync<Service>(Kinds.Service, ns, name, stop) is not { } present || !present.Metadata.Annotations.ContainsKey(Annotations.ControlPlaneHost)) return;
+        if (await client.FindAsync<Service>(Kinds.Service, ns, name, stop) is not { } present
+            || !present.Metadata.Annotations.ContainsKey(Annotations.ControlPlaneHost))
+            return;
         var patch = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [Annotations.ControlPlaneHost] = null } } };
         await client.PatchAsync(Kinds.Service, ns, name, patch, PatchType.Merge, stop);
     }
@@ -93,7 +107,8 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         if (existing is null)
         {
             if (!Manifests.IsInScope(spec, Kinds.Namespace))
-                throw new ProblemException($"Namespace {spec.Namespace} in {client.Access.Name}", "does not exist, and values.global.resourceScope is namespace", "create it, or install with values.global.resourceScope=cluster first");
+                throw new ProblemException($"Namespace {spec.Namespace} in {client.Access.Name}",
+                    "does not exist, and values.global.resourceScope is namespace", "create it, or install with values.global.resourceScope=cluster first");
             var metadata = new JsonObject { ["name"] = spec.Namespace };
             if (spec.Network.Length > 0) metadata["labels"] = new JsonObject { [Labels.Network] = spec.Network };
             await client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = metadata }, stop);
@@ -115,8 +130,11 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         if (ns.Metadata.Annotations.ContainsKey(Annotations.ControlPlaneClusters)) return;
         var patch = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [Annotations.ControlPlaneClusters] = "*" } } };
         await client.PatchAsync(Kinds.Namespace, null, spec.Namespace, patch, PatchType.Merge, stop);
-        progress.Note($"Annotated namespace {spec.Namespace} with {Annotations.ControlPlaneClusters}=*: there will be no control plane here; any that has a remote secret for this cluster "
-            + $"writes root certificates and webhook trust. To name one: kubectl annotate namespace {spec.Namespace} {Annotations.ControlPlaneClusters}=CLUSTER --overwrite");
+        progress.Note(
+            $"Annotated namespace {spec.Namespace} with {Annotations.ControlPlaneClusters}=*: there will be no control plane here; any that has a remote "
+                + $"secret for this cluster "
+            + $"writes root certificates and webhook trust. To name one: kubectl annotate namespace {spec.Namespace} "
+            + $"{Annotations.ControlPlaneClusters}=CLUSTER --overwrite");
     }
 
     /// <summary>The network label is set if it is missing, whoever created the namespace; a different value is the user's and is kept.</summary>
@@ -127,7 +145,8 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         if (existing.Metadata.Labels.TryGetValue(Labels.Network, out var network))
         {
             if (network != spec.Network)
-                progress.Note($"Namespace {spec.Namespace} has the label {Labels.Network}={network} but values.global.network is {spec.Network}; the label decides. "
+                progress.Note(
+                    $"Namespace {spec.Namespace} has the label {Labels.Network}={network} but values.global.network is {spec.Network}; the label decides. "
                     + $"To change it: kubectl label namespace {spec.Namespace} {Labels.Network}={spec.Network} --overwrite");
             return;
         }
@@ -139,12 +158,16 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
     /// <summary>Whether a cluster has a load balancer is known only when it has assigned an address.</summary>
     internal async Task NoteAddressesAsync(IReadOnlyList<Component> components, CancellationToken stop)
     {
-        foreach (var service in components.SelectMany(component => component.Objects).Where(value => value["kind"]?.ToString() == "Service" && value["spec"]!["type"]?.ToString() == "LoadBalancer"))
+        foreach (var service in components.SelectMany(component => component.Objects)
+            .Where(value => value["kind"]?.ToString() == "Service" && value["spec"]!["type"]?.ToString() == "LoadBalancer"))
         {
             var (ns, name) = (service["metadata"]!["namespace"]!.ToString(), service["metadata"]!["name"]!.ToString());
-            if (await client.FindAsync(Kinds.Service, ns, name, stop) is { } live && live["status"]?["loadBalancer"]?["ingress"] is not JsonArray { Count: > 0 })
+            if (await client.FindAsync(Kinds.Service, ns, name, stop) is { } live
+                && live["status"]?["loadBalancer"]?["ingress"] is not JsonArray { Count: > 0 })
             {
-                progress.Note($"Service {ns}/{name} has no address yet. If it does not get one, the cluster has no load balancer: install one, such as MetalLB, or set its type to NodePort, "
+                progress.Note(
+                    $"Service {ns}/{name} has no address yet. If it does not get one, the cluster has no load balancer: install one, such as MetalLB, or set "
+                        + $"its type to NodePort, "
                     + $"with the annotation {Annotations.NodeSelector} ('{{}}' for all Nodes).");
             }
         }
@@ -158,9 +181,11 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
         // Endpoints of a Service with a selector have its labels, but a controller creates them; the slices of a host name are written later.
         var others = objects.Where(value => value["kind"]?.ToString() == "Service").Where(service => service["spec"]?["selector"] is JsonObject { Count: > 0 })
             .Select(service => $"Endpoints/{Applier.Name(service)}").ToHashSet(StringComparer.Ordinal);
-        var named = objects.Where(value => value["metadata"]?["annotations"]?[Annotations.ControlPlaneHost] is not null).Select(Applier.Name).ToHashSet(StringComparer.Ordinal);
+        var named = objects.Where(value => value["metadata"]?["annotations"]?[Annotations.ControlPlaneHost] is not null).Select(Applier.Name)
+            .ToHashSet(StringComparer.Ordinal);
         var owner = spec.Name.Length == 0 ? "unknown" : spec.Name;
-        var selector = $"{ObjectLabels.Owner}={owner},{ObjectLabels.OwnerNamespace}={spec.Namespace},{Labels.Revision}={spec.RevisionOrDefault},{ObjectLabels.Release}=istio";
+        var selector =
+            $"{ObjectLabels.Owner}={owner},{ObjectLabels.OwnerNamespace}={spec.Namespace},{Labels.Revision}={spec.RevisionOrDefault},{ObjectLabels.Release}=istio";
         var extra =
             from found in await Installed.ListAsync(client, selector, stop)
             // Removing the definitions would remove every Istio object with them.

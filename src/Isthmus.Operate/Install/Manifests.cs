@@ -39,7 +39,8 @@ public static class Manifests
         if (spec.Enabled("cni")) Add("CNI", CniObjects.Build(spec), "cni");
         if (spec.Enabled("pilot"))
             Add(ControlPlane, IstiodObjects.Build(spec).Concat(Webhooks(spec)), "pilot");
-        if (spec.Enabled("istiodRemote")) Add("Istiod remote", RemoteObjects.Build(spec).Concat(spec.IsConfigCluster ? IstiodObjects.Rights(spec).Concat(Validator(spec)) : []));
+        if (spec.Enabled("istiodRemote"))
+            Add("Istiod remote", RemoteObjects.Build(spec).Concat(spec.IsConfigCluster ? IstiodObjects.Rights(spec).Concat(Validator(spec)) : []));
         foreach (var (list, egress) in (ReadOnlySpan<(string, bool)>)[("ingressGateways", false), ("egressGateways", true)])
         {
             var gateways = spec.Gateways(list).Where(gateway => (bool?)gateway["enabled"] ?? false).SelectMany(gateway => Gateway(spec, gateway, egress));
@@ -64,7 +65,10 @@ public static class Manifests
     public static ResourceKind? KindOf(JsonObject value)
     {
         var (apiVersion, kind) = (value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "");
-        return Kinds.Find(apiVersion, kind) ?? (MeshApi.FindIstio(apiVersion, kind) is { } istio ? ResourceOf(istio, apiVersion[(apiVersion.IndexOf('/', StringComparison.Ordinal) + 1)..]) : null);
+        return Kinds.Find(apiVersion, kind)
+            ?? (MeshApi.FindIstio(apiVersion, kind) is { } istio
+                ? ResourceOf(istio, apiVersion[(apiVersion.IndexOf('/', StringComparison.Ordinal) + 1)..])
+                : null);
     }
 
     /// <summary>A kind as a resource.</summary>
@@ -84,12 +88,15 @@ public static class Manifests
 
     private static IEnumerable<JsonObject> Reader(OperatorSpec spec, bool external, string component) =>
         (bool?)spec.Value("global", "enableReaderRBAC") ?? true
-            ? ReaderObjects.Build(spec.Namespace, spec.Revision, external, () => ObjectLabels.Make(spec, component, "istio-reader", ("app", "istio-reader")), spec)
+            ? ReaderObjects.Build(spec.Namespace, spec.Revision, external, () => ObjectLabels.Make(spec, component, "istio-reader", ("app", "istio-reader")),
+                spec)
             : [];
 
     /// <summary>None for a control plane that serves another cluster: the webhooks are in that cluster.</summary>
     private static IEnumerable<JsonObject> Webhooks(OperatorSpec spec) =>
-        (bool?)spec.Value("global", "operatorManageWebhooks") ?? false ? [] : [.. WebhookObjects.Injectors(spec, "Pilot", InjectionPath(spec), ""), .. Validator(spec)];
+        (bool?)spec.Value("global", "operatorManageWebhooks") ?? false
+            ? []
+            : [.. WebhookObjects.Injectors(spec, "Pilot", InjectionPath(spec), ""), .. Validator(spec)];
 
     private static bool BringsGatewayApi(OperatorSpec spec) => (bool?)spec.Value("base", "enableGatewayAPICRDs") ?? false;
 
@@ -99,7 +106,8 @@ public static class Manifests
     private static List<JsonObject> Gateway(OperatorSpec spec, JsonObject gateway, bool egress)
     {
         var objects = GatewayObjects.Build(spec, gateway, egress).ToList();
-        ObjectPatches.Apply(objects, gateway["k8s"]?["overlays"], $"spec.components.{(egress ? "egressGateways" : "ingressGateways")}[{gateway["name"]}].k8s.overlays");
+        ObjectPatches.Apply(objects, gateway["k8s"]?["overlays"],
+            $"spec.components.{(egress ? "egressGateways" : "ingressGateways")}[{gateway["name"]}].k8s.overlays");
         return objects;
     }
 

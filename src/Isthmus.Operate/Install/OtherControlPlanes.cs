@@ -27,7 +27,8 @@ public sealed class OtherControlPlanes(KubeClient client)
         {
             var planes = await client.ListAllAsync<JsonObject>(Kinds.Deployment, null, new ListOptions { LabelSelector = $"app={WellKnown.Istiod}" }, stop);
             return [.. planes.Where(plane => !IsOurs(plane)).Select(plane => plane["metadata"]!)
-                .Select(about => new OtherControlPlane(about["namespace"]!.ToString(), about["name"]!.ToString(), about["labels"]![Labels.Revision]?.ToString() ?? ""))];
+                .Select(about => new OtherControlPlane(about["namespace"]!.ToString(), about["name"]!.ToString(),
+                    about["labels"]![Labels.Revision]?.ToString() ?? ""))];
         }
         catch (KubeException e) when (e.Code is 403 or 404)
         {
@@ -45,11 +46,14 @@ public sealed class OtherControlPlanes(KubeClient client)
             var at = $"{kind.Kind} {ns}/{name} in {client.Access.Name}";
             // The node agents of both chain a plug-in into the same file.
             if (kind == Kinds.DaemonSet && IsIstios(live))
-                throw new ProblemException(at, $"is a CNI agent of Istio (image {Image(live)})", "remove it first, or install without components.cni: a node can have one of the two");
+                throw new ProblemException(at, $"is a CNI agent of Istio (image {Image(live)})",
+                    "remove it first, or install without components.cni: a node can have one of the two");
             if (IsControlPlane(live) && !IsOurs(live))
-                throw new ProblemException(at, $"is a control plane that Isthmus did not install (image {Image(live)})", $"install beside it with --revision NAME, and move namespaces one by one: {Guide}");
+                throw new ProblemException(at, $"is a control plane that Isthmus did not install (image {Image(live)})",
+                    $"install beside it with --revision NAME, and move namespaces one by one: {Guide}");
             if (IsFinishedGateway(live) && !IsFinishedGateway(wanted))
-                throw new ProblemException(at, $"is a gateway that Isthmus did not install (image {Image(live)})", $"choose another name for the gateway, or none: --set profile=minimal ({Guide})");
+                throw new ProblemException(at, $"is a gateway that Isthmus did not install (image {Image(live)})",
+                    $"choose another name for the gateway, or none: --set profile=minimal ({Guide})");
         }
         if (spec.Enabled("pilot")) await TrustAsync(spec, stop);
     }
@@ -58,7 +62,9 @@ public sealed class OtherControlPlanes(KubeClient client)
     public async Task CheckRemovalAsync(string what, Func<OtherControlPlane, bool> affects, string remedy, CancellationToken stop)
     {
         if ((await ListAsync(stop)).FirstOrDefault(affects) is not { } other) return;
-        throw new ProblemException(what, $"would remove the control plane {other.Namespace}/{other.Name} in {client.Access.Name} and what belongs to it, which Isthmus did not install", remedy);
+        throw new ProblemException(what,
+            $"would remove the control plane {other.Namespace}/{other.Name} in {client.Access.Name} and what belongs to it, which Isthmus did not install",
+            remedy);
     }
 
     /// <summary>Both write the roots into every namespace, and both are trusted by them.</summary>
@@ -70,14 +76,16 @@ public sealed class OtherControlPlanes(KubeClient client)
             var theirs = Roots(map.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "");
             if (theirs.Count == 0 || (await OwnRootsAsync(spec.Namespace, stop)).Overlaps(theirs)) continue;
             throw new ProblemException($"ConfigMap {ns}/{WellKnown.RootCertConfigMap} in {client.Access.Name}",
-                $"has the root of the control plane {ns}/{name}, and namespace {spec.Namespace} has no CA of that root: workloads of the two would not trust each other, and both would write this ConfigMap in turns",
+                $"has the root of the control plane {ns}/{name}, and namespace {spec.Namespace} has no CA of that root: workloads of the two would not trust "
+                    + $"each other, and both would write this ConfigMap in turns",
                 $"create the Secret {WellKnown.CaCerts} in namespace {spec.Namespace} with an intermediate CA of the same root (docs/guides/certificates.md)");
         }
     }
 
     private async Task<HashSet<string>> OwnRootsAsync(string ns, CancellationToken stop)
     {
-        if (await client.FindAsync<Secret>(Kinds.Secret, ns, WellKnown.CaCerts, stop) is { } given) return Roots(Text(given, given.Data.ContainsKey("tls.crt") ? "ca.crt" : "root-cert.pem"));
+        if (await client.FindAsync<Secret>(Kinds.Secret, ns, WellKnown.CaCerts, stop) is { } given)
+            return Roots(Text(given, given.Data.ContainsKey("tls.crt") ? "ca.crt" : "root-cert.pem"));
         // Istio's control plane and ours share this one in one namespace.
         return await client.FindAsync<Secret>(Kinds.Secret, ns, WellKnown.SelfSignedCa, stop) is { } own ? Roots(Text(own, "ca-cert.pem")) : [];
     }
@@ -100,15 +108,19 @@ public sealed class OtherControlPlanes(KubeClient client)
 
     /// <summary>Istio has no such setting.</summary>
     internal static bool IsOurs(JsonObject deployment) =>
-        Containers(deployment).Any(container => (container["env"] as JsonArray ?? []).Any(entry => entry?["name"]?.ToString() == IstiodObjects.InjectorMapVariable));
+        Containers(deployment)
+            .Any(container => (container["env"] as JsonArray ?? []).Any(entry => entry?["name"]?.ToString() == IstiodObjects.InjectorMapVariable));
 
     /// <summary>Ours get their image by injection.</summary>
-    private static bool IsFinishedGateway(JsonObject deployment) => Containers(deployment).Any(container => container["name"]?.ToString() == "istio-proxy" && container["image"]?.ToString() is not (null or "auto"));
+    private static bool IsFinishedGateway(JsonObject deployment) =>
+        Containers(deployment).Any(container => container["name"]?.ToString() == "istio-proxy" && container["image"]?.ToString() is not (null or "auto"));
 
     /// <summary>The image of Istio's agent has this name in every registry.</summary>
-    private static bool IsIstios(JsonObject agent) => Containers(agent).Any(container => container["image"]?.ToString().Split('/')[^1].Split(':', '@')[0] == "install-cni");
+    private static bool IsIstios(JsonObject agent) =>
+        Containers(agent).Any(container => container["image"]?.ToString().Split('/')[^1].Split(':', '@')[0] == "install-cni");
 
     private static string Image(JsonObject deployment) => Containers(deployment).FirstOrDefault()?["image"]?.ToString() ?? "";
 
-    private static IEnumerable<JsonObject> Containers(JsonObject deployment) => (deployment["spec"]?["template"]?["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>();
+    private static IEnumerable<JsonObject> Containers(JsonObject deployment) =>
+        (deployment["spec"]?["template"]?["spec"]?["containers"] as JsonArray ?? []).OfType<JsonObject>();
 }

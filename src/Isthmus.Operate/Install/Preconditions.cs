@@ -49,9 +49,12 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         if (!int.TryParse(version["major"]?.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out var major)
             || !int.TryParse(version["minor"]?.ToString().TrimEnd('+'), NumberStyles.None, CultureInfo.InvariantCulture, out var minor) || major != 1) return;
         if (minor < Oldest)
-            throw new ProblemException($"cluster {client.Access.Name}", $"has Kubernetes {version["gitVersion"]}; the oldest supported version is 1.{Oldest}, because discovery.k8s.io/v1 is needed", "upgrade the cluster");
+            throw new ProblemException($"cluster {client.Access.Name}",
+                $"has Kubernetes {version["gitVersion"]}; the oldest supported version is 1.{Oldest}, because discovery.k8s.io/v1 is needed",
+                "upgrade the cluster");
         if (minor < Autoscaling && objects.Find("HorizontalPodAutoscaler") is { } scaler)
-            throw new ProblemException($"cluster {client.Access.Name}", $"has Kubernetes {version["gitVersion"]}, which has no autoscaling/v2 for HorizontalPodAutoscaler {Applier.Name(scaler)}",
+            throw new ProblemException($"cluster {client.Access.Name}",
+                $"has Kubernetes {version["gitVersion"]}, which has no autoscaling/v2 for HorizontalPodAutoscaler {Applier.Name(scaler)}",
                 $"upgrade to 1.{Autoscaling} or later, or set the number of replicas instead");
     }
 
@@ -64,7 +67,9 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         // IPv6 may be the first of two families. Pods then have addresses of both.
         var pods = await TryAsync(() => client.ListAllAsync<Pod>(Kinds.Pod, "kube-system", new ListOptions(), stop));
         if (pods is not null && !pods.Any(pod => !pod.Spec.HostNetwork && pod.Status.PodIPs.Exists(ip => IsIPv4(ip.Ip))))
-            throw new ProblemException($"cluster {client.Access.Name}", $"has only IPv6 addresses (Service default/kubernetes is {addresses[0]}), which are not supported", "use a cluster whose Pods and Services have IPv4 addresses");
+            throw new ProblemException($"cluster {client.Access.Name}",
+                $"has only IPv6 addresses (Service default/kubernetes is {addresses[0]}), which are not supported",
+                "use a cluster whose Pods and Services have IPv4 addresses");
     }
 
     private static bool IsIPv4(string address) => IPAddress.TryParse(address, out var parsed) && parsed.AddressFamily == AddressFamily.InterNetwork;
@@ -75,10 +80,16 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         var asked = objects.Select(value => (Kind: Applier.KindOf(value), Namespace: value["metadata"]!["namespace"]?.ToString()))
             .Concat(Expected.Select(kind => (Kind: kind, Namespace: kind == Kinds.Namespace ? null : spec.Namespace)))
             .Distinct().SelectMany(one => ((string[])["create", "patch"]).Select(verb => (one.Kind, one.Namespace, Verb: verb))).ToList();
-        var denied = (await Task.WhenAll(asked.Select(async one => (one, Allowed: await MayAsync(one.Kind, one.Namespace, one.Verb, stop))))).Where(answer => !answer.Allowed).Select(answer => answer.one).ToList();
+        var denied = (await Task.WhenAll(asked.Select(async one => (one, Allowed: await MayAsync(one.Kind, one.Namespace, one.Verb, stop)))))
+            .Where(answer => !answer.Allowed).Select(answer => answer.one).ToList();
         if (denied.Count == 0) return;
-        var words = denied.GroupBy(one => (one.Kind, one.Namespace)).Select(group => $"{string.Join(" and ", group.Select(one => one.Verb))} {group.Key.Kind.Plural}{(group.Key.Namespace is { } ns ? $" in namespace {ns}" : "")}");
-        throw new ProblemException($"cluster {client.Access.Name}", $"you may not {string.Join(", ", words)}", "use a kubeconfig user with the rights of cluster-admin");
+        var words = denied.GroupBy(one => (one.Kind, one.Namespace))
+            .Select(
+                group =>
+                    $"{string.Join(" and ", group.Select(one => one.Verb))} "
+                        + $"{group.Key.Kind.Plural}{(group.Key.Namespace is { } ns ? $" in namespace {ns}" : "")}");
+        throw new ProblemException($"cluster {client.Access.Name}", $"you may not {string.Join(", ", words)}",
+            "use a kubeconfig user with the rights of cluster-admin");
     }
 
     private async Task<bool> MayAsync(ResourceKind kind, string? ns, string verb, CancellationToken stop)
@@ -87,7 +98,8 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         if (ns is not null) attributes["namespace"] = ns;
         var review = new JsonObject
         {
-            ["apiVersion"] = "authorization.k8s.io/v1", ["kind"] = "SelfSubjectAccessReview", ["metadata"] = new JsonObject(), ["spec"] = new JsonObject { ["resourceAttributes"] = attributes },
+            ["apiVersion"] = "authorization.k8s.io/v1", ["kind"] = "SelfSubjectAccessReview", ["metadata"] = new JsonObject(),
+            ["spec"] = new JsonObject { ["resourceAttributes"] = attributes },
         };
         var answer = await TryAsync(() => client.CreateAsync(Kinds.SelfSubjectAccessReview, null, review, stop));
         return (bool?)answer?["status"]?["allowed"] ?? true;
@@ -104,14 +116,19 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
             if (time.GetElapsedTime(begun) < ImagePatience)
             {
                 if (!isNoted)
-                    note($"No node of {client.Access.Name} lists the image {image} yet{Tags(names)}. Kubelets list an image up to {ImagePatience.TotalSeconds:0} s after it is loaded: waiting. If it is not loaded, interrupt this command, and run 'isthmus image load', or set hub and tag.");
+                    note(
+                        $"No node of {client.Access.Name} lists the image {image} yet{Tags(names)}. Kubelets list an image up to "
+                            + $"{ImagePatience.TotalSeconds:0} s after it is loaded: waiting. If it is not loaded, interrupt this command, and run 'isthmus "
+                            + $"image load', or set hub and tag.");
                 isNoted = true;
                 await Task.Delay(ImagePoll, time, stop);
                 continue;
             }
             var tags = Tags(names);
             throw new ProblemException($"cluster {client.Access.Name}", $"no node has the image {image}, and no registry serves {WellKnown.OwnDomain}{tags}",
-                tags.Length > 0 ? "set tag, or load the image on each node with 'isthmus image load'" : "load the image on each node with 'isthmus image load', or push it with 'isthmus image push' and set hub and tag");
+                tags.Length > 0
+                    ? "set tag, or load the image on each node with 'isthmus image load'"
+                    : "load the image on each node with 'isthmus image load', or push it with 'isthmus image push' and set hub and tag");
         }
     }
 
@@ -121,7 +138,8 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         return tags.Count > 0 ? $"; nodes have {string.Join(", ", tags)}" : "";
     }
 
-    /// <summary>The names of the image that nodes list; the lab lists it without a tag, because it has all of them. Null if a node may have images that it does not list.</summary>
+    /// <summary>The names of the image that nodes list; the lab lists it without a tag, because it has all of them. Null if a node may have images that it does
+    /// not list.</summary>
     private async Task<HashSet<string>?> OwnImagesAsync(CancellationToken stop)
     {
         // Kubelets list at most 50 images.
@@ -152,8 +170,11 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
             }
             catch (KubeException e) when (e.Message.Contains("violates PodSecurity", StringComparison.Ordinal))
             {
-                throw new ProblemException($"Namespace {ns} in {client.Access.Name}", $"refuses the Pods of {deployment["kind"]} {deployment["metadata"]!["name"]}: {e.Message}",
-                    $"change the settings that the message names, or allow them: kubectl label namespace {ns} pod-security.kubernetes.io/enforce={(deployment["kind"]!.ToString() == "DaemonSet" ? "privileged" : "baseline")} --overwrite", e);
+                throw new ProblemException($"Namespace {ns} in {client.Access.Name}",
+                    $"refuses the Pods of {deployment["kind"]} {deployment["metadata"]!["name"]}: {e.Message}",
+                    $"change the settings that the message names, or allow them: kubectl label namespace {ns} "
+                        + $"pod-security.kubernetes.io/enforce={(deployment["kind"]!.ToString() == "DaemonSet" ? "privileged" : "baseline")} --overwrite",
+                    e);
             }
             catch (KubeException)
             {
@@ -165,13 +186,16 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
     /// <summary>Istio's agent writes the same files on each node.</summary>
     private async Task NodeAgentAsync(OperatorSpec spec, CancellationToken stop)
     {
-        if (await TryAsync(() => client.ListAllAsync<JsonObject>(Kinds.DaemonSet, null, new ListOptions { LabelSelector = $"k8s-app={CniObjects.Name}" }, stop)) is not { } agents) return;
+        if (await TryAsync(() => client.ListAllAsync<JsonObject>(Kinds.DaemonSet, null, new ListOptions { LabelSelector = $"k8s-app={CniObjects.Name}" },
+            stop)) is not { } agents)
+            return;
         foreach (var agent in agents)
         {
             var (ns, image) = (agent["metadata"]!["namespace"]!.ToString(), agent["spec"]?["template"]?["spec"]?["containers"]?[0]?["image"]?.ToString() ?? "");
             var isForeign = image.Split('/')[^1].Split(':', '@')[0] == "install-cni";
             if (!isForeign && ns == CniObjects.Namespace(spec)) continue;
-            throw new ProblemException($"DaemonSet {ns}/{agent["metadata"]!["name"]} in {client.Access.Name}", $"is {(isForeign ? $"another CNI agent ({image})" : "the CNI agent of another installation")}, which writes the same files on each node",
+            throw new ProblemException($"DaemonSet {ns}/{agent["metadata"]!["name"]} in {client.Access.Name}",
+                $"is {(isForeign ? $"another CNI agent ({image})" : "the CNI agent of another installation")}, which writes the same files on each node",
                 "to use it, leave components.cni.enabled=false and set values.istio_cni.enabled=true; otherwise remove it first");
         }
     }
@@ -183,7 +207,8 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         if (await TryAsync(() => client.GetAsync(Kinds.ConfigMap, ns, name, stop)) is not { } map || map["data"] is not JsonObject data) return;
         var replaces = data["kube-proxy-replacement"]?.ToString() is "true" or "strict" || data["bpf-lb-sock"]?.ToString() == "true";
         if (!replaces || data[hostOnly]?.ToString() == "true") return;
-        throw new ProblemException($"ConfigMap {ns}/{name} in {client.Access.Name}", $"{hostOnly} is not true: Cilium replaces the addresses of Services inside Pods, so calls bypass the routes of sidecars",
+        throw new ProblemException($"ConfigMap {ns}/{name} in {client.Access.Name}",
+            $"{hostOnly} is not true: Cilium replaces the addresses of Services inside Pods, so calls bypass the routes of sidecars",
             "set socketLB.hostNamespaceOnly=true in Cilium's values, and restart its Pods");
     }
 

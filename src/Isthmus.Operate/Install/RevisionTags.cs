@@ -14,7 +14,8 @@ public sealed record RevisionTag(string Name, string Revision, ValueList<string>
 
 /// <summary>
 /// Revision tags of one cluster: namespaces keep their label <c>istio.io/rev=TAG</c> while the tag moves from one revision of the control
-/// plane to the next. A tag is an injection webhook of its own that calls the revision, and a Service that leads to it. (istioctl reference: <c>istioctl tag</c>.)
+/// plane to the next. A tag is an injection webhook of its own that calls the revision, and a Service that leads to it. (istioctl reference: <c>istioctl
+/// tag</c>.)
 /// </summary>
 public sealed class RevisionTags(KubeClient client)
 {
@@ -29,8 +30,10 @@ public sealed class RevisionTags(KubeClient client)
         var namespaces = await client.ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions(), stop);
         var tags = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = TagLabel }, stop);
         // Who may not write webhooks can have made the Service only.
-        var services = await client.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions { LabelSelector = $"{TagLabel},{Labels.Revision},app={WellKnown.Istiod}" }, stop);
-        return [.. tags.Concat(services).DistinctBy(tag => Label(tag, TagLabel)).Select(tag => Read(tag, namespaces)).OrderBy(tag => tag.Name, StringComparer.Ordinal)];
+        var services = await client.ListAllAsync<JsonObject>(Kinds.Service, null,
+            new ListOptions { LabelSelector = $"{TagLabel},{Labels.Revision},app={WellKnown.Istiod}" }, stop);
+        return [.. tags.Concat(services).DistinctBy(tag => Label(tag, TagLabel)).Select(tag => Read(tag, namespaces))
+            .OrderBy(tag => tag.Name, StringComparer.Ordinal)];
     }
 
     /// <summary>The objects that would make the tag: the webhook, and the Service where the revision's control plane runs in the same cluster.</summary>
@@ -38,7 +41,9 @@ public sealed class RevisionTags(KubeClient client)
     public async Task<IReadOnlyList<JsonObject>> GenerateAsync(string tag, string revision, bool overwrite, CancellationToken stop)
     {
         RevisionTagObjects.Check($"tag {tag}", tag);
-        var injectors = (await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = Labels.Revision }, stop)).ToList();
+        var injectors = (await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = Labels.Revision },
+            stop))
+            .ToList();
         var revisions = injectors.Where(one => Label(one, TagLabel).Length == 0).ToLookup(one => Label(one, Labels.Revision), StringComparer.Ordinal);
         if (tag != Default && revisions.Contains(tag))
             throw new ProblemException($"tag {tag}", "a revision has the same name", "choose another name, so that namespace labels are unambiguous");
@@ -88,9 +93,11 @@ public sealed class RevisionTags(KubeClient client)
     /// <exception cref="ProblemException">The tag does not exist.</exception>
     public async Task RemoveAsync(RevisionTag tag, CancellationToken stop)
     {
-        foreach (var one in await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = $"{TagLabel}={tag.Name}" }, stop))
+        foreach (var one in await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null,
+            new ListOptions { LabelSelector = $"{TagLabel}={tag.Name}" }, stop))
             await client.DeleteAsync(Kinds.MutatingWebhookConfiguration, null, (string)one["metadata"]!["name"]!, stop);
-        foreach (var one in await client.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions { LabelSelector = $"{TagLabel}={tag.Name},{Labels.Revision},app={WellKnown.Istiod}" }, stop))
+        foreach (var one in await client.ListAllAsync<JsonObject>(Kinds.Service, null,
+            new ListOptions { LabelSelector = $"{TagLabel}={tag.Name},{Labels.Revision},app={WellKnown.Istiod}" }, stop))
             await client.DeleteAsync(Kinds.Service, (string)one["metadata"]!["namespace"]!, (string)one["metadata"]!["name"]!, stop);
     }
 
@@ -103,7 +110,8 @@ public sealed class RevisionTags(KubeClient client)
     private async Task<IReadOnlyList<string>> DeactivateDefaultAsync(CancellationToken stop)
     {
         var done = new List<string>();
-        var injectors = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = $"{Labels.Revision}={Default},!{TagLabel}" }, stop);
+        var injectors = await client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null,
+            new ListOptions { LabelSelector = $"{Labels.Revision}={Default},!{TagLabel}" }, stop);
         foreach (var injector in injectors)
         {
             var patch = new JsonArray();
@@ -114,7 +122,9 @@ public sealed class RevisionTags(KubeClient client)
             }
             var name = (string)injector["metadata"]!["name"]!;
             await client.PatchAsync(Kinds.MutatingWebhookConfiguration, null, name, patch, PatchType.Json, stop);
-            done.Add($"MutatingWebhookConfiguration {name} of the revision without a name matches nothing any more: the tag took its place (installing that revision again undoes this).");
+            done.Add(
+                $"MutatingWebhookConfiguration {name} of the revision without a name matches nothing any more: the tag took its place (installing that "
+                    + $"revision again undoes this).");
         }
         return done;
     }
@@ -137,7 +147,9 @@ public sealed class RevisionTags(KubeClient client)
 
     private ProblemException NoRevision(string revision, IReadOnlyList<string> known) => new(
         $"revision {revision}", $"is not installed in {client.Access.Name}",
-        known.Count == 0 ? "install it with 'isthmus install --revision NAME'" : $"install it with 'isthmus install --revision {revision}', or take one of: {string.Join(", ", known.Order(StringComparer.Ordinal))}");
+        known.Count == 0
+            ? "install it with 'isthmus install --revision NAME'"
+            : $"install it with 'isthmus install --revision {revision}', or take one of: {string.Join(", ", known.Order(StringComparer.Ordinal))}");
 
     private static string Label(JsonObject value, string name) => value["metadata"]?["labels"]?[name]?.ToString() ?? "";
 }

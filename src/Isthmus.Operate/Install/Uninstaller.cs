@@ -34,7 +34,8 @@ public sealed class Uninstaller(KubeClient client)
     /// <exception cref="ProblemException">The revision does not exist, but others are installed; or it is not Isthmus's.</exception>
     public async Task<IReadOnlyList<Removal>> PlanRevisionAsync(string revision, CancellationToken stop)
     {
-        await new OtherControlPlanes(client).CheckRemovalAsync($"--revision {revision}", other => other.Revision == revision, "remove it with the program that installed it, such as istioctl", stop);
+        await new OtherControlPlanes(client).CheckRemovalAsync($"--revision {revision}", other => other.Revision == revision,
+            "remove it with the program that installed it, such as istioctl", stop);
         var selector = $"{ObjectLabels.Release}=istio,{Labels.Revision}={revision},{ObjectLabels.Component}";
         var leases = await client.ListAllAsync<JsonObject>(Kinds.Lease, null, new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop);
         IReadOnlyList<Removal> plan =
@@ -52,9 +53,12 @@ public sealed class Uninstaller(KubeClient client)
     private async Task<IReadOnlyList<string>> RevisionsAsync(CancellationToken stop)
     {
         var options = new ListOptions { LabelSelector = $"{ObjectLabels.Release}=istio,{Labels.Revision}" };
-        var (planes, webhooks) = (client.ListAllAsync<JsonObject>(Kinds.Deployment, null, options with { LabelSelector = $"{options.LabelSelector},app={WellKnown.Istiod}" }, stop),
+        var (planes,
+            webhooks) = (client.ListAllAsync<JsonObject>(Kinds.Deployment, null,
+                options with { LabelSelector = $"{options.LabelSelector},app={WellKnown.Istiod}" }, stop),
             client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, options, stop));
-        return [.. (await planes).Concat(await webhooks).Select(item => item["metadata"]!["labels"]![Labels.Revision]!.ToString()).Distinct().Order(StringComparer.Ordinal)];
+        return [.. (await planes).Concat(await webhooks).Select(item => item["metadata"]!["labels"]![Labels.Revision]!.ToString()).Distinct()
+            .Order(StringComparer.Ordinal)];
     }
 
     public async Task<IReadOnlyList<Removal>> PlanSpecAsync(OperatorSpec spec, CancellationToken stop)
@@ -82,7 +86,8 @@ public sealed class Uninstaller(KubeClient client)
     public async Task StopAsync(IReadOnlyList<Removal> plan, Action<Removal> removed, CancellationToken stop)
     {
         await DeleteAsync(plan.Where(IsActive), removed, stop);
-        await Task.WhenAll(plan.Where(removal => removal.Kind == Kinds.Deployment || removal.Kind == Kinds.DaemonSet).Select(removal => EndedAsync(removal, stop)));
+        await Task.WhenAll(plan.Where(removal => removal.Kind == Kinds.Deployment || removal.Kind == Kinds.DaemonSet)
+            .Select(removal => EndedAsync(removal, stop)));
     }
 
     /// <summary>Removes the rest.</summary>
@@ -90,7 +95,8 @@ public sealed class Uninstaller(KubeClient client)
         DeleteAsync(plan.Where(removal => !IsActive(removal)), removed, stop);
 
     private static bool IsActive(Removal removal) =>
-        removal.Kind == Kinds.MutatingWebhookConfiguration || removal.Kind == Kinds.ValidatingWebhookConfiguration || removal.Kind == Kinds.Deployment || removal.Kind == Kinds.DaemonSet;
+        removal.Kind == Kinds.MutatingWebhookConfiguration || removal.Kind == Kinds.ValidatingWebhookConfiguration || removal.Kind == Kinds.Deployment
+            || removal.Kind == Kinds.DaemonSet;
 
     /// <summary>Removes objects of one kind in parallel.</summary>
     private async Task DeleteAsync(IEnumerable<Removal> plan, Action<Removal> removed, CancellationToken stop)
@@ -105,7 +111,8 @@ public sealed class Uninstaller(KubeClient client)
 
     private static readonly TimeSpan PodPatience = TimeSpan.FromSeconds(60);
 
-    /// <summary>Pods still write objects (root certificates, locks) until their containers end. CNI agents restore the chains of their nodes, and need their rights
+    /// <summary>Pods still write objects (root certificates, locks) until their containers end. CNI agents restore the chains of their nodes, and need their
+    /// rights
     /// for it.</summary>
     private async Task EndedAsync(Removal workload, CancellationToken stop)
     {
@@ -117,7 +124,8 @@ public sealed class Uninstaller(KubeClient client)
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException($"{workload.Kind.Kind} {workload.Namespace}/{workload.Name} in {client.Access.Name}", $"was removed, but its Pods still run after {PodPatience.TotalSeconds:0} s",
+            throw new ProblemException($"{workload.Kind.Kind} {workload.Namespace}/{workload.Name} in {client.Access.Name}",
+                $"was removed, but its Pods still run after {PodPatience.TotalSeconds:0} s",
                 $"see why with 'kubectl --context={client.Access.Name} -n {workload.Namespace} get pods', then run the command again", e);
         }
     }
@@ -146,13 +154,17 @@ public sealed class Uninstaller(KubeClient client)
     private async Task<IReadOnlyList<Removal>> PlanMadeByControlPlaneAsync(CancellationToken stop)
     {
         var plan = new List<Removal>();
-        foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null, new ListOptions { LabelSelector = $"{Labels.IstioConfig}=true" }, stop))
+        foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null, new ListOptions { LabelSelector = $"{Labels.IstioConfig}=true" },
+            stop))
             plan.Add(Removal.Of(Kinds.ConfigMap, map));
-        foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null, new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop))
+        foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null,
+            new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop))
             plan.Add(Removal.Of(Kinds.ConfigMap, map));
-        foreach (var secret in await client.ListAllAsync<JsonObject>(Kinds.Secret, null, new ListOptions { FieldSelector = $"metadata.name={WellKnown.SelfSignedCa}" }, stop))
+        foreach (var secret in await client.ListAllAsync<JsonObject>(Kinds.Secret, null,
+            new ListOptions { FieldSelector = $"metadata.name={WellKnown.SelfSignedCa}" }, stop))
             plan.Add(Removal.Of(Kinds.Secret, secret));
-        foreach (var lease in await client.ListAllAsync<JsonObject>(Kinds.Lease, null, new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop))
+        foreach (var lease in await client.ListAllAsync<JsonObject>(Kinds.Lease, null,
+            new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop))
             plan.Add(Removal.Of(Kinds.Lease, lease));
         return plan;
     }

@@ -24,9 +24,13 @@ public sealed class Upgrade(KubeClient client, Installer installer)
         var deployments = components.SelectMany(component => component.Objects).Where(value => value["kind"]?.ToString() == "Deployment").ToList();
         var missing = new List<string>();
         foreach (var deployment in deployments)
-            if (await client.FindAsync(Kinds.Deployment, deployment["metadata"]!["namespace"]!.ToString(), deployment["metadata"]!["name"]!.ToString(), stop) is null) missing.Add($"Deployment {Applier.Name(deployment)}");
+            if (await client.FindAsync(Kinds.Deployment, deployment["metadata"]!["namespace"]!.ToString(), deployment["metadata"]!["name"]!.ToString(),
+                stop) is null)
+                missing.Add($"Deployment {Applier.Name(deployment)}");
         if (deployments.Count > 0 && missing.Count == deployments.Count)
-            throw new ProblemException($"revision {spec.RevisionOrDefault}", $"is not installed in {client.Access.Name}: {string.Join(", ", missing)} does not exist", "install it with 'isthmus install', or name the revision with --revision");
+            throw new ProblemException($"revision {spec.RevisionOrDefault}",
+                $"is not installed in {client.Access.Name}: {string.Join(", ", missing)} does not exist",
+                "install it with 'isthmus install', or name the revision with --revision");
         if (missing.Count > 0) throw Changed($"create {string.Join(", ", missing)}");
         var extra = (await installer.ExtraAsync(spec, components, stop)).Where(removal => removal.Kind == Kinds.Deployment).ToList();
         if (extra.Count > 0) throw Changed($"remove {string.Join(", ", extra)}");

@@ -82,7 +82,8 @@ public sealed class ClusterInventory
     /// <summary>Where its proxies' trust comes from.</summary>
     public TrustFacts Trust { get; private set; } = TrustFacts.None;
 
-    /// <summary>What is wrong with the Secrets that Gateways name, by NAMESPACE/NAME, and <c>with CA</c> for those that hold the CA of clients; empty when nothing is. Those that could not be read are
+    /// <summary>What is wrong with the Secrets that Gateways name, by NAMESPACE/NAME, and <c>with CA</c> for those that hold the CA of clients; empty when
+    /// nothing is. Those that could not be read are
     /// missing here.</summary>
     public ValueMap<string> Credentials { get; private set; }
 
@@ -110,7 +111,8 @@ public sealed class ClusterInventory
     /// <summary>The readable Istio objects of one kind.</summary>
     public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
 
-    /// <summary>The same with those that have errors, as far as they could be read. They have no effect, but what they refer to can be checked as well.</summary>
+    /// <summary>The same with those that have errors, as far as they could be read. They have no effect, but what they refer to can be checked as
+    /// well.</summary>
     public IEnumerable<T> Written<T>() => Istio<T>().Concat(_drafts.OfType<T>());
 
     /// <summary>Whether others call its services only by names in the zone <c>global</c>.</summary>
@@ -139,9 +141,13 @@ public sealed class ClusterInventory
 
     /// <param name="objects">Objects of the kinds that the analysis reads; others are ignored. Of two with the same name, the later counts.</param>
     /// <param name="unread">Kinds whose objects could not be read.</param>
-    public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null, string rootNamespace = WellKnown.SystemNamespace, IReadOnlySet<string>? unread = null)
+    public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null,
+        string rootNamespace = WellKnown.SystemNamespace, IReadOnlySet<string>? unread = null)
     {
-        var cluster = new ClusterInventory(context) { Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace, _unread = unread ?? new HashSet<string>() };
+        var cluster = new ClusterInventory(context)
+        {
+            Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace, _unread = unread ?? new HashSet<string>()
+        };
         foreach (var value in objects.Where(IsRead)) cluster._objects[NameOf(value)] = value;
         foreach (var value in cluster._objects.Values) cluster.Add(value);
         return cluster;
@@ -214,16 +220,20 @@ public sealed class ClusterInventory
     }
 
     /// <summary>A copy with more objects, which replace those of the same names.</summary>
-    public ClusterInventory With(params IEnumerable<JsonObject> values) => From(Context, _objects.Values.Concat(values), Trust, RootNamespace, _unread).WithFactsOf(this);
+    public ClusterInventory With(params IEnumerable<JsonObject> values) =>
+        From(Context, _objects.Values.Concat(values), Trust, RootNamespace, _unread).WithFactsOf(this);
 
     /// <summary>A copy whose control planes all have this MeshConfig.</summary>
     public ClusterInventory WithMesh(string text)
     {
         var settings = new JsonObject
         {
-            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = RootNamespace }, ["data"] = new JsonObject { ["mesh"] = text },
+            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = RootNamespace },
+            ["data"] = new JsonObject { ["mesh"] = text },
         };
-        return From(Context, _objects.Values.Where(value => value["kind"]?.ToString() != "ConfigMap" || value["data"]?["mesh"] is null).Append(settings), Trust, RootNamespace, _unread).WithFactsOf(this);
+        return From(Context, _objects.Values.Where(value => value["kind"]?.ToString() != "ConfigMap" || value["data"]?["mesh"] is null).Append(settings), Trust,
+            RootNamespace, _unread)
+            .WithFactsOf(this);
     }
 
     /// <summary>How findings name an object: <c>Kind namespace/name</c>, or <c>Kind name</c> at cluster scope.</summary>
@@ -250,8 +260,11 @@ public sealed class ClusterInventory
             case "Node": _nodes.Add(Read<Node>(value)); break;
             case "Deployment" or "StatefulSet" or "DaemonSet": _templates.Add(WorkloadTemplate.Of(value)); break;
             case "ConfigMap":
-                if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns") Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
-                else if (value["data"]?["mesh"] is JsonValue mesh) AddSettings($"ConfigMap {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", mesh.ToString(), value["data"]?["meshNetworks"]?.ToString() ?? "");
+                if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns")
+                    Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
+                else if (value["data"]?["mesh"] is JsonValue mesh)
+                    AddSettings($"ConfigMap {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", mesh.ToString(),
+                        value["data"]?["meshNetworks"]?.ToString() ?? "");
                 else if (value["metadata"]?["name"]?.ToString() == InjectorMap) InjectsByDefault |= IsSet(value["data"]?["values"]?.ToString() ?? "");
                 break;
             case "MutatingWebhookConfiguration": InjectsByDefault |= (value["webhooks"] as JsonArray ?? [])
@@ -283,7 +296,8 @@ public sealed class ClusterInventory
             Tracers = config.Tracers.Concat(Tracers ?? ValueMap<Tracer>.Empty).DistinctBy(item => item.Key).ToValueMap();
             Prometheus = config.Prometheus.Union(Prometheus ?? []).ToValueList();
             Loggers = config.Loggers.Concat(Loggers ?? ValueMap<AccessLogger>.Empty).DistinctBy(item => item.Key).ToValueMap();
-            Lightsteps = (written?["extensionProviders"] as JsonArray ?? []).Where(provider => provider?["lightstep"] is not null).Select(provider => provider!["name"]?.ToString() ?? "").Union(Lightsteps).ToValueList();
+            Lightsteps = (written?["extensionProviders"] as JsonArray ?? []).Where(provider => provider?["lightstep"] is not null)
+                .Select(provider => provider!["name"]?.ToString() ?? "").Union(Lightsteps).ToValueList();
             _complaints.AddRange([.. problems, .. networkProblems]);
         }
         catch (ProblemException e)

@@ -36,7 +36,8 @@ internal sealed class NetworkPolicy
     public static NetworkPolicy Read(JsonObject value)
     {
         var (meta, spec) = (value["metadata"], value["spec"]);
-        var policy = new NetworkPolicy(meta?["namespace"]?.ToString() ?? "", meta?["name"]?.ToString() ?? "", LabelSelector.Read(spec?["podSelector"]) ?? new());
+        var policy = new NetworkPolicy(meta?["namespace"]?.ToString() ?? "", meta?["name"]?.ToString() ?? "",
+            LabelSelector.Read(spec?["podSelector"]) ?? new());
         var types = spec?["policyTypes"] is JsonArray { Count: > 0 } named ? named.Select(type => type?.ToString()).ToList()
             : spec?["egress"] is JsonArray { Count: > 0 } ? ["Ingress", "Egress"] : ["Ingress"];
         if (types.Contains("Ingress")) policy._rules[PacketDirection.Ingress] = Rules(spec?["ingress"], "from");
@@ -48,15 +49,19 @@ internal sealed class NetworkPolicy
     /// <param name="peer">The other end.</param>
     /// <param name="port">The port that is connected to.</param>
     /// <param name="target">The Pod that is connected to, whose ports have names; null when it is not one of the cluster.</param>
-    public static IReadOnlyList<NetworkPolicy> Dropping(IEnumerable<NetworkPolicy> policies, Pod pod, PacketDirection direction, PacketEnd peer, int port, Pod? target)
+    public static IReadOnlyList<NetworkPolicy> Dropping(IEnumerable<NetworkPolicy> policies, Pod pod, PacketDirection direction, PacketEnd peer, int port,
+        Pod? target)
     {
         if (pod.Spec.HostNetwork) return []; // Its packets are those of the node.
-        var isolating = policies.Where(policy => policy.Namespace == pod.Metadata.Namespace && policy._rules.ContainsKey(direction) && policy._pods.Matches(pod.Metadata.Labels)).ToList();
+        var isolating = policies.Where(policy => policy.Namespace == pod.Metadata.Namespace && policy._rules.ContainsKey(direction)
+            && policy._pods.Matches(pod.Metadata.Labels))
+            .ToList();
         return isolating.Any(policy => policy._rules[direction].Any(rule => rule.Allows(policy.Namespace, peer, port, target))) ? [] : isolating;
     }
 
     private static List<Rule> Rules(JsonNode? list, string peers) => [.. (list as JsonArray ?? []).OfType<JsonObject>().Select(rule => new Rule(
-        [.. (rule[peers] as JsonArray ?? []).OfType<JsonObject>().Select(Peer.Read)], [.. (rule["ports"] as JsonArray ?? []).OfType<JsonObject>().Select(PortRange.Read)]))];
+        [.. (rule[peers] as JsonArray ?? []).OfType<JsonObject>().Select(Peer.Read)],
+        [.. (rule["ports"] as JsonArray ?? []).OfType<JsonObject>().Select(PortRange.Read)]))];
 
     /// <summary>Without peers, all; without ports, all.</summary>
     private sealed record Rule(IReadOnlyList<Peer> Peers, IReadOnlyList<PortRange> Ports)
@@ -69,14 +74,16 @@ internal sealed class NetworkPolicy
     {
         public static Peer Read(JsonObject value) => new(LabelSelector.Read(value["podSelector"]), LabelSelector.Read(value["namespaceSelector"]),
             Cidr.TryParse(value["ipBlock"]?["cidr"]?.ToString(), out var block) ? block : null,
-            [.. (value["ipBlock"]?["except"] as JsonArray ?? []).Select(text => Cidr.TryParse(text?.ToString(), out var range) ? range : (Cidr?)null).OfType<Cidr>()]);
+            [.. (value["ipBlock"]?["except"] as JsonArray ?? []).Select(text => Cidr.TryParse(text?.ToString(), out var range) ? range : (Cidr?)null)
+                .OfType<Cidr>()]);
 
         public bool Matches(string ns, PacketEnd peer)
         {
             // Any block may hold an address that is not known.
             if (Block is { } block) return peer.Address is not { } address || (block.Contains(address) && !Except.Any(range => range.Contains(address)));
             if (peer.Pod is not { } pod || (Pods is null && Namespaces is null)) return false;
-            return (Namespaces is null ? pod.Metadata.Namespace == ns : Namespaces.Matches(peer.NamespaceLabels)) && Pods?.Matches(pod.Metadata.Labels) != false;
+            return (Namespaces is null ? pod.Metadata.Namespace == ns : Namespaces.Matches(peer.NamespaceLabels))
+                && Pods?.Matches(pod.Metadata.Labels) != false;
         }
     }
 
@@ -93,7 +100,9 @@ internal sealed class NetworkPolicy
         }
 
         public bool Contains(int port, Pod? target) => Protocol == "TCP"
-            && (Name.Length > 0 ? target?.Spec.Containers.Concat(target.Spec.InitContainers).Any(container => container.Ports.Any(one => one.Name == Name && one.Number == port)) == true
+            && (Name.Length > 0
+                ? target?.Spec.Containers.Concat(target.Spec.InitContainers)
+                    .Any(container => container.Ports.Any(one => one.Name == Name && one.Number == port)) == true
                 : First == 0 || (port >= First && port <= Last));
     }
 }

@@ -54,7 +54,9 @@ public sealed record RemoteSecretFacts(string Secret, string Cluster, string Ser
         if (!Convert.TryFromBase64String(base64.PadRight((base64.Length + 3) / 4 * 4, '='), bytes, out var length)) return null;
         try
         {
-            return StrictJson.Parse(bytes.AsSpan(0, length)) is JsonObject claims && double.TryParse(claims["exp"]?.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is > 0 and < 253402300800
+            return StrictJson.Parse(bytes.AsSpan(0, length)) is JsonObject claims
+                && double.TryParse(claims["exp"]?.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds)
+                && seconds is > 0 and < 253402300800
                 ? DateTimeOffset.FromUnixTimeSeconds((long)seconds) : null;
         }
         catch (JsonException)

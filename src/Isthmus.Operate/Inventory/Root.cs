@@ -17,7 +17,8 @@ public readonly record struct Root(string Fingerprint)
         if (string.IsNullOrWhiteSpace(pem)) return None;
         try
         {
-            var digests = CertificateText.ReadAny(pem, "root").Select(certificate => certificate.GetCertHashString(HashAlgorithmName.SHA256)).Distinct().Order(StringComparer.Ordinal).ToList();
+            var digests = CertificateText.ReadAny(pem, "root").Select(certificate => certificate.GetCertHashString(HashAlgorithmName.SHA256)).Distinct()
+                .Order(StringComparer.Ordinal).ToList();
             return digests.Count == 0 ? None : new(string.Join('+', digests));
         }
         catch (ProblemException)

@@ -15,7 +15,8 @@ public sealed record ProxyTrust(string Namespace, string Pod, DateTimeOffset? St
 /// <param name="ControlPlaneStarted">When the oldest Pod of the control plane started.</param>
 /// <param name="Namespaces">Namespaces whose own ConfigMap names another root.</param>
 public sealed record TrustFacts(
-    bool HasIstio, Root Given, DateTimeOffset? GivenAt, Root Own, DateTimeOffset? OwnAt, Root InForce, DateTimeOffset? InstalledAt, DateTimeOffset? ControlPlaneStarted,
+    bool HasIstio, Root Given, DateTimeOffset? GivenAt, Root Own, DateTimeOffset? OwnAt, Root InForce, DateTimeOffset? InstalledAt,
+    DateTimeOffset? ControlPlaneStarted,
     ValueMap<Root> Namespaces, ValueList<ProxyTrust> Proxies)
 {
     public static readonly TrustFacts None = new(false, Root.None, null, Root.None, null, Root.None, null, null, default, default);

@@ -6,7 +6,8 @@ namespace Isthmus.Operate.Inventory;
 
 /// <summary>What a Deployment, StatefulSet or DaemonSet makes Pods from. It counts as a workload even if it has no Pods at the moment.</summary>
 /// <param name="Replicas">How many Pods it asks for; null for a DaemonSet.</param>
-public sealed record WorkloadTemplate(string Kind, string Namespace, string Name, int? Replicas, IReadOnlyDictionary<string, string> Labels, IReadOnlyDictionary<string, string> Annotations, PodSpec Spec)
+public sealed record WorkloadTemplate(string Kind, string Namespace, string Name, int? Replicas, IReadOnlyDictionary<string, string> Labels,
+    IReadOnlyDictionary<string, string> Annotations, PodSpec Spec)
 {
     /// <summary>How findings name it.</summary>
     public string FullName => $"{Kind} {Namespace}/{Name}";
@@ -17,7 +18,8 @@ public sealed record WorkloadTemplate(string Kind, string Namespace, string Name
         var kind = value["kind"]!.ToString();
         return new(kind, value["metadata"]?["namespace"]?.ToString() ?? "", value["metadata"]?["name"]?.ToString() ?? "",
             kind == "DaemonSet" ? null : value["spec"]?["replicas"] is JsonValue number && number.TryGetValue(out int replicas) ? replicas : 1,
-            Texts(template["metadata"]?["labels"]), Texts(template["metadata"]?["annotations"]), template["spec"]?.Deserialize(KubeJson.Of<PodSpec>()) ?? new());
+            Texts(template["metadata"]?["labels"]), Texts(template["metadata"]?["annotations"]),
+            template["spec"]?.Deserialize(KubeJson.Of<PodSpec>()) ?? new());
     }
 
     private static Dictionary<string, string> Texts(JsonNode? node) =>

@@ -43,7 +43,9 @@ public static class CorefileZone
         for (var i = 0; i < lines.Length; i++)
         {
             var line = lines[i].Trim();
-            if (depth == 0 && line.EndsWith('{') && line[..^1].Split(' ', StringSplitOptions.RemoveEmptyEntries) is [var key] && (key == zone || key == $"{zone}:53")) first = i;
+            if (depth == 0 && line.EndsWith('{') && line[..^1].Split(' ', StringSplitOptions.RemoveEmptyEntries) is [var key]
+                && (key == zone || key == $"{zone}:53"))
+                first = i;
             if (line.EndsWith('{')) depth++;
             else if (line == "}") depth--;
             if (first >= 0 && depth == 0) return (first, i + 1);

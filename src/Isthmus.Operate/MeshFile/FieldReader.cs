@@ -20,8 +20,10 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
         foreach (var (field, _) in fields)
         {
             if (names.Contains(field)) continue;
-            var near = names.FirstOrDefault(name => string.Equals(name, field, StringComparison.OrdinalIgnoreCase) || name.StartsWith(field, StringComparison.OrdinalIgnoreCase) || field.StartsWith(name, StringComparison.OrdinalIgnoreCase));
-            Wrong("ISM0301", At(field), "is not a field of a mesh file", near is null ? $"valid fields: {string.Join(", ", names)}" : $"did you mean '{near}'?");
+            var near = names.FirstOrDefault(name => string.Equals(name, field, StringComparison.OrdinalIgnoreCase)
+                || name.StartsWith(field, StringComparison.OrdinalIgnoreCase) || field.StartsWith(name, StringComparison.OrdinalIgnoreCase));
+            Wrong("ISM0301", At(field), "is not a field of a mesh file",
+                near is null ? $"valid fields: {string.Join(", ", names)}" : $"did you mean '{near}'?");
         }
         return this;
     }
@@ -101,7 +103,8 @@ internal sealed class FieldReader(JsonObject fields, string path, string source,
     /// <summary>Requires quotes: YAML reads n as false and 010 as 8, and the original text is lost.</summary>
     private string Text(JsonValue value, string at)
     {
-        if (value.GetValueKind() != JsonValueKind.String) Wrong("ISM0303", at, $"'{value}' should be text, but YAML reads it as {Name(value)}", "quote the value");
+        if (value.GetValueKind() != JsonValueKind.String)
+            Wrong("ISM0303", at, $"'{value}' should be text, but YAML reads it as {Name(value)}", "quote the value");
         return value.ToString();
     }
 

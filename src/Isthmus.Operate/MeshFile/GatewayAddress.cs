@@ -33,7 +33,8 @@ public static class GatewayAddress
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException($"Service {WellKnown.SystemNamespace}/{EastWestGateway.Name} in {link.Name}", $"received no external address within {limit.TotalSeconds:0} s",
+            throw new ProblemException($"Service {WellKnown.SystemNamespace}/{EastWestGateway.Name} in {link.Name}",
+                $"received no external address within {limit.TotalSeconds:0} s",
                 $"check its events with 'kubectl --context={link.Cluster.Context} -n {WellKnown.SystemNamespace} describe service {EastWestGateway.Name}'", e);
         }
     }

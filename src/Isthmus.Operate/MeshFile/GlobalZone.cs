@@ -16,7 +16,9 @@ internal sealed class GlobalZone(ClusterLink link)
     internal async Task<(Change? Change, string Note)> CompareAsync(CancellationToken stop)
     {
         if (await CorefileAsync(stop) is not { } corefile)
-            return (null, $"{link.Name}: there is no ConfigMap {DnsNamespace}/{DnsMap}; configure the cluster's DNS to forward the zone {Zone} to the Service {WellKnown.SystemNamespace}/{Server}");
+            return (null,
+                $"{link.Name}: there is no ConfigMap {DnsNamespace}/{DnsMap}; configure the cluster's DNS to forward the zone {Zone} to the Service "
+                    + $"{WellKnown.SystemNamespace}/{Server}");
         var (found, wanted) = (CorefileZone.Find(corefile, Zone), await BlockAsync(stop));
         if (found == wanted && wanted is not null) return (null, "");
         return (new(link.Name, Part.DnsZone, found is null ? ChangeKind.Create : ChangeKind.Change, $"ConfigMap {DnsNamespace}/{DnsMap}",
@@ -30,7 +32,8 @@ internal sealed class GlobalZone(ClusterLink link)
 
     internal async Task RemoveAsync(CancellationToken stop)
     {
-        if (await CorefileAsync(stop) is { } corefile && CorefileZone.Find(corefile, Zone) is not null) await WriteAsync(CorefileZone.Without(corefile, Zone), stop);
+        if (await CorefileAsync(stop) is { } corefile && CorefileZone.Find(corefile, Zone) is not null)
+            await WriteAsync(CorefileZone.Without(corefile, Zone), stop);
     }
 
     private async Task<string?> CorefileAsync(CancellationToken stop) =>
@@ -38,8 +41,11 @@ internal sealed class GlobalZone(ClusterLink link)
 
     /// <summary>The address of the zone's server; null while its Service does not exist.</summary>
     private async Task<string?> BlockAsync(CancellationToken stop) =>
-        (await link.Client.FindAsync<Service>(Kinds.Service, WellKnown.SystemNamespace, Server, stop))?.Spec.ClusterIP is { Length: > 0 } address ? CorefileZone.Block(Zone, address) : null;
+        (await link.Client.FindAsync<Service>(Kinds.Service, WellKnown.SystemNamespace, Server, stop))?.Spec.ClusterIP is { Length: > 0 } address
+            ? CorefileZone.Block(Zone, address)
+            : null;
 
     private Task WriteAsync(string corefile, CancellationToken stop) =>
-        link.Client.PatchAsync(Kinds.ConfigMap, DnsNamespace, DnsMap, new JsonObject { ["data"] = new JsonObject { [Corefile] = corefile } }, PatchType.Merge, stop);
+        link.Client.PatchAsync(Kinds.ConfigMap, DnsNamespace, DnsMap, new JsonObject { ["data"] = new JsonObject { [Corefile] = corefile } }, PatchType.Merge,
+            stop);
 }

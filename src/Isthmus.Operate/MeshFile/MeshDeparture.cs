@@ -17,7 +17,8 @@ public static class MeshDeparture
 
     private static IEnumerable<Problem> Unknown(MeshSpec mesh, IReadOnlyCollection<string> leaving) =>
         leaving.Where(name => mesh.Clusters.All(cluster => cluster.Name != name))
-            .Select(name => new Problem("ISM0341", mesh.Source, "spec.clusters", $"has no cluster '{name}'", $"clusters: {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Name))}"));
+            .Select(name => new Problem("ISM0341", mesh.Source, "spec.clusters", $"has no cluster '{name}'",
+                $"clusters: {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Name))}"));
 
     /// <summary>A remaining cluster keeps its control plane, and an external control plane does not outlive its
     /// cluster.</summary>
@@ -30,7 +31,9 @@ public static class MeshDeparture
             if (cluster.ControlPlane is { } host && leaves != leaving.Contains(host.Cluster))
             {
                 yield return new("ISM0342", mesh.Source, $"spec.clusters[{i}].controlPlane",
-                    leaves ? $"the control plane of '{cluster.Name}' runs in '{host.Cluster}', which would stay" : $"'{host.Cluster}' runs the control plane of '{cluster.Name}', which would stay",
+                    leaves
+                        ? $"the control plane of '{cluster.Name}' runs in '{host.Cluster}', which would stay"
+                        : $"'{host.Cluster}' runs the control plane of '{cluster.Name}', which would stay",
                     $"remove both: --cluster {cluster.Name} --cluster {host.Cluster}");
             }
             if (leaves) continue;
@@ -48,9 +51,11 @@ public static class MeshDeparture
         for (var i = 0; i < mesh.Networks.Count; i++)
         {
             var network = mesh.Networks[i];
-            var staying = mesh.Clusters.Where(cluster => cluster.Network == network.Name && !leaving.Contains(cluster.Name)).Select(cluster => cluster.Name).ToList();
+            var staying = mesh.Clusters.Where(cluster => cluster.Network == network.Name && !leaving.Contains(cluster.Name)).Select(cluster => cluster.Name)
+                .ToList();
             if (network.Gateway.Clusters.IsEmpty || staying.Count == 0 || !network.Gateway.Clusters.All(leaving.Contains)) continue;
-            yield return new("ISM0343", mesh.Source, $"spec.networks[{i}].gateway.clusters", $"all gateways into '{network.Name}' would leave, but '{staying[0]}' would stay",
+            yield return new("ISM0343", mesh.Source, $"spec.networks[{i}].gateway.clusters",
+                $"all gateways into '{network.Name}' would leave, but '{staying[0]}' would stay",
                 $"add '{staying[0]}' and run 'isthmus mesh up' first");
         }
     }

@@ -34,7 +34,8 @@ public sealed class MeshDesign(MeshSpec mesh)
     /// <summary>Whether it needs a gateway: other networks call services here, or other clusters reach the control plane
     /// here.</summary>
     public bool HasGateway(ClusterSpec cluster) =>
-        !JoinsByNames && cluster.ControlPlane is null && (_hasNetworks || ServesOthers(cluster) || Hosted(cluster).Any()) && (mesh.NetworkOf(cluster).Gateway.Clusters is var only && (only.IsEmpty || only.Contains(cluster.Name)));
+        !JoinsByNames && cluster.ControlPlane is null && (_hasNetworks || ServesOthers(cluster) || Hosted(cluster).Any())
+            && (mesh.NetworkOf(cluster).Gateway.Clusters is var only && (only.IsEmpty || only.Contains(cluster.Name)));
 
     /// <summary>Only control planes sign certificates, so a cluster without one needs no key.</summary>
     public static bool HasAuthority(ClusterSpec cluster) => cluster.IsPrimary || cluster.ControlPlane is not null;
@@ -59,7 +60,8 @@ public sealed class MeshDesign(MeshSpec mesh)
     /// Where a cluster without a control plane reaches those of its primaries: behind all of their gateways, so that one
     /// can fail. A DNS alias could hold only one.
     /// </summary>
-    public static string Discovery(IReadOnlyList<string> gateways) => gateways.All(gateway => IPAddress.TryParse(gateway, out _)) ? string.Join(",", gateways) : gateways[0];
+    public static string Discovery(IReadOnlyList<string> gateways) =>
+        gateways.All(gateway => IPAddress.TryParse(gateway, out _)) ? string.Join(",", gateways) : gateways[0];
 
     /// <param name="discoveryAddress">The address of the primaries' gateways, for a cluster without a control plane.</param>
     public OperatorSpec Installation(ClusterSpec cluster, string discoveryAddress)
@@ -127,7 +129,8 @@ public sealed class MeshDesign(MeshSpec mesh)
 
     /// <summary>The part of an installation that is not a component.</summary>
     private static JsonObject Settings(JsonObject install) =>
-        new(install.Where(field => field.Key is "hub" or "tag" or "meshConfig" or "values").Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone())));
+        new(install.Where(field => field.Key is "hub" or "tag" or "meshConfig" or "values")
+            .Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone())));
 
     public OperatorSpec Gateway(ClusterSpec cluster)
     {

@@ -45,11 +45,15 @@ public sealed class MeshLinks : IDisposable
             var (cluster, path) = (mesh.Clusters[i], $"spec.clusters[{i}].context");
             if (!contexts.Contains(cluster.Context))
             {
-                problems.Add(new("ISM0321", mesh.Source, path, $"'{cluster.Context}' is not a context in the kubeconfig", contexts.Count == 0 ? "the kubeconfig has no contexts; specify another with --kubeconfig" : $"contexts: {string.Join(", ", contexts)}"));
+                problems.Add(new("ISM0321", mesh.Source, path, $"'{cluster.Context}' is not a context in the kubeconfig",
+                    contexts.Count == 0 ? "the kubeconfig has no contexts; specify another with --kubeconfig" : $"contexts: {string.Join(", ", contexts)}"));
                 continue;
             }
             try { links.Add(new(cluster, new KubeClient(load(cluster.Context), "isthmus-mesh"))); }
-            catch (ProblemException e) { problems.Add(new("ISM0321", mesh.Source, path, $"'{cluster.Context}' cannot be used: {e.Message}", "fix its entry in the kubeconfig")); }
+            catch (ProblemException e)
+            {
+                problems.Add(new("ISM0321", mesh.Source, path, $"'{cluster.Context}' cannot be used: {e.Message}", "fix its entry in the kubeconfig"));
+            }
         }
         var opened = new MeshLinks(links);
         try
@@ -78,19 +82,26 @@ public sealed class MeshLinks : IDisposable
             var path = $"spec.clusters[{mesh.Clusters.ToList().IndexOf(link.Cluster)}]";
             if (fact.Error.Length > 0)
             {
-                problems.Add(new("ISM0322", mesh.Source, $"{path}.context", $"'{link.Cluster.Context}' does not respond: {fact.Error}", "start the cluster, or fix its entry in the kubeconfig"));
+                problems.Add(new("ISM0322", mesh.Source, $"{path}.context", $"'{link.Cluster.Context}' does not respond: {fact.Error}",
+                    "start the cluster, or fix its entry in the kubeconfig"));
                 continue;
             }
             if (All.Zip(facts).TakeWhile(pair => pair.First != link).FirstOrDefault(pair => pair.Second.Uid == fact.Uid).First is { } same)
-                problems.Add(new("ISM0323", mesh.Source, $"{path}.context", $"'{link.Cluster.Context}' leads to the same cluster as '{same.Cluster.Context}'", "specify the context of another cluster"));
+                problems.Add(new("ISM0323", mesh.Source, $"{path}.context", $"'{link.Cluster.Context}' leads to the same cluster as '{same.Cluster.Context}'",
+                    "specify the context of another cluster"));
             if (mesh.Clusters.Count > 1 && new Uri(link.Server).IsLoopback)
-                problems.Add(new("ISM0324", mesh.Source, link.Cluster.Server.Length > 0 ? $"{path}.server" : path, $"the API server of '{link.Name}' is {link.Server}, which other clusters cannot reach", $"set {path}.server to an address that Pods of the other clusters can reach"));
-            foreach (var (other, theirs) in All.Zip(facts).TakeWhile(pair => pair.First != link).Where(pair => pair.First.Cluster.Network == link.Cluster.Network && pair.Second.Uid != fact.Uid))
+                problems.Add(new("ISM0324", mesh.Source, link.Cluster.Server.Length > 0 ? $"{path}.server" : path,
+                    $"the API server of '{link.Name}' is {link.Server}, which other clusters cannot reach",
+                    $"set {path}.server to an address that Pods of the other clusters can reach"));
+            foreach (var (other, theirs) in All.Zip(facts).TakeWhile(pair => pair.First != link)
+                .Where(pair => pair.First.Cluster.Network == link.Cluster.Network && pair.Second.Uid != fact.Uid))
             {
                 foreach (var range in fact.PodRanges)
                 {
                     if (theirs.PodRanges.FirstOrDefault(range.Overlaps) is var clash && clash != default)
-                        problems.Add(new("ISM0325", mesh.Source, $"{path}.network", $"'{link.Cluster.Network}' is a single flat network, but Pods of '{link.Name}' are in {range} and those of '{other.Name}' in {clash}",
+                        problems.Add(new("ISM0325", mesh.Source, $"{path}.network",
+                            $"'{link.Cluster.Network}' is a single flat network, but Pods of '{link.Name}' are in {range} and those of '{other.Name}' in "
+                                + $"{clash}",
                             "give each cluster its own range, or put the clusters on different networks"));
                 }
             }

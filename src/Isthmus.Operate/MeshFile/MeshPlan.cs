@@ -31,9 +31,11 @@ public static class Part
 /// <param name="Fields">What differs, for <see cref="ChangeKind.Change"/>.</param>
 /// <param name="Why">The reason, if the object alone does not explain it.</param>
 /// <param name="Removal">The object, if only its removal remains to be done.</param>
-public sealed record Change(string Cluster, string Part, ChangeKind Kind, string Object, ValueList<FieldDifference> Fields, string Why = "", Removal? Removal = null)
+public sealed record Change(string Cluster, string Part, ChangeKind Kind, string Object, ValueList<FieldDifference> Fields, string Why = "",
+    Removal? Removal = null)
 {
-    internal static Change Remove(string cluster, string part, Removal removal, string why) => new(cluster, part, ChangeKind.Remove, removal.ToString(), [], why, removal);
+    internal static Change Remove(string cluster, string part, Removal removal, string why) =>
+        new(cluster, part, ChangeKind.Remove, removal.ToString(), [], why, removal);
 }
 
 /// <summary>How live clusters differ from a mesh file; empty when they match.</summary>
@@ -59,7 +61,10 @@ public sealed record MeshPlan(ValueList<Change> Changes, ValueList<string> Notes
             ["cluster"] = change.Cluster, ["part"] = change.Part, ["action"] = change.Kind.ToString().ToLowerInvariant(), ["object"] = change.Object,
         };
         if (!change.Fields.IsEmpty)
-            item["fields"] = new JsonArray([.. change.Fields.Select(field => (JsonNode)new JsonObject { ["path"] = field.Path, ["wanted"] = field.Wanted, ["found"] = field.Found })]);
+            item["fields"] = new JsonArray([.. change.Fields.Select(field => (JsonNode)new JsonObject
+            {
+                ["path"] = field.Path, ["wanted"] = field.Wanted, ["found"] = field.Found
+            })]);
         if (change.Why.Length > 0) item["why"] = change.Why;
         return item;
     }

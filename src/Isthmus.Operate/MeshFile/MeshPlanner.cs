@@ -64,7 +64,10 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
     /// <summary>The primaries' current gateways. Everything that depends on an address that does not exist yet is new
     /// anyway.</summary>
     private async Task<string> DiscoveryAsync(ClusterSpec cluster, CancellationToken stop) =>
-        cluster.IsPrimary ? "" : MeshDesign.Discovery(await Task.WhenAll(cluster.Entries.Select(async primary => await GatewayAddress.FindAsync(links[primary], stop) ?? UnknownAddress)));
+        cluster.IsPrimary
+            ? ""
+            : MeshDesign.Discovery(await Task.WhenAll(cluster.Entries.Select(async primary => await GatewayAddress.FindAsync(links[primary], stop)
+                ?? UnknownAddress)));
 
     private static async Task<IEnumerable<Change>> ObjectsAsync(ClusterLink link, string part, IReadOnlyList<JsonObject> wanted, CancellationToken stop) =>
         (await Task.WhenAll(wanted.Select(value => ObjectAsync(link, part, value, stop)))).OfType<Change>();
@@ -78,7 +81,8 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         var fields = ObjectDifference.Find(Applier.Wanted(wanted, live), live);
         if (fields.Count == 0) return null;
         // A key that differs is reported, never shown.
-        if (kind == Kinds.Secret) fields = [.. fields.Select(field => field with { Wanted = "(secret)", Found = field.Found.Length == 0 ? "" : "(another secret)" })];
+        if (kind == Kinds.Secret)
+            fields = [.. fields.Select(field => field with { Wanted = "(secret)", Found = field.Found.Length == 0 ? "" : "(another secret)" })];
         return new(link.Name, part, ChangeKind.Change, name, fields.ToValueList());
     }
 
@@ -91,7 +95,8 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
             .Concat(extra.Select(removal => new Change(link.Name, part, ChangeKind.Remove, removal.ToString(), [], "no longer part of the installation")));
     }
 
-    private static string Place(string part, Component component) => part is Part.ControlPlane or Part.RemoteInstallation && Manifests.IsGateways(component) ? Part.Gateways : part;
+    private static string Place(string part, Component component) =>
+        part is Part.ControlPlane or Part.RemoteInstallation && Manifests.IsGateways(component) ? Part.Gateways : part;
 
     /// <summary>Removes a gateway of an earlier version of the file.</summary>
     private static async Task<IEnumerable<Change>> UnwantedGatewayAsync(ClusterLink link, CancellationToken stop)
@@ -105,8 +110,11 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         var check = new RemoteSecretCheck(links);
         var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).ToList();
         var changes = await Task.WhenAll(wanted.Select(watch => check.CompareAsync(watch, stop)));
-        var extra = (await RemoteSecretsAsync(link, stop)).Where(secret => IsOurs(secret) && wanted.All(watch => RemoteSecretCheck.Name(watch.Watched) != secret.Metadata.Name));
-        return changes.OfType<Change>().Concat(extra.Select(secret => Change.Remove(link.Name, Part.RemoteSecrets, new(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name), "its cluster is no longer in the file")));
+        var extra = (await RemoteSecretsAsync(link, stop))
+            .Where(secret => IsOurs(secret) && wanted.All(watch => RemoteSecretCheck.Name(watch.Watched) != secret.Metadata.Name));
+        return changes.OfType<Change>()
+            .Concat(extra.Select(secret => Change.Remove(link.Name, Part.RemoteSecrets, new(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name),
+                "its cluster is no longer in the file")));
     }
 
     private bool IsOurs(Secret secret) => secret.Metadata.Annotations.GetValueOrDefault(Annotations.Mesh) == design.Mesh.Name;
@@ -114,18 +122,25 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
     private static Task<IReadOnlyList<Secret>> RemoteSecretsAsync(ClusterLink link, CancellationToken stop) =>
         link.Client.ListAllAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop);
 
-    private Task<IEnumerable<Change>> AuthorityAsync(ClusterLink link, ClusterSpec owner, string part, MeshTrust trust, List<Problem> problems, CancellationToken stop) =>
-        trust.CaSecret(owner) is { } secret ? ObjectsAsync(link, part, [secret], stop) : NewAuthorityAsync(link, owner, part, trust.BeginsNewRoot, problems, stop);
+    private Task<IEnumerable<Change>> AuthorityAsync(ClusterLink link, ClusterSpec owner, string part, MeshTrust trust, List<Problem> problems,
+        CancellationToken stop) =>
+        trust.CaSecret(owner) is { } secret
+            ? ObjectsAsync(link, part, [secret], stop)
+            : NewAuthorityAsync(link, owner, part, trust.BeginsNewRoot, problems, stop);
 
     /// <summary>New files must not silently replace a CA that workloads trust.</summary>
-    private async Task<IEnumerable<Change>> NewAuthorityAsync(ClusterLink link, ClusterSpec owner, string part, bool beginsNewRoot, List<Problem> problems, CancellationToken stop)
+    private async Task<IEnumerable<Change>> NewAuthorityAsync(ClusterLink link, ClusterSpec owner, string part, bool beginsNewRoot, List<Problem> problems,
+        CancellationToken stop)
     {
         var name = $"{owner.SystemNamespace}/{WellKnown.CaCerts}";
         var exists = await link.Client.FindAsync(Kinds.Secret, owner.SystemNamespace, WellKnown.CaCerts, stop) is not null;
         if (exists && beginsNewRoot)
         {
-            problems.Add(new("ISM0332", design.Mesh.Source, "spec.trust.directory", $"'{design.Mesh.Trust.Directory}' has no root, but '{link.Name}' has the Secret {name}: with a new root, proxies would no longer trust certificates that this CA signed",
-                $"put the root there, name the cluster's files in 'certificates', or remove the Secret: kubectl --context={link.Cluster.Context} -n {owner.SystemNamespace} delete secret {WellKnown.CaCerts}"));
+            problems.Add(new("ISM0332", design.Mesh.Source, "spec.trust.directory",
+                $"'{design.Mesh.Trust.Directory}' has no root, but '{link.Name}' has the Secret {name}: with a new root, proxies would no longer trust "
+                    + $"certificates that this CA signed",
+                $"put the root there, name the cluster's files in 'certificates', or remove the Secret: kubectl --context={link.Cluster.Context} -n "
+                    + $"{owner.SystemNamespace} delete secret {WellKnown.CaCerts}"));
         }
         return [new(link.Name, part, exists ? ChangeKind.Change : ChangeKind.Create, $"Secret {name}", [])];
     }
@@ -136,7 +151,8 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         var part = Part.Hosted(hosted.Name);
         var (ns, exposure) = design.HostedPlace(hosted);
         var found = await Task.WhenAll(
-            ObjectsAsync(link, part, [ns, .. exposure], stop), AuthorityAsync(link, hosted, part, trust, problems, stop), InstallationAsync(link, part, design.HostedControlPlane(hosted), stop));
+            ObjectsAsync(link, part, [ns, .. exposure], stop), AuthorityAsync(link, hosted, part, trust, problems, stop),
+            InstallationAsync(link, part, design.HostedControlPlane(hosted), stop));
         var secret = await new RemoteSecretCheck(links).CompareConfigAsync(hosted, part, stop);
         return secret is null ? found.SelectMany(changes => changes) : found.SelectMany(changes => changes).Append(secret);
     }
@@ -144,7 +160,8 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
     private async Task<List<string>> NotesAsync(ClusterLink link, CancellationToken stop)
     {
         var notes = new List<string>();
-        var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => RemoteSecretCheck.Name(watch.Watched)).ToHashSet(StringComparer.Ordinal);
+        var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => RemoteSecretCheck.Name(watch.Watched))
+            .ToHashSet(StringComparer.Ordinal);
         notes.AddRange((await RemoteSecretsAsync(link, stop)).Where(secret => !IsOurs(secret) && !wanted.Contains(secret.Metadata.Name))
             .Select(secret => $"{link.Name}: Secret {secret.Key} names a cluster that is not in the file; it stays"));
         return notes;

@@ -29,7 +29,8 @@ public static partial class MeshReader
         var problems = new List<Problem>();
         var documents = YamlText.ParseAll(text, source);
         if (documents is not [JsonObject root])
-            throw new ProblemException(source, documents.Count == 0 ? "is empty" : documents.Count > 1 ? $"contains {documents.Count} YAML documents (expected one)" : "is not a YAML mapping",
+            throw new ProblemException(source,
+                documents.Count == 0 ? "is empty" : documents.Count > 1 ? $"contains {documents.Count} YAML documents (expected one)" : "is not a YAML mapping",
                 $"begin it with 'apiVersion: {MeshSpec.ApiVersion}' and 'kind: {MeshSpec.Kind}'");
         var mesh = Mesh(new FieldReader(root, "", source, problems), source, folder);
         problems.AddRange(MeshCheck.Run(mesh));
@@ -39,8 +40,10 @@ public static partial class MeshReader
     private static MeshSpec Mesh(FieldReader root, string source, string folder)
     {
         root.Only("apiVersion", "kind", "metadata", "spec");
-        if (root.Text("apiVersion") is var version && version != MeshSpec.ApiVersion) root.Wrong("ISM0304", "apiVersion", $"'{version}' is not {MeshSpec.ApiVersion}", $"write 'apiVersion: {MeshSpec.ApiVersion}'");
-        if (root.Text("kind") is var kind && kind != MeshSpec.Kind) root.Wrong("ISM0304", "kind", $"'{kind}' is not {MeshSpec.Kind}", $"write 'kind: {MeshSpec.Kind}'");
+        if (root.Text("apiVersion") is var version && version != MeshSpec.ApiVersion)
+            root.Wrong("ISM0304", "apiVersion", $"'{version}' is not {MeshSpec.ApiVersion}", $"write 'apiVersion: {MeshSpec.ApiVersion}'");
+        if (root.Text("kind") is var kind && kind != MeshSpec.Kind)
+            root.Wrong("ISM0304", "kind", $"'{kind}' is not {MeshSpec.Kind}", $"write 'kind: {MeshSpec.Kind}'");
         var metadata = root.Mapping("metadata").Only("name", "labels", "annotations");
         var name = Name(metadata, "name", "name the mesh, for example mesh1");
         var spec = root.Mapping("spec").Only("revision", "join", "trust", "install", "gatewayApi", "networks", "clusters");
@@ -60,7 +63,8 @@ public static partial class MeshReader
             case "" or "discovery": return JoinKind.Discovery;
             case "names": return JoinKind.Names;
             case var other:
-                spec.Wrong("ISM0303", spec.At("join"), $"'{other}' is not a valid join mode", "use discovery (control planes watch all clusters) or names (Services of other clusters are called by NAME.NAMESPACE.global)");
+                spec.Wrong("ISM0303", spec.At("join"), $"'{other}' is not a valid join mode",
+                    "use discovery (control planes watch all clusters) or names (Services of other clusters are called by NAME.NAMESPACE.global)");
                 return JoinKind.Discovery;
         }
     }
@@ -88,7 +92,8 @@ public static partial class MeshReader
         cluster.Only("name", "context", "network", "region", "zone", "server", "role", "primaries", "controlPlane", "certificates", "install");
         var name = Name(cluster, "name", "name the cluster, for example cluster1");
         if (cluster.Text("server") is { Length: > 0 } server && !(Uri.TryCreate(server, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http"))
-            cluster.Wrong("ISM0303", cluster.At("server"), $"'{server}' is not an http(s) address", "specify an API server address that Pods of other clusters can reach");
+            cluster.Wrong("ISM0303", cluster.At("server"), $"'{server}' is not an http(s) address",
+                "specify an API server address that Pods of other clusters can reach");
         var network = onlyNetwork is not null && !cluster.Has("network") ? onlyNetwork : cluster.Required("network", "name one of spec.networks");
         return new(name, cluster.Text("context", name), network, cluster.Text("region"), cluster.Text("zone"), cluster.Text("server").TrimEnd('/'),
             Primaries(cluster, name), Host(cluster), cluster.Has("certificates") ? Resolve(folder, cluster.Text("certificates")) : "", cluster.Free("install"));
@@ -104,7 +109,8 @@ public static partial class MeshReader
                 cluster.Wrong("ISM0305", cluster.At("primaries"), "is required for a remote cluster", "list the clusters whose control planes serve it");
                 break;
             case "primary" when primaries.Any(primary => primary != name):
-                cluster.Wrong("ISM0305", cluster.At("primaries"), $"is {string.Join(", ", primaries)}, but the role is primary", "set 'role: remote', or remove the field");
+                cluster.Wrong("ISM0305", cluster.At("primaries"), $"is {string.Join(", ", primaries)}, but the role is primary",
+                    "set 'role: remote', or remove the field");
                 break;
             case "" or "primary" or "remote":
                 break;
@@ -119,14 +125,16 @@ public static partial class MeshReader
     {
         if (!cluster.Has("controlPlane")) return null;
         var host = cluster.Mapping("controlPlane").Only("cluster", "namespace");
-        return new(host.Required("cluster", "name the cluster that the control plane runs in"), host.Has("namespace") ? Name(host, "namespace", "") : DefaultHostNamespace);
+        return new(host.Required("cluster", "name the cluster that the control plane runs in"),
+            host.Has("namespace") ? Name(host, "namespace", "") : DefaultHostNamespace);
     }
 
     private static string Name(FieldReader owner, string field, string remedy)
     {
         var name = owner.Required(field, remedy);
         if (name.Length > 0 && (name.Length > 63 || !Dns1123().IsMatch(name)))
-            owner.Wrong("ISM0306", owner.At(field), $"'{name}' is not a valid name", "use lower-case letters, digits and '-', starting and ending with a letter or digit, at most 63 characters");
+            owner.Wrong("ISM0306", owner.At(field), $"'{name}' is not a valid name",
+                "use lower-case letters, digits and '-', starting and ending with a letter or digit, at most 63 characters");
         return name;
     }
 
@@ -134,7 +142,8 @@ public static partial class MeshReader
     {
         var value = owner.Required(field, remedy);
         if (value.Length > 0 && (value.Length > 63 || !Label().IsMatch(value)))
-            owner.Wrong("ISM0306", owner.At(field), $"'{value}' is not a valid label value", "use letters, digits, '-', '_' and '.', starting and ending with a letter or digit, at most 63 characters");
+            owner.Wrong("ISM0306", owner.At(field), $"'{value}' is not a valid label value",
+                "use letters, digits, '-', '_' and '.', starting and ending with a letter or digit, at most 63 characters");
         return value;
     }
 

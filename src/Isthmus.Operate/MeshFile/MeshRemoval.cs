@@ -24,7 +24,9 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
 
     /// <summary>What will be removed, by cluster.</summary>
     public async Task<IReadOnlyList<ClusterRemoval>> PlanAsync(CancellationToken stop) =>
-        await Task.WhenAll(links.All.Select(async link => scope.Leaving.Contains(link.Name) ? await ClusterAsync(link, stop) : new(link, await CredentialsAsync(link, stop), [])));
+        await Task.WhenAll(links.All.Select(async link => scope.Leaving.Contains(link.Name)
+            ? await ClusterAsync(link, stop)
+            : new(link, await CredentialsAsync(link, stop), [])));
 
     public async Task RunAsync(IReadOnlyList<ClusterRemoval> plan, CancellationToken stop)
     {
@@ -46,7 +48,8 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
             await new NodePlaces(design, cluster.Link).RemoveAsync(stop);
             if (design.JoinsByNames) await new GlobalZone(cluster.Link).RemoveAsync(stop);
             // The API server removes what these contain in the background.
-            await Task.WhenAll(rest.Where(removal => removal.Kind == Kinds.Namespace || removal.Kind == Kinds.CustomResourceDefinition).Select(removal => GoneAsync(cluster.Link, removal, stop)));
+            await Task.WhenAll(rest.Where(removal => removal.Kind == Kinds.Namespace || removal.Kind == Kinds.CustomResourceDefinition)
+                .Select(removal => GoneAsync(cluster.Link, removal, stop)));
         })));
     }
 
@@ -57,7 +60,8 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
         var places = namespaces.Where(ns => IsOurs(ns.Metadata)).Select(ns => ns.Metadata.Name).Append(WellKnown.SystemNamespace)
             .Concat(design.Hosted(link.Cluster).Select(hosted => hosted.SystemNamespace)).Distinct();
         var secrets = await Task.WhenAll(places.Select(ns => link.Client.ListAllAsync<Secret>(Kinds.Secret, ns, new ListOptions(), stop)));
-        var remote = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => RemoteSecretCheck.Name(watch.Watched)).ToHashSet(StringComparer.Ordinal);
+        var remote = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => RemoteSecretCheck.Name(watch.Watched))
+            .ToHashSet(StringComparer.Ordinal);
         var own = secrets.SelectMany(list => list).Where(secret => IsOurs(secret.Metadata) || remote.Contains(secret.Metadata.Name))
             .Select(secret => new Removal(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name));
         var last = namespaces.Where(ns => IsOurs(ns.Metadata)).Select(ns => new Removal(Kinds.Namespace, null, ns.Metadata.Name));
@@ -68,7 +72,8 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
         if (scope.Purges || others.Count == 0) return new(link, all, others);
         // What holds objects of others stays, without those of the mesh.
         var kept = others.Select(other => other.With).ToHashSet();
-        var exposed = await Task.WhenAll(kept.Where(removal => removal.Kind == Kinds.CustomResourceDefinition).Select(definition => OursAsync(link, bystanders, definition, stop)));
+        var exposed = await Task.WhenAll(kept.Where(removal => removal.Kind == Kinds.CustomResourceDefinition)
+            .Select(definition => OursAsync(link, bystanders, definition, stop)));
         return new(link, [.. exposed.SelectMany(list => list).Concat(GatewayApiBundle.Without(all, others)).Distinct()], others);
     }
 
@@ -84,7 +89,8 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
     /// ones.</summary>
     private async Task<IReadOnlyList<Removal>> CredentialsAsync(ClusterLink link, CancellationToken stop)
     {
-        var names = design.Watches().Where(watch => watch.Watcher == link.Name && scope.Leaving.Contains(watch.Watched)).Select(watch => RemoteSecretCheck.Name(watch.Watched));
+        var names = design.Watches().Where(watch => watch.Watcher == link.Name && scope.Leaving.Contains(watch.Watched))
+            .Select(watch => RemoteSecretCheck.Name(watch.Watched));
         var found = await Task.WhenAll(names.Select(name => link.Client.FindAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, name, stop)));
         return [.. found.OfType<Secret>().Select(secret => new Removal(Kinds.Secret, secret.Metadata.Namespace, secret.Metadata.Name))];
     }
@@ -94,10 +100,12 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
         await new Uninstaller(link.Client).RemoveAsync(credentials, _ => { }, stop);
         if (!link.Cluster.IsPrimary) return;
         var begun = time.GetTimestamp();
-        while ((await new WatchedClusters(link.Client).ReadAsync(stop)).Where(watched => scope.Leaving.Contains(watched.Id)).Select(watched => watched.Id).FirstOrDefault() is { } still)
+        while ((await new WatchedClusters(link.Client).ReadAsync(stop)).Where(watched => scope.Leaving.Contains(watched.Id)).Select(watched => watched.Id)
+            .FirstOrDefault() is { } still)
         {
             if (time.GetElapsedTime(begun) > limit)
-                throw new ProblemException($"control plane of {link.Name}", $"still watches {still} after {limit.TotalSeconds:0} s", $"see 'isthmus remote-clusters --context={link.Cluster.Context}'");
+                throw new ProblemException($"control plane of {link.Name}", $"still watches {still} after {limit.TotalSeconds:0} s",
+                    $"see 'isthmus remote-clusters --context={link.Cluster.Context}'");
             await Task.Delay(TimeSpan.FromMilliseconds(100), time, stop);
         }
     }
@@ -111,9 +119,12 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
         if (ns is null || IsOurs(ns.Metadata)) return;
         var metadata = new JsonObject();
         if (ns.Metadata.Labels.GetValueOrDefault(Labels.Network) == link.Cluster.Network) metadata["labels"] = new JsonObject { [Labels.Network] = null };
-        if (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) == string.Join(",", link.Cluster.Primaries) && !link.Cluster.Primaries.IsEmpty)
+        if (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) == string.Join(",", link.Cluster.Primaries)
+            && !link.Cluster.Primaries.IsEmpty)
             metadata["annotations"] = new JsonObject { [Annotations.ControlPlaneClusters] = null };
-        if (metadata.Count > 0) await link.Client.PatchAsync(Kinds.Namespace, null, link.Cluster.SystemNamespace, new JsonObject { ["metadata"] = metadata }, PatchType.Merge, stop);
+        if (metadata.Count > 0)
+            await link.Client.PatchAsync(Kinds.Namespace, null, link.Cluster.SystemNamespace, new JsonObject { ["metadata"] = metadata }, PatchType.Merge,
+                stop);
     }
 
     private async Task GoneAsync(ClusterLink link, Removal removal, CancellationToken stop)
@@ -122,7 +133,8 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
         deadline.CancelAfter(limit);
         try
         {
-            while (await link.Client.FindAsync(removal.Kind, null, removal.Name, deadline.Token) is not null) await Task.Delay(TimeSpan.FromMilliseconds(50), time, deadline.Token);
+            while (await link.Client.FindAsync(removal.Kind, null, removal.Name, deadline.Token) is not null)
+                await Task.Delay(TimeSpan.FromMilliseconds(50), time, deadline.Token);
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {

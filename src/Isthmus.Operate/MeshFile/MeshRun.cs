@@ -16,7 +16,8 @@ namespace Isthmus.Operate.MeshFile;
 /// gateways.</param>
 /// <param name="AwaitWatches">Whether to wait until every control plane watches every cluster.</param>
 /// <param name="TakesOver">Whether to include clusters that belong to another mesh.</param>
-public sealed record MeshRunSettings(TimeSpan Limit, Func<ClusterLink, CancellationToken, Task>? OnControlPlane = null, bool AwaitWatches = true, bool TakesOver = false);
+public sealed record MeshRunSettings(TimeSpan Limit, Func<ClusterLink, CancellationToken, Task>? OnControlPlane = null, bool AwaitWatches = true,
+    bool TakesOver = false);
 
 /// <summary>Brings live clusters in line with a mesh file, all in parallel. It changes only what the plan found to
 /// differ.</summary>
@@ -73,7 +74,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         {
             var causes = work.SelectMany(task => task.Exception?.Flatten().InnerExceptions ?? []).Distinct().ToList();
             if (causes.Find(cause => cause is not (ProblemException or KubeException or HttpRequestException)) is not null) throw;
-            throw new MeshProblemsException([.. causes.Select(cause => cause is ProblemException known ? known.Problem : new Problem("", "", "", cause.Message)).Distinct()]);
+            throw new MeshProblemsException([.. causes.Select(cause => cause is ProblemException known ? known.Problem : new Problem("", "", "", cause.Message))
+                .Distinct()]);
         }
     }
 
@@ -84,7 +86,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
             await link.Client.DeleteAsync(removal.Kind, removal.Namespace, removal.Name, stop);
             _steps.Note(link.Name, $"Removed {removal}.");
         }
-        if (plan.Touches(link.Name, Part.Nodes)) await _steps.RunAsync(link.Name, "region and zone of Nodes", () => new NodePlaces(design, link).ApplyAsync(stop));
+        if (plan.Touches(link.Name, Part.Nodes))
+            await _steps.RunAsync(link.Name, "region and zone of Nodes", () => new NodePlaces(design, link).ApplyAsync(stop));
         if (!plan.Touches(link.Name, Part.Namespace)) return;
         await _steps.RunAsync(link.Name, "namespace and CA Secret", async () =>
         {
@@ -123,7 +126,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var installation = InstallAsync(link, Part.ControlPlane, design.Installation(link.Cluster, ""), ready.SetResult, stop);
         if (await Task.WhenAny(installation, ready.Task) == installation) await installation;
-        await Task.WhenAll(installation, GatewayAsync(link, stop), WatchingAsync(link, stop), settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
+        await Task.WhenAll(installation, GatewayAsync(link, stop), WatchingAsync(link, stop),
+            settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
         if (plan.Touches(link.Name, Part.DnsZone)) await _steps.RunAsync(link.Name, Part.DnsZone, () => new GlobalZone(link).ApplyAsync(stop));
     }
 
@@ -151,7 +155,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
             await ApplyAsync(host, Kinds.Secret, trust.CaSecret(link.Cluster)!, stop);
             var request = new RemoteSecretRequest
             {
-                Name = link.Name, Server = link.Server, Type = "config", Namespace = link.Cluster.SystemNamespace, ServiceAccount = WellKnown.Istiod, CreateServiceAccount = false,
+                Name = link.Name, Server = link.Server, Type = "config", Namespace = link.Cluster.SystemNamespace, ServiceAccount = WellKnown.Istiod,
+                CreateServiceAccount = false,
             };
             var text = await new RemoteSecret(link.Client, time, _ => { }).MakeAsync(request, stop);
             await host.Client.ApplyAsync(Kinds.Secret, design.Owned((JsonObject)YamlText.ParseAll(text, link.Name)[0]), stop);
@@ -176,7 +181,8 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
     {
         if (plan.Touches(link.Name, part) || (part is Part.ControlPlane or Part.RemoteInstallation && plan.Touches(link.Name, Part.Gateways)))
         {
-            await _steps.RunAsync(link.Name, part, () => new Installer(link.Client, time, new Heard(this, link.Name, onControlPlane)).InstallAsync(spec, Remaining, stop));
+            await _steps.RunAsync(link.Name, part,
+                () => new Installer(link.Client, time, new Heard(this, link.Name, onControlPlane)).InstallAsync(spec, Remaining, stop));
             return;
         }
         await new Applier(link.Client, time).ReadyAsync([.. Manifests.Render(spec).SelectMany(component => component.Objects)], Remaining, stop);
@@ -197,7 +203,9 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
                 var missing = wanted.Where(name => !lines.Any(line => line.Id == name && line.IsSynced)).ToList();
                 if (missing.Count == 0) return;
                 if (Remaining == TimeSpan.Zero)
-                    throw new ProblemException($"control plane of {link.Name}", $"does not see {string.Join(", ", missing)} after {settings.Limit.TotalSeconds:0} s: {string.Join("; ", lines.Select(line => line.Message).Where(text => text.Length > 0))}",
+                    throw new ProblemException($"control plane of {link.Name}",
+                        $"does not see {string.Join(", ", missing)} after {settings.Limit.TotalSeconds:0} s: "
+                            + $"{string.Join("; ", lines.Select(line => line.Message).Where(text => text.Length > 0))}",
                         $"see 'isthmus remote-clusters --context={link.Cluster.Context}'");
                 await Task.Delay(TimeSpan.FromMilliseconds(100), time, stop);
             }

@@ -21,7 +21,8 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
 
     private bool IsRootMissing => mesh.Trust.RootCertificate.Length == 0 && !File.Exists(Path.Combine(mesh.Trust.Directory, CaFiles.RootKey)) && Missing.Any();
 
-    private IEnumerable<ClusterSpec> Missing => Signing.Where(cluster => cluster.Certificates.Length == 0 && !File.Exists(Path.Combine(Folder(cluster), "ca-key.pem")));
+    private IEnumerable<ClusterSpec> Missing =>
+        Signing.Where(cluster => cluster.Certificates.Length == 0 && !File.Exists(Path.Combine(Folder(cluster), "ca-key.pem")));
 
     private string Folder(ClusterSpec cluster) => cluster.Certificates.Length > 0 ? cluster.Certificates : Path.Combine(mesh.Trust.Directory, cluster.Name);
 
@@ -41,7 +42,8 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
         {
             foreach (var (field, path) in (IEnumerable<(string, string)>)[("certificate", mesh.Trust.RootCertificate), ("key", mesh.Trust.RootKey)])
             {
-                if (!File.Exists(path)) yield return Wrong($"spec.trust.root.{field}", $"'{path}' does not exist", "correct the path, which begins at the mesh file's folder");
+                if (!File.Exists(path))
+                    yield return Wrong($"spec.trust.root.{field}", $"'{path}' does not exist", "correct the path, which begins at the mesh file's folder");
             }
         }
         var roots = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -55,7 +57,8 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
         }
         foreach (var (name, root) in roots.Where(pair => pair.Value != roots.Values.First()))
         {
-            yield return Wrong("spec.trust", $"the CA of '{name}' has root {root}, that of '{roots.Keys.First()}' has {roots.Values.First()}: their proxies would refuse each other",
+            yield return Wrong("spec.trust",
+                $"the CA of '{name}' has root {root}, that of '{roots.Keys.First()}' has {roots.Values.First()}: their proxies would refuse each other",
                 "use intermediates of one root");
         }
     }
@@ -67,7 +70,8 @@ public sealed class MeshTrust(MeshSpec mesh, TimeProvider time)
         if (CaFiles.ClusterFiles.FirstOrDefault(file => !File.Exists(Path.Combine(folder, file))) is { } missing) return $"'{folder}' has no {missing}";
         try
         {
-            var (certificatePath, keyPath, rootPath) = (Path.Combine(folder, "ca-cert.pem"), Path.Combine(folder, "ca-key.pem"), Path.Combine(folder, "root-cert.pem"));
+            var (certificatePath, keyPath, rootPath) = (Path.Combine(folder, "ca-cert.pem"), Path.Combine(folder, "ca-key.pem"),
+                Path.Combine(folder, "root-cert.pem"));
             using var certificate = CertificateText.Read(File.ReadAllText(certificatePath), certificatePath)[0];
             using var anchor = CertificateText.Read(File.ReadAllText(rootPath), rootPath)[0];
             using var key = Keys.FromPem(File.ReadAllText(keyPath), keyPath);

@@ -70,6 +70,7 @@ internal sealed class NodePlaces(MeshDesign design, ClusterLink link)
     private Task PatchAsync(JsonObject node, JsonObject labels, string? given, CancellationToken stop)
     {
         var metadata = new JsonObject { ["labels"] = labels, ["annotations"] = new JsonObject { [Annotations.MeshPlaces] = given } };
-        return link.Client.PatchAsync(Kinds.Node, null, node["metadata"]!["name"]!.ToString(), new JsonObject { ["metadata"] = metadata }, PatchType.Merge, stop);
+        return link.Client.PatchAsync(Kinds.Node, null, node["metadata"]!["name"]!.ToString(), new JsonObject { ["metadata"] = metadata }, PatchType.Merge,
+            stop);
     }
 }

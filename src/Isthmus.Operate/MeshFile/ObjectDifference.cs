@@ -90,7 +90,11 @@ public static class ObjectDifference
 
     private static string Show(JsonNode? node)
     {
-        var text = node is null ? "null" : node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? node.ToString().ReplaceLineEndings("\\n") : node.ToJsonString();
+        var text = node is null
+            ? "null"
+            : node is JsonValue value && value.GetValueKind() == JsonValueKind.String
+            ? node.ToString().ReplaceLineEndings("\\n")
+            : node.ToJsonString();
         return text.Length > MostShown ? text[..MostShown] + "…" : text;
     }
 }

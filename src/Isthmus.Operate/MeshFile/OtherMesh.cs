@@ -31,7 +31,10 @@ internal sealed class OtherMesh(MeshDesign design, MeshTrust trust)
             // Another check reports a root that is still to be created next to a CA's own files.
             if (own is null ? where != CaCerts(link) : !trusted.Contains(own))
             {
-                problems.Add(new("ISM0334", design.Mesh.Source, path, $"workloads of '{link.Name}' trust the root {Shown(trusted[0])} ({where}), but the mesh's root is {(own is null ? "not created yet" : Shown(own))}: until all workloads are restarted, those with old and those with new certificates would reject each other",
+                problems.Add(new("ISM0334", design.Mesh.Source, path,
+                    $"workloads of '{link.Name}' trust the root {Shown(trusted[0])} ({where}), but the mesh's root is "
+                        + $"{(own is null ? "not created yet" : Shown(own))}: until all workloads are restarted, those with old and those with new "
+                        + $"certificates would reject each other",
                     "set spec.trust to that root, or use --take-over"));
             }
         }
@@ -67,7 +70,9 @@ internal sealed class OtherMesh(MeshDesign design, MeshTrust trust)
         var authority = await link.Client.FindAsync<Secret>(Kinds.Secret, ns, WellKnown.CaCerts, stop);
         if (Thumbprints(Encoding.UTF8.GetString(authority?.Bytes(RootFile) ?? [])) is { Count: > 0 } own) return (own, CaCerts(link));
         var told = await link.Client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, WellKnown.RootCertConfigMap, stop);
-        return Thumbprints(told?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "") is { Count: > 0 } roots ? (roots, $"ConfigMap {ns}/{WellKnown.RootCertConfigMap}") : null;
+        return Thumbprints(told?.Data.GetValueOrDefault(WellKnown.RootCertKey) ?? "") is { Count: > 0 } roots
+            ? (roots, $"ConfigMap {ns}/{WellKnown.RootCertConfigMap}")
+            : null;
     }
 
     private static string CaCerts(ClusterLink link) => $"Secret {link.Cluster.SystemNamespace}/{WellKnown.CaCerts}";

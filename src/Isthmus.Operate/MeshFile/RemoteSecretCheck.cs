@@ -25,7 +25,8 @@ internal sealed class RemoteSecretCheck(MeshLinks links)
         var live = await links[watch.Watcher].Client.FindAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, Name(watch.Watched), stop);
         if (live is null) return new(watch.Watcher, Part.RemoteSecrets, ChangeKind.Create, Describe(watch.Watched), []);
         var faults = await FaultsAsync(live, watch.Watched, links[watch.Watched], stop);
-        if (live.Metadata.Labels.GetValueOrDefault(Labels.MultiCluster) is var label && label != "true") faults.Add(new($"metadata.labels.{Labels.MultiCluster}", "true", label ?? ""));
+        if (live.Metadata.Labels.GetValueOrDefault(Labels.MultiCluster) is var label && label != "true")
+            faults.Add(new($"metadata.labels.{Labels.MultiCluster}", "true", label ?? ""));
         return faults.Count == 0 ? null : new(watch.Watcher, Part.RemoteSecrets, ChangeKind.Change, Describe(watch.Watched), faults.ToValueList());
     }
 
@@ -56,7 +57,8 @@ internal sealed class RemoteSecretCheck(MeshLinks links)
         if (server != watched.Server) faults.Add(new($"{path}: server", watched.Server, server));
         if (await RootAsync(watched, stop) is { Length: > 0 } root && access.CertificateAuthority?.Trim() is var authority && authority != root)
             faults.Add(new($"{path}: certificate-authority-data", "the CA of the cluster", authority is null ? "" : "another CA"));
-        if (!await IsAcceptedAsync(access.Token, watched, stop)) faults.Add(new($"{path}: token", "a token that the cluster accepts", access.Token is null ? "" : "one that it rejects"));
+        if (!await IsAcceptedAsync(access.Token, watched, stop))
+            faults.Add(new($"{path}: token", "a token that the cluster accepts", access.Token is null ? "" : "one that it rejects"));
         return faults;
     }
 

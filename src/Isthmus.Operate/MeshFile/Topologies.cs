@@ -38,13 +38,15 @@ public static class Topologies
     public static string Write(string name, int clusters, JsonObject? install = null)
     {
         if (!Shapes.TryGetValue(name, out var shape))
-            throw new WrongUseException($"topology '{name}'", "does not exist", $"topologies: {string.Join(", ", Names)}; the path of a mesh file contains '/' or ends in .yaml");
+            throw new WrongUseException($"topology '{name}'", "does not exist",
+                $"topologies: {string.Join(", ", Names)}; the path of a mesh file contains '/' or ends in .yaml");
         if (clusters < shape.Fewest) throw new WrongUseException("--clusters", $"{clusters} is too few for {name}", $"use {shape.Fewest} or more");
         var spec = new JsonObject();
         if (shape.Join.Length > 0) spec["join"] = shape.Join;
         spec["trust"] = new JsonObject { ["directory"] = "certs" };
         if (install is { Count: > 0 }) spec["install"] = install.DeepClone();
-        spec["networks"] = new JsonArray([.. Enumerable.Range(1, shape.HasNetworks ? clusters : 1).Select(number => (JsonNode)new JsonObject { ["name"] = Numbered("network", number) })]);
+        spec["networks"] = new JsonArray([.. Enumerable.Range(1, shape.HasNetworks ? clusters : 1)
+            .Select(number => (JsonNode)new JsonObject { ["name"] = Numbered("network", number) })]);
         spec["clusters"] = new JsonArray([.. Enumerable.Range(1, clusters).Select(number => (JsonNode)Cluster(number, shape))]);
         return YamlText.Print(new JsonObject
         {
@@ -57,7 +59,10 @@ public static class Topologies
         var cluster = new JsonObject { ["name"] = Numbered("cluster", number), ["network"] = Numbered("network", shape.HasNetworks ? number : 1) };
         if (shape.HasRemotes && number > 1) cluster["primaries"] = new JsonArray(Numbered("cluster", 1));
         if (shape.IsExternal && number > 1)
-            cluster["controlPlane"] = new JsonObject { ["cluster"] = Numbered("cluster", 1), ["namespace"] = number == 2 ? "external-istiod" : Numbered("external-istiod-", number) };
+            cluster["controlPlane"] = new JsonObject
+            {
+                ["cluster"] = Numbered("cluster", 1), ["namespace"] = number == 2 ? "external-istiod" : Numbered("external-istiod-", number)
+            };
         return cluster;
     }
 

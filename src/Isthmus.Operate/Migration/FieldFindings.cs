@@ -20,7 +20,8 @@ internal static class FieldFindings
         var (kind, name) = (value["kind"]!.ToString(), ClusterInventory.NameOf(value));
         return from problem in Validation.Check(value)
                let field = problem.Path.StartsWith("spec.", StringComparison.Ordinal) ? problem.Path["spec.".Length..] : ""
-               select new MigrationFinding(LevelOf(kind, field, problem), cluster, name, problem.Path, ValueAt(value, problem.Path), problem.Message, problem.Remedy);
+               select new MigrationFinding(LevelOf(kind, field, problem), cluster, name, problem.Path, ValueAt(value, problem.Path), problem.Message,
+                   problem.Remedy);
     }
 
     /// <summary>What the control plane says of the settings of a mesh.</summary>
@@ -58,7 +59,8 @@ internal static class FieldFindings
         var field = $"metadata.annotations[{Annotations.ProxyConfig}]";
         if (Parse(text, out var document) is { } error) return [new(MigrationLevel.Lost, cluster, name, field, Shown(text), error.Message, error.Remedy)];
         var mesh = new JsonObject { ["defaultConfig"] = document };
-        return MeshConfigReader.ReadMesh(mesh).Problems.Select(problem => new MigrationFinding(LevelOf(ApiFields.MeshConfig, problem.Path, problem), cluster, name,
+        return MeshConfigReader.ReadMesh(mesh).Problems.Select(problem => new MigrationFinding(LevelOf(ApiFields.MeshConfig, problem.Path, problem), cluster,
+            name,
             field + problem.Path["defaultConfig".Length..], ValueAt(mesh, problem.Path), problem.Message, problem.Remedy));
     }
 
@@ -66,7 +68,8 @@ internal static class FieldFindings
     {
         if (Parse(text, out var document) is { } error) return [new(MigrationLevel.Lost, cluster, name, at, "", error.Message, error.Remedy)];
         var problems = kind == ApiFields.MeshConfig ? MeshConfigReader.ReadMesh(document).Problems : MeshConfigReader.ReadNetworks(document).Problems;
-        return problems.Select(problem => new MigrationFinding(LevelOf(kind, problem.Path, problem), cluster, name, $"{at}.{problem.Path}", ValueAt(document, problem.Path), problem.Message, problem.Remedy));
+        return problems.Select(problem => new MigrationFinding(LevelOf(kind, problem.Path, problem), cluster, name, $"{at}.{problem.Path}",
+            ValueAt(document, problem.Path), problem.Message, problem.Remedy));
     }
 
     /// <summary>An unknown field of a policy is refused; elsewhere API servers of Istio drop it, too.</summary>
@@ -75,12 +78,16 @@ internal static class FieldFindings
         if (problem.Severity == Severity.Error) return MigrationLevels.Of(kind, path, FieldEffect.Refused);
         if (problem.Message.StartsWith("unknown field", StringComparison.Ordinal)) return MigrationLevel.Note;
         // The proxies after a move are those of Isthmus, unless Pods choose Envoy. A plugin works as before for those that do; of a patch, only Envoy knows.
-        if (problem.Message.EndsWith("only to Pods whose proxy is Envoy", StringComparison.Ordinal)) return kind == "WasmPlugin" ? MigrationLevel.Differs : MigrationLevel.Lost;
+        if (problem.Message.EndsWith("only to Pods whose proxy is Envoy", StringComparison.Ordinal))
+            return kind == "WasmPlugin" ? MigrationLevel.Differs : MigrationLevel.Lost;
         var plain = ApiFields.WithoutItems(path);
         // A field that its schema declares idle, and a whole kind without effect; of others, the reader warns in some cases only.
         return path.Length == 0 && problem.Path != "kind" ? MigrationLevel.Differs
-            : ApiFields.Of(kind).Any(field => field.Effect == FieldEffect.Warned && ApiFields.WithoutItems(field.Path) == plain) ? MigrationLevels.Of(kind, path, FieldEffect.Warned)
-            : problem.Message.StartsWith("has no effect", StringComparison.Ordinal) ? MigrationLevels.Of(kind, path, FieldEffect.Warned) : MigrationLevel.Differs;
+            : ApiFields.Of(kind).Any(field => field.Effect == FieldEffect.Warned && ApiFields.WithoutItems(field.Path) == plain)
+            ? MigrationLevels.Of(kind, path, FieldEffect.Warned)
+            : problem.Message.StartsWith("has no effect", StringComparison.Ordinal)
+            ? MigrationLevels.Of(kind, path, FieldEffect.Warned)
+            : MigrationLevel.Differs;
     }
 
     private static Problem? Parse(string text, out JsonNode? document)

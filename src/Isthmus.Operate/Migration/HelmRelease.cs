@@ -28,7 +28,8 @@ public sealed record HelmRelease(string Name, string Chart, string ChartVersion,
             var packed = Convert.FromBase64String(System.Text.Encoding.ASCII.GetString(Convert.FromBase64String(data)));
             var release = JsonNode.Parse(Unpack(packed)) as JsonObject ?? [];
             var chart = release["chart"]?["metadata"];
-            return new($"{release["namespace"]}/{release["name"]}", chart?["name"]?.ToString() ?? "", chart?["version"]?.ToString() ?? "", (int?)release["version"] ?? 0,
+            return new($"{release["namespace"]}/{release["name"]}", chart?["name"]?.ToString() ?? "", chart?["version"]?.ToString() ?? "",
+                (int?)release["version"] ?? 0,
                 release["info"]?["status"]?.ToString() == "deployed", release["config"] as JsonObject ?? []);
         }
         catch (Exception e) when (e is FormatException or InvalidDataException or JsonException or InvalidOperationException)

@@ -16,10 +16,12 @@ internal static class InstallationFindings
     private const string OperatorKind = "IstioOperator", Values = "values";
 
     /// <summary>The templates of Istio's injector, and those of them that Isthmus has, too.</summary>
-    private static readonly string[] IstioTemplates = ["sidecar", "gateway", "grpc-simple", "grpc-agent", "waypoint", "kube-gateway", "agentgateway"], OwnTemplates = ["sidecar", "gateway"];
+    private static readonly string[] IstioTemplates = ["sidecar", "gateway", "grpc-simple", "grpc-agent", "waypoint", "kube-gateway", "agentgateway"],
+        OwnTemplates = ["sidecar", "gateway"];
 
     /// <summary>Variables that Istio's charts always set, or that only say where a control plane runs.</summary>
-    private static readonly HashSet<string> Usual = [.. ("REVISION POD_NAME POD_NAMESPACE SERVICE_ACCOUNT KUBECONFIG CLUSTER_ID PLATFORM GOMEMLIMIT GOMAXPROCS PILOT_CERT_PROVIDER"
+    private static readonly HashSet<string> Usual = [
+        .. ("REVISION POD_NAME POD_NAMESPACE SERVICE_ACCOUNT KUBECONFIG CLUSTER_ID PLATFORM GOMEMLIMIT GOMAXPROCS PILOT_CERT_PROVIDER"
         + " PILOT_ENABLE_ANALYSIS PILOT_TRACE_SAMPLING CA_TRUSTED_NODE_ACCOUNTS EXTERNAL_ISTIOD JWT_POLICY ISTIOD_ADDR GODEBUG").Split(' ')];
 
     /// <summary>Variables that decide about the security of all connections: without them, versions and ciphers would be others.</summary>
@@ -27,13 +29,17 @@ internal static class InstallationFindings
 
     /// <summary>An IstioOperator, as <c>install</c> reads it.</summary>
     internal static IEnumerable<MigrationFinding> OfOperator(string cluster, JsonObject value) =>
-        value["spec"] is not JsonObject spec ? [] : OperatorFields.Check(spec).Select(problem => Finding(cluster, ClusterInventory.NameOf(value), value, problem, ""));
+        value["spec"] is not JsonObject spec
+            ? []
+            : OperatorFields.Check(spec).Select(problem => Finding(cluster, ClusterInventory.NameOf(value), value, problem, ""));
 
     /// <summary>The values of a Helm release of one of Istio's charts.</summary>
     internal static IEnumerable<MigrationFinding> OfRelease(string cluster, HelmRelease release)
     {
         var name = $"Helm release {release.Name}";
-        if (release.Chart == "ztunnel") return [new(MigrationLevel.Lost, cluster, name, "", "", "installs ztunnel: there is no ambient mode", "give the namespaces of ambient mode sidecars first, while Istio runs them")];
+        if (release.Chart == "ztunnel")
+            return [new(MigrationLevel.Lost, cluster, name, "", "", "installs ztunnel: there is no ambient mode",
+                "give the namespaces of ambient mode sidecars first, while Istio runs them")];
         if (release.Chart == "gateway") return OfGateway(cluster, name, release.Values);
         if (ValuesOf(release) is not { } values) return [];
         var spec = new JsonObject { [Values] = values };
@@ -41,8 +47,11 @@ internal static class InstallationFindings
     }
 
     /// <summary>A gateway of a chart of its own stays as it is installed. Only an upgrade to the chart of Isthmus reads these values again.</summary>
-    private static IEnumerable<MigrationFinding> OfGateway(string cluster, string name, JsonObject values) => GatewayChart.Idle(values).Select(path => new MigrationFinding(
-        MigrationLevel.Differs, cluster, name, path, FieldFindings.ValueAt(values, path), "chart gateway: has no effect in the chart of Isthmus, which refuses it", "keep the release of Istio's chart, or do without the value when it is upgraded to that of Isthmus"));
+    private static IEnumerable<MigrationFinding> OfGateway(string cluster, string name, JsonObject values) =>
+        GatewayChart.Idle(values).Select(path => new MigrationFinding(
+        MigrationLevel.Differs, cluster, name, path, FieldFindings.ValueAt(values, path),
+        "chart gateway: has no effect in the chart of Isthmus, which refuses it",
+        "keep the release of Istio's chart, or do without the value when it is upgraded to that of Isthmus"));
 
     /// <summary>The environment of control planes: Istio reads some hundred variables, Isthmus few.</summary>
     internal static IEnumerable<MigrationFinding> OfControlPlane(string cluster, WorkloadTemplate template) =>
@@ -50,14 +59,17 @@ internal static class InstallationFindings
         where container.Name == "discovery"
         from variable in container.Env
         where !Usual.Contains(variable.Name) && !DiscoverySettings.Variables.Contains(variable.Name)
-        select new MigrationFinding(Securing.Contains(variable.Name) ? MigrationLevel.Lost : MigrationLevel.Differs, cluster, template.FullName, $"env[{variable.Name}]", FieldFindings.Shown(variable.Value ?? ""), $"a control plane of Isthmus does not read {variable.Name}", "find the setting in docs/api.md, or do without it");
+        select new MigrationFinding(Securing.Contains(variable.Name) ? MigrationLevel.Lost : MigrationLevel.Differs, cluster, template.FullName,
+            $"env[{variable.Name}]", FieldFindings.Shown(variable.Value ?? ""), $"a control plane of Isthmus does not read {variable.Name}",
+            "find the setting in docs/api.md, or do without it");
 
     /// <summary>Templates of injection that Isthmus does not have.</summary>
     internal static IEnumerable<MigrationFinding> OfInjector(string cluster, JsonObject map)
     {
         if (!ProxyImages.IsOfInjector(map) || Templates(map) is not { } templates) yield break;
         foreach (var template in templates.Select(pair => pair.Key).Except(IstioTemplates))
-            yield return new(MigrationLevel.Differs, cluster, ClusterInventory.NameOf(map), $"data[config].templates[{template}]", "", "is a template of injection of your own, which Isthmus does not take from this ConfigMap",
+            yield return new(MigrationLevel.Differs, cluster, ClusterInventory.NameOf(map), $"data[config].templates[{template}]", "",
+                "is a template of injection of your own, which Isthmus does not take from this ConfigMap",
                 "give it to the installation as values.sidecarInjectorWebhook.templates");
     }
 
@@ -65,8 +77,11 @@ internal static class InstallationFindings
     internal static IEnumerable<MigrationFinding> OfTemplates(string cluster, string name, IReadOnlyDictionary<string, string> annotations)
     {
         const string Key = "inject.istio.io/templates";
-        var lost = annotations.GetValueOrDefault(Key, "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Intersect(IstioTemplates.Except(OwnTemplates)).ToList();
-        if (lost.Count > 0) yield return new(MigrationLevel.Lost, cluster, name, $"metadata.annotations[{Key}]", annotations[Key], $"Isthmus has no template {string.Join(", ", lost)}: Pods with it are refused", "leave these workloads with Istio, or give them sidecars");
+        var lost = annotations.GetValueOrDefault(Key, "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Intersect(IstioTemplates.Except(OwnTemplates)).ToList();
+        if (lost.Count > 0)
+            yield return new(MigrationLevel.Lost, cluster, name, $"metadata.annotations[{Key}]", annotations[Key],
+                $"Isthmus has no template {string.Join(", ", lost)}: Pods with it are refused", "leave these workloads with Istio, or give them sidecars");
     }
 
     private static JsonObject? Templates(JsonObject map)
@@ -98,7 +113,10 @@ internal static class InstallationFindings
         return values;
     }
 
-    private static bool IsShared(string key) => OperatorFields.All.Any(field => field.Path == $"{Values}.{key}" || field.Path.StartsWith($"{Values}.{key}.", StringComparison.Ordinal) || field.Path.StartsWith($"{Values}.{key}{{", StringComparison.Ordinal)) || key == "meshConfig";
+    private static bool IsShared(string key) =>
+        OperatorFields.All.Any(field => field.Path == $"{Values}.{key}" || field.Path.StartsWith($"{Values}.{key}.", StringComparison.Ordinal)
+            || field.Path.StartsWith($"{Values}.{key}{{", StringComparison.Ordinal))
+            || key == "meshConfig";
 
     private static JsonObject Merged(JsonObject named, JsonObject own)
     {

@@ -11,7 +11,8 @@ namespace Isthmus.Operate.Migration;
 /// <param name="GatewayApi">The objects of the Gateway API.</param>
 /// <param name="Operators">The IstioOperators, which are no part of the inventory.</param>
 /// <param name="Unknown">What could not be read.</param>
-public sealed record MigrationInput(ClusterInventory Cluster, IReadOnlyList<JsonObject> GatewayApi, IReadOnlyList<JsonObject> Operators, IReadOnlyList<HelmRelease> Releases, IReadOnlyList<Problem> Unknown);
+public sealed record MigrationInput(ClusterInventory Cluster, IReadOnlyList<JsonObject> GatewayApi, IReadOnlyList<JsonObject> Operators,
+    IReadOnlyList<HelmRelease> Releases, IReadOnlyList<Problem> Unknown);
 
 /// <summary><c>isthmus migrate check</c>: what of a mesh of Istio would work otherwise under Isthmus. Pure.</summary>
 public static class MigrationCheck
@@ -30,13 +31,17 @@ public static class MigrationCheck
             findings.AddRange(found);
             objects += count;
         }
-        return new([.. findings.Distinct().OrderByDescending(finding => finding.Level).ThenBy(finding => finding.Cluster, StringComparer.Ordinal).ThenBy(finding => finding.Object, StringComparer.Ordinal).ThenBy(finding => finding.Field, StringComparer.Ordinal)], objects, unknown);
+        return new([.. findings.Distinct().OrderByDescending(finding => finding.Level).ThenBy(finding => finding.Cluster, StringComparer.Ordinal)
+            .ThenBy(finding => finding.Object, StringComparer.Ordinal).ThenBy(finding => finding.Field, StringComparer.Ordinal)],
+            objects, unknown);
     }
 
     private static (IEnumerable<MigrationFinding> Findings, int Objects) Of(MigrationInput input)
     {
         var cluster = input.Cluster;
-        var istio = cluster.AllObjects.Where(value => MeshApi.FindIstio(value["apiVersion"]?.ToString() ?? "", value["kind"]!.ToString()) is { } kind && kind != MeshApi.IstioOperator).ToList();
+        var istio = cluster.AllObjects.Where(value => MeshApi.FindIstio(value["apiVersion"]?.ToString() ?? "", value["kind"]!.ToString()) is { } kind
+            && kind != MeshApi.IstioOperator)
+            .ToList();
         var maps = cluster.Objects("ConfigMap").ToList();
         var annotated = Annotated(cluster).ToList();
         IEnumerable<MigrationFinding> findings =
@@ -44,8 +49,10 @@ public static class MigrationCheck
             .. istio.SelectMany(value => FieldFindings.OfObject(cluster.Context, value)),
             .. maps.SelectMany(map => FieldFindings.OfSettings(cluster.Context, map)),
             .. maps.SelectMany(map => InstallationFindings.OfInjector(cluster.Context, map)),
-            .. annotated.SelectMany(one => FieldFindings.OfAnnotations(cluster.Context, one.Name, one.Annotations).Concat(InstallationFindings.OfTemplates(cluster.Context, one.Name, one.Annotations))),
-            .. cluster.Templates.Where(template => cluster.Find(template.FullName) is { } whole && !OtherControlPlanes.IsOurs(whole)).SelectMany(template => InstallationFindings.OfControlPlane(cluster.Context, template)),
+            .. annotated.SelectMany(one => FieldFindings.OfAnnotations(cluster.Context, one.Name, one.Annotations)
+                .Concat(InstallationFindings.OfTemplates(cluster.Context, one.Name, one.Annotations))),
+            .. cluster.Templates.Where(template => cluster.Find(template.FullName) is { } whole && !OtherControlPlanes.IsOurs(whole))
+                .SelectMany(template => InstallationFindings.OfControlPlane(cluster.Context, template)),
             .. input.Operators.SelectMany(value => InstallationFindings.OfOperator(cluster.Context, value)),
             .. input.Releases.SelectMany(release => InstallationFindings.OfRelease(cluster.Context, release)),
             .. MeshFindings.OfAmbient(cluster),
@@ -58,5 +65,6 @@ public static class MigrationCheck
 
     private static IEnumerable<(string Name, IReadOnlyDictionary<string, string> Annotations)> Annotated(ClusterInventory cluster) =>
         cluster.Templates.Select(template => (template.FullName, template.Annotations))
-            .Concat(cluster.Pods.Where(pod => pod.Metadata.OwnerReferences.TrueForAll(owner => !Owners.Contains(owner.Kind))).Select(pod => ($"Pod {pod.Key}", (IReadOnlyDictionary<string, string>)pod.Metadata.Annotations)));
+            .Concat(cluster.Pods.Where(pod => pod.Metadata.OwnerReferences.TrueForAll(owner => !Owners.Contains(owner.Kind)))
+                .Select(pod => ($"Pod {pod.Key}", (IReadOnlyDictionary<string, string>)pod.Metadata.Annotations)));
 }

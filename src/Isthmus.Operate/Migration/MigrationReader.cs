@@ -24,7 +24,8 @@ public sealed class MigrationReader(string istioNamespace)
         if (cluster.Error.Length > 0) return new(cluster, [], [], [], []);
         var unknown = cluster.Unread.Select(kind => Unread(context, kind)).ToList();
         var gateways = new List<JsonObject>();
-        foreach (var kind in MeshApi.All.Where(kind => kind.Group == GatewayGroup)) gateways.AddRange(await GatewaysAsync(client, context, kind, unknown, stop));
+        foreach (var kind in MeshApi.All.Where(kind => kind.Group == GatewayGroup))
+            gateways.AddRange(await GatewaysAsync(client, context, kind, unknown, stop));
         var operators = await ListAsync(client, context, Operator, new(), unknown, stop) ?? [];
         var secrets = await ListAsync(client, context, Kinds.Secret, new ListOptions { LabelSelector = HelmRelease.Selector }, unknown, stop) ?? [];
         return new(cluster, gateways, operators, Releases(secrets, unknown), unknown);
@@ -35,7 +36,9 @@ public sealed class MigrationReader(string istioNamespace)
     {
         var unknown = files.Problems.ToList();
         var releases = Releases(Of("Secret"), unknown);
-        return new(files.Alone(istioNamespace), [.. files.Objects.Where(value => value["apiVersion"]!.ToString().StartsWith(GatewayGroup + "/", StringComparison.Ordinal))], Of("IstioOperator"), releases, unknown);
+        return new(files.Alone(istioNamespace),
+            [.. files.Objects.Where(value => value["apiVersion"]!.ToString().StartsWith(GatewayGroup + "/", StringComparison.Ordinal))], Of("IstioOperator"),
+            releases, unknown);
 
         IReadOnlyList<JsonObject> Of(string kind) => [.. files.Objects.Where(value => value["kind"]!.ToString() == kind)];
     }
@@ -58,15 +61,18 @@ public sealed class MigrationReader(string istioNamespace)
         return [.. found.GroupBy(release => release.Name).Select(one => one.MaxBy(release => release.Number)!)];
     }
 
-    private static async Task<IReadOnlyList<JsonObject>> GatewaysAsync(KubeClient client, string context, KindDescriptor kind, List<Problem> unknown, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> GatewaysAsync(KubeClient client, string context, KindDescriptor kind, List<Problem> unknown,
+        CancellationToken stop)
     {
         foreach (var version in kind.Versions)
-            if (await ListAsync(client, context, new(GatewayGroup, version, kind.Kind, kind.Plural, kind.IsNamespaced), new(), unknown, stop) is { } list) return list;
+            if (await ListAsync(client, context, new(GatewayGroup, version, kind.Kind, kind.Plural, kind.IsNamespaced), new(), unknown, stop) is { } list)
+                return list;
         return [];
     }
 
     /// <summary>Null for a kind that the cluster does not define, or not in this version.</summary>
-    private static async Task<IReadOnlyList<JsonObject>?> ListAsync(KubeClient client, string context, ResourceKind kind, ListOptions options, List<Problem> unknown, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>?> ListAsync(KubeClient client, string context, ResourceKind kind, ListOptions options,
+        List<Problem> unknown, CancellationToken stop)
     {
         try
         {
@@ -85,5 +91,7 @@ public sealed class MigrationReader(string istioNamespace)
         }
     }
 
-    private static Problem Unread(string context, string kind) => new("", $"cluster {context}", "", $"{kind} may not be listed: what they lose is not known", "use a kubeconfig user who may list them", Severity.Warning);
+    private static Problem Unread(string context, string kind) =>
+        new("", $"cluster {context}", "", $"{kind} may not be listed: what they lose is not known", "use a kubeconfig user who may list them",
+            Severity.Warning);
 }

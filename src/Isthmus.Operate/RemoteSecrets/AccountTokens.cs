@@ -51,17 +51,27 @@ public sealed class AccountTokens(KubeClient client, string ns, string account, 
             },
         };
         var answer = StrictJson.Parse(await client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path(ns, account, "token"), body, stop));
-        var token = answer?["status"]?["token"]?.ToString() ?? throw new ProblemException($"ServiceAccount {ns}/{account}", "received no token from the API server");
+        var token = answer?["status"]?["token"]?.ToString()
+            ?? throw new ProblemException($"ServiceAccount {ns}/{account}", "received no token from the API server");
         var expires = DateTimeOffset.Parse(answer["status"]!["expirationTimestamp"]!.ToString(), CultureInfo.InvariantCulture);
-        note($"The token expires at {expires:u}; before then, create the next one with --rotate. To revoke it earlier: kubectl --context={client.Access.Name} -n {ns} delete secret {name}");
-        var trust = (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, "kube-root-ca.crt", stop))?.Data.GetValueOrDefault("ca.crt") ?? client.Access.CertificateAuthority;
-        return new(token, trust ?? throw new ProblemException($"ConfigMap {ns}/kube-root-ca.crt", "does not exist, and the kubeconfig has no certificate authority", "use a token without --token-duration"), expires);
+        note(
+            $"The token expires at {expires:u}; before then, create the next one with --rotate. To revoke it earlier: kubectl --context={client.Access.Name} "
+                + $"-n {ns} delete secret {name}");
+        var trust = (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, ns, "kube-root-ca.crt", stop))?.Data.GetValueOrDefault("ca.crt")
+            ?? client.Access.CertificateAuthority;
+        return new(token,
+            trust
+                ?? throw new ProblemException($"ConfigMap {ns}/kube-root-ca.crt", "does not exist, and the kubeconfig has no certificate authority",
+                    "use a token without --token-duration"),
+            expires);
     }
 
     private void Note(IEnumerable<string> earlier)
     {
         foreach (var name in earlier)
-            note($"The earlier token stays valid. Once 'isthmus remote-clusters' shows the cluster synced with the new one, revoke the earlier one: kubectl --context={client.Access.Name} -n {ns} delete secret {name}");
+            note(
+                $"The earlier token stays valid. Once 'isthmus remote-clusters' shows the cluster synced with the new one, revoke the earlier one: kubectl "
+                    + $"--context={client.Access.Name} -n {ns} delete secret {name}");
     }
 
     private string Stamp() => time.GetUtcNow().ToString("yyyyMMddHHmmss", CultureInfo.InvariantCulture);

@@ -16,6 +16,7 @@ public static class RemoteAccess
     public static (IReadOnlyList<ClusterAccess> Clusters, IReadOnlyList<Problem> Problems) Read(IEnumerable<Secret> secrets, string own)
     {
         var read = secrets.OrderBy(secret => secret.Key, StringComparer.Ordinal).Select(secret => RemoteSecretReader.Read(secret, own)).ToList();
-        return ([.. read.SelectMany(one => one.Clusters).Select(cluster => cluster.Access).DistinctBy(access => access.Name)], [.. read.SelectMany(one => one.Problems).Select(one => one.Problem)]);
+        return ([.. read.SelectMany(one => one.Clusters).Select(cluster => cluster.Access).DistinctBy(access => access.Name)],
+            [.. read.SelectMany(one => one.Problems).Select(one => one.Problem)]);
     }
 }

@@ -37,8 +37,11 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
         var reader = new InventoryReader(istioNamespace, int.MaxValue) { Certificates = true, Time = time };
         var read = await Task.WhenAll(clusters.Select(cluster => reader.ReadAsync(cluster.Context, cluster.Client, stop)));
         if (read.FirstOrDefault(cluster => cluster.Error.Length > 0) is { } unreadable)
-            throw new ProblemException($"cluster {unreadable.Context}", unreadable.Error, "the root is rotated in all clusters of the mesh together: start the cluster, or leave it out with --contexts if it is not of this mesh");
-        return read.Any(cluster => cluster.CertificatesAt is not null) ? read : throw new ProblemException($"namespace {istioNamespace}", "no cluster has a control plane", "choose the clusters with --contexts");
+            throw new ProblemException($"cluster {unreadable.Context}", unreadable.Error,
+                "the root is rotated in all clusters of the mesh together: start the cluster, or leave it out with --contexts if it is not of this mesh");
+        return read.Any(cluster => cluster.CertificatesAt is not null)
+            ? read
+            : throw new ProblemException($"namespace {istioNamespace}", "no cluster has a control plane", "choose the clusters with --contexts");
     }
 
     /// <summary>The digest of the root to end with: the one in the files.</summary>
@@ -48,7 +51,8 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
     /// <exception cref="ProblemException">There is nothing to undo.</exception>
     public async Task<string> OldRootAsync(IReadOnlyList<ClusterInventory> read, CancellationToken stop)
     {
-        var trusted = read.SelectMany(cluster => cluster.Certificates).Where(one => one is { Role: CertificateRole.Root, IsInForce: true }).Select(one => one.Fingerprint).ToHashSet(StringComparer.Ordinal);
+        var trusted = read.SelectMany(cluster => cluster.Certificates).Where(one => one is { Role: CertificateRole.Root, IsInForce: true })
+            .Select(one => one.Fingerprint).ToHashSet(StringComparer.Ordinal);
         foreach (var cluster in clusters)
         {
             if (await cluster.Client.FindAsync<Secret>(Kinds.Secret, istioNamespace, Previous, stop) is not { } saved) continue;
@@ -56,7 +60,8 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
             if (Text(saved, Origin) is { Length: > 0 } root && (trusted.Count < 2 || trusted.Contains(root))) return root;
         }
         var signing = read.SelectMany(cluster => cluster.Certificates).Where(one => one.Signs).Select(one => one.Root).Distinct().ToList();
-        return signing.Count == 1 && read.Any(cluster => cluster.Certificates.Any(one => one.Role == CertificateRole.Root && one.Fingerprint != signing[0])) ? signing[0]
+        return signing.Count == 1 && read.Any(cluster => cluster.Certificates.Any(one => one.Role == CertificateRole.Root && one.Fingerprint != signing[0]))
+            ? signing[0]
             : throw new ProblemException($"Secret {istioNamespace}/{Previous}", "does not exist, and only one root is trusted: there is nothing to undo");
     }
 
@@ -71,7 +76,8 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
             var next = due.Action switch
             {
                 RotationAction.Trust => await TrustAsync(cluster, plan.Target, read, stop),
-                RotationAction.Sign when !inventory.Certificates.Any(one => one.Signs && one.Root == plan.Target) => await SignAsync(cluster, plan.Target, stop),
+                RotationAction.Sign when !inventory.Certificates.Any(one => one.Signs && one.Root == plan.Target) => await SignAsync(cluster, plan.Target,
+                    stop),
                 RotationAction.Distrust => await DistrustAsync(cluster, plan.Target, stop),
                 _ => "",
             };
@@ -98,7 +104,8 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
         var current = secret is null ? await OwnAsync(cluster, stop) : Data(cluster, secret);
         var roots = CertificateText.Read(current[Roots], Roots);
         if (secret is not null && roots.Any(root => CertificateRecord.Fingerprint(root) == target)) return "";
-        current[Roots] = CertificateText.Write(roots) + (roots.Any(root => CertificateRecord.Fingerprint(root) == target) ? "" : await RootTextAsync(target, stop));
+        current[Roots] = CertificateText.Write(roots)
+            + (roots.Any(root => CertificateRecord.Fingerprint(root) == target) ? "" : await RootTextAsync(target, stop));
         await PutAsync(cluster, WellKnown.CaCerts, current, stop);
         return $"Secret {istioNamespace}/{WellKnown.CaCerts} trusts both roots";
     }
@@ -112,13 +119,15 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
         Dictionary<string, string> next;
         if (saved is not null && RootOf(Data(cluster, saved)) == target) next = Data(cluster, saved);
         else if (CertificateRecord.Fingerprint(files.Root()) == target) next = new(files.Intermediate(cluster.Name, istioNamespace), StringComparer.Ordinal);
-        else throw new ProblemException($"cluster {cluster.Context}", $"Secret {istioNamespace}/{Previous} with what signed before does not exist", "put the earlier four files into the Secret cacerts, with both roots in root-cert.pem");
+        else throw new ProblemException($"cluster {cluster.Context}", $"Secret {istioNamespace}/{Previous} with what signed before does not exist",
+            "put the earlier four files into the Secret cacerts, with both roots in root-cert.pem");
         next[Roots] = current[Roots];
         // First what is needed for the way back. After an interruption here, the Secret still holds what signs.
         var origin = saved is null ? "" : Text(saved, Origin);
         await PutAsync(cluster, Previous, new(current) { [Origin] = origin == target ? origin : RootOf(current) }, stop);
         await PutAsync(cluster, WellKnown.CaCerts, next, stop);
-        return $"Secret {istioNamespace}/{WellKnown.CaCerts} has the intermediate '{CertificateText.Read(next[Certificate], Certificate)[0].Subject}'; what signed before is in {Previous}";
+        return $"Secret {istioNamespace}/{WellKnown.CaCerts} has the intermediate '{CertificateText.Read(next[Certificate], Certificate)[0].Subject}'; what "
+            + $"signed before is in {Previous}";
     }
 
     private async Task<string> DistrustAsync(RotatedCluster cluster, string target, CancellationToken stop)
@@ -141,7 +150,8 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
             foreach (var name in (string[])[Previous, WellKnown.CaCerts])
             {
                 if (await cluster.Client.FindAsync<Secret>(Kinds.Secret, istioNamespace, name, stop) is not { } secret) continue;
-                if (CertificateText.ReadAny(Text(secret, Roots), Roots).FirstOrDefault(root => CertificateRecord.Fingerprint(root) == target) is { } found) return CertificateText.Write(found);
+                if (CertificateText.ReadAny(Text(secret, Roots), Roots).FirstOrDefault(root => CertificateRecord.Fingerprint(root) == target) is { } found)
+                    return CertificateText.Write(found);
             }
         }
         throw new ProblemException("root", $"no cluster has the root {target[..16]}", "specify the directory with its files with --dir");
@@ -157,10 +167,12 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
 
     private async Task<Secret> RequireAsync(RotatedCluster cluster, string name, CancellationToken stop) =>
         await cluster.Client.FindAsync<Secret>(Kinds.Secret, istioNamespace, name, stop)
-            ?? throw new ProblemException($"Secret {istioNamespace}/{name} in {cluster.Context}", "does not exist", "the control plane of this cluster has its CA from elsewhere: give it a Secret cacerts first");
+            ?? throw new ProblemException($"Secret {istioNamespace}/{name} in {cluster.Context}", "does not exist",
+                "the control plane of this cluster has its CA from elsewhere: give it a Secret cacerts first");
 
     private Dictionary<string, string> Data(RotatedCluster cluster, Secret secret) => secret.Data.ContainsKey("tls.crt")
-        ? throw new ProblemException($"Secret {secret.Key} in {cluster.Context}", "has the form of cert-manager, which would write it again", "rotate with the Issuer of cert-manager, in the order of docs/guides/root-rotation.md")
+        ? throw new ProblemException($"Secret {secret.Key} in {cluster.Context}", "has the form of cert-manager, which would write it again",
+            "rotate with the Issuer of cert-manager, in the order of docs/guides/root-rotation.md")
         : ((string[])[Certificate, Key, Chain, Roots]).ToDictionary(key => key, key => Text(secret, key), StringComparer.Ordinal);
 
     /// <summary>The type of a Secret cannot change, and somebody else may have made it.</summary>
@@ -174,7 +186,8 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
         }
         await cluster.Client.CreateAsync(Kinds.Secret, new JsonObject
         {
-            ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "Opaque", ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = istioNamespace }, ["data"] = content,
+            ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "Opaque", ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = istioNamespace },
+            ["data"] = content,
         }, stop);
     }
 

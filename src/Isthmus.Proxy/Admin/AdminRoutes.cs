@@ -29,7 +29,8 @@ internal sealed class AdminRoutes(DataPlane plane)
 
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
-        if (LoopbackRequest.Refusal(request.Authority, request.Headers.GetString("origin"u8) ?? "", request.Headers.GetString("sec-fetch-site"u8) ?? "", OwnAddress) is { } refusal)
+        if (LoopbackRequest.Refusal(request.Authority, request.Headers.GetString("origin"u8) ?? "", request.Headers.GetString("sec-fetch-site"u8) ?? "",
+            OwnAddress) is { } refusal)
             return AdminReply.Text($"{refusal}\n", 403);
         var target = request.TargetText;
         var question = target.IndexOf('?', StringComparison.Ordinal);
@@ -39,7 +40,9 @@ internal sealed class AdminRoutes(DataPlane plane)
         {
             "/config_dump" => ConfigDump(query),
             "/clusters" => query.GetValueOrDefault("format") == "json" ? AdminReply.Json(ClusterDumps.Json(plane)) : AdminReply.Text(ClusterDumps.Text(plane)),
-            "/listeners" => query.GetValueOrDefault("format") == "json" ? AdminReply.Json(ListenerDumps.Json(plane)) : AdminReply.Text(ListenerDumps.Text(plane)),
+            "/listeners" => query.GetValueOrDefault("format") == "json"
+                ? AdminReply.Json(ListenerDumps.Json(plane))
+                : AdminReply.Text(ListenerDumps.Text(plane)),
             "/certs" => AdminReply.Json(CertificateDumps.Json(plane)),
             "/server_info" => AdminReply.Json(ServerDumps.Info(plane)),
             "/stats" => Stats(query.GetValueOrDefault("format", ""), query.GetValueOrDefault("filter", "")),
@@ -59,7 +62,9 @@ internal sealed class AdminRoutes(DataPlane plane)
 
     public ValueTask<AdminReply?> HandleReadyAsync(RequestHead request, CancellationToken stop) => ValueTask.FromResult(request.TargetText switch
     {
-        "/ready" or "/healthz/ready" => IsReady ? AdminReply.Text("LIVE\n") : AdminReply.Text(plane.Connections.IsDraining ? "DRAINING\n" : "PRE_INITIALIZING\n", 503),
+        "/ready" or "/healthz/ready" => IsReady
+            ? AdminReply.Text("LIVE\n")
+            : AdminReply.Text(plane.Connections.IsDraining ? "DRAINING\n" : "PRE_INITIALIZING\n", 503),
         _ => null,
     });
 
@@ -113,7 +118,9 @@ internal sealed class AdminRoutes(DataPlane plane)
             {
                 foreach (var part in name == "paths" ? value.Split(',') : [$"{name}:{value}"])
                 {
-                    var (logger, text) = part.IndexOf(':', StringComparison.Ordinal) is >= 0 and var colon ? (part[..colon], part[(colon + 1)..]) : ("level", part);
+                    var (logger, text) = part.IndexOf(':', StringComparison.Ordinal) is >= 0 and var colon
+                        ? (part[..colon], part[(colon + 1)..])
+                        : ("level", part);
                     if (ProcessLog.ParseLevel(text) is not { } level) return AdminReply.Text($"error: unknown logger level {text}\n", 400);
                     if (logger == "level") Log.Level = level;
                     else if (!Log.TrySet(logger, level)) return AdminReply.Text($"error: unknown logger name {logger}\n", 400);

@@ -40,7 +40,8 @@ internal sealed class AdminServer(IPEndPoint address, ISocketFactory sockets, Ac
         }
         catch (SocketException e)
         {
-            throw new ProblemException($"port {address.Port}", $"cannot listen on {address}: {e.Message}", "stop the program that uses it, or choose another port", e);
+            throw new ProblemException($"port {address.Port}", $"cannot listen on {address}: {e.Message}",
+                "stop the program that uses it, or choose another port", e);
         }
         await AcceptAsync(listener, stop).ConfigureAwait(false);
         await _serving.WhenEndedAsync().ConfigureAwait(false);

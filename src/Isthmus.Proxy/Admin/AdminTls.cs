@@ -10,7 +10,8 @@ internal sealed class AdminTls(ISecretSource secrets, TimeProvider time)
 {
     private static readonly TimeSpan HandshakeTime = TimeSpan.FromSeconds(15);
 
-    private static readonly TlsSettings Settings = new(["default"], TlsSettings.MeshRoots, [], [], RequirePeer: true, "", SslProtocols.Tls12 | SslProtocols.Tls13) { IsServer = true };
+    private static readonly TlsSettings Settings = new(["default"], TlsSettings.MeshRoots, [], [], RequirePeer: true, "",
+        SslProtocols.Tls12 | SslProtocols.Tls13) { IsServer = true };
 
     private static readonly IPEndPoint Unknown = new(IPAddress.Any, 0);
 

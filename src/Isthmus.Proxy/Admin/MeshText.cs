@@ -25,13 +25,16 @@ internal static class MeshText
         return all.Where(metric => wanted(metric.Name)).Select(metric => metric.Lines);
     }
 
-    private static (string, IEnumerable<string>) Count(string name, IEnumerable<MeshCounts> all, Func<MeshCounts, long> value) => (name, Counter(name, all, value));
+    private static (string, IEnumerable<string>) Count(string name, IEnumerable<MeshCounts> all,
+        Func<MeshCounts, long> value) => (name, Counter(name, all, value));
 
-    private static (string, IEnumerable<string>) Measure(string name, IEnumerable<MeshCounts> all, Func<MeshCounts, Histogram> histogram) => (name, Histogram(name, all, histogram));
+    private static (string, IEnumerable<string>) Measure(string name, IEnumerable<MeshCounts> all,
+        Func<MeshCounts, Histogram> histogram) => (name, Histogram(name, all, histogram));
 
     // Endpoints with equal labels come and go, and labels may be removed: those that are equal form one series.
     private static List<(string Labels, MeshCounts[] Counts)> Series(IEnumerable<MeshCounts> all, string metric) =>
-        [.. all.Select(c => (Labels: c.TextOf(metric), Counts: c)).Where(c => c.Labels is not null).GroupBy(c => c.Labels!, c => c.Counts, StringComparer.Ordinal).Select(g => (g.Key, g.ToArray()))];
+        [.. all.Select(c => (Labels: c.TextOf(metric), Counts: c)).Where(c => c.Labels is not null)
+            .GroupBy(c => c.Labels!, c => c.Counts, StringComparer.Ordinal).Select(g => (g.Key, g.ToArray()))];
 
     private static IEnumerable<string> Counter(string name, IEnumerable<MeshCounts> all, Func<MeshCounts, long> value)
     {
@@ -57,7 +60,8 @@ internal static class MeshText
             }
             total += counts.Sum(c => histogram(c).Count(bounds.Count));
             yield return $"{name}_bucket{{{labels}{more}le=\"+Inf\"}} {total}\n";
-            yield return $"{name}_sum{{{labels}}} {counts.Sum(c => histogram(c).Sum).ToString(CultureInfo.InvariantCulture)}\n{name}_count{{{labels}}} {total}\n";
+            yield return $"{name}_sum{{{labels}}} {counts.Sum(c => histogram(c).Sum).ToString(CultureInfo.InvariantCulture)}\n{name}_count{{{labels}}} "
+                + $"{total}\n";
         }
     }
 }

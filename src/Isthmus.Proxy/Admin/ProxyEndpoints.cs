@@ -10,7 +10,8 @@ internal static class ProxyEndpoints
     /// <param name="secured">What ports with mesh TLS answer.</param>
     /// <param name="statusHandlers">What the status port answers beside metrics and readiness.</param>
     /// <param name="isPodEnding">Called when the drain begins (<see cref="IServedPlane.DrainAsync"/>).</param>
-    public static async Task ServeAsync(IServedPlane plane, IReadOnlyList<AdminHandler> statusHandlers, IReadOnlyList<(IPEndPoint Address, AdminTls Tls, AdminHandler Handler)> secured, Func<bool> isPodEnding, CancellationToken stop)
+    public static async Task ServeAsync(IServedPlane plane, IReadOnlyList<AdminHandler> statusHandlers,
+        IReadOnlyList<(IPEndPoint Address, AdminTls Tls, AdminHandler Handler)> secured, Func<bool> isPodEnding, CancellationToken stop)
     {
         // The endpoints stay open until the drain is over, so that you can watch it.
         using var end = new CancellationTokenSource();
@@ -24,7 +25,8 @@ internal static class ProxyEndpoints
         Serve(plane.Settings.Metrics, plane.Metrics);
         Serve(plane.Settings.Status, [.. statusHandlers, plane.Metrics, plane.Ready]);
         Serve(plane.Settings.Ready, plane.Ready);
-        servers.AddRange(secured.Select(port => new AdminServer(port.Address, plane.Sockets, plane.ReportFailure, port.Handler) { Tls = port.Tls }.RunAsync(end.Token)));
+        servers.AddRange(secured.Select(port => new AdminServer(port.Address, plane.Sockets, plane.ReportFailure,
+            port.Handler) { Tls = port.Tls }.RunAsync(end.Token)));
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop, plane.Quit);
         var stopped = Task.Delay(Timeout.Infinite, quit.Token);
         var first = await Task.WhenAny([stopped, .. servers]).ConfigureAwait(false);

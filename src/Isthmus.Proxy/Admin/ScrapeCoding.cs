@@ -27,7 +27,9 @@ internal static class ScrapeCoding
     {
         using var pieces = new Pieces(send);
         // The time of the proxy counts more than the last percent.
-        Stream coder = coding == "br" ? new BrotliStream(pieces, CompressionLevel.Fastest, leaveOpen: true) : new GZipStream(pieces, CompressionLevel.Fastest, leaveOpen: true);
+        Stream coder = coding == "br"
+            ? new BrotliStream(pieces, CompressionLevel.Fastest, leaveOpen: true)
+            : new GZipStream(pieces, CompressionLevel.Fastest, leaveOpen: true);
         await using (coder.ConfigureAwait(false)) await body(piece => coder.WriteAsync(piece, stop), stop).ConfigureAwait(false);
     };
 
@@ -60,7 +62,8 @@ internal static class ScrapeCoding
 
         public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => send(buffer);
 
-        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => send(buffer.AsMemory(offset, count)).AsTask();
+        public override Task WriteAsync(byte[] buffer, int offset, int count,
+            CancellationToken cancellationToken) => send(buffer.AsMemory(offset, count)).AsTask();
 
         public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -26,11 +26,14 @@ internal static class ServerStats
         new("listener_manager.listeners_not_opened", true, "Listeners whose port could not be opened.", plane => plane.ListenerFailures.Count),
         new("cluster_manager.active_clusters", true, "Clusters of the configuration.", plane => plane.State.Current.Clusters.Count),
         new("isthmus.snapshot_version", true, "Changes of the configuration so far.", plane => plane.State.Current.Version),
-        new("isthmus.resources_rejected", true, "Resources that the proxy refuses; their last good version is in force.", plane => plane.State.Rejections.Count),
+        new("isthmus.resources_rejected", true, "Resources that the proxy refuses; their last good version is in force.",
+            plane => plane.State.Rejections.Count),
         new("isthmus.resource_notes", true, "Parts of the configuration that have no effect in this proxy.", plane => Notes(plane.State.Current)),
         new("isthmus.accept_pauses_total", false, "Times that a listener stopped accepting because file descriptors ran out.", plane => plane.AcceptPauses),
-        new("isthmus.access_log_lines_dropped_total", false, "Access log lines dropped because their file could not take them in time.", plane => plane.DroppedLogLines),
-        new("isthmus.metric_series_overflows_total", false, "Times that the series of Istio's metrics were too many to tell a peer, a tag or a host apart.", plane => plane.MeshMetrics.Overflows),
+        new("isthmus.access_log_lines_dropped_total", false, "Access log lines dropped because their file could not take them in time.",
+            plane => plane.DroppedLogLines),
+        new("isthmus.metric_series_overflows_total", false, "Times that the series of Istio's metrics were too many to tell a peer, a tag or a host apart.",
+            plane => plane.MeshMetrics.Overflows),
         new("isthmus.failed_tasks_total", false, "Background tasks that failed.", plane => plane.FailedTasks),
         new("downstream_cx_active", true, "Connections of clients that are open.", plane => plane.Report.Active),
         new("downstream_cx_total", false, "Connections of clients that were accepted.", plane => plane.Report.Total),
@@ -38,15 +41,21 @@ internal static class ServerStats
 
     /// <summary>How connections and requests ended: only reasons that occurred are shown.</summary>
     public static IReadOnlyList<Stat<DataPlane>> Ends { get; } =
-        [.. System.Enum.GetValues<EndReason>().Select(reason => new Stat<DataPlane>($"isthmus.ended_{SnakeCase(reason.ToString())}", false, Meaning(reason), plane => plane.Report.Ends(reason)))];
+        [.. System.Enum.GetValues<EndReason>()
+            .Select(reason => new Stat<DataPlane>($"isthmus.ended_{SnakeCase(reason.ToString())}", false, Meaning(reason),
+                plane => plane.Report.Ends(reason)))];
 
     private static string Meaning(EndReason reason) =>
-        EndReasons.Flag(reason) is { Length: > 0 } flag ? $"Connections and requests that ended like that; in access logs `{flag}`." : "Connections and requests that ended like that.";
+        EndReasons.Flag(reason) is { Length: > 0 } flag
+            ? $"Connections and requests that ended like that; in access logs `{flag}`."
+            : "Connections and requests that ended like that.";
 
     private static long Notes(ProxySnapshot snapshot) =>
-        snapshot.Listeners.Values.Sum(l => l.Notes.Count) + snapshot.Clusters.Values.Sum(c => c.Config.Notes.Count) + snapshot.Routes.Values.Sum(r => r.Notes.Count);
+        snapshot.Listeners.Values.Sum(l => l.Notes.Count) + snapshot.Clusters.Values.Sum(c => c.Config.Notes.Count)
+            + snapshot.Routes.Values.Sum(r => r.Notes.Count);
 
-    private static string SnakeCase(string name) => string.Concat(name.Select((c, i) => char.IsAsciiLetterUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
+    private static string SnakeCase(string name) =>
+        string.Concat(name.Select((c, i) => char.IsAsciiLetterUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
 }
 
 /// <summary>The statistics of one cluster.</summary>
@@ -59,7 +68,8 @@ internal static class ClusterStats
         new("upstream_cx_http1_total", false, "Those for HTTP/1.", cluster => cluster.Counters.Http1Connects),
         new("upstream_cx_http2_total", false, "Those for HTTP/2.", cluster => cluster.Counters.Http2Connects),
         new("http2.keepalive_timeout", false, "Those that ended because the host did not answer a PING.", cluster => cluster.Counters.PingTimeouts),
-        new("upstream_cx_destroy", false, "Those that were closed, or could not be opened.", cluster => Math.Max(0, cluster.Counters.Connects - cluster.Use.ActiveConnections)),
+        new("upstream_cx_destroy", false, "Those that were closed, or could not be opened.",
+            cluster => Math.Max(0, cluster.Counters.Connects - cluster.Use.ActiveConnections)),
         new("upstream_cx_connect_fail", false, "Connections that could not be opened.", cluster => cluster.Counters.ConnectFailures),
         new("upstream_cx_connect_timeout", false, "Connections that were not open in time.", cluster => cluster.Counters.ConnectTimeouts),
         new("upstream_cx_protocol_error", false, "Connections on which a host broke the protocol.", cluster => cluster.Counters.ProtocolErrors),
@@ -71,7 +81,8 @@ internal static class ClusterStats
         new("upstream_cx_rx_bytes_total", false, "Bytes received from hosts.", cluster => cluster.Counters.BytesReceived),
         new("upstream_rq_active", true, "Requests that hosts have not answered completely.", Active),
         new("upstream_rq_total", false, "Requests sent to hosts, retries included.", cluster => cluster.Counters.Requests),
-        new("upstream_rq_completed", false, "Responses.", cluster => cluster.Counters.Completed2xx + cluster.Counters.Completed3xx + cluster.Counters.Completed4xx + cluster.Counters.Completed5xx),
+        new("upstream_rq_completed", false, "Responses.",
+            cluster => cluster.Counters.Completed2xx + cluster.Counters.Completed3xx + cluster.Counters.Completed4xx + cluster.Counters.Completed5xx),
         new("upstream_rq_2xx", false, "Responses with such a status.", cluster => cluster.Counters.Completed2xx),
         new("upstream_rq_3xx", false, "Responses with such a status.", cluster => cluster.Counters.Completed3xx),
         new("upstream_rq_4xx", false, "Responses with such a status.", cluster => cluster.Counters.Completed4xx),
@@ -82,15 +93,24 @@ internal static class ClusterStats
         new("upstream_rq_retry_limit_exceeded", false, "Requests that failed after all their retries.", cluster => cluster.Counters.RetryLimits),
         new("upstream_rq_pending_active", true, "Requests that wait for a connection.", cluster => cluster.Use.PendingRequests),
         new("upstream_rq_pending_total", false, "Requests that had to wait for a connection.", cluster => cluster.Counters.PendingTotal),
-        new("upstream_rq_pending_overflow", false, "Requests refused because of `http1MaxPendingRequests` or `http2MaxRequests`.", cluster => cluster.Counters.PendingOverflows),
-        new("circuit_breakers.default.cx_open", true, "1 while `maxConnections` is reached.", cluster => Open(cluster.Use.ActiveConnections, cluster.Config.Limits.Connections)),
-        new("circuit_breakers.default.rq_pending_open", true, "1 while `http1MaxPendingRequests` is reached.", cluster => Open(cluster.Use.PendingRequests, cluster.Config.Limits.Pending)),
-        new("circuit_breakers.default.rq_open", true, "1 while `http2MaxRequests` is reached.", cluster => Open(Active(cluster), cluster.Config.Limits.Requests)),
-        new("circuit_breakers.default.rq_retry_open", true, "1 while `maxRetries` is reached.", cluster => Open(cluster.Use.ActiveRetries, cluster.Config.Limits.Retries)),
-        new("circuit_breakers.default.remaining_cx", true, "Connections left until `maxConnections`.", cluster => Left(cluster.Use.ActiveConnections, cluster.Config.Limits.Connections)),
-        new("circuit_breakers.default.remaining_pending", true, "Requests left until `http1MaxPendingRequests`.", cluster => Left(cluster.Use.PendingRequests, cluster.Config.Limits.Pending)),
-        new("circuit_breakers.default.remaining_rq", true, "Requests left until `http2MaxRequests`.", cluster => Left(Active(cluster), cluster.Config.Limits.Requests)),
-        new("circuit_breakers.default.remaining_retries", true, "Retries left until `maxRetries`.", cluster => Left(cluster.Use.ActiveRetries, cluster.Config.Limits.Retries)),
+        new("upstream_rq_pending_overflow", false, "Requests refused because of `http1MaxPendingRequests` or `http2MaxRequests`.",
+            cluster => cluster.Counters.PendingOverflows),
+        new("circuit_breakers.default.cx_open", true, "1 while `maxConnections` is reached.",
+            cluster => Open(cluster.Use.ActiveConnections, cluster.Config.Limits.Connections)),
+        new("circuit_breakers.default.rq_pending_open", true, "1 while `http1MaxPendingRequests` is reached.",
+            cluster => Open(cluster.Use.PendingRequests, cluster.Config.Limits.Pending)),
+        new("circuit_breakers.default.rq_open", true, "1 while `http2MaxRequests` is reached.",
+            cluster => Open(Active(cluster), cluster.Config.Limits.Requests)),
+        new("circuit_breakers.default.rq_retry_open", true, "1 while `maxRetries` is reached.",
+            cluster => Open(cluster.Use.ActiveRetries, cluster.Config.Limits.Retries)),
+        new("circuit_breakers.default.remaining_cx", true, "Connections left until `maxConnections`.",
+            cluster => Left(cluster.Use.ActiveConnections, cluster.Config.Limits.Connections)),
+        new("circuit_breakers.default.remaining_pending", true, "Requests left until `http1MaxPendingRequests`.",
+            cluster => Left(cluster.Use.PendingRequests, cluster.Config.Limits.Pending)),
+        new("circuit_breakers.default.remaining_rq", true, "Requests left until `http2MaxRequests`.",
+            cluster => Left(Active(cluster), cluster.Config.Limits.Requests)),
+        new("circuit_breakers.default.remaining_retries", true, "Retries left until `maxRetries`.",
+            cluster => Left(cluster.Use.ActiveRetries, cluster.Config.Limits.Retries)),
         new("upstream_rq_timeout", false, "Requests whose response did not begin in time.", cluster => cluster.Counters.Timeouts),
         new("upstream_rq_per_try_timeout", false, "Attempts that took longer than `perTryTimeout`.", cluster => cluster.Counters.TryTimeouts),
         new("upstream_rq_max_duration_reached", false, "Attempts that took longer than the cluster allows.", cluster => cluster.Counters.DurationLimits),
@@ -100,7 +120,8 @@ internal static class ClusterStats
         new("membership_change", false, "Changes of the hosts.", cluster => cluster.Counters.MembershipChanges),
         new("outlier_detection.ejections_active", true, "Hosts that are ejected.", cluster => cluster.EjectedHosts),
         new("outlier_detection.ejections_enforced_total", false, "Hosts that outlier detection ejected.", cluster => cluster.Counters.Ejections),
-        new("outlier_detection.ejections_overflow", false, "Hosts that were not ejected because of `maxEjectionPercent`.", cluster => cluster.Counters.EjectionOverflows),
+        new("outlier_detection.ejections_overflow", false, "Hosts that were not ejected because of `maxEjectionPercent`.",
+            cluster => cluster.Counters.EjectionOverflows),
     ];
 
     /// <summary>Those of clusters whose hosts are checked.</summary>
@@ -108,9 +129,11 @@ internal static class ClusterStats
     [
         new("health_check.attempt", false, "Active health checks.", cluster => cluster.Counters.Checks.Attempts),
         new("health_check.success", false, "Those that succeeded.", cluster => cluster.Counters.Checks.Successes),
-        new("health_check.failure", false, "Those that failed, and responses to requests that said so (`x-envoy-immediate-health-check-fail`).", cluster => cluster.Counters.Checks.Failures),
+        new("health_check.failure", false, "Those that failed, and responses to requests that said so (`x-envoy-immediate-health-check-fail`).",
+            cluster => cluster.Counters.Checks.Failures),
         new("health_check.network_failure", false, "Those without an answer.", cluster => cluster.Counters.Checks.NetworkFailures),
-        new("health_check.passive_failure", false, "Responses to requests with `x-envoy-immediate-health-check-fail`.", cluster => cluster.Counters.Checks.PassiveFailures),
+        new("health_check.passive_failure", false, "Responses to requests with `x-envoy-immediate-health-check-fail`.",
+            cluster => cluster.Counters.Checks.PassiveFailures),
         new("health_check.verify_cluster", false, "Checks that compared the name of the service.", cluster => cluster.Counters.Checks.VerifiedClusters),
         new("health_check.healthy", true, "Hosts that pass their checks.", cluster => cluster.Health?.Passing ?? 0),
     ];

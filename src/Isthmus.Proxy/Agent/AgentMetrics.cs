@@ -8,7 +8,8 @@ namespace Isthmus.Proxy.Agent;
 /// <param name="dns">Null: DNS is not captured.</param>
 internal sealed class AgentMetrics(WorkloadSecrets secrets, AppMetricsSource application, DnsProxy? dns, TimeProvider time)
 {
-    private const string Certificate = "istio_agent_cert_expiry_seconds", Outgoing = "istio_agent_num_outgoing_requests", Failed = "istio_agent_num_failed_outgoing_requests",
+    private const string Certificate = "istio_agent_cert_expiry_seconds", Outgoing = "istio_agent_num_outgoing_requests",
+        Failed = "istio_agent_num_failed_outgoing_requests",
         Scrapes = "istio_agent_scrapes_total", Unscraped = "istio_agent_scrape_failures_total",
         Queries = "istio_agent_dns_requests_total", Forwarded = "istio_agent_dns_upstream_requests_total", Dropped = "istio_agent_dns_upstream_failures_total";
 

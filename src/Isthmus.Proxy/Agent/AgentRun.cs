@@ -31,11 +31,15 @@ internal static class AgentRun
     private const string PodInfo = "/etc/istio/pod", WorkloadCredentials = "/var/run/secrets/workload-spiffe-credentials", MountedCertificates = "/etc/certs";
 
     /// <summary>Runs until <paramref name="stop"/> or a quit request, then drains.</summary>
-    public static async Task<int> RunAsync(AgentSettings settings, IReadOnlyDictionary<string, string> environment, ProxyPorts ports, AgentFiles files, ProcessLog log, Func<AgentParts, IServedPlane> dataPlane, CancellationToken stop)
+    public static async Task<int> RunAsync(AgentSettings settings, IReadOnlyDictionary<string, string> environment, ProxyPorts ports, AgentFiles files,
+        ProcessLog log, Func<AgentParts, IServedPlane> dataPlane, CancellationToken stop)
     {
         var (time, random) = (ports.Time, ports.Random);
         var (labels, annotations) = (DownwardFile.Parse(files.Read($"{PodInfo}/labels")), DownwardFile.Parse(files.Read($"{PodInfo}/annotations")));
-        settings = settings with { TokenFile = settings.TokenFile.Length > 0 ? files.Root + settings.TokenFile : "", RootFile = files.Root + settings.RootFile };
+        settings = settings with
+        {
+            TokenFile = settings.TokenFile.Length > 0 ? files.Root + settings.TokenFile : "", RootFile = files.Root + settings.RootFile
+        };
         var node = AgentNode.Build(settings, labels, annotations);
         var resolver = ResolverSettings.Parse(files.Read(ResolverSettings.Path));
         var upstream = new Upstream([.. resolver.Servers], time);
@@ -52,7 +56,8 @@ internal static class AgentRun
             Socket = socket.Length > 0 ? new(socket, settings.TrustDomain, node.Id, time, random, log.CreateLogger("secrets")) : null,
         };
 
-        if (settings.CertificateDirectory.Length > 0) new WrittenCertificates(files.Root + settings.CertificateDirectory, secrets, log.CreateLogger("secrets")).Follow();
+        if (settings.CertificateDirectory.Length > 0)
+            new WrittenCertificates(files.Root + settings.CertificateDirectory, secrets, log.CreateLogger("secrets")).Follow();
 
         var proxy = ProxySettings.Default(AgentNode.Identity(settings, node, labels), settings.Role) with
         {
@@ -82,13 +87,15 @@ internal static class AgentRun
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var application = new AppMetricsSource(AppMetrics.Read(settings.ApplicationMetrics), prober);
         var status = new StatusRoutes(
-            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, application, dns, time).Text, application, plane.MetricsBody, plane.Leave, quit.Cancel) { CompressesScrapes = proxy.CompressesScrapes };
+            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, application, dns, time).Text, application, plane.MetricsBody,
+            plane.Leave, quit.Cancel) { CompressesScrapes = proxy.CompressesScrapes };
 
         // Configuration and certificates keep updating while connections drain, and stop afterwards.
         using var end = new CancellationTokenSource();
         Task[] beside = [secrets.RunAsync(end.Token), plane.RunAsync(end.Token), .. dns is null ? [] : new[] { dns.RunAsync(end.Token) }];
         // The kubelet stops an ordinary sidecar together with the application, and runs its hooks meanwhile.
-        var serving = ProxyEndpoints.ServeAsync(plane, [status.HandleAsync], Secured(settings, plane, status, new(secrets, time)), () => stop.IsCancellationRequested, quit.Token);
+        var serving = ProxyEndpoints.ServeAsync(plane, [status.HandleAsync], Secured(settings, plane, status, new(secrets, time)),
+            () => stop.IsCancellationRequested, quit.Token);
         // Each of them ends early only by failing; the process then ends too.
         var first = await Task.WhenAny([serving, .. beside]).ConfigureAwait(false);
         if (first != serving) await first.ConfigureAwait(false);
@@ -115,7 +122,8 @@ internal static class AgentRun
         var path = $"{files.Root}{WorkloadSockets}/{settings.WorkloadSocket}";
         if (File.Exists(path)) return path;
         return settings.WorkloadSocket == AgentSettings.UsualSocket ? ""
-            : throw new ProblemException("WORKLOAD_IDENTITY_SOCKET_FILE", $"there is no socket {path}", $"mount the socket of the SDS server at {WorkloadSockets}, or remove the variable");
+            : throw new ProblemException("WORKLOAD_IDENTITY_SOCKET_FILE", $"there is no socket {path}",
+                $"mount the socket of the SDS server at {WorkloadSockets}, or remove the variable");
     }
 
     /// <summary>The directory of mounted certificates, which replace those of a CA; empty when there is none.</summary>

@@ -126,7 +126,8 @@ internal sealed record AgentSettings
             CertificateAuthority = ServerAddress.Parse(NotEmpty(environment, "CA_ADDR") ?? discovery, "CA_ADDR"),
             ServerName = environment.GetValueOrDefault("ISTIOD_SAN", ""),
             TokenFile = TokenOf(environment.GetValueOrDefault("JWT_POLICY", "third-party-jwt")),
-            RootFile = NotEmpty(environment, "XDS_ROOT_CA") ?? NotEmpty(environment, "CA_ROOT_CA") ?? RootsOf(environment.GetValueOrDefault("PILOT_CERT_PROVIDER", "istiod")),
+            RootFile = NotEmpty(environment, "XDS_ROOT_CA") ?? NotEmpty(environment, "CA_ROOT_CA")
+                ?? RootsOf(environment.GetValueOrDefault("PILOT_CERT_PROVIDER", "istiod")),
             CertificateLifetime = Duration(environment, "SECRET_TTL", TimeSpan.FromHours(24)),
             RenewalRatio = Ratio(environment, "SECRET_GRACE_PERIOD_RATIO", 0.5),
             EllipticKeys = NotEmpty(environment, "WORKLOAD_RSA_KEY_SIZE") is null || environment.GetValueOrDefault("ECC_SIGNATURE_ALGORITHM") == "ECDSA",
@@ -146,17 +147,24 @@ internal sealed record AgentSettings
             Metadata = Prefixed(environment, MetadataPrefix),
             JsonMetadata = Prefixed(environment, JsonMetadataPrefix),
             BinaryPath = binary,
-            InsecureRegistries = environment.GetValueOrDefault("WASM_INSECURE_REGISTRIES", "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(),
+            InsecureRegistries = environment.GetValueOrDefault("WASM_INSECURE_REGISTRIES", "")
+                .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(),
             ConfigPath = config["configPath"]!.GetValue<string>(),
             ProxyConfig = config.ToJsonString(),
         };
     }
 
-    /// <summary>The variable is for objects that can set no field: of the kind ProxyConfig, only <c>environmentVariables</c> reach the proxy. It wins.</summary>
+    /// <summary>The variable is for objects that can set no field: of the kind ProxyConfig, only <c>environmentVariables</c> reach the proxy. It
+    /// wins.</summary>
     private static string BinaryOf(JsonObject config, IReadOnlyDictionary<string, string> environment)
     {
-        var (source, path) = NotEmpty(environment, BinaryVariable) is { } variable ? (BinaryVariable, variable) : ("PROXY_CONFIG binaryPath", config["binaryPath"]?.GetValue<string>() ?? "");
-        return path.Length == 0 || Path.IsPathRooted(path) ? path : throw new ProblemException(source, $"'{path}' is not an absolute path", "write the path of the program in the container, for example /usr/local/bin/envoy");
+        var (source, path) = NotEmpty(environment, BinaryVariable) is { } variable
+            ? (BinaryVariable, variable)
+            : ("PROXY_CONFIG binaryPath", config["binaryPath"]?.GetValue<string>() ?? "");
+        return path.Length == 0 || Path.IsPathRooted(path)
+            ? path
+            : throw new ProblemException(source, $"'{path}' is not an absolute path",
+                "write the path of the program in the container, for example /usr/local/bin/envoy");
     }
 
     /// <summary>The field wins over the older variable, as in Istio.</summary>
@@ -166,11 +174,14 @@ internal sealed record AgentSettings
         var field = (config["connectionSettings"] as JsonObject)?["globalDownstreamConnectionLimit"]?.ToString();
         if ((field ?? NotEmpty(environment, Variable)) is not { } text) return int.MaxValue;
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var most) && most > 0 ? most
-            : throw new ProblemException(field is null ? Variable : $"PROXY_CONFIG {Field}", $"'{text}' is not a number of connections", "use a positive number");
+            : throw new ProblemException(field is null ? Variable : $"PROXY_CONFIG {Field}", $"'{text}' is not a number of connections",
+                "use a positive number");
     }
 
     private static TimeSpan DurationOf(JsonObject config, string field) =>
-        Durations.TryParse(config[field]!.GetValue<string>(), out var value) && value >= TimeSpan.Zero ? value : throw new ProblemException($"PROXY_CONFIG {field}", "is not a duration", "for example 5s");
+        Durations.TryParse(config[field]!.GetValue<string>(), out var value) && value >= TimeSpan.Zero
+            ? value
+            : throw new ProblemException($"PROXY_CONFIG {field}", "is not a duration", "for example 5s");
 
     private static JsonObject ReadConfig(string text)
     {
@@ -226,10 +237,12 @@ internal sealed record AgentSettings
     };
 
     private static string Required(IReadOnlyDictionary<string, string> environment, string name) =>
-        NotEmpty(environment, name) ?? throw new ProblemException(name, "the environment variable is missing", "it is set by injection; isthmus proxy runs inside an injected Pod");
+        NotEmpty(environment, name)
+            ?? throw new ProblemException(name, "the environment variable is missing", "it is set by injection; isthmus proxy runs inside an injected Pod");
 
     private static string SocketName(string name) => Path.GetFileName(name) == name && name is not ("." or "..") ? name
-        : throw new ProblemException("WORKLOAD_IDENTITY_SOCKET_FILE", $"'{name}' is not the name of a file", "give the name of the socket, without a directory");
+        : throw new ProblemException("WORKLOAD_IDENTITY_SOCKET_FILE", $"'{name}' is not the name of a file",
+            "give the name of the socket, without a directory");
 
     private static int Port(IReadOnlyDictionary<string, string> environment, string name) =>
         NotEmpty(environment, name) is not { } text ? 0

@@ -28,5 +28,6 @@ internal sealed record AppMetrics(int Port, string Path)
     }
 
     private static AppMetrics Target(JsonObject given) => new(
-        int.Parse(given["port"]?.ToString() is { Length: > 0 } port ? port : "80", CultureInfo.InvariantCulture), given["path"]?.ToString() is { Length: > 0 } path ? path : "/metrics");
+        int.Parse(given["port"]?.ToString() is { Length: > 0 } port ? port : "80", CultureInfo.InvariantCulture),
+        given["path"]?.ToString() is { Length: > 0 } path ? path : "/metrics");
 }

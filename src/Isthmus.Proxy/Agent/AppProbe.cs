@@ -7,7 +7,8 @@ using Isthmus.Core.Problems;
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>A probe or hook of the application that injection replaced with one of the agent: what the kubelet would have called.</summary>
-internal sealed record AppProbe(AppProbeKind Kind, int Port, string Host, string Path, bool Tls, ValueList<(string Name, string Value)> Headers, TimeSpan Timeout)
+internal sealed record AppProbe(AppProbeKind Kind, int Port, string Host, string Path, bool Tls, ValueList<(string Name, string Value)> Headers,
+    TimeSpan Timeout)
 {
     private const string Hooks = "/app-lifecycle/";
 
@@ -24,7 +25,8 @@ internal sealed record AppProbe(AppProbeKind Kind, int Port, string Host, string
         try
         {
             foreach (var (path, probe) in StrictJson.Parse(json)!.AsObject())
-                probes[path] = Read(probe!.AsObject(), IsHook(path)) ?? throw new ProblemException(source, $"the probe of {path} is of no known kind", "httpGet, tcpSocket and grpc are known");
+                probes[path] = Read(probe!.AsObject(), IsHook(path))
+                    ?? throw new ProblemException(source, $"the probe of {path} is of no known kind", "httpGet, tcpSocket and grpc are known");
             return probes;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or NullReferenceException)

@@ -35,9 +35,14 @@ internal sealed class AppProber : IDisposable
             ActivityHeadersPropagator = null,
             // Each probe opens a new connection, as the kubelet does.
             PooledConnectionLifetime = TimeSpan.Zero,
-            ConnectCallback = async (context, stop) => new NetworkStream(await ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, stop).ConfigureAwait(false), ownsSocket: true),
+            ConnectCallback = async (context, stop) => new NetworkStream(await ConnectAsync(context.DnsEndPoint.Host, context.DnsEndPoint.Port, stop)
+                .ConfigureAwait(false),
+                ownsSocket: true),
             // The kubelet does not verify the application's certificate either.
-            SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = PeerChain.Unjudged(), RemoteCertificateValidationCallback = static (_, _, _, _) => true },
+            SslOptions = new SslClientAuthenticationOptions
+            {
+                CertificateChainPolicy = PeerChain.Unjudged(), RemoteCertificateValidationCallback = static (_, _, _, _) => true
+            },
         });
     }
 

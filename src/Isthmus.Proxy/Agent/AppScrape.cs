@@ -87,5 +87,6 @@ internal sealed class AppScrape(Task<HttpResponseMessage> asked, CancellationTok
         }
     }
 
-    private static bool IsOfApplication(Exception e, CancellationToken stop) => e is HttpRequestException or IOException or OperationCanceledException && !stop.IsCancellationRequested;
+    private static bool IsOfApplication(Exception e, CancellationToken stop) =>
+        e is HttpRequestException or IOException or OperationCanceledException && !stop.IsCancellationRequested;
 }

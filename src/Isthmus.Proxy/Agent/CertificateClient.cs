@@ -47,8 +47,11 @@ internal sealed class CertificateClient(AgentSettings settings, ControlPlaneDial
         if (TrustBundle.FromPem(root, "CA").Reject(certificates[0], certificates.Skip(1), CertificateUse.Any, time.GetUtcNow()) is { } reason)
             throw new ProblemException("CA", $"it answered with a certificate that does not lead to the root beside it: {reason}");
         // A root that signs leaves itself is not part of the chain.
-        var issuers = certificates.Skip(1).Concat(TrustBundle.FromPem(root, "CA").Roots.Where(trusted => trusted.SubjectName.RawData.AsSpan().SequenceEqual(certificates[^1].IssuerName.RawData)));
-        return new(string.Concat(chain), Keys.ToPem(key), root, certificates[0].NotAfter.ToUniversalTime(), issuers.Min(issuer => issuer.NotAfter.ToUniversalTime()));
+        var issuers = certificates.Skip(1)
+            .Concat(TrustBundle.FromPem(root, "CA").Roots.Where(trusted => trusted.SubjectName.RawData.AsSpan()
+                .SequenceEqual(certificates[^1].IssuerName.RawData)));
+        return new(string.Concat(chain), Keys.ToPem(key), root, certificates[0].NotAfter.ToUniversalTime(),
+            issuers.Min(issuer => issuer.NotAfter.ToUniversalTime()));
     }
 
     private static string WithLineFeed(string pem) => pem.EndsWith('\n') ? pem : pem + "\n";

@@ -7,7 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>
-/// Secrets in mounted files: those that resources name by path (<c>file-cert:CHAIN~KEY</c>, <c>file-root:FILE</c>, <c>file-root:system</c>), and <c>default</c> and
+/// Secrets in mounted files: those that resources name by path (<c>file-cert:CHAIN~KEY</c>, <c>file-root:FILE</c>, <c>file-root:system</c>), and <c>default</c>
+/// and
 /// <c>ROOTCA</c> when a directory is given. <see cref="Refresh"/> checks the files again; the last good content stays.
 /// </summary>
 internal sealed partial class FileSecrets(string directory, TimeProvider time, ILogger log)
@@ -49,7 +50,8 @@ internal sealed partial class FileSecrets(string directory, TimeProvider time, I
     {
         if (Files(name) is not { } files) return null;
         // The stamp covers missing files, so that their appearance is noticed.
-        var stamp = string.Join(' ', files.Select(f => new FileInfo(f) is { Exists: true } i ? $"{i.LastWriteTimeUtc.Ticks}/{i.Length}/{i.ResolveLinkTarget(true)?.FullName}" : "-"));
+        var stamp = string.Join(' ',
+            files.Select(f => new FileInfo(f) is { Exists: true } i ? $"{i.LastWriteTimeUtc.Ticks}/{i.Length}/{i.ResolveLinkTarget(true)?.FullName}" : "-"));
         if (last?.Stamp == stamp) return last;
         try
         {

@@ -32,7 +32,9 @@ internal static class Renewal
         try
         {
             var signing = CertificateText.Read(issuer, "issuer")[0];
-            return certificate.Intermediates.Count > 0 ? certificate.Intermediates[0].RawDataMemory.Span.SequenceEqual(signing.RawDataMemory.Span) : IsTrusted(certificate, [signing]);
+            return certificate.Intermediates.Count > 0
+                ? certificate.Intermediates[0].RawDataMemory.Span.SequenceEqual(signing.RawDataMemory.Span)
+                : IsTrusted(certificate, [signing]);
         }
         catch (ProblemException)
         {
@@ -42,5 +44,6 @@ internal static class Renewal
 
     /// <summary>Whether the certificate leads to one of the roots, at any time.</summary>
     public static bool IsTrusted(CertificateSecret certificate, IEnumerable<X509Certificate2> roots) =>
-        new TrustBundle(roots).Reject(certificate.Leaf, certificate.Intermediates, CertificateUse.Any, certificate.Leaf.NotAfter.ToUniversalTime().AddSeconds(-1)) is null;
+        new TrustBundle(roots).Reject(certificate.Leaf, certificate.Intermediates, CertificateUse.Any,
+            certificate.Leaf.NotAfter.ToUniversalTime().AddSeconds(-1)) is null;
 }

@@ -11,7 +11,8 @@ namespace Isthmus.Proxy.Agent;
 /// <summary>Passes the control plane's resources to the data plane and the DNS proxy, and reports which ones they need by name.</summary>
 internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secrets, Action<NameTable> names) : IXdsSink
 {
-    private (IReadOnlyList<string> Names, IReadOnlySet<string> Set) _endpoints = ([], new HashSet<string>()), _routes = ([], new HashSet<string>()), _secrets = ([], new HashSet<string>());
+    private (IReadOnlyList<string> Names, IReadOnlySet<string> Set) _endpoints = ([], new HashSet<string>()), _routes = ([], new HashSet<string>()),
+        _secrets = ([], new HashSet<string>());
 
     public XdsVerdict Apply(XdsBatch batch)
     {
@@ -68,7 +69,8 @@ internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secret
         }
     }
 
-    private static IReadOnlySet<string> Set(ref (IReadOnlyList<string> Names, IReadOnlySet<string> Set) last, IReadOnlyList<string> names, Func<string, string>? wire = null)
+    private static IReadOnlySet<string> Set(ref (IReadOnlyList<string> Names, IReadOnlySet<string> Set) last, IReadOnlyList<string> names,
+        Func<string, string>? wire = null)
     {
         if (!ReferenceEquals(last.Names, names)) last = (names, (wire is null ? names : names.Select(wire)).ToHashSet(StringComparer.Ordinal));
         return last.Set;

@@ -10,7 +10,8 @@ using System.Net.Sockets;
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>
-/// The secrets <c>default</c> and <c>ROOTCA</c> from an SDS server on a Unix socket, such as the agent of SPIRE (https://istio.io/latest/docs/ops/integrations/spire/).
+/// The secrets <c>default</c> and <c>ROOTCA</c> from an SDS server on a Unix socket, such as the agent of SPIRE
+/// (https://istio.io/latest/docs/ops/integrations/spire/).
 /// The CA of the mesh is not asked then. The last good secrets stay while the server is away.
 /// </summary>
 /// <param name="path">The socket.</param>
@@ -62,7 +63,8 @@ internal sealed partial class SocketSecrets(string path, string trustDomain, str
             {
                 return;
             }
-            var pause = TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds, FirstPause.TotalMilliseconds * Math.Pow(2, Math.Min(failures++, 10))) * (0.5 + random.NextDouble() / 2));
+            var pause = TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds,
+                FirstPause.TotalMilliseconds * Math.Pow(2, Math.Min(failures++, 10))) * (0.5 + random.NextDouble() / 2));
             Ended(log, path, error, pause);
             await Task.Delay(pause, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -77,7 +79,10 @@ internal sealed partial class SocketSecrets(string path, string trustDomain, str
         {
             var request = Request();
             // SPIRE gives roots by trust domain to proxies that can read them, which it tells by the version of Envoy.
-            request.Node = new() { Id = node, UserAgentName = "envoy", UserAgentBuildVersion = new() { Version = new() { MajorNumber = 1, MinorNumber = 38 } } };
+            request.Node = new()
+            {
+                Id = node, UserAgentName = "envoy", UserAgentBuildVersion = new() { Version = new() { MajorNumber = 1, MinorNumber = 38 } }
+            };
             await call.WriteAsync(request, stop).ConfigureAwait(false);
             var version = "";
             while (await call.ReadAsync(stop).ConfigureAwait(false) is { } response)
@@ -129,10 +134,16 @@ internal sealed partial class SocketSecrets(string path, string trustDomain, str
             switch (secret.Name, secret.TypeCase)
             {
                 case (Certificate, Secret.TypeOneofCase.TlsCertificate):
-                    state = state with { Certificate = CertificateSecret.Load(Certificate, Text(secret.TlsCertificate.CertificateChain), Text(secret.TlsCertificate.PrivateKey)) };
+                    state = state with
+                    {
+                        Certificate = CertificateSecret.Load(Certificate, Text(secret.TlsCertificate.CertificateChain), Text(secret.TlsCertificate.PrivateKey))
+                    };
                     break;
                 case (Root, Secret.TypeOneofCase.ValidationContext):
-                    state = state with { Roots = RootSecret.Load(Root, RootsIn(secret.ValidationContext), hasRevocations: secret.ValidationContext.Crl is not null) };
+                    state = state with
+                    {
+                        Roots = RootSecret.Load(Root, RootsIn(secret.ValidationContext), hasRevocations: secret.ValidationContext.Crl is not null)
+                    };
                     break;
                 case (Certificate or Root, _):
                     throw new ProblemException($"secret {secret.Name}", $"is of kind {secret.TypeCase}");
@@ -151,10 +162,12 @@ internal sealed partial class SocketSecrets(string path, string trustDomain, str
     private string RootsIn(CertificateValidationContext context)
     {
         if (context.CustomValidatorConfig?.TypedConfig is not { } custom) return Text(context.TrustedCa);
-        if (!custom.TypeUrl.EndsWith(".SPIFFECertValidatorConfig", StringComparison.Ordinal)) throw new ProblemException($"secret {Root}", $"a validator of type {custom.TypeUrl} is not known");
+        if (!custom.TypeUrl.EndsWith(".SPIFFECertValidatorConfig", StringComparison.Ordinal))
+            throw new ProblemException($"secret {Root}", $"a validator of type {custom.TypeUrl} is not known");
         var bundles = Parsed(SPIFFECertValidatorConfig.Parser, custom.Value).TrustDomains;
         return bundles.FirstOrDefault(bundle => bundle.Name == trustDomain) is { } own ? Text(own.TrustBundle)
-            : throw new ProblemException($"secret {Root}", $"has no roots of trust domain {trustDomain} (but of {string.Join(", ", bundles.Select(bundle => bundle.Name))})",
+            : throw new ProblemException($"secret {Root}",
+                $"has no roots of trust domain {trustDomain} (but of {string.Join(", ", bundles.Select(bundle => bundle.Name))})",
                 "the trust domain of the mesh and of SPIRE must be the same");
     }
 

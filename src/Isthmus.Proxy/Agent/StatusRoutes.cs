@@ -6,9 +6,11 @@ using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Proxy.Agent;
 
-/// <summary>The agent's part of port 15020: the application's probes and hooks, its metrics merged with the proxy's, and the requests to drain and to quit.</summary>
+/// <summary>The agent's part of port 15020: the application's probes and hooks, its metrics merged with the proxy's, and the requests to drain and to
+/// quit.</summary>
 internal sealed class StatusRoutes(
-    IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, Func<string> agentMetrics, AppMetricsSource application, AdminBody ownMetrics, Action drain, Action quit)
+    IReadOnlyDictionary<string, AppProbe> probes, AppProber prober, Func<string> agentMetrics, AppMetricsSource application, AdminBody ownMetrics, Action drain,
+    Action quit)
 {
     /// <summary>Whether clients that can read it get a compressed answer.</summary>
     public bool CompressesScrapes { get; init; } = true;

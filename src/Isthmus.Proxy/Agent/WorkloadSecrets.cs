@@ -9,7 +9,8 @@ namespace Isthmus.Proxy.Agent;
 /// <summary>The secrets of this workload, in the process: <c>default</c> and <c>ROOTCA</c> from the mesh's CA and renewed
 /// in time, or from a socket; others from mounted files.</summary>
 internal sealed partial class WorkloadSecrets(
-    AgentSettings settings, CertificateClient? authority, FileSecrets files, DiscoveredSecrets discovered, TimeProvider time, Random random, ILogger log) : ISecretSource
+    AgentSettings settings, CertificateClient? authority, FileSecrets files, DiscoveredSecrets discovered, TimeProvider time, Random random, ILogger log)
+    : ISecretSource
 {
     private const string Default = "default", Root = Tls.TlsSettings.MeshRoots;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(30), Look = TimeSpan.FromSeconds(15);
@@ -36,7 +37,8 @@ internal sealed partial class WorkloadSecrets(
     public long Failures => Interlocked.Read(ref _failures);
 
     /// <summary>When the certificate of the CA expires; null while there is none.</summary>
-    public DateTimeOffset? CertificateEnd => (Socket is null ? _state.Certificate : Socket.FindCertificate(Default)) is { } certificate ? new(certificate.Leaf.NotAfter.ToUniversalTime()) : null;
+    public DateTimeOffset? CertificateEnd =>
+        (Socket is null ? _state.Certificate : Socket.FindCertificate(Default)) is { } certificate ? new(certificate.Leaf.NotAfter.ToUniversalTime()) : null;
 
     public event Action<string>? Changed
     {
@@ -56,10 +58,20 @@ internal sealed partial class WorkloadSecrets(
 
     public CertificateSecret? FindCertificate(string name) =>
         Socket is not null && SocketSecrets.Has(name) ? Socket.FindCertificate(name)
-        : name == Default && authority is not null ? _state.Certificate : DiscoveredSecrets.Has(name) ? discovered.FindCertificate(name) : files.FindCertificate(name);
+        : name == Default && authority is not null
+        ? _state.Certificate
+        : DiscoveredSecrets.Has(name)
+        ? discovered.FindCertificate(name)
+        : files.FindCertificate(name);
 
     public RootSecret? FindRoots(string name) =>
-        Socket is not null && SocketSecrets.Has(name) ? Socket.FindRoots(name) : name == Root && authority is not null ? _state.Roots : DiscoveredSecrets.Has(name) ? discovered.FindRoots(name) : files.FindRoots(name);
+        Socket is not null && SocketSecrets.Has(name)
+            ? Socket.FindRoots(name)
+            : name == Root && authority is not null
+            ? _state.Roots
+            : DiscoveredSecrets.Has(name)
+            ? discovered.FindRoots(name)
+            : files.FindRoots(name);
 
     /// <summary>The CA's certificate comes in time, and the control plane reports which of its secrets do not exist. A file that
     /// is not mounted may never be.</summary>
@@ -108,7 +120,8 @@ internal sealed partial class WorkloadSecrets(
             catch (Exception e) when (e is GrpcException or ProblemException or IOException or UnauthorizedAccessException)
             {
                 Interlocked.Increment(ref _failures);
-                pause = TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds, FirstPause.TotalMilliseconds * Math.Pow(2, failures++)) * (0.5 + random.NextDouble() / 2));
+                pause = TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds,
+                    FirstPause.TotalMilliseconds * Math.Pow(2, failures++)) * (0.5 + random.NextDouble() / 2));
                 NotFetched(log, settings.CertificateAuthority.ToString(), e.Message, pause);
             }
             if (!await SignalAsync(pause, stop).ConfigureAwait(false)) continue;
@@ -117,7 +130,8 @@ internal sealed partial class WorkloadSecrets(
         }
     }
 
-    /// <summary>Waits until another CA signs, but not longer than <paramref name="pause"/>. Timers are limited to some weeks; waking up early only fetches early.</summary>
+    /// <summary>Waits until another CA signs, but not longer than <paramref name="pause"/>. Timers are limited to some weeks; waking up early only fetches
+    /// early.</summary>
     private async Task<bool> SignalAsync(TimeSpan pause, CancellationToken stop)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -150,7 +164,8 @@ internal sealed partial class WorkloadSecrets(
         while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false));
     }
 
-    /// <summary>Mounted roots that changed after the certificate came are newer than those that came with it: what they no longer contain is no longer trusted.</summary>
+    /// <summary>Mounted roots that changed after the certificate came are newer than those that came with it: what they no longer contain is no longer
+    /// trusted.</summary>
     private void FollowRoots()
     {
         var (state, mounted) = (_state, MountedRoots());
@@ -159,7 +174,8 @@ internal sealed partial class WorkloadSecrets(
         {
             var roots = RootSecret.Load(Root, mounted);
             if (!Renewal.IsTrusted(state.Certificate!, roots.Roots)) roots = RootSecret.Load(Root, state.IssuedRoot + mounted);
-            if (Interlocked.CompareExchange(ref _state, state with { Roots = roots, MountedRoot = mounted, Updated = time.GetUtcNow() }, state) == state) _changed?.Invoke(Root);
+            if (Interlocked.CompareExchange(ref _state, state with { Roots = roots, MountedRoot = mounted, Updated = time.GetUtcNow() }, state) == state)
+                _changed?.Invoke(Root);
         }
         catch (ProblemException)
         {
@@ -192,7 +208,9 @@ internal sealed partial class WorkloadSecrets(
     [LoggerMessage(Level = LogLevel.Information, Message = "Got a workload certificate valid until {NotAfter}; it is renewed at {Renewal}")]
     private static partial void Fetched(ILogger log, DateTimeOffset notAfter, DateTimeOffset renewal);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The certificate authority expires at {End:u}, and workload certificates with it: a new one must be in Secret cacerts before (isthmus certificates)")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "The certificate authority expires at {End:u}, and workload certificates with it: a new one must be in Secret cacerts before (isthmus "
+            + "certificates)")]
     private static partial void EndsWithAuthority(ILogger log, DateTimeOffset end);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Another certificate signs: the workload certificate is renewed")]

@@ -61,12 +61,14 @@ internal sealed partial class WrittenCertificates(string directory, ISecretSourc
         Directory.CreateDirectory(directory);
         var draft = path + ".new";
         File.Delete(draft);
-        using (var writer = new StreamWriter(draft, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = ForThePod })) writer.Write(text);
+        using (var writer = new StreamWriter(draft, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = ForThePod }))
+            writer.Write(text);
         // The mask of the process may have taken rights away.
         File.SetUnixFileMode(draft, ForThePod);
         File.Move(draft, path, overwrite: true);
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "OUTPUT_CERTS: certificates cannot be written to {Directory}: {Reason} (mount a volume there that the proxy may write)")]
+    [LoggerMessage(Level = LogLevel.Error,
+        Message = "OUTPUT_CERTS: certificates cannot be written to {Directory}: {Reason} (mount a volume there that the proxy may write)")]
     private static partial void NotWritten(ILogger log, string directory, string reason);
 }

@@ -25,16 +25,21 @@ internal static class CaptureFlags
         InboundPorts = new("--istio-inbound-ports", "PORTS", Usual.InboundPorts, text => Chosen(text, PortList), "-b"),
         OutboundPorts = new("--istio-outbound-ports", "PORTS", Usual.OutboundPorts, text => Chosen(text, PortList), "-q");
 
-    private static readonly Flag<Choice<Cidr>> OutboundRanges = new("--istio-service-cidr", "RANGES", Usual.OutboundRanges, text => Chosen(text, RangeList), "-i");
+    private static readonly Flag<Choice<Cidr>> OutboundRanges = new("--istio-service-cidr", "RANGES", Usual.OutboundRanges, text => Chosen(text, RangeList),
+        "-i");
 
     private static readonly Flag<ValueList<Cidr>> ExcludedOutboundRanges = new("--istio-service-exclude-cidr", "RANGES", [], RangeList, "-x");
 
     private static readonly Flag<ValueList<string>> ExcludedInterfaces = new("--istio-exclude-interfaces", "NAMES", [], InterfaceList, "-c");
 
     private static readonly Flag<string>
-        Mode = new("--istio-inbound-interception-mode", "MODE", "", text => text is "REDIRECT" or "" ? text : throw new FormatException("only REDIRECT is supported"), "-m"),
+        Mode = new("--istio-inbound-interception-mode", "MODE", "",
+            text => text is "REDIRECT" or "" ? text : throw new FormatException("only REDIRECT is supported"), "-m"),
         MachineInterfaces = new("--kube-virt-interfaces", "NAMES", "",
-            text => text.Length == 0 ? text : throw new FormatException("virtual machine interfaces are not supported; remove the annotation traffic.sidecar.istio.io/kubevirtInterfaces"), "-k");
+            text => text.Length == 0
+                ? text
+                : throw new FormatException("virtual machine interfaces are not supported; remove the annotation traffic.sidecar.istio.io/kubevirtInterfaces"),
+            "-k");
 
     private static readonly Flag<bool>
         Dns = Flag.Switch("--redirect-dns"),
@@ -89,13 +94,22 @@ internal static class CaptureFlags
         [.. text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(parse)];
 
     private static ValueList<int> PortList(string text) =>
-        List(text, part => PortNumber.TryParse(part, out var port) && port > 0 ? port : throw new FormatException($"'{part}' is not a port number from 1 to {PortNumber.Highest}"));
+        List(text,
+            part => PortNumber.TryParse(part, out var port) && port > 0
+                ? port
+                : throw new FormatException($"'{part}' is not a port number from 1 to {PortNumber.Highest}"));
 
     private static ValueList<int> IdList(string text) =>
-        List(text, part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : throw new FormatException($"'{part}' is not a number"));
+        List(text,
+            part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
+                ? id
+                : throw new FormatException($"'{part}' is not a number"));
 
     private static ValueList<Cidr> RangeList(string text) =>
-        List(text, part => Cidr.TryParse(part, out var range) ? range : throw new FormatException($"'{part}' is not an address range; expected for example 10.96.0.0/16, or *"));
+        List(text,
+            part => Cidr.TryParse(part, out var range)
+                ? range
+                : throw new FormatException($"'{part}' is not an address range; expected for example 10.96.0.0/16, or *"));
 
     /// <summary>Kernel names of interfaces; they are quoted into the ruleset.</summary>
     private static ValueList<string> InterfaceList(string text) =>

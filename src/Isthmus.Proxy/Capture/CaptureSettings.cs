@@ -49,7 +49,8 @@ internal sealed record CaptureSettings
     /// cref="CaptureRules"/>); null when it does not.</summary>
     public CaptureException? ExceptionFor(System.Net.IPEndPoint destination)
     {
-        if (ExcludedOutboundPorts.Contains(destination.Port)) return new("traffic.sidecar.istio.io/excludeOutboundPorts", $"port {destination.Port} is excluded");
+        if (ExcludedOutboundPorts.Contains(destination.Port))
+            return new("traffic.sidecar.istio.io/excludeOutboundPorts", $"port {destination.Port} is excluded");
         if (System.Net.IPAddress.IsLoopback(destination.Address)) return new("", "it is an address of the Pod itself");
         foreach (var range in ExcludedOutboundRanges)
             if (range.Contains(destination.Address)) return new("traffic.sidecar.istio.io/excludeOutboundIPRanges", $"{range} is excluded");

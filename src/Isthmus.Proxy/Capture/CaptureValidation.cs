@@ -50,5 +50,6 @@ internal static class CaptureValidation
             .FirstOrDefault(address => address.AddressFamily == AddressFamily.InterNetwork);
 
     private static ProblemException Missing(string why) => new("traffic capture", $"is not in effect: {why}",
-        "the CNI node agent (DaemonSet istio-cni-node) on this node captures the Pod and kubelet starts this container again; if it does not, see the agent's log");
+        "the CNI node agent (DaemonSet istio-cni-node) on this node captures the Pod and kubelet starts this container again; if it does not, see the agent's "
+            + "log");
 }

@@ -25,7 +25,8 @@ internal static class Nft
         var program = Places.FirstOrDefault(File.Exists) ?? "nft";
         try
         {
-            return Process.Start(new ProcessStartInfo(program, ["-f", "-"]) { RedirectStandardInput = true, RedirectStandardError = true }) ?? throw new ProblemException(program, "could not be started");
+            return Process.Start(new ProcessStartInfo(program, ["-f", "-"]) { RedirectStandardInput = true, RedirectStandardError = true })
+                ?? throw new ProblemException(program, "could not be started");
         }
         catch (Win32Exception e)
         {

@@ -103,14 +103,17 @@ internal sealed class ActiveHealth(ClusterState cluster, HealthCheckSettings set
         var localities = next.Localities.ToList();
         foreach (var locality in before.Localities)
         {
-            var kept = locality.Endpoints.Where(endpoint => !named.Contains(ClusterState.Key(endpoint)) && find(endpoint)?.Check is { IsFailed: false }).ToList();
+            var kept = locality.Endpoints.Where(endpoint => !named.Contains(ClusterState.Key(endpoint)) && find(endpoint)?.Check is { IsFailed: false })
+                .ToList();
             if (kept.Count == 0) continue;
             var at = localities.FindIndex(other => other.Text == locality.Text && other.Priority == locality.Priority);
             if (at < 0) localities.Add(locality with { Endpoints = kept.ToValueList() });
             else localities[at] = localities[at] with { Endpoints = localities[at].Endpoints.Concat(kept).ToValueList() };
             foreach (var endpoint in kept) find(endpoint)!.IsLeaving = true;
         }
-        return localities.Count == next.Localities.Count && localities.SequenceEqual(next.Localities) ? next : next with { Localities = localities.ToValueList() };
+        return localities.Count == next.Localities.Count && localities.SequenceEqual(next.Localities)
+            ? next
+            : next with { Localities = localities.ToValueList() };
     }
 
     /// <summary>Records a result of the host's checks, one after another.</summary>
@@ -146,7 +149,8 @@ internal sealed class ActiveHealth(ClusterState cluster, HealthCheckSettings set
         if (outcome is CheckOutcome.Passive) Interlocked.Increment(ref cluster.Counters.Checks.PassiveFailures);
         check.Successes = 0;
         var before = check.IsFailed;
-        if (!before && outcome is not (CheckOutcome.Refused or CheckOutcome.Passive) && ++check.Failures < settings.UnhealthyThreshold) return HealthTransition.Pending;
+        if (!before && outcome is not (CheckOutcome.Refused or CheckOutcome.Passive) && ++check.Failures < settings.UnhealthyThreshold)
+            return HealthTransition.Pending;
         check.IsTimedOut = outcome == CheckOutcome.TimedOut;
         check.IsFailed = true;
         return before ? HealthTransition.None : HealthTransition.Changed;

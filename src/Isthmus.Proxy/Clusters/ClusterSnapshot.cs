@@ -82,7 +82,8 @@ internal sealed record ClusterSnapshot(
     public bool RacesAddresses { get; init; }
 
     /// <summary>Whether TLS connections depend on the host of the request.</summary>
-    public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls).Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
+    public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls)
+        .Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
 
     /// <summary>How names that requests bring along are resolved; null for clusters of other kinds.</summary>
     public DynamicSettings? Dynamic { get; init; }
@@ -98,7 +99,8 @@ internal sealed record ClusterSnapshot(
 
     /// <summary>Its hosts are not in the mesh: the control plane says so, or knows none of them.</summary>
     public bool IsExternal { get; } = Resource.Name is "PassthroughCluster" or "AllowAnyDynamicDNSCluster"
-        || (Resource.Metadata?.FilterMetadata.TryGetValue("istio", out var istio) == true && istio.Fields.TryGetValue("external", out var external) && external.BoolValue);
+        || (Resource.Metadata?.FilterMetadata.TryGetValue("istio", out var istio) == true && istio.Fields.TryGetValue("external", out var external)
+            && external.BoolValue);
 
     public ByteString Bytes => _bytes ??= Resource.ToByteString();
 

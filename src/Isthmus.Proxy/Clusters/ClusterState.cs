@@ -142,7 +142,8 @@ internal sealed class ClusterState
         if (joined || warms) _warmup?.Begin(now);
         var old = _hosts;
         _assignment = assignment;
-        var arranged = new HostSet(localities, Config.WeightLocalities, Config.Hashing, _warmup, _own is { } own && Config.Zones is { } zones ? (zones, own) : null);
+        var arranged = new HostSet(localities, Config.WeightLocalities, Config.Hashing, _warmup,
+            _own is { } own && Config.Zones is { } zones ? (zones, own) : null);
         if (Health is null) _hosts = arranged;
         else Health.Move(() => _hosts = arranged);
         var left = false;
@@ -162,7 +163,8 @@ internal sealed class ClusterState
     {
         var now = _time.GetTimestamp();
         if (Config.Kind != ClusterKind.OriginalDst)
-            return _hosts.Pick(new(now, tried, hash) { LeaveAfter = leaveAfter }, Config.Policy, _random, _hasDoubted || Health is { HasFailed: true } ? long.MaxValue : Volatile.Read(ref _impairedUntil), Config.PanicThreshold);
+            return _hosts.Pick(new(now, tried, hash) { LeaveAfter = leaveAfter }, Config.Policy, _random,
+                _hasDoubted || Health is { HasFailed: true } ? long.MaxValue : Volatile.Read(ref _impairedUntil), Config.PanicThreshold);
         return destination is null ? null : At(destination);
     }
 
@@ -242,7 +244,9 @@ internal sealed class ClusterState
     /// <summary>Reserves a slot for a retry, until the retry is settled; false when the circuit breaker is open.</summary>
     public bool TryBeginRetry()
     {
-        var most = Config.Limits.Budget is { } budget ? Math.Max((long)(budget.Percent / 100 * (Volatile.Read(ref Use.ActiveRequests) + (_recent?.Count ?? 0))), budget.Least) : Config.Limits.Retries;
+        var most = Config.Limits.Budget is { } budget
+            ? Math.Max((long)(budget.Percent / 100 * (Volatile.Read(ref Use.ActiveRequests) + (_recent?.Count ?? 0))), budget.Least)
+            : Config.Limits.Retries;
         if (Interlocked.Increment(ref Use.ActiveRetries) <= most) return true;
         Interlocked.Decrement(ref Use.ActiveRetries);
         Interlocked.Increment(ref Counters.RetryOverflows);
@@ -324,7 +328,8 @@ internal sealed class ClusterState
     /// <summary>Records a response, which may say that its host wants no more requests. What comes through a gateway says nothing about the gateway.</summary>
     public void Answered(Host host, ResponseHead response)
     {
-        if (Health is not null && !host.Endpoint.IsGateway && response.Headers.Contains("x-envoy-immediate-health-check-fail"u8)) Health.Record(host, new(CheckOutcome.Passive, ""));
+        if (Health is not null && !host.Endpoint.IsGateway && response.Headers.Contains("x-envoy-immediate-health-check-fail"u8))
+            Health.Record(host, new(CheckOutcome.Passive, ""));
         Answered(host, response.Status);
     }
 

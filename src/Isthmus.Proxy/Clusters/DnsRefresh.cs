@@ -71,7 +71,8 @@ internal sealed class DnsRefresh(ClusterState cluster, INameResolver resolver, T
     /// <summary>The families by turns, as RFC 8305 has them: where one of them does not work at all, every other attempt is of use.</summary>
     private static IEnumerable<IPAddress> Interleaved(IReadOnlyList<IPAddress> all)
     {
-        var (first, others) = (all.Where(address => address.AddressFamily == all[0].AddressFamily).ToList(), all.Where(address => address.AddressFamily != all[0].AddressFamily).ToList());
+        var (first, others) = (all.Where(address => address.AddressFamily == all[0].AddressFamily).ToList(),
+            all.Where(address => address.AddressFamily != all[0].AddressFamily).ToList());
         for (var i = 0; i < Math.Max(first.Count, others.Count); i++)
         {
             if (i < first.Count) yield return first[i];

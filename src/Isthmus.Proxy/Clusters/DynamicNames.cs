@@ -118,5 +118,7 @@ internal sealed record DynamicSettings(string Domain, int? Port, int MaxHosts, T
     public int DefaultPort { get; init; } = 80;
 
     public bool Covers(string name) => name.Length > 0 && (Domain.Length == 0
-        || (Domain.StartsWith('*') ? name.Length > Domain.Length - 1 && name.EndsWith(Domain[1..], StringComparison.OrdinalIgnoreCase) : name.Equals(Domain, StringComparison.OrdinalIgnoreCase)));
+        || (Domain.StartsWith('*')
+            ? name.Length > Domain.Length - 1 && name.EndsWith(Domain[1..], StringComparison.OrdinalIgnoreCase)
+            : name.Equals(Domain, StringComparison.OrdinalIgnoreCase)));
 }

@@ -9,7 +9,8 @@ internal sealed record HashSettings(ulong MinimumRing, ulong MaximumRing, int Ma
     public static readonly HashSettings Ring = new(1024, 8 * 1024 * 1024, 0);
 
     /// <param name="hosts">The hosts with their shares of the requests, whose sum is 1.</param>
-    public HashTable Arrange(IReadOnlyList<(Host Host, double Share)> hosts) => MaglevSize > 0 ? HashTable.Maglev(hosts, MaglevSize) : HashTable.Ring(hosts, MinimumRing, MaximumRing);
+    public HashTable Arrange(IReadOnlyList<(Host Host, double Share)> hosts) =>
+        MaglevSize > 0 ? HashTable.Maglev(hosts, MaglevSize) : HashTable.Ring(hosts, MinimumRing, MaximumRing);
 }
 
 /// <summary>Hosts arranged by Envoy's algorithms, so that a key leads to the same host from every proxy.</summary>
@@ -59,7 +60,9 @@ internal sealed class HashTable
     }
 
     private Host Slot(ulong key, int attempt) =>
-        _slots[_points is null ? (int)((attempt == 0 ? key : key ^ (ulong)-attempt) % (ulong)_slots.Length) : (int)(((long)Find(key) + attempt) % _slots.Length)];
+        _slots[_points is null
+            ? (int)((attempt == 0 ? key : key ^ (ulong)-attempt) % (ulong)_slots.Length)
+            : (int)(((long)Find(key) + attempt) % _slots.Length)];
 
     /// <summary>The first point at or after the key; behind the last, the ring begins again.</summary>
     private int Find(ulong key)

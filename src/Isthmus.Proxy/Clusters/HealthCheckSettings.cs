@@ -33,7 +33,8 @@ internal sealed record HealthCheckSettings(HealthProbe Probe, TimeSpan Timeout, 
 /// <param name="HealthyEdge">While successes of an unhealthy host are counted.</param>
 /// <param name="NoTraffic">Before the cluster's first connection.</param>
 /// <param name="NoTrafficHealthy">The same, for a host that passes its checks.</param>
-internal sealed record HealthIntervals(TimeSpan Usual, TimeSpan Unhealthy, TimeSpan UnhealthyEdge, TimeSpan HealthyEdge, TimeSpan NoTraffic, TimeSpan NoTrafficHealthy)
+internal sealed record HealthIntervals(TimeSpan Usual, TimeSpan Unhealthy, TimeSpan UnhealthyEdge, TimeSpan HealthyEdge, TimeSpan NoTraffic,
+    TimeSpan NoTrafficHealthy)
 {
     /// <summary>Before the first check, up to this time passes.</summary>
     public TimeSpan InitialJitter { get; init; }

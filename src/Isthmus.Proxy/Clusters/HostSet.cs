@@ -49,13 +49,15 @@ internal sealed class HostSet
     /// <param name="hashing">How to arrange them for consistent hashing.</param>
     /// <param name="warmup">How new ones get their share; null: at once.</param>
     /// <param name="zones">How requests keep to the zone of this proxy; null: zones do not matter.</param>
-    public HostSet(IReadOnlyList<(LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)> localities, bool weightLocalities, HashSettings? hashing = null, Warmup? warmup = null, (ZoneAwareness, OwnZones)? zones = null)
+    public HostSet(IReadOnlyList<(LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)> localities, bool weightLocalities, HashSettings? hashing = null,
+        Warmup? warmup = null, (ZoneAwareness, OwnZones)? zones = null)
     {
         _hashing = hashing ?? HashSettings.Ring;
         _warmup = warmup;
         All = [.. localities.SelectMany(l => l.Hosts).Distinct()];
         _hasUnhealthy = All.Any(h => h.Endpoint.Health != EndpointHealth.Healthy);
-        var arranged = localities.GroupBy(l => l.Locality.Priority).OrderBy(g => g.Key).Select(g => (Localities: g, Priority: Arrange([.. g], weightLocalities))).Where(item => item.Priority.Entries.Length > 0).ToList();
+        var arranged = localities.GroupBy(l => l.Locality.Priority).OrderBy(g => g.Key)
+            .Select(g => (Localities: g, Priority: Arrange([.. g], weightLocalities))).Where(item => item.Priority.Entries.Length > 0).ToList();
         _priorities = [.. arranged.Select(item => item.Priority)];
         if (_hasUnhealthy) _told = [.. Told()];
         if (zones is null || arranged.Count == 0) return;
@@ -78,7 +80,8 @@ internal sealed class HostSet
         if (policy == BalancingPolicy.Hash) return PickByKey(inputs, inputs.Hash ?? (ulong)random.NextInt64(long.MinValue, long.MaxValue), panicThreshold);
         if (!_hasUnhealthy && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 })
             return Choose(_route is null ? _priorities[0] : _route.Choose(random), policy, random, inputs.Now);
-        if (_told.Length > 0 && _zones is null && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 } && !(panicThreshold > LeastPanic)) return PickTold(policy, random, inputs.Now);
+        if (_told.Length > 0 && _zones is null && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 } && !(panicThreshold > LeastPanic))
+            return PickTold(policy, random, inputs.Now);
         return PickCarefully(inputs, policy, random, panicThreshold);
     }
 
@@ -87,7 +90,8 @@ internal sealed class HostSet
         var total = 0.0;
         foreach (var priority in _priorities)
         {
-            var load = Math.Min(Math.Min(1, Overprovisioning * priority.Entries.Count(entry => IsCalledHealthy(entry.Host)) / priority.Entries.Length), 1 - total);
+            var load = Math.Min(Math.Min(1, Overprovisioning * priority.Entries.Count(entry => IsCalledHealthy(entry.Host)) / priority.Entries.Length),
+                1 - total);
             total += load;
             if (load > 0) yield return (Narrow(priority, IsCalledHealthy, IsCalledHealthy), load);
         }
@@ -113,8 +117,10 @@ internal sealed class HostSet
     private Host? PickCarefully(PickInputs inputs, BalancingPolicy policy, Random random, double? panicThreshold)
     {
         // Each pass relaxes the rules: healthy hosts, then those that just failed to connect, then those this request already tried.
-        if (inputs.LeaveAfter > 0 && inputs.Tried is { } tried && tried.Count >= inputs.LeaveAfter && PickElsewhere(inputs, policy, random) is { } elsewhere) return elsewhere;
-        if (panicThreshold is > 0 and var threshold && Shares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.AnyPanics(threshold)) return PickInPanic(shares, threshold, inputs, policy, random);
+        if (inputs.LeaveAfter > 0 && inputs.Tried is { } tried && tried.Count >= inputs.LeaveAfter && PickElsewhere(inputs, policy, random) is { } elsewhere)
+            return elsewhere;
+        if (panicThreshold is > 0 and var threshold && Shares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.AnyPanics(threshold))
+            return PickInPanic(shares, threshold, inputs, policy, random);
         return PickAmong(inputs, policy, random, avoidable: false, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: true)
@@ -154,8 +160,11 @@ internal sealed class HostSet
                 if (Choose(Narrow(from, inputs, avoidable, triable), policy, random, now) is { } healthy) return healthy;
                 continue;
             }
-            var rest = Array.FindAll(from.Entries, entry => !IsSpared(entry.Host, threshold) && (avoidable || !entry.Host.IsAvoided(now)) && (triable || !IsTried(inputs, entry.Host)));
-            if (rest.Length > 0) return Choose(rest.Length == from.Entries.Length ? from : new(rest, from.LocalityWeights, from.EqualWeights) { Turns = from.Turns }, policy, random, now);
+            var rest = Array.FindAll(from.Entries,
+                entry => !IsSpared(entry.Host, threshold) && (avoidable || !entry.Host.IsAvoided(now)) && (triable || !IsTried(inputs, entry.Host)));
+            if (rest.Length > 0)
+                return Choose(rest.Length == from.Entries.Length ? from : new(rest, from.LocalityWeights, from.EqualWeights) { Turns = from.Turns }, policy,
+                    random, now);
         }
         return null;
     }
@@ -198,7 +207,8 @@ internal sealed class HostSet
     private Host? PickByKey(PickInputs inputs, ulong key, double? panicThreshold)
     {
         var first = _priorities.Length == 1 ? 0 : PriorityOf(key, inputs.Now);
-        if (panicThreshold is > 0 and var threshold && Shares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.Panics(first, threshold)) return PickInPanic(first, inputs, key, threshold);
+        if (panicThreshold is > 0 and var threshold && Shares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.Panics(first, threshold))
+            return PickInPanic(first, inputs, key, threshold);
         foreach (var (avoidable, triable) in ((bool, bool)[])[(false, false), (true, false), (true, true)])
         {
             for (var p = 0; p < _priorities.Length; p++)
@@ -251,10 +261,12 @@ internal sealed class HostSet
     private HashTable Arrange(Priority priority, Entry[] entries)
     {
         double Own(Entry entry) => Math.Max(1, entry.Host.Endpoint.Weight);
-        var localities = entries.GroupBy(entry => entry.Locality).ToDictionary(group => group.Key, group => (Weight: priority.LocalityWeights[group.Key], Sum: group.Sum(Own)));
+        var localities = entries.GroupBy(entry => entry.Locality)
+            .ToDictionary(group => group.Key, group => (Weight: priority.LocalityWeights[group.Key], Sum: group.Sum(Own)));
         var isWeighted = localities.Values.All(locality => locality.Weight > 0);
         var total = localities.Values.Sum(locality => isWeighted ? locality.Weight : locality.Sum);
-        return _hashing.Arrange([.. entries.Select(entry => (entry.Host, (isWeighted ? localities[entry.Locality].Weight * Own(entry) / localities[entry.Locality].Sum : Own(entry)) / total))]);
+        return _hashing.Arrange([.. entries.Select(entry => (entry.Host,
+            (isWeighted ? localities[entry.Locality].Weight * Own(entry) / localities[entry.Locality].Sum : Own(entry)) / total))]);
     }
 
     private Host? PickAmong(PickInputs inputs, BalancingPolicy policy, Random random, bool avoidable, bool triable)
@@ -284,11 +296,16 @@ internal sealed class HostSet
         return Choose(chosen == 0 && RouteOf(narrow) is { } route ? route.Choose(random) : narrow, policy, random, inputs.Now);
     }
 
-    private ZoneRoute<Priority>? RouteOf(Priority from) => _zones is { } zones ? ZoneRoute<Priority>.Of(zones, from, from.Entries, _zoneOf, entries => new(entries, from.LocalityWeights, AreEqual(entries)) { Turns = from.Turns }) : null;
+    private ZoneRoute<Priority>? RouteOf(Priority from) =>
+        _zones is { } zones
+            ? ZoneRoute<Priority>.Of(zones, from, from.Entries, _zoneOf,
+                entries => new(entries, from.LocalityWeights, AreEqual(entries)) { Turns = from.Turns })
+            : null;
 
     private static bool AreEqual(IReadOnlyList<Entry> entries) => entries.All(entry => Math.Abs(entry.Weight - entries[0].Weight) < 1e-9);
 
-    private static Priority Narrow(Priority from, PickInputs inputs, bool avoidable, bool triable) => Narrow(from, host => host.IsHealthy(inputs.Now), host => IsUsable(host, inputs, avoidable, triable));
+    private static Priority Narrow(Priority from, PickInputs inputs, bool avoidable, bool triable) =>
+        Narrow(from, host => host.IsHealthy(inputs.Now), host => IsUsable(host, inputs, avoidable, triable));
 
     private static Priority Narrow(Priority from, Func<Host, bool> isHealthy, Func<Host, bool> isUsable)
     {

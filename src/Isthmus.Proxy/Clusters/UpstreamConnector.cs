@@ -18,7 +18,8 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
     /// <param name="patience">Time until the host must have taken the connection, at most the cluster's connect timeout.</param>
     /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, string authority, IReadOnlyList<string>? alpn, TimeSpan patience, ProxiedConnection? carried, bool exchanges = false)
+    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, string authority, IReadOnlyList<string>? alpn, TimeSpan patience,
+        ProxiedConnection? carried, bool exchanges = false)
     {
         var config = cluster.Config;
         var start = time.GetTimestamp();
@@ -33,10 +34,13 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
                 ? await dialer.ConnectAsync(host.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false)
                 : await dialer.RaceAsync([host.Address, .. host.Endpoint.MoreAddresses], config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
             var tls = match is null ? config.Tls : match.Tls;
-            if ((match is null ? config.ProxyHeader : match.ProxyHeader) is { } header) await socket.WriteAsync(ProxyHeader.Write(header, carried)).ConfigureAwait(false);
+            if ((match is null ? config.ProxyHeader : match.ProxyHeader) is { } header)
+                await socket.WriteAsync(ProxyHeader.Write(header, carried)).ConfigureAwait(false);
             Transport transport = tls is null
                 ? socket
-                : await TlsTransport.ConnectAsync(socket, tls, authority, alpn ?? (exchanges ? tls.Alpn : tls.AlpnWithoutExchange), secrets, config.ConnectTimeout, time).ConfigureAwait(false);
+                : await TlsTransport.ConnectAsync(socket, tls, authority, alpn ?? (exchanges ? tls.Alpn : tls.AlpnWithoutExchange), secrets,
+                    config.ConnectTimeout, time)
+                    .ConfigureAwait(false);
             if (tls is not null) Interlocked.Increment(ref cluster.Counters.Handshakes);
             host.Connected();
             transport.Suspected = () => cluster.Suspect(host);
@@ -66,7 +70,9 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
         var start = time.GetTimestamp();
         try
         {
-            var socket = await dialer.RaceAsync([host.Address, .. host.Endpoint.MoreAddresses], cluster.Config.BindAddress, cluster.Config.ConnectTimeout, cluster.Config.Keepalive).ConfigureAwait(false);
+            var socket = await dialer.RaceAsync([host.Address, .. host.Endpoint.MoreAddresses], cluster.Config.BindAddress, cluster.Config.ConnectTimeout,
+                cluster.Config.Keepalive)
+                .ConfigureAwait(false);
             host.Trust();
             socket.Abort();
         }

@@ -8,7 +8,8 @@ namespace Isthmus.Proxy.Clusters;
 /// <summary>The 64-bit xxHash, with which Envoy hashes: proxies of both kinds must send a key to the same host.</summary>
 internal static class XxHash64
 {
-    private const ulong Prime1 = 11400714785074694791, Prime2 = 14029467366897019727, Prime3 = 1609587929392839161, Prime4 = 9650029242287828579, Prime5 = 2870177450012600261;
+    private const ulong Prime1 = 11400714785074694791, Prime2 = 14029467366897019727, Prime3 = 1609587929392839161, Prime4 = 9650029242287828579,
+        Prime5 = 2870177450012600261;
 
     /// <summary>With the name of a zone.</summary>
     private const int LongestAddress = 80;

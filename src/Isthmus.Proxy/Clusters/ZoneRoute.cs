@@ -15,7 +15,8 @@ internal sealed class ZoneRoute<T>(double part, T whole, T here, double staying,
     /// <param name="zoneOf">The zones, by the index that entries have.</param>
     /// <param name="make">Makes a choice of hosts.</param>
     /// <returns>Null when zones do not matter: hosts are few, all in one zone, or none is in the own.</returns>
-    public static ZoneRoute<T>? Of((ZoneAwareness Rule, OwnZones Own) zones, T whole, IReadOnlyList<HostSet.Entry> entries, Zone[] zoneOf, Func<HostSet.Entry[], T> make)
+    public static ZoneRoute<T>? Of((ZoneAwareness Rule, OwnZones Own) zones, T whole, IReadOnlyList<HostSet.Entry> entries, Zone[] zoneOf,
+        Func<HostSet.Entry[], T> make)
     {
         var (rule, own) = zones;
         if ((ulong)entries.Count < rule.MinHosts) return null;
@@ -23,7 +24,8 @@ internal sealed class ZoneRoute<T>(double part, T whole, T here, double staying,
         if (groups.Count < 2 || !groups.TryGetValue(own.Here, out var near)) return null;
         double Part(HostSet.Entry[] hosts) => (double)hosts.Length / entries.Count;
         var staying = own.Part(own.Here) is > 0 and var callers ? Math.Min(1, Part(near) / callers) : 1;
-        var others = groups.Where(group => group.Key != own.Here).Select(group => (make(group.Value), Math.Max(0, Part(group.Value) - own.Part(group.Key)))).ToList();
+        var others = groups.Where(group => group.Key != own.Here).Select(group => (make(group.Value), Math.Max(0, Part(group.Value) - own.Part(group.Key))))
+            .ToList();
         return new(rule.Part, whole, make(near), staying, others);
     }
 

@@ -45,7 +45,8 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         }
         catch (SocketException e)
         {
-            throw new ProblemException($"port {address.Port}", $"the DNS proxy cannot listen on {address}: {e.Message}", "stop the program that uses it, or turn DNS capture off", e);
+            throw new ProblemException($"port {address.Port}", $"the DNS proxy cannot listen on {address}: {e.Message}",
+                "stop the program that uses it, or turn DNS capture off", e);
         }
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         // A dedicated thread answers in half the time of the shared pool.

@@ -21,7 +21,9 @@ internal sealed class Upstream(IReadOnlyList<IPEndPoint> servers, TimeProvider t
             using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, stop);
             try
             {
-                var answer = tcp ? await OverTcpAsync(server, query, either.Token).ConfigureAwait(false) : await OverUdpAsync(server, query, either.Token).ConfigureAwait(false);
+                var answer = tcp
+                    ? await OverTcpAsync(server, query, either.Token).ConfigureAwait(false)
+                    : await OverUdpAsync(server, query, either.Token).ConfigureAwait(false);
                 if (answer is null) continue;
                 if (DnsHeader.Read(answer).Code is not (DnsCode.ServerFailure or DnsCode.Refused)) return answer;
                 // Another server may have a better answer; if not, this one is returned.

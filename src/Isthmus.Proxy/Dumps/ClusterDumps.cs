@@ -16,14 +16,16 @@ internal static class ClusterDumps
         {
             var name = cluster.Config.Name;
             text.Append($"{name}::observability_name::{name}\n{name}::default_priority::max_connections::{cluster.Config.Limits.Connections}\n");
-            text.Append($"{name}::default_priority::max_pending_requests::{cluster.Config.Limits.Pending}\n{name}::default_priority::max_requests::{cluster.Config.Limits.Requests}\n");
+            text.Append(
+                $"{name}::default_priority::max_pending_requests::{cluster.Config.Limits.Pending}\n{name}::default_priority::max_requests::{cluster.Config.Limits.Requests}\n");
             text.Append($"{name}::default_priority::max_retries::{cluster.Config.Limits.Retries}\n{name}::added_via_api::true\n");
             foreach (var (host, locality) in Hosts(cluster))
             {
                 var at = $"{name}::{host.Endpoint.AddressText}";
                 foreach (var (stat, value) in Stats(host)) text.Append($"{at}::{stat}::{value}\n");
                 text.Append($"{at}::health_flags::{Health(host, now)}\n{at}::weight::{host.Endpoint.Weight}\n");
-                text.Append($"{at}::region::{locality?.Region}\n{at}::zone::{locality?.Zone}\n{at}::sub_zone::{locality?.Subzone}\n{at}::canary::false\n{at}::priority::{locality?.Priority ?? 0}\n");
+                text.Append(
+                    $"{at}::region::{locality?.Region}\n{at}::zone::{locality?.Zone}\n{at}::sub_zone::{locality?.Subzone}\n{at}::canary::false\n{at}::priority::{locality?.Priority ?? 0}\n");
             }
         }
         return text.ToString();
@@ -37,7 +39,8 @@ internal static class ClusterDumps
         return new() { ["cluster_statuses"] = DumpJson.List(Sorted(plane).Select(c => Status(c, now))) };
     }
 
-    private static IEnumerable<ClusterState> Sorted(DataPlane plane) => plane.State.Current.Clusters.OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => c.Value);
+    private static IEnumerable<ClusterState> Sorted(DataPlane plane) =>
+        plane.State.Current.Clusters.OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => c.Value);
 
     private static JsonObject Status(ClusterState cluster, long now)
     {
@@ -65,13 +68,19 @@ internal static class ClusterDumps
         if (host.Check is not { IsFailed: true } && host.IsDoubted) health["isthmus_unreachable"] = true;
         if (host.IsLeaving) health["pending_dynamic_removal"] = true;
         if (host.Check is { IsFailed: true, IsTimedOut: true }) health["active_hc_timeout"] = true;
-        health["eds_health_status"] = host.Endpoint.Health switch { EndpointHealth.Unhealthy => "UNHEALTHY", EndpointHealth.Draining => "DRAINING", _ => "HEALTHY" };
+        health["eds_health_status"] = host.Endpoint.Health switch
+        {
+            EndpointHealth.Unhealthy => "UNHEALTHY",
+            EndpointHealth.Draining => "DRAINING",
+            _ => "HEALTHY"
+        };
         return new()
         {
             ["address"] = Address(host.Address),
             ["stats"] = DumpJson.List(Stats(host).Select(s => new JsonObject
             {
-                ["type"] = s.Name.EndsWith("_active", StringComparison.Ordinal) ? "GAUGE" : "COUNTER", ["value"] = s.Value.ToString(System.Globalization.CultureInfo.InvariantCulture), ["name"] = s.Name,
+                ["type"] = s.Name.EndsWith("_active", StringComparison.Ordinal) ? "GAUGE" : "COUNTER",
+                ["value"] = s.Value.ToString(System.Globalization.CultureInfo.InvariantCulture), ["name"] = s.Name,
             })),
             ["health_status"] = health,
             ["weight"] = host.Endpoint.Weight,
@@ -87,7 +96,8 @@ internal static class ClusterDumps
     private static IEnumerable<(string Name, long Value)> Stats(Host host) =>
     [
         ("cx_active", host.Connections), ("cx_connect_fail", host.Counters.ConnectFailures), ("cx_total", host.Counters.Connects), ("rq_active", host.Active),
-        ("rq_error", host.Counters.Errors), ("rq_success", host.Counters.Successes), ("rq_timeout", host.Counters.Timeouts), ("rq_total", host.Counters.Requests),
+        ("rq_error", host.Counters.Errors), ("rq_success", host.Counters.Successes), ("rq_timeout", host.Counters.Timeouts),
+        ("rq_total", host.Counters.Requests),
     ];
 
     private static string Health(Host host, long now)

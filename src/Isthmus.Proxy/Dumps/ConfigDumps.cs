@@ -61,8 +61,10 @@ internal static class ConfigDumps
         {
             ["@type"] = $"{Prefix}ClustersConfigDump",
             ["version_info"] = books.Versions.GetValueOrDefault(TypeUrls.Cluster, ""),
-            ["dynamic_active_clusters"] = DumpJson.List(books.Clusters.OrderBy(c => c.Key, StringComparer.Ordinal).Where(c => c.Value.Active is not null).Select(c => Entry(c.Value, c.Value.Active!))),
-            ["dynamic_warming_clusters"] = DumpJson.List(books.Clusters.OrderBy(c => c.Key, StringComparer.Ordinal).Where(c => c.Value.Waiting is not null).Select(c => Entry(c.Value, c.Value.Waiting!))),
+            ["dynamic_active_clusters"] = DumpJson.List(books.Clusters.OrderBy(c => c.Key, StringComparer.Ordinal).Where(c => c.Value.Active is not null)
+                .Select(c => Entry(c.Value, c.Value.Active!))),
+            ["dynamic_warming_clusters"] = DumpJson.List(books.Clusters.OrderBy(c => c.Key, StringComparer.Ordinal).Where(c => c.Value.Waiting is not null)
+                .Select(c => Entry(c.Value, c.Value.Waiting!))),
         };
     }
 
@@ -110,8 +112,12 @@ internal static class ConfigDumps
         return new()
         {
             ["@type"] = $"{Prefix}RoutesConfigDump",
-            ["static_route_configs"] = DumpJson.List(inline.Select(r => new JsonObject { ["route_config"] = DumpJson.Resource(TypeUrls.Route, r.Name, r.Resource) })),
-            ["dynamic_route_configs"] = DumpJson.List(books.Routes.OrderBy(r => r.Key, StringComparer.Ordinal).Where(r => r.Value.Active is not null).Select(r => Entry(r.Key, r.Value))),
+            ["static_route_configs"] = DumpJson.List(inline.Select(r => new JsonObject
+            {
+                ["route_config"] = DumpJson.Resource(TypeUrls.Route, r.Name, r.Resource)
+            })),
+            ["dynamic_route_configs"] = DumpJson.List(books.Routes.OrderBy(r => r.Key, StringComparer.Ordinal).Where(r => r.Value.Active is not null)
+                .Select(r => Entry(r.Key, r.Value))),
         };
     }
 
@@ -154,6 +160,9 @@ internal static class ConfigDumps
     private static void AddError(JsonObject json, DataPlane plane, string typeUrl, string name)
     {
         if (plane.State.Rejections.FirstOrDefault(r => r.TypeUrl == typeUrl && r.Name == name) is not { } rejection) return;
-        json["error_state"] = new JsonObject { ["last_update_attempt"] = DumpJson.Time(rejection.At), ["details"] = rejection.Message, ["version_info"] = rejection.Version };
+        json["error_state"] = new JsonObject
+        {
+            ["last_update_attempt"] = DumpJson.Time(rejection.At), ["details"] = rejection.Message, ["version_info"] = rejection.Version
+        };
     }
 }

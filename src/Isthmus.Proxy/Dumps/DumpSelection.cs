@@ -12,7 +12,8 @@ namespace Isthmus.Proxy.Dumps;
 internal sealed class DumpSelection
 {
     /// <summary>The lists that a dump can have.</summary>
-    private static readonly Dictionary<string, FieldDescriptor> Lists = Fields().Where(field => field.IsRepeated).ToDictionary(field => field.Name, StringComparer.Ordinal);
+    private static readonly Dictionary<string, FieldDescriptor> Lists = Fields().Where(field => field.IsRepeated)
+        .ToDictionary(field => field.Name, StringComparer.Ordinal);
 
     private readonly string? _resource;
     private readonly Regex? _name;
@@ -44,20 +45,24 @@ internal sealed class DumpSelection
     {
         if (_name is not null)
         {
-            foreach (var list in sections.SelectMany(section => section).Where(field => Lists.ContainsKey(field.Key)).Select(field => field.Value).OfType<JsonArray>())
+            foreach (var list in sections.SelectMany(section => section).Where(field => Lists.ContainsKey(field.Key)).Select(field => field.Value)
+                .OfType<JsonArray>())
                 for (var i = list.Count - 1; i >= 0; i--) if (!_name.IsMatch(NameOf(list[i]!.AsObject()))) list.RemoveAt(i);
         }
         if (_resource is not null)
         {
             var type = $"type.googleapis.com/{Lists[_resource].MessageType.FullName}";
-            sections = [.. sections.Select(section => section[_resource]).OfType<JsonArray>().SelectMany(list => list).Select(entry => Typed(type, entry!.DeepClone().AsObject()))];
+            sections = [.. sections.Select(section => section[_resource]).OfType<JsonArray>().SelectMany(list => list)
+                .Select(entry => Typed(type, entry!.DeepClone().AsObject()))];
         }
         if (_mask is not null) foreach (var section in sections) _mask.Keep(section);
         return sections;
     }
 
     private static IEnumerable<FieldDescriptor> Fields() =>
-        AdminV3Reflection.Descriptor.MessageTypes.Where(message => message.Name.EndsWith("ConfigDump", StringComparison.Ordinal) && message.Name != nameof(ConfigDump)).SelectMany(message => message.Fields.InDeclarationOrder());
+        AdminV3Reflection.Descriptor.MessageTypes.Where(message => message.Name.EndsWith("ConfigDump", StringComparison.Ordinal)
+            && message.Name != nameof(ConfigDump))
+            .SelectMany(message => message.Fields.InDeclarationOrder());
 
     private static JsonObject Typed(string type, JsonObject entry)
     {
@@ -66,7 +71,8 @@ internal sealed class DumpSelection
     }
 
     /// <summary>The entry's own name, else that of the resource in it.</summary>
-    private static string NameOf(JsonObject entry) => Text(entry) ?? entry.Select(field => field.Value).OfType<JsonObject>().Select(Text).FirstOrDefault(name => name is not null) ?? "";
+    private static string NameOf(JsonObject entry) =>
+        Text(entry) ?? entry.Select(field => field.Value).OfType<JsonObject>().Select(Text).FirstOrDefault(name => name is not null) ?? "";
 
     private static string? Text(JsonObject value) => (value["name"] ?? value["cluster_name"])?.ToString();
 

@@ -23,7 +23,8 @@ internal static class ServerDumps
         });
     }
 
-    private static JsonObject Numbers(Version version) => new() { ["major_number"] = version.Major, ["minor_number"] = version.Minor, ["patch"] = Math.Max(0, version.Build) };
+    private static JsonObject Numbers(Version version) =>
+        new() { ["major_number"] = version.Major, ["minor_number"] = version.Minor, ["patch"] = Math.Max(0, version.Build) };
 
     public static JsonObject Node(DataPlane plane)
     {
@@ -34,7 +35,8 @@ internal static class ServerDumps
             ["cluster"] = $"{self.CanonicalName}.{self.Namespace}",
             ["metadata"] = new JsonObject
             {
-                ["ISTIO_VERSION"] = Core.Names.WellKnown.CompatibleRelease, ["CLUSTER_ID"] = self.Cluster, ["NAMESPACE"] = self.Namespace, ["WORKLOAD_NAME"] = self.Workload, ["SERVICE_ACCOUNT"] = self.ServiceAccount,
+                ["ISTIO_VERSION"] = Core.Names.WellKnown.CompatibleRelease, ["CLUSTER_ID"] = self.Cluster, ["NAMESPACE"] = self.Namespace,
+                ["WORKLOAD_NAME"] = self.Workload, ["SERVICE_ACCOUNT"] = self.ServiceAccount,
             },
             ["user_agent_name"] = "isthmus",
             ["user_agent_build_version"] = new JsonObject { ["version"] = Numbers(typeof(ServerDumps).Assembly.GetName().Version ?? new()) },
@@ -53,7 +55,10 @@ internal static class ListenerDumps
         ["listener_statuses"] = DumpJson.List(Sorted(plane).Select(l => new JsonObject
         {
             ["name"] = l.Name,
-            ["local_address"] = new JsonObject { ["socket_address"] = new JsonObject { ["address"] = l.Address.Address.ToString(), ["port_value"] = l.Address.Port } },
+            ["local_address"] = new JsonObject
+            {
+                ["socket_address"] = new JsonObject { ["address"] = l.Address.Address.ToString(), ["port_value"] = l.Address.Port }
+            },
         })),
     });
 
@@ -86,8 +91,10 @@ internal static class CertificateDumps
             {
                 ["path"] = view.Name,
                 ["serial_number"] = certificate.SerialNumber.ToLowerInvariant(),
-                ["subject_alt_names"] = DumpJson.List(peer.Uris.Select(u => new JsonObject { ["uri"] = u }).Concat(peer.DnsNames.Select(d => new JsonObject { ["dns"] = d }))),
-                ["days_until_expiration"] = Math.Max(0, (long)(certificate.NotAfter.ToUniversalTime() - time.GetUtcNow().UtcDateTime).TotalDays).ToString(CultureInfo.InvariantCulture),
+                ["subject_alt_names"] = DumpJson.List(peer.Uris.Select(u => new JsonObject { ["uri"] = u })
+                    .Concat(peer.DnsNames.Select(d => new JsonObject { ["dns"] = d }))),
+                ["days_until_expiration"] = Math.Max(0, (long)(certificate.NotAfter.ToUniversalTime() - time.GetUtcNow().UtcDateTime).TotalDays)
+                    .ToString(CultureInfo.InvariantCulture),
                 ["valid_from"] = DumpJson.Time(certificate.NotBefore.ToUniversalTime()),
                 ["expiration_time"] = DumpJson.Time(certificate.NotAfter.ToUniversalTime()),
             };

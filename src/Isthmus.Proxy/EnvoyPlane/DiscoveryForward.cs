@@ -17,7 +17,8 @@ namespace Isthmus.Proxy.EnvoyPlane;
 /// <param name="server">The control plane.</param>
 /// <param name="takeNames">Receives the names; null: DNS is not captured.</param>
 /// <param name="filters">Makes what passes the configuration of plugins on one stream.</param>
-internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddress server, Action<NameTable>? takeNames, Func<ModuleForward> filters, ILogger log)
+internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddress server, Action<NameTable>? takeNames, Func<ModuleForward> filters,
+    ILogger log)
 {
     private long _clusters, _listeners;
 

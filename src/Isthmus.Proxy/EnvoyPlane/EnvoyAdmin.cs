@@ -32,7 +32,8 @@ internal sealed class EnvoyAdmin(IPEndPoint address) : IDisposable
     {
         try
         {
-            var text = await _http.GetStringAsync(new Uri("/stats?filter=^listener%5C..*%5C.downstream_cx_active$", UriKind.Relative), stop).ConfigureAwait(false);
+            var text = await _http.GetStringAsync(new Uri("/stats?filter=^listener%5C..*%5C.downstream_cx_active$", UriKind.Relative), stop)
+                .ConfigureAwait(false);
             return text.Split('\n').Where(line => !line.StartsWith("listener.admin.", StringComparison.Ordinal))
                 .Sum(line => long.TryParse(line.AsSpan(line.LastIndexOf(' ') + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var open) ? open : 0);
         }
@@ -61,7 +62,8 @@ internal sealed class EnvoyAdmin(IPEndPoint address) : IDisposable
     {
         try
         {
-            using var response = await _http.GetAsync(new Uri("/stats/prometheus", UriKind.Relative), HttpCompletionOption.ResponseHeadersRead, stop).ConfigureAwait(false);
+            using var response = await _http.GetAsync(new Uri("/stats/prometheus", UriKind.Relative), HttpCompletionOption.ResponseHeadersRead, stop)
+                .ConfigureAwait(false);
             if (!response.IsSuccessStatusCode) return;
             var body = await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false);
             var piece = new byte[PieceBytes];
@@ -75,5 +77,6 @@ internal sealed class EnvoyAdmin(IPEndPoint address) : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private static bool IsFailure(Exception e, CancellationToken stop) => e is HttpRequestException or IOException || (e is OperationCanceledException && !stop.IsCancellationRequested);
+    private static bool IsFailure(Exception e, CancellationToken stop) =>
+        e is HttpRequestException or IOException || (e is OperationCanceledException && !stop.IsCancellationRequested);
 }

@@ -21,7 +21,8 @@ internal static class EnvoyBootstrap
     /// What follows the name of a cluster has an underscore, which host names do not have.</summary>
     private static readonly (string Name, string Expression)[] Tags =
     [
-        ("cluster_name", @"^cluster\.((.+?)\.)(?:http[123]\.[a-z0-9_]+|(?:default\.)?[a-z][a-z0-9]*(?:_[a-z0-9]+)+|ssl\.(?:handshake|ciphers|curves|versions|sigalgs))(?:\.|$)"),
+        ("cluster_name",
+            @"^cluster\.((.+?)\.)(?:http[123]\.[a-z0-9_]+|(?:default\.)?[a-z][a-z0-9]*(?:_[a-z0-9]+)+|ssl\.(?:handshake|ciphers|curves|versions|sigalgs))(?:\.|$)"),
         ("http_conn_manager_prefix", @"^http\.((.+?)\.)[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?:\.|$)"),
         ("listener_address", @"^listener\.((.+?)\.)(?:downstream_|no_filter_|server_ssl_|connections_|ssl\.|http\.|worker_)"),
         ("tcp_prefix", @"^tcp\.((.+?)\.)[a-z][a-z0-9]*(?:_[a-z0-9]+)+$"),
@@ -51,9 +52,19 @@ internal static class EnvoyBootstrap
         var admin = parts.Ports.Sockets.Place(parts.Proxy.Admin!);
         return new()
         {
-            ["node"] = new JsonObject { ["id"] = parts.Node.Id, ["cluster"] = parts.Node.Cluster, ["metadata"] = JsonNode.Parse(JsonFormatter.Default.Format(parts.Node.Metadata)) },
-            ["admin"] = new JsonObject { ["address"] = new JsonObject { ["socket_address"] = new JsonObject { ["address"] = admin.Address.ToString(), ["port_value"] = admin.Port } }, ["ignore_global_conn_limit"] = true },
-            ["layered_runtime"] = new JsonObject { ["layers"] = new JsonArray(StaticLayer(), new JsonObject { ["name"] = "admin", ["admin_layer"] = new JsonObject() }) },
+            ["node"] = new JsonObject
+            {
+                ["id"] = parts.Node.Id, ["cluster"] = parts.Node.Cluster, ["metadata"] = JsonNode.Parse(JsonFormatter.Default.Format(parts.Node.Metadata))
+            },
+            ["admin"] = new JsonObject
+            {
+                ["address"] = new JsonObject { ["socket_address"] = new JsonObject { ["address"] = admin.Address.ToString(), ["port_value"] = admin.Port } },
+                ["ignore_global_conn_limit"] = true
+            },
+            ["layered_runtime"] = new JsonObject
+            {
+                ["layers"] = new JsonArray(StaticLayer(), new JsonObject { ["name"] = "admin", ["admin_layer"] = new JsonObject() })
+            },
             ["overload_manager"] = new JsonObject { ["resource_monitors"] = new JsonArray(ConnectionLimit(parts.Proxy.MaxConnections)) },
             ["stats_config"] = Statistics(parts.Settings),
             ["dynamic_resources"] = new JsonObject
@@ -63,10 +74,16 @@ internal static class EnvoyBootstrap
                 ["ads_config"] = new JsonObject
                 {
                     ["api_type"] = "DELTA_GRPC", ["transport_api_version"] = "V3", ["set_node_on_first_message_only"] = true,
-                    ["grpc_services"] = new JsonArray(new JsonObject { ["envoy_grpc"] = new JsonObject { ["cluster_name"] = "xds-grpc", ["retry_policy"] = Retries() } }),
+                    ["grpc_services"] = new JsonArray(new JsonObject
+                    {
+                        ["envoy_grpc"] = new JsonObject { ["cluster_name"] = "xds-grpc", ["retry_policy"] = Retries() }
+                    }),
                 },
             },
-            ["static_resources"] = new JsonObject { ["clusters"] = new JsonArray(Cluster("xds-grpc", sockets.Discovery), Cluster("sds-grpc", sockets.Secrets)) },
+            ["static_resources"] = new JsonObject
+            {
+                ["clusters"] = new JsonArray(Cluster("xds-grpc", sockets.Discovery), Cluster("sds-grpc", sockets.Secrets))
+            },
         };
     }
 
@@ -74,7 +91,10 @@ internal static class EnvoyBootstrap
     private static JsonObject StaticLayer() => new()
     {
         ["name"] = "isthmus",
-        ["static_layer"] = new JsonObject { ["re2.max_program_size.error_level"] = 32768, ["envoy.reloadable_features.http_reject_path_with_fragment"] = false },
+        ["static_layer"] = new JsonObject
+        {
+            ["re2.max_program_size.error_level"] = 32768, ["envoy.reloadable_features.http_reject_path_with_fragment"] = false
+        },
     };
 
     private static JsonObject ConnectionLimit(int most) => new()
@@ -82,7 +102,8 @@ internal static class EnvoyBootstrap
         ["name"] = "envoy.resource_monitors.global_downstream_max_connections",
         ["typed_config"] = new JsonObject
         {
-            ["@type"] = "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig", ["max_active_downstream_connections"] = most,
+            ["@type"] = "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+            ["max_active_downstream_connections"] = most,
         },
     };
 
@@ -108,7 +129,10 @@ internal static class EnvoyBootstrap
             ["cluster_name"] = name,
             ["endpoints"] = new JsonArray(new JsonObject
             {
-                ["lb_endpoints"] = new JsonArray(new JsonObject { ["endpoint"] = new JsonObject { ["address"] = new JsonObject { ["pipe"] = new JsonObject { ["path"] = socket } } } }),
+                ["lb_endpoints"] = new JsonArray(new JsonObject
+                {
+                    ["endpoint"] = new JsonObject { ["address"] = new JsonObject { ["pipe"] = new JsonObject { ["path"] = socket } } }
+                }),
             }),
         },
     };
@@ -120,10 +144,15 @@ internal static class EnvoyBootstrap
         var patterns = new JsonArray();
         foreach (var prefix in StatPrefixes.Concat(Chosen("inclusionPrefixes"))) patterns.Add((JsonNode)new JsonObject { ["prefix"] = prefix });
         foreach (var suffix in StatSuffixes.Concat(Chosen("inclusionSuffixes"))) patterns.Add((JsonNode)new JsonObject { ["suffix"] = suffix });
-        foreach (var expression in Chosen("inclusionRegexps")) patterns.Add((JsonNode)new JsonObject { ["safe_regex"] = new JsonObject { ["regex"] = expression } });
+        foreach (var expression in Chosen("inclusionRegexps"))
+            patterns.Add((JsonNode)new JsonObject { ["safe_regex"] = new JsonObject { ["regex"] = expression } });
         var tags = new JsonArray();
         foreach (var (name, expression) in Tags) tags.Add((JsonNode)new JsonObject { ["tag_name"] = name, ["regex"] = expression });
-        var statistics = new JsonObject { ["use_all_default_tags"] = false, ["stats_tags"] = tags, ["stats_matcher"] = new JsonObject { ["inclusion_list"] = new JsonObject { ["patterns"] = patterns } } };
+        var statistics = new JsonObject
+        {
+            ["use_all_default_tags"] = false, ["stats_tags"] = tags,
+            ["stats_matcher"] = new JsonObject { ["inclusion_list"] = new JsonObject { ["patterns"] = patterns } }
+        };
         if (settings.HistogramBuckets.Length > 0) statistics["histogram_bucket_settings"] = Buckets(settings.HistogramBuckets);
         return statistics;
     }

@@ -9,7 +9,9 @@ namespace Isthmus.Proxy.EnvoyPlane;
 internal sealed class EnvoyProcess : IDisposable
 {
     private const string Source = "PROXY_CONFIG binaryPath";
-    private const string Remedy = "name a program of Envoy that is in the container's image ('isthmus image --with-envoy FILE' puts one at /usr/local/bin/envoy), or remove the field: then the proxy is Isthmus' own";
+    private const string Remedy =
+        "name a program of Envoy that is in the container's image ('isthmus image --with-envoy FILE' puts one at /usr/local/bin/envoy), or remove the field: "
+            + "then the proxy is Isthmus' own";
 
     private readonly Process _process;
     private readonly string _path;
@@ -37,8 +39,11 @@ internal sealed class EnvoyProcess : IDisposable
     public ProblemException Ended(bool wasReady)
     {
         // The runtime adds 128 to the number of a signal.
-        var how = _process.ExitCode > 128 ? $"was killed by signal {(_process.ExitCode - 128).ToString(CultureInfo.InvariantCulture)}" : $"ended with exit status {_process.ExitCode.ToString(CultureInfo.InvariantCulture)}";
-        return new(_path, $"Envoy {how}{(wasReady ? "" : " before it was ready")}", wasReady ? "its own messages are above; the container restarts" : $"its own messages are above; is it Envoy? {Remedy}");
+        var how = _process.ExitCode > 128
+            ? $"was killed by signal {(_process.ExitCode - 128).ToString(CultureInfo.InvariantCulture)}"
+            : $"ended with exit status {_process.ExitCode.ToString(CultureInfo.InvariantCulture)}";
+        return new(_path, $"Envoy {how}{(wasReady ? "" : " before it was ready")}",
+            wasReady ? "its own messages are above; the container restarts" : $"its own messages are above; is it Envoy? {Remedy}");
     }
 
     public void Kill()

@@ -34,7 +34,8 @@ internal sealed partial class EnvoyProxy : IServedPlane
         _modules = new(EnvoySockets.ModulesBelow(Directory), parts.Ports, parts.Settings.InsecureRegistries);
         var wasm = parts.Log.CreateLogger("wasm");
         _discovery = new(
-            parts.Dial, parts.Settings.Discovery, parts.Table is null ? null : parts.TakeNames, () => new(_modules, parts.Ports.Time, wasm), parts.Log.CreateLogger("xds"));
+            parts.Dial, parts.Settings.Discovery, parts.Table is null ? null : parts.TakeNames, () => new(_modules, parts.Ports.Time, wasm),
+            parts.Log.CreateLogger("xds"));
     }
 
     public ProxySettings Settings => _parts.Proxy;
@@ -47,7 +48,10 @@ internal sealed partial class EnvoyProxy : IServedPlane
 
     public AdminHandler? Admin => null;
 
-    public AdminHandler Metrics => (request, _) => ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8) ? Scrape.Reply(request, _parts.Proxy.CompressesScrapes, MetricsBody) : null);
+    public AdminHandler Metrics =>
+        (request, _) => ValueTask.FromResult(request.Target.StartsWith("/stats/prometheus"u8)
+            ? Scrape.Reply(request, _parts.Proxy.CompressesScrapes, MetricsBody)
+            : null);
 
     public AdminHandler Ready => ReadyAsync;
 
@@ -133,7 +137,8 @@ internal sealed partial class EnvoyProxy : IServedPlane
         if (request.TargetText is not ("/ready" or "/healthz/ready")) return null;
         if (_isDraining) return AdminReply.Text("DRAINING\n", 503);
         // As in Istio: without the first table, the DNS proxy would refuse the names of the mesh.
-        if (!_discovery.IsConfigured || (_parts.Table is { } table && table() is null) || !await _admin.IsLiveAsync(stop).ConfigureAwait(false)) return AdminReply.Text("PRE_INITIALIZING\n", 503);
+        if (!_discovery.IsConfigured || (_parts.Table is { } table && table() is null) || !await _admin.IsLiveAsync(stop).ConfigureAwait(false))
+            return AdminReply.Text("PRE_INITIALIZING\n", 503);
         _wasReady = true;
         return AdminReply.Text("LIVE\n");
     }

@@ -31,7 +31,9 @@ internal sealed class EnvoySockets
     {
         if (OperatingSystem.IsWindows()) throw new ProblemException("PROXY_CONFIG binaryPath", "Envoy is run on Linux only", "remove the field");
         _directory = Path.Combine(parent, Folder);
-        if (Encoding.UTF8.GetByteCount(Discovery) > LongestPath) throw new ProblemException("PROXY_CONFIG configPath", $"the path {Discovery} is too long for a socket", $"use a path of less than {LongestPath - 14} bytes");
+        if (Encoding.UTF8.GetByteCount(Discovery) > LongestPath)
+            throw new ProblemException("PROXY_CONFIG configPath", $"the path {Discovery} is too long for a socket",
+                $"use a path of less than {LongestPath - 14} bytes");
         try
         {
             // What an earlier run left here may belong to another directory mode.
@@ -40,7 +42,8 @@ internal sealed class EnvoySockets
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ProblemException("PROXY_CONFIG configPath", $"the directory {_directory} cannot be made: {e.Message}", "Envoy needs a directory that the proxy may write to: mount an emptyDir there, as injection does", e);
+            throw new ProblemException("PROXY_CONFIG configPath", $"the directory {_directory} cannot be made: {e.Message}",
+                "Envoy needs a directory that the proxy may write to: mount an emptyDir there, as injection does", e);
         }
     }
 

@@ -95,7 +95,14 @@ internal sealed partial class SecretServer(ISecretSource secrets, ILogger log)
             var key = certificate.ExportKey();
             try
             {
-                return new() { Name = name, TlsCertificate = new() { CertificateChain = Inline(certificate.ChainPem), PrivateKey = Inline(PemEncoding.WriteString("PRIVATE KEY", key) + "\n") } };
+                return new()
+                {
+                    Name = name,
+                    TlsCertificate = new()
+                    {
+                        CertificateChain = Inline(certificate.ChainPem), PrivateKey = Inline(PemEncoding.WriteString("PRIVATE KEY", key) + "\n")
+                    }
+                };
             }
             finally
             {
@@ -113,6 +120,7 @@ internal sealed partial class SecretServer(ISecretSource secrets, ILogger log)
     [LoggerMessage(Level = LogLevel.Warning, Message = "Envoy refused the secret {Names}: {Reason}")]
     private static partial void Refused(ILogger log, string names, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Envoy does not get the roots {Name}: some of their certificates are revoked, and Envoy would not know which")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "Envoy does not get the roots {Name}: some of their certificates are revoked, and Envoy would not know which")]
     private static partial void Unserved(ILogger log, string name);
 }

@@ -10,18 +10,23 @@ namespace Isthmus.Proxy.Http;
 /// <param name="Unit">What counters call the items.</param>
 /// <param name="Done">What counters call that a collector has taken them.</param>
 /// <param name="Write">The request for a batch.</param>
-internal sealed record Export<T>(Collector Collector, StatFamily Stats, string Unit, string Done, Func<IReadOnlyList<T>, (RequestHead Head, ReadOnlyMemory<byte> Body)> Write)
+internal sealed record Export<T>(Collector Collector, StatFamily Stats, string Unit, string Done,
+    Func<IReadOnlyList<T>, (RequestHead Head, ReadOnlyMemory<byte> Body)> Write)
 {
     /// <summary>How many items a collector refuses that took the request. Collectors are not trusted to say a number that can be.</summary>
     public Func<OwnAnswer, long> Refused { get; init; } = _ => 0;
 
     /// <summary>What is lost when the collector does not take it.</summary>
-    public LostFlow Flow { get; } = new(Unit == "spans" ? TelemetryLoss.Types.Kind.Spans : TelemetryLoss.Types.Kind.Logs, Stats.Name(Stats.Family, $"{Unit}_dropped"), Collector.Cluster);
+    public LostFlow Flow
+    {
+        get;
+    } = new(Unit == "spans" ? TelemetryLoss.Types.Kind.Spans : TelemetryLoss.Types.Kind.Logs, Stats.Name(Stats.Family, $"{Unit}_dropped"), Collector.Cluster);
 }
 
 /// <summary>What all exports of a proxy share.</summary>
 /// <param name="Wait">How long items wait for others.</param>
-internal sealed record ExportParts(OwnRequests Requests, AccessCounts Counts, TelemetryLosses Losses, BackgroundTasks Background, TimeProvider Time, TimeSpan Wait);
+internal sealed record ExportParts(OwnRequests Requests, AccessCounts Counts, TelemetryLosses Losses, BackgroundTasks Background, TimeProvider Time,
+    TimeSpan Wait);
 
 /// <summary>Sends spans or access logs to one collector in batches. Nobody waits for it: what does not fit into its queue, or a collector does not take,
 /// is dropped and counted. While there is nothing to send, it has no task.</summary>

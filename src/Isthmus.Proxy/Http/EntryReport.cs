@@ -11,7 +11,8 @@ namespace Isthmus.Proxy.Http;
 /// whether the service has the batch; on a stream that stays open, nobody can know.</summary>
 internal static class EntryReport
 {
-    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, ProxyIdentity identity, string logName, IReadOnlyList<IMessage> entries)
+    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, ProxyIdentity identity, string logName,
+        IReadOnlyList<IMessage> entries)
     {
         var message = new StreamAccessLogsMessage { Identifier = new() { Node = Node(identity), LogName = logName } };
         var http = entries.OfType<HTTPAccessLogEntry>().ToList();

@@ -18,7 +18,8 @@ internal static class GrpcAuthorizer
 {
     public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(ExternalCheck check, CheckedCall call)
     {
-        return GrpcMessages.Request(check.GrpcAuthority!, "/envoy.service.auth.v3.Authorization/Check"u8, check.Patience, new CheckRequest { Attributes = Attributes(check, call) });
+        return GrpcMessages.Request(check.GrpcAuthority!, "/envoy.service.auth.v3.Authorization/Check"u8, check.Patience,
+            new CheckRequest { Attributes = Attributes(check, call) });
     }
 
     public static ExternalAnswer Read(OwnAnswer answer)
@@ -63,7 +64,8 @@ internal static class GrpcAuthorizer
         if (check.TellsCertificate && facts.Peer is { Pem.Length: > 0 } peer) attributes.Source.Certificate = Uri.EscapeDataString(peer.Pem + "\n");
         if (check.TellsServerName && facts.ServerName.Length > 0) attributes.TlsSession = new() { Sni = facts.ServerName };
         foreach (var space in check.MetadataSpaces)
-            if (facts.Metadata?.Find(space, []) is { } values) (attributes.MetadataContext ??= new()).FilterMetadata[space] = WireTypes.Lenient.Parse<Struct>(values.ToJsonString());
+            if (facts.Metadata?.Find(space, []) is { } values)
+                (attributes.MetadataContext ??= new()).FilterMetadata[space] = WireTypes.Lenient.Parse<Struct>(values.ToJsonString());
         if (facts.Request is { } request) attributes.Request.Http = Http(check, call, request);
         return attributes;
     }
@@ -103,7 +105,8 @@ internal static class GrpcAuthorizer
     private static bool AreValid(RepeatedField<HeaderValueOption> options) => options.All(option => GrpcMessages.IsValid(option.Header));
 
     private static List<HeaderEdit> Edits(RepeatedField<HeaderValueOption> options) =>
-        [.. options.Select(option => new HeaderEdit(Encoding.ASCII.GetBytes(option.Header.Key.ToLowerInvariant()), GrpcMessages.ValueOf(option.Header), null, ActionOf(option)))];
+        [.. options.Select(option => new HeaderEdit(Encoding.ASCII.GetBytes(option.Header.Key.ToLowerInvariant()), GrpcMessages.ValueOf(option.Header), null,
+            ActionOf(option)))];
 
     // The status has its own field.
     private static List<HeaderEdit> ForClient(RepeatedField<HeaderValueOption> options) => [.. Edits(options).Where(edit => edit.Name[0] != ':')];

@@ -37,7 +37,10 @@ internal static class GrpcMessages
 
     /// <summary>The call's status; null when the answer has none, so that it is not one of gRPC.</summary>
     public static int? StatusOf(OwnAnswer answer) =>
-        int.TryParse(answer.Trailers?.GetString("grpc-status"u8) ?? answer.Head.Headers.GetString("grpc-status"u8), NumberStyles.None, CultureInfo.InvariantCulture, out var status) ? status : null;
+        int.TryParse(answer.Trailers?.GetString("grpc-status"u8) ?? answer.Head.Headers.GetString("grpc-status"u8), NumberStyles.None,
+            CultureInfo.InvariantCulture, out var status)
+            ? status
+            : null;
 
     /// <summary>Null when the call failed, or the answer is not one message.</summary>
     public static T? Read<T>(OwnAnswer answer, MessageParser<T> parser) where T : class, IMessage<T>

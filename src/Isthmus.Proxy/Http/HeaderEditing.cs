@@ -21,7 +21,8 @@ internal static class HeaderEditing
         for (var i = 0; i < edits.Request.Count; i++)
         {
             var edit = edits.Request[i];
-            if (edit.Name.AsSpan().SequenceEqual("host"u8) || edit.Name.AsSpan().SequenceEqual(":authority"u8)) request.Authority = Checked(Value(edit, record));
+            if (edit.Name.AsSpan().SequenceEqual("host"u8) || edit.Name.AsSpan().SequenceEqual(":authority"u8))
+                request.Authority = Checked(Value(edit, record));
             else Apply(request.Headers, edit, record);
         }
     }
@@ -47,7 +48,8 @@ internal static class HeaderEditing
             }
             request.SetTarget(path);
         }
-        var host = target.HostRewrite ?? act.HostRewrite ?? (act.HostRewriteHeader is { } name ? request.Headers.GetString(Encoding.ASCII.GetBytes(name)) : null);
+        var host = target.HostRewrite ?? act.HostRewrite
+            ?? (act.HostRewriteHeader is { } name ? request.Headers.GetString(Encoding.ASCII.GetBytes(name)) : null);
         if (host is null) return;
         if (act.AppendForwardedHost) request.Headers.Add("x-forwarded-host"u8, request.Authority);
         request.Authority = Checked(host);
@@ -100,6 +102,11 @@ internal static class HeaderEditing
     /// <summary>The number of an attempt, for <c>x-envoy-attempt-count</c>.</summary>
     public static ReadOnlySpan<byte> AttemptText(int attempt) => attempt switch
     {
-        1 => "1"u8, 2 => "2"u8, 3 => "3"u8, 4 => "4"u8, 5 => "5"u8, _ => System.Text.Encoding.ASCII.GetBytes(attempt.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+        1 => "1"u8,
+        2 => "2"u8,
+        3 => "3"u8,
+        4 => "4"u8,
+        5 => "5"u8,
+        _ => System.Text.Encoding.ASCII.GetBytes(attempt.ToString(System.Globalization.CultureInfo.InvariantCulture)),
     };
 }

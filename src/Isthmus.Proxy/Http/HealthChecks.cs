@@ -117,7 +117,8 @@ internal sealed partial class HealthChecks(HealthWays ways, BackgroundTasks back
     {
         if (transition == HealthTransition.Changed && result.IsPassed) LogHealthy(log, cluster.Config.Name, host.Endpoint.AddressText);
         else if (transition == HealthTransition.Changed) LogUnhealthy(log, cluster.Config.Name, host.Endpoint.AddressText, result.Reason);
-        else if (!result.IsPassed && cluster.Config.HealthCheck is { LogsFailures: true }) LogFailure(log, cluster.Config.Name, host.Endpoint.AddressText, result.Reason);
+        else if (!result.IsPassed && cluster.Config.HealthCheck is { LogsFailures: true })
+            LogFailure(log, cluster.Config.Name, host.Endpoint.AddressText, result.Reason);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Cluster}: {Host} passes its health checks")]

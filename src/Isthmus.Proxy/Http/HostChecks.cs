@@ -71,7 +71,10 @@ internal sealed class HostChecks(ClusterState cluster, Host host, HealthCheckSet
 
     private async ValueTask<CheckResult> CheckAsync(HttpProbe probe, ClusterState own)
     {
-        var head = new RequestHead { Method = probe.Method, Version = probe.IsHttp2 ? HttpVersions.Http2 : HttpVersions.Http11, Authority = Authority(probe.Host), Scheme = Scheme(own) };
+        var head = new RequestHead
+        {
+            Method = probe.Method, Version = probe.IsHttp2 ? HttpVersions.Http2 : HttpVersions.Http11, Authority = Authority(probe.Host), Scheme = Scheme(own)
+        };
         head.SetTarget(Encoding.UTF8.GetBytes(probe.Path));
         if (probe.Method is "POST" or "PUT" or "PATCH" or "OPTIONS") head.ContentLength = probe.Body.Length;
         Edit(head, probe.Edits);
@@ -90,14 +93,22 @@ internal sealed class HostChecks(ClusterState cluster, Host host, HealthCheckSet
 
     private async ValueTask<CheckResult> CheckAsync(GrpcProbe probe, ClusterState own)
     {
-        var (head, body) = GrpcMessages.Request(Authority(probe.Authority), "/grpc.health.v1.Health/Check"u8, settings.Timeout, new HealthCheckRequest { Service = probe.Service });
+        var (head, body) = GrpcMessages.Request(Authority(probe.Authority), "/grpc.health.v1.Health/Check"u8, settings.Timeout,
+            new HealthCheckRequest { Service = probe.Service });
         head.Scheme = Scheme(own);
         Edit(head, probe.Metadata);
         var answer = await ways.Exchange.SendAsync(own, head, body, settings.Timeout, settings.Alpn).ConfigureAwait(false);
         if (answer.Failure != OwnFailure.None) return NoAnswer(answer.Failure);
         if (GrpcMessages.Read(answer, HealthCheckResponse.Parser) is { } response)
-            return response.Status == HealthCheckResponse.Types.ServingStatus.Serving ? CheckResult.Passed : new(CheckOutcome.Refused, $"the service says {response.Status}");
-        return new(CheckOutcome.Refused, answer.Head.Status != 200 ? $"status {answer.Head.Status}" : GrpcMessages.StatusOf(answer) is { } status ? $"gRPC status {status}" : "the answer is not one of gRPC");
+            return response.Status == HealthCheckResponse.Types.ServingStatus.Serving
+                ? CheckResult.Passed
+                : new(CheckOutcome.Refused, $"the service says {response.Status}");
+        return new(CheckOutcome.Refused,
+            answer.Head.Status != 200
+                ? $"status {answer.Head.Status}"
+                : GrpcMessages.StatusOf(answer) is { } status
+                ? $"gRPC status {status}"
+                : "the answer is not one of gRPC");
     }
 
     private async ValueTask<CheckResult> CheckAsync(TcpProbe probe, ClusterState own)
@@ -107,10 +118,13 @@ internal sealed class HostChecks(ClusterState cluster, Host host, HealthCheckSet
         var late = new Lateness();
         try
         {
-            var transport = _kept ??= await ways.Connector.ConnectAsync(own, own.Hosts.All[0], "", settings.Alpn, own.Config.ConnectTimeout, null).ConfigureAwait(false);
+            var transport = _kept ??= await ways.Connector.ConnectAsync(own, own.Hosts.All[0], "", settings.Alpn, own.Config.ConnectTimeout, null)
+                .ConfigureAwait(false);
             if (probe.Send.IsEmpty && probe.Receive.IsEmpty) return Connected();
             var left = settings.Timeout - ways.Ports.Time.GetElapsedTime(begun);
-            await using var timer = ways.Ports.Time.CreateTimer(_ => late.End(transport), null, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan).ConfigureAwait(false);
+            await using var timer = ways.Ports.Time.CreateTimer(_ => late.End(transport), null, left > TimeSpan.Zero ? left : TimeSpan.Zero,
+                Timeout.InfiniteTimeSpan)
+                .ConfigureAwait(false);
             if (!probe.Send.IsEmpty) await transport.WriteAsync(probe.Send).ConfigureAwait(false);
             // As in Envoy, nothing to receive means that the connection is the whole check.
             if (probe.Receive.IsEmpty) return Connected();
@@ -152,14 +166,16 @@ internal sealed class HostChecks(ClusterState cluster, Host host, HealthCheckSet
         _ => new(CheckOutcome.NetworkFailure, "no connection, or it ended before the answer"),
     };
 
-    private string Authority(string configured) => host.Endpoint.Check is { Hostname.Length: > 0 } check ? check.Hostname : configured.Length > 0 ? configured : cluster.Config.Name;
+    private string Authority(string configured) =>
+        host.Endpoint.Check is { Hostname.Length: > 0 } check ? check.Hostname : configured.Length > 0 ? configured : cluster.Config.Name;
 
     private string Scheme(ClusterState own) => (own.Config.SocketFor(_endpoint!) is { } match ? match.Tls : own.Config.Tls) is null ? "http" : "https";
 
     private void Edit(RequestHead head, HeaderEdits edits)
     {
         head.Headers.Set("user-agent"u8, "Envoy/HC");
-        HeaderEditing.Request(head, edits, new TrafficRecord { Request = head, Host = host, Cluster = cluster, ClusterName = cluster.Config.Name, Start = ways.Ports.Time.GetUtcNow() });
+        HeaderEditing.Request(head, edits,
+            new TrafficRecord { Request = head, Host = host, Cluster = cluster, ClusterName = cluster.Config.Name, Start = ways.Ports.Time.GetUtcNow() });
     }
 
     private void Close()

@@ -118,7 +118,8 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     }
 
     /// <summary>After the answer to a head that took too long: ends the read that still waits for its rest.</summary>
-    public ValueTask AbandonHeadAsync(TimeProvider time) => _filling is { IsCompleted: false } filling ? AbandonRequestAsync(IgnoreAsync(filling), time) : default;
+    public ValueTask AbandonHeadAsync(TimeProvider time) =>
+        _filling is { IsCompleted: false } filling ? AbandonRequestAsync(IgnoreAsync(filling), time) : default;
 
     /// <summary>The unconsumed bytes, for another protocol.</summary>
     public ByteReader Reader => _reader;

@@ -33,13 +33,19 @@ internal static class HttpAuthorizer
         // A server that fails has not decided.
         if (answer.Head.Status >= 500) return new(ExternalOutcome.Failed);
         if (answer.Head.Status != 200)
-            return new(ExternalOutcome.Denied) { Status = answer.Head.Status, Body = answer.Body, ToClient = Fields(fields, name => check.ToClientOnDeny is not { } list || name is "location" or "www-authenticate" || list.Contains(name)) };
+            return new(ExternalOutcome.Denied)
+            {
+                Status = answer.Head.Status, Body = answer.Body,
+                ToClient = Fields(fields, name => check.ToClientOnDeny is not { } list || name is "location" or "www-authenticate" || list.Contains(name))
+            };
         var removed = fields.GetJoined(Encoding.ASCII.GetBytes(RemovedFields)) ?? "";
         return new(ExternalOutcome.Allowed)
         {
-            ToUpstream = [.. Fields(fields, check.ToUpstream.Contains), .. Fields(fields, check.AppendedUpstream.Contains).Select(edit => edit with { Action = EditAction.Append })],
+            ToUpstream = [.. Fields(fields, check.ToUpstream.Contains),
+                .. Fields(fields, check.AppendedUpstream.Contains).Select(edit => edit with { Action = EditAction.Append })],
             ToClient = [.. Fields(fields, check.ToClientOnAllow.Contains).Select(edit => edit with { Action = EditAction.Append })],
-            Removed = [.. removed.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(name => Encoding.ASCII.GetBytes(name.ToLowerInvariant()))],
+            Removed = [.. removed.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Select(name => Encoding.ASCII.GetBytes(name.ToLowerInvariant()))],
         };
     }
 
@@ -52,7 +58,8 @@ internal static class HttpAuthorizer
         {
             var name = Encoding.ASCII.GetString(fields.Name(i));
             if (name is "date" or "server" or RemovedFields || !choose(name)) continue;
-            chosen.Add(new(fields.Name(i).ToArray(), Encoding.UTF8.GetString(fields.Value(i)), null, seen.Add(name) ? EditAction.Overwrite : EditAction.Append));
+            chosen.Add(new(fields.Name(i).ToArray(), Encoding.UTF8.GetString(fields.Value(i)), null,
+                seen.Add(name) ? EditAction.Overwrite : EditAction.Append));
         }
         return chosen;
     }

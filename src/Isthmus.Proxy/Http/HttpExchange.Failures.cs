@@ -40,7 +40,8 @@ internal sealed partial class HttpExchange
             AttemptEnd.ProtocolError => (502, EndReason.UpstreamProtocolError),
             _ => (503, EndReason.UpstreamReset),
         };
-        await ReplyAsync(status, LocalReply.UpstreamReset(reset, isRetried, failed), $"upstream_reset_before_response_started{{{details}}}", reason, closes).ConfigureAwait(false);
+        await ReplyAsync(status, LocalReply.UpstreamReset(reset, isRetried, failed), $"upstream_reset_before_response_started{{{details}}}", reason, closes)
+            .ConfigureAwait(false);
     }
 
     /// <summary>A limit of the cluster was reached. The field tells the callers' proxies not to retry, as Envoy's does.</summary>

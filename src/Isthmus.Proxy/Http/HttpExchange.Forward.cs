@@ -36,7 +36,8 @@ internal sealed partial class HttpExchange
         {
             attempts.Arm(_action, act, cluster, _decision.Host!.IncludeAttemptCount);
             PrepareUpstreamRequest(route, act, target, cluster);
-            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, _access?.TakeBody(), mayAsk: act.Mirrors.IsEmpty).ConfigureAwait(false);
+            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, _access?.TakeBody(), mayAsk: act.Mirrors.IsEmpty)
+                .ConfigureAwait(false);
             using var body = taken;
             if (late is null) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
             await (late is null ? ForwardAsync(route, act, target, cluster, body) : RefuseBodyAsync(late)).ConfigureAwait(false);
@@ -53,12 +54,17 @@ internal sealed partial class HttpExchange
     {
         var hasTimeout = act.Timeout > TimeSpan.Zero && Request.Upgrade.Length == 0;
         using var timer = hasTimeout
-            ? parts.Ports.Time.CreateTimer(static a => ((RequestAttempts)a!).OnTimeout(TimeLimit.Response), attempts, act.Timeout, Timeout.InfiniteTimeSpan) : null;
+            ? parts.Ports.Time.CreateTimer(static a => ((RequestAttempts)a!).OnTimeout(TimeLimit.Response), attempts, act.Timeout, Timeout.InfiniteTimeSpan)
+            : null;
         try
         {
             ulong? hash = null;
-            if (!act.HashKeys.IsEmpty) (hash, _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source, connection.Destination);
-            if (await attempts.RunAsync(act, cluster, body, hash).ConfigureAwait(false) && attempts.TryRelay()) await RelayAsync(route, target, cluster, body).ConfigureAwait(false);
+            if (!act.HashKeys.IsEmpty)
+                (hash,
+                    _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source,
+                        connection.Destination);
+            if (await attempts.RunAsync(act, cluster, body, hash).ConfigureAwait(false) && attempts.TryRelay())
+                await RelayAsync(route, target, cluster, body).ConfigureAwait(false);
             else await ReplyFailureAsync(body).ConfigureAwait(false);
         }
         finally
@@ -76,7 +82,8 @@ internal sealed partial class HttpExchange
         HeaderEditing.Request(Request, _decision.Table.Edits, _record);
         HeaderEditing.Rewrite(Request, route, act, target, _action.AddsEnvoyFields ? _record : null);
         if (act.Timeout > TimeSpan.Zero && _action.AddsEnvoyFields)
-            Request.Headers.Set("x-envoy-expected-rq-timeout-ms"u8, ((long)act.Timeout.TotalMilliseconds).ToString(System.Globalization.CultureInfo.InvariantCulture));
+            Request.Headers.Set("x-envoy-expected-rq-timeout-ms"u8,
+                ((long)act.Timeout.TotalMilliseconds).ToString(System.Globalization.CultureInfo.InvariantCulture));
         if (connection.Listener.Direction != Direction.Outbound) return;
         if (route.Operation.Length > 0) Request.Headers.Set("x-envoy-decorator-operation"u8, route.Operation);
         if (_action.ExchangesMetadata && !(_action.TellsMeshOnly && cluster.Config.IsExternal)) PeerFields.Tell(Request.Headers, parts.Identity);

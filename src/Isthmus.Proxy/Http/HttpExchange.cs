@@ -80,7 +80,8 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _action = action;
         Begin();
         Request.Headers.Clear();
-        if (fault.Status == 408) await ReplyAsync(408, TimeLimits.HeadText(fault.Detail), fault.Detail, EndReason.RequestTimeout, closes: true).ConfigureAwait(false);
+        if (fault.Status == 408)
+            await ReplyAsync(408, TimeLimits.HeadText(fault.Detail), fault.Detail, EndReason.RequestTimeout, closes: true).ConfigureAwait(false);
         else await ReplyAsync(fault.Status, fault.Detail, fault.Detail, EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
         Finish();
     }
@@ -128,7 +129,9 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (Request.Authority.Length == 0) Request.Authority = _action.DefaultHost;
         if (RequestPreparation.NormalizePath(Request, _action) is > 0 and var refusal)
         {
-            if (refusal == 307) await SendOwnAsync(LocalReply.PreparePathRedirect(_response, Request, _scheme), "path_normalization_failed", EndReason.DirectResponse).ConfigureAwait(false);
+            if (refusal == 307)
+                await SendOwnAsync(LocalReply.PreparePathRedirect(_response, Request, _scheme), "path_normalization_failed", EndReason.DirectResponse)
+                    .ConfigureAwait(false);
             else await ReplyAsync(refusal, "", "path_normalization_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
@@ -207,7 +210,8 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<bool> InjectFaultAsync(FaultSettings? fault)
     {
-        if (fault is null || await FaultInjection.RunAsync(fault, Request, _scheme, parts.Ports, _record, _response).ConfigureAwait(false) is not { } body) return false;
+        if (fault is null || await FaultInjection.RunAsync(fault, Request, _scheme, parts.Ports, _record, _response).ConfigureAwait(false) is not { } body)
+            return false;
         await SendOwnAsync(body, "fault_filter_abort", EndReason.FaultInjected).ConfigureAwait(false);
         return true;
     }
@@ -239,7 +243,8 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (_action.ServerField == ServerField.Overwrite || (_action.ServerField == ServerField.AppendIfAbsent && !headers.Contains("server"u8)))
             headers.Set("server"u8, _action.ServerName);
         if (!headers.Contains("date"u8)) headers.Add("date"u8, parts.Date.Now);
-        if (_action.RequestIdInResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at) headers.Set("x-request-id"u8, Request.Headers.Value(at));
+        if (_action.RequestIdInResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at)
+            headers.Set("x-request-id"u8, Request.Headers.Value(at));
         if (_decision.SetCookie is { Length: > 0 } cookie) headers.Add("set-cookie"u8, cookie);
         if (_access is { ToClient.Count: > 0 } access) HeaderEditing.Response(_response, HeaderEdits.None with { Response = access.ToClient }, _record);
         if (connection.IsTooOld || parts.Connections.IsEnding(connection)) stream.MustClose = true;

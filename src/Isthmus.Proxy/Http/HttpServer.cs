@@ -137,7 +137,8 @@ internal sealed class HttpServer(HttpParts parts)
     // The listener may have changed since the last request: its current configuration applies from now on.
     private HttpAction Refresh(Downstream connection, HttpAction action)
     {
-        if (!parts.State.Current.Listeners.TryGetValue(connection.Listener.Name, out var listener) || ReferenceEquals(listener, connection.Listener)) return action;
+        if (!parts.State.Current.Listeners.TryGetValue(connection.Listener.Name, out var listener) || ReferenceEquals(listener, connection.Listener))
+            return action;
         connection.Listener = listener;
         if (listener.Chains.Find(connection.Facts) is not { Action: HttpAction next } chain || (chain.Tls is null) != (connection.Peer is null)) return action;
         connection.Chain = chain;

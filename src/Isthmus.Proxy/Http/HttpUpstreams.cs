@@ -26,10 +26,12 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     /// <param name="fresh">A reused connection just failed: open a new one.</param>
     /// <param name="patience">How long the host may take to accept a new connection.</param>
     /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
-    /// <param name="request">Names the host, because connections that verify it serve no other, and is notified when it has to wait for a connection because the cluster is at its limit.</param>
+    /// <param name="request">Names the host, because connections that verify it serve no other, and is notified when it has to wait for a connection because
+    /// the cluster is at its limit.</param>
     /// <exception cref="OverflowException">The cluster is at its connection limit, and so is the queue.</exception>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public async ValueTask<UpstreamStream> OpenAsync(ClusterState cluster, Host host, int downstreamVersion, ValueMap<ValueList<string>> alpnOverride, bool fresh, TimeSpan patience, IQueueing request)
+    public async ValueTask<UpstreamStream> OpenAsync(ClusterState cluster, Host host, int downstreamVersion, ValueMap<ValueList<string>> alpnOverride,
+        bool fresh, TimeSpan patience, IQueueing request)
     {
         var isHttp2 = IsHttp2(cluster, downstreamVersion);
         var key = isHttp2 ? "HTTP2" : downstreamVersion == HttpVersions.Http10 ? "HTTP10" : "HTTP11";
@@ -61,7 +63,9 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
                 way.Request.OnQueued(place);
                 kept = await place.Served.ConfigureAwait(false);
             }
-            return (Http1Upstream?)kept ?? new Http1Upstream(await ConnectReservedAsync(cluster, host, key, way).ConfigureAwait(false), cluster, host, key, time, ExpiresAt(cluster, host));
+            return (Http1Upstream?)kept
+                ?? new Http1Upstream(await ConnectReservedAsync(cluster, host, key, way).ConfigureAwait(false), cluster, host, key, time,
+                    ExpiresAt(cluster, host));
         }
         finally
         {
@@ -137,13 +141,16 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         try
         {
             if (!way.Fresh && ConnectionPools.Of(host).FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
-            if (way.Patience < cluster.Config.ConnectTimeout && ConnectionPools.Of(host).Failed is { } failed && failed.At >= asked && failed.Purpose == way.Purpose)
+            if (way.Patience < cluster.Config.ConnectTimeout && ConnectionPools.Of(host).Failed is { } failed && failed.At >= asked
+                && failed.Purpose == way.Purpose)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
-            var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(cluster, host), background, random);
+            var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(cluster, host),
+                background, random);
             ConnectionPools.Of(host).Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }
-        catch (OverflowException) when (OtherTurns(key, way).Select(turn => ConnectionPools.Of(host).FindSharedAnywhere(turn)?.TryOpen()).FirstOrDefault(stream => stream is not null) is { } other)
+        catch (OverflowException) when (OtherTurns(key, way).Select(turn => ConnectionPools.Of(host).FindSharedAnywhere(turn)?.TryOpen())
+            .FirstOrDefault(stream => stream is not null) is { } other)
         {
             return other;
         }
@@ -171,7 +178,9 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     private async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, Way way)
     {
         // As with HTTP/1.1, a host without any connection gets one, and an idle connection for another host name makes room.
-        if (!cluster.TryBeginConnection() && ((!ConnectionPools.Of(host).CloseIdleNamedShared() && ConnectionPools.Of(host).HasShared) || !cluster.TryTakeConnection(isFirst: true))) throw new OverflowException("max_connections");
+        if (!cluster.TryBeginConnection()
+            && ((!ConnectionPools.Of(host).CloseIdleNamedShared() && ConnectionPools.Of(host).HasShared) || !cluster.TryTakeConnection(isFirst: true)))
+            throw new OverflowException("max_connections");
         try
         {
             return await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience, way.Carried).ConfigureAwait(false);
@@ -185,5 +194,6 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
 
     /// <summary>What kind of connection to open; see <see cref="OpenAsync"/>.</summary>
     /// <param name="Purpose">What the connection serves only: see <see cref="PoolKey"/>.</param>
-    private readonly record struct Way(string Purpose, string Authority, ProxiedConnection? Carried, IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience, IQueueing Request);
+    private readonly record struct Way(string Purpose, string Authority, ProxiedConnection? Carried, IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience,
+        IQueueing Request);
 }

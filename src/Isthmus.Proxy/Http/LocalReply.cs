@@ -22,7 +22,8 @@ internal static class LocalReply
         (transportFailure.Length > 0 ? $", transport failure reason: {transportFailure}" : "");
 
     /// <summary>Fills in the head of a response with that text. gRPC clients get a gRPC status.</summary>
-    public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, int status, string body) => Prepare(head, request, status, Encoding.UTF8.GetBytes(body));
+    public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, int status,
+        string body) => Prepare(head, request, status, Encoding.UTF8.GetBytes(body));
 
     /// <summary>Fills in the head of a response with those bytes. gRPC clients get a gRPC status.</summary>
     public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, int status, ReadOnlyMemory<byte> body)

@@ -35,11 +35,15 @@ internal static class LogEntry
         {
             RequestMethod = MethodOf(request.Method),
             Scheme = record.Scheme, Authority = request.Authority, Path = request.TargetText, OriginalPath = record.OriginalPath,
-            UserAgent = headers.GetJoined("user-agent"u8) ?? "", Referer = headers.GetJoined("referer"u8) ?? "", ForwardedFor = headers.GetJoined("x-forwarded-for"u8) ?? "",
+            UserAgent = headers.GetJoined("user-agent"u8) ?? "", Referer = headers.GetJoined("referer"u8) ?? "",
+            ForwardedFor = headers.GetJoined("x-forwarded-for"u8) ?? "",
             RequestId = headers.GetJoined("x-request-id"u8) ?? "", RequestBodyBytes = (ulong)record.BytesReceived,
         };
         Copy(log.RequestHeaders, headers, entry.Request.RequestHeaders);
-        entry.Response = new() { ResponseCode = record.Status > 0 ? (uint)record.Status : null, ResponseBodyBytes = (ulong)record.BytesSent, ResponseCodeDetails = record.Details };
+        entry.Response = new()
+        {
+            ResponseCode = record.Status > 0 ? (uint)record.Status : null, ResponseBodyBytes = (ulong)record.BytesSent, ResponseCodeDetails = record.Details
+        };
         if (record.Response is { } response) Copy(log.ResponseHeaders, response.Headers, entry.Response.ResponseHeaders);
         Copy(log.ResponseTrailers, record.Trailers, entry.Response.ResponseTrailers);
         return entry;
@@ -61,15 +65,20 @@ internal static class LogEntry
 
     private static AccessLogCommon Common(TrafficRecord record) => new()
     {
-        DownstreamRemoteAddress = AddressOf(record.DownstreamRemote), DownstreamDirectRemoteAddress = AddressOf(record.DownstreamRemote), DownstreamLocalAddress = AddressOf(record.DownstreamLocal),
-        UpstreamRemoteAddress = AddressOf(record.Host?.Endpoint.Address), UpstreamLocalAddress = AddressOf(record.UpstreamLocal), UpstreamCluster = record.ClusterName,
+        DownstreamRemoteAddress = AddressOf(record.DownstreamRemote), DownstreamDirectRemoteAddress = AddressOf(record.DownstreamRemote),
+        DownstreamLocalAddress = AddressOf(record.DownstreamLocal),
+        UpstreamRemoteAddress = AddressOf(record.Host?.Endpoint.Address), UpstreamLocalAddress = AddressOf(record.UpstreamLocal),
+        UpstreamCluster = record.ClusterName,
         UpstreamTransportFailureReason = record.TransportFailure, UpstreamRequestAttemptCount = (uint)record.Attempts, RouteName = record.RouteName,
-        StartTime = Timestamp.FromDateTimeOffset(record.Start), Duration = Duration.FromTimeSpan(record.Duration), TimeToLastDownstreamTxByte = Duration.FromTimeSpan(record.Duration),
+        StartTime = Timestamp.FromDateTimeOffset(record.Start), Duration = Duration.FromTimeSpan(record.Duration),
+        TimeToLastDownstreamTxByte = Duration.FromTimeSpan(record.Duration),
         TimeToFirstUpstreamRxByte = record.ResponseAfter is { } after ? Duration.FromTimeSpan(after) : null,
-        TlsProperties = Tls(record.DownstreamPeer, record.ServerName), ResponseFlags = Flags(record), ConnectionTerminationDetails = record.TerminationDetails, Metadata = Metadata(record),
+        TlsProperties = Tls(record.DownstreamPeer, record.ServerName), ResponseFlags = Flags(record), ConnectionTerminationDetails = record.TerminationDetails,
+        Metadata = Metadata(record),
     };
 
-    private static Address? AddressOf(EndPoint? point) => point is IPEndPoint ip ? new() { SocketAddress = new() { Address = ip.Address.ToString(), PortValue = (uint)ip.Port } } : null;
+    private static Address? AddressOf(EndPoint? point) =>
+        point is IPEndPoint ip ? new() { SocketAddress = new() { Address = ip.Address.ToString(), PortValue = (uint)ip.Port } } : null;
 
     private static TLSProperties? Tls(TlsPeer? peer, string serverName)
     {
@@ -94,10 +103,14 @@ internal static class LogEntry
         bool Has(string flag) => (bits & EndReasons.Bit(flag)) != 0;
         return new()
         {
-            NoHealthyUpstream = Has("UH"), UpstreamRequestTimeout = Has("UT"), LocalReset = Has("LR"), UpstreamRemoteReset = Has("UR"), UpstreamConnectionFailure = Has("UF"),
-            UpstreamConnectionTermination = Has("UC"), UpstreamOverflow = Has("UO"), NoRouteFound = Has("NR"), DelayInjected = Has("DI"), FaultInjected = Has("FI"), RateLimited = Has("RL"),
-            UnauthorizedDetails = Has("UAEX") ? new() { Reason = ResponseFlags.Types.Unauthorized.Types.Reason.ExternalService } : null, RateLimitServiceError = Has("RLSE"),
-            DownstreamConnectionTermination = Has("DC"), UpstreamRetryLimitExceeded = Has("URX"), StreamIdleTimeout = Has("SI"), DownstreamProtocolError = Has("DPE"),
+            NoHealthyUpstream = Has("UH"), UpstreamRequestTimeout = Has("UT"), LocalReset = Has("LR"), UpstreamRemoteReset = Has("UR"),
+            UpstreamConnectionFailure = Has("UF"),
+            UpstreamConnectionTermination = Has("UC"), UpstreamOverflow = Has("UO"), NoRouteFound = Has("NR"), DelayInjected = Has("DI"),
+            FaultInjected = Has("FI"), RateLimited = Has("RL"),
+            UnauthorizedDetails = Has("UAEX") ? new() { Reason = ResponseFlags.Types.Unauthorized.Types.Reason.ExternalService } : null,
+            RateLimitServiceError = Has("RLSE"),
+            DownstreamConnectionTermination = Has("DC"), UpstreamRetryLimitExceeded = Has("URX"), StreamIdleTimeout = Has("SI"),
+            DownstreamProtocolError = Has("DPE"),
             UpstreamMaxStreamDurationReached = Has("UMSDR"), DurationTimeout = Has("DT"), UpstreamProtocolError = Has("UPE"), NoClusterFound = Has("NC"),
         };
     }

@@ -15,12 +15,16 @@ internal sealed class LogServices(ExportParts parts, ProxyIdentity identity) : I
 
     public void Add(ServiceLog log, TrafficRecord record)
     {
-        if (log is OtlpLog otlp) Lines(otlp).Add(new(record.Start, otlp.Body.Format(record), [.. otlp.Attributes.Select(item => KeyValuePair.Create(item.Key, item.Value.Format(record)))]));
+        if (log is OtlpLog otlp)
+            Lines(otlp)
+                .Add(new(record.Start, otlp.Body.Format(record),
+                    [.. otlp.Attributes.Select(item => KeyValuePair.Create(item.Key, item.Value.Format(record)))]));
         else if (log is EntryLog entries) Entries(entries).Add(entries.IsHttp ? LogEntry.Http(entries, record) : LogEntry.Tcp(record));
     }
 
     /// <summary>Sends what is waiting.</summary>
-    public Task FlushAsync() => Task.WhenAll(_lines.Values.Select(exporter => exporter.FlushAsync()).Concat(_entries.Values.Select(exporter => exporter.FlushAsync())));
+    public Task FlushAsync() =>
+        Task.WhenAll(_lines.Values.Select(exporter => exporter.FlushAsync()).Concat(_entries.Values.Select(exporter => exporter.FlushAsync())));
 
     public void Dispose()
     {
@@ -32,7 +36,8 @@ internal sealed class LogServices(ExportParts parts, ProxyIdentity identity) : I
     {
         var key = (log.Collector, log.LogName);
         return _lines.TryGetValue(key, out var known) ? known : _lines.GetOrAdd(key, made => Exporter(
-            new Export<LogLine>(made.Collector, AccessStats.OtlpLogs, "logs", "written", lines => OtlpReport.Request(made.Collector, _service, made.LogName, lines))
+            new Export<LogLine>(made.Collector, AccessStats.OtlpLogs, "logs", "written",
+                lines => OtlpReport.Request(made.Collector, _service, made.LogName, lines))
             { Refused = answer => OtlpReport.RefusedLines(made.Collector, answer) }));
     }
 
@@ -40,7 +45,8 @@ internal sealed class LogServices(ExportParts parts, ProxyIdentity identity) : I
     {
         var key = (log.Collector, log.LogName, log.IsHttp);
         return _entries.TryGetValue(key, out var known) ? known : _entries.GetOrAdd(key, made => Exporter(
-            new Export<IMessage>(made.Collector, AccessStats.EntryLogs, "logs", "written", entries => EntryReport.Request(made.Collector, identity, made.LogName, entries))));
+            new Export<IMessage>(made.Collector, AccessStats.EntryLogs, "logs", "written",
+                entries => EntryReport.Request(made.Collector, identity, made.LogName, entries))));
     }
 
     private BatchExporter<T> Exporter<T>(Export<T> export) => new(export, parts, _stop.Token);

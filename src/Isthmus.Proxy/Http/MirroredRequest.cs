@@ -10,19 +10,22 @@ namespace Isthmus.Proxy.Http;
 
 /// <summary>A copy of a request for another cluster. Nobody waits for its response.</summary>
 /// <param name="Authority">The host of the request that it copies, by which the server must be known.</param>
-internal sealed record MirroredRequest(ClusterState Cluster, string Authority, RequestHead Head, byte[]? Body, EndPoint? Destination, ValueMap<ValueList<string>> AlpnOverride)
+internal sealed record MirroredRequest(ClusterState Cluster, string Authority, RequestHead Head, byte[]? Body, EndPoint? Destination,
+    ValueMap<ValueList<string>> AlpnOverride)
 {
     private const long MostRead = 1 << 20;
 
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(15);
 
     /// <summary>Starts the copies that a route wants of a request.</summary>
-    public static void Start(HttpParts parts, ProxySnapshot snapshot, ForwardAct act, RequestHead request, RequestBody? body, Downstream connection, HttpAction action)
+    public static void Start(HttpParts parts, ProxySnapshot snapshot, ForwardAct act, RequestHead request, RequestBody? body, Downstream connection,
+        HttpAction action)
     {
         foreach (var mirror in act.Mirrors)
         {
             // Only a body that can be sent twice is mirrored.
-            if (body is { IsStreaming: true } || !mirror.Fraction.Hits(parts.Ports.Random) || !snapshot.Clusters.TryGetValue(mirror.Cluster, out var cluster)) continue;
+            if (body is { IsStreaming: true } || !mirror.Fraction.Hits(parts.Ports.Random) || !snapshot.Clusters.TryGetValue(mirror.Cluster, out var cluster))
+                continue;
             var copy = new RequestHead();
             copy.CopyFrom(request);
             copy.Authority = Shadow(request.Authority);
@@ -53,7 +56,8 @@ internal sealed record MirroredRequest(ClusterState Cluster, string Authority, R
         try
         {
             using var deadline = new QueueDeadline(time, Longest, Authority);
-            upstream = await upstreams.OpenAsync(Cluster, host, Head.Version, AlpnOverride, fresh: false, Cluster.Config.ConnectTimeout, deadline).ConfigureAwait(false);
+            upstream = await upstreams.OpenAsync(Cluster, host, Head.Version, AlpnOverride, fresh: false, Cluster.Config.ConnectTimeout, deadline)
+                .ConfigureAwait(false);
             using var timer = time.CreateTimer(static u => ((UpstreamStream)u!).Abort(), upstream, Longest, Timeout.InfiniteTimeSpan);
             await upstream.SendHeadAsync(Head).ConfigureAwait(false);
             if (Body is not null) await upstream.SendBodyAsync(Body).ConfigureAwait(false);

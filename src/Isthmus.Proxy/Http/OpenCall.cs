@@ -9,7 +9,8 @@ namespace Isthmus.Proxy.Http;
 internal struct OpenCall(HttpAction action, Downstream connection)
 {
     // The host may have to say who it is; and tags may need the heads of request and response, which change until the response begins.
-    private readonly bool _needsResponse = action.Metrics is { HasTags: true } || (action.ExchangesMetadata && connection.Listener.Direction == Direction.Outbound);
+    private readonly bool _needsResponse = action.Metrics is { HasTags: true }
+        || (action.ExchangesMetadata && connection.Listener.Direction == Direction.Outbound);
 
     private ReportPeriod _period = new(action.Metrics);
 

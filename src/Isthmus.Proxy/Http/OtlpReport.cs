@@ -10,7 +10,8 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Spans and lines of logs as OTLP, over gRPC or HTTP.</summary>
 internal static class OtlpReport
 {
-    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, IReadOnlyList<FinishedSpan> spans) => Request(collector, Message(spans));
+    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector,
+        IReadOnlyList<FinishedSpan> spans) => Request(collector, Message(spans));
 
     public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(Collector collector, string service, string logName, IReadOnlyList<LogLine> lines)
     {
@@ -18,14 +19,19 @@ internal static class OtlpReport
         of.LogRecords.AddRange(lines.Select(Record));
         return Request(collector, new ExportLogsServiceRequest
         {
-            ResourceLogs = { new ResourceLogs { Resource = new() { Attributes = { Pair("service.name", service), Pair("log_name", logName) } }, ScopeLogs = { of } } },
+            ResourceLogs =
+            {
+                new ResourceLogs { Resource = new() { Attributes = { Pair("service.name", service), Pair("log_name", logName) } }, ScopeLogs = { of } }
+            },
         });
     }
 
     /// <summary>How many spans the collector refuses, by what it answers to a request that succeeded (OTLP, Partial Success).</summary>
-    public static long RefusedSpans(Collector collector, OwnAnswer answer) => Answer(collector, answer, ExportTraceServiceResponse.Parser)?.PartialSuccess?.RejectedSpans ?? 0;
+    public static long RefusedSpans(Collector collector, OwnAnswer answer) =>
+        Answer(collector, answer, ExportTraceServiceResponse.Parser)?.PartialSuccess?.RejectedSpans ?? 0;
 
-    public static long RefusedLines(Collector collector, OwnAnswer answer) => Answer(collector, answer, ExportLogsServiceResponse.Parser)?.PartialSuccess?.RejectedLogRecords ?? 0;
+    public static long RefusedLines(Collector collector, OwnAnswer answer) =>
+        Answer(collector, answer, ExportLogsServiceResponse.Parser)?.PartialSuccess?.RejectedLogRecords ?? 0;
 
     /// <summary>Null when it says nothing that can be read: the status counts.</summary>
     private static T? Answer<T>(Collector collector, OwnAnswer answer, MessageParser<T> parser) where T : class, IMessage<T>
@@ -67,7 +73,8 @@ internal static class OtlpReport
         {
             var of = new ScopeSpans { Scope = new() { Name = "isthmus" } };
             of.Spans.AddRange(workload.Select(Span));
-            var attributes = workload.Key.Resource.Others.Select(attribute => Pair(attribute.Key, attribute.Value)).Prepend(Pair("service.name", workload.Key.Service));
+            var attributes = workload.Key.Resource.Others.Select(attribute => Pair(attribute.Key, attribute.Value))
+                .Prepend(Pair("service.name", workload.Key.Service));
             request.ResourceSpans.Add(new ResourceSpans { Resource = new() { Attributes = { attributes } }, ScopeSpans = { of } });
         }
         return request;

@@ -19,7 +19,8 @@ internal sealed class OwnExchange(HttpUpstreams upstreams, TimeProvider time)
     /// <param name="patience">How long all of it may take.</param>
     /// <param name="alpn">The protocols to offer over TLS; null: those of the cluster.</param>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public async ValueTask<OwnAnswer> SendAsync(ClusterState cluster, RequestHead head, ReadOnlyMemory<byte> body, TimeSpan patience, ValueList<string>? alpn = null)
+    public async ValueTask<OwnAnswer> SendAsync(ClusterState cluster, RequestHead head, ReadOnlyMemory<byte> body, TimeSpan patience,
+        ValueList<string>? alpn = null)
     {
         if (head.Version == HttpVersions.Http2 && !HttpUpstreams.IsHttp2(cluster, head.Version)) return OwnAnswer.Failed(OwnFailure.Failed);
         if (!body.IsEmpty) (head.Body, head.ContentLength) = (BodyKind.Length, body.Length);
@@ -76,7 +77,8 @@ internal sealed class OwnExchange(HttpUpstreams upstreams, TimeProvider time)
         {
             using var deadline = new QueueDeadline(time, attempt.Patience, head.Authority);
             var patience = attempt.Patience < cluster.Config.ConnectTimeout ? attempt.Patience : cluster.Config.ConnectTimeout;
-            var upstream = attempt.Stream = await upstreams.OpenAsync(cluster, host, head.Version, attempt.Alpn, attempt.Fresh, patience, deadline).ConfigureAwait(false);
+            var upstream = attempt.Stream = await upstreams.OpenAsync(cluster, host, head.Version, attempt.Alpn, attempt.Fresh, patience, deadline)
+                .ConfigureAwait(false);
             attempt.WasReused = upstream.IsReused;
             var left = attempt.Patience - time.GetElapsedTime(begun);
             if (left <= TimeSpan.Zero) throw new TransportException(TransportFailure.TimedOut, "timeout");
@@ -89,7 +91,9 @@ internal sealed class OwnExchange(HttpUpstreams upstreams, TimeProvider time)
             await upstream.ReceiveHeadAsync(response).ConfigureAwait(false);
             cluster.Answered(host, response.Status);
             cluster.Counters.Count(response.Status);
-            return await ReadAsync(upstream).ConfigureAwait(false) is { } read ? new(OwnFailure.None, response, read, Copy(upstream.ResponseTrailers)) : OwnAnswer.Failed(OwnFailure.Failed);
+            return await ReadAsync(upstream).ConfigureAwait(false) is { } read
+                ? new(OwnFailure.None, response, read, Copy(upstream.ResponseTrailers))
+                : OwnAnswer.Failed(OwnFailure.Failed);
         }
         catch (Exception e) when (e is TransportException or HttpMessageException or OverflowException)
         {

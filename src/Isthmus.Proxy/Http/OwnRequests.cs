@@ -29,5 +29,7 @@ internal sealed class OwnRequests(SnapshotState state, OwnExchange exchange)
     /// <param name="body">Empty: none.</param>
     /// <param name="patience">How long all of it may take.</param>
     public ValueTask<OwnAnswer> SendAsync(string clusterName, RequestHead head, ReadOnlyMemory<byte> body, TimeSpan patience) =>
-        state.Current.Clusters.TryGetValue(clusterName, out var cluster) ? exchange.SendAsync(cluster, head, body, patience) : new(OwnAnswer.Failed(OwnFailure.NoHost));
+        state.Current.Clusters.TryGetValue(clusterName, out var cluster)
+            ? exchange.SendAsync(cluster, head, body, patience)
+            : new(OwnAnswer.Failed(OwnFailure.NoHost));
 }

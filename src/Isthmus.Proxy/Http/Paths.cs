@@ -7,7 +7,8 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Normalisation of paths (RFC 3986 section 6.2.2), so that a policy and the server behind it see the same path.</summary>
 internal static class Paths
 {
-    private static readonly SearchValues<byte> PathBytes = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,=:@/%"u8);
+    private static readonly SearchValues<byte> PathBytes = SearchValues.Create(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,=:@/%"u8);
 
     /// <summary>Whether <see cref="Normalize"/> could change the path.</summary>
     public static bool NeedsWork(ReadOnlySpan<byte> path) => path.Contains((byte)'%') || path.Contains((byte)'\\') || path.IndexOf("/."u8) >= 0;

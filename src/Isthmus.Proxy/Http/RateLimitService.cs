@@ -30,7 +30,11 @@ internal sealed class RateLimitService(OwnRequests requests)
     public async ValueTask<LimitAnswer> AskAsync(GlobalLimit limit, string domain, IEnumerable<IReadOnlyList<LimitEntry>> descriptors)
     {
         var message = new RateLimitRequest { Domain = domain };
-        foreach (var entries in descriptors) message.Descriptors.Add(new RateLimitDescriptor { Entries = { entries.Select(entry => new RateLimitDescriptor.Types.Entry { Key = entry.Key, Value = entry.Value }) } });
+        foreach (var entries in descriptors)
+            message.Descriptors.Add(new RateLimitDescriptor
+            {
+                Entries = { entries.Select(entry => new RateLimitDescriptor.Types.Entry { Key = entry.Key, Value = entry.Value }) }
+            });
         var (head, body) = GrpcMessages.Request(limit.Authority, "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit"u8, limit.Patience, message);
         var answer = GrpcMessages.Read(await requests.SendAsync(limit.Cluster, head, body, limit.Patience).ConfigureAwait(false), RateLimitResponse.Parser);
         if (answer is null || answer.OverallCode == RateLimitResponse.Types.Code.Unknown) return LimitAnswer.Failed;

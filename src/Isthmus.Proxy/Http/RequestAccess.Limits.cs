@@ -27,7 +27,8 @@ internal sealed partial class RequestAccess
             return null;
         }
         counts.Add(limit.Refused);
-        return new(limit.Status, "local_rate_limited"u8.ToArray(), "local_rate_limited", EndReason.RateLimited) { Fields = [TooManyRequests, .. limit.ToClient], GrpcStatus = limit.GrpcStatus };
+        return new(limit.Status, "local_rate_limited"u8.ToArray(), "local_rate_limited",
+            EndReason.RateLimited) { Fields = [TooManyRequests, .. limit.ToClient], GrpcStatus = limit.GrpcStatus };
     }
 
     /// <summary>Null when the request may continue.</summary>
@@ -35,7 +36,10 @@ internal sealed partial class RequestAccess
     {
         var own = limit.For(limits);
         var described = Described(facts);
-        var descriptors = (own is { Rules.Count: > 0 } ? RouteLimits.Describe(own.Rules, limit.Stage, described) : limits.Describe(limit.Stage, own?.Host ?? HostLimits.IfNone, described)).ToList();
+        var descriptors = (own is { Rules.Count: > 0 }
+            ? RouteLimits.Describe(own.Rules, limit.Stage, described)
+            : limits.Describe(limit.Stage, own?.Host ?? HostLimits.IfNone, described))
+            .ToList();
         if (descriptors.Count == 0) return null;
         var answer = await parts.Limits.AskAsync(limit, limit.DomainFor(own), descriptors).ConfigureAwait(false);
         var stats = $"cluster.{route.Cluster}{limit.Stats}";
@@ -47,14 +51,21 @@ internal sealed partial class RequestAccess
             return null;
         }
         if (answer.IsOver is true)
-            return new(limit.Status, answer.Body, "request_rate_limited", EndReason.RateLimited) { Fields = [.. limit.IsSilent ? (IEnumerable<HeaderEdit>)[] : [TooManyRequests], .. answer.ToClient, .. answer.Quota, .. limit.ToClient], GrpcStatus = limit.GrpcStatus };
+            return new(limit.Status, answer.Body, "request_rate_limited",
+                EndReason.RateLimited)
+                {
+                    Fields = [.. limit.IsSilent ? (IEnumerable<HeaderEdit>)[] : [TooManyRequests], .. answer.ToClient, .. answer.Quota, .. limit.ToClient],
+                    GrpcStatus = limit.GrpcStatus
+                };
         HeaderEditing.Request(stream.Request, HeaderEdits.None with { Request = answer.ToUpstream }, record);
         if (answer.ToClient.Count + answer.Quota.Count > 0) ToClient = [.. ToClient, .. answer.ToClient, .. answer.Quota];
         return null;
     }
 
     private IEnumerable<IReadOnlyList<LimitEntry>> Describe(LocalLimit limit, RouteLimits? ofRoute, in PolicyFacts facts) =>
-        limit.Rules is { } rules ? RouteLimits.Describe(rules, limit.Stage, Described(facts)) : ofRoute?.Describe(limit.Stage, limit.Host, Described(facts)) ?? [];
+        limit.Rules is { } rules
+            ? RouteLimits.Describe(rules, limit.Stage, Described(facts))
+            : ofRoute?.Describe(limit.Stage, limit.Host, Described(facts)) ?? [];
 
     private LimitFacts Described(in PolicyFacts facts) => new(stream.Request, facts.Scheme, facts.RemoteAddress, parts.Identity.ServiceCluster, route.Cluster);
 
@@ -63,5 +74,6 @@ internal sealed partial class RequestAccess
         .. ToClient, Told("x-ratelimit-limit"u8, level.Most), Told("x-ratelimit-remaining"u8, level.Left), Told("x-ratelimit-reset"u8, level.Seconds),
     ];
 
-    private static HeaderEdit Told(ReadOnlySpan<byte> name, long value) => new(name.ToArray(), value.ToString(CultureInfo.InvariantCulture), null, EditAction.Overwrite);
+    private static HeaderEdit Told(ReadOnlySpan<byte> name, long value) =>
+        new(name.ToArray(), value.ToString(CultureInfo.InvariantCulture), null, EditAction.Overwrite);
 }

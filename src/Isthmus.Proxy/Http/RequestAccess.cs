@@ -68,7 +68,9 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
                 var seen = Metadata;
                 var verdict = rbac.Apply(facts, ref seen, parts.Report.Access);
                 if (!ReferenceEquals(seen, Metadata)) facts = facts with { Metadata = Metadata = seen };
-                if (!verdict.IsAllowed) return new(403, LocalReply.Denied, $"rbac_access_denied_matched_policy[{(verdict.Rule.Length > 0 ? verdict.Rule : "none")}]", EndReason.DeniedByPolicy);
+                if (!verdict.IsAllowed)
+                    return new(403, LocalReply.Denied, $"rbac_access_denied_matched_policy[{(verdict.Rule.Length > 0 ? verdict.Rule : "none")}]",
+                        EndReason.DeniedByPolicy);
             }
             else if (filter is ExternalCheck check && check.IsFor(Metadata))
             {
@@ -83,7 +85,9 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
                 facts = facts with { Metadata = Metadata };
             }
             else if (filter is LocalLimitFilter local && Limit(local, facts, record) is { } refusal) return refusal;
-            else if (filter is GlobalLimit shared && route.Decision.Route?.Limits is { } limits && await LimitAsync(shared, limits, facts, record).ConfigureAwait(false) is { } tooMany) return tooMany;
+            else if (filter is GlobalLimit shared && route.Decision.Route?.Limits is { } limits
+                && await LimitAsync(shared, limits, facts, record).ConfigureAwait(false) is { } tooMany)
+                return tooMany;
         }
         return null;
     }
@@ -95,22 +99,26 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         var verdict = await check.DecideAsync(request, scheme, parts.Keys.GetAsync, parts.Ports.Time.GetUtcNow()).ConfigureAwait(false);
         Metadata = verdict.Metadata ?? Metadata;
         if (verdict.Status == 0) return null;
-        var realm = $"{scheme}://{request.Authority}{request.TargetText.Split('?')[0]}".Replace("\"", "", StringComparison.Ordinal).Replace("\\", "", StringComparison.Ordinal);
-        return new(verdict.Status, Encoding.UTF8.GetBytes(verdict.Failure), $"jwt_authn_access_denied{{{verdict.Failure.Replace(' ', '_')}}}", EndReason.Unauthorized)
+        var realm = $"{scheme}://{request.Authority}{request.TargetText.Split('?')[0]}".Replace("\"", "", StringComparison.Ordinal)
+            .Replace("\\", "", StringComparison.Ordinal);
+        return new(verdict.Status, Encoding.UTF8.GetBytes(verdict.Failure), $"jwt_authn_access_denied{{{verdict.Failure.Replace(' ', '_')}}}",
+            EndReason.Unauthorized)
         {
             Fields = [new("www-authenticate"u8.ToArray(), $"Bearer realm=\"{realm}\", error=\"invalid_token\"", null, EditAction.Append)],
         };
     }
 
     private PolicyFacts Facts(HttpAction action, string scheme) => new(
-        stream.Request, scheme, connection.Peer, connection.Source, RequestPreparation.RemoteAddress(stream.Request.Headers, connection, action), connection.Destination,
+        stream.Request, scheme, connection.Peer, connection.Source, RequestPreparation.RemoteAddress(stream.Request.Headers, connection, action),
+        connection.Destination,
         connection.Facts.ServerName, Metadata) { DirectSource = connection.DirectSource };
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Refusal?> AskAsync(ExternalCheck check, PolicyFacts facts, TrafficRecord record)
     {
         // The authorizer would decide about another path than the server gets: gRPC has no text for it.
-        if (check.GrpcAuthority is not null && !Utf8.IsValid(stream.Request.Target)) return new(400, "Bad Request"u8.ToArray(), "ext_authz_invalid_path", EndReason.ClientProtocolError);
+        if (check.GrpcAuthority is not null && !Utf8.IsValid(stream.Request.Target))
+            return new(400, "Bad Request"u8.ToArray(), "ext_authz_invalid_path", EndReason.ClientProtocolError);
         // What the answer changes does not change the route, unless the filter says so.
         if (!check.ClearsRoute) _ = route.Decision;
         if (check.Body is { } wanted && stream.Request.Body != BodyKind.None)
@@ -118,7 +126,8 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
             Body ??= RequestBody.Begin(stream);
             // One byte more tells whether the whole body fits.
             await Body.ReadAheadAsync(wanted.MayBePart ? wanted.Most : wanted.Most + 1L).ConfigureAwait(false);
-            if (!wanted.MayBePart && Body.Buffered.Length > wanted.Most) return new(413, "Payload Too Large"u8.ToArray(), "request_payload_too_large", EndReason.ClientProtocolError);
+            if (!wanted.MayBePart && Body.Buffered.Length > wanted.Most)
+                return new(413, "Payload Too Large"u8.ToArray(), "request_payload_too_large", EndReason.ClientProtocolError);
         }
         var seen = Body is null || check.Body is null ? default : Body.Buffered[..Math.Min(Body.Buffered.Length, check.Body.Most)];
         var call = new CheckedCall(facts, record.Start, seen, Body is not null && (Body.IsStreaming || seen.Length < Body.Buffered.Length), OwnIdentity);
@@ -146,9 +155,12 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
             if (edit.Name.AsSpan().SequenceEqual(":path"u8)) stream.Request.SetTarget(Encoding.UTF8.GetBytes(edit.Value));
             else if (edit.Name.AsSpan().SequenceEqual(":method"u8)) stream.Request.Method = edit.Value;
         }
-        HeaderEditing.Request(stream.Request, HeaderEdits.None with { Request = [.. answer.ToUpstream.Where(edit => edit.Name[0] != ':' || edit.Name.AsSpan().SequenceEqual(":authority"u8))] }, record);
+        HeaderEditing.Request(stream.Request,
+            HeaderEdits.None with { Request = [.. answer.ToUpstream.Where(edit => edit.Name[0] != ':' || edit.Name.AsSpan().SequenceEqual(":authority"u8))] },
+            record);
         HeaderEditing.Request(stream.Request, HeaderEdits.None with { RequestRemove = answer.Removed }, record);
-        if (answer.QuerySet.Count > 0 || answer.QueryRemoved.Count > 0) stream.Request.SetTarget(Encoding.Latin1.GetBytes(Query(Encoding.Latin1.GetString(stream.Request.Target), answer)));
+        if (answer.QuerySet.Count > 0 || answer.QueryRemoved.Count > 0)
+            stream.Request.SetTarget(Encoding.Latin1.GetBytes(Query(Encoding.Latin1.GetString(stream.Request.Target), answer)));
         if (answer.ToClient.Count > 0) ToClient = [.. ToClient, .. answer.ToClient];
         if (check.ClearsRoute) route.Forget();
     }

@@ -174,8 +174,10 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
                 holdsRetry = false;
                 // Every request has one retry, which needs no slot, for a kept connection that closed just as it was reused.
                 fresh = End is AttemptEnd.Reset or AttemptEnd.Refused && _upstream is { IsReused: true };
-                var isRetriable = Limits.Reached is TimeLimit.None or TimeLimit.Try or TimeLimit.UpstreamDuration && !HasClientLeft && body is not { IsIntact: false } && RetryDecision.IsRetriable(act.Retry, End, stream.Request, Response, fresh);
-                if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !(fresh || (holdsRetry = cluster.TryBeginRetry())) || body?.TryTakeBack() == false)
+                var isRetriable = Limits.Reached is TimeLimit.None or TimeLimit.Try or TimeLimit.UpstreamDuration && !HasClientLeft
+                    && body is not { IsIntact: false } && RetryDecision.IsRetriable(act.Retry, End, stream.Request, Response, fresh);
+                if (!isRetriable || attempt > Math.Max(retries, fresh ? 1 : 0) || !(fresh || (holdsRetry = cluster.TryBeginRetry()))
+                    || body?.TryTakeBack() == false)
                 {
                     if ((Record.RetriesExhausted = isRetriable && retries > 0) && attempt > retries) Interlocked.Increment(ref cluster.Counters.RetryLimits);
                     if (End == AttemptEnd.Answered)
@@ -189,7 +191,9 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
                 var end = End;
                 await DropAttemptAsync(body).ConfigureAwait(false);
                 if (act.Retry is not { OtherHosts: false }) (tried ??= []).Add(host);
-                var pause = fresh ? TimeSpan.Zero : RetryDecision.Pause(act.Retry, end, attempt, tried is not null && cluster.Hosts.All.Count > tried.Count, parts.Ports.Random);
+                var pause = fresh
+                    ? TimeSpan.Zero
+                    : RetryDecision.Pause(act.Retry, end, attempt, tried is not null && cluster.Hosts.All.Count > tried.Count, parts.Ports.Random);
                 if (pause > TimeSpan.Zero) await Task.Delay(pause, parts.Ports.Time).ConfigureAwait(false);
             }
         }
@@ -206,11 +210,15 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
         Limits.BeginAttempt(parts.Ports.Time);
         host.Begin();
         var tryTimer = act.Retry is { } retry && retry.PerTryTimeout > TimeSpan.Zero
-            ? parts.Ports.Time.CreateTimer(static e => ((RequestAttempts)e!).OnTimeout(TimeLimit.Try), this, retry.PerTryTimeout, Timeout.InfiniteTimeSpan) : null;
+            ? parts.Ports.Time.CreateTimer(static e => ((RequestAttempts)e!).OnTimeout(TimeLimit.Try), this, retry.PerTryTimeout, Timeout.InfiniteTimeSpan)
+            : null;
         try
         {
-            var patience = hasOther && RetryDecision.IsRetriable(act.Retry, AttemptEnd.ConnectFailed, stream.Request, Response, wasReused: false) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
-            var upstream = await parts.Upstreams.OpenAsync(cluster, host, stream.Request.Version, _action.AlpnOverride, fresh, patience, this).ConfigureAwait(false);
+            var patience = hasOther && RetryDecision.IsRetriable(act.Retry, AttemptEnd.ConnectFailed, stream.Request, Response, wasReused: false)
+                ? cluster.ShortPatience
+                : cluster.Config.ConnectTimeout;
+            var upstream = await parts.Upstreams.OpenAsync(cluster, host, stream.Request.Version, _action.AlpnOverride, fresh, patience, this)
+                .ConfigureAwait(false);
             Attach(upstream);
             Record.UpstreamLocal = upstream.Local;
             Record.UpstreamPeer = upstream.Peer;
@@ -219,7 +227,8 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
             await upstream.SendHeadAsync(stream.Request).ConfigureAwait(false);
             if (body is null) await upstream.EndAsync(null).ConfigureAwait(false);
             else await body.SendAsync(upstream).ConfigureAwait(false);
-            var mayRepeat = hasOther && body is not { IsStreaming: true } && RetryDecision.IsRetriable(act.Retry, AttemptEnd.Reset, stream.Request, Response, upstream.IsReused);
+            var mayRepeat = hasOther && body is not { IsStreaming: true }
+                && RetryDecision.IsRetriable(act.Retry, AttemptEnd.Reset, stream.Request, Response, upstream.IsReused);
             await ReceiveHeadAsync(upstream, mayRepeat).ConfigureAwait(false);
             if (Response.Status == 101 && stream.Request.Upgrade.Length == 0) throw new HttpMessageException(502, "http1.upgrade_not_asked_for");
             // The rest of the body would become a part of the other protocol.

@@ -38,5 +38,7 @@ internal static class TraceDecision
 
     /// <summary>The beginning of the ID is random, and the same for all proxies.</summary>
     private static bool Hits(ReadOnlySpan<byte> id, double percent) =>
-        percent >= 100 || (percent > 0 && uint.TryParse(id[..8], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var number) && number % 10_000 < percent * 100);
+        percent >= 100
+            || (percent > 0 && uint.TryParse(id[..8], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var number)
+                && number % 10_000 < percent * 100);
 }

@@ -45,7 +45,8 @@ internal static class TraceHeaders
     }
 
     private static readonly byte[][] All =
-        [[.. "traceparent"u8], [.. "tracestate"u8], [.. "b3"u8], [.. "x-b3-traceid"u8], [.. "x-b3-spanid"u8], [.. "x-b3-parentspanid"u8], [.. "x-b3-sampled"u8], [.. "x-b3-flags"u8]];
+        [[.. "traceparent"u8], [.. "tracestate"u8], [.. "b3"u8], [.. "x-b3-traceid"u8], [.. "x-b3-spanid"u8], [.. "x-b3-parentspanid"u8], [.. "x-b3-sampled"u8],
+            [.. "x-b3-flags"u8]];
 
     private static Caller ReadW3C(HeaderBlock headers)
     {
@@ -53,7 +54,9 @@ internal static class TraceHeaders
         // VERSION-TRACE-SPAN-FLAGS; later versions may append more.
         if (text.Length < 55 || text[2] != '-' || text[35] != '-' || text[52] != '-' || text[..2].SequenceEqual("ff"u8)) return default;
         if (text.Length > 55 && (text[..2].SequenceEqual("00"u8) || text[55] != '-')) return default;
-        if (!TryHex(text[..2], out _) || !TryHex(text[3..19], out var high) || !TryHex(text[19..35], out var low) || !TryHex(text[36..52], out var span) || !TryHex(text[53..55], out var flags)) return default;
+        if (!TryHex(text[..2], out _) || !TryHex(text[3..19], out var high) || !TryHex(text[19..35], out var low) || !TryHex(text[36..52], out var span)
+            || !TryHex(text[53..55], out var flags))
+            return default;
         return (high == 0 && low == 0) || span == 0 ? default : new(high, low, span, (flags & 1) != 0);
     }
 
@@ -71,13 +74,19 @@ internal static class TraceHeaders
     {
         var dash = text.IndexOf((byte)'-');
         if (dash < 0) return new(0, 0, 0, Sampled(text));
-        if (!TryTrace(text[..dash], out var high, out var low) || text.Length < dash + 1 + Short || !TryHex(text.Slice(dash + 1, Short), out var span) || span == 0) return default;
+        if (!TryTrace(text[..dash], out var high, out var low) || text.Length < dash + 1 + Short || !TryHex(text.Slice(dash + 1, Short), out var span)
+            || span == 0)
+            return default;
         var rest = text[(dash + 1 + Short)..];
         return new(high, low, span, rest.Length >= 2 && rest[0] == '-' ? Sampled(rest.Slice(1, 1)) : null);
     }
 
     private static bool? Sampled(ReadOnlySpan<byte> text) =>
-        text.SequenceEqual("1"u8) || text.SequenceEqual("d"u8) || text.SequenceEqual("true"u8) ? true : text.SequenceEqual("0"u8) || text.SequenceEqual("false"u8) ? false : null;
+        text.SequenceEqual("1"u8) || text.SequenceEqual("d"u8) || text.SequenceEqual("true"u8)
+            ? true
+            : text.SequenceEqual("0"u8) || text.SequenceEqual("false"u8)
+            ? false
+            : null;
 
     private static bool TryTrace(ReadOnlySpan<byte> text, out ulong high, out ulong low)
     {
@@ -86,7 +95,8 @@ internal static class TraceHeaders
         return text.Length == Short && TryHex(text, out low) && low != 0;
     }
 
-    private static bool TryHex(ReadOnlySpan<byte> text, out ulong value) => ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value) && text.Length <= Short;
+    private static bool TryHex(ReadOnlySpan<byte> text, out ulong value) =>
+        ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value) && text.Length <= Short;
 
     private static void WriteB3(HeaderBlock headers, SpanContext span)
     {

@@ -59,7 +59,10 @@ internal sealed class Tracers(ExportParts parts, ProxyPorts ports, ProxyIdentity
         var service = resource.Service.Length > 0 ? resource.Service : settings.ServiceName.Length > 0 ? settings.ServiceName : _service;
         var span = new FinishedSpan(
             open.Context, name, service, direction == Direction.Inbound, record.Start, record.Duration,
-            SpanTags.Of(settings, record, identity, ValueOf)) { IsError = record.Status is 0 or >= 500, Resource = resource, State = record.Request?.Headers.GetJoined("tracestate"u8) ?? "" };
+            SpanTags.Of(settings, record, identity, ValueOf))
+            {
+                IsError = record.Status is 0 or >= 500, Resource = resource, State = record.Request?.Headers.GetJoined("tracestate"u8) ?? ""
+            };
         if (!_exporters.TryGetValue(settings.Collector, out var exporter))
             exporter = _exporters.GetOrAdd(settings.Collector, collector => new(ExportTo(collector), parts, _stop.Token));
         exporter.Add(span);
@@ -75,7 +78,8 @@ internal sealed class Tracers(ExportParts parts, ProxyPorts ports, ProxyIdentity
 
     private Export<FinishedSpan> ExportTo(Collector collector) => collector.Format == ReportFormat.Zipkin
         ? new(collector, AccessStats.Zipkin, "spans", "sent", spans => ZipkinReport.Request(collector, spans, Address))
-        : new(collector, AccessStats.OtlpSpans, "spans", "sent", spans => OtlpReport.Request(collector, spans)) { Refused = answer => OtlpReport.RefusedSpans(collector, answer) };
+        : new(collector, AccessStats.OtlpSpans, "spans", "sent",
+            spans => OtlpReport.Request(collector, spans)) { Refused = answer => OtlpReport.RefusedSpans(collector, answer) };
 
     /// <summary>Sends what is waiting.</summary>
     public Task FlushAsync() => Task.WhenAll(_exporters.Values.Select(exporter => exporter.FlushAsync()));

@@ -4,7 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Proxy.Listeners;
 
 /// <summary>
-/// Accepts the connections of one listener until its socket closes, on one event loop or several. When the process or the machine has no descriptors left it pauses,
+/// Accepts the connections of one listener until its socket closes, on one event loop or several. When the process or the machine has no descriptors left it
+/// pauses,
 /// longer each time: the connection stays in the queue, so without a pause each attempt would fail again at once and use up a core.
 /// </summary>
 internal sealed partial class AcceptLoop(string name, TimeProvider time, ILogger log)
@@ -31,7 +32,8 @@ internal sealed partial class AcceptLoop(string name, TimeProvider time, ILogger
             {
                 socket = await accept().ConfigureAwait(false);
             }
-            catch (Exception e) when (e is ObjectDisposedException or OperationCanceledException or SocketException { SocketErrorCode: SocketError.OperationAborted or SocketError.InvalidArgument })
+            catch (Exception e) when (e is ObjectDisposedException or OperationCanceledException
+                or SocketException { SocketErrorCode: SocketError.OperationAborted or SocketError.InvalidArgument })
             {
                 return;
             }

@@ -89,7 +89,8 @@ internal sealed partial class ConnectionHandler(
             End(connection, start, EndReason.NoFilterChain, "listener_filter_timeout");
             return null;
         }
-        connection.Facts = new(connection.Destination, connection.Source, seen.ServerName, seen.TransportProtocol, seen.Protocols) { Ecdsa = seen.Ecdsa, DirectSource = connection.DirectSource };
+        connection.Facts = new(connection.Destination, connection.Source, seen.ServerName, seen.TransportProtocol,
+            seen.Protocols) { Ecdsa = seen.Ecdsa, DirectSource = connection.DirectSource };
         connection.Chain = connection.Listener.Chains.Find(connection.Facts);
         if (connection.Chain is { } chain) return chain;
         Interlocked.Increment(ref connection.Counts!.Unmatched);
@@ -112,7 +113,9 @@ internal sealed partial class ConnectionHandler(
         {
             var alpn = connection.Chain is { ExchangesMetadata: true } ? settings.Alpn : settings.AlpnWithoutExchange;
             connection.Transport = await TlsTransport.AcceptAsync(
-                connection.Socket, settings, TlsTransport.ChooseAlpn(alpn, connection.Facts.ApplicationProtocols), connection.Facts, secrets, HandshakeTimeout, ports.Time).ConfigureAwait(false);
+                connection.Socket, settings, TlsTransport.ChooseAlpn(alpn, connection.Facts.ApplicationProtocols), connection.Facts, secrets, HandshakeTimeout,
+                ports.Time)
+                .ConfigureAwait(false);
         }
         catch (TransportException e)
         {

@@ -44,13 +44,16 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
         var buffer = Buffers<byte>.Rent(4096);
         var length = 0;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, Patience(listener), System.Threading.Timeout.InfiniteTimeSpan);
+        using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, Patience(listener),
+            System.Threading.Timeout.InfiniteTimeSpan);
         try
         {
             while (true)
             {
                 // What follows a PROXY header was read with it, and fits into the buffer.
-                var count = transport.HasUnread ? transport.TryRead(buffer) : await transport.Loop.ReceiveAsync(buffer.AsMemory(length), limit.Token).ConfigureAwait(false);
+                var count = transport.HasUnread
+                    ? transport.TryRead(buffer)
+                    : await transport.Loop.ReceiveAsync(buffer.AsMemory(length), limit.Token).ConfigureAwait(false);
                 length += count;
                 var decided = Decide(buffer.AsSpan(0, length), wantsTls, wantsHttp, ref result);
                 if (decided || count == 0) return result with { IsClosed = count == 0 && length == 0 };
@@ -87,7 +90,10 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
                 case HelloStatus.Incomplete:
                     return false;
                 case HelloStatus.Complete:
-                    result = result with { TransportProtocol = "tls", ServerName = hello!.ServerName ?? "", Protocols = hello.ApplicationProtocols, Ecdsa = hello.Ecdsa };
+                    result = result with
+                    {
+                        TransportProtocol = "tls", ServerName = hello!.ServerName ?? "", Protocols = hello.ApplicationProtocols, Ecdsa = hello.Ecdsa
+                    };
                     return true;
             }
         }

@@ -12,7 +12,9 @@ namespace Isthmus.Proxy.Listeners;
 
 /// <summary>The listening sockets: opened and closed as listeners come and go, kept while only their contents change.</summary>
 internal sealed partial class ListenerSockets(
-    ISocketFactory sockets, Connections connections, Func<Downstream, CancellationToken, Task> handle, BackgroundTasks background, TimeProvider time, ILogger log) : IDisposable
+    ISocketFactory sockets, Connections connections, Func<Downstream, CancellationToken, Task> handle, BackgroundTasks background, TimeProvider time,
+    ILogger log)
+    : IDisposable
 {
     private const int Backlog = 4096;
 
@@ -52,7 +54,8 @@ internal sealed partial class ListenerSockets(
         lock (_lock)
         {
             if (_isClosed) return;
-            var wanted = snapshot.Listeners.Values.Where(l => l is { BindToPort: true, Udp: null } && !IsRefused(l)).ToDictionary(l => l.Name, StringComparer.Ordinal);
+            var wanted = snapshot.Listeners.Values.Where(l => l is { BindToPort: true, Udp: null } && !IsRefused(l))
+                .ToDictionary(l => l.Name, StringComparer.Ordinal);
             foreach (var (name, bound) in _bound.ToArray())
             {
                 if (wanted.TryGetValue(name, out var listener) && listener.SameSocket(bound.Listener)) bound.Listener = listener;
@@ -117,7 +120,9 @@ internal sealed partial class ListenerSockets(
         _bound[listener.Name] = bound;
         var stop = _stop.Token;
         // Each ends when the socket is closed.
-        foreach (var one in bound.OnLoops) background.Start($"listener {listener.Name}", () => bound.Loop.RunAsync(one.AcceptAsync, accepted => Begin(accepted, bound.Listener, one.Loop), stop));
+        foreach (var one in bound.OnLoops)
+            background.Start($"listener {listener.Name}",
+                () => bound.Loop.RunAsync(one.AcceptAsync, accepted => Begin(accepted, bound.Listener, one.Loop), stop));
         LogOpened(listener.Name, listener.Address);
         return null;
     }

@@ -20,7 +20,8 @@ internal sealed class ProxyHeaderFilter(TimeProvider time)
         var length = 0;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var patience = connection.Listener.InspectionTimeout;
-        using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, patience > TimeSpan.Zero ? patience : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit,
+            patience > TimeSpan.Zero ? patience : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         try
         {
             while (true)

@@ -125,7 +125,8 @@ internal static unsafe partial class Epoll
 
     [LibraryImport("libc")] private static partial int fcntl(int descriptor, int command, int value);
 
-    [LibraryImport("libc", SetLastError = true)] private static partial nint splice(int from, long* fromOffset, int to, long* toOffset, nuint count, uint flags);
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint splice(int from, long* fromOffset, int to, long* toOffset, nuint count, uint flags);
 
     [LibraryImport("libc")] private static partial int close(int descriptor);
 

@@ -52,11 +52,13 @@ internal sealed class LoopSocket
     {
         Epoll.SetNonBlocking((int)socket.SafeHandle.DangerousGetHandle());
         var serialized = address.Serialize();
-        if (Epoll.Connect((int)socket.SafeHandle.DangerousGetHandle(), serialized.Buffer.Span[..serialized.Size]) < 0 && Marshal.GetLastPInvokeError() is var error && error != Epoll.InProgress)
+        if (Epoll.Connect((int)socket.SafeHandle.DangerousGetHandle(), serialized.Buffer.Span[..serialized.Size]) < 0
+            && Marshal.GetLastPInvokeError() is var error && error != Epoll.InProgress)
             throw Errno.Failure(error);
         // A socket that connects is ready only when that has ended.
         var loop = new LoopSocket(socket, EventLoop.Choose()) { _isNonBlocking = true };
-        using (time.CreateTimer(static l => ((LoopSocket)l!).Close(), loop, timeout, Timeout.InfiniteTimeSpan)) await loop._writing.WaitAsync(default).ConfigureAwait(false);
+        using (time.CreateTimer(static l => ((LoopSocket)l!).Close(), loop, timeout, Timeout.InfiniteTimeSpan))
+            await loop._writing.WaitAsync(default).ConfigureAwait(false);
         if (!loop._mayHaveEnded) return loop;
         var failure = Errno.Of(socket);
         if (failure == 0) return loop;

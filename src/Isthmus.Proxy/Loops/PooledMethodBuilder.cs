@@ -19,7 +19,8 @@ internal struct PooledMethodBuilder<T>
 
     public static PooledMethodBuilder<T> Create() => default;
 
-    public readonly ValueTask<T> Task => Frame is { } frame ? new(frame, frame.Version) : Failure is { } failure ? ValueTask.FromException<T>(failure) : new(_result);
+    public readonly ValueTask<T> Task =>
+        Frame is { } frame ? new(frame, frame.Version) : Failure is { } failure ? ValueTask.FromException<T>(failure) : new(_result);
 
     public void Start<TStateMachine>(ref TStateMachine machine) where TStateMachine : IAsyncStateMachine
     {
@@ -68,7 +69,8 @@ internal struct PooledMethodBuilder
 
     public static PooledMethodBuilder Create() => default;
 
-    public readonly ValueTask Task => _inner.Frame is { } frame ? new(frame, frame.Version) : _inner.Failure is { } failure ? ValueTask.FromException(failure) : default;
+    public readonly ValueTask Task =>
+        _inner.Frame is { } frame ? new(frame, frame.Version) : _inner.Failure is { } failure ? ValueTask.FromException(failure) : default;
 
     public void Start<TStateMachine>(ref TStateMachine machine) where TStateMachine : IAsyncStateMachine => _inner.Start(ref machine);
 

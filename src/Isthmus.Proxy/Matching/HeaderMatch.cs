@@ -27,7 +27,8 @@ internal sealed class HeaderMatch
     public bool IsInverted { get; }
 
     /// <summary>Whether the request matches as routes see it: the values of a field that is given twice are one, joined by commas.</summary>
-    public bool IsMatch(RequestHead request, string scheme) => _pseudo.Length > 0 ? IsPseudoMatch(request, scheme, Reading.All) : IsJoinedMatch(request.Headers);
+    public bool IsMatch(RequestHead request, string scheme) =>
+        _pseudo.Length > 0 ? IsPseudoMatch(request, scheme, Reading.All) : IsJoinedMatch(request.Headers);
 
     /// <summary>Whether the request matches as policies see it.</summary>
     /// <param name="request">Its fields.</param>
@@ -115,6 +116,7 @@ internal sealed class HeaderMatch
     /// <summary>Whether a value matches, before it is inverted.</summary>
     private bool Has(ReadOnlySpan<byte> value, Reading reading) =>
         _value is not null ? _value.IsMatch(value, reading)
-        : _range is { } range ? long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= range.Start && number < range.End
+        : _range is { } range
+        ? long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= range.Start && number < range.End
         : _present;
 }

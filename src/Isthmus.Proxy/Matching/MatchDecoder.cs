@@ -42,7 +42,8 @@ internal static class MatchDecoder
         {
             RouteMatch.PathSpecifierOneofCase.Prefix => new(PathMatchKind.Prefix, match.Prefix, sensitive, null),
             RouteMatch.PathSpecifierOneofCase.Path => new(PathMatchKind.Exact, match.Path, sensitive, null),
-            RouteMatch.PathSpecifierOneofCase.SafeRegex => new(PathMatchKind.Regex, match.SafeRegex.Regex, sensitive, TextMatch.CompileRegex(match.SafeRegex.Regex, !sensitive)),
+            RouteMatch.PathSpecifierOneofCase.SafeRegex => new(PathMatchKind.Regex, match.SafeRegex.Regex, sensitive,
+                TextMatch.CompileRegex(match.SafeRegex.Regex, !sensitive)),
             RouteMatch.PathSpecifierOneofCase.PathSeparatedPrefix => new(PathMatchKind.SeparatedPrefix, match.PathSeparatedPrefix, sensitive, null),
             _ => throw new ResourceException($"path match {match.PathSpecifierCase} is not supported"),
         };
@@ -50,7 +51,9 @@ internal static class MatchDecoder
 
     public static QueryMatch Query(QueryParameterMatcher matcher) => new(
         matcher.Name,
-        matcher.QueryParameterMatchSpecifierCase == QueryParameterMatcher.QueryParameterMatchSpecifierOneofCase.StringMatch ? TextMatch.From(matcher.StringMatch) : null);
+        matcher.QueryParameterMatchSpecifierCase == QueryParameterMatcher.QueryParameterMatchSpecifierOneofCase.StringMatch
+            ? TextMatch.From(matcher.StringMatch)
+            : null);
 
     public static Cidr Range(CidrRange range)
     {

@@ -58,7 +58,9 @@ internal static class HeadRules
 
     /// <summary>A target as ASCII: bytes beyond it are percent-encoded, too.</summary>
     public static string Ascii(ReadOnlySpan<byte> target) =>
-        System.Text.Ascii.IsValid(target) && IsTarget(target) ? Encoding.ASCII.GetString(target) : Encoding.ASCII.GetString(Escape(target, alsoBeyondAscii: true));
+        System.Text.Ascii.IsValid(target) && IsTarget(target)
+            ? Encoding.ASCII.GetString(target)
+            : Encoding.ASCII.GetString(Escape(target, alsoBeyondAscii: true));
 
     /// <summary>
     /// Fields of one connection, or that say how a message is framed. Whoever writes a head writes them from what it knows of the message: those among the

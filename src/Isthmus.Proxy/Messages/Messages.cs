@@ -160,7 +160,8 @@ internal sealed class ResponseHead
 /// <param name="ChunkLineBytes">Limit of one chunk-size line with its extensions.</param>
 internal sealed record HttpLimits(int HeadBytes = 60 * 1024, int Fields = 100, int ChunkLineBytes = 4096)
 {
-    /// <summary>How many interim responses (1xx) a server may send before its response. A server that says once a minute that it works has most of a day.</summary>
+    /// <summary>How many interim responses (1xx) a server may send before its response. A server that says once a minute that it works has most of a
+    /// day.</summary>
     public const int InterimHeads = 1000;
 
     /// <summary>How long a client may take for a head once it has begun; zero: no limit.</summary>

@@ -34,6 +34,7 @@ internal static class RequestFields
         var question = target.IndexOf('?', StringComparison.Ordinal);
         if (question < 0) yield break;
         foreach (var pair in target[(question + 1)..].Split('&'))
-            if (pair.StartsWith(name, StringComparison.Ordinal) && pair.Length > name.Length && pair[name.Length] == '=') yield return pair[(name.Length + 1)..];
+            if (pair.StartsWith(name, StringComparison.Ordinal) && pair.Length > name.Length && pair[name.Length] == '=')
+                yield return pair[(name.Length + 1)..];
     }
 }

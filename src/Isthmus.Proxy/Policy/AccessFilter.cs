@@ -43,7 +43,8 @@ internal sealed class RbacFilter : AccessFilter
         _shadowCounted = Names($"{stats}rbac.{shadowPrefix}", "shadow_");
     }
 
-    private static (string, string) Names(string before, string kind) => (AccessStats.Rbac.Name(before, $"{kind}allowed"), AccessStats.Rbac.Name(before, $"{kind}denied"));
+    private static (string, string) Names(string before, string kind) =>
+        (AccessStats.Rbac.Name(before, $"{kind}allowed"), AccessStats.Rbac.Name(before, $"{kind}denied"));
 
     /// <summary>What the enforced rules decide.</summary>
     public Verdict Decide(in PolicyFacts facts) => _rules?.Decide(facts) ?? new(true, "");

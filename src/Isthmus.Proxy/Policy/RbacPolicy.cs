@@ -71,7 +71,8 @@ internal sealed class RbacPolicy
         switch (permission.RuleCase)
         {
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.AndRules: return All(permission.AndRules.Rules.Select(rule => Permission(rule, reading)));
-            case Wire.Envoy.Rbac.Permission.RuleOneofCase.OrRules: return OneOf(permission.OrRules.Rules, rule => rule.RuleCase == Wire.Envoy.Rbac.Permission.RuleOneofCase.Header ? rule.Header : null, Permission, reading);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.OrRules: return OneOf(permission.OrRules.Rules,
+                rule => rule.RuleCase == Wire.Envoy.Rbac.Permission.RuleOneofCase.Header ? rule.Header : null, Permission, reading);
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.NotRule: return Not(Permission(permission.NotRule, reading.Negated()));
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.Any: return _ => true;
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.Header: return Header(permission.Header, reading);
@@ -99,7 +100,8 @@ internal sealed class RbacPolicy
         switch (principal.IdentifierCase)
         {
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.AndIds: return All(principal.AndIds.Ids.Select(rule => Principal(rule, reading)));
-            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.OrIds: return OneOf(principal.OrIds.Ids, rule => rule.IdentifierCase == Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Header ? rule.Header : null, Principal, reading);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.OrIds: return OneOf(principal.OrIds.Ids,
+                rule => rule.IdentifierCase == Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Header ? rule.Header : null, Principal, reading);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.NotId: return Not(Principal(principal.NotId, reading.Negated()));
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Any: return _ => true;
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Authenticated: return Authenticated(principal.Authenticated.PrincipalName);
@@ -163,7 +165,8 @@ internal sealed class RbacPolicy
     }
 
     /// <summary>One of several rules. Where all readings must match, each value of a field may match another of the rules for that field.</summary>
-    private static Func<PolicyFacts, bool> OneOf<T>(IEnumerable<T> rules, Func<T, HeaderMatcher?> field, Func<T, Reading, Func<PolicyFacts, bool>> compile, Reading reading)
+    private static Func<PolicyFacts, bool> OneOf<T>(IEnumerable<T> rules, Func<T, HeaderMatcher?> field, Func<T, Reading, Func<PolicyFacts, bool>> compile,
+        Reading reading)
     {
         var all = new List<Func<PolicyFacts, bool>>();
         var fields = new List<HeaderMatch>();

@@ -38,7 +38,9 @@ internal sealed class TokenCheck
             {
                 RequirementRule.RequirementTypeOneofCase.Requires => Compile(rule.Requires),
                 RequirementRule.RequirementTypeOneofCase.RequirementName => Compile(
-                    config.RequirementMap.TryGetValue(rule.RequirementName, out var named) ? named : throw new ResourceException($"jwt_authn: no requirement '{rule.RequirementName}'")),
+                    config.RequirementMap.TryGetValue(rule.RequirementName, out var named)
+                        ? named
+                        : throw new ResourceException($"jwt_authn: no requirement '{rule.RequirementName}'")),
                 _ => null,
             };
             _rules.Add((MatchDecoder.Match(rule.Match), requires));
@@ -59,9 +61,11 @@ internal sealed class TokenCheck
         var outcome = await requirement(attempt).ConfigureAwait(false);
         if (outcome.Kind != OutcomeKind.Good) return new(outcome.Failure == AudienceRefused ? 403 : 401, outcome.Failure, null);
         // The server might take another one than the policies.
-        if (outcome.Tokens.GroupBy(item => item.Found.Place).Any(place => place.Select(item => item.Found.Token.Text).Distinct().Skip(1).Any())) return new(401, GivenTwice, null);
+        if (outcome.Tokens.GroupBy(item => item.Found.Place).Any(place => place.Select(item => item.Found.Token.Text).Distinct().Skip(1).Any()))
+            return new(401, GivenTwice, null);
         foreach (var (provider, found) in outcome.Tokens) provider.Tell(request, found);
-        return new(0, "", RequestMetadata.Of([.. outcome.Tokens.Select(item => new StoredToken(item.Found.Token, item.Provider.MetadataKey, item.Provider.WordClaims))]));
+        return new(0, "",
+            RequestMetadata.Of([.. outcome.Tokens.Select(item => new StoredToken(item.Found.Token, item.Provider.MetadataKey, item.Provider.WordClaims))]));
     }
 
     private const string AudienceRefused = "Audiences in Jwt are not allowed";
@@ -104,7 +108,8 @@ internal sealed class TokenCheck
                     var owner = check._providers.Values.OrderBy(other => other.IsForAll)
                         .FirstOrDefault(other => other.Issues(item.Token) && other.FindIn(request).Any(found => found.Place == item.Place));
                     if (owner is null) return Outcome.Bad("Jwt issuer is not configured");
-                    if (await owner.WhyNotAsync(item.Token, owner.Audiences, keys, now).ConfigureAwait(false) is { Length: > 0 } failure) return Outcome.Bad(failure);
+                    if (await owner.WhyNotAsync(item.Token, owner.Audiences, keys, now).ConfigureAwait(false) is { Length: > 0 } failure)
+                        return Outcome.Bad(failure);
                     if (ReferenceEquals(owner, provider)) good.Add((owner, item));
                 }
             }
@@ -135,7 +140,8 @@ internal sealed class TokenCheck
         }
     }
 
-    private Provider Named(string name) => _providers.TryGetValue(name, out var provider) ? provider : throw new ResourceException($"jwt_authn: no provider '{name}'");
+    private Provider Named(string name) =>
+        _providers.TryGetValue(name, out var provider) ? provider : throw new ResourceException($"jwt_authn: no provider '{name}'");
 
     private static Requirement AnyOf(Requirement[] all) => async attempt =>
     {
@@ -180,15 +186,19 @@ internal sealed class TokenCheck
         public Provider(string name, JwtProvider config)
         {
             (Name, _config, Audiences) = (name, config, config.Audiences.ToValueList());
-            if (config.Subjects is not null || config.MaxLifetime is not null) throw new ResourceException($"jwt_authn provider '{name}': subjects and max_lifetime are not supported");
+            if (config.Subjects is not null || config.MaxLifetime is not null)
+                throw new ResourceException($"jwt_authn provider '{name}': subjects and max_lifetime are not supported");
             switch (config.JwksSourceSpecifierCase)
             {
                 case JwtProvider.JwksSourceSpecifierOneofCase.LocalJwks:
-                    var text = config.LocalJwks.SpecifierCase == DataSource.SpecifierOneofCase.InlineBytes ? config.LocalJwks.InlineBytes.ToByteArray() : Encoding.UTF8.GetBytes(config.LocalJwks.InlineString);
+                    var text = config.LocalJwks.SpecifierCase == DataSource.SpecifierOneofCase.InlineBytes
+                        ? config.LocalJwks.InlineBytes.ToByteArray()
+                        : Encoding.UTF8.GetBytes(config.LocalJwks.InlineString);
                     _local = JsonWebKeys.Parse(text) ?? throw new ResourceException($"jwt_authn provider '{name}': its keys are not a valid JWKS");
                     break;
                 case JwtProvider.JwksSourceSpecifierOneofCase.RemoteJwks when config.RemoteJwks.HttpUri is { } uri:
-                    _remote = new(uri.Uri, uri.Cluster, uri.Timeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(5), config.RemoteJwks.CacheDuration?.ToTimeSpan() ?? TimeSpan.FromMinutes(10));
+                    _remote = new(uri.Uri, uri.Cluster, uri.Timeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(5),
+                        config.RemoteJwks.CacheDuration?.ToTimeSpan() ?? TimeSpan.FromMinutes(10));
                     break;
                 default:
                     throw new ResourceException($"jwt_authn provider '{name}' has no keys");
@@ -218,7 +228,8 @@ internal sealed class TokenCheck
             if (!Issues(token)) return UnknownIssuer;
             if (_config.RequireExpiration && !token.Claims.ContainsKey("exp")) return "Jwt expiration is missing";
             if (token.WhyNotAt(now, TimeSpan.FromSeconds(_config.ClockSkewSeconds > 0 ? _config.ClockSkewSeconds : 60)) is { Length: > 0 } when) return when;
-            if (!audiences.IsEmpty && !token.Audiences.Any(audience => audiences.Any(allowed => allowed.TrimEnd('/') == audience.TrimEnd('/')))) return AudienceRefused;
+            if (!audiences.IsEmpty && !token.Audiences.Any(audience => audiences.Any(allowed => allowed.TrimEnd('/') == audience.TrimEnd('/'))))
+                return AudienceRefused;
             if ((_local ?? await keys(_remote!, again: false).ConfigureAwait(false)) is not { } set) return "Jwks remote fetch is failed";
             var verified = set.Verify(token);
             if (verified is null && _remote is not null && await keys(_remote, again: true).ConfigureAwait(false) is { } newer) verified = newer.Verify(token);
@@ -282,9 +293,11 @@ internal sealed class TokenCheck
         public void Tell(RequestHead request, Found found)
         {
             if (!_config.Forward) found.Remove(request);
-            if (_config.ForwardPayloadHeader.Length > 0) request.Headers.Set(Encoding.ASCII.GetBytes(_config.ForwardPayloadHeader.ToLowerInvariant()), found.Token.Payload);
+            if (_config.ForwardPayloadHeader.Length > 0)
+                request.Headers.Set(Encoding.ASCII.GetBytes(_config.ForwardPayloadHeader.ToLowerInvariant()), found.Token.Payload);
             foreach (var claim in _config.ClaimToHeaders)
-                if (Text(found.Token.Claims, claim.ClaimName) is { } value) request.Headers.Set(Encoding.ASCII.GetBytes(claim.HeaderName.ToLowerInvariant()), value);
+                if (Text(found.Token.Claims, claim.ClaimName) is { } value)
+                    request.Headers.Set(Encoding.ASCII.GetBytes(claim.HeaderName.ToLowerInvariant()), value);
         }
 
         /// <summary>A claim as a field's value; dots lead into nested claims. Null when it is absent or would break the head.</summary>

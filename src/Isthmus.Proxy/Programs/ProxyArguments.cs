@@ -33,7 +33,9 @@ internal sealed record ProxyArguments(string Role, string Domain, string LogLeve
     public static ProxyArguments Parse(IReadOnlyList<string> args)
     {
         var flags = Flags.Read(args);
-        var role = flags.Words is [var word] ? word : throw new WrongUseException(Program, "the role is missing", "write 'isthmus proxy sidecar' or 'isthmus proxy router'");
+        var role = flags.Words is [var word]
+            ? word
+            : throw new WrongUseException(Program, "the role is missing", "write 'isthmus proxy sidecar' or 'isthmus proxy router'");
         if (role is not ("sidecar" or "router")) throw new WrongUseException(Program, $"invalid role '{role}'", "expected sidecar or router");
         return new(role, flags.Get(DomainFlag), flags.Get(LogLevelFlag), flags.Get(ComponentFlag), flags.Get(XdsFlag), flags.Get(CertificateFlag));
     }

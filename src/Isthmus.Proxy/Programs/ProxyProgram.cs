@@ -25,8 +25,10 @@ public static class ProxyProgram
         var ports = new ProxyPorts(time, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
         if (arguments.XdsDirectory.Length == 0)
         {
-            var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "", StringComparer.Ordinal);
-            var settings = AgentSettings.Read(arguments.Role, arguments.Domain, environment) with { ProxyLogLevel = arguments.LogLevel, ComponentLogLevels = arguments.ComponentLogLevels };
+            var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+                .ToDictionary(e => (string)e.Key, e => (string?)e.Value ?? "", StringComparer.Ordinal);
+            var settings = AgentSettings.Read(arguments.Role, arguments.Domain,
+                environment) with { ProxyLogLevel = arguments.LogLevel, ComponentLogLevels = arguments.ComponentLogLevels };
             return await AgentRun.RunAsync(settings, environment, ports, AgentFiles.OfProcess, log, AgentPlanes.Of, stop).ConfigureAwait(false);
         }
         return await RunFromFilesAsync(arguments, ports, log, stop).ConfigureAwait(false);

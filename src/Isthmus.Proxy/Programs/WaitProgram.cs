@@ -46,7 +46,9 @@ public static class WaitProgram
             }
             await Task.Delay(period, limit.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             stop.ThrowIfCancellationRequested();
-            if (limit.IsCancellationRequested) throw new ProblemException(url, $"the proxy was not ready within {patience.TotalSeconds} s: {last}", "check the log of the container istio-proxy");
+            if (limit.IsCancellationRequested)
+                throw new ProblemException(url, $"the proxy was not ready within {patience.TotalSeconds} s: {last}",
+                    "check the log of the container istio-proxy");
         }
     }
 }

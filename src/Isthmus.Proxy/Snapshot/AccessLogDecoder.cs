@@ -12,7 +12,8 @@ internal static class AccessLogDecoder
 {
     private const string DefaultFormat =
         "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% " +
-        "%DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n";
+        "%DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" "
+            + "\"%UPSTREAM_HOST%\"\n";
 
     private const string LinesPath = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
     private const string EntriesPath = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
@@ -36,7 +37,8 @@ internal static class AccessLogDecoder
         if (log.TypedConfig.TryRead(out StdoutAccessLog output)) return new FileLog("/dev/stdout", Format(output.LogFormat));
         if (log.TypedConfig.TryRead(out StderrAccessLog errors)) return new FileLog("/dev/stderr", Format(errors.LogFormat));
         if (log.TypedConfig.TryRead(out OpenTelemetryAccessLogConfig otlp)) return Lines(otlp);
-        if (log.TypedConfig.TryRead(out TcpGrpcAccessLogConfig tcp)) return new EntryLog(Service(tcp.CommonConfig, ReportFormat.EnvoyGrpc, EntriesPath), tcp.CommonConfig.LogName, false);
+        if (log.TypedConfig.TryRead(out TcpGrpcAccessLogConfig tcp))
+            return new EntryLog(Service(tcp.CommonConfig, ReportFormat.EnvoyGrpc, EntriesPath), tcp.CommonConfig.LogName, false);
         if (!log.TypedConfig.TryRead(out HttpGrpcAccessLogConfig http)) return null;
         return new EntryLog(Service(http.CommonConfig, ReportFormat.EnvoyGrpc, EntriesPath), http.CommonConfig.LogName, true)
         {
@@ -48,17 +50,23 @@ internal static class AccessLogDecoder
 
     private static OtlpLog Lines(OpenTelemetryAccessLogConfig config)
     {
-        var attributes = (config.Attributes?.Values ?? []).Select(item => KeyValuePair.Create(item.Key, LogFormat.ParseText(item.Value?.StringValue ?? ""))).ToList();
+        var attributes = (config.Attributes?.Values ?? []).Select(item => KeyValuePair.Create(item.Key, LogFormat.ParseText(item.Value?.StringValue ?? "")))
+            .ToList();
         // Envoy has moved both out of common_config.
-        var (service, name) = (config.GrpcService ?? config.CommonConfig?.GrpcService, config.LogName.Length > 0 ? config.LogName : config.CommonConfig?.LogName ?? "");
-        return new(Service(new() { GrpcService = service }, ReportFormat.OtlpGrpc, LinesPath), name, LogFormat.ParseText(config.Body?.StringValue ?? ""), attributes);
+        var (service, name) = (config.GrpcService ?? config.CommonConfig?.GrpcService,
+            config.LogName.Length > 0 ? config.LogName : config.CommonConfig?.LogName ?? "");
+        return new(Service(new() { GrpcService = service }, ReportFormat.OtlpGrpc, LinesPath), name, LogFormat.ParseText(config.Body?.StringValue ?? ""),
+            attributes);
     }
 
     private static Collector Service(CommonGrpcAccessLogConfig? config, ReportFormat format, string path)
     {
-        if (config?.GrpcService is not { EnvoyGrpc: { } grpc } service) throw new ResourceException("access log by gRPC: it has no grpc_service with envoy_grpc");
-        var fields = service.InitialMetadata.Select(field => KeyValuePair.Create(field.Key.ToLowerInvariant(), field.Value)).DistinctBy(field => field.Key).ToValueMap();
-        return new(format, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, path, service.Timeout?.ToTimeSpan() ?? Patience, fields);
+        if (config?.GrpcService is not { EnvoyGrpc: { } grpc } service)
+            throw new ResourceException("access log by gRPC: it has no grpc_service with envoy_grpc");
+        var fields = service.InitialMetadata.Select(field => KeyValuePair.Create(field.Key.ToLowerInvariant(), field.Value)).DistinctBy(field => field.Key)
+            .ToValueMap();
+        return new(format, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, path, service.Timeout?.ToTimeSpan() ?? Patience,
+            fields);
     }
 
     private static ValueList<string> Names(IEnumerable<string> names) => names.Select(name => name.ToLowerInvariant()).Distinct().ToValueList();

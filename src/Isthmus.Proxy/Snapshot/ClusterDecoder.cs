@@ -57,10 +57,12 @@ internal static class ClusterDecoder
             Pings = Pings(Http2(options)?.ConnectionKeepalive),
             Hashing = Hashing(cluster, notes),
             ProxyHeader = Header(cluster.TransportSocket),
-            TellsClients = cluster.TransportSocketMatches.Select(match => match.TransportSocket).Append(cluster.TransportSocket).Any(socket => Header(socket) is not null),
+            TellsClients = cluster.TransportSocketMatches.Select(match => match.TransportSocket).Append(cluster.TransportSocket)
+                .Any(socket => Header(socket) is not null),
             SlowStart = SlowStart(cluster.RoundRobinLbConfig?.SlowStartConfig ?? cluster.LeastRequestLbConfig?.SlowStartConfig),
             HealthCheck = check,
-            RacesAddresses = kind == ClusterKind.LogicalDns && (Names(cluster)?.DnsLookupFamily == DnsLookupFamily.All || cluster.DnsLookupFamily == Cluster.Types.DnsLookupFamily.All),
+            RacesAddresses = kind == ClusterKind.LogicalDns
+                && (Names(cluster)?.DnsLookupFamily == DnsLookupFamily.All || cluster.DnsLookupFamily == Cluster.Types.DnsLookupFamily.All),
             MaxStreamDuration = options?.CommonHttpProtocolOptions?.MaxStreamDuration?.ToTimeSpan() ?? TimeSpan.Zero,
         };
     }
@@ -69,7 +71,8 @@ internal static class ClusterDecoder
     {
         if (cluster.ClusterDiscoveryTypeCase == Cluster.ClusterDiscoveryTypeOneofCase.ClusterType)
         {
-            return cluster.ClusterType.TypedConfig is not { } type ? throw new ResourceException($"cluster type '{cluster.ClusterType.Name}' has no configuration")
+            return cluster.ClusterType.TypedConfig is not { } type
+                ? throw new ResourceException($"cluster type '{cluster.ClusterType.Name}' has no configuration")
                 : type.TryRead(out ClusterConfig _) ? ClusterKind.Dynamic
                 : Names(cluster) is { } names ? names.AllAddressesInSingleEndpoint ? ClusterKind.LogicalDns : ClusterKind.StrictDns
                 : throw new ResourceException($"cluster type '{cluster.ClusterType.Name}' is not supported");
@@ -94,10 +97,15 @@ internal static class ClusterDecoder
     /// </summary>
     private static DynamicSettings Dynamic(Cluster cluster)
     {
-        if (!cluster.ClusterType.TypedConfig.TryRead(out ClusterConfig config) || config.DnsCacheConfig is not { } cache) throw new ResourceException("a dynamic forward proxy needs dns_cache_config");
-        var port = cluster.Metadata is { } metadata && metadata.FilterMetadata.TryGetValue("istio", out var istio) && istio.Fields.TryGetValue("default_original_port", out var given) ? given : null;
+        if (!cluster.ClusterType.TypedConfig.TryRead(out ClusterConfig config) || config.DnsCacheConfig is not { } cache)
+            throw new ResourceException("a dynamic forward proxy needs dns_cache_config");
+        var port = cluster.Metadata is { } metadata && metadata.FilterMetadata.TryGetValue("istio", out var istio)
+            && istio.Fields.TryGetValue("default_original_port", out var given)
+            ? given
+            : null;
         if (port is { NumberValue: not (>= 1 and <= 65535) }) throw new ResourceException("default_original_port in the metadata of istio is no port");
-        return new(Service(cluster).Host, (int?)port?.NumberValue, (int)Math.Min(cache.MaxHosts ?? 1024, 65536), cache.DnsRefreshRate?.ToTimeSpan() is { Ticks: > 0 } refresh ? refresh : TimeSpan.FromSeconds(60))
+        return new(Service(cluster).Host, (int?)port?.NumberValue, (int)Math.Min(cache.MaxHosts ?? 1024, 65536),
+            cache.DnsRefreshRate?.ToTimeSpan() is { Ticks: > 0 } refresh ? refresh : TimeSpan.FromSeconds(60))
         {
             DefaultPort = cluster.TransportSocket is null ? 80 : 443,
         };
@@ -127,13 +135,18 @@ internal static class ClusterDecoder
         if (cluster.LbPolicy == Cluster.Types.LbPolicy.Maglev)
         {
             var size = cluster.MaglevLbConfig?.TableSize ?? 65537;
-            if (size > 5_000_011 || !IsPrime((int)size)) throw new ResourceException($"maglev_lb_config.table_size {size}: must be a prime number of at most 5000011");
+            if (size > 5_000_011 || !IsPrime((int)size))
+                throw new ResourceException($"maglev_lb_config.table_size {size}: must be a prime number of at most 5000011");
             return HashSettings.Ring with { MaglevSize = (int)size };
         }
         if (cluster.RingHashLbConfig is not { } ring) return HashSettings.Ring;
-        if (ring.HashFunction != Cluster.Types.RingHashLbConfig.Types.HashFunction.XxHash) notes.Add($"ring_hash_lb_config.hash_function {ring.HashFunction}: XX_HASH is used");
+        if (ring.HashFunction != Cluster.Types.RingHashLbConfig.Types.HashFunction.XxHash)
+            notes.Add($"ring_hash_lb_config.hash_function {ring.HashFunction}: XX_HASH is used");
         var (minimum, maximum) = (ring.MinimumRingSize ?? HashSettings.Ring.MinimumRing, ring.MaximumRingSize ?? HashSettings.Ring.MaximumRing);
-        if (minimum > maximum || maximum > HashSettings.Ring.MaximumRing) throw new ResourceException($"ring_hash_lb_config: minimum_ring_size {minimum} and maximum_ring_size {maximum} must not exceed one another or {HashSettings.Ring.MaximumRing}");
+        if (minimum > maximum || maximum > HashSettings.Ring.MaximumRing)
+            throw new ResourceException(
+                $"ring_hash_lb_config: minimum_ring_size {minimum} and maximum_ring_size {maximum} must not exceed one another or "
+                    + $"{HashSettings.Ring.MaximumRing}");
         return HashSettings.Ring with { MinimumRing = Math.Max(1, minimum), MaximumRing = maximum };
     }
 
@@ -155,7 +168,9 @@ internal static class ClusterDecoder
         return new(thresholds.MaxConnections ?? none.Connections, thresholds.MaxPendingRequests ?? none.Pending,
             thresholds.MaxRequests ?? none.Requests, thresholds.MaxRetries ?? none.Retries)
         {
-            Budget = thresholds.RetryBudget is { } budget ? new(budget.BudgetPercent?.Value ?? 20, budget.MinRetryConcurrency ?? 3) { Interval = budget.BudgetInterval?.ToTimeSpan() ?? TimeSpan.Zero } : null,
+            Budget = thresholds.RetryBudget is { } budget
+                ? new(budget.BudgetPercent?.Value ?? 20, budget.MinRetryConcurrency ?? 3) { Interval = budget.BudgetInterval?.ToTimeSpan() ?? TimeSpan.Zero }
+                : null,
         };
     }
 
@@ -240,7 +255,8 @@ internal static class ClusterDecoder
     {
         if (keepalive?.Interval?.ToTimeSpan() is not { } interval) return null;
         if (interval < Least) throw new ResourceException($"connection_keepalive.interval {interval}: must be at least 1 ms");
-        if (keepalive.Timeout?.ToTimeSpan() is not { } timeout || timeout < Least) throw new ResourceException("connection_keepalive needs a timeout of at least 1 ms");
+        if (keepalive.Timeout?.ToTimeSpan() is not { } timeout || timeout < Least)
+            throw new ResourceException("connection_keepalive needs a timeout of at least 1 ms");
         return new(interval, timeout, (keepalive.IntervalJitter?.Value ?? 15) / 100);
     }
 

@@ -19,13 +19,15 @@ internal static class EndpointDecoder
     /// <exception cref="ResourceException">An endpoint cannot be used.</exception>
     public static LoadAssignment Decode(ClusterLoadAssignment assignment)
     {
-        var left = assignment.Endpoints.SelectMany(group => group.LbEndpoints).Where(IsInternal).Select(endpoint => endpoint.Endpoint.Address.EnvoyInternalAddress).ToArray();
+        var left = assignment.Endpoints.SelectMany(group => group.LbEndpoints).Where(IsInternal)
+            .Select(endpoint => endpoint.Endpoint.Address.EnvoyInternalAddress).ToArray();
         var localities = assignment.Endpoints.Select(group =>
             Locality(group) with { Endpoints = group.LbEndpoints.Where(endpoint => !IsInternal(endpoint)).Select(Decode).ToValueList() });
         return new(assignment.ClusterName, localities.ToValueList())
         {
             Notes = left.Select(address => address.ServerListenerName).Distinct(StringComparer.Ordinal)
-                .Select(name => $"endpoints behind the internal listener '{name}' are left out ({left.Count(address => address.ServerListenerName == name)})").ToValueList(),
+                .Select(name => $"endpoints behind the internal listener '{name}' are left out ({left.Count(address => address.ServerListenerName == name)})")
+                .ToValueList(),
         };
     }
 
@@ -40,7 +42,8 @@ internal static class EndpointDecoder
 
     public static ValueMap<string> Labels(Struct? labels) => labels is null
         ? ValueMap<string>.Empty
-        : labels.Fields.ToDictionary(f => f.Key, f => f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString()).ToValueMap();
+        : labels.Fields.ToDictionary(f => f.Key, f => f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString())
+            .ToValueMap();
 
     /// <exception cref="ResourceException">Not an address to connect to.</exception>
     public static EndPoint Address(Address? address)
@@ -77,7 +80,8 @@ internal static class EndpointDecoder
         };
         // A gateway of another network appears as a workload without a name.
         var isGateway = told is not null && workload.Name.Length == 0 && workload.Namespace.Length == 0;
-        return new(address, (int)Math.Min(endpoint.LoadBalancingWeight ?? 1u, int.MaxValue), health, Labels(Section(SocketMatchMetadata)), workload, isGateway) { Check = Check(endpoint.Endpoint?.HealthCheckConfig, address) };
+        return new(address, (int)Math.Min(endpoint.LoadBalancingWeight ?? 1u, int.MaxValue), health, Labels(Section(SocketMatchMetadata)), workload,
+            isGateway) { Check = Check(endpoint.Endpoint?.HealthCheckConfig, address) };
     }
 
     private static EndpointCheck? Check(Wire.Envoy.Endpoints.Endpoint.Types.HealthCheckConfig? config, EndPoint address)
@@ -85,7 +89,8 @@ internal static class EndpointDecoder
         if (config is null) return null;
         if (config.PortValue > 65535) throw new ResourceException($"health_check_config: port {config.PortValue} is out of range");
         var other = config.Address is null ? null : Address(config.Address);
-        if (config.PortValue > 0 && (other ?? address) is not IPEndPoint) throw new ResourceException("health_check_config: a port for an address that has none");
+        if (config.PortValue > 0 && (other ?? address) is not IPEndPoint)
+            throw new ResourceException("health_check_config: a port for an address that has none");
         return new(other, (int)config.PortValue, config.Hostname, config.DisableActiveHealthCheck);
     }
 

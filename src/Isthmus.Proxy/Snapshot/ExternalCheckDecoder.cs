@@ -19,7 +19,8 @@ internal static class ExternalCheckDecoder
     /// <exception cref="ResourceException">The filter cannot be used.</exception>
     public static ExternalCheck Decode(ExtAuthz filter, string stats)
     {
-        if (filter.FilterEnabled is not null || filter.DenyAtDisable is not null) throw new ResourceException("ext_authz: filter_enabled and deny_at_disable are not supported");
+        if (filter.FilterEnabled is not null || filter.DenyAtDisable is not null)
+            throw new ResourceException("ext_authz: filter_enabled and deny_at_disable are not supported");
         var applies = filter.FilterEnabledMetadata is { } matcher ? RequestMetadata.Matcher(matcher) : null;
         var prefix = filter.StatPrefix.Length > 0 ? $"{stats}ext_authz.{filter.StatPrefix}." : $"{stats}ext_authz.";
         var sent = Names(filter.AllowedHeaders);
@@ -29,7 +30,8 @@ internal static class ExternalCheckDecoder
             ExtAuthz.ServicesOneofCase.HttpService => Http(filter.HttpService),
             _ => throw new ResourceException("ext_authz: no service"),
         };
-        if (filter.WithRequestBody is { MaxRequestBytes: 0 or > int.MaxValue }) throw new ResourceException("ext_authz: with_request_body.max_request_bytes is out of range");
+        if (filter.WithRequestBody is { MaxRequestBytes: 0 or > int.MaxValue })
+            throw new ResourceException("ext_authz: with_request_body.max_request_bytes is out of range");
         var (request, response) = (http?.AuthorizationRequest, http?.AuthorizationResponse);
         return new(cluster, patience, applies)
         {
@@ -71,7 +73,8 @@ internal static class ExternalCheckDecoder
     private static (string Cluster, TimeSpan Patience, string? Authority, HttpService? Http) Grpc(GrpcService service)
     {
         if (service.EnvoyGrpc is not { ClusterName.Length: > 0 } target) throw new ResourceException("ext_authz: only envoy_grpc is supported");
-        return (target.ClusterName, service.Timeout?.ToTimeSpan() ?? DefaultPatience, target.Authority.Length > 0 ? target.Authority : target.ClusterName, null);
+        return (target.ClusterName, service.Timeout?.ToTimeSpan() ?? DefaultPatience, target.Authority.Length > 0 ? target.Authority : target.ClusterName,
+            null);
     }
 
     private static (string Cluster, TimeSpan Patience, string? Authority, HttpService? Http) Http(HttpService service)

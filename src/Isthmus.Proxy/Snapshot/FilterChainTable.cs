@@ -27,7 +27,8 @@ internal sealed class FilterChainTable
     {
         All = byDefault is null ? chains : [.. chains, byDefault];
         foreach (var match in chains.Select(c => c.Match))
-            if (!match.ServerNames.IsEmpty || match.TransportProtocol.Length > 0 || !match.ApplicationProtocols.IsEmpty) _looksDeeper.Add(match.DestinationPort);
+            if (!match.ServerNames.IsEmpty || match.TransportProtocol.Length > 0 || !match.ApplicationProtocols.IsEmpty)
+                _looksDeeper.Add(match.DestinationPort);
         _default = byDefault;
         _readsHello.UnionWith(chains.Where(chain => DependsOnHello(chain.Tls)).Select(chain => chain.Match.DestinationPort));
         foreach (var chain in chains)
@@ -93,7 +94,8 @@ internal sealed class FilterChainTable
         return left.Count > 0 ? left[0] : null;
     }
 
-    private static List<FilterChainSnapshot> Narrow(List<FilterChainSnapshot> chains, Predicate<FilterChainSnapshot> specific, Predicate<FilterChainSnapshot> open)
+    private static List<FilterChainSnapshot> Narrow(List<FilterChainSnapshot> chains, Predicate<FilterChainSnapshot> specific,
+        Predicate<FilterChainSnapshot> open)
     {
         if (chains.Count == 0) return chains;
         var exact = chains.FindAll(specific);

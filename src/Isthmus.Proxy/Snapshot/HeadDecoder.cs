@@ -13,7 +13,8 @@ internal static class HeadDecoder
     /// <param name="notes">Gets a note of each edit that has no effect: framing is the proxy's own.</param>
     /// <exception cref="ResourceException">A name or a value that no field may have, or an edit of the host.</exception>
     public static HeaderEdits Edits(
-        IEnumerable<HeaderValueOption> requestAdd, IEnumerable<string> requestRemove, IEnumerable<HeaderValueOption> responseAdd, IEnumerable<string> responseRemove, List<string> notes)
+        IEnumerable<HeaderValueOption> requestAdd, IEnumerable<string> requestRemove, IEnumerable<HeaderValueOption> responseAdd,
+        IEnumerable<string> responseRemove, List<string> notes)
     {
         var edits = new HeaderEdits(Added(requestAdd, notes), Removed(requestRemove, notes), Added(responseAdd, notes), Removed(responseRemove, notes));
         return edits.IsEmpty ? HeaderEdits.None : edits;
@@ -32,7 +33,9 @@ internal static class HeadDecoder
     /// <summary>The lower-case name of a field.</summary>
     /// <exception cref="ResourceException">It is not one.</exception>
     public static byte[] Name(string name) =>
-        HeadRules.IsToken(name) ? Encoding.ASCII.GetBytes(name.ToLowerInvariant()) : throw new ResourceException($"'{Shown(name)}' is not the name of a header");
+        HeadRules.IsToken(name)
+            ? Encoding.ASCII.GetBytes(name.ToLowerInvariant())
+            : throw new ResourceException($"'{Shown(name)}' is not the name of a header");
 
     private static List<HeaderEdit> Added(IEnumerable<HeaderValueOption> options, List<string> notes)
     {
@@ -42,12 +45,14 @@ internal static class HeadDecoder
         return edits;
     }
 
-    private static List<byte[]> Removed(IEnumerable<string> names, List<string> notes) => [.. names.Where(name => MayChange(name, "removed", notes)).Select(Name)];
+    private static List<byte[]> Removed(IEnumerable<string> names, List<string> notes) =>
+        [.. names.Where(name => MayChange(name, "removed", notes)).Select(Name)];
 
     // What Envoy refuses, too, is refused; what Istio's control plane sends is only ignored.
     private static bool MayChange(string name, string what, List<string> notes)
     {
-        if (name.StartsWith(':') || name.Equals("host", StringComparison.OrdinalIgnoreCase)) throw new ResourceException($":-prefixed or host headers may not be {what}");
+        if (name.StartsWith(':') || name.Equals("host", StringComparison.OrdinalIgnoreCase))
+            throw new ResourceException($":-prefixed or host headers may not be {what}");
         if (!HeadRules.IsFixed(Name(name))) return true;
         notes.Add($"the header {name.ToLowerInvariant()} is not {what}: it belongs to the framing of messages");
         return false;

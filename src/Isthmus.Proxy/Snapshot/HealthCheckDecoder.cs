@@ -23,19 +23,22 @@ internal static class HealthCheckDecoder
         var check = cluster.HealthChecks[0];
         var probe = Probe(check, cluster, http, notes);
         Note(check, notes);
-        if (check.TransportSocketMatchCriteria is { Fields.Count: > 0 } && cluster.TransportSocketMatches.Count == 0) notes.Add("health_checks.transport_socket_match_criteria has no effect without transport_socket_matches");
+        if (check.TransportSocketMatchCriteria is { Fields.Count: > 0 } && cluster.TransportSocketMatches.Count == 0)
+            notes.Add("health_checks.transport_socket_match_criteria has no effect without transport_socket_matches");
         var usual = Needed(check.Interval, "interval");
         var unhealthy = Time(check.UnhealthyInterval, "unhealthy_interval") ?? usual;
         var idle = Time(check.NoTrafficInterval, "no_traffic_interval") ?? TimeSpan.FromSeconds(60);
         var intervals = new HealthIntervals(
-            usual, unhealthy, Time(check.UnhealthyEdgeInterval, "unhealthy_edge_interval") ?? unhealthy, Time(check.HealthyEdgeInterval, "healthy_edge_interval") ?? usual,
+            usual, unhealthy, Time(check.UnhealthyEdgeInterval, "unhealthy_edge_interval") ?? unhealthy,
+            Time(check.HealthyEdgeInterval, "healthy_edge_interval") ?? usual,
             idle, Time(check.NoTrafficHealthyInterval, "no_traffic_healthy_interval") ?? idle)
         {
             InitialJitter = check.InitialJitter?.ToTimeSpan() ?? TimeSpan.Zero,
             Jitter = check.IntervalJitter?.ToTimeSpan() ?? TimeSpan.Zero,
             JitterPercent = (int)Math.Min(check.IntervalJitterPercent, 1000),
         };
-        var settings = new HealthCheckSettings(probe, Needed(check.Timeout, "timeout"), intervals, Threshold(check.UnhealthyThreshold, "unhealthy_threshold"), Threshold(check.HealthyThreshold, "healthy_threshold"))
+        var settings = new HealthCheckSettings(probe, Needed(check.Timeout, "timeout"), intervals, Threshold(check.UnhealthyThreshold, "unhealthy_threshold"),
+            Threshold(check.HealthyThreshold, "healthy_threshold"))
         {
             ReusesConnection = check.ReuseConnection ?? true,
             RemovesHealthy = cluster.IgnoreHealthOnHostRemoval || kind == ClusterKind.LogicalDns,
@@ -64,7 +67,8 @@ internal static class HealthCheckDecoder
                 var grpc = check.GrpcHealthCheck;
                 return new GrpcProbe(grpc.ServiceName, Clean(grpc.Authority, "grpc_health_check.authority"), Edits(grpc.InitialMetadata, [], notes));
             default:
-                throw new ResourceException("health_checks: one of http_health_check, tcp_health_check and grpc_health_check is needed (custom_health_check is not supported)");
+                throw new ResourceException(
+                    "health_checks: one of http_health_check, tcp_health_check and grpc_health_check is needed (custom_health_check is not supported)");
         }
     }
 
@@ -78,13 +82,15 @@ internal static class HealthCheckDecoder
             var other => throw new ResourceException($"health_checks: http_health_check.codec_client_type {other} is not supported"),
         };
         var method = check.Method is RequestMethod.MethodUnspecified ? RequestMethod.Get : check.Method;
-        if (method is RequestMethod.Connect || !System.Enum.IsDefined(method)) throw new ResourceException($"health_checks: http_health_check.method {method} is not supported");
+        if (method is RequestMethod.Connect || !System.Enum.IsDefined(method))
+            throw new ResourceException($"health_checks: http_health_check.method {method} is not supported");
         if (check.Send is not null && method is not (RequestMethod.Post or RequestMethod.Put or RequestMethod.Patch or RequestMethod.Options))
             throw new ResourceException($"health_checks: http_health_check.send needs a method whose requests have a body, not {method}");
         var expected = Ranges(check.ExpectedStatuses, "expected");
         return new(
             Clean(check.Host, "http_health_check.host"), Clean(check.Path, "http_health_check.path"), method.ToString().ToUpperInvariant(),
-            Edits(check.RequestHeadersToAdd, check.RequestHeadersToRemove, notes), expected.Count > 0 ? expected : Ok.ToValueList(), Ranges(check.RetriableStatuses, "retriable"))
+            Edits(check.RequestHeadersToAdd, check.RequestHeadersToRemove, notes), expected.Count > 0 ? expected : Ok.ToValueList(),
+            Ranges(check.RetriableStatuses, "retriable"))
         {
             IsHttp2 = isHttp2,
             Body = check.Send is null ? default(ReadOnlyMemory<byte>) : Bytes(check.Send),
@@ -94,13 +100,15 @@ internal static class HealthCheckDecoder
         };
     }
 
-    private static HeaderEdits Edits(IEnumerable<HeaderValueOption> added, IEnumerable<string> removed, List<string> notes) => HeadDecoder.Edits(added, removed, [], [], notes);
+    private static HeaderEdits Edits(IEnumerable<HeaderValueOption> added, IEnumerable<string> removed,
+        List<string> notes) => HeadDecoder.Edits(added, removed, [], [], notes);
 
     private static ValueList<StatusRange> Ranges(RepeatedField<Wire.Envoy.Int64Range> ranges, string kind)
     {
         foreach (var range in ranges)
         {
-            if (range.Start >= range.End) throw new ResourceException($"Invalid http {kind} status range: expecting start < end, but found start={range.Start} and end={range.End}");
+            if (range.Start >= range.End)
+                throw new ResourceException($"Invalid http {kind} status range: expecting start < end, but found start={range.Start} and end={range.End}");
             if (range.Start < 100) throw new ResourceException($"Invalid http {kind} status range: expecting start >= 100, but found start={range.Start}");
             if (range.End > 600) throw new ResourceException($"Invalid http {kind} status range: expecting end <= 600, but found end={range.End}");
         }
@@ -143,7 +151,8 @@ internal static class HealthCheckDecoder
         _ => throw new ResourceException($"health_checks: {name} must be greater than 0s"),
     };
 
-    private static int Threshold(uint? count, string name) => (int)Math.Clamp(count ?? throw new ResourceException($"health_checks: {name} is missing"), 1, int.MaxValue);
+    private static int Threshold(uint? count, string name) =>
+        (int)Math.Clamp(count ?? throw new ResourceException($"health_checks: {name} is missing"), 1, int.MaxValue);
 
     private static void Note(HealthCheck check, List<string> notes)
     {

@@ -8,7 +8,8 @@ namespace Isthmus.Proxy.Snapshot;
 /// <param name="Host">The host that is asked for; empty: the name of the cluster.</param>
 /// <param name="Expected">The statuses of healthy hosts.</param>
 /// <param name="Retriable">Statuses that fail a check, but count as often as the threshold says.</param>
-internal sealed record HttpProbe(string Host, string Path, string Method, HeaderEdits Edits, ValueList<StatusRange> Expected, ValueList<StatusRange> Retriable) : HealthProbe
+internal sealed record HttpProbe(string Host, string Path, string Method, HeaderEdits Edits, ValueList<StatusRange> Expected, ValueList<StatusRange> Retriable)
+    : HealthProbe
 {
     public bool IsHttp2 { get; init; }
 

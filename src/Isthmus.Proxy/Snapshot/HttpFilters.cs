@@ -21,17 +21,22 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
 {
     /// <summary>The filters that this proxy has.</summary>
     public static readonly FilterKinds<HttpFilters> Kinds = new("envoy.filters.http",
-        FilterKind<HttpFilters>.Of<Router>("envoy.filters.http.router", (router, _, into) => (into.HasRouter, into.AddsEnvoyFields) = (true, !router.SuppressEnvoyHeaders)),
+        FilterKind<HttpFilters>.Of<Router>("envoy.filters.http.router",
+            (router, _, into) => (into.HasRouter, into.AddsEnvoyFields) = (true, !router.SuppressEnvoyHeaders)),
         FilterKind<HttpFilters>.Of<Alpn>("istio.alpn", (alpn, _, into) => into.Alpn = Overrides(alpn)),
         FilterKind<HttpFilters>.Of<HTTPFault>("envoy.filters.http.fault", (fault, _, into) => (into.Fault, into._isLate) = (RouteDecoder.Fault(fault), true)),
         FilterKind<HttpFilters>.Of<Cors>("envoy.filters.http.cors", (_, _, into) => into.HasCors = into._isLate = true),
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.RBAC>("envoy.filters.http.rbac",
             (rbac, _, into) => into.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix))),
-        FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.ExtAuthz>("envoy.filters.http.ext_authz", (external, _, into) => into.Add(ExternalCheckDecoder.Decode(external, into.Stats))),
+        FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.ExtAuthz>("envoy.filters.http.ext_authz",
+            (external, _, into) => into.Add(ExternalCheckDecoder.Decode(external, into.Stats))),
         FilterKind<HttpFilters>.Of<JwtAuthentication>("envoy.filters.http.jwt_authn",
-            (tokens, _, into) => into.Add(new TokenFilter(new(tokens), into.ClearsRouteLater || tokens.Providers.Values.Any(provider => provider.ClearRouteCache)))),
-        FilterKind<HttpFilters>.Of<LocalRateLimit>("envoy.filters.http.local_ratelimit", (limit, name, into) => into.Add(new LocalLimitFilter(name, LimitDecoder.Local(limit, into.Notes)))),
-        FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.RateLimit>("envoy.filters.http.ratelimit", (shared, name, into) => into.Add(LimitDecoder.Global(name, shared, into.Notes))),
+            (tokens, _, into) => into.Add(new TokenFilter(new(tokens),
+                into.ClearsRouteLater || tokens.Providers.Values.Any(provider => provider.ClearRouteCache)))),
+        FilterKind<HttpFilters>.Of<LocalRateLimit>("envoy.filters.http.local_ratelimit",
+            (limit, name, into) => into.Add(new LocalLimitFilter(name, LimitDecoder.Local(limit, into.Notes)))),
+        FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.RateLimit>("envoy.filters.http.ratelimit",
+            (shared, name, into) => into.Add(LimitDecoder.Global(name, shared, into.Notes))),
         // The token check before it has read what it says.
         FilterKind<HttpFilters>.Of<Authn>("istio_authn", static (_, _, _) => { }),
         FilterKind<HttpFilters>.Of<Wire.Istio.Peers.Config>("istio.metadata_exchange", (peers, _, into) =>

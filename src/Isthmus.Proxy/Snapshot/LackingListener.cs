@@ -26,14 +26,17 @@ internal static class LackingListener
         {
             if (chain.Tls is not { } tls || tls.Secrets.All(isThere)) return chain;
             var known = last?.Chains.All.FirstOrDefault(old => old.Match == chain.Match)?.Tls;
-            string Kept(string secret, string? before) => secret.Length == 0 || isThere(secret) || before is not { Length: > 0 } || !isThere(before) ? secret : before;
+            string Kept(string secret, string? before) =>
+                secret.Length == 0 || isThere(secret) || before is not { Length: > 0 } || !isThere(before) ? secret : before;
             var kept = tls with
             {
                 Certificates = tls.Certificates.Select((name, i) => Kept(name, i < known?.Certificates.Count ? known.Certificates[i] : null)).ToValueList(),
                 Root = Kept(tls.Root, known?.Root),
             };
             var missing = string.Join(", ", tls.Secrets.Where(secret => !isThere(secret)));
-            notes.Add($"{(chain.Match.ServerNames.IsEmpty ? "a TLS server" : string.Join(", ", chain.Match.ServerNames))}: {missing} is not available, so {Consequence(kept, isThere)}");
+            notes.Add(
+                $"{(chain.Match.ServerNames.IsEmpty ? "a TLS server" : string.Join(", ", chain.Match.ServerNames))}: {missing} is not available, so "
+                    + $"{Consequence(kept, isThere)}");
             return chain with { Tls = kept };
         });
         return next with { Chains = chains, Notes = notes.ToValueList() };

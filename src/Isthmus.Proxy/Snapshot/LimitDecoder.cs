@@ -21,7 +21,8 @@ internal static class LimitDecoder
     public static LocalLimit Local(LocalRateLimit filter, List<string> notes)
     {
         if (filter.StatPrefix.Length == 0) throw new ResourceException("local_ratelimit: stat_prefix is missing");
-        var descriptors = filter.Descriptors.Select(item => ((IReadOnlyList<LimitEntry>)[.. item.Entries.Select(entry => new LimitEntry(entry.Key, entry.Value))],
+        var descriptors = filter.Descriptors.Select(
+            item => ((IReadOnlyList<LimitEntry>)[.. item.Entries.Select(entry => new LimitEntry(entry.Key, entry.Value))],
             Tokens(item.TokenBucket ?? throw new ResourceException("local_ratelimit: a descriptor without token_bucket")))).ToList();
         var byDefault = filter.TokenBucket is { } bucket ? Tokens(bucket) : null;
         return new(new(byDefault, descriptors, filter.AlwaysConsumeDefaultTokenBucket ?? true), filter.StatPrefix)
@@ -55,7 +56,8 @@ internal static class LimitDecoder
     {
         if (filter.Domain.Length == 0) throw new ResourceException("ratelimit: domain is missing");
         if (filter.RequestType is not ("" or "both")) throw new ResourceException($"ratelimit: request_type '{filter.RequestType}' is not supported");
-        if (filter.RateLimitService?.GrpcService?.EnvoyGrpc is not { ClusterName.Length: > 0 } service) throw new ResourceException("ratelimit: only envoy_grpc is supported");
+        if (filter.RateLimitService?.GrpcService?.EnvoyGrpc is not { ClusterName.Length: > 0 } service)
+            throw new ResourceException("ratelimit: only envoy_grpc is supported");
         return new(name, service.ClusterName, filter.Domain, filter.Timeout?.ToTimeSpan() ?? DefaultPatience)
         {
             Authority = service.Authority.Length > 0 ? service.Authority : service.ClusterName,
@@ -84,7 +86,8 @@ internal static class LimitDecoder
             {
                 if (TypedConfigs.ForRoute(any) is not { } config) local[name] = null;
                 else if (config.TryRead(out LocalRateLimit limit)) local[name] = Local(limit, notes);
-                else if (config.TryRead(out RateLimitPerRoute settings)) global[name] = new(Host((VhRateLimitsOptions)(int)settings.VhRateLimits), [.. settings.RateLimits.Select(Rule)], settings.Domain);
+                else if (config.TryRead(out RateLimitPerRoute settings))
+                    global[name] = new(Host((VhRateLimitsOptions)(int)settings.VhRateLimits), [.. settings.RateLimits.Select(Rule)], settings.Domain);
             }
         }
         var own = (IReadOnlyList<LimitRule>)[.. (route.Route_?.RateLimits ?? []).Select(Rule)];
@@ -104,11 +107,13 @@ internal static class LimitDecoder
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.RequestHeaders:
                 return LimitRule.Field(action.RequestHeaders.HeaderName, action.RequestHeaders.DescriptorKey, action.RequestHeaders.SkipIfAbsent);
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.QueryParameters:
-                return LimitRule.Parameter(action.QueryParameters.QueryParameterName, action.QueryParameters.DescriptorKey, action.QueryParameters.SkipIfAbsent);
+                return LimitRule.Parameter(action.QueryParameters.QueryParameterName, action.QueryParameters.DescriptorKey,
+                    action.QueryParameters.SkipIfAbsent);
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.RemoteAddress:
                 return facts => LimitStep.Of("remote_address", $"{facts.RemoteAddress}");
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.MaskedRemoteAddress:
-                return LimitRule.Masked((int)Math.Min(action.MaskedRemoteAddress.V4PrefixMaskLen ?? 32u, 32), (int)Math.Min(action.MaskedRemoteAddress.V6PrefixMaskLen ?? 128u, 128));
+                return LimitRule.Masked((int)Math.Min(action.MaskedRemoteAddress.V4PrefixMaskLen ?? 32u, 32),
+                    (int)Math.Min(action.MaskedRemoteAddress.V6PrefixMaskLen ?? 128u, 128));
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.SourceCluster:
                 return facts => LimitStep.Of("source_cluster", facts.Source);
             case RouteLimit.Types.Action.ActionSpecifierOneofCase.DestinationCluster:
@@ -139,7 +144,8 @@ internal static class LimitDecoder
     {
         if (bucket.MaxTokens == 0) throw new ResourceException("token_bucket: max_tokens must be greater than 0");
         if (bucket.TokensPerFill is 0u) throw new ResourceException("token_bucket: tokens_per_fill must be greater than 0");
-        if (bucket.FillInterval?.ToTimeSpan() is not { } interval || interval < ShortestFill) throw new ResourceException("token_bucket: fill_interval must be at least 50ms");
+        if (bucket.FillInterval?.ToTimeSpan() is not { } interval || interval < ShortestFill)
+            throw new ResourceException("token_bucket: fill_interval must be at least 50ms");
         return new(bucket.MaxTokens, bucket.TokensPerFill ?? 1u, interval);
     }
 

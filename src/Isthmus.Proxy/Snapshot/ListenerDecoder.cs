@@ -27,7 +27,8 @@ internal static class ListenerDecoder
         var chains = listener.FilterChains.Select(c => Chain(c, notes)).ToArray();
         var byDefault = listener.DefaultFilterChain is null ? null : Chain(listener.DefaultFilterChain, notes);
         return new(
-            listener.Name, address, listener.BindToPort ?? true, listener.UseOriginalDst ?? false, found.RestoresDestination || (listener.UseOriginalDst ?? false),
+            listener.Name, address, listener.BindToPort ?? true, listener.UseOriginalDst ?? false,
+            found.RestoresDestination || (listener.UseOriginalDst ?? false),
             DirectionOf(listener),
             found.Tls, found.Http,
             listener.ListenerFiltersTimeout?.ToTimeSpan() ?? TimeSpan.FromSeconds(15),
@@ -47,14 +48,16 @@ internal static class ListenerDecoder
 
     /// <summary>What only clusters of this proxy can connect to. None does: <see cref="EndpointDecoder"/> leaves such endpoints out.</summary>
     private static ListenerSnapshot Internal(Listener listener) => new(
-        listener.Name, new(IPAddress.None, 0), BindToPort: false, HandOff: false, RestoreOriginalDestination: false, Direction.Unknown, InspectTls: null, InspectHttp: null,
+        listener.Name, new(IPAddress.None, 0), BindToPort: false, HandOff: false, RestoreOriginalDestination: false, Direction.Unknown, InspectTls: null,
+        InspectHttp: null,
         TimeSpan.Zero, ContinueOnTimeout: false, new FilterChainTable([], null), [], ["an internal listener: nothing connects to it"], listener);
 
     private static FilterChainSnapshot Chain(FilterChain chain, List<string> notes)
     {
         var filters = new NetworkFilters(chain.Name, notes);
         foreach (var filter in chain.Filters) filters.Take(filter);
-        return new(chain.Name, Match(chain.FilterChainMatch ?? new()), TlsSettings.From(chain.TransportSocket, downstream: true), filters.Action, filters.Access) { ExchangesMetadata = filters is { Exchanges: true, Action: TcpAction } };
+        return new(chain.Name, Match(chain.FilterChainMatch ?? new()), TlsSettings.From(chain.TransportSocket, downstream: true), filters.Action,
+            filters.Access) { ExchangesMetadata = filters is { Exchanges: true, Action: TcpAction } };
     }
 
     private static ChainMatch Match(FilterChainMatch match) => new(

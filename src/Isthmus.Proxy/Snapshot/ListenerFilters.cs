@@ -17,7 +17,8 @@ internal sealed class ListenerFilters
         FilterKind<ListenerFilters>.Of<TlsInspector>(Prefix + "tls_inspector", (_, _, into) => into.Tls = Enabled(into._disabled)),
         FilterKind<ListenerFilters>.Of<HttpInspector>(Prefix + "http_inspector", (_, _, into) => into.Http = Enabled(into._disabled)),
         FilterKind<ListenerFilters>.Of<OriginalDst>(Prefix + "original_dst", (_, _, into) => into.RestoresDestination = true),
-        FilterKind<ListenerFilters>.Of<ProxyProtocol>(Prefix + "proxy_protocol", (config, name, into) => into.ProxyHeader = Header(config, name, into._disabled)));
+        FilterKind<ListenerFilters>.Of<ProxyProtocol>(Prefix + "proxy_protocol",
+            (config, name, into) => into.ProxyHeader = Header(config, name, into._disabled)));
 
     private ListenerFilterChainMatchPredicate? _disabled; // of the filter that is taken
 
@@ -31,7 +32,10 @@ internal sealed class ListenerFilters
     {
         _disabled = filter.FilterDisabled;
         // The name counts where there is no configuration.
-        if (filter.TypedConfig is { TypeUrl.Length: > 0 } config ? Kinds.Take(config, filter.Name, this) : Kinds.TakeBare(Prefix + filter.Name[(filter.Name.LastIndexOf('.') + 1)..], this)) return;
+        if (filter.TypedConfig is { TypeUrl.Length: > 0 } config
+            ? Kinds.Take(config, filter.Name, this)
+            : Kinds.TakeBare(Prefix + filter.Name[(filter.Name.LastIndexOf('.') + 1)..], this))
+            return;
         throw new ResourceException($"listener filter '{filter.Name}' is not supported");
     }
 
@@ -39,7 +43,8 @@ internal sealed class ListenerFilters
     {
         if (disabled is not null) throw new ResourceException($"listener filter '{name}': filter_disabled is not supported");
         var disallowed = config.DisallowedVersions;
-        return new(config.AllowRequestsWithoutProxyProtocol, !disallowed.Contains(ProxyProtocolConfig.Types.Version.V1), !disallowed.Contains(ProxyProtocolConfig.Types.Version.V2));
+        return new(config.AllowRequestsWithoutProxyProtocol, !disallowed.Contains(ProxyProtocolConfig.Types.Version.V1),
+            !disallowed.Contains(ProxyProtocolConfig.Types.Version.V2));
     }
 
     private static PortPredicate Enabled(ListenerFilterChainMatchPredicate? disabled)

@@ -91,7 +91,8 @@ internal sealed class ClusterRewrite(Regex pattern, string replacement) : IEquat
 
 /// <summary>Speaks HTTP and routes each request.</summary>
 internal sealed record HttpAction(
-    string StatPrefix, string RouteName, RouteTable? Routes, string ServerName, ServerField ServerField, bool UseRemoteAddress, int TrustedHops, bool SkipXffAppend,
+    string StatPrefix, string RouteName, RouteTable? Routes, string ServerName, ServerField ServerField, bool UseRemoteAddress, int TrustedHops,
+    bool SkipXffAppend,
     ClientCertMode ClientCert, ClientCertFields ClientCertFields, ValueList<string> Upgrades, TimeSpan StreamIdleTimeout, TimeSpan IdleTimeout,
     TimeSpan MaxDuration, int MaxRequests, bool NormalizePath, bool MergeSlashes, EscapedSlashes EscapedSlashes,
     bool AcceptHttp10, string DefaultHost, bool GenerateRequestId, bool KeepExternalRequestId, bool RequestIdInResponse, bool StripPort, string Via,

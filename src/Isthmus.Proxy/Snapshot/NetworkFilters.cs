@@ -18,11 +18,15 @@ internal sealed class NetworkFilters(string chain, List<string> notes)
 
     /// <summary>The filters that this proxy has.</summary>
     public static readonly FilterKinds<NetworkFilters> Kinds = new("envoy.filters.network",
-        FilterKind<NetworkFilters>.Of<TcpProxy>("envoy.filters.network.tcp_proxy", (tcp, _, into) => into._action = Tcp(tcp, into._notes) with { BySni = into._bySni ? new(into._rewrites.ToValueList()) : null }),
-        FilterKind<NetworkFilters>.Of<HttpConnectionManager>("envoy.filters.network.http_connection_manager", (http, _, into) => into._action = HttpDecoder.Decode(http, into._notes)),
+        FilterKind<NetworkFilters>.Of<TcpProxy>("envoy.filters.network.tcp_proxy",
+            (tcp, _, into) => into._action = Tcp(tcp, into._notes) with { BySni = into._bySni ? new(into._rewrites.ToValueList()) : null }),
+        FilterKind<NetworkFilters>.Of<HttpConnectionManager>("envoy.filters.network.http_connection_manager",
+            (http, _, into) => into._action = HttpDecoder.Decode(http, into._notes)),
         FilterKind<NetworkFilters>.Of<RBAC>("envoy.filters.network.rbac",
-            (rbac, _, into) => into.Access.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.network.rbac", rbac.StatPrefix, rbac.ShadowRulesStatPrefix))),
-        FilterKind<NetworkFilters>.Of<ExtAuthz>("envoy.filters.network.ext_authz", (external, _, into) => into.Access.Add(ExternalCheckDecoder.Decode(external))),
+            (rbac, _, into) => into.Access.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.network.rbac", rbac.StatPrefix,
+                rbac.ShadowRulesStatPrefix))),
+        FilterKind<NetworkFilters>.Of<ExtAuthz>("envoy.filters.network.ext_authz",
+            (external, _, into) => into.Access.Add(ExternalCheckDecoder.Decode(external))),
         FilterKind<NetworkFilters>.Of<LocalRateLimit>("envoy.filters.network.local_ratelimit", (limit, _, into) =>
         {
             if (LimitDecoder.Connections(limit) is { } connections) into.Access.Add(connections);
@@ -32,7 +36,8 @@ internal sealed class NetworkFilters(string chain, List<string> notes)
             (rewrite, _, into) => into._rewrites.Add(new(TextMatch.CompileRegex(rewrite.ClusterPattern, whole: false), rewrite.ClusterReplacement))),
         FilterKind<NetworkFilters>.Of<MetadataExchange>(Exchange, (_, _, into) => into.Exchanges = true),
         FilterKind<NetworkFilters>.Of<PluginConfig>("istio.stats", (metrics, _, into) => into._metrics = MetricRules.Of(metrics, into._notes)),
-        FilterKind<NetworkFilters>.Of<MongoProxy>("envoy.filters.network.mongo_proxy", (_, name, into) => into._notes.Add($"network filter '{name}' is ignored")));
+        FilterKind<NetworkFilters>.Of<MongoProxy>("envoy.filters.network.mongo_proxy",
+            (_, name, into) => into._notes.Add($"network filter '{name}' is ignored")));
 
     private readonly List<string> _notes = notes;
     private readonly List<ClusterRewrite> _rewrites = [];

@@ -32,7 +32,8 @@ internal static class RouteDecoder
         var known = before?.Parts.Head.Equals(parts.Head) == true ? before : null;
         var hosts = Hosts(parts.Items, table, known);
         var domains = known is not null && HaveSameDomains(hosts, known.Hosts) ? known.Domains : Domains(hosts, table);
-        var edits = HeadDecoder.Edits(table.RequestHeadersToAdd, table.RequestHeadersToRemove, table.ResponseHeadersToAdd, table.ResponseHeadersToRemove, notes);
+        var edits = HeadDecoder.Edits(table.RequestHeadersToAdd, table.RequestHeadersToRemove, table.ResponseHeadersToAdd, table.ResponseHeadersToRemove,
+            notes);
         return new(table.Name, parts, hosts, domains, edits, notes.Distinct().ToValueList());
     }
 
@@ -91,7 +92,8 @@ internal static class RouteDecoder
                     _ when domain.EndsWith('*') => prefixes.TryAdd(domain[..^1], host),
                     _ => exact.TryAdd(domain, host),
                 };
-                if (!isNew) throw new ResourceException($"route '{table.Name}': only unique values for domains are permitted; duplicate entry of domain {domain}");
+                if (!isNew)
+                    throw new ResourceException($"route '{table.Name}': only unique values for domains are permitted; duplicate entry of domain {domain}");
                 if (domain == "*") any = host;
             }
         }
@@ -177,11 +179,14 @@ internal static class RouteDecoder
 
     private static HashKey? Hash(RouteAction.Types.HashPolicy policy) => policy.PolicySpecifierCase switch
     {
-        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.Header => new(HashSource.Header, policy.Header.HeaderName.ToLowerInvariant(), null, "", policy.Terminal),
+        RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.Header => new(HashSource.Header, policy.Header.HeaderName.ToLowerInvariant(), null, "",
+            policy.Terminal),
         RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.Cookie =>
             new(HashSource.Cookie, policy.Cookie.Name, policy.Cookie.Ttl?.ToTimeSpan(), policy.Cookie.Path, policy.Terminal)
             {
-                CookieAttributes = string.Concat(policy.Cookie.Attributes.Select(attribute => attribute.Value.Length == 0 ? $"; {attribute.Name}" : $"; {attribute.Name}={attribute.Value}")),
+                CookieAttributes = string.Concat(policy.Cookie.Attributes.Select(attribute => attribute.Value.Length == 0
+                    ? $"; {attribute.Name}"
+                    : $"; {attribute.Name}={attribute.Value}")),
             },
         RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.ConnectionProperties => new(HashSource.SourceIp, "", null, "", policy.Terminal),
         RouteAction.Types.HashPolicy.PolicySpecifierOneofCase.QueryParameter => new(HashSource.Query, policy.QueryParameter.Name, null, "", policy.Terminal),
@@ -210,12 +215,15 @@ internal static class RouteDecoder
         var backoff = policy.RetryBackOff?.BaseInterval?.ToTimeSpan() ?? TimeSpan.FromMilliseconds(25);
         return new(
             on, (int)(policy.NumRetries ?? 1u), policy.PerTryTimeout?.ToTimeSpan() ?? TimeSpan.Zero,
-            policy.RetryHostPredicate.Any(p => p.Name == "envoy.retry_host_predicates.previous_hosts" || p.TypedConfig?.TypeUrl.EndsWith("PreviousHostsPredicate", StringComparison.Ordinal) == true),
+            policy.RetryHostPredicate.Any(p => p.Name == "envoy.retry_host_predicates.previous_hosts"
+                || p.TypedConfig?.TypeUrl.EndsWith("PreviousHostsPredicate", StringComparison.Ordinal) == true),
             codes, backoff, policy.RetryBackOff?.MaxInterval?.ToTimeSpan() ?? backoff * 10)
         {
             AlwaysWaits = policy.RetryBackOff is not null,
             Headers = [.. policy.RetriableHeaders.Select(MatchDecoder.Header)],
-            LeaveAfter = policy.RetryPriority?.TypedConfig is { } priority && priority.TryRead(out Wire.Envoy.Retries.PreviousPrioritiesConfig previous) ? Math.Max(1, previous.UpdateFrequency) : 0,
+            LeaveAfter = policy.RetryPriority?.TypedConfig is { } priority && priority.TryRead(out Wire.Envoy.Retries.PreviousPrioritiesConfig previous)
+                ? Math.Max(1, previous.UpdateFrequency)
+                : 0,
         };
     }
 
@@ -248,7 +256,8 @@ internal static class RouteDecoder
             RedirectAction.Types.RedirectResponseCode.PermanentRedirect => 308,
             _ => 301,
         },
-        redirect.HttpsRedirect ? "https" : HeadDecoder.Path(redirect.SchemeRedirect, "scheme_redirect") ?? "", HeadDecoder.Authority(redirect.HostRedirect, "host_redirect") ?? "",
+        redirect.HttpsRedirect ? "https" : HeadDecoder.Path(redirect.SchemeRedirect, "scheme_redirect") ?? "",
+        HeadDecoder.Authority(redirect.HostRedirect, "host_redirect") ?? "",
         (int)redirect.PortRedirect, HeadDecoder.Path(redirect.PathRedirect, "path_redirect"), HeadDecoder.Path(redirect.PrefixRewrite, "prefix_rewrite"),
         Rewrite(redirect.RegexRewrite), redirect.StripQuery);
 

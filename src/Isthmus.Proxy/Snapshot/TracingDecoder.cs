@@ -24,10 +24,12 @@ internal static class TracingDecoder
             notes.Add($"tracing provider '{provider.Name}' with {provider.TypedConfig?.TypeUrl} is not supported: requests are not traced");
             return null;
         }
-        foreach (var detector in UnknownDetectors(provider)) notes.Add($"the resource detector '{detector}' of a tracing provider is ignored: its type is not supported");
+        foreach (var detector in UnknownDetectors(provider))
+            notes.Add($"the resource detector '{detector}' of a tracing provider is ignored: its type is not supported");
         return new(
             collector, tracing.ClientSampling?.Value ?? 100, tracing.RandomSampling?.Value ?? 100, tracing.OverallSampling?.Value ?? 100,
-            (int)Math.Min(tracing.MaxPathTagLength ?? PathLength, int.MaxValue), tracing.CustomTags.Select(tag => Tag(tag, notes)).OfType<SpanTag>().ToValueList(),
+            (int)Math.Min(tracing.MaxPathTagLength ?? PathLength, int.MaxValue),
+            tracing.CustomTags.Select(tag => Tag(tag, notes)).OfType<SpanTag>().ToValueList(),
             http.RequestIdExtension?.TypedConfig?.TryRead(out UuidRequestIdConfig id) != true || (id.UseRequestIdForTraceSampling ?? true))
         {
             HidesContext = tracing.NoContextPropagation,
@@ -44,7 +46,8 @@ internal static class TracingDecoder
 
     private static IEnumerable<string> UnknownDetectors(Tracing.Types.Http provider) => provider.TypedConfig.TryRead(out OpenTelemetryConfig config)
         ? config.ResourceDetectors
-            .Where(detector => detector.TypedConfig?.TryRead(out EnvironmentResourceDetectorConfig _) != true && detector.TypedConfig?.TryRead(out DynatraceResourceDetectorConfig _) != true)
+            .Where(detector => detector.TypedConfig?.TryRead(out EnvironmentResourceDetectorConfig _) != true
+                && detector.TypedConfig?.TryRead(out DynatraceResourceDetectorConfig _) != true)
             .Select(detector => detector.Name)
         : [];
 
@@ -53,13 +56,17 @@ internal static class TracingDecoder
         if (provider.TypedConfig is not { } config) return null;
         if (config.TryRead(out ZipkinConfig zipkin) && zipkin.CollectorService is { } modern)
             return zipkin.CollectorEndpointVersion == ZipkinConfig.Types.CollectorEndpointVersion.HttpJson ? OverHttp(ReportFormat.Zipkin, modern) : null;
-        if (zipkin is not null && zipkin.CollectorEndpointVersion == ZipkinConfig.Types.CollectorEndpointVersion.HttpJson && zipkin.CollectorEndpoint.StartsWith('/'))
-            return new(ReportFormat.Zipkin, zipkin.CollectorCluster, zipkin.CollectorHostname.Length > 0 ? zipkin.CollectorHostname : zipkin.CollectorCluster, zipkin.CollectorEndpoint, Patience, ValueMap<string>.Empty);
+        if (zipkin is not null && zipkin.CollectorEndpointVersion == ZipkinConfig.Types.CollectorEndpointVersion.HttpJson
+            && zipkin.CollectorEndpoint.StartsWith('/'))
+            return new(ReportFormat.Zipkin, zipkin.CollectorCluster, zipkin.CollectorHostname.Length > 0 ? zipkin.CollectorHostname : zipkin.CollectorCluster,
+                zipkin.CollectorEndpoint, Patience, ValueMap<string>.Empty);
         if (!config.TryRead(out OpenTelemetryConfig otlp)) return null;
         if (otlp.GrpcService is { EnvoyGrpc: { } grpc } service)
         {
-            var fields = service.InitialMetadata.Select(field => KeyValuePair.Create(field.Key.ToLowerInvariant(), field.Value)).DistinctBy(field => field.Key).ToValueMap();
-            return new(ReportFormat.OtlpGrpc, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, GrpcPath, service.Timeout?.ToTimeSpan() ?? Patience, fields);
+            var fields = service.InitialMetadata.Select(field => KeyValuePair.Create(field.Key.ToLowerInvariant(), field.Value)).DistinctBy(field => field.Key)
+                .ToValueMap();
+            return new(ReportFormat.OtlpGrpc, grpc.ClusterName, grpc.Authority.Length > 0 ? grpc.Authority : grpc.ClusterName, GrpcPath,
+                service.Timeout?.ToTimeSpan() ?? Patience, fields);
         }
         return otlp.HttpService is { } web ? OverHttp(ReportFormat.OtlpHttp, web) : null;
     }
@@ -67,8 +74,10 @@ internal static class TracingDecoder
     private static Collector? OverHttp(ReportFormat format, HttpService web)
     {
         if (web.HttpUri is not { } uri || !Uri.TryCreate(uri.Uri, UriKind.Absolute, out var target)) return null;
-        var headers = web.RequestHeadersToAdd.Select(field => KeyValuePair.Create(field.Header.Key.ToLowerInvariant(), field.Header.Value)).DistinctBy(field => field.Key).ToValueMap();
-        return new(format, uri.Cluster, target.IsDefaultPort ? target.Host : target.Authority, target.PathAndQuery, uri.Timeout?.ToTimeSpan() ?? Patience, headers);
+        var headers = web.RequestHeadersToAdd.Select(field => KeyValuePair.Create(field.Header.Key.ToLowerInvariant(), field.Header.Value))
+            .DistinctBy(field => field.Key).ToValueMap();
+        return new(format, uri.Cluster, target.IsDefaultPort ? target.Host : target.Authority, target.PathAndQuery, uri.Timeout?.ToTimeSpan() ?? Patience,
+            headers);
     }
 
     private static SpanTag? Tag(CustomTag tag, List<string> notes)

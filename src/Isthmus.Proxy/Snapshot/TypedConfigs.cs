@@ -21,7 +21,8 @@ internal static class TypedConfigs
 
     /// <summary>Configuration of a filter for a route, which may be wrapped; null: the filter is off for the route.</summary>
     /// <exception cref="ResourceException">The configuration cannot be read.</exception>
-    public static Any? ForRoute(Any any) => Plain(any) is { } plain && plain.TryRead(out FilterConfig wrapped) ? (wrapped.Disabled ? null : Plain(wrapped.Config)) : Plain(any);
+    public static Any? ForRoute(Any any) =>
+        Plain(any) is { } plain && plain.TryRead(out FilterConfig wrapped) ? (wrapped.Disabled ? null : Plain(wrapped.Config)) : Plain(any);
 
     private static Any Typed(string typeUrl, Struct? value)
     {

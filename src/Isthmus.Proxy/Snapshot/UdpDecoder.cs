@@ -35,13 +35,16 @@ internal sealed class UdpFilters(List<string> notes)
 
     private static UdpChoice Choice(Matcher.Types.MatcherList.Types.FieldMatcher field)
     {
-        if (field.Predicate?.SinglePredicate is not { } predicate || predicate.Input?.TypedConfig?.TryRead(out SourcePortInput _) != true || predicate.ValueMatch?.SafeRegex is not { } pattern)
+        if (field.Predicate?.SinglePredicate is not { } predicate || predicate.Input?.TypedConfig?.TryRead(out SourcePortInput _) != true
+            || predicate.ValueMatch?.SafeRegex is not { } pattern)
             throw new ResourceException("udp_proxy: only a safe_regex of the client's port is supported in a matcher");
         return new(TextMatch.CompileRegex(pattern.Regex, predicate.ValueMatch.IgnoreCase), Cluster(field.OnMatch));
     }
 
     private static string Cluster(Matcher.Types.OnMatch? chosen) =>
-        chosen?.Action?.TypedConfig is { } action && action.TryRead(out Route route) ? route.Cluster : throw new ResourceException("udp_proxy: an action of the matcher is not a Route");
+        chosen?.Action?.TypedConfig is { } action && action.TryRead(out Route route)
+            ? route.Cluster
+            : throw new ResourceException("udp_proxy: an action of the matcher is not a Route");
 }
 
 /// <summary>Decodes the LDS resources of listeners for datagrams.</summary>
@@ -53,13 +56,16 @@ internal static class UdpDecoder
         if (listener.UdpListenerConfig?.QuicOptions is not null) throw new ResourceException("udp_listener_config: quic_options are not supported");
         if (listener.FilterChains.Count > 0) throw new ResourceException("filter_chains of a UDP listener are not supported");
         var socket = listener.Address.SocketAddress;
-        if (!IPAddress.TryParse(socket.Address, out var ip) || socket.PortValue is 0 or > 65535) throw new ResourceException("address: an IP address and a port are needed");
+        if (!IPAddress.TryParse(socket.Address, out var ip) || socket.PortValue is 0 or > 65535)
+            throw new ResourceException("address: an IP address and a port are needed");
         var notes = new List<string>();
         var filters = new UdpFilters(notes);
         foreach (var filter in listener.ListenerFilters)
-            if (!UdpFilters.Kinds.Take(filter.TypedConfig ?? new(), filter.Name, filters)) throw new ResourceException($"listener filter '{filter.Name}' is not supported for UDP");
+            if (!UdpFilters.Kinds.Take(filter.TypedConfig ?? new(), filter.Name, filters))
+                throw new ResourceException($"listener filter '{filter.Name}' is not supported for UDP");
         return new(
-            listener.Name, new(ip, (int)socket.PortValue), listener.BindToPort ?? true, HandOff: false, RestoreOriginalDestination: false, ListenerDecoder.DirectionOf(listener),
+            listener.Name, new(ip, (int)socket.PortValue), listener.BindToPort ?? true, HandOff: false, RestoreOriginalDestination: false,
+            ListenerDecoder.DirectionOf(listener),
             InspectTls: null, InspectHttp: null, TimeSpan.Zero, ContinueOnTimeout: false, new FilterChainTable([], null), [], notes.ToValueList(), listener)
         {
             Udp = filters.Action ?? throw new ResourceException("no filter takes the datagrams"),

@@ -129,7 +129,8 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
         return true;
     }
 
-    private static XdsParts PartsOf(NamedResource resource) => resource.Parts ?? XdsParts.Split(resource.Value.Value, RouteConfiguration.VirtualHostsFieldNumber);
+    private static XdsParts PartsOf(NamedResource resource) =>
+        resource.Parts ?? XdsParts.Split(resource.Value.Value, RouteConfiguration.VirtualHostsFieldNumber);
 
     private void Take(string typeUrl, NamedResource resource, Surroundings around, Consequences result)
     {
@@ -145,7 +146,8 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
                     entry.Waiting = cluster;
                 });
                 _waitingClusters.Add(name);
-                if (cluster.Config.Kind == ClusterKind.Eds && _assignments.TryGetValue(cluster.Config.AssignmentName, out var known)) result.Fed.Add((cluster, known.Active!));
+                if (cluster.Config.Kind == ClusterKind.Eds && _assignments.TryGetValue(cluster.Config.AssignmentName, out var known))
+                    result.Fed.Add((cluster, known.Active!));
                 if (cluster.Config.Zones is not null && _assignments.TryGetValue(OwnZones.Assignment, out var own)) result.Placed.Add((cluster, own.Active));
                 SettleCluster(name, around, result);
                 break;
@@ -271,7 +273,8 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
 
     /// <summary>The first clusters have arrived with their endpoints: before, a listener could only refuse what it accepts.</summary>
     private bool HasClusters(ResourceEntry<ListenerSnapshot> waiting, Surroundings around) => _hasClusters |=
-        (_versions.ContainsKey(TypeUrls.Cluster) && _waitingClusters.All(name => _clusters[name].Active is not null)) || around.Now - waiting.Updated >= Patience;
+        (_versions.ContainsKey(TypeUrls.Cluster) && _waitingClusters.All(name => _clusters[name].Active is not null))
+            || around.Now - waiting.Updated >= Patience;
 
     private bool HasRoutes(FilterChainSnapshot chain) => chain.Action is not HttpAction { Routes: null } http || _routes.ContainsKey(http.RouteName);
 

@@ -54,8 +54,10 @@ internal sealed class ConnectionAccess(Authorizers authorizers, AccessCounts cou
         return false;
     }
 
-    private static ConnectionRefusal Denied(Verdict verdict) => new(EndReason.DeniedByPolicy, $"rbac_access_denied_matched_policy[{(verdict.Rule.Length > 0 ? verdict.Rule : "none")}]");
+    private static ConnectionRefusal Denied(Verdict verdict) =>
+        new(EndReason.DeniedByPolicy, $"rbac_access_denied_matched_policy[{(verdict.Rule.Length > 0 ? verdict.Rule : "none")}]");
 
     private static PolicyFacts Facts(Downstream connection) =>
-        new(null, "", connection.Peer, connection.Source, connection.Source.Address, connection.Destination, connection.Facts.ServerName) { DirectSource = connection.DirectSource };
+        new(null, "", connection.Peer, connection.Source, connection.Source.Address, connection.Destination,
+            connection.Facts.ServerName) { DirectSource = connection.DirectSource };
 }

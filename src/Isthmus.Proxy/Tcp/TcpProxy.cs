@@ -80,7 +80,9 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         var attempts = Math.Max(action.ConnectAttempts, LeastAttempts);
         for (var attempt = 1; attempt <= attempts; attempt++)
         {
-            var picked = cluster.Names is { } names ? await names.PickAsync(connection.Facts.ServerName, ports, tried).ConfigureAwait(false) : cluster.Pick(tried, key, connection.Destination);
+            var picked = cluster.Names is { } names
+                ? await names.PickAsync(connection.Facts.ServerName, ports, tried).ConfigureAwait(false)
+                : cluster.Pick(tried, key, connection.Destination);
             if (picked is not { } host || tried?.Contains(host) == true) break;
             record.Host = host;
             record.Attempts = attempt;
@@ -134,7 +136,8 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             if (connection.Socket.Loop.WasReset) Cut(EndReason.ClientClosed);
         });
         var counted = report.Open.Add(
-            connection.Listener.Direction, record, action.Metrics, relay, (connection.Listener.Direction == Direction.Inbound ? client : server) as PeerExchange);
+            connection.Listener.Direction, record, action.Metrics, relay,
+            (connection.Listener.Direction == Direction.Inbound ? client : server) as PeerExchange);
         host.Begin();
         try
         {

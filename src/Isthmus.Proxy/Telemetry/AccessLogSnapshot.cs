@@ -16,7 +16,8 @@ internal sealed record FileLog(string Path, LogFormat Format) : AccessLogSnapsho
 internal abstract record ServiceLog(Collector Collector, string LogName) : AccessLogSnapshot;
 
 /// <summary>One that speaks OpenTelemetry's protocol, and gets lines.</summary>
-internal sealed record OtlpLog(Collector Collector, string LogName, LogFormat Body, IReadOnlyList<KeyValuePair<string, LogFormat>> Attributes) : ServiceLog(Collector, LogName);
+internal sealed record OtlpLog(Collector Collector, string LogName, LogFormat Body, IReadOnlyList<KeyValuePair<string, LogFormat>> Attributes)
+    : ServiceLog(Collector, LogName);
 
 /// <summary>One that gets Envoy's entries, for HTTP or TCP.</summary>
 internal sealed record EntryLog(Collector Collector, string LogName, bool IsHttp) : ServiceLog(Collector, LogName)

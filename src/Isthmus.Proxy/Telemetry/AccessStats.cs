@@ -18,24 +18,42 @@ internal static class AccessStats
 
     public static StatFamily Rbac { get; } = new(
         "PREFIX.rbac.", ["allowed", "denied", "shadow_allowed", "shadow_denied"],
-        "Decisions of AuthorizationPolicies. Those of policies on trial (`istio.io/dry-run`) begin with `shadow_`, in scrapes with the labels `authz_dry_run_action` and `authz_dry_run_result`.");
+        "Decisions of AuthorizationPolicies. Those of policies on trial (`istio.io/dry-run`) begin with `shadow_`, in scrapes with the labels "
+            + "`authz_dry_run_action` and `authz_dry_run_result`.");
 
-    public static StatFamily ExternalAuthorizer { get; } = new("PREFIX.ext_authz.", ["ok", "denied", "error", "timeout", "failure_mode_allowed"], "Answers of external authorizers.");
+    public static StatFamily ExternalAuthorizer
+    {
+        get;
+    } = new("PREFIX.ext_authz.", ["ok", "denied", "error", "timeout", "failure_mode_allowed"], "Answers of external authorizers.");
 
-    public static StatFamily RateLimit { get; } = new("cluster.NAME.ratelimit.", ["ok", "over_limit", "error", "failure_mode_allowed"], "Answers of a rate limit service.");
+    public static StatFamily RateLimit
+    {
+        get;
+    } = new("cluster.NAME.ratelimit.", ["ok", "over_limit", "error", "failure_mode_allowed"], "Answers of a rate limit service.");
 
-    public static StatFamily LocalRateLimit { get; } = new("PREFIX.http_local_rate_limit.", ["enabled", "ok", "rate_limited", "enforced"], "Decisions of local rate limits about requests.");
+    public static StatFamily LocalRateLimit
+    {
+        get;
+    } = new("PREFIX.http_local_rate_limit.", ["enabled", "ok", "rate_limited", "enforced"], "Decisions of local rate limits about requests.");
 
     public static StatFamily ConnectionLimit { get; } = new("local_rate_limit.PREFIX.", ["rate_limited"], "Connections closed by a local rate limit.");
 
-    public static StatFamily Zipkin { get; } = new("tracing.zipkin.", ["spans_sent", "spans_dropped", .. Reports], "Spans, and the requests that carry them to a collector.");
+    public static StatFamily Zipkin
+    {
+        get;
+    } = new("tracing.zipkin.", ["spans_sent", "spans_dropped", .. Reports], "Spans, and the requests that carry them to a collector.");
 
     public static StatFamily OtlpSpans { get; } = new("tracing.opentelemetry.", Zipkin.Ends, "The same for OpenTelemetry.");
 
     public static StatFamily OtlpLogs { get; } = new(
-        "access_logs.open_telemetry_access_log.", ["logs_written", "logs_dropped", .. Reports], "Lines of access logs that a collector has, and that are lost; the requests that carry them.");
+        "access_logs.open_telemetry_access_log.", ["logs_written", "logs_dropped", .. Reports],
+        "Lines of access logs that a collector has, and that are lost; the requests that carry them.");
 
-    public static StatFamily EntryLogs { get; } = new("access_logs.grpc_access_log.", OtlpLogs.Ends, "The same for entries of access logs (`envoyHttpAls`, `envoyTcpAls`).");
+    public static StatFamily EntryLogs
+    {
+        get;
+    } = new("access_logs.grpc_access_log.", OtlpLogs.Ends, "The same for entries of access logs (`envoyHttpAls`, `envoyTcpAls`).");
 
-    public static IReadOnlyList<StatFamily> All { get; } = [Rbac, ExternalAuthorizer, RateLimit, LocalRateLimit, ConnectionLimit, Zipkin, OtlpSpans, OtlpLogs, EntryLogs];
+    public static IReadOnlyList<StatFamily> All { get; } = [Rbac, ExternalAuthorizer, RateLimit, LocalRateLimit, ConnectionLimit, Zipkin, OtlpSpans, OtlpLogs,
+        EntryLogs];
 }

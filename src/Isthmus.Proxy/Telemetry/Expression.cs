@@ -213,7 +213,8 @@ internal static class Expression
             case "size":
                 return Read(Text(operands[0]), static bytes => Encoding.UTF8.GetCharCount(bytes));
             case "int" when operands[0].Type == CelType.Text:
-                return Read(Text(operands[0]), static bytes => long.TryParse(bytes, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var parsed) ? parsed : null);
+                return Read(Text(operands[0]),
+                    static bytes => long.TryParse(bytes, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var parsed) ? parsed : null);
             case "int" when operands[0].Type == CelType.Number:
                 var number = Number(operands[0]);
                 return record => number(record) is { } value && Math.Abs(value) < 9e18 ? (long)value : null;
@@ -245,7 +246,8 @@ internal static class Expression
                 var (test, then, otherwise) = (Truth(operands[0]), Number(operands[1]), Number(operands[2]));
                 return record => test(record) is { } holds ? holds ? then(record) : otherwise(record) : null;
             case "double" when operands[0].Type == CelType.Text:
-                return Read<double>(Text(operands[0]), static bytes => double.TryParse(bytes, NumberStyles.Float, CultureInfo.InvariantCulture, out var parsed) ? parsed : null);
+                return Read<double>(Text(operands[0]),
+                    static bytes => double.TryParse(bytes, NumberStyles.Float, CultureInfo.InvariantCulture, out var parsed) ? parsed : null);
             case "double" when operands[0].Type == CelType.Whole:
                 var whole = Whole(operands[0]);
                 return record => whole(record);

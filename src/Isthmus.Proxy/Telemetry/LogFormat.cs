@@ -42,7 +42,8 @@ internal sealed class LogFormat
 
     /// <summary>One JSON object per line; nested objects are not supported and are written as text.</summary>
     public static LogFormat ParseJson(Struct fields) => new([], [.. fields.Fields.OrderBy(f => f.Key, StringComparer.Ordinal)
-        .Select((f, i) => (Encoding.UTF8.GetBytes($"{(i > 0 ? "," : "")}\"{JsonEncodedText.Encode(f.Key)}\":"), ParseText(f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString())))]);
+        .Select((f, i) => (Encoding.UTF8.GetBytes($"{(i > 0 ? "," : "")}\"{JsonEncodedText.Encode(f.Key)}\":"),
+            ParseText(f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString())))]);
 
     /// <summary>Writes a line. What clients and hosts choose stays on it: as text, controls and bytes that are no UTF-8 are written like <c>\x1b</c>.</summary>
     public void Write(TrafficRecord record, ByteWriter into)

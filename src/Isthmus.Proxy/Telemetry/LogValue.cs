@@ -73,7 +73,8 @@ internal static class LogValues
 
     /// <summary>Whether JSON has the operator's value as a number.</summary>
     public static bool IsNumber(string name) =>
-        name is "RESPONSE_CODE" or "BYTES_RECEIVED" or "BYTES_SENT" or "DURATION" or "RESPONSE_DURATION" or "RESPONSE_TX_DURATION" or "UPSTREAM_REQUEST_ATTEMPT_COUNT" or "GRPC_STATUS_NUMBER"
+        name is "RESPONSE_CODE" or "BYTES_RECEIVED" or "BYTES_SENT" or "DURATION" or "RESPONSE_DURATION" or "RESPONSE_TX_DURATION"
+            or "UPSTREAM_REQUEST_ATTEMPT_COUNT" or "GRPC_STATUS_NUMBER"
             or "DOWNSTREAM_LOCAL_PORT" or "DOWNSTREAM_REMOTE_PORT" or "DOWNSTREAM_DIRECT_REMOTE_PORT" or "UPSTREAM_LOCAL_PORT" or "UPSTREAM_REMOTE_PORT";
 
     private static LogValue Fields(string argument, Func<string, LogValue> field)
@@ -96,10 +97,14 @@ internal static class LogValues
     {
         string[] names =
         [
-            "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange",
+            "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied", "ResourceExhausted",
+            "FailedPrecondition", "Aborted", "OutOfRange",
             "Unimplemented", "Internal", "Unavailable", "DataLoss", "Unauthenticated",
         ];
-        if (style == "SNAKE_STRING") names = [.. names.Select((name, code) => code == 0 ? name : string.Concat(name.Select((c, at) => char.IsUpper(c) && at > 0 ? $"_{c}" : $"{char.ToUpperInvariant(c)}")))];
+        if (style == "SNAKE_STRING")
+            names = [.. names.Select((name, code) => code == 0
+                ? name
+                : string.Concat(name.Select((c, at) => char.IsUpper(c) && at > 0 ? $"_{c}" : $"{char.ToUpperInvariant(c)}")))];
         return style == "NUMBER" ? static (r, into) => r.GrpcStatus is { } code && Number(code, into)
             : (r, into) => r.GrpcStatus is { } code && (code < names.Length ? Text(names[code], into) : Number(code, into));
     }
@@ -183,7 +188,8 @@ internal static class LogValues
     private static LogValue Metadata(string path)
     {
         var parts = path.Split(':');
-        return (r, into) => r.Metadata?.Find(parts[0], parts[1..]) is { } value && Text(WebToken.StringOf(value) is { Length: > 0 } text ? text : value.ToJsonString(), into);
+        return (r, into) => r.Metadata?.Find(parts[0], parts[1..]) is { } value
+            && Text(WebToken.StringOf(value) is { Length: > 0 } text ? text : value.ToJsonString(), into);
     }
 
     private static LogValue RequestField(string name) => name switch

@@ -16,9 +16,11 @@ internal sealed record MeshLabels(IReadOnlyList<KeyValuePair<string, string>> Pa
     /// <summary>As Prometheus reads them.</summary>
     public string Text => _text ??= Join(Pairs);
 
-    public static string Join(IEnumerable<KeyValuePair<string, string>> labels) => string.Join(',', labels.Select(label => $"{label.Key}=\"{Escape(label.Value)}\""));
+    public static string Join(IEnumerable<KeyValuePair<string, string>> labels) =>
+        string.Join(',', labels.Select(label => $"{label.Key}=\"{Escape(label.Value)}\""));
 
-    public static string Escape(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+    public static string Escape(string value) =>
+        value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 }
 
 /// <summary>The counters of one set of labels.</summary>
@@ -55,7 +57,8 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
 
     private const int Codes = 17;
 
-    private static readonly string[] GrpcTexts = [.. Enumerable.Range(0, Codes).Select(code => code.ToString(System.Globalization.CultureInfo.InvariantCulture))];
+    private static readonly string[] GrpcTexts = [.. Enumerable.Range(0, Codes)
+        .Select(code => code.ToString(System.Globalization.CultureInfo.InvariantCulture))];
 
     /// <summary>Peers choose what they tell of themselves, and clients most of what tags have: with more series than that, new ones no longer depend on
     /// it.</summary>
@@ -94,8 +97,10 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
         ("istio_request_duration_milliseconds", "histogram", "How long requests took, from the first byte of the request to the last of the response."),
         ("istio_request_bytes", "histogram", "Sizes of the bodies of requests."),
         ("istio_response_bytes", "histogram", "Sizes of the bodies of responses."),
-        ("istio_request_messages_total", "counter", "Messages of gRPC that clients sent, on ports whose protocol is `GRPC`; those of an open call count within 5 seconds."),
-        ("istio_response_messages_total", "counter", "Messages of gRPC that servers sent, on ports whose protocol is `GRPC`; those of an open call count within 5 seconds."),
+        ("istio_request_messages_total", "counter",
+            "Messages of gRPC that clients sent, on ports whose protocol is `GRPC`; those of an open call count within 5 seconds."),
+        ("istio_response_messages_total", "counter",
+            "Messages of gRPC that servers sent, on ports whose protocol is `GRPC`; those of an open call count within 5 seconds."),
         ("istio_tcp_connections_opened_total", "counter", "TCP connections that were opened; an open connection counts within 5 seconds."),
         ("istio_tcp_connections_closed_total", "counter", "TCP connections that were closed."),
         ("istio_tcp_received_bytes_total", "counter", "Bytes that clients sent over TCP connections."),
@@ -156,7 +161,8 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
         r.Counted = new(true, r.RequestMessages, r.ResponseMessages);
     }
 
-    private static string GrpcText(TrafficRecord r) => r.GrpcStatus is { } code ? code is >= 0 and < Codes ? GrpcTexts[code] : code.ToString(System.Globalization.CultureInfo.InvariantCulture) : "";
+    private static string GrpcText(TrafficRecord r) =>
+        r.GrpcStatus is { } code ? code is >= 0 and < Codes ? GrpcTexts[code] : code.ToString(System.Globalization.CultureInfo.InvariantCulture) : "";
 
     /// <summary>Counts what is new since the last time.</summary>
     /// <param name="direction">Of the listener.</param>
@@ -217,7 +223,8 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
                 Interlocked.Increment(ref _overflows);
                 key = key with { PeerMetadata = key.PeerMetadata.Length > 0 ? TooMuch : "", Tags = null };
                 if (family.Find(key) is { } reduced) return reduced;
-                if (IsNew(family, key, r, out labels) && isFull) (key, labels) = (new(null, "", null, key.Direction, "", "", "", 0, EndReason.Completed, false, "", 0), labels.AllOverflow);
+                if (IsNew(family, key, r, out labels) && isFull)
+                    (key, labels) = (new(null, "", null, key.Direction, "", "", "", 0, EndReason.Completed, false, "", 0), labels.AllOverflow);
             }
         }
         var counts = family.All.GetOrAdd((labels.Text, key.Rules, key.Tags), static (of, s) =>
@@ -249,7 +256,11 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
     // What a peer without a certificate, or a host outside of the mesh, tells of itself is worth nothing.
     private static Key KeyOf(Direction direction, TrafficRecord r, string grpc) => new(
         r.Cluster, r.ClusterName, direction == Direction.Inbound ? null : r.Host?.Endpoint, direction, r.DownstreamPeer?.Identity ?? "",
-        direction == Direction.Inbound ? r.DownstreamPeer is null ? "" : r.PeerMetadata : r.UpstreamPeer is null || r.Cluster is { Config.IsExternal: true } ? "" : r.PeerMetadata,
+        direction == Direction.Inbound
+            ? r.DownstreamPeer is null ? "" : r.PeerMetadata
+            : r.UpstreamPeer is null || r.Cluster is { Config.IsExternal: true }
+            ? ""
+            : r.PeerMetadata,
         r.UpstreamPeer?.Identity ?? "", r.Status, r.Reason, r.RetriesExhausted, grpc, r.Request?.Version ?? 0);
 
     /// <param name="isCall">For the messages of a gRPC call, which count before it has a result.</param>
@@ -263,7 +274,10 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
         var peer = Told(key, peerText) ?? FromEndpoint(key.Endpoint, peerText);
         var (source, destination) = isInbound ? (peer, own) : (own, peer);
         var service = key.Cluster?.Config.Service ?? Named(key.ClusterName);
-        var host = service.Host.Length > 0 ? service.Host : key.ClusterName is "PassthroughCluster" or "BlackHoleCluster" or "AllowAnyDynamicDNSCluster" ? key.ClusterName
+        var host = service.Host.Length > 0
+            ? service.Host
+            : key.ClusterName is "PassthroughCluster" or "BlackHoleCluster" or "AllowAnyDynamicDNSCluster"
+            ? key.ClusterName
             : key.ClusterName.StartsWith("InboundPassthroughCluster", StringComparison.Ordinal) ? key.ClusterName : Unknown;
         var pairs = new List<KeyValuePair<string, string>>
         {
@@ -303,13 +317,15 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
     private static ServiceName Named(string cluster) => cluster.Split('|') is not ["outbound", _, _, { Length: > 0 } host] ? ServiceName.None
         : host.Split('.') is [var name, var ns, "svc", ..] ? new(host, name, ns) : new(host, host, "");
 
-    private string OwnPrincipal => identity.ServiceAccount.Length == 0 ? "" : new SpiffeId(identity.TrustDomain, identity.Namespace, identity.ServiceAccount).ToString();
+    private string OwnPrincipal =>
+        identity.ServiceAccount.Length == 0 ? "" : new SpiffeId(identity.TrustDomain, identity.Namespace, identity.ServiceAccount).ToString();
 
     private static Party FromEndpoint(Endpoint? endpoint, string principal)
     {
         var workload = endpoint?.Workload ?? Workload.Unknown;
         var ns = workload.Namespace.Length > 0 ? workload.Namespace : SpiffeId.TryParse(principal, out var id) ? id.Namespace : "";
-        return new(workload.Name, ns, principal, workload.CanonicalName, workload.CanonicalRevision, workload.CanonicalName, workload.CanonicalRevision, workload.Cluster);
+        return new(workload.Name, ns, principal, workload.CanonicalName, workload.CanonicalRevision, workload.CanonicalName, workload.CanonicalRevision,
+            workload.Cluster);
     }
 
     internal static string Or(string text) => text.Length > 0 ? text : Unknown;

@@ -42,13 +42,16 @@ internal sealed class MetricRules : IEquatable<MetricRules>
             else Read(metric, expressions);
         }
         _values = [.. expressions.Select(Expression.Value)];
-        ReportingSeconds = config.TcpReportingDuration is { } interval ? (int)Math.Clamp(interval.Seconds + (interval.Nanos > 0 ? 1 : 0), 0, MostSeconds) : ReportPeriod.DefaultSeconds;
+        ReportingSeconds = config.TcpReportingDuration is { } interval
+            ? (int)Math.Clamp(interval.Seconds + (interval.Nanos > 0 ? 1 : 0), 0, MostSeconds)
+            : ReportPeriod.DefaultSeconds;
         DropsAll = MeshMetrics.Names.All(name => _byMetric.TryGetValue(name, out var rule) && rule.IsDropped);
     }
 
     /// <summary>The rules of a filter; null: the metrics are the standard ones, or the filter has its older form, which is a program.</summary>
     /// <exception cref="ResourceException">A tag whose expression cannot be evaluated.</exception>
-    public static MetricRules? Of(PluginConfig config, List<string> notes) => config.Metrics.Count > 0 || config.TcpReportingDuration is not null ? new(config, notes) : null;
+    public static MetricRules? Of(PluginConfig config, List<string> notes) =>
+        config.Metrics.Count > 0 || config.TcpReportingDuration is not null ? new(config, notes) : null;
 
     /// <summary>How often open connections and gRPC calls are counted; 0: at their end only.</summary>
     public int ReportingSeconds { get; }

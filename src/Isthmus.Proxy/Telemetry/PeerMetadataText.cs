@@ -57,12 +57,15 @@ internal static class PeerMetadataText
         }
         string Whole(Struct from, string name) => from.Fields.TryGetValue(name, out var value) ? value.StringValue : "";
         string Text(Struct from, string name) => Cut(Whole(from, name));
-        if (Whole(metadata, "NAMESPACE") != proven.Namespace || (Whole(metadata, "SERVICE_ACCOUNT") is { Length: > 0 } account && account != proven.ServiceAccount)) return null;
+        if (Whole(metadata, "NAMESPACE") != proven.Namespace
+            || (Whole(metadata, "SERVICE_ACCOUNT") is { Length: > 0 } account && account != proven.ServiceAccount))
+            return null;
         var labels = metadata.Fields.TryGetValue("LABELS", out var found) && found.StructValue is { } inner ? inner : new Struct();
         return new(
             Text(metadata, "WORKLOAD_NAME"), proven.Namespace, identity, Text(labels, "app"), Text(labels, "version"),
             Text(labels, "service.istio.io/canonical-name"), Text(labels, "service.istio.io/canonical-revision"), Text(metadata, "CLUSTER_ID"));
     }
 
-    private static string Cut(string text) => Visible.Text(text.Length <= MostOfText ? text : text[..(char.IsHighSurrogate(text[MostOfText - 1]) ? MostOfText - 1 : MostOfText)]);
+    private static string Cut(string text) =>
+        Visible.Text(text.Length <= MostOfText ? text : text[..(char.IsHighSurrogate(text[MostOfText - 1]) ? MostOfText - 1 : MostOfText)]);
 }

@@ -64,7 +64,8 @@ internal sealed class ProcessLog(TextWriter writer, TimeProvider time) : ILogger
 
     private void Write(LogLevel level, string category, string message, Exception? exception)
     {
-        var line = $"{time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture)}\t{Name(level)}\t{category}\t{message}";
+        var line =
+            $"{time.GetUtcNow().UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture)}\t{Name(level)}\t{category}\t{message}";
         lock (_lock)
         {
             writer.WriteLine(line);

@@ -9,7 +9,8 @@ namespace Isthmus.Proxy.Telemetry;
 internal static class SpanTags
 {
     /// <param name="variable">The value of an environment variable; null: there is none.</param>
-    public static IReadOnlyList<KeyValuePair<string, string>> Of(TracingSettings settings, TrafficRecord record, ProxyIdentity identity, Func<string, string?> variable)
+    public static IReadOnlyList<KeyValuePair<string, string>> Of(TracingSettings settings, TrafficRecord record, ProxyIdentity identity,
+        Func<string, string?> variable)
     {
         var tags = new List<KeyValuePair<string, string>>(32);
         void Add(string name, string? value)

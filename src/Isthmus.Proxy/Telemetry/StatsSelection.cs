@@ -32,7 +32,8 @@ internal sealed class StatsSelection
         }
         catch (Exception e) when (e is ResourceException or InvalidOperationException or FormatException or NullReferenceException)
         {
-            throw new ProblemException("PROXY_CONFIG proxyStatsMatcher", $"cannot be read: {e.Message}", "list the beginnings, the ends or RE2 expressions of statistics", e);
+            throw new ProblemException("PROXY_CONFIG proxyStatsMatcher", $"cannot be read: {e.Message}",
+                "list the beginnings, the ends or RE2 expressions of statistics", e);
         }
 
         string[] List(string field) => [.. config["proxyStatsMatcher"]?[field]?.AsArray().Select(item => item!.GetValue<string>()) ?? []];

@@ -72,10 +72,16 @@ internal sealed class TelemetryLosses(TimeProvider time, TimeSpan usual)
         var report = new TelemetryReport();
         lock (_guard)
         {
-            foreach (var flow in _losses.Where(item => time.GetElapsedTime(item.Value.At) >= (item.Value.HasEnded ? usual : usual * LongestOfUsual)).Select(item => item.Key).ToList()) _losses.Remove(flow);
+            foreach (var flow in _losses.Where(item => time.GetElapsedTime(item.Value.At) >= (item.Value.HasEnded ? usual : usual * LongestOfUsual))
+                .Select(item => item.Key).ToList())
+                _losses.Remove(flow);
             // Always in the same order: the same losses are the same report.
-            foreach (var (flow, loss) in _losses.OrderBy(item => item.Key.Counter, StringComparer.Ordinal).ThenBy(item => item.Key.Target, StringComparer.Ordinal).Take(TelemetryReports.MostLosses))
-                report.Losses.Add(new TelemetryLoss { Kind = flow.Kind, Counter = flow.Counter, Target = flow.Target, Reason = loss.Reason, Status = loss.Status });
+            foreach (var (flow, loss) in _losses.OrderBy(item => item.Key.Counter, StringComparer.Ordinal)
+                .ThenBy(item => item.Key.Target, StringComparer.Ordinal).Take(TelemetryReports.MostLosses))
+                report.Losses.Add(new TelemetryLoss
+                {
+                    Kind = flow.Kind, Counter = flow.Counter, Target = flow.Target, Reason = loss.Reason, Status = loss.Status
+                });
         }
         return report;
     }

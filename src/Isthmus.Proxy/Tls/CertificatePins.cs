@@ -19,7 +19,9 @@ internal sealed record CertificatePins(ValueList<string> Hashes, ValueList<strin
     private static string CertificateHash(string text)
     {
         var hash = text.Replace(":", "", StringComparison.Ordinal).ToLowerInvariant();
-        return hash.Length == 2 * SHA256.HashSizeInBytes && hash.All(char.IsAsciiHexDigit) ? hash : throw new ResourceException($"Invalid hex-encoded SHA-256 {text}");
+        return hash.Length == 2 * SHA256.HashSizeInBytes && hash.All(char.IsAsciiHexDigit)
+            ? hash
+            : throw new ResourceException($"Invalid hex-encoded SHA-256 {text}");
     }
 
     private static string KeyHash(string text)

@@ -41,7 +41,8 @@ internal sealed class DirectorySecrets(string directory, TimeProvider time) : IS
         var (chain, key) = DiscoveredSecrets.Wire(name) switch
         {
             "default" => (Path.Combine(directory, "cert-chain.pem"), Path.Combine(directory, "key.pem")),
-            _ when name.StartsWith("file-cert:", StringComparison.Ordinal) && name.Split('~') is [var first, var second] => (first["file-cert:".Length..], second),
+            _ when name.StartsWith("file-cert:", StringComparison.Ordinal) && name.Split('~') is [var first, var second] => (first["file-cert:".Length..],
+                second),
             _ => ("", ""),
         };
         return File.Exists(chain) && File.Exists(key) ? CertificateSecret.Load(name, File.ReadAllText(chain), File.ReadAllText(key)) : null;

@@ -22,7 +22,8 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
 
     /// <summary>Whether the control plane provides the secret of that name.</summary>
     public static bool Has(string name) =>
-        name.StartsWith(Unlike, StringComparison.Ordinal) || (name.Contains("://", StringComparison.Ordinal) && !name.StartsWith("file-", StringComparison.Ordinal));
+        name.StartsWith(Unlike, StringComparison.Ordinal)
+            || (name.Contains("://", StringComparison.Ordinal) && !name.StartsWith("file-", StringComparison.Ordinal));
 
     /// <summary>The name in this process of what the control plane calls <paramref name="name"/>.</summary>
     public static string Local(string name) => Has(name) ? name : Unlike + name;
@@ -50,15 +51,19 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
         _entries[name] = secret.TypeCase switch
         {
             Secret.TypeOneofCase.TlsCertificate => new(
-                version, CertificateSecret.Load(secret.Name, Text(secret.TlsCertificate.CertificateChain), Text(secret.TlsCertificate.PrivateKey)), null, time.GetUtcNow()),
-            Secret.TypeOneofCase.ValidationContext => new(version, null, RootSecret.Load(secret.Name, Text(secret.ValidationContext.TrustedCa), hasRevocations: secret.ValidationContext.Crl is not null), time.GetUtcNow()),
+                version, CertificateSecret.Load(secret.Name, Text(secret.TlsCertificate.CertificateChain), Text(secret.TlsCertificate.PrivateKey)), null,
+                time.GetUtcNow()),
+            Secret.TypeOneofCase.ValidationContext => new(version, null,
+                RootSecret.Load(secret.Name, Text(secret.ValidationContext.TrustedCa), hasRevocations: secret.ValidationContext.Crl is not null),
+                time.GetUtcNow()),
             _ => throw new ProblemException($"secret {secret.Name}", $"secrets of kind {secret.TypeCase} are not supported"),
         };
         _absent.TryRemove(name, out _);
         Changed?.Invoke(name);
     }
 
-    public IEnumerable<SecretView> View() => _entries.Select(e => new SecretView(Wire(e.Key), e.Value.Version, e.Value.Updated, e.Value.Certificate?.ChainPem ?? "", e.Value.Roots?.Pem ?? ""));
+    public IEnumerable<SecretView> View() =>
+        _entries.Select(e => new SecretView(Wire(e.Key), e.Value.Version, e.Value.Updated, e.Value.Certificate?.ChainPem ?? "", e.Value.Roots?.Pem ?? ""));
 
     private static string Text(DataSource? source) => source?.SpecifierCase switch
     {

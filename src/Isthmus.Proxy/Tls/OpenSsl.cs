@@ -105,9 +105,11 @@ internal static unsafe partial class OpenSsl
         SSL_CTX_ctrl(context, CtrlLeastVersion, least, null) == 1 && SSL_CTX_ctrl(context, CtrlMostVersion, most, null) == 1;
 
     /// <summary>Adds a certificate to those that follow the own one.</summary>
-    internal static bool AddChainCertificate(ContextHandle context, CertificateHandle certificate) => WithPointer(certificate, pointer => SSL_CTX_ctrl(context, CtrlChainCertificate, 1, (void*)pointer) == 1);
+    internal static bool AddChainCertificate(ContextHandle context, CertificateHandle certificate) =>
+        WithPointer(certificate, pointer => SSL_CTX_ctrl(context, CtrlChainCertificate, 1, (void*)pointer) == 1);
 
-    internal static bool SetVerifyStore(ContextHandle context, StoreHandle store) => WithPointer(store, pointer => SSL_CTX_ctrl(context, CtrlVerifyStore, 1, (void*)pointer) == 1);
+    internal static bool SetVerifyStore(ContextHandle context, StoreHandle store) =>
+        WithPointer(store, pointer => SSL_CTX_ctrl(context, CtrlVerifyStore, 1, (void*)pointer) == 1);
 
     internal static bool SetHostName(ConnectionHandle connection, string name)
     {
@@ -136,10 +138,12 @@ internal static unsafe partial class OpenSsl
     }
 
     // Whether the certificate of the session's peer has expired.
-    private static bool HasExpiredPeer(nint session) => SSL_SESSION_get0_peer(session) is not 0 and var peer && X509_cmp_current_time(X509_get0_notAfter(peer)) <= 0;
+    private static bool HasExpiredPeer(nint session) =>
+        SSL_SESSION_get0_peer(session) is not 0 and var peer && X509_cmp_current_time(X509_get0_notAfter(peer)) <= 0;
 
     /// <summary>Whether a client may offer the session: it can be resumed, and its peer's certificate is still valid.</summary>
-    internal static bool IsUsable(SessionHandle session) => WithPointer(session, static pointer => SSL_SESSION_is_resumable(pointer) == 1 && !HasExpiredPeer(pointer));
+    internal static bool IsUsable(SessionHandle session) =>
+        WithPointer(session, static pointer => SSL_SESSION_is_resumable(pointer) == 1 && !HasExpiredPeer(pointer));
 
     /// <summary>Sessions of TLS 1.3 are for one connection, which others cannot link to the one before.</summary>
     internal static bool IsForSingleUse(SessionHandle session) => WithPointer(session, static pointer => SSL_SESSION_get_protocol_version(pointer) >= Tls13);
@@ -200,7 +204,8 @@ internal static unsafe partial class OpenSsl
         SSL_set_bio(connection, bio, bio);
     }
 
-    internal static nint CreateBioMethod(delegate* unmanaged<nint, byte*, int, int> read, delegate* unmanaged<nint, byte*, int, int> write, delegate* unmanaged<nint, int, nint, nint, nint> control)
+    internal static nint CreateBioMethod(delegate* unmanaged<nint, byte*, int, int> read, delegate* unmanaged<nint, byte*, int, int> write,
+        delegate* unmanaged<nint, int, nint, nint, nint> control)
     {
         // BIO_TYPE_SOURCE_SINK with an index of its own.
         var method = BIO_meth_new(BIO_get_new_index() | 0x0400, "event loop");
@@ -242,9 +247,12 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl)] internal static partial void SSL_CTX_set_verify(ContextHandle context, int mode, nint callback);
 
-    [LibraryImport(Ssl)] internal static partial void SSL_CTX_set_cert_verify_callback(ContextHandle context, delegate* unmanaged<nint, nint, int> callback, nint argument);
+    [LibraryImport(Ssl)]
+    internal static partial void SSL_CTX_set_cert_verify_callback(ContextHandle context, delegate* unmanaged<nint, nint, int> callback, nint argument);
 
-    [LibraryImport(Ssl)] internal static partial void SSL_CTX_set_alpn_select_cb(ContextHandle context, delegate* unmanaged<nint, byte**, byte*, byte*, uint, nint, int> callback, nint argument);
+    [LibraryImport(Ssl)]
+    internal static partial void SSL_CTX_set_alpn_select_cb(ContextHandle context, delegate* unmanaged<nint, byte**, byte*, byte*, uint, nint, int> callback,
+        nint argument);
 
     [LibraryImport(Ssl)] internal static partial int SSL_CTX_use_certificate(ContextHandle context, CertificateHandle certificate);
 

@@ -73,11 +73,14 @@ internal sealed class PeerCertificate
     public string? Refusal(TlsSettings settings, RootSecret? roots, string expected)
     {
         if (_hasBadNames) return "verify_cert_failed:_malformed_SAN";
-        if (settings.IsOfMesh ? !HasOneIdentity : settings.IsServer ? _uris.Count > 1 : _uris.Count > 1 && _uris.Any(IsSpiffe)) return "verify_cert_failed:_a_peer_has_one_URI_SAN";
+        if (settings.IsOfMesh ? !HasOneIdentity : settings.IsServer ? _uris.Count > 1 : _uris.Count > 1 && _uris.Any(IsSpiffe))
+            return "verify_cert_failed:_a_peer_has_one_URI_SAN";
         if (roots is { HasRevocations: true }) return "verify_cert_failed:_crl_is_not_supported";
         if (!settings.Pins.Allow(_hash, _keyHash)) return "verify_cert_failed:_cert_hash_and_spki";
         if (expected.Length > 0 && !_names.Exists(name => PeerName.Proves(name.Kind, name.Name, expected))) return "verify_cert_failed:_verify_SAN_list";
-        return settings.Peers.Count == 0 || _names.Exists(name => settings.Peers.Any(peer => peer.IsMatch(name.Kind, name.Name))) ? null : "verify_cert_failed:_SAN_matcher";
+        return settings.Peers.Count == 0 || _names.Exists(name => settings.Peers.Any(peer => peer.IsMatch(name.Kind, name.Name)))
+            ? null
+            : "verify_cert_failed:_SAN_matcher";
     }
 
     // What SPIFFE demands of a certificate: otherwise policies, logs and applications might see different callers.
@@ -114,7 +117,8 @@ internal sealed class PeerCertificate
         var tag = list.PeekTag();
         if (tag.HasSameClassAndValue(UriTag)) return Take(NameKind.Uri, UriTag);
         if (tag.HasSameClassAndValue(DnsTag)) return Take(NameKind.Dns, DnsTag);
-        if (tag.HasSameClassAndValue(EmailTag)) return list.ReadCharacterString(UniversalTagNumber.IA5String, EmailTag) is var email && !email.AsSpan().ContainsAnyExceptInRange(' ', '~');
+        if (tag.HasSameClassAndValue(EmailTag))
+            return list.ReadCharacterString(UniversalTagNumber.IA5String, EmailTag) is var email && !email.AsSpan().ContainsAnyExceptInRange(' ', '~');
         if (tag.HasSameClassAndValue(OtherTag)) return IsText(list.ReadSequence(OtherTag));
         if (!tag.HasSameClassAndValue(AddressTag)) list.ReadEncodedValue();
         else if (list.ReadOctetString(AddressTag) is { Length: 4 or 16 } address) into.Add((NameKind.Address, new IPAddress(address).ToString()));
@@ -135,7 +139,9 @@ internal sealed class PeerCertificate
         var value = name.ReadSequence(new Asn1Tag(TagClass.ContextSpecific, 0));
         var tag = value.PeekTag();
         if (tag.TagClass != TagClass.Universal) return true;
-        return (UniversalTagNumber)tag.TagValue is not (UniversalTagNumber.UTF8String or UniversalTagNumber.IA5String or UniversalTagNumber.PrintableString or UniversalTagNumber.VisibleString
-            or UniversalTagNumber.T61String or UniversalTagNumber.BMPString) || !value.ReadCharacterString((UniversalTagNumber)tag.TagValue).Any(char.IsControl);
+        return (UniversalTagNumber)tag.TagValue is not (UniversalTagNumber.UTF8String or UniversalTagNumber.IA5String or UniversalTagNumber.PrintableString
+            or UniversalTagNumber.VisibleString
+            or UniversalTagNumber.T61String or UniversalTagNumber.BMPString)
+            || !value.ReadCharacterString((UniversalTagNumber)tag.TagValue).Any(char.IsControl);
     }
 }

@@ -72,7 +72,8 @@ internal sealed class CertificateSecret
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            throw new ProblemException($"secret {name}", $"the certificate chain and key cannot be used: {e.Message}", "Check that both are PEM and belong together.", e);
+            throw new ProblemException($"secret {name}", $"the certificate chain and key cannot be used: {e.Message}",
+                "Check that both are PEM and belong together.", e);
         }
     }
 

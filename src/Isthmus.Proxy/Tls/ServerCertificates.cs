@@ -15,9 +15,12 @@ internal static class ServerCertificates
         if (settings.Certificates.Count < 2) return secrets.FindCertificate(settings.Certificate);
         var own = settings.Certificates.Select(secrets.FindCertificate).OfType<CertificateSecret>().ToList();
         var name = client.ServerName;
-        if (name.Length > 0 && own.FindAll(certificate => certificate.Self.DnsNames.Any(known => PeerName.Proves(NameKind.Dns, known, name))) is { Count: > 0 } named) own = named;
+        if (name.Length > 0
+            && own.FindAll(certificate => certificate.Self.DnsNames.Any(known => PeerName.Proves(NameKind.Dns, known, name))) is { Count: > 0 } named)
+            own = named;
         var is13 = client.Ecdsa.Offers13 && settings.Protocols.HasFlag(SslProtocols.Tls13);
         var curves = is13 ? client.Ecdsa.In13 : settings.HasEcdsaSuites ? client.Ecdsa.In12 : EcdsaCurves.None;
-        return own.Find(certificate => (certificate.Curve & curves) != 0) ?? own.Find(certificate => certificate.Curve == EcdsaCurves.None) ?? own.FirstOrDefault();
+        return own.Find(certificate => (certificate.Curve & curves) != 0) ?? own.Find(certificate => certificate.Curve == EcdsaCurves.None)
+            ?? own.FirstOrDefault();
     }
 }

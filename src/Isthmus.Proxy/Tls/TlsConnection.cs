@@ -50,7 +50,8 @@ internal sealed unsafe class TlsConnection : IDisposable
     }
 
     /// <summary>The client's side of a connection.</summary>
-    internal static TlsConnection Client(SocketTransport socket, TlsSettings settings, CertificateSecret? own, RootSecret? roots, (string Sni, string Expected) names, IReadOnlyList<string> alpn)
+    internal static TlsConnection Client(SocketTransport socket, TlsSettings settings, CertificateSecret? own, RootSecret? roots,
+        (string Sni, string Expected) names, IReadOnlyList<string> alpn)
     {
         var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: false), socket, settings, roots, names.Expected, null);
         OpenSsl.SSL_set_connect_state(connection._ssl);
@@ -65,7 +66,8 @@ internal sealed unsafe class TlsConnection : IDisposable
                 offer[end++] = (byte)protocol.Length;
                 end += Encoding.ASCII.GetBytes(protocol, offer.AsSpan(end));
             }
-            fixed (byte* start = offer) TlsContext.Require(OpenSsl.SSL_set_alpn_protos(connection._ssl, start, (uint)offer.Length) == 0, "application protocols");
+            fixed (byte* start = offer) TlsContext.Require(OpenSsl.SSL_set_alpn_protos(connection._ssl, start, (uint)offer.Length) == 0,
+                "application protocols");
         }
         return connection;
     }
@@ -182,7 +184,8 @@ internal sealed unsafe class TlsConnection : IDisposable
         {
             if (connection._roots is not null && !connection._context.Chains.Verify(verification))
             {
-                connection._refusal = $"verify_cert_failed:_{OpenSslChains.VerificationError(OpenSslChains.X509_STORE_CTX_get_error(verification)).Replace(' ', '_')}";
+                connection._refusal =
+                    $"verify_cert_failed:_{OpenSslChains.VerificationError(OpenSslChains.X509_STORE_CTX_get_error(verification)).Replace(' ', '_')}";
                 return 0;
             }
             connection._peer = PeerCertificate.Of(OpenSsl.Encode(OpenSslChains.X509_STORE_CTX_get0_cert(verification)));

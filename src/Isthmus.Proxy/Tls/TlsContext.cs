@@ -27,7 +27,8 @@ internal sealed class TlsContext
     /// <summary>The chains of peers that were verified with the roots of this context, for its side.</summary>
     internal VerifiedChains Chains { get; } = new();
 
-    private readonly record struct Key(bool IsServer, SslProtocols Protocols, string Ciphers, bool AsksPeer, bool RequiresPeer, CertificateSecret? Own, RootSecret? Roots);
+    private readonly record struct Key(bool IsServer, SslProtocols Protocols, string Ciphers, bool AsksPeer, bool RequiresPeer, CertificateSecret? Own,
+        RootSecret? Roots);
 
     /// <param name="settings">What the context is for.</param>
     /// <param name="own">The certificate to present; null: none.</param>
@@ -46,7 +47,8 @@ internal sealed class TlsContext
         var context = OpenSsl.SSL_CTX_new(key.IsServer ? OpenSsl.TLS_server_method() : OpenSsl.TLS_client_method());
         Require(!context.IsInvalid, "context");
         Require(
-            OpenSsl.SetVersions(context, key.Protocols.HasFlag(SslProtocols.Tls12) ? OpenSsl.Tls12 : OpenSsl.Tls13, key.Protocols.HasFlag(SslProtocols.Tls13) ? OpenSsl.Tls13 : OpenSsl.Tls12),
+            OpenSsl.SetVersions(context, key.Protocols.HasFlag(SslProtocols.Tls12) ? OpenSsl.Tls12 : OpenSsl.Tls13,
+                key.Protocols.HasFlag(SslProtocols.Tls13) ? OpenSsl.Tls13 : OpenSsl.Tls12),
             "protocol versions");
         OpenSsl.SSL_CTX_set_options(
             context, OpenSsl.IgnoreUnexpectedEof | OpenSsl.CipherServerPreference | OpenSsl.NoRenegotiation | (key.IsServer ? OpenSsl.NoTicket : 0));
@@ -81,7 +83,8 @@ internal sealed class TlsContext
 
     private static void Present(OpenSsl.ContextHandle context, CertificateSecret own)
     {
-        using (var leaf = OpenSsl.DecodeCertificate(own.Leaf.RawDataMemory.Span)) Require(!leaf.IsInvalid && OpenSsl.SSL_CTX_use_certificate(context, leaf) == 1, $"certificate of secret {own.Name}");
+        using (var leaf = OpenSsl.DecodeCertificate(own.Leaf.RawDataMemory.Span))
+            Require(!leaf.IsInvalid && OpenSsl.SSL_CTX_use_certificate(context, leaf) == 1, $"certificate of secret {own.Name}");
         foreach (var each in own.Intermediates)
         {
             using var certificate = OpenSsl.DecodeCertificate(each.RawDataMemory.Span);

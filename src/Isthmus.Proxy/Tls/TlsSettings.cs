@@ -69,14 +69,17 @@ internal sealed record TlsSettings(
         var isChecked = (settings.Peers.Count > 0 || !settings.Pins.IsEmpty) && !AcceptsUntrusted(context.CommonTlsContext);
         settings = settings with { IsServer = true, RequirePeer = (context.RequireClientCertificate ?? false) || isChecked };
         if (settings is { RequirePeer: true, Root: "", Inline: null, Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext))
-            throw new ResourceException("require_client_certificate without roots would accept any certificate: set trusted_ca, or trust_chain_verification ACCEPT_UNTRUSTED");
+            throw new ResourceException(
+                "require_client_certificate without roots would accept any certificate: set trusted_ca, or trust_chain_verification ACCEPT_UNTRUSTED");
         return settings;
     }
 
     public static TlsSettings From(UpstreamTlsContext context)
     {
         var settings = Common(context.CommonTlsContext ?? new(), context.Sni);
-        return settings is { Root: "", Inline: null, Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext) ? settings with { Root = SystemRoots } : settings;
+        return settings is { Root: "", Inline: null, Pins.IsEmpty: true } && !AcceptsUntrusted(context.CommonTlsContext)
+            ? settings with { Root = SystemRoots }
+            : settings;
     }
 
     /// <summary>Whether this is a kind of transport socket that can be read.</summary>
@@ -130,7 +133,8 @@ internal sealed record TlsSettings(
     private static TlsSettings Common(CommonTlsContext common, string sni)
     {
         var validation = Validation(common);
-        if (validation?.CustomValidatorConfig is not null) throw new ResourceException("custom_validator_config is not supported: peers would not be verified as it says");
+        if (validation?.CustomValidatorConfig is not null)
+            throw new ResourceException("custom_validator_config is not supported: peers would not be verified as it says");
         if (validation?.Crl is not null) throw new ResourceException("crl is not supported: revoked certificates would be accepted");
         var root = AcceptsUntrusted(common) ? "" : common.ValidationContextTypeCase switch
         {
@@ -162,7 +166,9 @@ internal sealed record TlsSettings(
 
     /// <summary>A secret by its name here. Those that the control plane sends itself are not the agent's of the same name.</summary>
     private static string Name(SdsSecretConfig? secret) =>
-        secret?.SdsConfig?.ConfigSourceSpecifierCase == ConfigSource.ConfigSourceSpecifierOneofCase.Ads ? DiscoveredSecrets.Local(secret.Name) : secret?.Name ?? "";
+        secret?.SdsConfig?.ConfigSourceSpecifierCase == ConfigSource.ConfigSourceSpecifierOneofCase.Ads
+            ? DiscoveredSecrets.Local(secret.Name)
+            : secret?.Name ?? "";
 
     private static string FileRoot(CertificateValidationContext? validation)
     {

@@ -45,7 +45,8 @@ internal sealed class TlsTransport : Transport
     {
         var names = settings.NamesFor(authority);
         var own = settings.Certificate.Length == 0 ? null : secrets.FindCertificate(settings.Certificate) ?? throw Missing(settings.Certificate);
-        return HandshakeAsync(socket, Begin(() => TlsConnection.Client(socket, settings, own, Roots(settings, secrets), names, alpn)), names.Sni, timeout, time);
+        return HandshakeAsync(socket, Begin(() => TlsConnection.Client(socket, settings, own, Roots(settings, secrets), names, alpn)), names.Sni, timeout,
+            time);
     }
 
     /// <summary>Handshakes as server, for a client whose ClientHello was already read.</summary>
@@ -56,7 +57,8 @@ internal sealed class TlsTransport : Transport
         SocketTransport socket, TlsSettings settings, string? alpn, ConnectionFacts client, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
     {
         var own = ServerCertificates.Choose(settings, client, secrets) ?? throw Missing(settings.Certificate);
-        return HandshakeAsync(socket, Begin(() => TlsConnection.Server(socket, settings, own, Roots(settings, secrets), alpn)), client.ServerName, timeout, time);
+        return HandshakeAsync(socket, Begin(() => TlsConnection.Server(socket, settings, own, Roots(settings, secrets), alpn)), client.ServerName, timeout,
+            time);
     }
 
     /// <summary>The protocol that a server with that list selects; null when it selects none, and goes on without ALPN.</summary>
@@ -113,7 +115,8 @@ internal sealed class TlsTransport : Transport
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private static async ValueTask<TlsTransport> HandshakeAsync(SocketTransport socket, TlsConnection tls, string serverName, TimeSpan timeout, TimeProvider time)
+    private static async ValueTask<TlsTransport> HandshakeAsync(SocketTransport socket, TlsConnection tls, string serverName, TimeSpan timeout,
+        TimeProvider time)
     {
         var isLate = false;
         try

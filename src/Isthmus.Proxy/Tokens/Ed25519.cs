@@ -42,7 +42,9 @@ internal static partial class Ed25519
 
     [LibraryImport(Library)] private static partial int EVP_DigestVerifyInit(nint context, nint keyContext, nint digest, nint engine, nint key);
 
-    [LibraryImport(Library)] private static partial int EVP_DigestVerify(nint context, ReadOnlySpan<byte> signature, nuint signatureLength, ReadOnlySpan<byte> message, nuint messageLength);
+    [LibraryImport(Library)]
+    private static partial int EVP_DigestVerify(nint context, ReadOnlySpan<byte> signature, nuint signatureLength, ReadOnlySpan<byte> message,
+        nuint messageLength);
 
     [LibraryImport(Library)] private static partial void ERR_clear_error();
 }

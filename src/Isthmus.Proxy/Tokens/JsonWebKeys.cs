@@ -26,7 +26,8 @@ internal sealed class JsonWebKeys
         try
         {
             using var document = StrictJson.Document(json);
-            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("keys", out var keys) || keys.ValueKind != JsonValueKind.Array)
+            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("keys", out var keys)
+                || keys.ValueKind != JsonValueKind.Array)
             {
                 fault = "no object with a list keys";
                 return null;
@@ -65,7 +66,11 @@ internal sealed class JsonWebKeys
                 case "RSA" when Bytes(item, "n") is { Length: >= 256 } modulus && Bytes(item, "e") is { Length: > 0 } exponent:
                     return key with { Rsa = new RSAParameters { Modulus = modulus, Exponent = exponent } };
                 case "EC" when CurveOf(Text(item, "crv")) is { } curve && Bytes(item, "x") is { Length: > 0 } x && Bytes(item, "y") is { Length: > 0 } y:
-                    return key with { Ec = new ECParameters { Curve = curve.Curve, Q = new() { X = Padded(x, curve.Size), Y = Padded(y, curve.Size) } }, Curve = Text(item, "crv") };
+                    return key with
+                    {
+                        Ec = new ECParameters { Curve = curve.Curve, Q = new() { X = Padded(x, curve.Size), Y = Padded(y, curve.Size) } },
+                        Curve = Text(item, "crv")
+                    };
                 case "OKP" when OperatingSystem.IsLinux() && Text(item, "crv") == "Ed25519" && Bytes(item, "x") is { Length: Ed25519.KeySize } point:
                     return key with { Edwards = point };
                 case "oct" when Bytes(item, "k") is { Length: >= 16 } secret:
@@ -125,7 +130,8 @@ internal sealed class JsonWebKeys
 
         private static byte[] Padded(byte[] number, int size) => number.Length >= size ? number : [.. new byte[size - number.Length], .. number];
 
-        private static string Text(JsonElement item, string name) => item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+        private static string Text(JsonElement item, string name) =>
+            item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
 
         private static byte[]? Bytes(JsonElement item, string name) => WebToken.Decode(Encoding.UTF8.GetBytes(Text(item, name)));
     }

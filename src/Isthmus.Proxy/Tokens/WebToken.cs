@@ -43,7 +43,9 @@ internal sealed class WebToken
     public static WebToken? Parse(string text)
     {
         if (text.Length is 0 or > MostBytes || text.Split('.') is not { Length: 3 } parts) return null;
-        if (ObjectOf(parts[0]) is not { } header || ObjectOf(parts[1]) is not { } claims || Decode(Encoding.UTF8.GetBytes(parts[2])) is not { Length: > 0 } signature) return null;
+        if (ObjectOf(parts[0]) is not { } header || ObjectOf(parts[1]) is not { } claims
+            || Decode(Encoding.UTF8.GetBytes(parts[2])) is not { Length: > 0 } signature)
+            return null;
         // Critical extensions must be understood (RFC 7515 section 4.1.11), and this proxy supports none.
         if (header.ContainsKey("crit")) return null;
         return new(text, header, claims, Encoding.UTF8.GetBytes(text[..text.LastIndexOf('.')]), signature);

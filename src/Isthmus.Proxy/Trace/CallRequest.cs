@@ -28,8 +28,10 @@ internal sealed record CallRequest(IPEndPoint To, string Authority, string Path,
     public string Body { get; init; } = "";
 
     /// <summary>Nothing ends a line or a token of a request head, or frames the body in another way.</summary>
-    public bool IsWellFormed => ((string[])[Authority, Method, Path, Id]).All(text => text.All(c => c is > ' ' and not '\u007f')) && Path.StartsWith('/') && Method.Length > 0
-        && Headers.All(header => header.IndexOf(':', StringComparison.Ordinal) > 0 && header.All(c => c is >= ' ' and not '\u007f') && header[..header.IndexOf(':', StringComparison.Ordinal)].All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
+    public bool IsWellFormed =>
+        ((string[])[Authority, Method, Path, Id]).All(text => text.All(c => c is > ' ' and not '\u007f')) && Path.StartsWith('/') && Method.Length > 0
+        && Headers.All(header => header.IndexOf(':', StringComparison.Ordinal) > 0 && header.All(c => c is >= ' ' and not '\u007f')
+            && header[..header.IndexOf(':', StringComparison.Ordinal)].All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
             && header.Split(':')[0].ToLowerInvariant() is not ("host" or "connection" or "content-length" or "transfer-encoding" or "upgrade" or "te"));
 
     /// <summary>The request in HTTP/1.1.</summary>

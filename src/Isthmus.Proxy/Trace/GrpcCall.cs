@@ -38,7 +38,9 @@ internal static class GrpcCall
         using var response = await http.SendAsync(request, stop).ConfigureAwait(false);
         result["status"] = (int)response.StatusCode;
         // A response without messages has its status in the head.
-        if ((Find(response.TrailingHeaders, "grpc-status") ?? Find(response.Headers, "grpc-status")) is { } status && int.TryParse(status, NumberStyles.None, CultureInfo.InvariantCulture, out var number)) result["grpc_status"] = number;
+        if ((Find(response.TrailingHeaders, "grpc-status") ?? Find(response.Headers, "grpc-status")) is { } status
+            && int.TryParse(status, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+            result["grpc_status"] = number;
         if ((Find(response.TrailingHeaders, "grpc-message") ?? Find(response.Headers, "grpc-message")) is { } message) result["grpc_message"] = message;
     }
 

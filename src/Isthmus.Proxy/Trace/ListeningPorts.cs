@@ -23,7 +23,8 @@ internal static class ListeningPorts
             var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
             if (words.Length < 4 || words[3] != Listen) yield break;
             if (words[1].Split(':') is not [var address, var port]) continue;
-            if (Address(address) is { } ip && int.TryParse(port, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var number)) yield return new(ip, number);
+            if (Address(address) is { } ip && int.TryParse(port, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var number))
+                yield return new(ip, number);
         }
     }
 

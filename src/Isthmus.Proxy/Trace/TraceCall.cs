@@ -158,7 +158,8 @@ internal sealed class TraceCall(DataPlane plane)
         }
         result["status"] = status;
         result["headers"] = new JsonObject(lines.Skip(1).Select(line => line.Split(':', 2)).Where(parts => parts.Length == 2)
-            .DistinctBy(parts => parts[0], StringComparer.OrdinalIgnoreCase).Select(parts => KeyValuePair.Create(parts[0], (JsonNode?)JsonValue.Create(parts[1].Trim()))));
+            .DistinctBy(parts => parts[0], StringComparer.OrdinalIgnoreCase)
+            .Select(parts => KeyValuePair.Create(parts[0], (JsonNode?)JsonValue.Create(parts[1].Trim()))));
         var body = answer.AsSpan(end < 0 ? answer.Length : end + 4);
         result["body"] = Encoding.UTF8.GetString(body[..Math.Min(body.Length, ShownBody)]);
     }

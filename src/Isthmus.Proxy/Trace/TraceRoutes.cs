@@ -17,7 +17,8 @@ internal sealed class TraceRoutes(DataPlane plane)
 
     /// <summary>Configuration with endpoints, hosts with their health, listening ports, and what a name resolves to for
     /// this Pod's applications: the name <c>host</c> or, with <c>names</c>, all that the sidecar answers itself.</summary>
-    public async ValueTask<AdminReply> InspectAsync(IReadOnlyDictionary<string, string> query, Func<NameTables?>? names, ResolverSettings resolver, CancellationToken stop)
+    public async ValueTask<AdminReply> InspectAsync(IReadOnlyDictionary<string, string> query, Func<NameTables?>? names, ResolverSettings resolver,
+        CancellationToken stop)
     {
         var extra = new JsonObject
         {
@@ -27,14 +28,17 @@ internal sealed class TraceRoutes(DataPlane plane)
             ["refusals"] = DumpJson.List(Refusals()),
             ["search"] = DumpJson.List(resolver.Search.Select(domain => (JsonNode)JsonValue.Create(domain))),
         };
-        if (query.GetValueOrDefault("host", "") is { Length: > 0 } host) extra["name"] = await NameAsync(host, names?.Invoke(), resolver, stop).ConfigureAwait(false);
+        if (query.GetValueOrDefault("host", "") is { Length: > 0 } host)
+            extra["name"] = await NameAsync(host, names?.Invoke(), resolver, stop).ConfigureAwait(false);
         if (query.ContainsKey("names"))
         {
             extra["names"] = new JsonObject((names?.Invoke()?.All ?? []).OrderBy(name => name.Key, StringComparer.Ordinal)
-                .Select(name => KeyValuePair.Create(name.Key, (JsonNode?)DumpJson.List(name.Value.V4.Concat(name.Value.V6).Select(address => (JsonNode)JsonValue.Create(address.ToString()))))));
+                .Select(name => KeyValuePair.Create(name.Key,
+                    (JsonNode?)DumpJson.List(name.Value.V4.Concat(name.Value.V6).Select(address => (JsonNode)JsonValue.Create(address.ToString()))))));
         }
         var dump = ConfigDumps.Tree(plane, new Dictionary<string, string> { ["include_eds"] = "" });
-        return AdminReply.Json(DumpJson.Text(new JsonObject { ["config_dump"] = dump, ["clusters"] = ClusterDumps.Tree(plane), ["pod"] = extra }, indented: false));
+        return AdminReply.Json(DumpJson.Text(new JsonObject { ["config_dump"] = dump, ["clusters"] = ClusterDumps.Tree(plane), ["pod"] = extra },
+            indented: false));
     }
 
     /// <summary>The clusters whose limits have refused something.</summary>
@@ -54,13 +58,18 @@ internal sealed class TraceRoutes(DataPlane plane)
         if (!IPEndPoint.TryParse(query.GetValueOrDefault("to", ""), out var to) || to.Port == 0) return AdminReply.Text("to=IP:PORT is needed\n", 400);
         if (!TryTimeout(query, "5000", out var timeout)) return WrongTimeout;
         var kind = query.GetValueOrDefault("kind", "http") switch { "tcp" => CallKind.Tcp, "grpc" => CallKind.Grpc, "tls" => CallKind.Tls, _ => CallKind.Http };
-        var wanted = new CallRequest(to, query.GetValueOrDefault("authority", to.ToString()), query.GetValueOrDefault("path", "/"), query.GetValueOrDefault("id", ""), kind, timeout)
+        var wanted = new CallRequest(to, query.GetValueOrDefault("authority", to.ToString()), query.GetValueOrDefault("path", "/"),
+            query.GetValueOrDefault("id", ""), kind, timeout)
         {
             Method = query.GetValueOrDefault("method", "GET"),
             Headers = query.GetValueOrDefault("headers", "").Split('\n', StringSplitOptions.RemoveEmptyEntries),
             Body = query.GetValueOrDefault("body", ""),
         };
-        if (!wanted.IsWellFormed) return AdminReply.Text("authority, method, path, headers and id may have no spaces or control characters that end a line or a word, and headers may not frame the message\n", 400);
+        if (!wanted.IsWellFormed)
+            return AdminReply.Text(
+                "authority, method, path, headers and id may have no spaces or control characters that end a line or a word, and headers may not frame the "
+                    + "message\n",
+                400);
         return AdminReply.Json(DumpJson.Text(await new TraceCall(plane).RunAsync(wanted, stop).ConfigureAwait(false)));
     }
 
@@ -86,7 +95,11 @@ internal sealed class TraceRoutes(DataPlane plane)
         {
             error = e.Message;
         }
-        return AdminReply.Json(DumpJson.Text(new JsonObject { ["to"] = to.ToString(), ["connected"] = error.Length == 0, ["error"] = error, ["took_ms"] = Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3) }));
+        return AdminReply.Json(DumpJson.Text(new JsonObject
+        {
+            ["to"] = to.ToString(), ["connected"] = error.Length == 0, ["error"] = error,
+            ["took_ms"] = Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3)
+        }));
     }
 
     /// <summary>Requests with the mark <c>id</c>, and TCP connections.</summary>
@@ -100,13 +113,15 @@ internal sealed class TraceRoutes(DataPlane plane)
     {
         var json = new JsonObject
         {
-            ["direction"] = seen.Direction.ToString().ToLowerInvariant(), ["start"] = DumpJson.Time(seen.Start), ["duration_ms"] = Math.Round(seen.Duration.TotalMilliseconds, 3),
+            ["direction"] = seen.Direction.ToString().ToLowerInvariant(), ["start"] = DumpJson.Time(seen.Start),
+            ["duration_ms"] = Math.Round(seen.Duration.TotalMilliseconds, 3),
             ["standing"] = seen.Standing, ["status"] = seen.Status, ["flags"] = seen.Flags, ["attempts"] = seen.Attempts,
         };
         if (seen.ResponseAfter is { } after) json["response_after_ms"] = Math.Round(after.TotalMilliseconds, 3);
         foreach (var (name, value) in (IEnumerable<(string, string)>)
         [
-            ("id", seen.Id), ("details", seen.Details), ("transport_failure", seen.TransportFailure), ("route", seen.Route), ("cluster", seen.Cluster), ("upstream", seen.Upstream),
+            ("id", seen.Id), ("details", seen.Details), ("transport_failure", seen.TransportFailure), ("route", seen.Route), ("cluster", seen.Cluster),
+            ("upstream", seen.Upstream),
             ("upstream_local", seen.UpstreamLocal), ("upstream_peer", seen.UpstreamPeer), ("downstream_remote", seen.DownstreamRemote),
             ("downstream_peer", seen.DownstreamPeer), ("server_name", seen.ServerName),
         ])
@@ -114,7 +129,8 @@ internal sealed class TraceRoutes(DataPlane plane)
         return json;
     }
 
-    private static AdminReply WrongTimeout => AdminReply.Text(string.Create(CultureInfo.InvariantCulture, $"timeout is a number of milliseconds from 1 to {LongestCall.TotalMilliseconds}\n"), 400);
+    private static AdminReply WrongTimeout =>
+        AdminReply.Text(string.Create(CultureInfo.InvariantCulture, $"timeout is a number of milliseconds from 1 to {LongestCall.TotalMilliseconds}\n"), 400);
 
     private static bool TryTimeout(IReadOnlyDictionary<string, string> query, string fallback, out TimeSpan timeout)
     {
@@ -132,7 +148,8 @@ internal sealed class TraceRoutes(DataPlane plane)
         {
             tried.Add((JsonNode)JsonValue.Create(candidate));
             if (table?.Find(candidate, out _) is { } known) return Answered(answer, candidate, known.V4.Concat(known.V6), "sidecar");
-            var (addresses, _) = await plane.Ports.Resolver.ResolveAsync(IPAddress.TryParse(candidate, out _) ? candidate : candidate + ".", stop).ConfigureAwait(false);
+            var (addresses, _) = await plane.Ports.Resolver.ResolveAsync(IPAddress.TryParse(candidate, out _) ? candidate : candidate + ".", stop)
+                .ConfigureAwait(false);
             if (addresses.Count > 0) return Answered(answer, candidate, addresses, "upstream");
         }
         return Answered(answer, "", [], "");

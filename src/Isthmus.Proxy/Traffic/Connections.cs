@@ -25,7 +25,8 @@ internal sealed class Connections(TimeSpan listenerDrain, TimeProvider time, int
     public bool IsDraining => _isDraining || _isLeaving;
 
     /// <summary>Whether its next response is the last one, with <c>connection: close</c>, and it ends when it is idle.</summary>
-    public bool IsEnding(Downstream connection) => _isDraining || connection.OrphanedAt is not null || (_isLeaving && (_isOutboundLeaving || connection.Listener.Direction != Direction.Outbound));
+    public bool IsEnding(Downstream connection) =>
+        _isDraining || connection.OrphanedAt is not null || (_isLeaving && (_isOutboundLeaving || connection.Listener.Direction != Direction.Outbound));
 
     public void Add(Downstream connection, Func<Task> handle)
     {

@@ -25,7 +25,8 @@ internal sealed class OpenConnections(MeshMetrics metrics)
         foreach (var (connection, _) in _open) connection.Look(metrics);
     }
 
-    internal sealed class OpenConnection(OpenConnections all, Direction direction, TrafficRecord record, MetricRules? rules, Relay relay, PeerExchange? peer) : IDisposable
+    internal sealed class OpenConnection(OpenConnections all, Direction direction, TrafficRecord record, MetricRules? rules, Relay relay, PeerExchange? peer)
+        : IDisposable
     {
         private readonly Lock _gate = new();
         private ReportPeriod _period = new(rules);

@@ -36,7 +36,8 @@ internal sealed class PeerExchange : Transport
         _introduction = introduction;
     }
 
-    /// <summary>What the peer said, in the form of the HTTP field <c>x-envoy-peer-metadata</c>; empty until it was read, and when it was not understood.</summary>
+    /// <summary>What the peer said, in the form of the HTTP field <c>x-envoy-peer-metadata</c>; empty until it was read, and when it was not
+    /// understood.</summary>
     public string PeerMetadata { get; private set; } = "";
 
     /// <summary>Whether the peer has said who it is, or carries data without.</summary>

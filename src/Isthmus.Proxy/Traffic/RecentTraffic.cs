@@ -10,7 +10,8 @@ namespace Isthmus.Proxy.Traffic;
 /// <param name="Standing">A TCP connection that was still open.</param>
 internal sealed record SeenTraffic(
     string Id, Direction Direction, DateTimeOffset Start, TimeSpan Duration, TimeSpan? ResponseAfter, bool Standing, int Status, string Flags, string Details,
-    string TransportFailure, string Route, string Cluster, string Upstream, EndPoint? LocalEndPoint, string UpstreamPeer, EndPoint? RemoteEndPoint, string DownstreamPeer,
+    string TransportFailure, string Route, string Cluster, string Upstream, EndPoint? LocalEndPoint, string UpstreamPeer, EndPoint? RemoteEndPoint,
+    string DownstreamPeer,
     string ServerName, int Attempts)
 {
     /// <summary>The address from which the proxy called; empty while it is not connected.</summary>
@@ -42,7 +43,8 @@ internal sealed class RecentTraffic
 
     public void Http(Downstream connection, TrafficRecord record)
     {
-        if (record.Request?.Headers.GetString(Mark) is { Length: > 0 and <= 64 } id) Add(SeenTraffic.From(id, connection.Listener.Direction, record, record.Duration, false));
+        if (record.Request?.Headers.GetString(Mark) is { Length: > 0 and <= 64 } id)
+            Add(SeenTraffic.From(id, connection.Listener.Direction, record, record.Duration, false));
     }
 
     public void Tcp(Downstream connection, TrafficRecord record, TimeSpan duration, bool standing) =>

@@ -58,7 +58,8 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
             for (var next = 0; next < addresses.Count || running.Count > 0;)
             {
                 var left = timeout - time.GetElapsedTime(start);
-                if (next < addresses.Count && (left > TimeSpan.Zero || next == 0)) running.Add(ConnectAsync(addresses[next++], source, left, keepalive).AsTask());
+                if (next < addresses.Count && (left > TimeSpan.Zero || next == 0))
+                    running.Add(ConnectAsync(addresses[next++], source, left, keepalive).AsTask());
                 else next = addresses.Count;
                 if (running.Count == 0) break;
                 var ended = next < addresses.Count
@@ -79,7 +80,8 @@ internal sealed class Dialer(ISocketFactory sockets, SilenceWatch silence, TimeP
         }
         finally
         {
-            foreach (var late in running) _ = late.ContinueWith(End, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            foreach (var late in running)
+                _ = late.ContinueWith(End, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
     }
 

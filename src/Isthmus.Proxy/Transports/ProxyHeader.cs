@@ -41,14 +41,16 @@ internal readonly record struct ProxyHeader(ProxyProtocolVersion Version, int Le
     }
 
     /// <param name="carried">Null: the connection is the proxy's own.</param>
-    public static byte[] Write(ProxyProtocolVersion version, ProxiedConnection? carried) => version == ProxyProtocolVersion.V1 ? WriteLine(carried) : WriteBinary(carried);
+    public static byte[] Write(ProxyProtocolVersion version, ProxiedConnection? carried) =>
+        version == ProxyProtocolVersion.V1 ? WriteLine(carried) : WriteBinary(carried);
 
     private static byte[] WriteLine(ProxiedConnection? carried)
     {
         if (FamilyOf(carried) is not { } family) return "PROXY UNKNOWN\r\n"u8.ToArray();
         var (source, destination) = carried!;
         return Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture,
-            $"PROXY {(family == AddressFamily.InterNetwork ? "TCP4" : "TCP6")} {Address(source, family)} {Address(destination, family)} {source.Port} {destination.Port}\r\n"));
+            $"PROXY {(family == AddressFamily.InterNetwork ? "TCP4" : "TCP6")} {Address(source, family)} {Address(destination, family)} {source.Port} "
+                + $"{destination.Port}\r\n"));
     }
 
     private static byte[] WriteBinary(ProxiedConnection? carried)
@@ -68,7 +70,8 @@ internal readonly record struct ProxyHeader(ProxyProtocolVersion Version, int Le
 
     private static bool IsIPv4(IPAddress address) => address.AddressFamily == AddressFamily.InterNetwork || address.IsIPv4MappedToIPv6;
 
-    private static IPAddress Address(IPEndPoint end, AddressFamily family) => family == AddressFamily.InterNetwork ? end.Address.MapToIPv4() : end.Address.MapToIPv6();
+    private static IPAddress Address(IPEndPoint end, AddressFamily family) =>
+        family == AddressFamily.InterNetwork ? end.Address.MapToIPv4() : end.Address.MapToIPv6();
 
     private static ProxyHeaderStatus ReadLine(ReadOnlySpan<byte> bytes, out ProxyHeader header)
     {
@@ -80,7 +83,8 @@ internal readonly record struct ProxyHeader(ProxyProtocolVersion Version, int Le
         if (words[0] != "UNKNOWN")
         {
             var family = words[0] switch { "TCP4" => AddressFamily.InterNetwork, "TCP6" => AddressFamily.InterNetworkV6, _ => AddressFamily.Unspecified };
-            if (words.Length != 5 || End(words[1], words[3], family) is not { } source || End(words[2], words[4], family) is not { } destination) return ProxyHeaderStatus.Malformed;
+            if (words.Length != 5 || End(words[1], words[3], family) is not { } source || End(words[2], words[4], family) is not { } destination)
+                return ProxyHeaderStatus.Malformed;
             carried = new(source, destination);
         }
         header = new(ProxyProtocolVersion.V1, end + 2, carried);
@@ -90,7 +94,8 @@ internal readonly record struct ProxyHeader(ProxyProtocolVersion Version, int Le
     private static IPEndPoint? End(string address, string port, AddressFamily family)
     {
         // Forms such as 0x7f000001, 010.0.0.1, [::1] and ::1%lo are addresses to the parser, but not here.
-        return IPAddress.TryParse(address, out var parsed) && parsed.AddressFamily == family && IsPlain(address, parsed) && ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+        return IPAddress.TryParse(address, out var parsed) && parsed.AddressFamily == family && IsPlain(address, parsed)
+            && ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             ? new(parsed, number) : null;
     }
 

@@ -51,10 +51,14 @@ internal interface ISocketFactory
             if (accepted.AddressFamily == AddressFamily.InterNetwork)
             {
                 Span<byte> v4 = stackalloc byte[16];
-                return accepted.GetRawSocketOption(SolIp, OriginalDestinationOption, v4) < 8 ? null : new IPEndPoint(new IPAddress(v4.Slice(4, 4)), (v4[2] << 8) | v4[3]);
+                return accepted.GetRawSocketOption(SolIp, OriginalDestinationOption, v4) < 8
+                    ? null
+                    : new IPEndPoint(new IPAddress(v4.Slice(4, 4)), (v4[2] << 8) | v4[3]);
             }
             Span<byte> v6 = stackalloc byte[28];
-            return accepted.GetRawSocketOption(SolIpv6, OriginalDestinationOption, v6) < 24 ? null : new IPEndPoint(new IPAddress(v6.Slice(8, 16)), (v6[2] << 8) | v6[3]);
+            return accepted.GetRawSocketOption(SolIpv6, OriginalDestinationOption, v6) < 24
+                ? null
+                : new IPEndPoint(new IPAddress(v6.Slice(8, 16)), (v6[2] << 8) | v6[3]);
         }
         catch (SocketException)
         {

@@ -63,7 +63,11 @@ internal sealed class Relay(Transport downstream, Transport upstream, IActivity 
         catch (TransportException e)
         {
             var broken = reading ? from : to;
-            var end = e.Failure == TransportFailure.Aborted ? RelayEnd.Aborted : ReferenceEquals(broken, downstream) ? RelayEnd.DownstreamReset : RelayEnd.UpstreamReset;
+            var end = e.Failure == TransportFailure.Aborted
+                ? RelayEnd.Aborted
+                : ReferenceEquals(broken, downstream)
+                ? RelayEnd.DownstreamReset
+                : RelayEnd.UpstreamReset;
             // The first failure is the cause; the other direction then fails because the relay ends it.
             if (Interlocked.CompareExchange(ref _end, (int)end, -1) == -1)
             {

@@ -165,10 +165,12 @@ internal sealed class UdpListener
 
     /// <summary>A host that is not healthy keeps its clients while there is no better one.</summary>
     private bool IsUsable(UdpSession session) =>
-        session is { IsOver: false, Host.IsRemoved: false } && (session.Host.IsHealthy(_ports.Time.GetTimestamp()) || !session.Cluster.HasOther(session.Host, null));
+        session is { IsOver: false, Host.IsRemoved: false }
+            && (session.Host.IsHealthy(_ports.Time.GetTimestamp()) || !session.Cluster.HasOther(session.Host, null));
 
     private bool IsCurrent(UdpSession session) =>
-        _state.Current.Clusters.TryGetValue(_listener.Udp!.ClusterOf(session.Client), out var cluster) && cluster.Config.Name == session.Cluster.Config.Name && !session.Host.IsRemoved;
+        _state.Current.Clusters.TryGetValue(_listener.Udp!.ClusterOf(session.Client), out var cluster) && cluster.Config.Name == session.Cluster.Config.Name
+            && !session.Host.IsRemoved;
 
     /// <summary>A session for the sender of the last datagram; null: there is no way for it.</summary>
     private UdpSession? Begin(ClientKey key)

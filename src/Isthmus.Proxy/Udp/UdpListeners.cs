@@ -26,10 +26,12 @@ internal sealed partial class UdpListeners(SnapshotState state, UdpReport report
         lock (_lock)
         {
             if (_isClosed) return;
-            var wanted = snapshot.Listeners.Values.Where(listener => listener is { BindToPort: true, Udp: not null }).ToDictionary(listener => listener.Name, StringComparer.Ordinal);
+            var wanted = snapshot.Listeners.Values.Where(listener => listener is { BindToPort: true, Udp: not null })
+                .ToDictionary(listener => listener.Name, StringComparer.Ordinal);
             foreach (var (name, open) in _open.ToArray())
             {
-                if (wanted.TryGetValue(name, out var listener) && listener.SameSocket(open.Listener) && listener.Udp!.StatPrefix == open.Listener.Udp!.StatPrefix)
+                if (wanted.TryGetValue(name, out var listener) && listener.SameSocket(open.Listener)
+                    && listener.Udp!.StatPrefix == open.Listener.Udp!.StatPrefix)
                 {
                     if (!ReferenceEquals(listener, open.Listener)) open.Change(listener);
                     continue;

@@ -34,7 +34,9 @@ public sealed class EchoAdvancedProgram
             throw new ProblemException(Program, $"--tls={alone}: no --port or --grpc has this number", "name the port there, too");
         var echo = new EchoAdvancedProgram(flags);
         var certificate = tls.Length == 0 ? null
-            : File.Exists(flags.Text("--crt")) ? EchoTls.Read(Program, flags.Text("--crt"), flags.Text("--key")) : EchoTls.Make(TimeProvider.System.GetUtcNow());
+            : File.Exists(flags.Text("--crt"))
+            ? EchoTls.Read(Program, flags.Text("--crt"), flags.Text("--key"))
+            : EchoTls.Make(TimeProvider.System.GetUtcNow());
         var app = EchoServers.Build(kestrel =>
         {
             foreach (var port in http.Concat(grpc))
@@ -57,7 +59,8 @@ public sealed class EchoAdvancedProgram
     private async Task AnswerAsync(HttpContext http)
     {
         var query = http.Request.Query;
-        if (Durations.TryParse(query["delay"].ToString(), out var delay)) await Task.Delay(delay, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (Durations.TryParse(query["delay"].ToString(), out var delay))
+            await Task.Delay(delay, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         var body = new StringBuilder();
         foreach (var pair in query["headers"].ToString().Split(',', StringSplitOptions.RemoveEmptyEntries))
         {
@@ -137,7 +140,8 @@ public sealed class EchoAdvancedProgram
         {
             var parts = choice.Split(':');
             if (int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code is >= 200 and < 600)
-                choices.Add((code, parts.Length > 1 && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var share) ? Math.Min(share, 1000) : 1));
+                choices.Add((code,
+                    parts.Length > 1 && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var share) ? Math.Min(share, 1000) : 1));
         }
         var at = choices.Count == 0 ? 0 : new Random().Next(Math.Max(1, choices.Sum(choice => choice.Share)));
         foreach (var (code, share) in choices)

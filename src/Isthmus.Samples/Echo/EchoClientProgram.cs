@@ -38,15 +38,20 @@ public static class EchoClientProgram
     public static async Task<int> RunAsync(string[] args, TextWriter output, CancellationToken stop)
     {
         var flags = EchoFlags.Read(
-            Program, args, ["--method", "--header", "-H", "--count", "--timeout", "--msg", "--qps"], ["--http2", "--insecure-skip-verify", "-k", "--follow-redirects", "-L", "--new-connection-per-request"]);
+            Program, args, ["--method", "--header", "-H", "--count", "--timeout", "--msg", "--qps"],
+            ["--http2", "--insecure-skip-verify", "-k", "--follow-redirects", "-L", "--new-connection-per-request"]);
         var call = Read(flags);
-        var count = !flags.Has("--count") ? 1 : int.TryParse(flags.Text("--count"), NumberStyles.None, CultureInfo.InvariantCulture, out var given) && given > 0 ? given
+        var count = !flags.Has("--count")
+            ? 1
+            : int.TryParse(flags.Text("--count"), NumberStyles.None, CultureInfo.InvariantCulture, out var given) && given > 0
+            ? given
             : throw new ProblemException(Program, $"--count: '{flags.Text("--count")}' is not a number of calls", "give a number above 0");
         for (var i = 0; i < count; i++)
         {
             try
             {
-                await output.WriteLineAsync(await (call.Url.Scheme == "grpc" ? GrpcAsync(call, i, stop) : HttpAsync(call, i, stop)).ConfigureAwait(false)).ConfigureAwait(false);
+                await output.WriteLineAsync(await (call.Url.Scheme == "grpc" ? GrpcAsync(call, i, stop) : HttpAsync(call, i, stop)).ConfigureAwait(false))
+                    .ConfigureAwait(false);
             }
             catch (Exception e) when (e is HttpRequestException or GrpcException or IOException or SocketException or OperationCanceledException)
             {
@@ -59,11 +64,15 @@ public static class EchoClientProgram
 
     private static Call Read(EchoFlags flags)
     {
-        if (flags.Words is not [var text]) throw new ProblemException(Program, flags.Words.Count == 0 ? "the URL is missing" : "more than one URL", "usage: client URL [--method=M] [-H name:value] [--count=N]");
+        if (flags.Words is not [var text])
+            throw new ProblemException(Program, flags.Words.Count == 0 ? "the URL is missing" : "more than one URL",
+                "usage: client URL [--method=M] [-H name:value] [--count=N]");
         if (!text.Contains("://", StringComparison.Ordinal)) text = $"http://{text}";
-        if (!Uri.TryCreate(text, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }, out var url) || url.Scheme is not ("http" or "https" or "grpc"))
+        if (!Uri.TryCreate(text, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }, out var url)
+            || url.Scheme is not ("http" or "https" or "grpc"))
             throw new ProblemException(Program, $"'{text}' cannot be called", "give a URL that begins with http, https or grpc");
-        var headers = flags.All("-H", "--header").Select(line => line.Split(':', 2)).Select(pair => (Name: pair[0].Trim(), Value: pair.Length > 1 ? pair[1].Trim() : "")).ToList();
+        var headers = flags.All("-H", "--header").Select(line => line.Split(':', 2))
+            .Select(pair => (Name: pair[0].Trim(), Value: pair.Length > 1 ? pair[1].Trim() : "")).ToList();
         var host = headers.FindLast(header => header.Name.Equals("Host", StringComparison.OrdinalIgnoreCase)).Value ?? "";
         headers.RemoveAll(header => header.Name.Equals("Host", StringComparison.OrdinalIgnoreCase));
         var timeout = !flags.Has("--timeout") ? DefaultTimeout : Durations.TryParse(flags.Text("--timeout"), out var given) ? given
@@ -80,7 +89,10 @@ public static class EchoClientProgram
 
     private static async Task<string> HttpAsync(Call call, int number, CancellationToken stop)
     {
-        using var handler = new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = call.Follows, ActivityHeadersPropagator = null, PooledConnectionLifetime = TimeSpan.Zero };
+        using var handler = new SocketsHttpHandler
+        {
+            UseProxy = false, UseCookies = false, AllowAutoRedirect = call.Follows, ActivityHeadersPropagator = null, PooledConnectionLifetime = TimeSpan.Zero
+        };
         if (call.IsInsecure) handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
         using var client = new HttpClient(handler) { Timeout = call.Timeout };
         using var request = new HttpRequestMessage(call.Method, call.Url)
@@ -100,7 +112,8 @@ public static class EchoClientProgram
         using var response = await client.SendAsync(request, stop).ConfigureAwait(false);
         Latency(lines, number, begun);
         Line(lines, number, "StatusCode", ((int)response.StatusCode).ToString(CultureInfo.InvariantCulture));
-        foreach (var (name, values) in response.Headers.NonValidated.Concat(response.Content.Headers.NonValidated).OrderBy(field => field.Key, StringComparer.OrdinalIgnoreCase))
+        foreach (var (name, values) in response.Headers.NonValidated.Concat(response.Content.Headers.NonValidated)
+            .OrderBy(field => field.Key, StringComparer.OrdinalIgnoreCase))
             foreach (var value in values) Line(lines, number, "ResponseHeader", $"{EchoHeaders.Canonical(name)}:{value}");
         Body(lines, number, await response.Content.ReadAsStringAsync(stop).ConfigureAwait(false));
         return lines.ToString();
@@ -121,7 +134,9 @@ public static class EchoClientProgram
         });
         var begun = Stopwatch.GetTimestamp();
         var answer = await channel.UnaryAsync(EchoAdvancedProgram.Echo, new() { Message = call.Message },
-            new() { Timeout = call.Timeout, Headers = [.. call.Headers.Select(header => KeyValuePair.Create(header.Name.ToLowerInvariant(), header.Value))] }, stop).ConfigureAwait(false);
+            new() { Timeout = call.Timeout, Headers = [.. call.Headers.Select(header => KeyValuePair.Create(header.Name.ToLowerInvariant(), header.Value))] },
+            stop)
+            .ConfigureAwait(false);
         var lines = new StringBuilder();
         Latency(lines, number, begun);
         Body(lines, number, answer.Message);
@@ -139,5 +154,6 @@ public static class EchoClientProgram
         foreach (var line in body.Split('\n', StringSplitOptions.RemoveEmptyEntries)) lines.Append(CultureInfo.InvariantCulture, $"[{number} body] {line}\n");
     }
 
-    private static void Line(StringBuilder lines, int number, string field, string value) => lines.Append(CultureInfo.InvariantCulture, $"[{number}] {field}={value}\n");
+    private static void Line(StringBuilder lines, int number, string field, string value) =>
+        lines.Append(CultureInfo.InvariantCulture, $"[{number}] {field}={value}\n");
 }

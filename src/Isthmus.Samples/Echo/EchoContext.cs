@@ -21,5 +21,7 @@ public sealed record EchoContext(string Namespace, string Ingress, string Servic
     /// <exception cref="ProblemException">The variable is not a port.</exception>
     public static int Port(Func<string, string?> environment, string name, int otherwise) =>
         environment(name) is not { Length: > 0 } text ? otherwise
-        : PortNumber.TryParse(text, out var port) && port > 0 ? port : throw new ProblemException("echo-basic", $"{name}: '{text}' is not a port", "set it to a number between 1 and 65535");
+        : PortNumber.TryParse(text, out var port) && port > 0
+        ? port
+        : throw new ProblemException("echo-basic", $"{name}: '{text}' is not a port", "set it to a number between 1 and 65535");
 }

@@ -28,7 +28,8 @@ internal sealed class EchoFlags
             var equals = args[i].IndexOf('=', StringComparison.Ordinal);
             var name = equals < 0 ? args[i] : args[i][..equals];
             if (switches?.Contains(name) == true) flags._flags.Add((name, "true"));
-            else if (!known.Contains(name)) throw new ProblemException(program, $"unknown flag {name}", $"the flags are {string.Join(", ", known.Concat(switches ?? []))}");
+            else if (!known.Contains(name))
+                throw new ProblemException(program, $"unknown flag {name}", $"the flags are {string.Join(", ", known.Concat(switches ?? []))}");
             else if (equals >= 0) flags._flags.Add((name, args[i][(equals + 1)..]));
             else if (++i < args.Length) flags._flags.Add((name, args[i]));
             else throw new ProblemException(program, $"flag {name} needs a value", $"write {name}=VALUE");
@@ -44,6 +45,9 @@ internal sealed class EchoFlags
 
     /// <exception cref="ProblemException">A value is not a port.</exception>
     public int[] Ports(string name, params int[] otherwise) => Has(name)
-        ? [.. All(name).SelectMany(text => text.Split(',')).Select(text => PortNumber.TryParse(text, out var port) && port > 0 ? port : throw new ProblemException(_program, $"{name}: '{text}' is not a port", "give numbers between 1 and 65535"))]
+        ? [.. All(name).SelectMany(text => text.Split(','))
+            .Select(text => PortNumber.TryParse(text, out var port) && port > 0
+                ? port
+                : throw new ProblemException(_program, $"{name}: '{text}' is not a port", "give numbers between 1 and 65535"))]
         : otherwise;
 }

@@ -47,7 +47,10 @@ internal static class EchoGrpc
         assertions.Headers.AddRange(EchoHeaders.Of(call.Http.Request).Select(field => new Header { Key = field.Name.ToLowerInvariant(), Value = field.Value }));
         if (TlsFacts.Of(call.Http) is { } tls)
         {
-            assertions.TlsAssertions = new() { Version = tls.Version, NegotiatedProtocol = tls.Protocol, ServerName = tls.ServerName, CipherSuite = tls.CipherSuite };
+            assertions.TlsAssertions = new()
+            {
+                Version = tls.Version, NegotiatedProtocol = tls.Protocol, ServerName = tls.ServerName, CipherSuite = tls.CipherSuite
+            };
             assertions.TlsAssertions.PeerCertificates.AddRange(tls.PeerCertificates);
         }
         return new() { Assertions = assertions, Request = request };

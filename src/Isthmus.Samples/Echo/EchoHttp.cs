@@ -57,11 +57,14 @@ internal sealed class EchoHttp(EchoContext context, string port)
     private static Task StatusAsync(HttpContext http)
     {
         var target = EchoHeaders.Target(http)["/status/".Length..];
-        http.Response.StatusCode = target.Length == 3 && int.TryParse(target, NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code >= 200 ? code : 400;
+        http.Response.StatusCode = target.Length == 3 && int.TryParse(target, NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code >= 200
+            ? code
+            : 400;
         return Task.CompletedTask;
     }
 
-    /// <summary>A server that recovers: of the requests with one <c>uuid</c>, the first <c>succeedAfter</c> get <c>responseCode</c>, or their connection ends.</summary>
+    /// <summary>A server that recovers: of the requests with one <c>uuid</c>, the first <c>succeedAfter</c> get <c>responseCode</c>, or their connection
+    /// ends.</summary>
     private async Task RetryAsync(HttpContext http)
     {
         var (uuid, query) = (http.Request.Query["uuid"].ToString(), http.Request.Query);
@@ -79,13 +82,15 @@ internal sealed class EchoHttp(EchoContext context, string port)
             return;
         }
         if (!await DelayAsync(http, "delayRetry").ConfigureAwait(false)) return;
-        if (int.TryParse(query["responseCode"], NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code is >= 200 and < 600) http.Response.StatusCode = code;
+        if (int.TryParse(query["responseCode"], NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code is >= 200 and < 600)
+            http.Response.StatusCode = code;
         else http.Abort();
     }
 
     private async Task EchoAsync(HttpContext http)
     {
-        Console.WriteLine($"Echoing back request made to {EchoHeaders.Target(http)} to client ({http.Connection.RemoteIpAddress}:{http.Connection.RemotePort})");
+        Console.WriteLine(
+            $"Echoing back request made to {EchoHeaders.Target(http)} to client ({http.Connection.RemoteIpAddress}:{http.Connection.RemotePort})");
         if (!await DelayAsync(http, "delay").ConfigureAwait(false)) return;
         var request = http.Request;
         var answer = new JsonObject

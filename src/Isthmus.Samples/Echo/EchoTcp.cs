@@ -7,7 +7,8 @@ using System.Text.Json.Nodes;
 
 namespace Isthmus.Samples.Echo;
 
-/// <summary>TCP of echo-basic, plain and with TLS: a line of greeting, then an answer to each of the lines <c>PING</c>, <c>IS_TLS</c> and <c>TEST</c>.</summary>
+/// <summary>TCP of echo-basic, plain and with TLS: a line of greeting, then an answer to each of the lines <c>PING</c>, <c>IS_TLS</c> and
+/// <c>TEST</c>.</summary>
 internal sealed class EchoTcp(EchoContext context, int port, int tlsPort)
 {
     private const string Welcome = "Gateway API Test TCP Server\n";
@@ -50,7 +51,8 @@ internal sealed class EchoTcp(EchoContext context, int port, int tlsPort)
                     if (line.Append(letter).Length > LongestLine) return;
                     continue;
                 }
-                var answer = line.ToString().TrimEnd('\r') switch { "PING" => "PONG", "IS_TLS" => tls is null ? "false" : "true", "TEST" => Facts(tls).ToJsonString(), _ => null };
+                var answer = line.ToString()
+                    .TrimEnd('\r') switch { "PING" => "PONG", "IS_TLS" => tls is null ? "false" : "true", "TEST" => Facts(tls).ToJsonString(), _ => null };
                 line.Clear();
                 if (answer is not null) await stream.WriteAsync(Encoding.UTF8.GetBytes(answer + "\n"), stop).ConfigureAwait(false);
             }

@@ -20,7 +20,8 @@ internal sealed record TlsFacts(string Version, string ServerName, string Protoc
         var alpn = http.Features.Get<ITlsApplicationProtocolFeature>()?.ApplicationProtocol ?? default;
         var certificate = http.Connection.ClientCertificate;
         return new(
-            NameOf(tls.Protocol, "TLSv"), http.Features.Get<ISslStreamFeature>()?.SslStream.TargetHostName ?? tls.HostName, System.Text.Encoding.ASCII.GetString(alpn.Span), tls.NegotiatedCipherSuite?.ToString() ?? "",
+            NameOf(tls.Protocol, "TLSv"), http.Features.Get<ISslStreamFeature>()?.SslStream.TargetHostName ?? tls.HostName,
+            System.Text.Encoding.ASCII.GetString(alpn.Span), tls.NegotiatedCipherSuite?.ToString() ?? "",
             certificate is null ? [] : [certificate.ExportCertificatePem() + "\n"]);
     }
 
@@ -56,7 +57,8 @@ internal static class EchoTls
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
         {
-            throw new ProblemException(program, $"cannot read the certificate {certificate} and its key {key}: {e.Message}", "mount a Secret of type kubernetes.io/tls there", e);
+            throw new ProblemException(program, $"cannot read the certificate {certificate} and its key {key}: {e.Message}",
+                "mount a Secret of type kubernetes.io/tls there", e);
         }
     }
 

@@ -20,7 +20,8 @@ internal static class EchoUdp
         }
         catch (SocketException e)
         {
-            throw new ProblemException(EchoBasicProgram.Name, $"cannot listen on UDP port {port}: {e.Message}", "choose another port (UDP_PORT), or stop the program that uses it", e);
+            throw new ProblemException(EchoBasicProgram.Name, $"cannot listen on UDP port {port}: {e.Message}",
+                "choose another port (UDP_PORT), or stop the program that uses it", e);
         }
         Console.WriteLine($"{EchoBasicProgram.Name} listening at udp://[::]:{port}");
         var buffer = new byte[Largest];

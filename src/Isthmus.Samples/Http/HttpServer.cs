@@ -80,7 +80,9 @@ public sealed class HttpServer(string name, HttpHandler handler, TimeProvider ti
     internal void Log(HttpRequest request, HttpReply reply)
     {
         if (log is null) return;
-        var line = $"{request.Peer} - - [{time.GetUtcNow():dd/MMM/yyyy:HH:mm:ss} +0000] \"{request.Method} {request.Target} {request.Version}\" {reply.Status} {reply.PiecesLength ?? reply.Body.Length}";
+        var line =
+            $"{request.Peer} - - [{time.GetUtcNow():dd/MMM/yyyy:HH:mm:ss} +0000] \"{request.Method} {request.Target} {request.Version}\" {reply.Status} "
+                + $"{reply.PiecesLength ?? reply.Body.Length}";
         // The writer is shared by all connections.
         lock (log) log.WriteLine(line);
     }

@@ -19,7 +19,8 @@ internal static class HttpService
         }
         catch (SocketException e)
         {
-            throw new ProblemException(program, $"cannot listen on port {address.Port}: {e.Message}", "choose another port, or stop the program that uses it", e);
+            throw new ProblemException(program, $"cannot listen on port {address.Port}: {e.Message}", "choose another port, or stop the program that uses it",
+                e);
         }
         lock (output) output.WriteLine($"{program} listening at port {address.Port}");
         await server.RunAsync(stop).ConfigureAwait(false);

@@ -84,7 +84,8 @@ internal static class Echo
         var type = request.Header("Content-Type") ?? "";
         if (type.StartsWith("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase))
             return (Pairs(HttpRequest.FormPairs(Text(request.Body))), new(), "", null);
-        if (type.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase) && MultipartForm.TryParse(type, request.Body, out var form, out var files))
+        if (type.StartsWith("multipart/form-data", StringComparison.OrdinalIgnoreCase)
+            && MultipartForm.TryParse(type, request.Body, out var form, out var files))
             return (Pairs(form), Pairs(files), "", null);
         return (new(), new(), Text(request.Body), ParseJson(request.Body));
     }

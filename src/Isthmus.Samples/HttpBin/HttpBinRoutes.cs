@@ -68,7 +68,10 @@ internal sealed class HttpBinRoutes(TimeProvider time, Random random)
     }
 
     private static HttpReply Only(string wanted, string method, Func<HttpReply> answer) =>
-        method == wanted ? answer() : HttpReply.Text(405, "<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>\n").With(new KeyValuePair<string, string>("Allow", wanted));
+        method == wanted
+            ? answer()
+            : HttpReply.Text(405, "<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>\n")
+                .With(new KeyValuePair<string, string>("Allow", wanted));
 
     private static HttpReply NotFound() => HttpReply.Text(404, "<title>404 Not Found</title>\n<h1>Not Found</h1>\n");
 
@@ -106,14 +109,16 @@ internal sealed class HttpBinRoutes(TimeProvider time, Random random)
             401 => HttpReply.Text(code, "").With(new KeyValuePair<string, string>("WWW-Authenticate", "Basic realm=\"Fake Realm\"")),
             406 => HttpReply.Text(code, "{\"message\": \"Client did not request a supported media type.\"}", "application/json"),
             407 => HttpReply.Text(code, "").With(new KeyValuePair<string, string>("Proxy-Authenticate", "Basic realm=\"Fake Realm\"")),
-            418 => HttpReply.Text(code, "    I'm a teapot\n", "text/plain").With(new KeyValuePair<string, string>("x-more-info", "http://tools.ietf.org/html/rfc2324")),
+            418 => HttpReply.Text(code, "    I'm a teapot\n", "text/plain")
+                .With(new KeyValuePair<string, string>("x-more-info", "http://tools.ietf.org/html/rfc2324")),
             _ => HttpReply.Text(code, ""),
         };
     }
 
     private static HttpReply Delay(HttpRequest request, string seconds)
     {
-        if (!double.TryParse(seconds, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var wait)) throw new BadRequestException(400, "The delay is not a number of seconds.");
+        if (!double.TryParse(seconds, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var wait))
+            throw new BadRequestException(400, "The delay is not a number of seconds.");
         return Echo.Json(200, Echo.Describe(request, withBody: true)) with { Delay = TimeSpan.FromSeconds(Math.Min(wait, MaxDelay.TotalSeconds)) };
     }
 
@@ -210,7 +215,8 @@ internal sealed class HttpBinRoutes(TimeProvider time, Random random)
 
     private static int Number(string text, int least, int most, bool clamp = false)
     {
-        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)) throw new BadRequestException(400, $"'{text}' is not a number.");
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+            throw new BadRequestException(400, $"'{text}' is not a number.");
         if (clamp) return Math.Clamp(number, least, most);
         return number >= least && number <= most ? number : throw new BadRequestException(400, $"'{text}' is not between {least} and {most}.");
     }

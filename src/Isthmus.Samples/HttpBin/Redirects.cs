@@ -17,7 +17,9 @@ internal static class Redirects
     internal static HttpReply To(HttpRequest request)
     {
         if (request.Query("url") is not { Length: > 0 } url) throw new BadRequestException(400, "The parameter 'url' is missing.");
-        var status = int.TryParse(request.Query("status_code"), NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code is >= 300 and < 400 ? code : 302;
+        var status = int.TryParse(request.Query("status_code"), NumberStyles.None, CultureInfo.InvariantCulture, out var code) && code is >= 300 and < 400
+            ? code
+            : 302;
         return Found(status, url);
     }
 

@@ -35,8 +35,10 @@ internal sealed class CertificateAnswer(MeshStateReader reader, string istioName
         var now = time.GetUtcNow();
         var clusters = await Task.WhenAll(mesh.Clusters.Where(cluster => cluster.Facts.Error.Length == 0).Select(cluster => ReadAsync(cluster, stop)));
         var notes = clusters.Where(cluster => cluster.Error.Length > 0).Select(cluster => $"{cluster.Context}: {cluster.Error}")
-            .Concat(mesh.Clusters.Where(cluster => cluster.Proxies.Count() > MostProxies).Select(cluster => $"{cluster.Context}: only {MostProxies} of {cluster.Proxies.Count()} proxies were asked"));
-        return new(now, [.. clusters.SelectMany(cluster => Rows(cluster, now)).OrderBy(row => row.Level is "bad" ? 0 : row.Level is "warn" ? 1 : 2)], [.. notes]);
+            .Concat(mesh.Clusters.Where(cluster => cluster.Proxies.Count() > MostProxies)
+                .Select(cluster => $"{cluster.Context}: only {MostProxies} of {cluster.Proxies.Count()} proxies were asked"));
+        return new(now, [.. clusters.SelectMany(cluster => Rows(cluster, now)).OrderBy(row => row.Level is "bad" ? 0 : row.Level is "warn" ? 1 : 2)],
+            [.. notes]);
     }
 
     private Task<ClusterInventory> ReadAsync(ClusterState cluster, CancellationToken stop)
@@ -45,9 +47,16 @@ internal sealed class CertificateAnswer(MeshStateReader reader, string istioName
         return new InventoryReader(ns, MostProxies) { Certificates = true, Time = time }.ReadAsync(cluster.Context, reader.Client(cluster.Context), stop);
     }
 
-    private static IEnumerable<CertificateRow> Rows(ClusterInventory cluster, DateTimeOffset now) => cluster.Certificates.Select(one => new CertificateRow(one.Cluster, CertificateState.NameOf(one.Role), one.Subject, one.Field.Length == 0 ? one.Owner : $"{one.Owner}: {one.Field}", one.Ends)
+    private static IEnumerable<CertificateRow> Rows(ClusterInventory cluster, DateTimeOffset now) =>
+        cluster.Certificates.Select(one => new CertificateRow(one.Cluster, CertificateState.NameOf(one.Role), one.Subject,
+            one.Field.Length == 0 ? one.Owner : $"{one.Owner}: {one.Field}", one.Ends)
     {
         Fingerprint = one.Fingerprint, State = CertificateState.Describe(one, now), RenewedBy = one.RenewedBy, NeededBy = one.NeededBy,
-        Level = CertificateAnalysis.Judge(cluster, one, now)?.Problem.Severity switch { Severity.Error => "bad", null => one.Fault.Length > 0 ? "bad" : "ok", _ => "warn" },
+        Level = CertificateAnalysis.Judge(cluster, one, now)?.Problem.Severity switch
+        {
+            Severity.Error => "bad",
+            null => one.Fault.Length > 0 ? "bad" : "ok",
+            _ => "warn"
+        },
     });
 }

@@ -16,7 +16,8 @@ internal sealed record RuleSubject(string Namespace, string Name, IReadOnlyList<
     public string Host => $"{Name}.{Namespace}.svc.{WellKnown.DefaultDomainSuffix}";
 
     /// <summary>Whether a host of an object in a namespace means the service.</summary>
-    public bool IsMeantBy(string host, string ns) => host == Host || host == $"{Name}.{Namespace}" || host == $"{Name}.{Namespace}.svc" || (host == Name && ns == Namespace)
+    public bool IsMeantBy(string host, string ns) =>
+        host == Host || host == $"{Name}.{Namespace}" || host == $"{Name}.{Namespace}.svc" || (host == Name && ns == Namespace)
         || (host.StartsWith('*') && Host.EndsWith(host[1..], StringComparison.Ordinal));
 }
 
@@ -29,7 +30,8 @@ internal static class EffectiveRules
 
     /// <summary>The rules of one cluster, with what each does.</summary>
     public static IReadOnlyList<RuleRow> Of(string cluster, IEnumerable<JsonObject> objects, RuleSubject subject) =>
-        [.. objects.Select(value => (Value: value, Effect: Effect(value, subject))).Where(item => item.Effect.Length > 0).Select(item => Row(cluster, item.Value, item.Effect))];
+        [.. objects.Select(value => (Value: value, Effect: Effect(value, subject))).Where(item => item.Effect.Length > 0)
+            .Select(item => Row(cluster, item.Value, item.Effect))];
 
     /// <summary>Marks rules that another one overrides, or that other clusters have in another form.</summary>
     public static IReadOnlyList<RuleRow> Mark(IReadOnlyList<RuleRow> rows) => [.. rows.Select(row => row with { Conflict = Conflict(row, rows) })];
@@ -40,7 +42,8 @@ internal static class EffectiveRules
         if (shown["metadata"] is JsonObject meta)
             foreach (var field in (string[])["managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"]) meta.Remove(field);
         shown.Remove("status");
-        return new(cluster, Text(value["kind"]), Text(value["metadata"]?["namespace"]), Text(value["metadata"]?["name"]), effect + Faults(value), "", YamlText.Print(shown)) { Rule = effect };
+        return new(cluster, Text(value["kind"]), Text(value["metadata"]?["namespace"]), Text(value["metadata"]?["name"]), effect + Faults(value), "",
+            YamlText.Print(shown)) { Rule = effect };
     }
 
     private static string Effect(JsonObject value, RuleSubject subject)
@@ -49,11 +52,20 @@ internal static class EffectiveRules
         return kind switch
         {
             "VirtualService" when Texts(spec?["hosts"]).Any(host => subject.IsMeantBy(host, ns)) => $"{Routed}{Gateways(spec)}",
-            "VirtualService" when Destinations(spec).Any(host => subject.IsMeantBy(host, ns)) => $"routes calls of {string.Join(", ", Texts(spec?["hosts"]))} to it{Gateways(spec)}",
-            "DestinationRule" when subject.IsMeantBy(Text(spec?["host"]), ns) => string.Join(", ", Policies(spec)) is { Length: > 0 } policies ? $"sets {policies}" : "sets nothing",
-            "PeerAuthentication" when Selects(ns, spec, subject) => $"mutual TLS {(Text(spec?["mtls"]?["mode"]) is { Length: > 0 } mode ? mode : "as inherited")}{Scope(ns, spec, subject)}",
-            "RequestAuthentication" when Selects(ns, spec, subject) => $"tokens of {string.Join(", ", (spec?["jwtRules"] as JsonArray ?? []).Select(rule => Text(rule?["issuer"])))}{Scope(ns, spec, subject)}",
-            "AuthorizationPolicy" when Selects(ns, spec, subject) => $"{(Text(spec?["action"]) is { Length: > 0 } action ? action : "ALLOW")}, {(spec?["rules"] as JsonArray)?.Count ?? 0} rules{Scope(ns, spec, subject)}",
+            "VirtualService" when Destinations(spec)
+                .Any(host => subject.IsMeantBy(host, ns)) => $"routes calls of {string.Join(", ", Texts(spec?["hosts"]))} to it{Gateways(spec)}",
+            "DestinationRule" when subject.IsMeantBy(Text(spec?["host"]), ns) => string.Join(", ", Policies(spec)) is { Length: > 0 } policies
+                ? $"sets {policies}"
+                : "sets nothing",
+            "PeerAuthentication" when Selects(ns, spec,
+                subject) => $"mutual TLS {(Text(spec?["mtls"]?["mode"]) is { Length: > 0 } mode ? mode : "as inherited")}{Scope(ns, spec, subject)}",
+            "RequestAuthentication" when Selects(ns, spec,
+                subject) =>
+                $"tokens of {string.Join(", ", (spec?["jwtRules"] as JsonArray ?? []).Select(rule => Text(rule?["issuer"])))}{Scope(ns, spec, subject)}",
+            "AuthorizationPolicy" when Selects(ns, spec,
+                subject) =>
+                $"{(Text(spec?["action"]) is { Length: > 0 } action ? action : "ALLOW")}, {(spec?["rules"] as JsonArray)?.Count ?? 0} "
+                    + $"rules{Scope(ns, spec, subject)}",
             "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute" or "UDPRoute" => OfRoute(spec, ns, subject),
             _ => "",
         };
@@ -82,27 +94,36 @@ internal static class EffectiveRules
     private static string Conflict(RuleRow row, IReadOnlyList<RuleRow> rows)
     {
         var others = rows.Where(other => other.Kind == row.Kind && other != row).ToList();
-        if (others.FirstOrDefault(other => other.Cluster != row.Cluster && other.Namespace == row.Namespace && other.Name == row.Name && other.Yaml != row.Yaml) is { } different)
+        if (others.FirstOrDefault(other => other.Cluster != row.Cluster && other.Namespace == row.Namespace && other.Name == row.Name
+            && other.Yaml != row.Yaml) is { } different)
             return $"{different.Cluster} has another version of it";
         var here = others.Where(other => other.Cluster == row.Cluster).ToList();
         return row.Kind switch
         {
             "VirtualService" when row.Rule.StartsWith(Routed, StringComparison.Ordinal) && here.FirstOrDefault(other => other.Rule == row.Rule) is { } other =>
                 $"VirtualService {other.Namespace}/{other.Name} is for the same host: only one of the two has an effect",
-            "PeerAuthentication" when here.FirstOrDefault(other => Rank(other) > Rank(row)) is { } stronger => $"PeerAuthentication {stronger.Namespace}/{stronger.Name} overrides it",
+            "PeerAuthentication" when here.FirstOrDefault(other => Rank(other) > Rank(row)) is { } stronger =>
+                $"PeerAuthentication {stronger.Namespace}/{stronger.Name} overrides it",
             _ => "",
         };
     }
 
     /// <summary>What a VirtualService does to calls on purpose.</summary>
     private static string Faults(JsonObject value) => Text(value["kind"]) == "VirtualService" && IstioConfig.Read(value, "").Value is VirtualService service
-        ? string.Concat(service.Http.Select(route => InjectedFaults.Effect(route, "them")).Where(effect => effect.Length > 0).Distinct().Select(effect => $"; {effect}")) : "";
+        ? string.Concat(service.Http.Select(route => InjectedFaults.Effect(route, "them")).Where(effect => effect.Length > 0).Distinct()
+            .Select(effect => $"; {effect}"))
+        : "";
 
     /// <summary>A narrower scope wins.</summary>
-    private static int Rank(RuleRow row) => row.Effect.EndsWith("for some Pods", StringComparison.Ordinal) ? 2 : row.Effect.EndsWith("for the namespace", StringComparison.Ordinal) ? 1 : 0;
+    private static int Rank(RuleRow row) =>
+        row.Effect.EndsWith("for some Pods", StringComparison.Ordinal) ? 2 : row.Effect.EndsWith("for the namespace", StringComparison.Ordinal) ? 1 : 0;
 
     private static string Scope(string ns, JsonNode? spec, RuleSubject subject) =>
-        spec?["selector"]?["matchLabels"] is JsonObject { Count: > 0 } ? ", for some Pods" : ns == subject.RootNamespace && ns != subject.Namespace ? ", for the mesh" : ", for the namespace";
+        spec?["selector"]?["matchLabels"] is JsonObject { Count: > 0 }
+            ? ", for some Pods"
+            : ns == subject.RootNamespace && ns != subject.Namespace
+            ? ", for the mesh"
+            : ", for the namespace";
 
     private static bool Selects(string ns, JsonNode? spec, RuleSubject subject)
     {
@@ -119,9 +140,11 @@ internal static class EffectiveRules
     }
 
     private static IEnumerable<string> Destinations(JsonNode? spec) =>
-        ((string[])["http", "tcp", "tls"]).SelectMany(list => spec?[list] as JsonArray ?? []).SelectMany(rule => rule?["route"] as JsonArray ?? []).Select(route => Text(route?["destination"]?["host"]));
+        ((string[])["http", "tcp", "tls"]).SelectMany(list => spec?[list] as JsonArray ?? []).SelectMany(rule => rule?["route"] as JsonArray ?? [])
+            .Select(route => Text(route?["destination"]?["host"]));
 
-    private static string Gateways(JsonNode? spec) => Texts(spec?["gateways"]).Where(gateway => gateway != "mesh").ToList() is { Count: > 0 } gateways ? $", through {string.Join(", ", gateways)}" : "";
+    private static string Gateways(JsonNode? spec) =>
+        Texts(spec?["gateways"]).Where(gateway => gateway != "mesh").ToList() is { Count: > 0 } gateways ? $", through {string.Join(", ", gateways)}" : "";
 
     private static IEnumerable<string> Texts(JsonNode? list) => (list as JsonArray ?? []).Select(Text);
 

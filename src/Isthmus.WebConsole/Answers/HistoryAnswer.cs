@@ -19,17 +19,22 @@ internal sealed class HistoryAnswer(MeshStateReader reader, string istioNamespac
     /// <exception cref="ProblemException">No control plane remembers anything.</exception>
     public async Task<JsonNode> ReadAsync(MeshState mesh, string host, string since, CancellationToken stop)
     {
-        if (!Spans.TryGetValue(since, out var span)) throw new ProblemException($"time {since}", "is not one of the choices", $"use {string.Join(", ", Spans.Keys)}");
+        if (!Spans.TryGetValue(since, out var span))
+            throw new ProblemException($"time {since}", "is not one of the choices", $"use {string.Join(", ", Spans.Keys)}");
         var places = mesh.Clusters.Where(cluster => cluster.Facts.Error.Length == 0)
             .Select(cluster => (reader.Client(cluster.Context), cluster.Facts.SystemNamespace.Length > 0 ? cluster.Facts.SystemNamespace : istioNamespace));
         var history = await MeshHistory.AskAsync(places, new(host, "", span), stop);
         var unread = mesh.Clusters.Where(cluster => cluster.Facts.Error.Length > 0).Select(cluster => $"cluster {cluster.Context}: {cluster.Facts.Error}");
         if (history.ControlPlanes.Count == 0)
-            throw new ProblemException(history.Silent.FirstOrDefault() ?? history.WithoutHistory.Select(plane => plane.Problem).FirstOrDefault() ?? new ProblemException("mesh", unread.FirstOrDefault() ?? "none of the clusters has a control plane", "see the page Problems").Problem);
+            throw new ProblemException(history.Silent.FirstOrDefault() ?? history.WithoutHistory.Select(plane => plane.Problem).FirstOrDefault()
+                ?? new ProblemException("mesh", unread.FirstOrDefault() ?? "none of the clusters has a control plane", "see the page Problems").Problem);
         var page = HistoryTree.Of(history);
-        foreach (var (line, change) in page["changes"]!.AsArray().Zip(history.Changes)) (line!["object"], line["concerns"], line["effect"]) = (change.Object, change.Concerns, change.Effect);
+        foreach (var (line, change) in page["changes"]!.AsArray().Zip(history.Changes))
+            (line!["object"], line["concerns"], line["effect"]) = (change.Object, change.Concerns, change.Effect);
         // What a probe makes and removes again would hide the rest.
-        page["ofProbes"] = page["changes"]!.AsArray().RemoveAll(line => MeshProbe.IsOwnNamespace(line!["namespace"]!.ToString()) || (line["kind"]!.ToString() == "Namespace" && MeshProbe.IsOwnNamespace(line["name"]!.ToString())));
+        page["ofProbes"] = page["changes"]!.AsArray()
+            .RemoveAll(line => MeshProbe.IsOwnNamespace(line!["namespace"]!.ToString())
+                || (line["kind"]!.ToString() == "Namespace" && MeshProbe.IsOwnNamespace(line["name"]!.ToString())));
         foreach (var error in unread) page["unknown"]!.AsArray().Add((JsonNode)error);
         page["now"] = time.GetUtcNow();
         return page;

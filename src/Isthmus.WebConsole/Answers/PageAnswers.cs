@@ -24,7 +24,8 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
     /// <param name="mesh">What was read last.</param>
     /// <param name="problems">What was found last.</param>
     /// <param name="readNow">Reads the clusters without waiting.</param>
-    public IReadOnlyDictionary<string, Answer> All(Func<MeshState> mesh, Func<IReadOnlyList<ProblemRow>> problems, Action readNow) => new Dictionary<string, Answer>(StringComparer.Ordinal)
+    public IReadOnlyDictionary<string, Answer> All(Func<MeshState> mesh, Func<IReadOnlyList<ProblemRow>> problems, Action readNow) =>
+        new Dictionary<string, Answer>(StringComparer.Ordinal)
     {
         ["refresh"] = (_, _) =>
         {
@@ -43,7 +44,8 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
             await _services.ReadAsync(mesh(), problems(), Text(arguments, "namespace"), Text(arguments, "name"), stop), AnswerJson.Default.ServicePage)!,
         ["certificates"] = async (_, stop) => JsonSerializer.SerializeToNode(await _certificates.ReadAsync(mesh(), stop), AnswerJson.Default.CertificatesPage)!,
         ["history"] = (arguments, stop) => _history.ReadAsync(mesh(), Text(arguments, "host"), Text(arguments, "since"), stop),
-        ["configuration"] = async (arguments, stop) => JsonSerializer.SerializeToNode(await ConfigurationAsync(arguments, stop), AnswerJson.Default.ConfigurationPage)!,
+        ["configuration"] = async (arguments, stop) => JsonSerializer.SerializeToNode(await ConfigurationAsync(arguments, stop),
+            AnswerJson.Default.ConfigurationPage)!,
     };
 
     /// <summary>The Pods with a proxy: where traces begin, and whose configuration can be read.</summary>
@@ -51,16 +53,21 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
         .Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status.Phase == "Running" && pod.Metadata.Namespace != "kube-system")
         .OrderBy(pod => pod.Key, StringComparer.Ordinal).Select(pod => (JsonNode)new JsonObject
         {
-            ["cluster"] = cluster.Context, ["namespace"] = pod.Metadata.Namespace, ["name"] = pod.Metadata.Name, ["workload"] = ClusterState.WorkloadOf(pod), ["proxy"] = ClusterState.HasProxy(pod), ["otherProxy"] = ClusterState.OtherProxy(pod),
+            ["cluster"] = cluster.Context, ["namespace"] = pod.Metadata.Namespace, ["name"] = pod.Metadata.Name, ["workload"] = ClusterState.WorkloadOf(pod),
+            ["proxy"] = ClusterState.HasProxy(pod), ["otherProxy"] = ClusterState.OtherProxy(pod),
         }))]);
 
     private async Task<JsonNode> TraceAsync(JsonObject arguments, CancellationToken stop)
     {
         var home = clusters.FirstOrDefault(access => access.Name == Text(arguments, "cluster")) ?? clusters[0];
         using var run = new TraceRun([home, .. clusters.Where(access => access != home)], istioNamespace, time, new Random());
-        var sent = SentRequest.Parse(Text(arguments, "method"), Text(arguments, "headers").Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), arguments["body"]?.ToString() ?? "", Text(arguments, "token"));
+        var sent = SentRequest.Parse(Text(arguments, "method"),
+            Text(arguments, "headers").Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), arguments["body"]?.ToString() ?? "",
+            Text(arguments, "token"));
         var (caller, ns, target) = (Required(arguments, "pod"), Text(arguments, "namespace"), TraceTarget.Parse(Required(arguments, "target")));
-        var trace = await run.RunAsync(new(caller, ns.Length > 0 ? ns : null, target, arguments["call"] is JsonValue call && call.TryGetValue<bool>(out var calls) && calls, CallTimeout) { Sent = sent }, stop);
+        var trace = await run.RunAsync(new(caller, ns.Length > 0 ? ns : null, target,
+            arguments["call"] is JsonValue call && call.TryGetValue<bool>(out var calls) && calls, CallTimeout) { Sent = sent },
+            stop);
         var tree = TraceText.Tree(trace);
         tree["text"] = TraceText.Write(trace, details: false);
         return tree;
@@ -93,7 +100,8 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
 
     private static string Text(JsonObject arguments, string name) => arguments[name]?.ToString().Trim() ?? "";
 
-    private static string Required(JsonObject arguments, string name) => Text(arguments, name) is { Length: > 0 } text ? text : throw new ProblemException(name, "is missing", "fill in the field");
+    private static string Required(JsonObject arguments, string name) =>
+        Text(arguments, name) is { Length: > 0 } text ? text : throw new ProblemException(name, "is missing", "fill in the field");
 }
 
 /// <summary>One part of a proxy's configuration.</summary>

@@ -18,15 +18,21 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
     /// <exception cref="ProblemException">No cluster has the Service.</exception>
     public async Task<ServicePage> ReadAsync(MeshState mesh, IReadOnlyList<ProblemRow> problems, string ns, string name, CancellationToken stop)
     {
-        var places = mesh.Clusters.SelectMany(cluster => cluster.Services.Where(service => service.Metadata.Namespace == ns && service.Metadata.Name == name).Select(service => (Cluster: cluster, Service: service))).ToList();
+        var places = mesh.Clusters.SelectMany(cluster => cluster.Services.Where(service => service.Metadata.Namespace == ns && service.Metadata.Name == name)
+            .Select(service => (Cluster: cluster, Service: service)))
+            .ToList();
         if (places.Count == 0) throw new ProblemException($"Service {ns}/{name}", "is in none of the clusters", "select one in the topology");
         var asked = mesh.Clusters.Where(cluster => cluster.Facts.ControlPlanes.Any(pod => pod.Value)).ToList();
         var asking = Task.WhenAll(asked.Select(cluster => KnownAsync(cluster, $"{name}.{ns}.svc.{WellKnown.DefaultDomainSuffix}", stop)));
-        var rules = await Task.WhenAll(mesh.Clusters.Where(cluster => cluster.Facts.Error.Length == 0).Select(cluster => RulesAsync(cluster, places, ns, name, stop)));
+        var rules = await Task.WhenAll(mesh.Clusters.Where(cluster => cluster.Facts.Error.Length == 0)
+            .Select(cluster => RulesAsync(cluster, places, ns, name, stop)));
         var known = await asking;
         return new(ns, name,
             [.. places.Select(place => new ServicePlace(place.Cluster.Context, place.Service.Spec.Type, place.Service.Spec.ClusterIP,
-                [.. place.Service.Spec.Ports.Select(port => $"{(port.Name.Length > 0 ? $"{port.Name} " : "")}{port.Port} → {port.TargetPort?.ToString() ?? $"{port.Port}"}{(port.Protocol == "TCP" ? "" : $" {port.Protocol}")}")],
+                [.. place.Service.Spec.Ports.Select(
+                    port =>
+                        $"{(port.Name.Length > 0 ? $"{port.Name} " : "")}{port.Port} → "
+                            + $"{port.TargetPort?.ToString() ?? $"{port.Port}"}{(port.Protocol == "TCP" ? "" : $" {port.Protocol}")}")],
                 string.Join(", ", place.Service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"))))],
             [.. places.SelectMany(place => Endpoints(place.Cluster, place.Service, [.. asked.Zip(known, (cluster, answer) => (cluster.Context, answer))]))],
             [.. asked.Select(cluster => cluster.Context)], EffectiveRules.Mark([.. rules.SelectMany(one => one.Rules)]),
@@ -38,24 +44,31 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
     }
 
     private static bool Names(ProblemRow row, string ns, string name) =>
-        row.Problem.Object.Contains($" {ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{name}.{ns}", StringComparison.Ordinal);
+        row.Problem.Object.Contains($" {ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{ns}/{name}", StringComparison.Ordinal)
+            || row.Problem.Message.Contains($"{name}.{ns}", StringComparison.Ordinal);
 
     /// <summary>What is wrong with the mesh in the clusters that have the service, such as a gateway or a remote secret that is missing: it stops the
     /// calls of every service. Problems of other services are left out.</summary>
     internal static IReadOnlyList<ProblemRow> Around(IReadOnlyList<ProblemRow> problems, IReadOnlyCollection<string> clusters, string ns, string name) =>
-        [.. problems.Where(row => row.FoundBy == "verify" && row.Problem.Severity > Severity.Info && row.Problem.Code.StartsWith(MeshCodes, StringComparison.Ordinal) && row.Problem.Code != OfRoutes && !Names(row, ns, name)
+        [.. problems.Where(row => row.FoundBy == "verify" && row.Problem.Severity > Severity.Info
+            && row.Problem.Code.StartsWith(MeshCodes, StringComparison.Ordinal) && row.Problem.Code != OfRoutes && !Names(row, ns, name)
             && (clusters.Contains(row.Cluster) || clusters.Any(cluster => row.Problem.Message.Contains(cluster, StringComparison.Ordinal))))];
 
     private static IEnumerable<EndpointRow> Endpoints(ClusterState cluster, Service service, IReadOnlyList<(string Context, EndpointKnowledge? Known)> asked)
     {
-        foreach (var slice in cluster.Slices.Where(slice => slice.Metadata.Namespace == service.Metadata.Namespace && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == service.Metadata.Name))
+        foreach (var slice in cluster.Slices.Where(slice => slice.Metadata.Namespace == service.Metadata.Namespace
+            && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == service.Metadata.Name))
         {
             foreach (var (endpoint, address) in slice.Endpoints.SelectMany(endpoint => endpoint.Addresses.Select(address => (endpoint, address))))
             {
-                var pod = endpoint.TargetRef is { Kind: "Pod" } target ? cluster.Pods.FirstOrDefault(pod => pod.Metadata.Name == target.Name && pod.Metadata.Namespace == service.Metadata.Namespace) : null;
-                yield return new(cluster.Context, address, endpoint.TargetRef?.Name ?? "", endpoint.Conditions.Ready ?? true, pod is not null && ClusterState.HasProxy(pod), endpoint.Zone,
+                var pod = endpoint.TargetRef is { Kind: "Pod" } target
+                    ? cluster.Pods.FirstOrDefault(pod => pod.Metadata.Name == target.Name && pod.Metadata.Namespace == service.Metadata.Namespace)
+                    : null;
+                yield return new(cluster.Context, address, endpoint.TargetRef?.Name ?? "", endpoint.Conditions.Ready ?? true,
+                    pod is not null && ClusterState.HasProxy(pod), endpoint.Zone,
                     pod?.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? cluster.Facts.NetworkLabel,
-                    asked.Where(one => one.Known is not null).ToDictionary(one => one.Context, one => one.Known!.Of(cluster.Name, address), StringComparer.Ordinal))
+                    asked.Where(one => one.Known is not null)
+                        .ToDictionary(one => one.Context, one => one.Known!.Of(cluster.Name, address), StringComparer.Ordinal))
                 {
                     OtherProxy = pod is null ? "" : ClusterState.OtherProxy(pod),
                 };
@@ -77,12 +90,14 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
         }
     }
 
-    private async Task<(IReadOnlyList<RuleRow> Rules, IReadOnlyList<string> Withheld)> RulesAsync(ClusterState cluster, IReadOnlyList<(ClusterState Cluster, Service Service)> places, string ns, string name, CancellationToken stop)
+    private async Task<(IReadOnlyList<RuleRow> Rules, IReadOnlyList<string> Withheld)> RulesAsync(ClusterState cluster,
+        IReadOnlyList<(ClusterState Cluster, Service Service)> places, string ns, string name, CancellationToken stop)
     {
         var pods = places.SelectMany(place => TopologyBuilder.Behind(place.Cluster, place.Service)).Select(pod => pod.Metadata.Labels).ToList();
         var allowed = reader.Lists(cluster.Access);
         var lists = await Task.WhenAll(EffectiveRules.Kinds.Select(kind => ListAsync(allowed, kind, stop)));
-        return (EffectiveRules.Of(cluster.Context, lists.SelectMany(list => list), new(ns, name, pods, istioNamespace)), [.. allowed.Withheld.Select(line => $"{cluster.Context}: {line}")]);
+        return (EffectiveRules.Of(cluster.Context, lists.SelectMany(list => list), new(ns, name, pods, istioNamespace)),
+            [.. allowed.Withheld.Select(line => $"{cluster.Context}: {line}")]);
     }
 
     private static async Task<IReadOnlyList<JsonObject>> ListAsync(AllowedLists allowed, ResourceKind kind, CancellationToken stop)

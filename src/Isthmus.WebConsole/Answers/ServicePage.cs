@@ -5,7 +5,8 @@ namespace Isthmus.WebConsole.Answers;
 /// <summary>One service in all clusters.</summary>
 /// <param name="Knowing">The clusters whose control planes were asked what they know.</param>
 internal sealed record ServicePage(
-    string Namespace, string Name, IReadOnlyList<ServicePlace> Places, IReadOnlyList<EndpointRow> Endpoints, IReadOnlyList<string> Knowing, IReadOnlyList<RuleRow> Rules, IReadOnlyList<ProblemRow> Problems)
+    string Namespace, string Name, IReadOnlyList<ServicePlace> Places, IReadOnlyList<EndpointRow> Endpoints, IReadOnlyList<string> Knowing,
+    IReadOnlyList<RuleRow> Rules, IReadOnlyList<ProblemRow> Problems)
 {
     /// <summary>Problems of its clusters as a whole, which may stop its calls.</summary>
     public IReadOnlyList<ProblemRow> Around { get; init; } = [];
@@ -19,7 +20,8 @@ internal sealed record ServicePlace(string Cluster, string Type, string ClusterI
 
 /// <summary>An endpoint, as its own cluster has it and as control planes know it.</summary>
 /// <param name="Known">For each control plane that was asked: health and freshness; empty when it does not know the endpoint.</param>
-internal sealed record EndpointRow(string Cluster, string Address, string Pod, bool IsReady, bool HasProxy, string Zone, string Network, IReadOnlyDictionary<string, string> Known)
+internal sealed record EndpointRow(string Cluster, string Address, string Pod, bool IsReady, bool HasProxy, string Zone, string Network,
+    IReadOnlyDictionary<string, string> Known)
 {
     /// <summary>The image of its proxy, if that is not Isthmus.</summary>
     public string OtherProxy { get; init; } = "";

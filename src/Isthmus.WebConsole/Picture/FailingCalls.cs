@@ -35,7 +35,8 @@ internal sealed record FailingCalls(string From, string To, double Rate, double 
         {
             "Service" => [name],
             "Pod" => mesh.Clusters.SelectMany(cluster => Behind(cluster, pod => pod.Key == name)),
-            "Deployment" or "StatefulSet" or "DaemonSet" => mesh.Clusters.SelectMany(cluster => Behind(cluster, pod => $"{pod.Metadata.Namespace}/{ClusterState.WorkloadOf(pod)}" == name)),
+            "Deployment" or "StatefulSet" or "DaemonSet" => mesh.Clusters.SelectMany(cluster => Behind(cluster,
+                pod => $"{pod.Metadata.Namespace}/{ClusterState.WorkloadOf(pod)}" == name)),
             _ => [],
         };
     }
@@ -44,6 +45,7 @@ internal sealed record FailingCalls(string From, string To, double Rate, double 
         from pod in cluster.Pods
         where isMeant(pod)
         from service in cluster.Services
-        where service.Metadata.Namespace == pod.Metadata.Namespace && service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels)
+        where service.Metadata.Namespace == pod.Metadata.Namespace && service.Spec.Selector.Count > 0
+            && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels)
         select service.Key;
 }

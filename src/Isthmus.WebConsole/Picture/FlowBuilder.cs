@@ -43,7 +43,8 @@ internal sealed class FlowBuilder
             .Select(rate => (From: Source(rate.Call, callers), To: Destination(rate.Call, callers), Rate: rate))
             .GroupBy(item => (item.From, item.To, Protocol: item.Rate.Call.Protocol))
             .Select(group => Join(group.Key.From, group.Key.To, group.Key.Protocol, [.. group.Select(item => item.Rate)]))
-            .OrderBy(flow => flow.From, StringComparer.Ordinal).ThenBy(flow => flow.To, StringComparer.Ordinal).ThenBy(flow => flow.Protocol, StringComparer.Ordinal);
+            .OrderBy(flow => flow.From, StringComparer.Ordinal).ThenBy(flow => flow.To, StringComparer.Ordinal)
+            .ThenBy(flow => flow.Protocol, StringComparer.Ordinal);
         return ([.. flows], [.. callers.Values.OrderBy(node => node.Id, StringComparer.Ordinal)]);
     }
 
@@ -51,7 +52,8 @@ internal sealed class FlowBuilder
     public IReadOnlyDictionary<Party, ProxyPlace> CallersAcross(IReadOnlyList<CallRate> rates)
     {
         var found = new Dictionary<Party, ProxyPlace>();
-        foreach (var source in rates.Select(rate => rate.Call).Where(call => call.BySource && IsAcross(call) && !_gateways.Contains(call.Source)).Select(call => call.Source).Distinct())
+        foreach (var source in rates.Select(rate => rate.Call).Where(call => call.BySource && IsAcross(call) && !_gateways.Contains(call.Source))
+            .Select(call => call.Source).Distinct())
         {
             var cluster = _mesh.Named(source.Cluster)!;
             if (cluster.Proxies.FirstOrDefault(pod => pod.Metadata.Namespace == source.Namespace && ClusterState.WorkloadOf(pod) == source.Name) is { } pod)
@@ -63,7 +65,9 @@ internal sealed class FlowBuilder
     private bool IsAcross(Call call) => _mesh.Named(call.Source.Cluster) is { } from && _mesh.Named(call.Destination.Cluster) is { } to && from != to;
 
     /// <summary>Probes of the kubelet, and connections of a proxy to its own application, are no calls of the mesh.</summary>
-    private static bool IsItself(Call call) => call.Destination.Name is "InboundPassthroughCluster" or "BlackHoleCluster" || call.Destination.Name.StartsWith("InboundPassthrough", StringComparison.Ordinal);
+    private static bool IsItself(Call call) =>
+        call.Destination.Name is "InboundPassthroughCluster" or "BlackHoleCluster"
+            || call.Destination.Name.StartsWith("InboundPassthrough", StringComparison.Ordinal);
 
     private string Source(Call call, Dictionary<string, ServiceNode> callers)
     {
@@ -82,7 +86,9 @@ internal sealed class FlowBuilder
         var id = TopologyBuilder.IdOf(context, ns, name);
         if (_services.Contains(id)) return id;
         // A call that found no endpoint names no cluster: the service may be defined only elsewhere.
-        var elsewhere = cluster.Length > 0 ? null : _mesh.Clusters.Select(other => TopologyBuilder.IdOf(other.Context, ns, name)).FirstOrDefault(_services.Contains);
+        var elsewhere = cluster.Length > 0
+            ? null
+            : _mesh.Clusters.Select(other => TopologyBuilder.IdOf(other.Context, ns, name)).FirstOrDefault(_services.Contains);
         return elsewhere ?? Extra(callers, context, ns, name, "outside");
     }
 
@@ -93,7 +99,9 @@ internal sealed class FlowBuilder
         var parts = to.Name.Split(':')[0].Split('.');
         if (parts.Length > 2 && parts[2] != "svc") return to;
         var (name, ns) = (parts[0], parts.Length > 1 ? parts[1] : call.Source.Namespace);
-        return _mesh.Clusters.Any(cluster => _services.Contains(TopologyBuilder.IdOf(cluster.Context, ns, name))) ? to with { Name = name, Namespace = ns } : to;
+        return _mesh.Clusters.Any(cluster => _services.Contains(TopologyBuilder.IdOf(cluster.Context, ns, name)))
+            ? to with { Name = name, Namespace = ns }
+            : to;
     }
 
     private static string Extra(Dictionary<string, ServiceNode> callers, string context, string ns, string name, string kind)
@@ -128,14 +136,17 @@ internal sealed class FlowBuilder
         if (!IsAcross(call)) return "direct";
         var to = _mesh.Named(call.Destination.Cluster)!;
         var addresses = _endpoints(call.Source, call.Destination) ?? [];
-        var gateways = _mesh.Clusters.SelectMany(cluster => cluster.Facts.Gateways.Where(gateway => (cluster == to || gateway.Network == to.Facts.NetworkLabel) && gateway.Addresses.Any(addresses.Contains))
+        var gateways = _mesh.Clusters.SelectMany(cluster => cluster.Facts.Gateways.Where(gateway => (cluster == to || gateway.Network == to.Facts.NetworkLabel)
+            && gateway.Addresses.Any(addresses.Contains))
             .Select(gateway => $"{gateway.Name} in {cluster.Context}")).ToList();
         if (gateways.Count > 0) return string.Join(", ", gateways);
         // Pod addresses of networks may overlap: one that the caller's cluster has as well is meant there.
         var near = _mesh.Named(call.Source.Cluster)!.Pods.Select(pod => pod.Status.PodIP).ToHashSet();
         if (to.Pods.Any(pod => addresses.Contains(pod.Status.PodIP) && !near.Contains(pod.Status.PodIP))) return "direct";
         // A load balancer that is known by its name only.
-        var others = addresses.Except(_mesh.Clusters.SelectMany(cluster => cluster.Pods.Select(pod => pod.Status.PodIP).Concat(cluster.Facts.Gateways.SelectMany(gateway => gateway.Addresses)))).ToList();
+        var others = addresses.Except(_mesh.Clusters.SelectMany(cluster => cluster.Pods.Select(pod => pod.Status.PodIP)
+            .Concat(cluster.Facts.Gateways.SelectMany(gateway => gateway.Addresses))))
+            .ToList();
         return others.Count > 0 ? $"a gateway at {string.Join(", ", others)}" : "unknown";
     }
 }

@@ -30,11 +30,13 @@ internal sealed partial record ProblemRow(string FoundBy, string Severity, strin
     /// <summary>All findings, errors first, and each once.</summary>
     public static IReadOnlyList<ProblemRow> Join(IEnumerable<Check> checks, IReadOnlyCollection<Finding> findings) =>
     [
-        .. checks.Where(check => check.Problem is { } problem && !findings.Any(finding => IsSame(problem, finding))).Select(check => Of("verify", check.Cluster, check.Problem!))
+        .. checks.Where(check => check.Problem is { } problem && !findings.Any(finding => IsSame(problem, finding)))
+            .Select(check => Of("verify", check.Cluster, check.Problem!))
             .Concat(findings.Select(finding => Of("analyze", finding.Cluster, finding.Problem, MissingText(finding))))
             // Control planes report what analyze finds, too.
             .DistinctBy(row => (row.Cluster, row.Problem.Code, row.Problem.Object, row.Problem.Path, row.Problem.Message))
-            .OrderByDescending(row => row.Problem.Severity).ThenBy(row => row.Cluster, StringComparer.Ordinal).ThenBy(row => row.Problem.Code, StringComparer.Ordinal),
+            .OrderByDescending(row => row.Problem.Severity).ThenBy(row => row.Cluster, StringComparer.Ordinal)
+            .ThenBy(row => row.Problem.Code, StringComparer.Ordinal),
     ];
 
     private static bool IsSame(Problem problem, Finding finding) =>
@@ -58,4 +60,5 @@ internal sealed partial record ProblemRow(string FoundBy, string Severity, strin
 /// <param name="Analyzed">When their objects were last analyzed; null before the first time.</param>
 /// <param name="Checks">How many checks were made.</param>
 /// <param name="Unverified">Clusters that could not be verified with the rights of the user, and why.</param>
-internal sealed record ProblemReport(DateTimeOffset Verified, DateTimeOffset? Analyzed, int Checks, int Meshes, IReadOnlyList<ProblemRow> Rows, IReadOnlyList<string> Unverified);
+internal sealed record ProblemReport(DateTimeOffset Verified, DateTimeOffset? Analyzed, int Checks, int Meshes, IReadOnlyList<ProblemRow> Rows,
+    IReadOnlyList<string> Unverified);

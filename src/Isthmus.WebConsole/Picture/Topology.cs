@@ -13,7 +13,8 @@ internal sealed record Topology(DateTimeOffset Read, IReadOnlyList<ClusterNode> 
 /// <param name="Context">The kubeconfig context.</param>
 /// <param name="Name">The name that proxies and control planes use.</param>
 /// <param name="Error">Why it could not be read; empty when it could.</param>
-internal sealed record ClusterNode(string Context, string Name, string Network, string Error, IReadOnlyList<ControlPlaneNode> ControlPlanes, IReadOnlyList<GatewayNode> Gateways, int Proxies)
+internal sealed record ClusterNode(string Context, string Name, string Network, string Error, IReadOnlyList<ControlPlaneNode> ControlPlanes,
+    IReadOnlyList<GatewayNode> Gateways, int Proxies)
 {
     /// <summary>What the user may not read there, one line for each kind.</summary>
     public IReadOnlyList<string> Withheld { get; init; } = [];
@@ -48,7 +49,8 @@ internal sealed record WatchLine(string From, string To, string Status, string M
 /// <summary>Calls from one node to another.</summary>
 /// <param name="Way"><c>direct</c>, the gateways on the way, or <c>unknown</c>.</param>
 /// <param name="Security"><c>mtls</c>, <c>plain</c> or <c>unknown</c>.</param>
-internal sealed record Flow(string From, string To, string Protocol, double Rate, double Errors, double? P50, double? P95, double Bytes, string Way, string Security)
+internal sealed record Flow(string From, string To, string Protocol, double Rate, double Errors, double? P50, double? P95, double Bytes, string Way,
+    string Security)
 {
     /// <summary>The share of requests that were answered with 401 or 403, from 0 to 1.</summary>
     public double Denied { get; init; }
@@ -62,7 +64,8 @@ internal sealed record Flow(string From, string To, string Protocol, double Rate
 /// <param name="Callers">Nodes that are not Services: workloads without one, and callers outside of the mesh.</param>
 /// <param name="Proxies">How many proxies are asked.</param>
 /// <param name="Silent">Proxies that do not answer, and why.</param>
-internal sealed record TrafficPicture(DateTimeOffset Time, IReadOnlyList<Flow> Flows, IReadOnlyList<ServiceNode> Callers, int Proxies, IReadOnlyDictionary<string, string> Silent)
+internal sealed record TrafficPicture(DateTimeOffset Time, IReadOnlyList<Flow> Flows, IReadOnlyList<ServiceNode> Callers, int Proxies,
+    IReadOnlyDictionary<string, string> Silent)
 {
     /// <summary>The Prometheus servers that were asked.</summary>
     public IReadOnlyList<PrometheusState> Prometheus { get; init; } = [];

@@ -25,7 +25,9 @@ internal sealed class AllowedLists(KubeClient client, IReadOnlyList<string> name
         {
             var lists = await Task.WhenAll(namespaces.Select(ns => ListAsync<T>(kind, ns, stop)));
             var read = namespaces.Zip(lists).Where(pair => pair.Second is not null).Select(pair => pair.First).ToList();
-            lock (_lock) _withheld.Add($"{kind}: {(read.Count > 0 ? $"you may list those of {string.Join(", ", read)} only" : $"you may list none, neither of all namespaces nor of {string.Join(", ", namespaces)}")}");
+            lock (_lock)
+                _withheld.Add(
+                    $"{kind}: {(read.Count > 0 ? $"you may list those of {string.Join(", ", read)} only" : $"you may list none, neither of all namespaces nor of {string.Join(", ", namespaces)}")}");
             return [.. lists.SelectMany(list => list ?? [])];
         }
     }

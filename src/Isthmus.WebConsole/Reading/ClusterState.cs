@@ -5,7 +5,8 @@ using Isthmus.Operate.Diagnose;
 namespace Isthmus.WebConsole.Reading;
 
 /// <summary>What was read of one cluster. With an error in <see cref="Facts"/>, the lists are empty.</summary>
-internal sealed record ClusterState(ClusterAccess Access, ClusterFacts Facts, IReadOnlyList<Service> Services, IReadOnlyList<EndpointSlice> Slices, IReadOnlyList<Pod> Pods)
+internal sealed record ClusterState(ClusterAccess Access, ClusterFacts Facts, IReadOnlyList<Service> Services, IReadOnlyList<EndpointSlice> Slices,
+    IReadOnlyList<Pod> Pods)
 {
     public string Context => Access.Name;
 
@@ -39,7 +40,8 @@ internal sealed record ClusterState(ClusterAccess Access, ClusterFacts Facts, IR
         var owner = pod.Metadata.OwnerReferences.FirstOrDefault(reference => reference.Controller == true);
         if (owner is null) return pod.Metadata.Name;
         // A ReplicaSet of a Deployment has the hash of the template at its end.
-        return owner.Kind == "ReplicaSet" && pod.Metadata.Labels.TryGetValue("pod-template-hash", out var hash) && owner.Name.EndsWith($"-{hash}", StringComparison.Ordinal)
+        return owner.Kind == "ReplicaSet" && pod.Metadata.Labels.TryGetValue("pod-template-hash", out var hash)
+            && owner.Name.EndsWith($"-{hash}", StringComparison.Ordinal)
             ? owner.Name[..^(hash.Length + 1)] : owner.Name;
     }
 }

@@ -25,7 +25,9 @@ internal sealed class MeshStateReader(IReadOnlyList<ClusterAccess> clusters, str
     public KubeClient Client(string context) => _clients[context];
 
     /// <summary>Lists with the user's rights.</summary>
-    public AllowedLists Lists(ClusterAccess access) => new(_clients[access.Name], [.. Namespaces.Append(access.Namespace).Append(istioNamespace).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal)]);
+    public AllowedLists Lists(ClusterAccess access) =>
+        new(_clients[access.Name],
+            [.. Namespaces.Append(access.Namespace).Append(istioNamespace).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal)]);
 
     /// <summary>Reads what the picture needs.</summary>
     /// <param name="early">Called with the services alone, before the control planes are asked: that takes as long again.</param>
@@ -48,7 +50,12 @@ internal sealed class MeshStateReader(IReadOnlyList<ClusterAccess> clusters, str
         }
         catch (Exception e) when (e is HttpRequestException or KubeException)
         {
-            return new(access, facts with { Error = e is HttpRequestException failed ? Unreachable.Describe(failed) : e.Message, ErrorStatus = (e as KubeException)?.Code ?? 0 }, [], [], []);
+            return new(access,
+                facts with
+                {
+                    Error = e is HttpRequestException failed ? Unreachable.Describe(failed) : e.Message, ErrorStatus = (e as KubeException)?.Code ?? 0
+                },
+                [], [], []);
         }
     }
 
@@ -57,7 +64,8 @@ internal sealed class MeshStateReader(IReadOnlyList<ClusterAccess> clusters, str
         var facts = await _facts.ReadAsync(_clients[access.Name], stop);
         var listed = await listing;
         // The facts alone may have been readable, at a second attempt.
-        if (listed.Facts.Error.Length > 0) return listed with { Facts = facts.Error.Length > 0 ? facts : facts with { Error = listed.Facts.Error, ErrorStatus = listed.Facts.ErrorStatus } };
+        if (listed.Facts.Error.Length > 0)
+            return listed with { Facts = facts.Error.Length > 0 ? facts : facts with { Error = listed.Facts.Error, ErrorStatus = listed.Facts.ErrorStatus } };
         // What may be read is shown, and what may not is named.
         return facts.ErrorStatus == 403 ? listed with { Unverified = facts.Error } : listed with { Facts = facts };
     }

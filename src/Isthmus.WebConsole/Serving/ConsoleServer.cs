@@ -42,7 +42,8 @@ internal sealed class ConsoleServer : IAsyncDisposable
 
     /// <summary>Nothing from other hosts, and no script or style in the page itself.</summary>
     internal const string ContentSecurityPolicy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+            + "frame-ancestors 'none'";
 
     private static readonly Dictionary<string, (string File, string Type)> Files = new(StringComparer.Ordinal)
     {
@@ -87,9 +88,13 @@ internal sealed class ConsoleServer : IAsyncDisposable
         }
         catch (IOException e)
         {
-            throw new ProblemException($"port {string.Join(", ", _sites.Select(site => site.Port))}", $"cannot listen on {string.Join(", ", _sites.Select(site => $"{site.Address?.ToString() ?? "*"}:{site.Port}"))}: {e.InnerException?.Message ?? e.Message}", "choose another with --port, or leave it out", e);
+            throw new ProblemException($"port {string.Join(", ", _sites.Select(site => site.Port))}",
+                $"cannot listen on {string.Join(", ", _sites.Select(site => $"{site.Address?.ToString() ?? "*"}:{site.Port}"))}: "
+                    + $"{e.InnerException?.Message ?? e.Message}",
+                "choose another with --port, or leave it out", e);
         }
-        var ports = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address).Port).ToList();
+        var ports = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address).Port)
+            .ToList();
         Port = ports[0];
         _names = ports.Zip(_sites).ToDictionary(pair => pair.First, pair => pair.Second.NamesAt(pair.First));
     }
@@ -112,11 +117,14 @@ internal sealed class ConsoleServer : IAsyncDisposable
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
         headers.CacheControl = "no-store";
         var request = http.Request;
-        var facts = new RequestFacts(request.Method, request.Path, request.Host.Value ?? "", request.Headers.Origin.ToString(), request.Headers["Sec-Fetch-Site"].ToString(), request.ContentType ?? "");
-        if (!_names.TryGetValue(http.Connection.LocalPort, out var names)) await RefuseAsync(http, new(StatusCodes.Status503ServiceUnavailable, "the console is starting"));
+        var facts = new RequestFacts(request.Method, request.Path, request.Host.Value ?? "", request.Headers.Origin.ToString(),
+            request.Headers["Sec-Fetch-Site"].ToString(), request.ContentType ?? "");
+        if (!_names.TryGetValue(http.Connection.LocalPort, out var names))
+            await RefuseAsync(http, new(StatusCodes.Status503ServiceUnavailable, "the console is starting"));
         else if (RequestRules.Check(facts, names) is { } refusal)
         {
-            if (refusal.Status == StatusCodes.Status405MethodNotAllowed) headers.Allow = facts.Path.StartsWith(RequestRules.Api, StringComparison.Ordinal) ? "POST" : "GET, HEAD";
+            if (refusal.Status == StatusCodes.Status405MethodNotAllowed)
+                headers.Allow = facts.Path.StartsWith(RequestRules.Api, StringComparison.Ordinal) ? "POST" : "GET, HEAD";
             await RefuseAsync(http, refusal);
         }
         else if (facts.Path.StartsWith(RequestRules.Api, StringComparison.Ordinal)) await CallAsync(http, facts.Path[RequestRules.Api.Length..]);
@@ -125,7 +133,8 @@ internal sealed class ConsoleServer : IAsyncDisposable
 
     private static async Task FileAsync(HttpContext http)
     {
-        if (!Files.TryGetValue(http.Request.Path.Value ?? "", out var file) || typeof(ConsoleServer).Assembly.GetManifestResourceStream(file.File) is not { } content)
+        if (!Files.TryGetValue(http.Request.Path.Value ?? "", out var file)
+            || typeof(ConsoleServer).Assembly.GetManifestResourceStream(file.File) is not { } content)
         {
             await RefuseAsync(http, new(StatusCodes.Status404NotFound, "no such page"));
             return;
@@ -146,7 +155,8 @@ internal sealed class ConsoleServer : IAsyncDisposable
             await EnterAsync(http, cookie);
             return;
         }
-        var proof = new CallerProof(http.Request.Headers[KeyHeader].ToString(), cookie is null ? "" : http.Request.Cookies[cookie] ?? "", http.Request.Headers.Authorization.ToString());
+        var proof = new CallerProof(http.Request.Headers[KeyHeader].ToString(), cookie is null ? "" : http.Request.Cookies[cookie] ?? "",
+            http.Request.Headers.Authorization.ToString());
         var (visit, refusal) = await _entrance.AdmitAsync(proof, http.RequestAborted);
         if (visit is null) await RefuseAsync(http, refusal!);
         else if (name == "leave")
@@ -179,7 +189,8 @@ internal sealed class ConsoleServer : IAsyncDisposable
     }
 
     /// <summary>No script reads it, no other site causes it to be sent, and it ends with the browser.</summary>
-    private static CookieOptions CookieRules(HttpContext http) => new() { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = http.Request.IsHttps, Path = "/", IsEssential = true };
+    private static CookieOptions CookieRules(HttpContext http) =>
+        new() { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = http.Request.IsHttps, Path = "/", IsEssential = true };
 
     private static async Task<JsonObject?> ArgumentsAsync(HttpContext http)
     {

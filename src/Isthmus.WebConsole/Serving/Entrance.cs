@@ -12,7 +12,8 @@ internal sealed class Entrance : IEntrance
 {
     private const int KeyBytes = 32;
 
-    private static readonly Refusal Closed = new(401, "open the address that 'isthmus console' printed"), WrongToken = new(403, "the token is not valid, or was used before: start 'isthmus console' again");
+    private static readonly Refusal Closed = new(401, "open the address that 'isthmus console' printed"),
+        WrongToken = new(403, "the token is not valid, or was used before: start 'isthmus console' again");
 
     private readonly Lock _lock = new();   // guards _token
     private readonly byte[] _key = Encoding.ASCII.GetBytes(NewSecret());
@@ -35,7 +36,8 @@ internal sealed class Entrance : IEntrance
     {
         lock (_lock)
         {
-            if (_token is null || !CryptographicOperations.FixedTimeEquals(_token, Encoding.UTF8.GetBytes(token))) return Task.FromResult(new Entry("", Refusal: WrongToken));
+            if (_token is null || !CryptographicOperations.FixedTimeEquals(_token, Encoding.UTF8.GetBytes(token)))
+                return Task.FromResult(new Entry("", Refusal: WrongToken));
             _token = null;
         }
         return Task.FromResult(new Entry(Encoding.ASCII.GetString(_key)));

@@ -24,9 +24,13 @@ internal static class RequestRules
         if (!names.Has(request.Host)) return new(421, $"Host '{request.Host}' is not this console: use {names}");
         if (request.Origin.Length > 0 && !names.IsOwn(request.Origin, request.Host))
             return new(403, $"Origin '{request.Origin}' is another site: its pages cannot use the console");
-        if (!request.Path.StartsWith(Api, StringComparison.Ordinal)) return request.Method is "GET" or "HEAD" ? null : new(405, $"{request.Method} is not allowed here: use GET");
+        if (!request.Path.StartsWith(Api, StringComparison.Ordinal))
+            return request.Method is "GET" or "HEAD" ? null : new(405, $"{request.Method} is not allowed here: use GET");
         if (request.Method != "POST") return new(405, $"{request.Method} is not allowed here: calls need POST");
-        if (request.FetchSite is not ("" or "same-origin")) return new(403, $"Sec-Fetch-Site is '{request.FetchSite}': only the console's own page can call it");
-        return request.ContentType.Split(';')[0].Trim().Equals("application/json", StringComparison.OrdinalIgnoreCase) ? null : new(415, "calls need Content-Type application/json");
+        if (request.FetchSite is not ("" or "same-origin"))
+            return new(403, $"Sec-Fetch-Site is '{request.FetchSite}': only the console's own page can call it");
+        return request.ContentType.Split(';')[0].Trim().Equals("application/json", StringComparison.OrdinalIgnoreCase)
+            ? null
+            : new(415, "calls need Content-Type application/json");
     }
 }

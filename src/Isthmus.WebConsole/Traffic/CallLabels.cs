@@ -16,12 +16,18 @@ internal readonly struct CallLabels(IReadOnlyDictionary<string, string> labels)
     /// <summary>Who calls which service.</summary>
     public Call Call => new(
         new(Of("source_workload"), Of("source_workload_namespace"), Of("source_cluster")),
-        new(Of("destination_service_name"), Of("destination_service_namespace"), Of("destination_cluster")), Of("reporter") == "source", Of("request_protocol"));
+        new(Of("destination_service_name"), Of("destination_service_namespace"), Of("destination_cluster")), Of("reporter") == "source",
+        Of("request_protocol"));
 
     public bool HasDestination => Of("destination_service_name").Length > 0;
 
     /// <summary>A response code of 0 stands for a caller that left; gRPC has a status of its own.</summary>
-    public Outcome Outcome => Of("response_code") is ['5', ..] || Of("grpc_response_status") is not ("" or "0") ? Outcome.Failed : Of("response_code") is "401" or "403" ? Outcome.Denied : Outcome.Passed;
+    public Outcome Outcome =>
+        Of("response_code") is ['5', ..] || Of("grpc_response_status") is not ("" or "0")
+            ? Outcome.Failed
+            : Of("response_code") is "401" or "403"
+            ? Outcome.Denied
+            : Outcome.Passed;
 
     /// <summary>The caller's identity; empty when the proxy knows none.</summary>
     public string Identity => Of("source_principal");

@@ -17,7 +17,8 @@ internal sealed class ChosenEndpoints(Func<string, KubeClient> clients)
     private readonly ConcurrentDictionary<Party, IReadOnlyDictionary<string, IReadOnlyList<string>>> _known = new();
 
     /// <summary>The addresses for calls of a service; null when the proxy was not asked, or has no such service.</summary>
-    public IReadOnlyList<string>? Of(Party caller, Party service) => _known.TryGetValue(caller, out var services) ? services.GetValueOrDefault($"{service.Name}.{service.Namespace}") : null;
+    public IReadOnlyList<string>? Of(Party caller, Party service) =>
+        _known.TryGetValue(caller, out var services) ? services.GetValueOrDefault($"{service.Name}.{service.Namespace}") : null;
 
     /// <summary>Whether this caller's proxy answered.</summary>
     public bool Knows(Party caller) => _known.ContainsKey(caller);
@@ -35,9 +36,12 @@ internal sealed class ChosenEndpoints(Func<string, KubeClient> clients)
         patience.CancelAfter(Patience);
         try
         {
-            await clients(place.Access.Name).Pods.GetAsync(place.Namespace, place.Pod, Ports.ProxyAdmin, "clusters?format=json", async (body, ending) => _known[caller] = Read(await JsonSerializer.DeserializeAsync(body, AdminJson.Default.ClusterPage, ending)), patience.Token);
+            await clients(place.Access.Name).Pods.GetAsync(place.Namespace, place.Pod, Ports.ProxyAdmin, "clusters?format=json",
+                async (body, ending) => _known[caller] = Read(await JsonSerializer.DeserializeAsync(body, AdminJson.Default.ClusterPage, ending)),
+                patience.Token);
         }
-        catch (Exception e) when (e is HttpRequestException or KubeException or IOException or JsonException or OperationCanceledException && !stop.IsCancellationRequested)
+        catch (Exception e) when (e is HttpRequestException or KubeException or IOException or JsonException or OperationCanceledException
+            && !stop.IsCancellationRequested)
         {
             // The page shows the proxy as one that does not answer: its metrics are asked more often.
         }

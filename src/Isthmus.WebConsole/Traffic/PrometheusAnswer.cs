@@ -29,7 +29,8 @@ internal sealed record PrometheusAnswer(string? Status, string? Error, Prometheu
             throw new InvalidDataException("does not answer as Prometheus does: its answer is not the JSON of an instant query", e);
         }
         if (answer?.Status == "error") throw new InvalidDataException($"answers: {Shortened(answer.Error ?? "an error without a message")}");
-        if (answer?.Data is not { ResultType: "vector", Result: { } rows } || rows.Any(row => row?.Metric is null || row.Value is not [_, { ValueKind: JsonValueKind.String }]))
+        if (answer?.Data is not { ResultType: "vector", Result: { } rows }
+            || rows.Any(row => row?.Metric is null || row.Value is not [_, { ValueKind: JsonValueKind.String }]))
             throw new InvalidDataException("does not answer as Prometheus does: its answer is not a vector");
         return rows.Count <= MostRows ? rows : throw new InvalidDataException($"answers a question with {rows.Count} series, more than {MostRows}");
     }
@@ -44,7 +45,10 @@ internal sealed record PrometheusRow(Dictionary<string, string>? Metric, IReadOn
 {
     /// <summary>Null: there is nothing to compute it from, such as the latency of no requests.</summary>
     [JsonIgnore]
-    public double? Number => double.TryParse(Value![1].GetString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) && number >= 0 ? number : null;
+    public double? Number =>
+        double.TryParse(Value![1].GetString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) && number >= 0
+            ? number
+            : null;
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]

@@ -34,15 +34,18 @@ public sealed record PrometheusChoice
         if (text == "none") return None;
         if (text.Contains("://", StringComparison.Ordinal))
         {
-            return Uri.TryCreate(text, UriKind.Absolute, out var address) && address is { Scheme: "http" or "https", Query: "", Fragment: "", Host.Length: > 0 } ? new() { Address = address }
+            return Uri.TryCreate(text, UriKind.Absolute, out var address) && address is { Scheme: "http" or "https", Query: "", Fragment: "", Host.Length: > 0 }
+                ? new() { Address = address }
                 : throw new WrongUseException($"{option} {text}", "is not the URL of a Prometheus", "use one such as http://127.0.0.1:9090, without a query");
         }
         if (text.Split('/') is not [var ns, var service] || service.Split(':') is not ([_] or [_, _]) || !IsName(ns) || !IsName(service.Split(':')[0]))
             throw new WrongUseException($"{option} {text}", "is neither a URL nor a Service", Expected);
         var port = 0;
-        if (service.Split(':') is [_, var number] && (!int.TryParse(number, out port) || port is < 1 or > 65535)) throw new WrongUseException($"{option} {text}", $"'{number}' is not a port number", "use a number from 1 to 65535");
+        if (service.Split(':') is [_, var number] && (!int.TryParse(number, out port) || port is < 1 or > 65535))
+            throw new WrongUseException($"{option} {text}", $"'{number}' is not a port number", "use a number from 1 to 65535");
         return new() { Namespace = ns, Name = service.Split(':')[0], Port = port };
     }
 
-    private static bool IsName(string text) => text.Length is > 0 and <= 253 && text.All(letter => char.IsAsciiLetterLower(letter) || char.IsAsciiDigit(letter) || letter is '-' or '.');
+    private static bool IsName(string text) =>
+        text.Length is > 0 and <= 253 && text.All(letter => char.IsAsciiLetterLower(letter) || char.IsAsciiDigit(letter) || letter is '-' or '.');
 }

@@ -4,7 +4,9 @@ namespace Isthmus.WebConsole.Traffic;
 /// of.</summary>
 internal static class PrometheusRates
 {
-    private const string CallLabels = "reporter, source_workload, source_workload_namespace, source_cluster, destination_service_name, destination_service_namespace, destination_cluster, request_protocol";
+    private const string CallLabels =
+        "reporter, source_workload, source_workload_namespace, source_cluster, destination_service_name, destination_service_namespace, destination_cluster, "
+            + "request_protocol";
     private const string EndLabels = "connection_security_policy, source_principal, destination_principal";
 
     /// <summary>In the order that <see cref="Join"/> expects.</summary>
@@ -19,7 +21,8 @@ internal static class PrometheusRates
         Sum(CallLabels, "istio_tcp_received_bytes_total", window),
     ];
 
-    private static string Sum(string labels, string metric, string window) => $"sum by ({labels}) (rate({metric}{{reporter=~\"source|destination\"}}[{window}]))";
+    private static string Sum(string labels, string metric, string window) =>
+        $"sum by ({labels}) (rate({metric}{{reporter=~\"source|destination\"}}[{window}]))";
 
     /// <param name="answers">One for each of <see cref="Questions"/>.</param>
     public static IReadOnlyList<CallRate> Join(IReadOnlyList<IReadOnlyList<PrometheusRow>> answers)
@@ -57,7 +60,8 @@ internal static class PrometheusRates
 
     /// <summary>What several Prometheus servers say together. A federating one repeats what another says, and each proxy is scraped whole, so
     /// the larger number is the complete one.</summary>
-    public static IReadOnlyList<CallRate> Merge(IEnumerable<CallRate> rates) => [.. rates.GroupBy(rate => rate.Call).Select(same => same.MaxBy(rate => (rate.Rate, rate.Bytes))!)];
+    public static IReadOnlyList<CallRate> Merge(IEnumerable<CallRate> rates) =>
+        [.. rates.GroupBy(rate => rate.Call).Select(same => same.MaxBy(rate => (rate.Rate, rate.Bytes))!)];
 
     /// <summary>The sums of one kind of call.</summary>
     private sealed class Sums
@@ -79,6 +83,8 @@ internal static class PrometheusRates
             if (labels.IsMutualTls is { } isMutual) _isMutualTls = isMutual && _isMutualTls != false;
         }
 
-        public CallRate Of(Call call) => new(call, Rate, Rate > 0 ? Errors / Rate : 0, P50, P95, Bytes) { Denied = Rate > 0 ? Denied / Rate : 0, Identity = _identity, IsMutualTls = _isMutualTls, Flags = Flags };
+        public CallRate Of(Call call) =>
+            new(call, Rate, Rate > 0 ? Errors / Rate : 0, P50, P95,
+                Bytes) { Denied = Rate > 0 ? Denied / Rate : 0, Identity = _identity, IsMutualTls = _isMutualTls, Flags = Flags };
     }
 }

@@ -21,7 +21,8 @@ internal sealed record PrometheusServer(string Name, string Remedy, Func<string,
     public static PrometheusServer Behind(KubeClient client, string ns, string name, string port)
     {
         var path = $"/api/v1/namespaces/{ns}/services/{port}/proxy/";
-        return new($"Service {ns}/{name} in {client.Access.Name}", $"look at its Pods: kubectl --context={client.Access.Name} -n {ns} get pods", async (query, stop) =>
+        return new($"Service {ns}/{name} in {client.Access.Name}", $"look at its Pods: kubectl --context={client.Access.Name} -n {ns} get pods",
+            async (query, stop) =>
         {
             try
             {
@@ -42,13 +43,16 @@ internal sealed record PrometheusServer(string Name, string Remedy, Func<string,
     public static PrometheusServer At(Uri address, Lazy<HttpClient> http)
     {
         var root = new UriBuilder(address) { UserName = "", Password = "", Path = $"{address.AbsolutePath.TrimEnd('/')}/" }.Uri;
-        var credentials = address.UserInfo.Length > 0 ? new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(address.UserInfo)))) : null;
+        var credentials = address.UserInfo.Length > 0
+            ? new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(address.UserInfo))))
+            : null;
         return new(root.ToString().TrimEnd('/'), $"check the address: curl {root}api/v1/query?query=up", async (query, stop) =>
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(root, query)) { Headers = { Authorization = credentials } };
             using var response = await http.Value.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
             // Prometheus explains errors in JSON: questions that it cannot answer (400, 422), and too much work (503).
-            if (!response.IsSuccessStatusCode && response.StatusCode is not (HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity or HttpStatusCode.ServiceUnavailable))
+            if (!response.IsSuccessStatusCode
+                && response.StatusCode is not (HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity or HttpStatusCode.ServiceUnavailable))
                 throw new InvalidDataException($"answers {(int)response.StatusCode} {response.ReasonPhrase}");
             await using var body = await response.Content.ReadAsStreamAsync(stop);
             return await PrometheusAnswer.ReadAsync(body, stop);
@@ -58,7 +62,10 @@ internal sealed record PrometheusServer(string Name, string Remedy, Func<string,
     /// <summary>For servers at an address. The roots of the machine are read for the first request, and again if they cannot be.</summary>
     public static Lazy<HttpClient> Client() => new(() =>
     {
-        var handler = new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ActivityHeadersPropagator = null, ConnectTimeout = Patience };
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ActivityHeadersPropagator = null, ConnectTimeout = Patience
+        };
         handler.SslOptions.CertificateChainPolicy = SystemRoots.Policy();
         return new(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }, LazyThreadSafetyMode.PublicationOnly);
@@ -74,7 +81,8 @@ internal sealed record PrometheusServer(string Name, string Remedy, Func<string,
         {
             foreach (var window in Windows)
             {
-                var answers = await Task.WhenAll(PrometheusRates.Questions(window).Select(question => GetAsync($"api/v1/query?timeout={Patience.TotalSeconds:0}s&query={Uri.EscapeDataString(question)}", patience.Token)));
+                var answers = await Task.WhenAll(PrometheusRates.Questions(window)
+                    .Select(question => GetAsync($"api/v1/query?timeout={Patience.TotalSeconds:0}s&query={Uri.EscapeDataString(question)}", patience.Token)));
                 if (answers.Any(answer => answer.Count > 0)) return (window, PrometheusRates.Join(answers));
             }
         }
@@ -90,6 +98,8 @@ internal sealed record PrometheusServer(string Name, string Remedy, Func<string,
         {
             throw new ProblemException(Name, e.Message, Remedy, e);
         }
-        throw new ProblemException(Name, $"knows no calls of the last {Windows[^1].TrimEnd('m')} minutes (istio_requests_total, istio_tcp_connections_opened_total)", "make calls, and let it scrape the proxies, as samples/addons/prometheus.yaml does");
+        throw new ProblemException(Name,
+            $"knows no calls of the last {Windows[^1].TrimEnd('m')} minutes (istio_requests_total, istio_tcp_connections_opened_total)",
+            "make calls, and let it scrape the proxies, as samples/addons/prometheus.yaml does");
     }
 }

@@ -50,7 +50,8 @@ internal sealed class PrometheusTraffic(PrometheusChoice choice, string istioNam
         var answers = await Task.WhenAll(Servers(mesh).Select(server => AskAsync(server, now, stop)));
         var states = answers.Select(answer => answer.State);
         if (choice.Name.Length > 0 && answers.Length == 0 && mesh.Clusters.Count > 0)
-            states = [new($"Service {choice.Namespace}/{choice.Name}", "", [], "is in none of the clusters that are shown", "check its name, and whether you may list Services there")];
+            states = [new($"Service {choice.Namespace}/{choice.Name}", "", [], "is in none of the clusters that are shown",
+                "check its name, and whether you may list Services there")];
         _last = new(time.GetUtcNow(), PrometheusRates.Merge(answers.SelectMany(answer => answer.Rates)), [.. states]);
     }
 
@@ -74,7 +75,11 @@ internal sealed class PrometheusTraffic(PrometheusChoice choice, string istioNam
         try
         {
             var (window, rates) = await server.ReadAsync(time, stop);
-            return (new(server.Name, window, [.. rates.Select(rate => rate.Call.CountedIn).Where(cluster => cluster.Length > 0).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)], "", ""), rates);
+            return (new(server.Name, window,
+                [.. rates.Select(rate => rate.Call.CountedIn).Where(cluster => cluster.Length > 0).Distinct(StringComparer.Ordinal)
+                    .Order(StringComparer.Ordinal)],
+                "", ""),
+                rates);
         }
         catch (ProblemException e)
         {

@@ -64,7 +64,8 @@ internal sealed class ProxyCounters
     private void Take(ReadOnlySpan<char> line, Dictionary<string, Series> seen)
     {
         var end = line.LastIndexOf(' ');
-        if (end < 0 || !line.StartsWith("istio_") || !double.TryParse(line[(end + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out var value)) return;
+        if (end < 0 || !line.StartsWith("istio_") || !double.TryParse(line[(end + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out var value))
+            return;
         var name = line[..end];
         if (!_series.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(name, out var key, out var series)) series = Decode(key = name.ToString());
         seen[key] = series;

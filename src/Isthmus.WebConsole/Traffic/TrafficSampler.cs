@@ -35,7 +35,8 @@ internal sealed class TrafficSampler(Func<string, KubeClient> clients, TimeProvi
     public (int All, int Answering) Proxies => (_proxies.Count, _proxies.Values.Count(proxy => proxy.Error.Length == 0));
 
     /// <summary>Those that do not answer, and why.</summary>
-    public IReadOnlyDictionary<string, string> Silent => _proxies.Where(proxy => proxy.Value.Error.Length > 0).ToDictionary(proxy => proxy.Key, proxy => proxy.Value.Error, StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, string> Silent =>
+        _proxies.Where(proxy => proxy.Value.Error.Length > 0).ToDictionary(proxy => proxy.Key, proxy => proxy.Value.Error, StringComparer.Ordinal);
 
     public void Dispose()
     {
@@ -62,7 +63,8 @@ internal sealed class TrafficSampler(Func<string, KubeClient> clients, TimeProvi
         _window.Keep(wanted);
     }
 
-    private async Task<(string Key, DateTimeOffset Time, IReadOnlyDictionary<Call, CallTotals>? Totals)> AskAsync(string key, Asked asked, CancellationToken stop)
+    private async Task<(string Key, DateTimeOffset Time, IReadOnlyDictionary<Call, CallTotals>? Totals)> AskAsync(string key, Asked asked,
+        CancellationToken stop)
     {
         await _slots.WaitAsync(stop);
         try
@@ -70,11 +72,13 @@ internal sealed class TrafficSampler(Func<string, KubeClient> clients, TimeProvi
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
             patience.CancelAfter(Patience);
             IReadOnlyDictionary<Call, CallTotals>? totals = null;
-            await clients(asked.Place.Access.Name).Pods.GetAsync(asked.Place.Namespace, asked.Place.Pod, Ports.ProxyAdmin, Page, async (body, ending) => totals = await asked.Counters.ReadAsync(body, ending), patience.Token);
+            await clients(asked.Place.Access.Name).Pods.GetAsync(asked.Place.Namespace, asked.Place.Pod, Ports.ProxyAdmin, Page,
+                async (body, ending) => totals = await asked.Counters.ReadAsync(body, ending), patience.Token);
             asked.Error = "";
             return (key, time.GetUtcNow(), totals);
         }
-        catch (Exception e) when (e is HttpRequestException or KubeException or IOException or InvalidDataException or OperationCanceledException && !stop.IsCancellationRequested)
+        catch (Exception e) when (e is HttpRequestException or KubeException or IOException or InvalidDataException or OperationCanceledException
+            && !stop.IsCancellationRequested)
         {
             asked.Error = e is OperationCanceledException ? $"no answer within {Patience.TotalSeconds:0} s" : e.InnerException?.Message ?? e.Message;
             asked.NotBefore = time.GetUtcNow() + Rest;

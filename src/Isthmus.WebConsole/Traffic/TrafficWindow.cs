@@ -80,7 +80,8 @@ internal sealed class TrafficWindow(TimeSpan length)
             _errors += errors / seconds;
             _denied += (now.Denied - (before?.Denied ?? 0)) / seconds;
             if (errors > 0) _flags.UnionWith(now.Flags);
-            for (var i = 0; i < now.Buckets.Length; i++) _buckets[i] += (now.Buckets[i] - (before is { Buckets.Length: > 0 } ? before.Buckets[i] : 0)) / seconds;
+            for (var i = 0; i < now.Buckets.Length; i++)
+                _buckets[i] += (now.Buckets[i] - (before is { Buckets.Length: > 0 } ? before.Buckets[i] : 0)) / seconds;
         }
 
         public CallRate Rate(Call call) => new(call, call.Protocol == "tcp" ? _connections : _requests, _requests > 0 ? _errors / _requests : 0,

@@ -39,7 +39,9 @@ internal sealed class ServedCertificate(string folder, TimeProvider time, Action
                 _lookAgain = now + Looking;
                 Load();
             }
-            return _context ?? throw new ProblemException(folder, "has no usable certificate", "create the Secret that values.console.credentialName names, of type kubernetes.io/tls");
+            return _context
+                ?? throw new ProblemException(folder, "has no usable certificate",
+                    "create the Secret that values.console.credentialName names, of type kubernetes.io/tls");
         }
     }
 

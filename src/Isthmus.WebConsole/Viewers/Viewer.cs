@@ -28,10 +28,14 @@ internal sealed class Viewer : IAsyncDisposable
     {
         (Access, _log) = (access, log);
         _reader = new(access.Clusters, istioNamespace, time);
-        _watch = new(_reader, new MeshAnalysis(access.Clusters, istioNamespace, _reader, time), new PrometheusTraffic(prometheus, istioNamespace, _reader.Client, time), _events, time) { Refused = _stop.Cancel };
+        _watch = new(_reader, new MeshAnalysis(access.Clusters, istioNamespace, _reader, time),
+            new PrometheusTraffic(prometheus, istioNamespace, _reader.Client, time), _events, time) { Refused = _stop.Cancel };
         var answers = new PageAnswers(access.Clusters, istioNamespace, _reader, time).All(() => _watch.Mesh, () => _watch.Problems, _watch.ReadNow);
         Visit = new(_events, answers, _stop.Token);
-        var told = new JsonObject { ["user"] = access.User, ["ends"] = access.Ends?.ToString("O"), ["notes"] = new JsonArray([.. access.Notes.Select(note => (JsonNode)note)]) };
+        var told = new JsonObject
+        {
+            ["user"] = access.User, ["ends"] = access.Ends?.ToString("O"), ["notes"] = new JsonArray([.. access.Notes.Select(note => (JsonNode)note)])
+        };
         _events.Publish(new("viewer", System.Text.Encoding.UTF8.GetBytes(told.ToJsonString())));
     }
 

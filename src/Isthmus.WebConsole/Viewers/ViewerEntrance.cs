@@ -22,13 +22,15 @@ internal sealed record ViewerLimits(int Sessions, int PerUser, TimeSpan Idle, Ti
 /// its cookie and its key are both needed, because browsers send cookies to each port of a host. A token in the header
 /// <c>Authorization</c>, which an authenticating proxy sets, is its own session. Tokens are only in memory.
 /// </summary>
-internal sealed class ViewerEntrance(ViewerSource source, string istioNamespace, ViewerLimits limits, TimeProvider time, Action<string> log) : IEntrance, IAsyncDisposable
+internal sealed class ViewerEntrance(ViewerSource source, string istioNamespace, ViewerLimits limits, TimeProvider time, Action<string> log)
+    : IEntrance, IAsyncDisposable
 {
     private const int LongestToken = 16 * 1024, AskedAtOnce = 4;
     private const string Bearer = "Bearer ";
 
     private static readonly Refusal NoSession = new(401, "log in with a token for the API server of this cluster") { AsksForToken = true },
-        Ended = new(401, "the session has ended: log in again") { AsksForToken = true }, Full = new(503, "too many people use the console at the moment: try again later");
+        Ended = new(401, "the session has ended: log in again") { AsksForToken = true },
+        Full = new(503, "too many people use the console at the moment: try again later");
 
     private readonly Lock _lock = new();   // guards changes of _sessions that look at several
     private readonly ConcurrentDictionary<string, Session> _sessions = new(StringComparer.Ordinal);
@@ -56,7 +58,8 @@ internal sealed class ViewerEntrance(ViewerSource source, string istioNamespace,
 
     public async Task<Admission> AdmitAsync(CallerProof proof, CancellationToken stop)
     {
-        if (proof.Authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)) return await AdmitAsync(proof.Authorization[Bearer.Length..].Trim(), stop);
+        if (proof.Authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase))
+            return await AdmitAsync(proof.Authorization[Bearer.Length..].Trim(), stop);
         if (!_sessions.TryGetValue(proof.Cookie, out var named)) return new(null, proof.Cookie.Length + proof.Key.Length > 0 ? Ended : NoSession);
         // Without its key, nobody keeps a session alive.
         if (!HasKey(named, proof)) return new(null, NoSession);
@@ -105,7 +108,8 @@ internal sealed class ViewerEntrance(ViewerSource source, string istioNamespace,
 
     private async Task<(Session? Session, Refusal? Refusal)> BeginAsync(string id, string token, CancellationToken stop)
     {
-        if (token.Length is 0 or > LongestToken || token.Any(character => character is <= ' ' or > '~')) return (null, new(401, "that is not a token: paste one without spaces or line breaks") { AsksForToken = true });
+        if (token.Length is 0 or > LongestToken || token.Any(character => character is <= ' ' or > '~'))
+            return (null, new(401, "that is not a token: paste one without spaces or line breaks") { AsksForToken = true });
         await _asking.WaitAsync(stop);
         try
         {
@@ -132,7 +136,9 @@ internal sealed class ViewerEntrance(ViewerSource source, string istioNamespace,
         lock (_lock)
         {
             if (_sessions.TryGetValue(id, out var known)) return (known, null);
-            foreach (var older in _sessions.Values.Where(one => access.User.Length > 0 && one.Viewer.Access.User == access.User).OrderByDescending(one => one.Begun).Skip(limits.PerUser - 1).ToList()) End(older, "the same user began others");
+            foreach (var older in _sessions.Values.Where(one => access.User.Length > 0 && one.Viewer.Access.User == access.User)
+                .OrderByDescending(one => one.Begun).Skip(limits.PerUser - 1).ToList())
+                End(older, "the same user began others");
             if (_sessions.Count >= limits.Sessions)
             {
                 if (_sessions.Values.Where(one => !one.Viewer.IsWatched).MinBy(one => one.Used) is not { } idle) return (null, Full);
@@ -140,7 +146,8 @@ internal sealed class ViewerEntrance(ViewerSource source, string istioNamespace,
             }
             var now = time.GetUtcNow();
             var ends = access.Ends is { } end && end < now + limits.Longest ? end : now + limits.Longest;
-            var session = new Session(id, Encoding.ASCII.GetBytes(Entrance.NewSecret()), new Viewer(access with { Ends = ends }, istioNamespace, Prometheus, time, log), now, ends) { Used = now };
+            var session = new Session(id, Encoding.ASCII.GetBytes(Entrance.NewSecret()),
+                new Viewer(access with { Ends = ends }, istioNamespace, Prometheus, time, log), now, ends) { Used = now };
             _sessions[id] = session;
             session.Viewer.Start();
             log($"session of {Name(session)} begins, until {ends:u} at the latest");
@@ -160,7 +167,13 @@ internal sealed class ViewerEntrance(ViewerSource source, string istioNamespace,
     {
         var now = time.GetUtcNow();
         if (session.Viewer.IsWatched) session.Used = now;
-        var over = session.Viewer.HasEnded ? "the API server no longer accepts the token" : now >= session.Ends ? "its time is over" : now - session.Used >= limits.Idle ? "no page was open" : "";
+        var over = session.Viewer.HasEnded
+            ? "the API server no longer accepts the token"
+            : now >= session.Ends
+            ? "its time is over"
+            : now - session.Used >= limits.Idle
+            ? "no page was open"
+            : "";
         if (over.Length == 0) return true;
         End(session, over);
         return false;

@@ -47,11 +47,13 @@ public static class ViewerProgram
             Name = settings.Cluster, Server = settings.Server(Environment.GetEnvironmentVariable),
             CertificateAuthority = InputFile.Read($"CA of the API server ({settings.CertificateAuthority})", settings.CertificateAuthority),
         };
-        await using var entrance = new ViewerEntrance(new ViewerSource(home, settings.IstioNamespace), settings.IstioNamespace, ViewerLimits.Default, time, Log) { Prometheus = settings.Prometheus };
+        await using var entrance = new ViewerEntrance(new ViewerSource(home, settings.IstioNamespace), settings.IstioNamespace, ViewerLimits.Default, time,
+            Log) { Prometheus = settings.Prometheus };
         await using var server = new ConsoleServer(entrance, [.. Sites(settings, time, Log)]);
         await server.StartAsync(stop);
         await using var ready = await ReadyAsync(stop);
-        Log($"serves the console of {home} on 127.0.0.1:{LoopbackPort}{(settings.Hosts.Count > 0 ? $", and as {string.Join(", ", settings.Hosts)} on port {TlsPort}" : "")}");
+        Log($"serves the console of {home} on "
+            + $"127.0.0.1:{LoopbackPort}{(settings.Hosts.Count > 0 ? $", and as {string.Join(", ", settings.Hosts)} on port {TlsPort}" : "")}");
         await entrance.RunAsync(stop);
     }
 

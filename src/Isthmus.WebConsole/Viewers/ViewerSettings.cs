@@ -11,12 +11,15 @@ namespace Isthmus.WebConsole.Viewers;
 /// <param name="ServerTls">The directory with <c>tls.crt</c> and <c>tls.key</c>.</param>
 /// <param name="CertificateAuthority">The file with the CA of the API server.</param>
 /// <param name="Prometheus">Never an address: the console would read there what a viewer may not see.</param>
-internal sealed record ViewerSettings(string Cluster, string IstioNamespace, IReadOnlyList<string> Hosts, string ServerTls, string CertificateAuthority, PrometheusChoice Prometheus)
+internal sealed record ViewerSettings(string Cluster, string IstioNamespace, IReadOnlyList<string> Hosts, string ServerTls, string CertificateAuthority,
+    PrometheusChoice Prometheus)
 {
     private const string Program = "isthmus console-server";
 
-    private static readonly Flag<string> ClusterName = Flag.Text("--cluster", "NAME", "Kubernetes"), Namespace = Flag.Text("--istioNamespace", "NAMESPACE", WellKnown.SystemNamespace),
-        HostNames = Flag.Text("--hosts", "NAMES", ""), TlsFolder = Flag.Text("--tls", "DIR", "/var/run/secrets/isthmus-console/tls"), CaFile = Flag.Text("--ca", "FILE", "/var/run/secrets/isthmus-console/ca/ca.crt"),
+    private static readonly Flag<string> ClusterName = Flag.Text("--cluster", "NAME", "Kubernetes"),
+        Namespace = Flag.Text("--istioNamespace", "NAMESPACE", WellKnown.SystemNamespace),
+        HostNames = Flag.Text("--hosts", "NAMES", ""), TlsFolder = Flag.Text("--tls", "DIR", "/var/run/secrets/isthmus-console/tls"),
+        CaFile = Flag.Text("--ca", "FILE", "/var/run/secrets/isthmus-console/ca/ca.crt"),
         PrometheusService = Flag.Text("--prometheus", "SERVICE", "");
 
     private static readonly FlagSet Flags = new(Program, ClusterName, Namespace, HostNames, TlsFolder, CaFile, PrometheusService);
@@ -26,10 +29,15 @@ internal sealed record ViewerSettings(string Cluster, string IstioNamespace, IRe
     {
         var flags = Flags.Read(args);
         var hosts = flags.Get(HostNames).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        if (hosts.FirstOrDefault(host => Uri.CheckHostName(host.Split(':')[0]) == UriHostNameType.Unknown || host.Contains('/', StringComparison.Ordinal)) is { } wrong)
-            throw new WrongUseException(Program, $"--hosts: invalid name '{wrong}'", "expected names as browsers send them, for example console.example.com or console.example.com:8443");
+        if (hosts.FirstOrDefault(host => Uri.CheckHostName(host.Split(':')[0]) == UriHostNameType.Unknown
+            || host.Contains('/', StringComparison.Ordinal)) is { } wrong)
+            throw new WrongUseException(Program, $"--hosts: invalid name '{wrong}'",
+                "expected names as browsers send them, for example console.example.com or console.example.com:8443");
         var prometheus = PrometheusChoice.Read($"{Program}: --prometheus", flags.Get(PrometheusService));
-        if (prometheus.Address is not null) throw new WrongUseException(Program, $"--prometheus {flags.Get(PrometheusService)}: in a cluster, viewers read Prometheus with their own rights, through the API server", "give its Service as NAMESPACE/NAME[:PORT]");
+        if (prometheus.Address is not null)
+            throw new WrongUseException(Program,
+                $"--prometheus {flags.Get(PrometheusService)}: in a cluster, viewers read Prometheus with their own rights, through the API server",
+                "give its Service as NAMESPACE/NAME[:PORT]");
         return new(flags.Get(ClusterName), flags.Get(Namespace), hosts, flags.Get(TlsFolder), flags.Get(CaFile), prometheus);
     }
 

@@ -34,7 +34,8 @@ internal sealed class ViewerSource(ClusterAccess home, string istioNamespace)
     {
         try
         {
-            var review = Parse(await client.RawAsync(HttpMethod.Post, "/apis/authentication.k8s.io/v1/selfsubjectreviews", new JsonObject { ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "SelfSubjectReview" }, stop));
+            var review = Parse(await client.RawAsync(HttpMethod.Post, "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+                new JsonObject { ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "SelfSubjectReview" }, stop));
             return Known(review?["status"]?["userInfo"]?["username"]?.ToString() ?? "");
         }
         catch (KubeException e) when (e.Code is 403 or 404)
@@ -50,13 +51,15 @@ internal sealed class ViewerSource(ClusterAccess home, string istioNamespace)
     {
         var question = new JsonObject
         {
-            ["apiVersion"] = "authorization.k8s.io/v1", ["kind"] = "SelfSubjectAccessReview", ["spec"] = new JsonObject { ["resourceAttributes"] = new JsonObject { ["verb"] = "list", ["resource"] = "pods" } },
+            ["apiVersion"] = "authorization.k8s.io/v1", ["kind"] = "SelfSubjectAccessReview",
+            ["spec"] = new JsonObject { ["resourceAttributes"] = new JsonObject { ["verb"] = "list", ["resource"] = "pods" } },
         };
         await client.RawAsync(HttpMethod.Post, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", question, stop);
     }
 
     /// <summary>An API server with a proxy in front may take a wrong token for none.</summary>
-    private static string Known(string user) => user == "system:anonymous" ? throw new KubeException(HttpStatusCode.Unauthorized, "Unauthorized", "the API server does not know the token") : user;
+    private static string Known(string user) =>
+        user == "system:anonymous" ? throw new KubeException(HttpStatusCode.Unauthorized, "Unauthorized", "the API server does not know the token") : user;
 
     /// <summary>Other clusters, with the credentials that the viewer can read. The viewer's token is for this cluster only.</summary>
     private async Task<(IReadOnlyList<ClusterAccess> Clusters, IReadOnlyList<string> Notes)> OthersAsync(KubeClient client, CancellationToken stop)

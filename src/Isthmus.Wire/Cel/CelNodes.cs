@@ -24,7 +24,8 @@ public sealed record CelField(CelNode On, string Name) : CelNode
 
     /// <summary>Field names that are not identifiers of CEL are written with these escapes.</summary>
     public static string Unescape(string name) =>
-        name.StartsWith("__", StringComparison.Ordinal) && name.EndsWith("__", StringComparison.Ordinal) && name.Length > 4 && Keywords.Contains(name[2..^2]) ? name[2..^2]
+        name.StartsWith("__", StringComparison.Ordinal) && name.EndsWith("__", StringComparison.Ordinal) && name.Length > 4 && Keywords.Contains(name[2..^2])
+            ? name[2..^2]
         : name
             .Replace("__underscores__", "__", StringComparison.Ordinal).Replace("__dot__", ".", StringComparison.Ordinal)
             .Replace("__dash__", "-", StringComparison.Ordinal).Replace("__slash__", "/", StringComparison.Ordinal);

@@ -12,7 +12,8 @@ public sealed class CelParser
     private static readonly string[] Words = ["true", "false", "null", "in"];
 
     private static readonly string[] Reserved =
-        ["as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"];
+        ["as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void",
+            "while"];
 
     private readonly string _text;
     private readonly List<CelToken> _tokens;
@@ -106,7 +107,11 @@ public sealed class CelParser
             {
                 var isOptional = Take("?");
                 var name = Name();
-                node = isOptional ? new CelOptional(node, new CelLiteral(CelField.Unescape(name))) : Take("(") ? Call(node, name) : new CelField(node, CelField.Unescape(name));
+                node = isOptional
+                    ? new CelOptional(node, new CelLiteral(CelField.Unescape(name)))
+                    : Take("(")
+                    ? Call(node, name)
+                    : new CelField(node, CelField.Unescape(name));
             }
             else if (IsTypeName(node) && Take("{"))
             {
@@ -124,11 +129,14 @@ public sealed class CelParser
         var start = Next.At;
         var arguments = Items(")");
         if (!Loops.Contains(name))
-            return on is CelVariable library && _knows($"{library.Name}.{name}", arguments.Count) ? new CelCall($"{library.Name}.{name}", arguments) : Function(name, [on, .. arguments]);
+            return on is CelVariable library && _knows($"{library.Name}.{name}", arguments.Count)
+                ? new CelCall($"{library.Name}.{name}", arguments)
+                : Function(name, [on, .. arguments]);
         return (name, arguments.Count) switch
         {
             ("map", 3) => new CelLoop(name, new CelLoop("filter", on, Variable(0), arguments[1]), Variable(0), arguments[2]),
-            ("all" or "exists" or "existsOne" or "transformList" or "transformMap", 3) => new CelPairLoop(name, on, Variable(0), Variable(1), null, arguments[2]),
+            ("all" or "exists" or "existsOne" or "transformList" or "transformMap",
+                3) => new CelPairLoop(name, on, Variable(0), Variable(1), null, arguments[2]),
             ("exists_one", 3) => new CelPairLoop("existsOne", on, Variable(0), Variable(1), null, arguments[2]),
             ("transformList" or "transformMap", 4) => new CelPairLoop(name, on, Variable(0), Variable(1), arguments[2], arguments[3]),
             ("existsOne", 2) => new CelLoop("exists_one", on, Variable(0), arguments[1]),
@@ -136,7 +144,8 @@ public sealed class CelParser
             _ => Unsupported($"{name} with {arguments.Count} arguments", on),
         };
 
-        string Variable(int at) => arguments[at] is CelVariable variable ? variable.Name : throw new CelSyntaxException(_text, start, "argument must be a simple name");
+        string Variable(int at) =>
+            arguments[at] is CelVariable variable ? variable.Name : throw new CelSyntaxException(_text, start, "argument must be a simple name");
     }
 
     private CelNode Primary()

@@ -20,18 +20,23 @@ public static class TrafficExpression
     /// <summary>The attributes, and what they are.</summary>
     public static IReadOnlyDictionary<string, CelType> Attributes { get; } = new Dictionary<string, CelType>(StringComparer.Ordinal)
     {
-        ["request.path"] = CelType.Text, ["request.url_path"] = CelType.Text, ["request.query"] = CelType.Text, ["request.host"] = CelType.Text, ["request.scheme"] = CelType.Text,
-        ["request.method"] = CelType.Text, ["request.protocol"] = CelType.Text, ["request.referer"] = CelType.Text, ["request.useragent"] = CelType.Text, ["request.id"] = CelType.Text,
+        ["request.path"] = CelType.Text, ["request.url_path"] = CelType.Text, ["request.query"] = CelType.Text, ["request.host"] = CelType.Text,
+        ["request.scheme"] = CelType.Text,
+        ["request.method"] = CelType.Text, ["request.protocol"] = CelType.Text, ["request.referer"] = CelType.Text, ["request.useragent"] = CelType.Text,
+        ["request.id"] = CelType.Text,
         ["request.headers"] = CelType.Texts, ["request.size"] = CelType.Whole, ["request.duration"] = CelType.Duration,
-        ["response.code"] = CelType.Whole, ["response.code_details"] = CelType.Text, ["response.flags"] = CelType.Whole, ["response.grpc_status"] = CelType.Whole,
+        ["response.code"] = CelType.Whole, ["response.code_details"] = CelType.Text, ["response.flags"] = CelType.Whole,
+        ["response.grpc_status"] = CelType.Whole,
         ["response.headers"] = CelType.Texts, ["response.trailers"] = CelType.Texts, ["response.size"] = CelType.Whole,
         ["source.address"] = CelType.Text, ["source.port"] = CelType.Whole, ["destination.address"] = CelType.Text, ["destination.port"] = CelType.Whole,
         ["connection.mtls"] = CelType.Truth, ["connection.requested_server_name"] = CelType.Text, ["connection.termination_details"] = CelType.Text,
         ["connection.uri_san_peer_certificate"] = CelType.Text, ["connection.dns_san_peer_certificate"] = CelType.Text,
         ["connection.subject_peer_certificate"] = CelType.Text, ["connection.sha256_peer_certificate_digest"] = CelType.Text,
-        ["upstream.address"] = CelType.Text, ["upstream.port"] = CelType.Whole, ["upstream.local_address"] = CelType.Text, ["upstream.transport_failure_reason"] = CelType.Text,
+        ["upstream.address"] = CelType.Text, ["upstream.port"] = CelType.Whole, ["upstream.local_address"] = CelType.Text,
+        ["upstream.transport_failure_reason"] = CelType.Text,
         ["upstream.uri_san_peer_certificate"] = CelType.Text, ["upstream.dns_san_peer_certificate"] = CelType.Text,
-        ["upstream.subject_peer_certificate"] = CelType.Text, ["upstream.sha256_peer_certificate_digest"] = CelType.Text, ["upstream.request_attempt_count"] = CelType.Whole,
+        ["upstream.subject_peer_certificate"] = CelType.Text, ["upstream.sha256_peer_certificate_digest"] = CelType.Text,
+        ["upstream.request_attempt_count"] = CelType.Whole,
         ["xds.cluster_name"] = CelType.Text, ["xds.route_name"] = CelType.Text, ["xds.filter_chain_name"] = CelType.Text,
     };
 
@@ -75,7 +80,9 @@ public static class TrafficExpression
         CelVariable or CelField or CelIndex => Attribute(node),
         CelHas has => new CelExists(Attribute(has.Field)),
         CelNot not => Operation("!", CelType.Truth, Truth(not.Of)),
-        CelMinus minus => Term(minus.Of) is { Type: CelType.Whole or CelType.Number } number ? Operation("negate", number.Type, number) : throw new CelUnsupportedException("- before a value that is not a number"),
+        CelMinus minus => Term(minus.Of) is { Type: CelType.Whole or CelType.Number } number
+            ? Operation("negate", number.Type, number)
+            : throw new CelUnsupportedException("- before a value that is not a number"),
         CelChoice choice => Choice(Truth(choice.Test), Term(choice.Then), Term(choice.Else)),
         CelBinary { Operator: "&&" or "||" } junction => Operation(junction.Operator, CelType.Truth, Truth(junction.Left), Truth(junction.Right)),
         CelBinary { Operator: "in" } search => In(Term(search.Left), search.Right),
@@ -88,7 +95,8 @@ public static class TrafficExpression
         _ => throw new CelUnsupportedException("a list that does not follow 'in'"),
     };
 
-    private static CelTerm Truth(CelNode node) => Term(node) is { Type: CelType.Truth } truth ? truth : throw new CelUnsupportedException("a condition that is neither true nor false");
+    private static CelTerm Truth(CelNode node) =>
+        Term(node) is { Type: CelType.Truth } truth ? truth : throw new CelUnsupportedException("a condition that is neither true nor false");
 
     private static CelOperation Operation(string name, CelType type, params CelTerm[] operands) => new(name, type, operands);
 
@@ -102,7 +110,8 @@ public static class TrafficExpression
             CelIndex { Key: CelLiteral { Value: string text } } index => (index.On, text),
             _ => (null, ""),
         };
-        if (on is not null && Path(on) is { } map && Attributes.TryGetValue(map, out type) && type == CelType.Texts) return new CelEntry(new(map, type), key.ToLowerInvariant());
+        if (on is not null && Path(on) is { } map && Attributes.TryGetValue(map, out type) && type == CelType.Texts)
+            return new CelEntry(new(map, type), key.ToLowerInvariant());
         throw new CelUnsupportedException($"the attribute {path}{(Spelling.Nearest(path, Attributes.Keys) is { } near ? $" (did you mean {near}?)" : "")}");
     }
 
@@ -120,10 +129,12 @@ public static class TrafficExpression
     {
         if (holder is not CelList list)
         {
-            return item is CelConstant { Value: string key } && Attribute(holder) is CelAttribute { Type: CelType.Texts } fields ? new CelExists(new CelEntry(fields, key.ToLowerInvariant()))
+            return item is CelConstant { Value: string key } && Attribute(holder) is CelAttribute { Type: CelType.Texts } fields
+                ? new CelExists(new CelEntry(fields, key.ToLowerInvariant()))
                 : throw new CelUnsupportedException("'in' with anything but a list, or a name in header fields");
         }
-        return list.Items.Select(Term).Select(other => Binary("==", item, other)).Aggregate((CelTerm)new CelConstant(CelType.Truth, false), (all, one) => Operation("||", CelType.Truth, all, one));
+        return list.Items.Select(Term).Select(other => Binary("==", item, other))
+            .Aggregate((CelTerm)new CelConstant(CelType.Truth, false), (all, one) => Operation("||", CelType.Truth, all, one));
     }
 
     private static CelTerm Choice(CelTerm test, CelTerm then, CelTerm otherwise) =>
@@ -172,7 +183,8 @@ public static class TrafficExpression
             case "duration" when operands[0] is CelConstant { Value: string text } && Durations.TryParse(text, out var duration):
                 return new CelConstant(CelType.Duration, duration);
             default:
-                throw new CelUnsupportedException($"{name}({string.Join(", ", operands.Select(operand => operand is CelConstant ? "a constant " + Name(operand.Type) : Name(operand.Type)))})");
+                throw new CelUnsupportedException(
+                    $"{name}({string.Join(", ", operands.Select(operand => operand is CelConstant ? "a constant " + Name(operand.Type) : Name(operand.Type)))})");
         }
     }
 

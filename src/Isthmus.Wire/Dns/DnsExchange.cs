@@ -43,7 +43,8 @@ public static class DnsExchange
     private static DnsMessage? Accept(DnsMessage query, ReadOnlySpan<byte> bytes)
     {
         if (DnsMessage.TryRead(bytes) is not { Header.IsResponse: true } answer || answer.Header.Id != query.Header.Id) return null;
-        var same = answer.Questions.Count == 1 && answer.Questions[0].Type == query.Questions[0].Type && DnsName.Same(answer.Questions[0].Name, query.Questions[0].Name);
+        var same = answer.Questions.Count == 1 && answer.Questions[0].Type == query.Questions[0].Type
+            && DnsName.Same(answer.Questions[0].Name, query.Questions[0].Name);
         return same ? answer : null;
     }
 }

@@ -24,7 +24,9 @@ public readonly record struct DnsHeader(ushort Id, ushort Flags)
     /// <summary>The header of a response to this query.</summary>
     public DnsHeader Answer(DnsCode code, bool authoritative, bool recursionAvailable) => new(
         Id,
-        (ushort)(Response | (Flags & 0x7800) | (Flags & Recursion) | (authoritative ? Authoritative : 0) | (recursionAvailable ? RecursionOffered : 0) | (int)code));
+        (ushort)(Response | (Flags & 0x7800) | (Flags & Recursion) | (authoritative ? Authoritative : 0) | (recursionAvailable
+            ? RecursionOffered
+            : 0) | (int)code));
 
     internal DnsHeader AsTruncated() => this with { Flags = (ushort)(Flags | Truncated) };
 

@@ -31,7 +31,8 @@ public sealed record ResolverSettings(ValueList<IPEndPoint> Servers, ValueList<s
                 case "search" or "domain": search = words[1..].Select(w => w.TrimEnd('.')); break;
                 case "options":
                     foreach (var option in words[1..])
-                        if (option.StartsWith("ndots:", StringComparison.Ordinal) && int.TryParse(option.AsSpan(6), NumberStyles.None, CultureInfo.InvariantCulture, out var n))
+                        if (option.StartsWith("ndots:", StringComparison.Ordinal)
+                            && int.TryParse(option.AsSpan(6), NumberStyles.None, CultureInfo.InvariantCulture, out var n))
                             dots = Math.Min(n, 15);
                     break;
             }

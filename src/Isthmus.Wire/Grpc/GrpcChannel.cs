@@ -166,7 +166,9 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
                 if (StatusOf(response, response.Headers) is { } early) return early.Code == GrpcCode.Ok ? null : throw early;
                 if (HeadProblem(response) is { } problem) throw problem;
             }
-            if (await GrpcFraming.ReadAsync(await ReaderAsync(response, stop).ConfigureAwait(false), _parse, _maxMessage, null, stop).ConfigureAwait(false) is { } message) return message;
+            if (await GrpcFraming.ReadAsync(await ReaderAsync(response, stop).ConfigureAwait(false), _parse, _maxMessage, null, stop)
+                .ConfigureAwait(false) is { } message)
+                return message;
             var end = StatusOf(response, response.TrailingHeaders)
                 ?? new GrpcException(GrpcCode.Unknown, "the server ended the call without a status");
             return end.Code == GrpcCode.Ok ? null : throw end;
@@ -261,7 +263,8 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
     }
 
     private bool IsTransport(Exception e, CancellationToken stop) =>
-        !stop.IsCancellationRequested && e is HttpRequestException or IOException or OperationCanceledException or InvalidOperationException or ObjectDisposedException;
+        !stop.IsCancellationRequested
+            && e is HttpRequestException or IOException or OperationCanceledException or InvalidOperationException or ObjectDisposedException;
 
     private GrpcException Translate(Exception e) => e switch
     {

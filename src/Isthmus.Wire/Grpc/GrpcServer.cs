@@ -121,7 +121,8 @@ public sealed class GrpcReader<T> where T : class, IMessage<T>
 
     /// <summary>The next message, decoded by <paramref name="parse"/>, which throws <see cref="InvalidProtocolBufferException"/>.</summary>
     /// <param name="arrives">Called with the length of the message before it is accepted; null: nobody asks.</param>
-    internal ValueTask<T?> ReadAsync(Func<ReadOnlySequence<byte>, T> parse, Func<int, ValueTask>? arrives, CancellationToken stop) => GrpcFraming.ReadAsync(_input, parse, _limit, arrives, stop);
+    internal ValueTask<T?> ReadAsync(Func<ReadOnlySequence<byte>, T> parse, Func<int, ValueTask>? arrives,
+        CancellationToken stop) => GrpcFraming.ReadAsync(_input, parse, _limit, arrives, stop);
 }
 
 /// <summary>Sends the messages of one direction. One writer at a time.</summary>

@@ -15,7 +15,8 @@ public sealed record LogPart(string Literal, string Operator = "", string Argume
 /// <summary>Why a format cannot be used, in one line.</summary>
 public sealed class LogFormatException(string message) : Exception(message);
 
-/// <summary>Envoy's formats of access logs: text with <c>%OPERATORS%</c>. An operator that proxies do not have is an error, never a value that is always missing.</summary>
+/// <summary>Envoy's formats of access logs: text with <c>%OPERATORS%</c>. An operator that proxies do not have is an error, never a value that is always
+/// missing.</summary>
 public static class LogFormatText
 {
     private enum Takes { Nothing, Field, Time, GrpcStyle, Name, MetadataPath, Expression }
@@ -26,17 +27,23 @@ public static class LogFormatText
         ["REQ"] = Takes.Field, ["RESP"] = Takes.Field, ["TRAILER"] = Takes.Field, ["REQ_WITHOUT_QUERY"] = Takes.Field,
         ["GRPC_STATUS"] = Takes.GrpcStyle, ["GRPC_STATUS_NUMBER"] = Takes.Nothing,
         ["DYNAMIC_METADATA"] = Takes.MetadataPath, ["CEL"] = Takes.Expression, ["ENVIRONMENT"] = Takes.Name, ["HOSTNAME"] = Takes.Nothing,
-        ["PROTOCOL"] = Takes.Nothing, ["RESPONSE_CODE"] = Takes.Nothing, ["RESPONSE_CODE_DETAILS"] = Takes.Nothing, ["RESPONSE_FLAGS"] = Takes.Nothing, ["RESPONSE_FLAGS_LONG"] = Takes.Nothing,
+        ["PROTOCOL"] = Takes.Nothing, ["RESPONSE_CODE"] = Takes.Nothing, ["RESPONSE_CODE_DETAILS"] = Takes.Nothing, ["RESPONSE_FLAGS"] = Takes.Nothing,
+        ["RESPONSE_FLAGS_LONG"] = Takes.Nothing,
         ["CONNECTION_TERMINATION_DETAILS"] = Takes.Nothing, ["UPSTREAM_TRANSPORT_FAILURE_REASON"] = Takes.Nothing,
-        ["BYTES_RECEIVED"] = Takes.Nothing, ["BYTES_SENT"] = Takes.Nothing, ["DURATION"] = Takes.Nothing, ["RESPONSE_DURATION"] = Takes.Nothing, ["RESPONSE_TX_DURATION"] = Takes.Nothing,
-        ["UPSTREAM_HOST"] = Takes.Nothing, ["UPSTREAM_CLUSTER"] = Takes.Nothing, ["UPSTREAM_CLUSTER_RAW"] = Takes.Nothing, ["UPSTREAM_REQUEST_ATTEMPT_COUNT"] = Takes.Nothing,
+        ["BYTES_RECEIVED"] = Takes.Nothing, ["BYTES_SENT"] = Takes.Nothing, ["DURATION"] = Takes.Nothing, ["RESPONSE_DURATION"] = Takes.Nothing,
+        ["RESPONSE_TX_DURATION"] = Takes.Nothing,
+        ["UPSTREAM_HOST"] = Takes.Nothing, ["UPSTREAM_CLUSTER"] = Takes.Nothing, ["UPSTREAM_CLUSTER_RAW"] = Takes.Nothing,
+        ["UPSTREAM_REQUEST_ATTEMPT_COUNT"] = Takes.Nothing,
         ["UPSTREAM_REMOTE_ADDRESS"] = Takes.Nothing, ["UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT"] = Takes.Nothing, ["UPSTREAM_REMOTE_PORT"] = Takes.Nothing,
         ["UPSTREAM_LOCAL_ADDRESS"] = Takes.Nothing, ["UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"] = Takes.Nothing, ["UPSTREAM_LOCAL_PORT"] = Takes.Nothing,
         ["DOWNSTREAM_LOCAL_ADDRESS"] = Takes.Nothing, ["DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT"] = Takes.Nothing, ["DOWNSTREAM_LOCAL_PORT"] = Takes.Nothing,
         ["DOWNSTREAM_REMOTE_ADDRESS"] = Takes.Nothing, ["DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT"] = Takes.Nothing, ["DOWNSTREAM_REMOTE_PORT"] = Takes.Nothing,
-        ["DOWNSTREAM_DIRECT_REMOTE_ADDRESS"] = Takes.Nothing, ["DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT"] = Takes.Nothing, ["DOWNSTREAM_DIRECT_REMOTE_PORT"] = Takes.Nothing,
-        ["DOWNSTREAM_PEER_URI_SAN"] = Takes.Nothing, ["DOWNSTREAM_PEER_DNS_SAN"] = Takes.Nothing, ["DOWNSTREAM_PEER_SUBJECT"] = Takes.Nothing, ["DOWNSTREAM_PEER_FINGERPRINT_256"] = Takes.Nothing,
-        ["UPSTREAM_PEER_URI_SAN"] = Takes.Nothing, ["UPSTREAM_PEER_DNS_SAN"] = Takes.Nothing, ["UPSTREAM_PEER_SUBJECT"] = Takes.Nothing, ["UPSTREAM_PEER_FINGERPRINT_256"] = Takes.Nothing,
+        ["DOWNSTREAM_DIRECT_REMOTE_ADDRESS"] = Takes.Nothing, ["DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT"] = Takes.Nothing,
+        ["DOWNSTREAM_DIRECT_REMOTE_PORT"] = Takes.Nothing,
+        ["DOWNSTREAM_PEER_URI_SAN"] = Takes.Nothing, ["DOWNSTREAM_PEER_DNS_SAN"] = Takes.Nothing, ["DOWNSTREAM_PEER_SUBJECT"] = Takes.Nothing,
+        ["DOWNSTREAM_PEER_FINGERPRINT_256"] = Takes.Nothing,
+        ["UPSTREAM_PEER_URI_SAN"] = Takes.Nothing, ["UPSTREAM_PEER_DNS_SAN"] = Takes.Nothing, ["UPSTREAM_PEER_SUBJECT"] = Takes.Nothing,
+        ["UPSTREAM_PEER_FINGERPRINT_256"] = Takes.Nothing,
         ["REQUESTED_SERVER_NAME"] = Takes.Nothing, ["ROUTE_NAME"] = Takes.Nothing, ["FILTER_CHAIN_NAME"] = Takes.Nothing,
     };
 
@@ -106,9 +113,11 @@ public static class LogFormatText
         var name = open >= 0 ? text[..open] : text[..^tail.Length];
         var argument = open >= 0 ? text[(open + 1)..close] : "";
         if (!Operators.TryGetValue(name, out var takes))
-            throw new LogFormatException($"%{name}% is not supported{(Spelling.Nearest(name, Operators.Keys) is { } near ? $" (did you mean %{near}%?)" : "")}");
+            throw new LogFormatException(
+                $"%{name}% is not supported{(Spelling.Nearest(name, Operators.Keys) is { } near ? $" (did you mean %{near}%?)" : "")}");
         var most = 0;
-        if (tail.Length > 0 && (tail[0] != ':' || !int.TryParse(tail.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out most))) throw new LogFormatException($"%{text}%: '{tail}' is not a length like :20");
+        if (tail.Length > 0 && (tail[0] != ':' || !int.TryParse(tail.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out most)))
+            throw new LogFormatException($"%{text}%: '{tail}' is not a length like :20");
         if (Why(takes, argument, open >= 0) is { } why) throw new LogFormatException($"%{text}%: {why}");
         return new("", name, argument, most);
     }
@@ -120,7 +129,9 @@ public static class LogFormatText
             case Takes.Nothing:
                 return isGiven ? "the operator takes no argument" : null;
             case Takes.Field:
-                return argument.Split('?', 2).All(name => name.Length > 0 && name.TrimStart(':').All(IsTokenCharacter)) ? null : "needs the name of a header, or NAME?OTHER";
+                return argument.Split('?', 2).All(name => name.Length > 0 && name.TrimStart(':').All(IsTokenCharacter))
+                    ? null
+                    : "needs the name of a header, or NAME?OTHER";
             case Takes.Time:
                 return LogTimeFormat.Problem(argument);
             case Takes.GrpcStyle:

@@ -20,16 +20,21 @@ public sealed record CaBundle(Issuer Issuer, IReadOnlyList<X509Certificate2> Cha
         var between = CertificateText.ReadAny(chain, $"{source} cert-chain.pem");
         var secret = Keys.FromPem(key, $"{source} ca-key.pem");
         if (!Keys.Match(signing, secret))
-            throw new ProblemException($"{source} ca-key.pem", $"the key does not belong to the certificate '{signing.Subject}' in ca-cert.pem", "put the key that the certificate was made with");
+            throw new ProblemException($"{source} ca-key.pem", $"the key does not belong to the certificate '{signing.Subject}' in ca-cert.pem",
+                "put the key that the certificate was made with");
         if (!signing.Extensions.OfType<X509BasicConstraintsExtension>().Any(c => c.CertificateAuthority))
-            throw new ProblemException($"{source} ca-cert.pem", $"'{signing.Subject}' is not a CA certificate (basicConstraints CA:TRUE is missing)", "make an intermediate CA certificate");
+            throw new ProblemException($"{source} ca-cert.pem", $"'{signing.Subject}' is not a CA certificate (basicConstraints CA:TRUE is missing)",
+                "make an intermediate CA certificate");
         // Without these checks the CA would sign everything, and every peer (OpenSSL, BoringSSL and others) would reject the result.
         if (signing.Extensions.OfType<X509KeyUsageExtension>().FirstOrDefault() is { } usage && !usage.KeyUsages.HasFlag(X509KeyUsageFlags.KeyCertSign))
-            throw new ProblemException($"{source} ca-cert.pem", $"'{signing.Subject}' may not sign certificates (keyUsage keyCertSign is missing)", "make an intermediate CA certificate");
+            throw new ProblemException($"{source} ca-cert.pem", $"'{signing.Subject}' may not sign certificates (keyUsage keyCertSign is missing)",
+                "make an intermediate CA certificate");
         if (secret is RSA { KeySize: < SmallestRsa and var bits })
-            throw new ProblemException($"{source} ca-key.pem", $"an RSA key of {bits} bits is refused by proxies and libraries", $"make one of {SmallestRsa} bits or more, or an EC key");
+            throw new ProblemException($"{source} ca-key.pem", $"an RSA key of {bits} bits is refused by proxies and libraries",
+                $"make one of {SmallestRsa} bits or more, or an EC key");
         if (trust.Reject(signing, between, CertificateUse.Any, now) is { } reason)
-            throw new ProblemException($"{source} ca-cert.pem", $"the signing certificate does not verify against root-cert.pem: {reason}", "root-cert.pem must be the root of cert-chain.pem");
+            throw new ProblemException($"{source} ca-cert.pem", $"the signing certificate does not verify against root-cert.pem: {reason}",
+                "root-cert.pem must be the root of cert-chain.pem");
         return new(new(signing, secret), between, trust);
     }
 

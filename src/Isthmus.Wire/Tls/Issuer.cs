@@ -66,7 +66,8 @@ public sealed class Issuer(X509Certificate2 certificate, AsymmetricAlgorithm key
     private X509Certificate2 Sign(CertificateRequest request, DateTimeOffset notBefore, DateTimeOffset notAfter)
     {
         if (Certificate.Extensions.OfType<X509SubjectKeyIdentifierExtension>().Any())
-            request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(Certificate, includeKeyIdentifier: true, includeIssuerAndSerial: false));
+            request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(Certificate, includeKeyIdentifier: true,
+                includeIssuerAndSerial: false));
         return request.Create(Certificate.SubjectName, Keys.Signer(Key), notBefore, notAfter, Serial());
     }
 

@@ -6,7 +6,8 @@ namespace Isthmus.Wire.Xds;
 /// <summary>A server's state of one delta stream; decides what to send and does no I/O. Not thread-safe.</summary>
 /// <remarks>What the client has is the set behind the last answer, as far as it subscribes to it. That set is shared with
 /// other streams, so a stream holds no names and versions of its own.</remarks>
-public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, ControlPlane? controlPlane = null) : IXdsStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>
+public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, ControlPlane? controlPlane = null)
+    : IXdsStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>
 {
     private readonly Dictionary<string, TypeState> _types = new(StringComparer.Ordinal);
     private XdsSnapshot _snapshot = XdsSnapshot.Empty;
@@ -66,7 +67,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         type.Confirmed = true;
         // A rejected resource counts as delivered: it is sent again only when it changes.
         type.Answered(request.ErrorDetail?.Message);
-        observe(new(request.ErrorDetail is null ? XdsEventKind.Acknowledged : XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0, type.Rejections));
+        observe(new(request.ErrorDetail is null ? XdsEventKind.Acknowledged : XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0,
+            type.Rejections));
     }
 
     /// <summary>Names that a client subscribes to again are sent regardless of what it has: it has lost them.</summary>
@@ -145,7 +147,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
     {
         var removed = new HashSet<string>(StringComparer.Ordinal);
         if (type.Seen is null) removed.UnionWith(type.Earlier?.Keys.Where(name => !resources.TryGet(name, out _)) ?? []);
-        else if (type.Wildcard) removed.UnionWith(type.Seen.All.Select(resource => resource.Name).Where(name => type.Has(name) && !resources.TryGet(name, out _)));
+        else if (type.Wildcard)
+            removed.UnionWith(type.Seen.All.Select(resource => resource.Name).Where(name => type.Has(name) && !resources.TryGet(name, out _)));
         foreach (var name in type.Names)
             if (type.Has(name) && !resources.TryGet(name, out _)) removed.Add(name);
         // A name that does not exist is answered as removed, so that the client does not wait for it.

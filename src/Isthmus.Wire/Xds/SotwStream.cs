@@ -7,7 +7,8 @@ namespace Isthmus.Wire.Xds;
 /// <remarks>What the client has is the set behind the last answer, as far as it subscribes to it. That set is shared with
 /// other streams, so an acknowledgement or a push costs what changed, not what there is.</remarks>
 /// <param name="repeated">Takes the names that the client subscribes to, for the reader of its requests.</param>
-public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, Action<XdsEvent> observe, RepeatedNames? repeated = null) : IXdsStream<DiscoveryRequest, DiscoveryResponse>
+public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, Action<XdsEvent> observe, RepeatedNames? repeated = null)
+    : IXdsStream<DiscoveryRequest, DiscoveryResponse>
 {
     private readonly Dictionary<string, TypeState> _types = new(StringComparer.Ordinal);
     private readonly RepeatedNames _repeated = repeated ?? new();

@@ -55,7 +55,9 @@ internal sealed class StreamShares(XdsLimits limits, Action<string>? refused, Ti
             if (all._streams.TryTake(wider, 1) is { } full)
             {
                 _streams = [];
-                throw all.Refuse("streams", $"too many streams of {full}: close others, or raise {(full.StartsWith("Pod ", StringComparison.Ordinal) ? "ISTHMUS_XDS_STREAMS_PER_POD" : full == source ? "ISTHMUS_XDS_STREAMS_PER_SOURCE" : "ISTHMUS_XDS_STREAMS")} of the control plane");
+                throw all.Refuse("streams",
+                    $"too many streams of {full}: close others, or raise "
+                        + $"{(full.StartsWith("Pod ", StringComparison.Ordinal) ? "ISTHMUS_XDS_STREAMS_PER_POD" : full == source ? "ISTHMUS_XDS_STREAMS_PER_SOURCE" : "ISTHMUS_XDS_STREAMS")} of the control plane");
             }
             (_streams, _bytes) = (wider, [.. _bytes, new(source, bytes)]);
         }
@@ -65,7 +67,8 @@ internal sealed class StreamShares(XdsLimits limits, Action<string>? refused, Ti
         {
             _arriving = 0;
             if (length <= Small) return;
-            if (await all._bytes.TakeAsync(_bytes, length, all.Limits.Patience, stop).ConfigureAwait(false) is { } full) throw Full(full, string.Create(CultureInfo.InvariantCulture, $"a request of {length} bytes"));
+            if (await all._bytes.TakeAsync(_bytes, length, all.Limits.Patience, stop).ConfigureAwait(false) is { } full)
+                throw Full(full, string.Create(CultureInfo.InvariantCulture, $"a request of {length} bytes"));
             _arriving = length;
             Interlocked.Add(ref _waiting, length);
         }
@@ -87,14 +90,18 @@ internal sealed class StreamShares(XdsLimits limits, Action<string>? refused, Ti
         {
             if (bytes == _kept) return;
             if (bytes < _kept) all._bytes.Give(_bytes, _kept - bytes);
-            else if (all._bytes.TryTake(_bytes, bytes - _kept) is { } full) throw Full(full, string.Create(CultureInfo.InvariantCulture, $"a node and names of {bytes} bytes"));
+            else if (all._bytes.TryTake(_bytes, bytes - _kept) is { } full)
+                throw Full(full, string.Create(CultureInfo.InvariantCulture, $"a node and names of {bytes} bytes"));
             _kept = bytes;
         }
 
         /// <summary>The size of a node message that may be kept.</summary>
         /// <exception cref="GrpcException">It is too large.</exception>
         public long NodeOf(int size) => size <= all.Limits.NodeBytes ? size
-            : throw all.Refuse("node", string.Create(CultureInfo.InvariantCulture, $"the node has {size} bytes, more than {all.Limits.NodeBytes}: shorten the metadata of the proxy, or raise ISTHMUS_XDS_NODE_BYTES of the control plane"));
+            : throw all.Refuse("node",
+                string.Create(CultureInfo.InvariantCulture,
+                    $"the node has {size} bytes, more than {all.Limits.NodeBytes}: shorten the metadata of the proxy, or raise ISTHMUS_XDS_NODE_BYTES of the "
+                        + $"control plane"));
 
         public void Dispose()
         {
@@ -104,7 +111,9 @@ internal sealed class StreamShares(XdsLimits limits, Action<string>? refused, Ti
         }
 
         private GrpcException Full(string full, string what) =>
-            all.Refuse("bytes", $"no room for {what}: {full} hold too much; ask for less at a time, or raise {(full.StartsWith("Pod ", StringComparison.Ordinal) ? "ISTHMUS_XDS_BYTES_PER_POD" : full.Contains(' ') && _bytes.Any(source => source.Name == full) ? "ISTHMUS_XDS_BYTES_PER_SOURCE" : "ISTHMUS_XDS_BYTES")} of the control plane");
+            all.Refuse("bytes",
+                $"no room for {what}: {full} hold too much; ask for less at a time, or raise "
+                    + $"{(full.StartsWith("Pod ", StringComparison.Ordinal) ? "ISTHMUS_XDS_BYTES_PER_POD" : full.Contains(' ') && _bytes.Any(source => source.Name == full) ? "ISTHMUS_XDS_BYTES_PER_SOURCE" : "ISTHMUS_XDS_BYTES")} of the control plane");
     }
 
     private XdsLimits Limits => limits;

@@ -21,7 +21,8 @@ internal sealed class XdsDebugStream(IXdsDebug debug, ControlPlane? controlPlane
     /// <exception cref="GrpcException">As for <see cref="IXdsDebug"/>; or the stream turns to another purpose.</exception>
     public async ValueTask<DiscoveryResponse?> AnswerAsync(GrpcCall call, DiscoveryRequest request)
     {
-        if (!TypeUrls.IsDebug(request.TypeUrl)) throw new GrpcException(GrpcCode.InvalidArgument, $"a stream that began with debug requests cannot ask for {request.TypeUrl}: open another one");
+        if (!TypeUrls.IsDebug(request.TypeUrl))
+            throw new GrpcException(GrpcCode.InvalidArgument, $"a stream that began with debug requests cannot ask for {request.TypeUrl}: open another one");
         if (_nonce.Length > 0 && request.ResponseNonce == _nonce) return null;
         var resources = await debug.AnswerAsync(call, request.TypeUrl, request.ResourceNames, call.Stop).ConfigureAwait(false);
         _nonce = $"{noncePrefix}-{++_count}";

@@ -17,7 +17,10 @@ internal static class XdsPieces
 
     internal static IEnumerable<ReadOnlyMemory<byte>> Of(DeltaDiscoveryResponse response)
     {
-        var rest = new DeltaDiscoveryResponse { SystemVersionInfo = response.SystemVersionInfo, TypeUrl = response.TypeUrl, Nonce = response.Nonce, ControlPlane = response.ControlPlane };
+        var rest = new DeltaDiscoveryResponse
+        {
+            SystemVersionInfo = response.SystemVersionInfo, TypeUrl = response.TypeUrl, Nonce = response.Nonce, ControlPlane = response.ControlPlane
+        };
         rest.RemovedResources.Add(response.RemovedResources);
         yield return rest.ToByteArray();
         var head = new ArrayBufferWriter<byte>();
@@ -36,7 +39,10 @@ internal static class XdsPieces
 
     internal static IEnumerable<ReadOnlyMemory<byte>> Of(DiscoveryResponse response)
     {
-        var rest = new DiscoveryResponse { VersionInfo = response.VersionInfo, TypeUrl = response.TypeUrl, Nonce = response.Nonce, ControlPlane = response.ControlPlane };
+        var rest = new DiscoveryResponse
+        {
+            VersionInfo = response.VersionInfo, TypeUrl = response.TypeUrl, Nonce = response.Nonce, ControlPlane = response.ControlPlane
+        };
         yield return rest.ToByteArray();
         var head = new ArrayBufferWriter<byte>();
         foreach (var resource in response.Resources)

@@ -75,7 +75,8 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
             var questions = new XdsDebugStream(debug, settings.ControlPlane, NoncePrefix());
             for (var request = first; request is not null; request = await ReadAsync(call.Stop).ConfigureAwait(false))
             {
-                if (await questions.AnswerAsync(call, request).ConfigureAwait(false) is { } answer) await responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop).ConfigureAwait(false);
+                if (await questions.AnswerAsync(call, request).ConfigureAwait(false) is { } answer)
+                    await responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop).ConfigureAwait(false);
                 share.Answered(share.Arrived);
             }
             return;
@@ -196,7 +197,8 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     /// <summary>Answers a request, or (null) the newest snapshot. A stream waits for its turn before its answer is made: until then it
     /// costs no memory.</summary>
     private async ValueTask AnswerAsync<TRequest, TResponse>(
-        IXdsStream<TRequest, TResponse> stream, TRequest? request, Newest newest, FirstStates.Turn? turn, Func<TResponse, TimeSpan, ValueTask> write, CancellationToken stop)
+        IXdsStream<TRequest, TResponse> stream, TRequest? request, Newest newest, FirstStates.Turn? turn, Func<TResponse, TimeSpan, ValueTask> write,
+        CancellationToken stop)
         where TRequest : class
     {
         if (turn is not null && (request is null ? stream.IsUnanswered : stream.Begins(request))) await turn.EnterAsync(stop).ConfigureAwait(false);
@@ -210,7 +212,8 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     }
 
     private static async Task ReadRequestsAsync<TRequest>(
-        Func<CancellationToken, ValueTask<TRequest?>> read, StreamShares.Share share, Predicate<TRequest> take, ChannelWriter<(TRequest?, long)> events, CancellationToken stop)
+        Func<CancellationToken, ValueTask<TRequest?>> read, StreamShares.Share share, Predicate<TRequest> take, ChannelWriter<(TRequest?, long)> events,
+        CancellationToken stop)
         where TRequest : class, IMessage<TRequest>
     {
         try

@@ -23,13 +23,20 @@ internal static class AdminCommand
     private static Command Log()
     {
         var pod = new Argument<string?>("pod") { Description = "The control plane's Pod; by default, all that are ready", Arity = ArgumentArity.ZeroOrOne };
-        var level = new Option<string?>("--level") { Description = $"Levels to set, as SCOPE:LEVEL separated by commas, where a level is one of {string.Join(", ", LogLevels.ControlPlaneWords)}" };
+        var level = new Option<string?>("--level")
+        {
+            Description = $"Levels to set, as SCOPE:LEVEL separated by commas, where a level is one of {string.Join(", ", LogLevels.ControlPlaneWords)}"
+        };
         level.Checked(text => Scoped(text));
         var reset = new Option<bool>("--reset", "-r") { Description = $"Set all levels to the default ({DefaultLevel})" };
         var port = new Option<int>("--ctrlz_port") { Description = "The port of ControlZ", DefaultValueFactory = _ => Ports.ControlZ };
-        var stack = new Option<string?>("--stack-trace-level") { Hidden = true }.Refused("the log has no stack traces: raise the level of a scope with --level");
+        var stack = new Option<string?>("--stack-trace-level")
+        {
+            Hidden = true
+        }.Refused("the log has no stack traces: raise the level of a scope with --level");
         var output = new OutputOption();
-        var command = new Command("log", "Show the log levels of control planes, or change them until they restart.") { pod, level, reset, port, stack, output.Option };
+        var command = new Command("log",
+            "Show the log levels of control planes, or change them until they restart.") { pod, level, reset, port, stack, output.Option };
         command.Aliases.Add("l");
         command.SetAction(async (line, stop) =>
         {
@@ -38,16 +45,26 @@ internal static class AdminCommand
             using var client = GlobalOptions.Client(line);
             var system = line.GetValue(GlobalOptions.IstioNamespace)!;
             var logs = new LogLevels(client, system);
-            IReadOnlyList<string> pods = line.GetValue(pod) is { } named ? [named.Split('.')[0]] : [.. (await new MeshQuery(client, system).ControlPlanesAsync(stop)).Select(one => one.Metadata.Name)];
+            IReadOnlyList<string> pods = line.GetValue(pod) is { } named
+                ? [named.Split('.')[0]]
+                : [.. (await new MeshQuery(client, system).ControlPlanesAsync(stop)).Select(one => one.Metadata.Name)];
             var answers = new List<(string Pod, IReadOnlyList<(string Scope, string Level)> Scopes)>();
             foreach (var name in pods)
             {
                 var levels = wanted is not null ? Scoped(wanted)
-                    : line.GetValue(reset) ? [.. (await logs.OfControlPlaneAsync(name, line.GetValue(port), stop)).Select(scope => (scope.Scope, DefaultLevel))] : [];
+                    : line.GetValue(reset)
+                    ? [.. (await logs.OfControlPlaneAsync(name, line.GetValue(port), stop)).Select(scope => (scope.Scope, DefaultLevel))]
+                    : [];
                 await logs.SetControlPlaneAsync(name, line.GetValue(port), levels, stop);
                 answers.Add((name, await logs.OfControlPlaneAsync(name, line.GetValue(port), stop)));
             }
-            output.Write(line, () => new JsonArray([.. answers.SelectMany(answer => answer.Scopes.Select(scope => (JsonNode)new JsonObject { ["istiod"] = answer.Pod, ["scope_name"] = scope.Scope, ["log_level"] = scope.Level }))]), () =>
+            output.Write(line,
+                () => new JsonArray(
+                    [.. answers.SelectMany(answer => answer.Scopes.Select(scope => (JsonNode)new JsonObject
+                    {
+                        ["istiod"] = answer.Pod, ["scope_name"] = scope.Scope, ["log_level"] = scope.Level
+                    }))]),
+                () =>
             {
                 foreach (var (name, scopes) in answers)
                 {
@@ -63,6 +80,9 @@ internal static class AdminCommand
     private static IReadOnlyList<(string Scope, string Level)> Scoped(string text)
     {
         var levels = LogLevels.Parse("--level", text, LogLevels.ControlPlaneWords);
-        return levels.All(level => level.Logger.Length > 0) ? levels : throw new WrongUseException("--level", $"'{text}' names no scope", "write SCOPE:LEVEL, for example ca:debug; 'isthmus admin log' lists the scopes");
+        return levels.All(level => level.Logger.Length > 0)
+            ? levels
+            : throw new WrongUseException("--level", $"'{text}' names no scope",
+                "write SCOPE:LEVEL, for example ca:debug; 'isthmus admin log' lists the scopes");
     }
 }

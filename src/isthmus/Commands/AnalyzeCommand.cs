@@ -30,7 +30,8 @@ internal static class AnalyzeCommand
     internal static Command Build()
     {
         var options = new AnalyzeOptions();
-        var command = new Command("analyze", "Report problems in the configuration of clusters, alone and between them. Read-only; exits with 79 if there are errors.");
+        var command = new Command("analyze",
+            "Report problems in the configuration of clusters, alone and between them. Read-only; exits with 79 if there are errors.");
         options.AddTo(command);
         HelpExamples.AddTo(command, Examples);
         command.SetAction(async (line, stop) =>
@@ -49,7 +50,8 @@ internal static class AnalyzeCommand
             }
             catch (OperationCanceledException) when (!stop.IsCancellationRequested)
             {
-                throw new ProblemException(options.Timeout.Option.Name, $"the clusters were not read within {line.GetValue(options.Timeout.Option)}", "allow more time, or choose fewer clusters with --contexts");
+                throw new ProblemException(options.Timeout.Option.Name, $"the clusters were not read within {line.GetValue(options.Timeout.Option)}",
+                    "allow more time, or choose fewer clusters with --contexts");
             }
         });
         return command;
@@ -67,7 +69,8 @@ internal static class AnalyzeCommand
         var ns = line.GetValue(options.AllNamespaces) ? null : line.GetValue(GlobalOptions.Namespace);
         var paths = line.GetValue(options.Files) ?? [];
         var files = ManifestFiles.Read(paths, line.GetValue(options.Recursive), ns ?? "default", Console.In);
-        foreach (var skipped in files.Skipped) Console.Error.WriteLine($"Skipping file {skipped}, recognized file extensions are: {string.Join(' ', ManifestFiles.Extensions)}");
+        foreach (var skipped in files.Skipped)
+            Console.Error.WriteLine($"Skipping file {skipped}, recognized file extensions are: {string.Join(' ', ManifestFiles.Extensions)}");
         var isUnreadable = files.Problems.Count > 0 && !line.GetValue(options.IgnoreUnknown);
         if (isUnreadable)
             foreach (var problem in files.Problems) Console.Error.WriteLine($"Error: {problem}");
@@ -81,16 +84,25 @@ internal static class AnalyzeCommand
         }
         var result = Analysis.Examine(clusters);
         foreach (var cluster in clusters.Where(cluster => cluster.Context != ManifestFiles.ClusterName && cluster.Unread.Any()))
-            Console.Error.WriteLine($"Warning: {cluster.Context}: {string.Join(", ", cluster.Unread)} may not be listed, so {result.Skipped.Count} analyzers are skipped (list them with --verbose, or use a kubeconfig user who may)");
-        var findings = files.Located(result.Findings, changed).Where(finding => suppressions.All(suppression => !suppression.Covers(finding)) && (ns is null || IsIn(ns, finding.Problem))).ToList();
-        var report = new AnalysisReport([.. findings.Where(finding => finding.Problem.Severity >= options.OutputThreshold.Of(line))], [.. paths, .. clusters.Select(cluster => cluster.Context).Where(name => name != ManifestFiles.ClusterName)], options.Color.Of(line));
+            Console.Error.WriteLine(
+                $"Warning: {cluster.Context}: {string.Join(", ", cluster.Unread)} may not be listed, so {result.Skipped.Count} analyzers are skipped (list "
+                    + $"them with --verbose, or use a kubeconfig user who may)");
+        var findings = files.Located(result.Findings, changed)
+            .Where(finding => suppressions.All(suppression => !suppression.Covers(finding)) && (ns is null || IsIn(ns, finding.Problem))).ToList();
+        var report = new AnalysisReport([.. findings.Where(finding => finding.Problem.Severity >= options.OutputThreshold.Of(line))],
+            [.. paths, .. clusters.Select(cluster => cluster.Context).Where(name => name != ManifestFiles.ClusterName)], options.Color.Of(line));
         if (line.GetValue(options.Verbose)) AnalysisReport.Describe(result, report.Analyzed);
         report.Write(line.GetValue(options.Format)!);
-        return findings.Exists(finding => finding.Problem.Severity >= options.FailureThreshold.Of(line)) ? ExitCode.IssuesFound : isUnreadable ? ExitCode.Failure : ExitCode.Success;
+        return findings.Exists(finding => finding.Problem.Severity >= options.FailureThreshold.Of(line))
+            ? ExitCode.IssuesFound
+            : isUnreadable
+            ? ExitCode.Failure
+            : ExitCode.Success;
     }
 
     /// <summary>The clusters with the objects of the files, and the name of the cluster that has these.</summary>
-    private static async Task<(IReadOnlyList<ClusterInventory> Clusters, string Changed)> ClustersAsync(ParseResult line, AnalyzeOptions options, ManifestFiles files, CancellationToken stop)
+    private static async Task<(IReadOnlyList<ClusterInventory> Clusters, string Changed)> ClustersAsync(ParseResult line, AnalyzeOptions options,
+        ManifestFiles files, CancellationToken stop)
     {
         if (!line.GetValue(options.UseKube)) return ([files.Alone(line.GetValue(GlobalOptions.IstioNamespace)!)], ManifestFiles.ClusterName);
         var source = options.Snapshot.Open(line);
@@ -105,10 +117,12 @@ internal static class AnalyzeCommand
     /// <summary>A namespace that is nowhere has no problems, and is most likely a mistake.</summary>
     private static void MustExist(string ns, IReadOnlyList<ClusterInventory> clusters)
     {
-        var read = clusters.Where(cluster => cluster.Error.Length == 0 && cluster.Context != ManifestFiles.ClusterName && cluster.Namespaces.Count > 0).ToList();
+        var read = clusters.Where(cluster => cluster.Error.Length == 0 && cluster.Context != ManifestFiles.ClusterName && cluster.Namespaces.Count > 0)
+            .ToList();
         if (read.Count == 0 || read.Count < clusters.Count || read.Exists(cluster => cluster.Namespaces.Any(known => known.Metadata.Name == ns))) return;
         var names = read.SelectMany(cluster => cluster.Namespaces).Select(known => known.Metadata.Name).Distinct().Order(StringComparer.Ordinal);
-        throw new ProblemException($"namespace \"{ns}\"", $"not found in {string.Join(", ", read.Select(cluster => cluster.Context))}", $"namespaces: {string.Join(", ", names)}");
+        throw new ProblemException($"namespace \"{ns}\"", $"not found in {string.Join(", ", read.Select(cluster => cluster.Context))}",
+            $"namespaces: {string.Join(", ", names)}");
     }
 
     private static bool IsIn(string ns, Problem problem) =>

@@ -14,12 +14,20 @@ internal static class AuthzCommand
     private static Command Check()
     {
         var (source, output) = (new DumpSource("config_dump"), new OutputOption());
-        var command = new Command("check", "List the AuthorizationPolicies that a proxy applies, with the number of their rules. Which rule decides a call: 'isthmus trace'.") { output.Option };
+        var command = new Command("check",
+            "List the AuthorizationPolicies that a proxy applies, with the number of their rules. Which rule decides a call: 'isthmus trace'.")
+            {
+                output.Option
+            };
         source.AddTo(command);
         command.SetAction(async (line, stop) =>
         {
             var (header, rows) = PolicyTable.Of(new ConfigDump(await source.ReadAsync(line, stop)).Listeners);
-            output.Write(line, () => new JsonArray([.. rows.Select(row => (JsonNode)new JsonObject { ["action"] = row[0], ["policy"] = row[1], ["rules"] = int.Parse(row[2], System.Globalization.CultureInfo.InvariantCulture) })]),
+            output.Write(line,
+                () => new JsonArray([.. rows.Select(row => (JsonNode)new JsonObject
+                {
+                    ["action"] = row[0], ["policy"] = row[1], ["rules"] = int.Parse(row[2], System.Globalization.CultureInfo.InvariantCulture)
+                })]),
                 () => TextTable.Write(header, rows));
             return ExitCode.Success;
         });

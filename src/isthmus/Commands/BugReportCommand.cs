@@ -34,7 +34,10 @@ internal static class BugReportCommand
     {
         var contexts = new MeshContexts();
         var include = new Option<string[]>("--include") { Description = "Whose proxies to ask, default: all. May be repeated", DefaultValueFactory = _ => [] };
-        var exclude = new Option<string[]>("--exclude") { Description = "Whose proxies not to ask. May be repeated", DefaultValueFactory = _ => [PodSelection.ExcludedByDefault] };
+        var exclude = new Option<string[]>("--exclude")
+        {
+            Description = "Whose proxies not to ask. May be repeated", DefaultValueFactory = _ => [PodSelection.ExcludedByDefault]
+        };
         var duration = new Option<string?>("--duration") { Description = "How far back logs go, for example 1h; default: the last 5000 lines" };
         var timeout = new DurationOption("--timeout", "How long each cluster may take; what is not read by then is missing", "30m");
         var dir = new Option<string>("--dir", "--output-dir") { Description = "Directory to write the archive to", DefaultValueFactory = _ => "." };
@@ -46,25 +49,29 @@ internal static class BugReportCommand
         {
             contexts.Option, include, exclude, duration, timeout.Option, dir, dryRun, file, output.Option,
         };
-        foreach (var (name, remedy) in ((string, string)[])[("--full-secrets", "secrets are never packed"), ("--start-time", "use --duration"), ("--end-time", "use --duration"), ("--critical-errs", "all lines of logs are packed"), ("--ignore-errs", "all lines of logs are packed")])
+        foreach (var (name, remedy) in ((string, string)[])[("--full-secrets", "secrets are never packed"), ("--start-time", "use --duration"),
+            ("--end-time", "use --duration"), ("--critical-errs", "all lines of logs are packed"), ("--ignore-errs", "all lines of logs are packed")])
             command.Options.Add(new Option<string?>(name) { Hidden = true, Arity = ArgumentArity.ZeroOrOne }.Refused(remedy));
         HelpExamples.AddTo(command, Examples);
         command.SetAction(async (line, stop) =>
         {
             var settings = line.GetValue(file) is { } path ? ReportSettings.Read(path) : new();
             bool IsGiven(Option option) => line.GetResult(option) is { Implicit: false };
-            var proxies = PodSelection.Parse(IsGiven(include) ? line.GetValue(include)! : settings.Include, IsGiven(exclude) ? line.GetValue(exclude)! : settings.Exclude ?? line.GetValue(exclude)!);
+            var proxies = PodSelection.Parse(IsGiven(include) ? line.GetValue(include)! : settings.Include,
+                IsGiven(exclude) ? line.GetValue(exclude)! : settings.Exclude ?? line.GetValue(exclude)!);
             var since = (line.GetValue(duration) ?? settings.Duration) is { } text ? Duration.Parse(text, duration.Name) : (TimeSpan?)null;
             var limit = !IsGiven(timeout.Option) && settings.Timeout is { } set ? Duration.Parse(set, timeout.Option.Name) : timeout.Of(line);
             var clusters = contexts.Names(line).Select(name => MeshContexts.Load(line, name) with { Name = name }).ToList();
             if (line.GetValue(dryRun)) return await ListAsync(clusters, proxies, line, output, stop);
-            var request = new BugReportRequest(CurrentContext(line, clusters), line.GetValue(GlobalOptions.IstioNamespace)!, proxies, since, limit, BuildVersion.Current);
+            var request = new BugReportRequest(CurrentContext(line, clusters), line.GetValue(GlobalOptions.IstioNamespace)!, proxies, since, limit,
+                BuildVersion.Current);
             return await PackAsync(clusters, request, line.GetValue(dir)!, line, output, stop);
         });
         return command;
     }
 
-    private static async Task<int> PackAsync(IReadOnlyList<ClusterAccess> clusters, BugReportRequest request, string dir, ParseResult line, OutputOption output, CancellationToken stop)
+    private static async Task<int> PackAsync(IReadOnlyList<ClusterAccess> clusters, BugReportRequest request, string dir, ParseResult line, OutputOption output,
+        CancellationToken stop)
     {
         var path = Path.Combine(dir, FileName);
         var unfinished = $"{path}.part";
@@ -97,22 +104,31 @@ internal static class BugReportCommand
         return new(path, options);
     }
 
-    private static async Task<PackManifest> RunAsync(IReadOnlyList<ClusterAccess> clusters, BugReportRequest request, Stream target, bool isShown, CancellationToken stop)
+    private static async Task<PackManifest> RunAsync(IReadOnlyList<ClusterAccess> clusters, BugReportRequest request, Stream target, bool isShown,
+        CancellationToken stop)
     {
         PackManifest? manifest = null;
         if (!isShown) return await new BugReport(clusters, request, TimeProvider.System, _ => { }).WriteAsync(target, stop);
-        await StepDisplay.RunAsync(async onStep => manifest = await new BugReport(clusters, request, TimeProvider.System, step => onStep(new(step.Cluster, step.What, step.Took.TotalMilliseconds, step.IsDone))).WriteAsync(target, stop), whole: "mesh");
+        await StepDisplay.RunAsync(async onStep => manifest = await new BugReport(clusters, request, TimeProvider.System,
+            step => onStep(new(step.Cluster, step.What, step.Took.TotalMilliseconds, step.IsDone))).WriteAsync(target,
+            stop),
+            whole: "mesh");
         return manifest!;
     }
 
-    private static async Task<int> ListAsync(IReadOnlyList<ClusterAccess> clusters, PodSelection proxies, ParseResult line, OutputOption output, CancellationToken stop)
+    private static async Task<int> ListAsync(IReadOnlyList<ClusterAccess> clusters, PodSelection proxies, ParseResult line, OutputOption output,
+        CancellationToken stop)
     {
         var found = await Task.WhenAll(clusters.Select(async access =>
         {
             using var client = new KubeClient(access, "isthmus-bug-report");
-            return (access.Name, Pods: (await client.ListAllAsync<Pod>(Kinds.Pod, null, new(), stop)).Where(pod => BugReport.IsAsked(pod, proxies)).Select(pod => pod.Key).ToList());
+            return (access.Name,
+                Pods: (await client.ListAllAsync<Pod>(Kinds.Pod, null, new(), stop)).Where(pod => BugReport.IsAsked(pod, proxies)).Select(pod => pod.Key)
+                    .ToList());
         }));
-        output.Write(line, () => new JsonArray([.. found.SelectMany(cluster => cluster.Pods.Select(pod => (JsonNode)new JsonObject { ["cluster"] = cluster.Name, ["pod"] = pod }))]),
+        output.Write(line,
+            () => new JsonArray(
+                [.. found.SelectMany(cluster => cluster.Pods.Select(pod => (JsonNode)new JsonObject { ["cluster"] = cluster.Name, ["pod"] = pod }))]),
             () => TextTable.Write(["CLUSTER", "PROXY"], [.. found.SelectMany(cluster => cluster.Pods.Select(pod => (string[])[cluster.Name, pod]))]));
         return ExitCode.Success;
     }
@@ -134,11 +150,15 @@ internal static class BugReportCommand
     {
         Console.WriteLine();
         TextTable.Write(["CLUSTER", "OBJECTS", "CONTROL PLANES", "PROXIES", "MISSING"], [.. manifest.Clusters.Select(cluster => (string[])
-            [cluster.Context, Text(cluster.Objects), Text(cluster.ControlPlanes), Text(cluster.Proxies), cluster.Error.Length > 0 ? "everything" : Text(cluster.Missing.Count)])]);
+            [cluster.Context, Text(cluster.Objects), Text(cluster.ControlPlanes), Text(cluster.Proxies),
+                cluster.Error.Length > 0 ? "everything" : Text(cluster.Missing.Count)])]);
         Console.WriteLine();
         foreach (var cluster in manifest.Clusters)
-            foreach (var missing in cluster.Missing.Prepend(cluster.Error).Where(missing => missing.Length > 0)) Console.WriteLine($"Not in the archive: {cluster.Context}: {missing}");
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{path}: {new FileInfo(path).Length / 1024.0 / 1024.0:0.0} MiB. Look at it before you pass it on: it has names, addresses, configuration and logs of your mesh."));
+            foreach (var missing in cluster.Missing.Prepend(cluster.Error).Where(missing => missing.Length > 0))
+                Console.WriteLine($"Not in the archive: {cluster.Context}: {missing}");
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{path}: {new FileInfo(path).Length / 1024.0 / 1024.0:0.0} MiB. Look at it before you pass it on: it has names, addresses, configuration and logs "
+                + $"of your mesh."));
         Console.WriteLine($"Answer from it: isthmus verify --snapshot {path}, isthmus analyze --snapshot {path}, isthmus trace --snapshot {path} POD HOST");
     }
 
@@ -149,7 +169,8 @@ internal static class BugReportCommand
         ["file"] = path, ["bytes"] = new FileInfo(path).Length, ["takenAt"] = manifest.TakenAt.ToString("O", CultureInfo.InvariantCulture),
         ["clusters"] = new JsonArray([.. manifest.Clusters.Select(cluster => (JsonNode)new JsonObject
         {
-            ["cluster"] = cluster.Context, ["error"] = cluster.Error, ["objects"] = cluster.Objects, ["controlPlanes"] = cluster.ControlPlanes, ["proxies"] = cluster.Proxies,
+            ["cluster"] = cluster.Context, ["error"] = cluster.Error, ["objects"] = cluster.Objects, ["controlPlanes"] = cluster.ControlPlanes,
+            ["proxies"] = cluster.Proxies,
             ["missing"] = new JsonArray([.. cluster.Missing.Select(missing => (JsonNode)JsonValue.Create(missing)!)]),
         })]),
     };

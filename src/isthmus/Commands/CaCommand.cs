@@ -15,11 +15,14 @@ internal static class CaCommand
         root.SetAction(line =>
         {
             rootOptions.Files(line).MakeRoot(rootOptions.Request(line));
-            Console.WriteLine($"Created {Path.Combine(rootOptions.Folder(line), CaFiles.RootCert)}. Keep {CaFiles.RootKey} offline. To create an intermediate CA for each cluster: isthmus ca intermediate NAME");
+            Console.WriteLine(
+                $"Created {Path.Combine(rootOptions.Folder(line), CaFiles.RootCert)}. Keep {CaFiles.RootKey} offline. To create an intermediate CA for each "
+                    + $"cluster: isthmus ca intermediate NAME");
             return 0;
         });
         var names = new Argument<string[]>("cluster") { Description = "Names of the clusters", Arity = ArgumentArity.OneOrMore };
-        var intermediate = new Command("intermediate", "Create an intermediate CA for each cluster, signed by the root: the four files of the cacerts Secret.") { names };
+        var intermediate = new Command("intermediate",
+            "Create an intermediate CA for each cluster, signed by the root: the four files of the cacerts Secret.") { names };
         var options = new Options(intermediate);
         intermediate.SetAction(line =>
         {
@@ -28,7 +31,9 @@ internal static class CaCommand
             {
                 options.Files(line).MakeIntermediate(name, options.Request(line), ns);
                 var folder = Path.Combine(options.Folder(line), name);
-                Console.WriteLine($"Created {folder}. To install it in the cluster:\n  kubectl --context={name} create secret generic cacerts -n {ns} {string.Join(" ", CaFiles.ClusterFiles.Select(file => $"--from-file={Path.Combine(folder, file)}"))}");
+                Console.WriteLine(
+                    $"Created {folder}. To install it in the cluster:\n  kubectl --context={name} create secret generic cacerts -n {ns} "
+                        + $"{string.Join(" ", CaFiles.ClusterFiles.Select(file => $"--from-file={Path.Combine(folder, file)}"))}");
             }
             return 0;
         });
@@ -38,7 +43,10 @@ internal static class CaCommand
     private sealed class Options
     {
         private readonly Option<string> _folder = new("--dir") { Description = "Directory of the certificate files", DefaultValueFactory = _ => "." };
-        private readonly Option<string> _key = new("--key-type") { Description = "Key type: ec-p256, ec-p384, rsa-2048 or rsa-4096", DefaultValueFactory = _ => "ec-p256" };
+        private readonly Option<string> _key = new("--key-type")
+        {
+            Description = "Key type: ec-p256, ec-p384, rsa-2048 or rsa-4096", DefaultValueFactory = _ => "ec-p256"
+        };
         private readonly Option<int> _days = new("--days") { Description = "Validity in days", DefaultValueFactory = _ => 3650 };
 
         internal Options(Command command)
@@ -62,7 +70,9 @@ internal static class CaCommand
                 null => KeyKind.EcP256,
             };
             var days = line.GetValue(_days);
-            return days is >= 1 and <= 36500 ? new(key, days) : throw new WrongUseException("--days", $"{days} is not between 1 and 36500", "specify the validity in days");
+            return days is >= 1 and <= 36500
+                ? new(key, days)
+                : throw new WrongUseException("--days", $"{days} is not between 1 and 36500", "specify the validity in days");
         }
     }
 }

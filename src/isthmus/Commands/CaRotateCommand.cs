@@ -32,13 +32,18 @@ internal static class CaRotateCommand
     internal static Command Build()
     {
         var contexts = new MeshContexts();
-        var folder = new Option<string>("--dir") { Description = "Directory with the new root: root-cert.pem, and root-key.pem unless it has the intermediates of all clusters", DefaultValueFactory = _ => "." };
+        var folder = new Option<string>("--dir")
+        {
+            Description = "Directory with the new root: root-cert.pem, and root-key.pem unless it has the intermediates of all clusters",
+            DefaultValueFactory = _ => "."
+        };
         var plan = new Option<bool>("--plan") { Description = "Only show which steps are done, and what the next one waits for" };
         var wait = new Option<bool>("--wait") { Description = "Wait until the step is done everywhere" };
         var undo = new Option<bool>("--undo") { Description = "Go back: take the steps in the direction of the root that signed before" };
         var patience = new DurationOption("--timeout", "How long --wait waits, for example 10m", "10m");
         var yes = ConfirmationOption.Skip();
-        var command = new Command("rotate", "Replace the root of a mesh without a refused call: shows the plan, and takes the next step. Exits with 1 if a step must wait.")
+        var command = new Command("rotate",
+            "Replace the root of a mesh without a refused call: shows the plan, and takes the next step. Exits with 1 if a step must wait.")
         {
             contexts.Option, folder, plan, wait, undo, patience.Option, yes,
         };
@@ -46,12 +51,14 @@ internal static class CaRotateCommand
         command.SetAction(async (line, stop) =>
         {
             var ns = line.GetValue(GlobalOptions.IstioNamespace)!;
-            var clients = contexts.Names(line).Select(name => (Name: name, Client: new KubeClient(MeshContexts.Load(line, name) with { Name = name }, "isthmus-ca"))).ToList();
+            var clients = contexts.Names(line)
+                .Select(name => (Name: name, Client: new KubeClient(MeshContexts.Load(line, name) with { Name = name }, "isthmus-ca"))).ToList();
             try
             {
                 var facts = await Task.WhenAll(clients.Select(one => new MeshFactsReader(ns).ReadPatientlyAsync(one.Client, stop)));
                 // Certificate files have the names that control planes use, as those of a mesh file.
-                var clusters = clients.Zip(facts, (one, fact) => new RotatedCluster(one.Name, fact.Name.Length > 0 ? fact.Name : one.Name, one.Client)).ToList();
+                var clusters = clients.Zip(facts, (one, fact) => new RotatedCluster(one.Name, fact.Name.Length > 0 ? fact.Name : one.Name, one.Client))
+                    .ToList();
                 var run = new RotationRun(clusters, ns, new CaFiles(line.GetValue(folder)!, TimeProvider.System), TimeProvider.System);
                 var read = await run.ReadAsync(stop);
                 var target = line.GetValue(undo) ? await run.OldRootAsync(read, stop) : run.NewRoot();
@@ -60,10 +67,14 @@ internal static class CaRotateCommand
                 if (line.GetValue(plan) || now.Due is not { } due) return ExitCode.Success;
                 if (due.Action != RotationAction.Renew)
                 {
-                    if (!line.GetValue(yes) && !await Question.ConfirmAsync($"Step {(int)due.Action + 1} changes the Secret cacerts in each cluster with a control plane. Proceed?", stop)) return ExitCode.Failure;
+                    if (!line.GetValue(yes)
+                        && !await Question.ConfirmAsync($"Step {(int)due.Action + 1} changes the Secret cacerts in each cluster with a control plane. Proceed?",
+                            stop))
+                        return ExitCode.Failure;
                     foreach (var change in await run.TakeAsync(now, read, stop)) Console.WriteLine($"  {change}");
                 }
-                if (line.GetValue(wait)) return await WaitAsync(run, target, due.Action == RotationAction.Sign ? RotationAction.Renew : due.Action, patience.Of(line), stop);
+                if (line.GetValue(wait))
+                    return await WaitAsync(run, target, due.Action == RotationAction.Sign ? RotationAction.Renew : due.Action, patience.Of(line), stop);
                 if (due.Action != RotationAction.Renew) return ExitCode.Success;
                 Console.WriteLine("The old root stays until all of them have a certificate of the new one.");
                 return ExitCode.Failure;
@@ -85,15 +96,20 @@ internal static class CaRotateCommand
         {
             var plan = await run.WaitAsync(target, action, step =>
             {
-                if (last is null || last.Action != step.Action || last.Pending.Count != step.Pending.Count) Console.WriteLine($"  waits for {step.Pending.Count} ({step.Title}): {Names(step)}");
+                if (last is null || last.Action != step.Action || last.Pending.Count != step.Pending.Count)
+                    Console.WriteLine($"  waits for {step.Pending.Count} ({step.Title}): {Names(step)}");
                 last = step;
             }, limited.Token);
-            Console.WriteLine(plan.Due is { } due ? $"✔ Done. Next: step {(int)due.Action + 1}, {due.Title}." : $"✔ Done: one root is left. The Secret {RotationRun.Previous} in each cluster has the old CA for --undo: delete it when you need it no more.");
+            Console.WriteLine(plan.Due is { } due
+                ? $"✔ Done. Next: step {(int)due.Action + 1}, {due.Title}."
+                : $"✔ Done: one root is left. The Secret {RotationRun.Previous} in each cluster has the old CA for --undo: delete it when you need it no "
+                    + $"more.");
             return ExitCode.Success;
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException("--timeout", $"the step is not done everywhere after {patience}: {(last is null ? "" : Names(last))}", "run the command again; it goes on where it is. A proxy that does not come back can be deleted");
+            throw new ProblemException("--timeout", $"the step is not done everywhere after {patience}: {(last is null ? "" : Names(last))}",
+                "run the command again; it goes on where it is. A proxy that does not come back can be deleted");
         }
     }
 
@@ -101,9 +117,11 @@ internal static class CaRotateCommand
     {
         Console.WriteLine($"{(isUndo ? "Back to root" : "To root")} {plan.Target[..16]}");
         TextTable.Write(["STEP", "WHAT", "STATE", "WAITS FOR"], [.. plan.Steps.Select(step => (string[])
-            [$"{(int)step.Action + 1}", step.Title, step.IsDone ? "done" : step == plan.Due ? "due" : "later", step.IsDone ? "" : step == plan.Due ? Names(step) : $"{step.Pending.Count}"])]);
+            [$"{(int)step.Action + 1}", step.Title, step.IsDone ? "done" : step == plan.Due ? "due" : "later",
+                step.IsDone ? "" : step == plan.Due ? Names(step) : $"{step.Pending.Count}"])]);
         Console.WriteLine();
     }
 
-    private static string Names(RotationStep step) => string.Join(", ", step.Pending.Take(Named)) + (step.Pending.Count > Named ? $" and {step.Pending.Count - Named} more" : "");
+    private static string Names(RotationStep step) =>
+        string.Join(", ", step.Pending.Take(Named)) + (step.Pending.Count > Named ? $" and {step.Pending.Count - Named} more" : "");
 }

@@ -23,7 +23,9 @@ internal static class CertificatesCommand
         var snapshot = new SnapshotOption();
         var output = new OutputOption();
         var color = new ColorOption("the results");
-        var command = new Command("certificates", "List every certificate and token that the mesh lives by, when it ends, and what renews it. Read-only; exits with 1 if one is expired, refused, about to end, or for other hosts.")
+        var command = new Command("certificates",
+            "List every certificate and token that the mesh lives by, when it ends, and what renews it. Read-only; exits with 1 if one is expired, refused, "
+                + "about to end, or for other hosts.")
         {
             contexts.Option, color.Option, snapshot.Option, output.Option,
         };
@@ -35,7 +37,9 @@ internal static class CertificatesCommand
             var now = source.Time.GetUtcNow();
             var findings = clusters.SelectMany(CertificateAnalysis.Check).ToList();
             output.Write(line, () => Tree(clusters, findings, now), () => Show(clusters, findings, now, color.Of(line)));
-            return findings.Exists(finding => finding.Problem.Severity == Severity.Error) || clusters.Any(cluster => cluster.Error.Length > 0) ? ExitCode.Failure : ExitCode.Success;
+            return findings.Exists(finding => finding.Problem.Severity == Severity.Error) || clusters.Any(cluster => cluster.Error.Length > 0)
+                ? ExitCode.Failure
+                : ExitCode.Success;
         });
         return command;
     }
@@ -43,42 +47,63 @@ internal static class CertificatesCommand
     private static void Show(IReadOnlyList<ClusterInventory> clusters, IReadOnlyList<Finding> findings, DateTimeOffset now, bool colors)
     {
         var all = clusters.SelectMany(cluster => cluster.Certificates).ToList();
-        TextTable.Write(Header, [.. all.Select(certificate => Row(certificate, now))], paint: !colors ? null : (column, cell) => column != 4 ? cell : cell switch { "ok" => Paint.Passed(cell), "ends soon" or "waits" => Paint.Warned(cell), _ => Paint.Failed(cell) });
+        TextTable.Write(Header, [.. all.Select(certificate => Row(certificate, now))],
+            paint: !colors
+                ? null
+                : (column, cell) => column != 4
+                    ? cell
+                    : cell switch { "ok" => Paint.Passed(cell), "ends soon" or "waits" => Paint.Warned(cell), _ => Paint.Failed(cell) });
         Console.WriteLine();
         foreach (var cluster in clusters.Where(cluster => cluster.Error.Length > 0)) Terminal.Painted.WriteLine($"{cluster.Context}: {cluster.Error}");
-        foreach (var cluster in clusters.Where(cluster => cluster is { Error: "", CertificatesAt: null })) Console.WriteLine($"{cluster.Context}: no control plane is installed (namespace {cluster.RootNamespace})");
-        foreach (var (cluster, problem) in findings.Select(finding => (finding.Cluster, finding.Problem))) Terminal.Painted.WriteLine($"{(!colors ? problem.Code : problem.Severity == Severity.Error ? Paint.Failed(problem.Code) : Paint.Warned(problem.Code))} {cluster}: {problem}");
-        var text = findings.Count == 0 && clusters.All(cluster => cluster.Error.Length == 0) ? $"✔ None of {all.Count} certificates needs anything now." : $"✘ {findings.Count} of {all.Count} certificates need something.";
+        foreach (var cluster in clusters.Where(cluster => cluster is { Error: "", CertificatesAt: null }))
+            Console.WriteLine($"{cluster.Context}: no control plane is installed (namespace {cluster.RootNamespace})");
+        foreach (var (cluster, problem) in findings.Select(finding => (finding.Cluster, finding.Problem)))
+            Terminal.Painted.WriteLine(
+                $"{(!colors ? problem.Code : problem.Severity == Severity.Error ? Paint.Failed(problem.Code) : Paint.Warned(problem.Code))} {cluster}: "
+                    + $"{problem}");
+        var text = findings.Count == 0 && clusters.All(cluster => cluster.Error.Length == 0)
+            ? $"✔ None of {all.Count} certificates needs anything now."
+            : $"✘ {findings.Count} of {all.Count} certificates need something.";
         Terminal.Painted.WriteLine(colors ? Paint.Marks(text) : text);
     }
 
     internal static string[] Row(MeshCertificate certificate, DateTimeOffset now) =>
     [
-        certificate.Cluster, CertificateState.NameOf(certificate.Role), certificate.Subject, certificate.Field.Length == 0 ? certificate.Owner : $"{certificate.Owner}: {certificate.Field}",
+        certificate.Cluster, CertificateState.NameOf(certificate.Role), certificate.Subject,
+        certificate.Field.Length == 0 ? certificate.Owner : $"{certificate.Owner}: {certificate.Field}",
         CertificateState.Describe(certificate, now), Ends(certificate, now), certificate.RenewedBy, certificate.NeededBy,
     ];
 
-    private static string Ends(MeshCertificate certificate, DateTimeOffset now) => certificate.Ends is not { } end ? "" : string.Create(CultureInfo.InvariantCulture, $"{end.UtcDateTime:yyyy-MM-ddTHH:mm:ssZ} ({Left(end - now)})");
+    private static string Ends(MeshCertificate certificate, DateTimeOffset now) =>
+        certificate.Ends is not { } end ? "" : string.Create(CultureInfo.InvariantCulture, $"{end.UtcDateTime:yyyy-MM-ddTHH:mm:ssZ} ({Left(end - now)})");
 
     private static string Left(TimeSpan left) => left <= TimeSpan.Zero ? "expired"
-        : left.TotalDays >= 2 ? string.Create(CultureInfo.InvariantCulture, $"in {left.TotalDays:0} d") : left.TotalHours >= 2 ? string.Create(CultureInfo.InvariantCulture, $"in {left.TotalHours:0} h")
+        : left.TotalDays >= 2
+        ? string.Create(CultureInfo.InvariantCulture, $"in {left.TotalDays:0} d")
+        : left.TotalHours >= 2
+        ? string.Create(CultureInfo.InvariantCulture, $"in {left.TotalHours:0} h")
         : string.Create(CultureInfo.InvariantCulture, $"in {left.TotalMinutes:0} min");
 
     private static JsonObject Tree(IReadOnlyList<ClusterInventory> clusters, IReadOnlyList<Finding> findings, DateTimeOffset now) => new()
     {
         ["certificates"] = new JsonArray([.. clusters.SelectMany(cluster => cluster.Certificates).Select(certificate => (JsonNode)new JsonObject
         {
-            ["cluster"] = certificate.Cluster, ["kind"] = CertificateState.NameOf(certificate.Role), ["subject"] = certificate.Subject, ["issuer"] = certificate.Issuer, ["fingerprint"] = certificate.Fingerprint,
-            ["heldBy"] = certificate.Owner, ["field"] = certificate.Field, ["state"] = CertificateState.Describe(certificate, now), ["inForce"] = certificate.IsInForce,
-            ["begins"] = Time(certificate.Begins), ["ends"] = Time(certificate.Ends), ["root"] = certificate.Root, ["renewedBy"] = certificate.RenewedBy, ["neededBy"] = certificate.NeededBy,
+            ["cluster"] = certificate.Cluster, ["kind"] = CertificateState.NameOf(certificate.Role), ["subject"] = certificate.Subject,
+            ["issuer"] = certificate.Issuer, ["fingerprint"] = certificate.Fingerprint,
+            ["heldBy"] = certificate.Owner, ["field"] = certificate.Field, ["state"] = CertificateState.Describe(certificate, now),
+            ["inForce"] = certificate.IsInForce,
+            ["begins"] = Time(certificate.Begins), ["ends"] = Time(certificate.Ends), ["root"] = certificate.Root, ["renewedBy"] = certificate.RenewedBy,
+            ["neededBy"] = certificate.NeededBy,
             ["names"] = Texts(certificate.Names), ["hosts"] = Texts(certificate.Hosts), ["trusts"] = Texts(certificate.Trusts),
         })]),
         ["problems"] = new JsonArray([.. findings.Select(finding => (JsonNode)new JsonObject
         {
-            ["cluster"] = finding.Cluster, ["code"] = finding.Problem.Code, ["object"] = finding.Problem.Object, ["path"] = finding.Problem.Path, ["message"] = finding.Problem.Message, ["remedy"] = finding.Problem.Remedy,
+            ["cluster"] = finding.Cluster, ["code"] = finding.Problem.Code, ["object"] = finding.Problem.Object, ["path"] = finding.Problem.Path,
+            ["message"] = finding.Problem.Message, ["remedy"] = finding.Problem.Remedy,
             ["severity"] = finding.Problem.Severity.ToString(),
         })]),
-        ["unreadable"] = new JsonArray([.. clusters.Where(cluster => cluster.Error.Length > 0).Select(cluster => (JsonNode)new JsonObject { ["cluster"] = cluster.Context, ["error"] = cluster.Error })]),
+        ["unreadable"] = new JsonArray([.. clusters.Where(cluster => cluster.Error.Length > 0)
+            .Select(cluster => (JsonNode)new JsonObject { ["cluster"] = cluster.Context, ["error"] = cluster.Error })]),
     };
 
     private static JsonArray Texts(IEnumerable<string> texts) => new([.. texts.Select(text => (JsonNode)JsonValue.Create(text)!)]);

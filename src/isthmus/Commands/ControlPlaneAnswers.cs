@@ -14,7 +14,8 @@ internal static class ControlPlaneAnswers
     internal const string Unknown = "unknown";
 
     /// <summary>Why a control plane does not tell what a page says.</summary>
-    internal static string Lacks(PlaneAnswer silent, string page) => silent.IsForeign ? $"{silent.Why}, and does not answer {page} on port {Ports.DiscoveryHttp}" : silent.Why;
+    internal static string Lacks(PlaneAnswer silent, string page) =>
+        silent.IsForeign ? $"{silent.Why}, and does not answer {page} on port {Ports.DiscoveryHttp}" : silent.Why;
 
     /// <exception cref="ProblemException">No control plane is ready here.</exception>
     internal static Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskAsync(ParseResult line, string path, CancellationToken stop) =>
@@ -32,7 +33,8 @@ internal static class ControlPlaneAnswers
         var query = new MeshQuery(client, ns);
         if (await query.HasControlPlaneAsync(stop)) return await ask(query);
         var reader = new MeshFactsReader(ns);
-        var others = MeshContexts.All(line).Where(context => context != client.Access.Name).Select(context => reader.ReadAsync(context, MeshContexts.Load(line, context), stop));
+        var others = MeshContexts.All(line).Where(context => context != client.Access.Name)
+            .Select(context => reader.ReadAsync(context, MeshContexts.Load(line, context), stop));
         var facts = await Task.WhenAll(others.Prepend(reader.ReadAsync(client.Access.Name, client.Access, stop)));
         throw new ProblemException(MeshVerification.NoControlPlane(facts[0], ns, facts[1..], line.CommandResult.Command.Name));
     }

@@ -15,22 +15,31 @@ internal static class DescribeCommand
 
     internal static Command Build()
     {
-        var command = new Command("describe", "List the objects that affect a Pod or a Service, in its own cluster and in the others of the mesh. What becomes of a call: 'isthmus trace'.") { OfPod(), OfService() };
+        var command = new Command("describe",
+            "List the objects that affect a Pod or a Service, in its own cluster and in the others of the mesh. What becomes of a call: 'isthmus trace'.")
+            {
+                OfPod(), OfService()
+            };
         command.Aliases.Add("des");
         return command;
     }
 
     private static Command OfPod()
     {
-        var (pod, contexts, output) = (new Argument<string>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context" }.WithPods(), new MeshContexts(), new OutputOption());
+        var (pod, contexts,
+            output) = (new Argument<string>("pod") { Description = "POD[.NAMESPACE] or deployment/NAME[.NAMESPACE], in the cluster of --context" }.WithPods(),
+            new MeshContexts(), new OutputOption());
         var unmeshed = new Option<bool>("--ignoreUnmeshed") { Description = "Do not warn that a Pod has no sidecar" };
-        var command = new Command("pod", "Describe a Pod: its Services, their DestinationRules and VirtualServices, and its policies.") { pod, unmeshed, contexts.Option, output.Option };
+        var command = new Command("pod",
+            "Describe a Pod: its Services, their DestinationRules and VirtualServices, and its policies.") { pod, unmeshed, contexts.Option, output.Option };
         command.Aliases.Add("po");
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
             var reading = ReadAsync(line, contexts, client.Access, stop);
-            var (ns, name) = await new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!).ResolvePodAsync(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), stop);
+            var (ns,
+                name) = await new MeshQuery(client, line.GetValue(GlobalOptions.IstioNamespace)!).ResolvePodAsync(line.GetValue(pod)!,
+                    line.GetValue(GlobalOptions.Namespace), stop);
             var found = MeshDescription.OfPod(await reading, ns, name);
             output.Write(line, () => Tree(found), () =>
             {
@@ -44,13 +53,16 @@ internal static class DescribeCommand
 
     private static Command OfService()
     {
-        var (service, contexts, output) = (new Argument<string>("service") { Description = "SERVICE[.NAMESPACE], in the cluster of --context" }, new MeshContexts(), new OutputOption());
+        var (service, contexts, output) = (new Argument<string>("service") { Description = "SERVICE[.NAMESPACE], in the cluster of --context" },
+            new MeshContexts(), new OutputOption());
         var command = new Command("service", "Describe a Service: its DestinationRules and VirtualServices.") { service, contexts.Option, output.Option };
         command.Aliases.Add("svc");
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
-            var (name, ns) = line.GetValue(service)!.Split('.', 2) is [var before, var after] ? (before, after) : (line.GetValue(service)!, line.GetValue(GlobalOptions.Namespace) ?? client.Access.Namespace);
+            var (name, ns) = line.GetValue(service)!.Split('.', 2) is [var before, var after]
+                ? (before, after)
+                : (line.GetValue(service)!, line.GetValue(GlobalOptions.Namespace) ?? client.Access.Namespace);
             var found = MeshDescription.OfService(await ReadAsync(line, contexts, client.Access, stop), ns, name);
             output.Write(line, () => Tree(found), () =>
             {
@@ -102,12 +114,14 @@ internal static class DescribeCommand
     /// <summary>What other clusters have, and what is wrong.</summary>
     private static void ShowMesh(MeshDescription found)
     {
-        if (found.Config != found.Cluster) Console.WriteLine($"{Line}\nThe control plane of {found.Cluster} reads Istio objects in {found.Config}: those above are there");
+        if (found.Config != found.Cluster)
+            Console.WriteLine($"{Line}\nThe control plane of {found.Cluster} reads Istio objects in {found.Config}: those above are there");
         foreach (var (name, there) in found.Elsewhere)
         {
             Console.WriteLine($"{Line}\nIn {there.Cluster}:");
             if (there.Error.Length > 0) Console.WriteLine($"   not known: {there.Error}");
-            else if (there.Service is not { } service) Console.WriteLine($"   There is no Service {name}: callers there find the name only if their sidecars answer DNS queries");
+            else if (there.Service is not { } service)
+                Console.WriteLine($"   There is no Service {name}: callers there find the name only if their sidecars answer DNS queries");
             else
             {
                 Console.WriteLine($"Service: {name}\n   Pods: {there.Pods.All}, {there.Pods.Ready} ready");
@@ -120,7 +134,8 @@ internal static class DescribeCommand
             }
         }
         if (found.Problems.Count > 0) Console.WriteLine(Line);
-        foreach (var finding in found.Problems) Console.WriteLine($"{finding.Problem.Severity} [{finding.Problem.Code}] in {finding.Cluster}: {finding.Problem}");
+        foreach (var finding in found.Problems)
+            Console.WriteLine($"{finding.Problem.Severity} [{finding.Problem.Code}] in {finding.Cluster}: {finding.Problem}");
     }
 
     private static void Show(DescribedService service)
@@ -136,14 +151,17 @@ internal static class DescribeCommand
         {
             Console.WriteLine($"DestinationRule: {rule.Name} for \"{rule.Host}\"");
             if (rule.Matching.Count > 0) Console.WriteLine($"   Matching subsets: {string.Join(", ", rule.Matching)}");
-            if (rule.Others.Count > 0) Console.WriteLine($"   {(rule.Matching.Count > 0 ? "Non-matching subsets" : "Subsets")}: {string.Join(", ", rule.Others)}");
+            if (rule.Others.Count > 0)
+                Console.WriteLine($"   {(rule.Matching.Count > 0 ? "Non-matching subsets" : "Subsets")}: {string.Join(", ", rule.Others)}");
             Console.WriteLine(rule.Settings.Count > 0 ? $"   Traffic Policy: {string.Join(", ", rule.Settings)}" : "   No Traffic Policy");
         }
         foreach (var routes in service.Routes)
         {
             Console.WriteLine($"VirtualService: {routes.Name}");
             var counts = ((int Count, string Kind)[])[(routes.Http, "HTTP"), (routes.Tls, "TLS"), (routes.Tcp, "TCP")];
-            Console.WriteLine($"   {string.Join(", ", counts.Where(one => one.Count > 0).Select(one => $"{one.Count} {one.Kind} route(s)"))}, for {string.Join(", ", routes.Gateways)}");
+            Console.WriteLine(
+                $"   {string.Join(", ", counts.Where(one => one.Count > 0).Select(one => $"{one.Count} {one.Kind} route(s)"))}, for "
+                    + $"{string.Join(", ", routes.Gateways)}");
         }
         ShowRoutes(service);
     }
@@ -166,19 +184,23 @@ internal static class DescribeCommand
         tree["configCluster"] = found.Config;
         tree["elsewhere"] = new JsonArray([.. found.Elsewhere.Select(one => (JsonNode)new JsonObject
         {
-            ["cluster"] = one.There.Cluster, ["error"] = one.There.Error, ["configCluster"] = one.There.Config, ["service"] = one.There.Service is { } service ? Tree(service) : null,
-            ["name"] = one.Service, ["pods"] = one.There.Pods.All, ["readyPods"] = one.There.Pods.Ready, ["mtlsMode"] = one.There.Pod?.Mode ?? "", ["peerAuthentications"] = Texts(one.There.Pod?.ModeOf ?? []), ["authorizationPolicies"] = Texts(one.There.Pod?.Policies ?? []),
+            ["cluster"] = one.There.Cluster, ["error"] = one.There.Error, ["configCluster"] = one.There.Config,
+            ["service"] = one.There.Service is { } service ? Tree(service) : null,
+            ["name"] = one.Service, ["pods"] = one.There.Pods.All, ["readyPods"] = one.There.Pods.Ready, ["mtlsMode"] = one.There.Pod?.Mode ?? "",
+            ["peerAuthentications"] = Texts(one.There.Pod?.ModeOf ?? []), ["authorizationPolicies"] = Texts(one.There.Pod?.Policies ?? []),
         })]);
         tree["problems"] = new JsonArray([.. found.Problems.Select(finding => (JsonNode)new JsonObject
         {
-            ["code"] = finding.Problem.Code, ["severity"] = finding.Problem.Severity.ToString(), ["cluster"] = finding.Cluster, ["object"] = finding.Problem.Object, ["path"] = finding.Problem.Path, ["message"] = finding.Problem.Message, ["remedy"] = finding.Problem.Remedy,
+            ["code"] = finding.Problem.Code, ["severity"] = finding.Problem.Severity.ToString(), ["cluster"] = finding.Cluster,
+            ["object"] = finding.Problem.Object, ["path"] = finding.Problem.Path, ["message"] = finding.Problem.Message, ["remedy"] = finding.Problem.Remedy,
         })]);
         return tree;
     }
 
     private static JsonObject Tree(WorkloadDescription found) => new()
     {
-        ["pod"] = found.Pod.Key.ToString(), ["proxy"] = found.HasProxy, ["services"] = new JsonArray([.. found.Services.Select(service => (JsonNode)Tree(service))]),
+        ["pod"] = found.Pod.Key.ToString(), ["proxy"] = found.HasProxy,
+        ["services"] = new JsonArray([.. found.Services.Select(service => (JsonNode)Tree(service))]),
         ["mtlsMode"] = found.Mode, ["peerAuthentications"] = Texts(found.ModeOf), ["authorizationPolicies"] = Texts(found.Policies),
         ["gateways"] = new JsonArray([.. found.Gateways.Select(gateway => (JsonNode)new JsonObject
         {
@@ -195,7 +217,8 @@ internal static class DescribeCommand
         ["service"] = service.Name, ["ports"] = Texts(service.Ports),
         ["destinationRules"] = new JsonArray([.. service.Rules.Select(rule => (JsonNode)new JsonObject
         {
-            ["name"] = rule.Name, ["host"] = rule.Host, ["matchingSubsets"] = Texts(rule.Matching), ["otherSubsets"] = Texts(rule.Others), ["trafficPolicy"] = Texts(rule.Settings),
+            ["name"] = rule.Name, ["host"] = rule.Host, ["matchingSubsets"] = Texts(rule.Matching), ["otherSubsets"] = Texts(rule.Others),
+            ["trafficPolicy"] = Texts(rule.Settings),
         })]),
         ["virtualServices"] = new JsonArray([.. service.Routes.Select(routes => (JsonNode)new JsonObject
         {

@@ -26,7 +26,11 @@ internal static class DistributionCommand
         var threshold = new Option<double>("--threshold") { Description = "The share of proxies that must have it, from 0 to 1", DefaultValueFactory = _ => 1 };
         var proxy = new Option<string?>("--proxy") { Description = "Wait for this proxy only: POD[.NAMESPACE]" };
         var output = new OutputOption();
-        var command = new Command("wait", "Wait until the proxies have accepted the configuration that follows from an Istio object.") { type, name, condition, timeout.Option, threshold, proxy, output.Option };
+        var command = new Command("wait",
+            "Wait until the proxies have accepted the configuration that follows from an Istio object.")
+            {
+                type, name, condition, timeout.Option, threshold, proxy, output.Option
+            };
         command.SetAction(async (line, stop) =>
         {
             var share = Share(line.GetValue(threshold));
@@ -34,13 +38,17 @@ internal static class DistributionCommand
             using var client = GlobalOptions.Client(line);
             ns ??= client.Access.Namespace;
             var found = await client.FindAsync(Manifests.ResourceOf(kind), ns, of, stop)
-                ?? throw new ProblemException($"{kind.Kind} {ns}/{of} in {client.Access.Name}", "does not exist", $"list those that do with 'kubectl --context={client.Access.Name} get {kind.Plural} -A'");
+                ?? throw new ProblemException($"{kind.Kind} {ns}/{of} in {client.Access.Name}", "does not exist",
+                    $"list those that do with 'kubectl --context={client.Access.Name} get {kind.Plural} -A'");
             var goal = new Goal(kind, found["metadata"]!["resourceVersion"]!.ToString(), share, line.GetValue(proxy));
             var reached = await UntilAsync(goal, new(client, line.GetValue(GlobalOptions.IstioNamespace)!), timeout.Of(line), stop);
             foreach (var silent in reached.Silent) Console.Error.WriteLine($"Note: {silent}");
-            output.Write(line, () => Tree(reached), () => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Resource {kind.Kind}/{ns}/{of} present on {reached.Synced} out of {reached.Proxies.Count} sidecars")));
+            output.Write(line, () => Tree(reached),
+                () => Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"Resource {kind.Kind}/{ns}/{of} present on {reached.Synced} out of {reached.Proxies.Count} sidecars")));
             return goal.IsReached(reached) ? ExitCode.Success
-                : throw new ProblemException($"{kind.Kind} {ns}/{of}", $"is not distributed after {line.GetValue(timeout.Option)}: {goal.Missing(reached)}", "'isthmus proxy-status' shows each proxy; wait longer with --timeout, or for fewer proxies with --threshold");
+                : throw new ProblemException($"{kind.Kind} {ns}/{of}", $"is not distributed after {line.GetValue(timeout.Option)}: {goal.Missing(reached)}",
+                    "'isthmus proxy-status' shows each proxy; wait longer with --timeout, or for fewer proxies with --threshold");
         });
         return command;
     }
@@ -57,17 +65,21 @@ internal static class DistributionCommand
     }
 
     private static double Share(double value) => value is >= 0 and <= 1 ? value
-        : throw new WrongUseException("--threshold", $"'{value.ToString(CultureInfo.InvariantCulture)}' is not a share", "give a number from 0 to 1, for example 0.95");
+        : throw new WrongUseException("--threshold", $"'{value.ToString(CultureInfo.InvariantCulture)}' is not a share",
+            "give a number from 0 to 1, for example 0.95");
 
     private static (KindDescriptor Kind, string? Namespace, string Name) Object(string type, string? name, string? ns)
     {
         if (name is null)
         {
-            if (type.Split('/', 2) is not [var before, var after] || after.Length == 0) throw new WrongUseException("wait", "no name is given", "for example: isthmus experimental wait virtualservice reviews.default");
+            if (type.Split('/', 2) is not [var before, var after] || after.Length == 0)
+                throw new WrongUseException("wait", "no name is given", "for example: isthmus experimental wait virtualservice reviews.default");
             (type, name) = (before, after);
         }
-        var kind = MeshApi.Effective.FirstOrDefault(known => ((string[])[known.Kind, known.Plural, known.CrdName, .. known.ShortNames]).Contains(type, StringComparer.OrdinalIgnoreCase))
-            ?? throw new WrongUseException("wait", $"'{type}' is not a type that affects proxies", $"use one of {string.Join(", ", MeshApi.Effective.Select(known => known.Kind.ToLowerInvariant()))}");
+        var kind = MeshApi.Effective.FirstOrDefault(known => ((string[])[known.Kind, known.Plural, known.CrdName, .. known.ShortNames])
+            .Contains(type, StringComparer.OrdinalIgnoreCase))
+            ?? throw new WrongUseException("wait", $"'{type}' is not a type that affects proxies",
+                $"use one of {string.Join(", ", MeshApi.Effective.Select(known => known.Kind.ToLowerInvariant()))}");
         return name.LastIndexOf('.') is > 0 and var dot ? (kind, name[(dot + 1)..], name[..dot]) : (kind, ns, name);
     }
 
@@ -78,7 +90,10 @@ internal static class DistributionCommand
         {
             ["proxy"] = proxy.Proxy, ["cluster"] = proxy.Cluster, ["istiod"] = proxy.ControlPlane, ["state"] = proxy.State,
         })]),
-        ["unknown"] = new JsonArray([.. distribution.Silent.Select(silent => (JsonNode)new JsonObject { ["istiod"] = silent.Object, ["message"] = silent.Message })]),
+        ["unknown"] = new JsonArray([.. distribution.Silent.Select(silent => (JsonNode)new JsonObject
+        {
+            ["istiod"] = silent.Object, ["message"] = silent.Message
+        })]),
         ["notPushedBy"] = new JsonArray([.. distribution.Lagging.Select(pod => (JsonNode)JsonValue.Create(pod)!)]),
     };
 
@@ -94,7 +109,9 @@ internal static class DistributionCommand
         {
             if (distribution.Lagging.Count > 0) return $"{string.Join(", ", distribution.Lagging)} has not pushed it yet";
             if (distribution.Proxies.Count == 0) return $"proxy {Proxy} is not connected";
-            return string.Join(", ", distribution.Proxies.Where(proxy => proxy.State != "SYNCED").Select(proxy => proxy.State == "ERROR" ? $"{proxy.Proxy} rejects a part" : $"{proxy.Proxy} has not accepted it yet"));
+            return string.Join(", ",
+                distribution.Proxies.Where(proxy => proxy.State != "SYNCED")
+                    .Select(proxy => proxy.State == "ERROR" ? $"{proxy.Proxy} rejects a part" : $"{proxy.Proxy} has not accepted it yet"));
         }
     }
 }

@@ -9,7 +9,9 @@ internal static class ExperimentalCommand
     {
         var command = new Command("experimental", "Commands under the names used by older guides.")
         {
-            CreateRemoteSecretCommand.Build(), RemoteClustersCommand.Build(), ProxyStatusCommand.Build(), VersionCommand.Build(), DescribeCommand.Build(), AuthzCommand.Build(), PrecheckCommand.Build(), DistributionCommand.Build(), InjectorCommand.Build(), InternalDebugCommand.Build(), UninstallCommand.Build(),
+            CreateRemoteSecretCommand.Build(), RemoteClustersCommand.Build(), ProxyStatusCommand.Build(), VersionCommand.Build(), DescribeCommand.Build(),
+            AuthzCommand.Build(), PrecheckCommand.Build(), DistributionCommand.Build(), InjectorCommand.Build(), InternalDebugCommand.Build(),
+            UninstallCommand.Build(),
         };
         foreach (var instead in InsteadCommands.OfExperimental()) command.Subcommands.Add(instead);
         command.Aliases.Add("x");

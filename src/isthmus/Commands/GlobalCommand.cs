@@ -16,24 +16,35 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus global export|remove|list</c>: names by which Services are called from clusters with control planes of their own.</summary>
 internal static class GlobalCommand
 {
-    internal static Command Build() => new("global", "Call Services of other clusters by NAME.NAMESPACE.global (replicated control planes).") { Export(), Remove(), List() };
+    internal static Command Build() =>
+        new("global", "Call Services of other clusters by NAME.NAMESPACE.global (replicated control planes).") { Export(), Remove(), List() };
 
-    private static readonly MeshContexts To = new("--to", "Contexts of the clusters that call the Service, separated by commas; by default, all other clusters with Istio");
+    private static readonly MeshContexts To = new("--to",
+        "Contexts of the clusters that call the Service, separated by commas; by default, all other clusters with Istio");
 
-    private static readonly Option<string> Suffix = new("--suffix") { Description = "DNS zone, if the clusters were installed with a different one", DefaultValueFactory = _ => "global" };
+    private static readonly Option<string> Suffix = new("--suffix")
+    {
+        Description = "DNS zone, if the clusters were installed with a different one", DefaultValueFactory = _ => "global"
+    };
 
     private static Command Export()
     {
-        var service = new Argument<string?>("service") { Description = "NAMESPACE/NAME; by default, every Service with the label " + GlobalExport.Wanted + "=true", Arity = ArgumentArity.ZeroOrOne };
+        var service = new Argument<string?>("service")
+        {
+            Description = "NAMESPACE/NAME; by default, every Service with the label " + GlobalExport.Wanted + "=true", Arity = ArgumentArity.ZeroOrOne
+        };
         var dryRun = new Option<bool>("--dry-run") { Description = "Print the objects instead of applying them" };
-        var command = new Command("export", "Create ServiceEntries in all clusters, with an address that is free in each.") { service, To.Option, Suffix, dryRun };
+        var command = new Command("export",
+            "Create ServiceEntries in all clusters, with an address that is free in each.") { service, To.Option, Suffix, dryRun };
         command.SetAction(async (line, stop) =>
         {
             var (owner, others) = await ClustersAsync(line, stop);
             var wanted = line.GetValue(service) is { } name
                 ? [Find(owner, name)]
                 : owner.Services.Where(candidate => candidate.Metadata.Labels.GetValueOrDefault(GlobalExport.Wanted) == "true").ToList();
-            if (wanted.Count == 0) throw new ProblemException($"cluster {owner.Context}", $"has no Service with the label {GlobalExport.Wanted}=true", "specify a Service as NAMESPACE/NAME, or label one");
+            if (wanted.Count == 0)
+                throw new ProblemException($"cluster {owner.Context}", $"has no Service with the label {GlobalExport.Wanted}=true",
+                    "specify a Service as NAMESPACE/NAME, or label one");
             var clusters = others.Prepend(owner).ToList();
             foreach (var one in wanted)
             {
@@ -42,7 +53,9 @@ internal static class GlobalCommand
                 else
                 {
                     await Task.WhenAll(plan.Select(item => ApplyAsync(line, item, stop)));
-                    Console.WriteLine($"{GlobalExport.Host(one, line.GetValue(Suffix)!)} → {plan[0].Object["spec"]!["addresses"]![0]} in {string.Join(", ", plan.Select(item => item.Cluster))}");
+                    Console.WriteLine(
+                        $"{GlobalExport.Host(one, line.GetValue(Suffix)!)} → {plan[0].Object["spec"]!["addresses"]![0]} in "
+                            + $"{string.Join(", ", plan.Select(item => item.Cluster))}");
                 }
                 // The next Service must not get the same address.
                 clusters = [.. clusters.Zip(plan, (cluster, item) => cluster.With(item.Object))];
@@ -72,7 +85,9 @@ internal static class GlobalCommand
                     found++;
                 }
             }
-            return found > 0 ? 0 : throw new ProblemException(host, "is not exported to any cluster in the kubeconfig", "list exports with 'isthmus global list'");
+            return found > 0
+                ? 0
+                : throw new ProblemException(host, "is not exported to any cluster in the kubeconfig", "list exports with 'isthmus global list'");
         });
         return command;
     }
@@ -87,7 +102,8 @@ internal static class GlobalCommand
             {
                 using var client = ClientOf(line, context);
                 rows.AddRange((await ExportedAsync(client, stop)).Select(entry => (string[])
-                    [context, Join(entry["spec"]?["hosts"]), Join(entry["spec"]?["addresses"]), string.Join(',', (entry["spec"]?["endpoints"] as JsonArray ?? []).Select(endpoint => endpoint?["address"]?.ToString()))]));
+                    [context, Join(entry["spec"]?["hosts"]), Join(entry["spec"]?["addresses"]),
+                        string.Join(',', (entry["spec"]?["endpoints"] as JsonArray ?? []).Select(endpoint => endpoint?["address"]?.ToString()))]));
             }
             TextTable.Write(["CLUSTER", "HOST", "ADDRESS", "ENDPOINTS"], rows);
             return 0;
@@ -101,17 +117,21 @@ internal static class GlobalCommand
     {
         var owner = line.GetValue(GlobalOptions.Context) ?? GlobalOptions.Access(line).Name;
         var named = To.Named(line);
-        var read = await AnalyzeCommand.ReadAsync(new ClusterSource(line, null), (named.Count > 0 ? named : MeshContexts.All(line)).Where(name => name != owner).Prepend(owner), 0, stop);
+        var read = await AnalyzeCommand.ReadAsync(new ClusterSource(line, null),
+            (named.Count > 0 ? named : MeshContexts.All(line)).Where(name => name != owner).Prepend(owner), 0, stop);
         if (read[0].Error.Length > 0) throw new ProblemException($"cluster {owner}", read[0].Error, "check that the cluster is running, and --context");
         var others = read.Skip(1).Where(cluster => named.Count > 0 || cluster is { Error.Length: 0, Trust.HasIstio: true }).ToList();
-        foreach (var cluster in others.Where(cluster => cluster.Error.Length > 0)) throw new ProblemException($"cluster {cluster.Context}", cluster.Error, "check that the cluster is running, or remove it from --to");
+        foreach (var cluster in others.Where(cluster => cluster.Error.Length > 0))
+            throw new ProblemException($"cluster {cluster.Context}", cluster.Error, "check that the cluster is running, or remove it from --to");
         return (read[0], others);
     }
 
     private static Kubernetes.Objects.Service Find(ClusterInventory owner, string reference)
     {
         var (ns, name) = Split(reference);
-        return owner.Service(ns, name) ?? throw new ProblemException($"Service {reference} in {owner.Context}", "does not exist", "specify it as NAMESPACE/NAME, and its cluster with --context");
+        return owner.Service(ns, name)
+            ?? throw new ProblemException($"Service {reference} in {owner.Context}", "does not exist",
+                "specify it as NAMESPACE/NAME, and its cluster with --context");
     }
 
     private static (string Namespace, string Name) Split(string reference) => reference.Split('/') is [{ Length: > 0 } ns, { Length: > 0 } name]

@@ -14,20 +14,30 @@ internal static class HistoryCommand
 {
     internal static Command Build()
     {
-        var host = new Argument<string?>("host") { Description = "Show only what concerns calls of this host: NAME.NAMESPACE or a full name", Arity = ArgumentArity.ZeroOrOne };
+        var host = new Argument<string?>("host")
+        {
+            Description = "Show only what concerns calls of this host: NAME.NAMESPACE or a full name", Arity = ArgumentArity.ZeroOrOne
+        };
         var since = new DurationOption("--since", "How far back, for example 10m or 24h", "1h");
         var contexts = new MeshContexts();
         var output = new OutputOption();
-        var command = new Command("history", "Show what changed in the mesh, by whom, and which proxies that changed, as all control planes remember it.") { host, since.Option, contexts.Option, output.Option };
+        var command = new Command("history",
+            "Show what changed in the mesh, by whom, and which proxies that changed, as all control planes remember it.")
+            {
+                host, since.Option, contexts.Option, output.Option
+            };
         command.SetAction(async (line, stop) =>
         {
             var ns = line.GetValue(GlobalOptions.IstioNamespace)!;
             var places = contexts.Names(line).Select(context => (Client: new KubeClient(MeshContexts.Load(line, context), "isthmus"), Namespace: ns)).ToList();
             try
             {
-                var history = await MeshHistory.AskAsync(places, new(Host(line.GetValue(host), line.GetValue(GlobalOptions.Namespace)), "", since.Of(line)), stop);
+                var history = await MeshHistory.AskAsync(places, new(Host(line.GetValue(host), line.GetValue(GlobalOptions.Namespace)), "", since.Of(line)),
+                    stop);
                 if (history.ControlPlanes.Count == 0 && history.WithoutHistory.Count == 0)
-                    throw new ProblemException(history.Silent.FirstOrDefault() ?? new ProblemException("mesh", $"none of the clusters has a control plane in namespace {ns}", "list the contexts of the mesh with --contexts").Problem);
+                    throw new ProblemException(history.Silent.FirstOrDefault()
+                        ?? new ProblemException("mesh", $"none of the clusters has a control plane in namespace {ns}",
+                            "list the contexts of the mesh with --contexts").Problem);
                 output.Write(line, () => HistoryTree.Of(history), () => Show(history, TimeProvider.System.GetUtcNow()));
                 // What could be told is missing then. That a control plane keeps no history is an answer.
                 return history.Silent.Count == 0 ? 0 : ExitCode.Failure;
@@ -41,7 +51,8 @@ internal static class HistoryCommand
     }
 
     /// <summary>A short name is one of the namespace that was asked for.</summary>
-    private static string Host(string? host, string? ns) => host is null ? "" : ns is not null && !host.Contains('.', StringComparison.Ordinal) ? $"{host}.{ns}" : host;
+    private static string Host(string? host, string? ns) =>
+        host is null ? "" : ns is not null && !host.Contains('.', StringComparison.Ordinal) ? $"{host}.{ns}" : host;
 
     private static void Show(MeshHistory history, DateTimeOffset now)
     {
@@ -51,14 +62,20 @@ internal static class HistoryCommand
         {
             TextTable.Write(["AGE", "VERB", "OBJECT", "CLUSTER", "FIELD MANAGER", "USER", "CONCERNS", "EFFECT"], [.. history.Changes.Select(change => (string[])
             [
-                Age(change, now), change.Verb, change.Object, Or(change.Cluster), Or(change.FieldManager), Or(change.WrittenBy), Or(change.Concerns), Or(change.Effect),
+                Age(change, now), change.Verb, change.Object, Or(change.Cluster), Or(change.FieldManager), Or(change.WrittenBy), Or(change.Concerns),
+                Or(change.Effect),
             ])]);
         }
         Console.WriteLine();
         foreach (var plane in history.ControlPlanes)
         {
-            var since = plane.Since is { } time ? $"remembers changes since {time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture)} ({EndpointSources.Ago(time, now)})" : "is not ready, and remembers nothing yet";
-            Console.WriteLine($"{plane.Pod} in {plane.Context} {since}{(plane.Forgotten > 0 ? string.Create(CultureInfo.InvariantCulture, $"; it forgot the {plane.Forgotten} oldest") : "")}.");
+            var since = plane.Since is { } time
+                ? $"remembers changes since {time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture)} "
+                    + $"({EndpointSources.Ago(time, now)})"
+                : "is not ready, and remembers nothing yet";
+            Console.WriteLine(
+                $"{plane.Pod} in {plane.Context} "
+                    + $"{since}{(plane.Forgotten > 0 ? string.Create(CultureInfo.InvariantCulture, $"; it forgot the {plane.Forgotten} oldest") : "")}.");
         }
         foreach (var plane in history.WithoutHistory) Console.WriteLine($"{plane.Pod} in {plane.Context} keeps no history: it {MeshQuery.Foreign}.");
         if (history.WithoutHistory.Count > 0) Console.WriteLine($"Instead, {MeshHistory.Instead}.");

@@ -15,16 +15,25 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus image</c>: the container image of this program.</summary>
 internal static class ImageCommand
 {
-    internal static Command Build() => new("image", "Build, upload and load the container image of Isthmus, without Docker.") { BuildBuild(), BuildPush(), BuildLoad() };
+    internal static Command Build() =>
+        new("image", "Build, upload and load the container image of Isthmus, without Docker.") { BuildBuild(), BuildPush(), BuildLoad() };
 
     private static Command BuildBuild()
     {
-        var output = new Option<string>("--output", "-o") { Description = "File to write: an OCI image layout that docker, podman and containerd load too", DefaultValueFactory = _ => "isthmus.tar" };
-        var platform = new Option<string>("--platform") { Description = "linux/amd64 or linux/arm64; it must be that of this program", DefaultValueFactory = _ => "linux/" + ImagePlatform.Architecture };
+        var output = new Option<string>("--output",
+            "-o") { Description = "File to write: an OCI image layout that docker, podman and containerd load too", DefaultValueFactory = _ => "isthmus.tar" };
+        var platform = new Option<string>("--platform")
+        {
+            Description = "linux/amd64 or linux/arm64; it must be that of this program", DefaultValueFactory = _ => "linux/" + ImagePlatform.Architecture
+        };
         var options = new ImageBuildOptions();
         var command = new Command("build",
-            "Build one image for all roles: control plane, sidecar, gateway, traffic capture and DNS.\n\nThe image contains this build of the program, its .NET runtime, and a few Debian packages, which apt downloads and verifies. "
-            + "The command needs neither root nor Docker nor a registry. The same sources and package versions result in the same digest.") { output, platform };
+            "Build one image for all roles: control plane, sidecar, gateway, traffic capture and DNS.\n\nThe image contains this build of the program, its "
+                + ".NET runtime, and a few Debian packages, which apt downloads and verifies. "
+            + "The command needs neither root nor Docker nor a registry. The same sources and package versions result in the same digest.")
+            {
+                output, platform
+            };
         options.AddTo(command);
         command.SetAction(async (line, stop) =>
         {
@@ -43,17 +52,24 @@ internal static class ImageCommand
         var file = FileOption();
         var plain = new Option<bool>("--plain-http") { Description = "The registry has no TLS" };
         var authority = new Option<string>("--ca-file") { Description = "PEM file with the only authorities to trust", DefaultValueFactory = _ => "" };
-        var user = new Option<string>("--username") { Description = "User; otherwise what 'docker login' or 'podman login' stored", DefaultValueFactory = _ => "" };
+        var user = new Option<string>("--username")
+        {
+            Description = "User; otherwise what 'docker login' or 'podman login' stored", DefaultValueFactory = _ => ""
+        };
         var password = new Option<bool>("--password-stdin") { Description = "Read the password from the standard input" };
         var options = new ImageBuildOptions();
-        var command = new Command("push", "Upload the image to a registry. Layers that the registry has are not uploaded again.") { name, file, plain, authority, user, password };
+        var command = new Command("push",
+            "Upload the image to a registry. Layers that the registry has are not uploaded again.") { name, file, plain, authority, user, password };
         options.AddSourcesTo(command);
         command.SetAction(async (line, stop) =>
         {
             var place = RegistryName.Parse(line.GetValue(name)!);
-            if ((line.GetValue(user)!.Length > 0) != line.GetValue(password)) throw new WrongUseException("--username", "needs --password-stdin, and vice versa", "use both, for example: isthmus image push IMAGE --username USER --password-stdin < FILE");
+            if ((line.GetValue(user)!.Length > 0) != line.GetValue(password))
+                throw new WrongUseException("--username", "needs --password-stdin, and vice versa",
+                    "use both, for example: isthmus image push IMAGE --username USER --password-stdin < FILE");
             var secret = line.GetValue(password) ? (await Console.In.ReadToEndAsync(stop)).TrimEnd('\r', '\n') : "";
-            var access = new RegistryAccess(line.GetValue(plain), line.GetValue(authority)!, line.GetValue(user)!, secret).WithStored(place.Host, CredentialFiles());
+            var access = new RegistryAccess(line.GetValue(plain), line.GetValue(authority)!, line.GetValue(user)!, secret).WithStored(place.Host,
+                CredentialFiles());
             using var registry = new RegistryClient(place, access);
             // Building takes minutes: a registry that cannot be reached is reported before.
             if (line.GetValue(file) is not { Length: > 0 }) await registry.ConnectAsync(stop);
@@ -80,7 +96,8 @@ internal static class ImageCommand
         var cluster = new Option<string>("--name") { Description = "With kind: name of the cluster", DefaultValueFactory = _ => "kind" };
         var file = FileOption();
         var options = new ImageBuildOptions();
-        var command = new Command("load", "Load the image into the containers' store of this machine, or into the nodes of a kind cluster.") { to, cluster, file };
+        var command = new Command("load",
+            "Load the image into the containers' store of this machine, or into the nodes of a kind cluster.") { to, cluster, file };
         options.AddSourcesTo(command);
         command.SetAction(async (line, stop) =>
         {
@@ -100,7 +117,8 @@ internal static class ImageCommand
         new("--file", "-f") { Description = "Archive of 'isthmus image build'; without it, the image is built first", DefaultValueFactory = _ => "" };
 
     /// <summary>Uses the archive that the line names, or builds one that is deleted afterwards.</summary>
-    private static async Task WithArchiveAsync(ParseResult line, Option<string> file, ImageBuildOptions options, string[] names, Func<string, Task> use, CancellationToken stop)
+    private static async Task WithArchiveAsync(ParseResult line, Option<string> file, ImageBuildOptions options, string[] names, Func<string, Task> use,
+        CancellationToken stop)
     {
         if (line.GetValue(file) is { Length: > 0 } given)
         {
@@ -123,7 +141,9 @@ internal static class ImageCommand
     {
         if (Environment.GetEnvironmentVariable("REGISTRY_AUTH_FILE") is { Length: > 0 } given) yield return given;
         if (Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } running) yield return Path.Combine(running, "containers/auth.json");
-        var docker = Environment.GetEnvironmentVariable("DOCKER_CONFIG") is { Length: > 0 } folder ? folder : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".docker");
+        var docker = Environment.GetEnvironmentVariable("DOCKER_CONFIG") is { Length: > 0 } folder
+            ? folder
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".docker");
         yield return Path.Combine(docker, "config.json");
     }
 
@@ -134,7 +154,10 @@ internal static class ImageCommand
     private static async Task<BuiltImage> BuildHereAsync(BuildRequest request, CancellationToken stop)
     {
         BuiltImage? built = null;
-        await StepDisplay.RunAsync(async onStep => built = await new ImageBuilder(new ImageSteps(onStep, TimeProvider.System), TimeProvider.System, Path.GetTempPath()).BuildAsync(request, stop), whole: "image");
+        await StepDisplay.RunAsync(async onStep => built = await new ImageBuilder(new ImageSteps(onStep, TimeProvider.System), TimeProvider.System,
+            Path.GetTempPath()).BuildAsync(request,
+            stop),
+            whole: "image");
         return built!;
     }
 
@@ -148,6 +171,8 @@ internal static class ImageCommand
         };
         return architecture == ImagePlatform.Architecture
             ? architecture
-            : throw new WrongUseException("--platform", $"the image contains this program and its .NET runtime, which are built for linux/{ImagePlatform.Architecture}, not {platform}", $"run the command on a {platform} machine");
+            : throw new WrongUseException("--platform",
+                $"the image contains this program and its .NET runtime, which are built for linux/{ImagePlatform.Architecture}, not {platform}",
+                $"run the command on a {platform} machine");
     }
 }

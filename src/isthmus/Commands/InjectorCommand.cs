@@ -17,23 +17,27 @@ internal static class InjectorCommand
     private static Command List()
     {
         var output = new OutputOption();
-        var command = new Command("list", "List the namespaces that get sidecars, the revisions of the sidecars that run there, and the injection webhooks.") { output.Option };
+        var command = new Command("list",
+            "List the namespaces that get sidecars, the revisions of the sidecars that run there, and the injection webhooks.") { output.Option };
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
             var list = await InjectionList.ReadAsync(client, stop);
             output.Write(line, () => Tree(list), () =>
             {
-                TextTable.Write(["NAMESPACE", "ISTIO-REVISION", "POD-REVISIONS"], [.. list.Namespaces.Select(ns => (string[])[ns.Name, Or(ns.Revision), Or(string.Join(", ", ns.Pods.Select(Pods)))])]);
+                TextTable.Write(["NAMESPACE", "ISTIO-REVISION", "POD-REVISIONS"],
+                    [.. list.Namespaces.Select(ns => (string[])[ns.Name, Or(ns.Revision), Or(string.Join(", ", ns.Pods.Select(Pods)))])]);
                 Console.WriteLine();
-                TextTable.Write(["NAMESPACES", "INJECTOR-HOOK", "ISTIO-REVISION", "SIDECAR-IMAGE"], [.. list.Hooks.Select(hook => (string[])[Or(string.Join(',', hook.Namespaces)), hook.Name, Or(hook.Revision), Or(hook.Image)])]);
+                TextTable.Write(["NAMESPACES", "INJECTOR-HOOK", "ISTIO-REVISION", "SIDECAR-IMAGE"],
+                    [.. list.Hooks.Select(hook => (string[])[Or(string.Join(',', hook.Namespaces)), hook.Name, Or(hook.Revision), Or(hook.Image)])]);
             });
             return ExitCode.Success;
         });
         return command;
     }
 
-    private static string Pods(KeyValuePair<string, int> pods) => string.Create(CultureInfo.InvariantCulture, $"{(pods.Key.Length > 0 ? pods.Key : "<no sidecar>")}: {pods.Value}");
+    private static string Pods(KeyValuePair<string, int> pods) =>
+        string.Create(CultureInfo.InvariantCulture, $"{(pods.Key.Length > 0 ? pods.Key : "<no sidecar>")}: {pods.Value}");
 
     private static string Or(string text) => text.Length > 0 ? text : None;
 
@@ -46,7 +50,8 @@ internal static class InjectorCommand
         })]),
         ["webhooks"] = new JsonArray([.. list.Hooks.Select(hook => (JsonNode)new JsonObject
         {
-            ["name"] = hook.Name, ["revision"] = hook.Revision, ["image"] = hook.Image, ["namespaces"] = new JsonArray([.. hook.Namespaces.Select(ns => (JsonNode)JsonValue.Create(ns)!)]),
+            ["name"] = hook.Name, ["revision"] = hook.Revision, ["image"] = hook.Image,
+            ["namespaces"] = new JsonArray([.. hook.Namespaces.Select(ns => (JsonNode)JsonValue.Create(ns)!)]),
         })]),
     };
 }

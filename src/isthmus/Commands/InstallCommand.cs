@@ -8,7 +8,8 @@ namespace Isthmus.Commands;
 
 internal static class InstallCommand
 {
-    internal static Command Build() => Build("install", "Install the mesh in a cluster, or reconfigure an installation. Also: 'isthmus apply'.", upgrades: false);
+    internal static Command Build() =>
+        Build("install", "Install the mesh in a cluster, or reconfigure an installation. Also: 'isthmus apply'.", upgrades: false);
 
     /// <summary>The same under the name of istioctl's alias. As an alias, it would come first in lists of commands.</summary>
     internal static Command BuildApply()
@@ -18,7 +19,8 @@ internal static class InstallCommand
         return command;
     }
 
-    internal static Command BuildUpgrade() => Build("upgrade", "Replace an installation by this version, in place. Give it the files and flags of the installation.", upgrades: true);
+    internal static Command BuildUpgrade() =>
+        Build("upgrade", "Replace an installation by this version, in place. Give it the files and flags of the installation.", upgrades: true);
 
     private static Command Build(string name, string description, bool upgrades)
     {
@@ -43,7 +45,8 @@ internal static class InstallCommand
             if (replaced.Length > 0) output.Note($"The upgrade replaces {replaced} by {spec.Image("isthmus")}.");
             if (line.GetValue(dryRun))
             {
-                foreach (var component in components) Console.WriteLine($"{component.Name}: {component.Objects.Count} objects would be applied to {client.Access.Name}");
+                foreach (var component in components)
+                    Console.WriteLine($"{component.Name}: {component.Objects.Count} objects would be applied to {client.Access.Name}");
                 return 0;
             }
             if (!line.GetValue(yes))
@@ -51,10 +54,16 @@ internal static class InstallCommand
                 // Standard input held the file, so it cannot hold an answer.
                 if (options.ReadsStandardInput(line))
                     throw new WrongUseException("-f -", "cannot ask for confirmation when the file comes from standard input", "add -y");
-                if (!await Question.ConfirmAsync($"This will {name} the {spec.Profile} profile ({string.Join(", ", components.Select(component => component.Name))}) into the cluster {client.Access.Name}. Proceed?", stop)) return ExitCode.Failure;
+                if (!await Question.ConfirmAsync(
+                    $"This will {name} the {spec.Profile} profile ({string.Join(", ", components.Select(component => component.Name))}) into the cluster "
+                        + $"{client.Access.Name}. Proceed?",
+                    stop))
+                    return ExitCode.Failure;
             }
             await installer.InstallAsync(spec, limit, stop);
-            Console.WriteLine(upgrades ? "✔ Upgrade complete. Sidecars and gateways keep their version until their Pods are replaced: kubectl rollout restart deployment -n NAMESPACE" : "✔ Installation complete");
+            Console.WriteLine(upgrades
+                ? "✔ Upgrade complete. Sidecars and gateways keep their version until their Pods are replaced: kubectl rollout restart deployment -n NAMESPACE"
+                : "✔ Installation complete");
             return 0;
         });
         return command;

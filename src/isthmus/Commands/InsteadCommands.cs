@@ -24,7 +24,8 @@ internal static class InsteadCommands
 
     private static Command Refused(string line, string name, string remedy)
     {
-        var command = new Command(name, $"Not supported: {remedy}.") { new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, Hidden = true } };
+        var command = new Command(name,
+            $"Not supported: {remedy}.") { new Argument<string[]>("arguments") { Arity = ArgumentArity.ZeroOrMore, Hidden = true } };
         command.Hidden = true;
         command.TreatUnmatchedTokensAsErrors = false;
         command.SetAction((Action<ParseResult>)(_ => throw new WrongUseException(line, "is not supported", $"instead: {remedy}")));

@@ -17,12 +17,14 @@ internal static class InternalDebugCommand
         var all = new Option<bool>("--all") { Description = "Show the answers of all control planes, by Pod; by default, that of the first" };
         var output = new Option<string>("--output", "-o") { Description = "Output format: json or yaml", DefaultValueFactory = _ => "json" }
             .OneOf(StringComparer.Ordinal, "is not an output format", "use json or yaml", "json", "yaml");
-        var command = new Command("internal-debug", "Show a debug page of the control planes, such as syncz, registryz or config_dump?proxyID=POD.NAMESPACE.") { page, all, output };
+        var command = new Command("internal-debug",
+            "Show a debug page of the control planes, such as syncz, registryz or config_dump?proxyID=POD.NAMESPACE.") { page, all, output };
         command.SetAction(async (line, stop) =>
         {
             var name = line.GetRequiredValue(page).TrimStart('/');
             if (name.StartsWith("debug/", StringComparison.Ordinal)) name = name["debug/".Length..];
-            if (name.Length == 0) throw new WrongUseException("internal-debug", "no page is given", "list them with 'isthmus experimental internal-debug list'");
+            if (name.Length == 0)
+                throw new WrongUseException("internal-debug", "no page is given", "list them with 'isthmus experimental internal-debug list'");
             var answers = await AskAsync(line, name, stop);
             OutputOption.Print(line.GetValue(output)!, line.GetValue(all)
                 ? new JsonObject(answers.Select(answer => KeyValuePair.Create(answer.Pod, (JsonNode?)answer.Answer.DeepClone())))
@@ -41,7 +43,8 @@ internal static class InternalDebugCommand
         }
         catch (ProblemException)
         {
-            var pages = (await ControlPlaneAnswers.AskAsync(line, Prefix + "list", stop))[0].Answer.AsArray().Select(page => page!.ToString()[Prefix.Length..]).ToList();
+            var pages = (await ControlPlaneAnswers.AskAsync(line, Prefix + "list", stop))[0].Answer.AsArray().Select(page => page!.ToString()[Prefix.Length..])
+                .ToList();
             if (pages.Contains(name.Split('?')[0])) throw;
             throw new ProblemException($"page '{name}'", "does not exist", $"use one of {string.Join(", ", pages)}");
         }

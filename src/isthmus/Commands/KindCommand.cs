@@ -43,18 +43,23 @@ internal static class KindCommand
         {
             if (line.GetValue(config) is { } given)
             {
-                throw new WrongUseException("--config", $"'{given}': kind configuration files are not supported", "omit it; for networks and regions, see: isthmus lab create cluster --help");
+                throw new WrongUseException("--config", $"'{given}': kind configuration files are not supported",
+                    "omit it; for networks and regions, see: isthmus lab create cluster --help");
             }
-            if (line.GetValue(image) is { } ignored) await Console.Error.WriteLineAsync($"note: --image {ignored} is ignored: nodes are processes on this machine");
+            if (line.GetValue(image) is { } ignored)
+                await Console.Error.WriteLineAsync($"note: --image {ignored} is ignored: nodes are processes on this machine");
             var cluster = line.GetValue(name)!;
             await Console.Error.WriteLineAsync($"Creating cluster \"{cluster}\" ...");
             var waits = line.GetValue(wait) is not { Length: > 0 } text || Duration.Parse(text, "--wait") > TimeSpan.Zero;
-            var settings = new LabUpSettings([new ClusterRequest(cluster, ContextPrefix + cluster)], MustBeNew: true, waits, line.GetValue(file), MakeCurrent: true);
+            var settings = new LabUpSettings([new ClusterRequest(cluster, ContextPrefix + cluster)], MustBeNew: true, waits, line.GetValue(file),
+                MakeCurrent: true);
             await LabCommand.Control(yes: true).UpAsync(settings, step =>
             {
                 if (step.IsDone) Console.Error.WriteLine($" ✓ {char.ToUpperInvariant(step.Text[0])}{step.Text[1..]}");
             }, stop);
-            await Console.Error.WriteLineAsync($"Set kubectl context to \"{ContextPrefix}{cluster}\"\nYou can now use your cluster with:\n\nkubectl cluster-info --context {ContextPrefix}{cluster}");
+            await Console.Error.WriteLineAsync(
+                $"Set kubectl context to \"{ContextPrefix}{cluster}\"\nYou can now use your cluster with:\n\nkubectl cluster-info --context "
+                    + $"{ContextPrefix}{cluster}");
             return 0;
         });
         return command;

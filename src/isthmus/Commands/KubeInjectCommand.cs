@@ -27,11 +27,19 @@ internal static class KubeInjectCommand
         var revision = new Option<string>("--revision", "-r") { Description = "Revision of the control plane", DefaultValueFactory = _ => "" };
         var mesh = new Option<string?>("--meshConfigFile") { Description = "A file with the MeshConfig to use instead of that of the cluster" };
         var values = new Option<string?>("--valuesFile") { Description = "A file with the injector's values (JSON) to use instead of those of the cluster" };
-        var command = new Command("kube-inject", "Add the proxy to the workloads of a file, as the injection webhook of the cluster does. Other objects stay as they are.") { file, output, revision, mesh, values };
+        var command = new Command("kube-inject",
+            "Add the proxy to the workloads of a file, as the injection webhook of the cluster does. Other objects stay as they are.")
+            {
+                file, output, revision, mesh, values
+            };
         foreach (var (name, remedy) in ((string, string)[])
         [
-            ("--injectConfigFile", "the templates sidecar and gateway are built in: give others to the installation as values.sidecarInjectorWebhook.templates, or with --valuesFile"), ("--operatorFileName", "give --meshConfigFile and --valuesFile"),
-            ("--meshConfigMapName", "name the revision with --revision"), ("--webhookConfig", "name the revision with --revision"), ("--xds-address", "ConfigMaps of the cluster are read instead of asking a control plane"),
+            ("--injectConfigFile",
+                "the templates sidecar and gateway are built in: give others to the installation as values.sidecarInjectorWebhook.templates, or with "
+                    + "--valuesFile"),
+            ("--operatorFileName", "give --meshConfigFile and --valuesFile"),
+            ("--meshConfigMapName", "name the revision with --revision"), ("--webhookConfig", "name the revision with --revision"),
+            ("--xds-address", "ConfigMaps of the cluster are read instead of asking a control plane"),
         ]) command.Options.Add(new Option<string?>(name) { Hidden = true }.Refused(remedy));
         HelpExamples.AddTo(command, Examples);
         command.SetAction(async (line, stop) =>
@@ -43,10 +51,14 @@ internal static class KubeInjectCommand
             var injection = await source.ReadAsync(Read(line, mesh), Read(line, values), stop);
             var ns = line.GetValue(GlobalOptions.Namespace) ?? client.Access.Namespace;
             var (written, warnings) = (new StringBuilder(), new List<string>());
-            foreach (var document in YamlText.ParseAll(text, name).OfType<JsonObject>()) written.Append(written.Length > 0 ? "---\n" : "").Append(YamlText.Print(injection.Inject(document, ns, warnings)));
+            foreach (var document in YamlText.ParseAll(text, name).OfType<JsonObject>())
+                written.Append(written.Length > 0 ? "---\n" : "").Append(YamlText.Print(injection.Inject(document, ns, warnings)));
             foreach (var warning in warnings.Distinct()) Console.Error.WriteLine($"Warning: {warning}");
             if (line.GetValue(output) is not { } target) Console.Write(written);
-            else await File.WriteAllTextAsync(Directory.Exists(target) ? throw new WrongUseException("--output", $"{target} is a directory", "specify a file") : target, written.ToString(), stop);
+            else await File.WriteAllTextAsync(Directory.Exists(target)
+                ? throw new WrongUseException("--output", $"{target} is a directory", "specify a file")
+                : target,
+                written.ToString(), stop);
             return ExitCode.Success;
         });
         return command;

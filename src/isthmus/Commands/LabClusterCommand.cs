@@ -28,7 +28,10 @@ internal static class LabClusterCommand
             var control = LabCommand.Control(line.GetValue(yes));
             await LabProgress.RunAsync(onStep => control.UpAsync(settings, onStep, stop));
             Console.WriteLine($"Context: {request.Name}");
-            if (request.NoNode) Console.WriteLine($"Start a kubelet in the node's network with: isthmus lab shell --cluster {request.Name} -- kubelet --kubeconfig={control.NodeKubeconfig(request.Name)} …");
+            if (request.NoNode)
+                Console.WriteLine(
+                    $"Start a kubelet in the node's network with: isthmus lab shell --cluster {request.Name} -- kubelet "
+                        + $"--kubeconfig={control.NodeKubeconfig(request.Name)} …");
             return 0;
         });
         return new Command("create", "Create a cluster.") { cluster };

@@ -32,7 +32,9 @@ internal static class LabCommand
         // Without a terminal no answer is possible: go ahead.
         Func<string, CancellationToken, Task<bool>>? ask = yes || Console.IsInputRedirected ? null : Question.AskAsync;
         return new(LabHome.Locate(Environment.GetEnvironmentVariable), Environment.GetEnvironmentVariable, ask,
-            text => Terminal.PaintedError.WriteLine($"{(Terminal.CanErase && !Console.IsErrorRedirected ? Terminal.EraseLine : "")}isthmus lab: {Visible.Lines(text)}"), TimeProvider.System);
+            text => Terminal.PaintedError.WriteLine(
+                $"{(Terminal.CanErase && !Console.IsErrorRedirected ? Terminal.EraseLine : "")}isthmus lab: {Visible.Lines(text)}"),
+            TimeProvider.System);
     }
 
     /// <summary>Reads <c>cluster1=A,cluster2=B</c>.</summary>
@@ -43,8 +45,10 @@ internal static class LabCommand
         foreach (var text in values.SelectMany(value => value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)))
         {
             var equals = text.IndexOf('=', StringComparison.Ordinal);
-            if (equals < 1 || equals == text.Length - 1) throw new WrongUseException(option, $"'{text}' is not CLUSTER=VALUE", $"for example {option} cluster1=A,cluster2=A");
-            if (!pairs.TryAdd(text[..equals], text[(equals + 1)..])) throw new WrongUseException(option, $"names '{text[..equals]}' twice", "name each cluster once");
+            if (equals < 1 || equals == text.Length - 1)
+                throw new WrongUseException(option, $"'{text}' is not CLUSTER=VALUE", $"for example {option} cluster1=A,cluster2=A");
+            if (!pairs.TryAdd(text[..equals], text[(equals + 1)..]))
+                throw new WrongUseException(option, $"names '{text[..equals]}' twice", "name each cluster once");
         }
         return pairs;
     }

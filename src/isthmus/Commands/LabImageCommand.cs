@@ -22,7 +22,11 @@ internal static class LabImageCommand
         var file = new Argument<string>("file") { Description = "Archive of 'docker save', 'podman save' or 'isthmus image build', or an OCI layout in a tar" };
         var name = new Option<string?>("--name") { Description = "Name and tag of the image, instead of those in the archive" };
         var command = new Command("load",
-            "Load the images of an archive into all clusters of the lab.\n\nThe lab does not pull images. A Pod that names a loaded image with its tag runs it, with the image's entry point, user, environment and working directory.") { file, name };
+            "Load the images of an archive into all clusters of the lab.\n\nThe lab does not pull images. A Pod that names a loaded image with its tag runs "
+                + "it, with the image's entry point, user, environment and working directory.")
+            {
+                file, name
+            };
         command.SetAction((line, stop) =>
         {
             var path = Path.GetFullPath(line.GetValue(file)!);
@@ -81,7 +85,8 @@ internal static class LabImageCommand
                    from name in ((JsonArray)image!["names"]!).Select(one => (string)one!).DefaultIfEmpty("<none>")
                    select new[]
                    {
-                       name, ((string)image!["id"]!)["sha256:".Length..][..ShortId], string.Create(CultureInfo.InvariantCulture, $"{(long)image["size"]! / 1e6:0.0} MB"), (string)image["created"]!,
+                       name, ((string)image!["id"]!)["sha256:".Length..][..ShortId],
+                       string.Create(CultureInfo.InvariantCulture, $"{(long)image["size"]! / 1e6:0.0} MB"), (string)image["created"]!,
                    };
         TextTable.Write(["IMAGE", "ID", "SIZE", "CREATED"], [.. rows]);
     }

@@ -14,8 +14,12 @@ internal static class LabKubeconfigCommand
     internal static Command Build()
     {
         var cluster = new Option<string?>("--cluster", "--name") { Description = "Only this cluster; by default, all clusters" };
-        var loopback = new Option<bool>("--loopback") { Description = "Use addresses on 127.0.0.1 in place of the lab's proxy, for clients that ignore 'proxy-url'" };
-        var command = new Command("kubeconfig", "Print the lab's kubeconfig or, with --kubeconfig FILE, add it to a file. 'lab down' removes it from that file again.") { cluster, loopback };
+        var loopback = new Option<bool>("--loopback")
+        {
+            Description = "Use addresses on 127.0.0.1 in place of the lab's proxy, for clients that ignore 'proxy-url'"
+        };
+        var command = new Command("kubeconfig",
+            "Print the lab's kubeconfig or, with --kubeconfig FILE, add it to a file. 'lab down' removes it from that file again.") { cluster, loopback };
         command.SetAction(async (line, stop) =>
         {
             var control = LabCommand.Control(yes: true);
@@ -40,6 +44,7 @@ internal static class LabKubeconfigCommand
         var known = control.State.Clusters;
         if (known.IsEmpty) throw new ProblemException("lab", "has no clusters", "create one with 'isthmus lab create cluster --name cluster1'");
         if (name is null) return [.. known];
-        return [known.FirstOrDefault(one => one.Name == name) ?? throw new ProblemException($"cluster {name}", "does not exist", $"existing clusters: {string.Join(", ", known.Select(one => one.Name))}")];
+        return [known.FirstOrDefault(one => one.Name == name)
+            ?? throw new ProblemException($"cluster {name}", "does not exist", $"existing clusters: {string.Join(", ", known.Select(one => one.Name))}")];
     }
 }

@@ -11,9 +11,17 @@ internal static class LabShellCommand
 {
     internal static Command Build()
     {
-        var cluster = new Option<string?>("--cluster") { Description = "Open the shell in the network of this cluster's node; by default, in the outer network" };
+        var cluster = new Option<string?>("--cluster")
+        {
+            Description = "Open the shell in the network of this cluster's node; by default, in the outer network"
+        };
         var program = new Argument<string[]>("command") { Description = "Program to run instead of a shell, after --", Arity = ArgumentArity.ZeroOrMore };
-        var command = new Command("shell", "Open a shell inside the lab, or run a program there. It reaches API servers, nodes and load balancer addresses, and KUBECONFIG names all clusters.") { cluster, program };
+        var command = new Command("shell",
+            "Open a shell inside the lab, or run a program there. It reaches API servers, nodes and load balancer addresses, and KUBECONFIG names all "
+                + "clusters.")
+            {
+                cluster, program
+            };
         command.SetAction((line, _) => Task.FromResult(Run(line.GetValue(cluster), line.GetValue(program) ?? [])));
         return command;
     }

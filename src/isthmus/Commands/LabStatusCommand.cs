@@ -48,8 +48,10 @@ internal static class LabStatusCommand
         }
         Console.WriteLine((bool?)status["running"] == true
             ? $"Lab: {status["mode"]}, proxy {status["proxy"]}, state in {status["home"]}"
-            : $"The lab is not running (its supervisor ended); its state is in {status["home"]}. Resume it with 'isthmus lab up' or remove it with 'isthmus lab down'.");
-        TextTable.Write(["NAME", "CONTEXT", "STATE", "SERVER", "NETWORK", "POD RANGE", "LOAD BALANCER POOL", "PODS", "PIDS"], [.. clusters.Select(cluster => (string[])
+            : $"The lab is not running (its supervisor ended); its state is in {status["home"]}. Resume it with 'isthmus lab up' or remove it with 'isthmus "
+                + $"lab down'.");
+        TextTable.Write(["NAME", "CONTEXT", "STATE", "SERVER", "NETWORK", "POD RANGE", "LOAD BALANCER POOL", "PODS", "PIDS"],
+            [.. clusters.Select(cluster => (string[])
         [
             Text(cluster, "name"), Text(cluster, "context"), Text(cluster, "state"), Text(cluster, "server"), Text(cluster, "network"),
             Text(cluster, "podRange"), Text(cluster, "loadBalancerPool"), Text(cluster, "pods"), $"{Text(cluster, "apiServerPid")},{Text(cluster, "nodePid")}",

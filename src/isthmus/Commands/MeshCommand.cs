@@ -20,7 +20,8 @@ internal static class MeshCommand
 
     private static DurationOption Timeout() => new("--timeout", "How long the command may take in total, for example 90s or 5m", "5m");
 
-    internal static Option<bool> TakeOver() => new("--take-over") { Description = "Also change clusters that belong to another mesh or whose workloads trust another root" };
+    internal static Option<bool> TakeOver() =>
+        new("--take-over") { Description = "Also change clusters that belong to another mesh or whose workloads trust another root" };
 
     private static Command BuildPlan()
     {
@@ -32,7 +33,9 @@ internal static class MeshCommand
             output.Write(line, () => plan.ToJson(mesh), () =>
             {
                 MeshPlanTable.Show(mesh, plan);
-                Console.WriteLine(plan.IsEmpty ? "Nothing to do: the clusters match the file." : $"{plan.Changes.Count} changes; -o yaml lists each one. To apply them: isthmus mesh up -f {line.GetValue(file)}");
+                Console.WriteLine(plan.IsEmpty
+                    ? "Nothing to do: the clusters match the file."
+                    : $"{plan.Changes.Count} changes; -o yaml lists each one. To apply them: isthmus mesh up -f {line.GetValue(file)}");
             });
             return 0;
         });
@@ -70,9 +73,13 @@ internal static class MeshCommand
             return await Interruption.TellAsync(() => UpAsync(mesh, links, new(limit, TakesOver: line.GetValue(takeOver)), async plan =>
             {
                 MeshPlanTable.Show(mesh, plan);
-                return agreed = plan.IsEmpty || line.GetValue(yes) || await Question.AskAsync($"{plan.Changes.Count} changes will be made to {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}. Proceed?", stop);
+                return agreed = plan.IsEmpty || line.GetValue(yes)
+                    || await Question.AskAsync(
+                        $"{plan.Changes.Count} changes will be made to {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}. Proceed?",
+                        stop);
             }, stop), () => !agreed ? "Nothing was changed."
-                : $"The changes made so far remain. Run the command again to continue, or undo them with 'isthmus mesh down -f {line.GetValue(file)}'.", Console.Error, stop);
+                : $"The changes made so far remain. Run the command again to continue, or undo them with 'isthmus mesh down -f {line.GetValue(file)}'.",
+                Console.Error, stop);
         });
         return command;
     }
@@ -93,7 +100,8 @@ internal static class MeshCommand
         // The time that the user takes to answer does not count.
         begun += TimeProvider.System.GetTimestamp() - asked;
         await MeshSteps.RunAsync(progress => new MeshRun(design, links, plan, settings, progress, TimeProvider.System).RunAsync(stop));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"✔ Mesh {mesh.Name} matches the file ({TimeProvider.System.GetElapsedTime(begun).TotalSeconds:0.0} s)"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"✔ Mesh {mesh.Name} matches the file ({TimeProvider.System.GetElapsedTime(begun).TotalSeconds:0.0} s)"));
         return 0;
     }
 
@@ -101,8 +109,15 @@ internal static class MeshCommand
     {
         var (file, timeout, yes) = (File(), Timeout(), ConfirmationOption.Skip());
         var clusters = new Option<string[]>("--cluster") { Description = "Remove only this cluster from the mesh; may be repeated" };
-        var purge = new Option<bool>("--purge") { Description = "Also remove what holds objects of yours: namespaces of the mesh, and CRDs with all their custom resources" };
-        var command = new Command("down", "Remove the mesh from its clusters. CRDs and namespaces that hold objects of yours stay, unless --purge is set.") { file, timeout.Option, yes, clusters, purge };
+        var purge = new Option<bool>("--purge")
+        {
+            Description = "Also remove what holds objects of yours: namespaces of the mesh, and CRDs with all their custom resources"
+        };
+        var command = new Command("down",
+            "Remove the mesh from its clusters. CRDs and namespaces that hold objects of yours stay, unless --purge is set.")
+            {
+                file, timeout.Option, yes, clusters, purge
+            };
         command.SetAction(async (line, stop) =>
         {
             var limit = timeout.Of(line);
@@ -113,28 +128,39 @@ internal static class MeshCommand
             string[] all = [.. mesh.Clusters.Select(cluster => cluster.Name)];
             string[] leaving = named.Length == 0 ? all : [.. named.Distinct()];
             using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
-            MeshRemoval Removal(IMeshProgress progress) => new(new MeshDesign(mesh), links, new(leaving, line.GetValue(purge)), limit, progress, TimeProvider.System);
+            MeshRemoval Removal(IMeshProgress progress) =>
+                new(new MeshDesign(mesh), links, new(leaving, line.GetValue(purge)), limit, progress, TimeProvider.System);
             var plan = await Removal(new MeshSteps(_ => { })).PlanAsync(stop);
             var count = plan.Sum(cluster => cluster.Removals.Count);
             if (count == 0)
             {
-                Console.WriteLine($"Nothing to remove: there is no mesh in {string.Join(", ", mesh.Clusters.Where(cluster => leaving.Contains(cluster.Name)).Select(cluster => cluster.Context))}.");
+                Console.WriteLine(
+                    $"Nothing to remove: there is no mesh in "
+                        + $"{string.Join(", ", mesh.Clusters.Where(cluster => leaving.Contains(cluster.Name)).Select(cluster => cluster.Context))}.");
                 SayKept(plan, line.GetValue(file)!);
                 return 0;
             }
             if (!line.GetValue(yes))
             {
-                TextTable.Write(["CLUSTER", "OBJECTS"], [.. plan.SelectMany(cluster => Summary(cluster.Removals).Select(text => (string[])[cluster.Link.Name, text]))]);
+                TextTable.Write(["CLUSTER", "OBJECTS"],
+                    [.. plan.SelectMany(cluster => Summary(cluster.Removals).Select(text => (string[])[cluster.Link.Name, text]))]);
                 foreach (var (cluster, text) in Others(plan)) Console.WriteLine($"{cluster}: {(line.GetValue(purge) ? "also goes" : "stays")}: {text}");
-                if (!await Question.ConfirmAsync($"{count} objects will be removed{(line.GetValue(purge) ? $", and with them {plan.Sum(cluster => cluster.Others.Count)} others" : "")}. Proceed?", stop)) return ExitCode.Failure;
+                if (!await Question.ConfirmAsync(
+                    $"{count} objects will be removed{(line.GetValue(purge) ? $", and with them {plan.Sum(cluster => cluster.Others.Count)} others" : "")}. "
+                        + $"Proceed?",
+                    stop))
+                    return ExitCode.Failure;
             }
             await MeshSteps.RunAsync(progress => Removal(progress).RunAsync(plan, stop));
             Console.WriteLine(leaving.Length == all.Length
                 ? $"✔ Mesh {mesh.Name} removed ({count} objects)"
-                : $"✔ {string.Join(", ", leaving)} left mesh {mesh.Name} ({count} objects removed). Take {(leaving.Length == 1 ? "it" : "them")} out of {mesh.Source} too, or the next 'mesh up' brings {(leaving.Length == 1 ? "it" : "them")} back.");
+                : $"✔ {string.Join(", ", leaving)} left mesh {mesh.Name} ({count} objects removed). Take {(leaving.Length == 1 ? "it" : "them")} out of "
+                    + $"{mesh.Source} too, or the next 'mesh up' brings {(leaving.Length == 1 ? "it" : "them")} back.");
             if (!line.GetValue(purge)) SayKept(plan, line.GetValue(file)!);
             if (mesh.Join == JoinKind.Names && leaving.Length < all.Length)
-                Console.WriteLine("ServiceEntries that 'isthmus global export' created for its services remain in the other clusters: list them with 'isthmus global list', remove them with 'isthmus global remove'.");
+                Console.WriteLine(
+                    "ServiceEntries that 'isthmus global export' created for its services remain in the other clusters: list them with 'isthmus global list', "
+                        + "remove them with 'isthmus global remove'.");
             return 0;
         });
         return command;
@@ -144,7 +170,8 @@ internal static class MeshCommand
     private static void SayKept(IReadOnlyList<ClusterRemoval> plan, string file)
     {
         foreach (var cluster in plan.Where(cluster => cluster.Others.Count > 0))
-            Console.WriteLine($"{cluster.Link.Name} keeps {string.Join(", ", Summary([.. cluster.Others.Select(other => other.With).Distinct()]))}, because of:");
+            Console.WriteLine(
+                $"{cluster.Link.Name} keeps {string.Join(", ", Summary([.. cluster.Others.Select(other => other.With).Distinct()]))}, because of:");
         foreach (var (cluster, text) in Others(plan)) Console.WriteLine($"  {cluster}: {text}");
         if (plan.Any(cluster => cluster.Others.Count > 0)) Console.WriteLine($"To remove these too: isthmus mesh down -f {file} --purge");
     }

@@ -33,20 +33,34 @@ internal static class MigrateCommand
 
     private static Command Check()
     {
-        var files = new Option<string[]>("--filename", "-f") { Description = "Files and directories to check instead of clusters; '-' reads standard input. May be repeated" };
+        var files = new Option<string[]>("--filename",
+            "-f") { Description = "Files and directories to check instead of clusters; '-' reads standard input. May be repeated" };
         var recursive = new Option<bool>("--recursive", "-R") { Description = "Read also the directories below the given ones" };
-        var level = new Option<string>("--level") { Description = "The level from which findings are printed: note, differs or lost", DefaultValueFactory = _ => "note" }
+        var level = new Option<string>("--level")
+        {
+            Description = "The level from which findings are printed: note, differs or lost", DefaultValueFactory = _ => "note"
+        }
             .OneOf(StringComparer.OrdinalIgnoreCase, "is not a level", "use note, differs or lost", "note", "differs", "lost");
         var (contexts, snapshot, output) = (new MeshContexts(), new SnapshotOption(), new OutputOption());
-        var command = new Command("check", "List what of a mesh of Istio would work otherwise under Isthmus. Read-only; exits with 79 if something is lost.") { contexts.Option, files, recursive, level, snapshot.Option, output.Option };
+        var command = new Command("check",
+            "List what of a mesh of Istio would work otherwise under Isthmus. Read-only; exits with 79 if something is lost.")
+            {
+                contexts.Option, files, recursive, level, snapshot.Option, output.Option
+            };
         HelpExamples.AddTo(command, Examples);
         command.SetAction(async (line, stop) =>
         {
-            var inputs = line.GetValue(files) is { Length: > 0 } paths ? [Read(line, paths, line.GetValue(recursive))] : await ReadAsync(line, contexts, snapshot, stop);
+            var inputs = line.GetValue(files) is { Length: > 0 } paths
+                ? [Read(line, paths, line.GetValue(recursive))]
+                : await ReadAsync(line, contexts, snapshot, stop);
             var report = MigrationCheck.Of(inputs);
             var least = Enum.Parse<MigrationLevel>(line.GetValue(level)!, ignoreCase: true);
             Write(line, output, report, [.. report.Findings.Where(finding => finding.Level >= least)]);
-            return report.Unknown.Any(problem => problem.Severity == Severity.Error) ? ExitCode.Failure : report.LosesSomething ? ExitCode.IssuesFound : ExitCode.Success;
+            return report.Unknown.Any(problem => problem.Severity == Severity.Error)
+                ? ExitCode.Failure
+                : report.LosesSomething
+                ? ExitCode.IssuesFound
+                : ExitCode.Success;
         });
         return command;
     }
@@ -54,7 +68,8 @@ internal static class MigrateCommand
     private static MigrationInput Read(ParseResult line, string[] paths, bool recursive)
     {
         var files = ManifestFiles.Read(paths, recursive, line.GetValue(GlobalOptions.Namespace) ?? "default", Console.In);
-        foreach (var skipped in files.Skipped) Console.Error.WriteLine($"Skipping file {skipped}, recognized file extensions are: {string.Join(' ', ManifestFiles.Extensions)}");
+        foreach (var skipped in files.Skipped)
+            Console.Error.WriteLine($"Skipping file {skipped}, recognized file extensions are: {string.Join(' ', ManifestFiles.Extensions)}");
         return MigrationReader.Read(files, line.GetValue(GlobalOptions.IstioNamespace)!);
     }
 
@@ -72,12 +87,17 @@ internal static class MigrateCommand
         foreach (var problem in report.Unknown) Console.Error.WriteLine($"{(problem.Severity == Severity.Error ? "Error" : "Warning")}: {problem}");
         output.Write(line, () => new JsonArray([.. findings.Select(finding => (JsonNode)new JsonObject
         {
-            ["level"] = Word(finding.Level), ["cluster"] = finding.Cluster, ["object"] = finding.Object, ["field"] = finding.Field, ["value"] = finding.Value, ["difference"] = finding.What, ["remedy"] = finding.Remedy,
+            ["level"] = Word(finding.Level), ["cluster"] = finding.Cluster, ["object"] = finding.Object, ["field"] = finding.Field, ["value"] = finding.Value,
+            ["difference"] = finding.What, ["remedy"] = finding.Remedy,
         })]), () =>
         {
             if (findings.Count > 0)
-                TextTable.Write(["LEVEL", "CLUSTER", "OBJECT", "FIELD", "VALUE", "DIFFERENCE"], [.. findings.Select(finding => (string[])[Word(finding.Level), finding.Cluster, finding.Object, finding.Field, finding.Value, finding.Remedy.Length > 0 ? $"{finding.What} ({finding.Remedy})" : finding.What])]);
-            Console.WriteLine($"{report.Objects} objects checked: {string.Join(", ", Enum.GetValues<MigrationLevel>().OrderDescending().Select(level => Count(level, report.Findings.Count(finding => finding.Level == level))))}.");
+                TextTable.Write(["LEVEL", "CLUSTER", "OBJECT", "FIELD", "VALUE", "DIFFERENCE"],
+                    [.. findings.Select(finding => (string[])[Word(finding.Level), finding.Cluster, finding.Object, finding.Field, finding.Value,
+                        finding.Remedy.Length > 0 ? $"{finding.What} ({finding.Remedy})" : finding.What])]);
+            Console.WriteLine(
+                $"{report.Objects} objects checked: "
+                    + $"{string.Join(", ", Enum.GetValues<MigrationLevel>().OrderDescending().Select(level => Count(level, report.Findings.Count(finding => finding.Level == level))))}.");
         });
     }
 

@@ -12,7 +12,9 @@ internal static class PrecheckCommand
     internal static Command Build()
     {
         var options = new InstallOptions();
-        var command = new Command("precheck", "Check whether a cluster can have an installation: version, rights, images, Pod Security, other control planes. Read-only. Problems of an installation: 'isthmus verify' and 'isthmus analyze'.")
+        var command = new Command("precheck",
+            "Check whether a cluster can have an installation: version, rights, images, Pod Security, other control planes. Read-only. Problems of an "
+                + "installation: 'isthmus verify' and 'isthmus analyze'.")
         {
             new Option<bool>("--skip-controlplane") { Hidden = true }.Refused("'isthmus analyze' checks the objects of namespaces"),
         };
@@ -26,13 +28,15 @@ internal static class PrecheckCommand
             Problem? found = null;
             try
             {
-                await new Preconditions(client, TimeProvider.System, text => Console.Error.WriteLine($"  {text}")).CheckAsync(spec, Manifests.Render(spec), stop);
+                await new Preconditions(client, TimeProvider.System, text => Console.Error.WriteLine($"  {text}")).CheckAsync(spec, Manifests.Render(spec),
+                    stop);
             }
             catch (ProblemException e) when (!output.IsTable(line))
             {
                 found = e.Problem;
             }
-            output.Write(line, () => Tree(client.Access.Name, found), () => Console.WriteLine("✔ No issues found when checking the cluster. Isthmus is safe to install or upgrade!"));
+            output.Write(line, () => Tree(client.Access.Name, found),
+                () => Console.WriteLine("✔ No issues found when checking the cluster. Isthmus is safe to install or upgrade!"));
             return found is null ? ExitCode.Success : ExitCode.Failure;
         });
         return command;

@@ -13,7 +13,8 @@ internal static class ProxyConfigBootstrap
     internal static Command Bootstrap()
     {
         var source = new DumpSource("config_dump");
-        var output = new Option<string>("--output", "-o") { Description = "Output format: json, yaml, or short for the versions only", DefaultValueFactory = _ => "json" }
+        var output = new Option<string>("--output",
+            "-o") { Description = "Output format: json, yaml, or short for the versions only", DefaultValueFactory = _ => "json" }
             .OneOf(StringComparer.Ordinal, "is not an output format", "use json, yaml or short", "json", "yaml", "short");
         var command = new Command("bootstrap", "Show what the proxy was started with.") { output };
         command.Aliases.Add("b");
@@ -21,7 +22,9 @@ internal static class ProxyConfigBootstrap
         command.SetAction(async (line, stop) =>
         {
             var parsed = new ConfigDump(await source.ReadAsync(line, stop));
-            var bootstrap = parsed.Bootstrap ?? throw new ProblemException("configuration dump", "has no section BootstrapConfigDump", "ask for the whole dump: http://localhost:15000/config_dump");
+            var bootstrap = parsed.Bootstrap
+                ?? throw new ProblemException("configuration dump", "has no section BootstrapConfigDump",
+                    "ask for the whole dump: http://localhost:15000/config_dump");
             if (line.GetValue(output) == "short")
             {
                 var (istio, proxy) = parsed.Versions;
@@ -36,13 +39,15 @@ internal static class ProxyConfigBootstrap
     internal static Command Ecds()
     {
         var (source, output) = (new DumpSource("config_dump"), new OutputOption());
-        var command = new Command("ecds", "Show the extensions that the proxy got by discovery. Proxies of Isthmus have none: WasmPlugins apply to Envoys only.") { output.Option };
+        var command = new Command("ecds",
+            "Show the extensions that the proxy got by discovery. Proxies of Isthmus have none: WasmPlugins apply to Envoys only.") { output.Option };
         source.AddTo(command);
         command.SetAction(async (line, stop) =>
         {
             var filters = new ConfigDump(await source.ReadAsync(line, stop)).Extensions;
             output.Write(line, () => new JsonArray([.. filters.Select(filter => filter.DeepClone())]), () => TextTable.Write(["ECDS NAME", "TYPE"],
-                [.. filters.Select(filter => (string[])[filter["name"]?.ToString() ?? "", ConfigDump.At(filter, "typed_config", "@type")?.ToString().Split('.')[^1] ?? ""])]));
+                [.. filters.Select(filter => (string[])[filter["name"]?.ToString() ?? "",
+                    ConfigDump.At(filter, "typed_config", "@type")?.ToString().Split('.')[^1] ?? ""])]));
             return ExitCode.Success;
         });
         return command;

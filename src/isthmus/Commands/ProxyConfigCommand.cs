@@ -16,7 +16,8 @@ internal static class ProxyConfigCommand
     {
         var command = new Command("proxy-config", "Show the configuration of a running proxy.")
         {
-            Part("clusters", ["cluster", "c", "cds"], "Show the clusters (destinations).", Clusters, filters => [filters.Fqdn, filters.Port, filters.Subset, filters.Direction]),
+            Part("clusters", ["cluster", "c", "cds"], "Show the clusters (destinations).", Clusters,
+                filters => [filters.Fqdn, filters.Port, filters.Subset, filters.Direction]),
             Part("listeners", ["listener", "l", "lds"], "Show the listeners and their destinations.", Listeners, filters => [filters.Address, filters.Port]),
             Part("routes", ["route", "r", "rds"], "Show the HTTP routes.", Routes, filters => [filters.Name]),
             Endpoints(),
@@ -31,7 +32,8 @@ internal static class ProxyConfigCommand
         return command;
     }
 
-    private sealed record Filters(Option<string?> Fqdn, Option<int?> Port, Option<string?> Subset, Option<string?> Direction, Option<string?> Name, Option<string?> Address, Option<string?> Cluster, Option<string?> Status)
+    private sealed record Filters(Option<string?> Fqdn, Option<int?> Port, Option<string?> Subset, Option<string?> Direction, Option<string?> Name,
+        Option<string?> Address, Option<string?> Cluster, Option<string?> Status)
     {
         internal Option[] All => [Fqdn, Port, Subset, Direction, Name, Address, Cluster, Status];
 
@@ -39,15 +41,20 @@ internal static class ProxyConfigCommand
         internal static Filters Make(Command command, Func<Filters, Option[]> used)
         {
             var filters = new Filters(
-                new("--fqdn") { Description = "Filter by the host name of the service" }, new("--port") { Description = "Filter by port" }, new("--subset") { Description = "Filter by subset" },
-                new Option<string?>("--direction") { Description = "Filter by direction: inbound or outbound" }.OneOf(StringComparer.OrdinalIgnoreCase, "is not a direction", "use inbound or outbound", "inbound", "outbound"), new("--name") { Description = "Filter by the name of the route" },
-                new("--address") { Description = "Filter by address" }, new("--cluster") { Description = "Filter by the name of the cluster" }, new("--status") { Description = "Filter by status, for example healthy" });
+                new("--fqdn") { Description = "Filter by the host name of the service" }, new("--port") { Description = "Filter by port" },
+                new("--subset") { Description = "Filter by subset" },
+                new Option<string?>("--direction") { Description = "Filter by direction: inbound or outbound" }.OneOf(StringComparer.OrdinalIgnoreCase,
+                    "is not a direction", "use inbound or outbound", "inbound", "outbound"),
+                new("--name") { Description = "Filter by the name of the route" },
+                new("--address") { Description = "Filter by address" }, new("--cluster") { Description = "Filter by the name of the cluster" },
+                new("--status") { Description = "Filter by status, for example healthy" });
             foreach (var option in used(filters)) command.Options.Add(option);
             return filters;
         }
     }
 
-    private static Command Part(string name, string[] aliases, string description, Action<Filters, JsonNode, OutputOption, ParseResult> show, Func<Filters, Option[]> used)
+    private static Command Part(string name, string[] aliases, string description, Action<Filters, JsonNode, OutputOption, ParseResult> show,
+        Func<Filters, Option[]> used)
     {
         var (source, output) = (new DumpSource("config_dump"), new OutputOption());
         var command = new Command(name, description) { output.Option };
@@ -111,7 +118,12 @@ internal static class ProxyConfigCommand
     private static Command All()
     {
         var (source, output) = (new DumpSource("config_dump?include_eds"), new OutputOption());
-        var command = new Command("all", "Show all of these tables; with -o json or yaml, the whole configuration dump. A file has no table of endpoints: give it to 'proxy-config endpoints'.") { output.Option };
+        var command = new Command("all",
+            "Show all of these tables; with -o json or yaml, the whole configuration dump. A file has no table of endpoints: give it to 'proxy-config "
+                + "endpoints'.")
+            {
+                output.Option
+            };
         source.AddTo(command);
         var filters = Filters.Make(command, filters => filters.All);
         command.SetAction(async (line, stop) =>
@@ -164,8 +176,10 @@ internal static class ProxyConfigCommand
         return command;
     }
 
-    private static async Task ShowEndpointsAsync(MeshQuery query, string ns, string name, Filters filters, OutputOption output, ParseResult line, CancellationToken stop) =>
-        ShowEndpoints(await query.AskProxyAsync(ns, name, "clusters?format=json", stop), await query.AskSourcesAsync($"{name}.{ns}", stop), filters, output, line);
+    private static async Task ShowEndpointsAsync(MeshQuery query, string ns, string name, Filters filters, OutputOption output, ParseResult line,
+        CancellationToken stop) =>
+        ShowEndpoints(await query.AskProxyAsync(ns, name, "clusters?format=json", stop), await query.AskSourcesAsync($"{name}.{ns}", stop), filters, output,
+            line);
 
     /// <param name="known">Where the control plane has the addresses from; null when nobody says.</param>
     private static void ShowEndpoints(JsonNode clusters, JsonNode? known, Filters filters, OutputOption output, ParseResult line)
@@ -177,7 +191,9 @@ internal static class ProxyConfigCommand
             && (line.GetValue(filters.Port) is not { } port || row[0].EndsWith($":{port}", StringComparison.Ordinal))
             && (line.GetValue(filters.Status) is not { } status || string.Equals(row[1], status, StringComparison.OrdinalIgnoreCase)))];
         var names = rows.Select(row => row[3]).ToHashSet(StringComparer.Ordinal);
-        output.Write(line, () => new JsonArray([.. (ConfigDump.At(clusters, "cluster_statuses") as JsonArray ?? []).Where(cluster => names.Contains(cluster?["name"]?.ToString() ?? "")).Select(cluster => ProxyTables.WithSources(cluster!, sources))]),
+        output.Write(line,
+            () => new JsonArray([.. (ConfigDump.At(clusters, "cluster_statuses") as JsonArray ?? [])
+                .Where(cluster => names.Contains(cluster?["name"]?.ToString() ?? "")).Select(cluster => ProxyTables.WithSources(cluster!, sources))]),
             () => TextTable.Write(header, rows));
     }
 
@@ -202,11 +218,16 @@ internal static class ProxyConfigCommand
             }
             if (roots[0].Root == roots[1].Root)
             {
-                Console.WriteLine($"Both [{roots[0].Pod}] and [{roots[1].Pod}] have the identical ROOTCA, theoretically the connectivity between them is available");
+                Console.WriteLine(
+                    $"Both [{roots[0].Pod}] and [{roots[1].Pod}] have the identical ROOTCA, theoretically the connectivity between them is available");
                 return 0;
             }
-            foreach (var (pod, root) in roots) Console.WriteLine($"{pod}: {ProxyTables.Certificate(root)?.Subject}, SHA-256 {ProxyTables.Certificate(root)?.GetCertHashString(System.Security.Cryptography.HashAlgorithmName.SHA256)}");
-            throw new ProblemException($"{roots[0].Pod} and {roots[1].Pod}", "have different roots, so mutual TLS between them fails", "give both clusters a 'cacerts' Secret of one root, restart their control planes, then their workloads");
+            foreach (var (pod, root) in roots)
+                Console.WriteLine(
+                    $"{pod}: {ProxyTables.Certificate(root)?.Subject}, SHA-256 "
+                        + $"{ProxyTables.Certificate(root)?.GetCertHashString(System.Security.Cryptography.HashAlgorithmName.SHA256)}");
+            throw new ProblemException($"{roots[0].Pod} and {roots[1].Pod}", "have different roots, so mutual TLS between them fails",
+                "give both clusters a 'cacerts' Secret of one root, restart their control planes, then their workloads");
         });
         return command;
     }
@@ -214,7 +235,8 @@ internal static class ProxyConfigCommand
     private static bool Wanted(ParseResult line, Option<string?> option, string value) =>
         line.GetValue(option) is not { } wanted || string.Equals(wanted, value, StringComparison.OrdinalIgnoreCase);
 
-    private static void Show(OutputOption output, ParseResult line, IReadOnlyList<JsonObject> chosen, Func<(string[] Header, IReadOnlyList<string[]> Rows)> table) =>
+    private static void Show(OutputOption output, ParseResult line, IReadOnlyList<JsonObject> chosen,
+        Func<(string[] Header, IReadOnlyList<string[]> Rows)> table) =>
         output.Write(line, () => new JsonArray([.. chosen.Select(item => item.DeepClone())]), () =>
         {
             var (header, rows) = table();

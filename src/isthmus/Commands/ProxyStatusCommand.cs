@@ -27,10 +27,13 @@ internal static class ProxyStatusCommand
                 .OrderBy(row => row.Proxy["proxy"]?.ToString(), StringComparer.Ordinal).ToList();
             var silent = answers.Where(answer => answer.Answer is null).ToList();
             if (line.GetValue(pod) is { } named && rows.Count == 0)
-                throw new ProblemException($"proxy {named}", $"is not connected to any of the queried control planes{string.Concat(silent.Select(plane => $"; {plane.Pod} {ControlPlaneAnswers.Lacks(plane, Page)}"))}",
+                throw new ProblemException($"proxy {named}",
+                    $"is not connected to any of the queried control "
+                        + $"planes{string.Concat(silent.Select(plane => $"; {plane.Pod} {ControlPlaneAnswers.Lacks(plane, Page)}"))}",
                     "specify it as POD.NAMESPACE; 'isthmus proxy-status' lists the connected proxies");
             output.Write(line,
-                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Pod, row.Proxy)), .. silent.Select(plane => (JsonNode)Tree(plane.Pod, null, ControlPlaneAnswers.Lacks(plane, Page)))]),
+                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Pod, row.Proxy)),
+                    .. silent.Select(plane => (JsonNode)Tree(plane.Pod, null, ControlPlaneAnswers.Lacks(plane, Page)))]),
                 () => Show(rows, silent));
             return ExitCode.Success;
         });
@@ -43,7 +46,9 @@ internal static class ProxyStatusCommand
     {
         var row = (JsonObject?)proxy?.DeepClone() ?? new JsonObject { ["message"] = why };
         row["istiod"] = pod;
-        if (proxy is null) row["unknown"] = Names([.. "proxy cluster_id istio_version".Split(' '), .. Types.SelectMany(type => (string[])[$"{type}_sent", $"{type}_acked"]), .. NotTold]);
+        if (proxy is null)
+            row["unknown"] = Names([.. "proxy cluster_id istio_version".Split(' '), .. Types.SelectMany(type => (string[])[$"{type}_sent", $"{type}_acked"]),
+                .. NotTold]);
         else if (IsForeign(proxy)) row["unknown"] = Names(NotTold);
         return row;
     }

@@ -27,12 +27,18 @@ internal static class QuickstartCommand
             var begun = TimeProvider.System.GetTimestamp();
             var control = LabCommand.Control(line.GetValue(yes));
             var mesh = LabMesh.Write(control.Client.Home, Topologies.Write("multi-primary-multi-network", 2, QuickstartMesh.Install()));
-            await LabProgress.RunAsync(onStep => control.UpAsync(new(LabMesh.Requests(mesh), MustBeNew: false, Wait: false, line.GetValue(GlobalOptions.Kubeconfig), MakeCurrent: true), onStep, stop));
+            await LabProgress.RunAsync(onStep => control.UpAsync(new(LabMesh.Requests(mesh), MustBeNew: false, Wait: false,
+                line.GetValue(GlobalOptions.Kubeconfig), MakeCurrent: true),
+                onStep, stop));
             return await Interruption.TellAsync(async () =>
             {
                 using var links = await MeshInput.OpenAsync(mesh, line.GetValue(GlobalOptions.Kubeconfig), stop);
                 return await RunAsync(mesh, links, begun, stop);
-            }, () => "The clusters keep running, with the mesh as far as it was set up. Run 'isthmus quickstart' again to continue, or remove everything with 'isthmus lab down'.", Console.Error, stop);
+            },
+            () =>
+                "The clusters keep running, with the mesh as far as it was set up. Run 'isthmus quickstart' again to continue, or remove everything with "
+                    + "'isthmus lab down'.",
+            Console.Error, stop);
         });
         return command;
     }
@@ -93,8 +99,10 @@ internal static class QuickstartCommand
             }
             catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
             {
-                throw new ProblemException($"calls from {cluster.Name}", $"were answered by {(seen.Count == 0 ? "no version" : string.Join(", ", seen))} within 60 s; the last answer: {last.Trim()}",
-                    $"see ./isthmus remote-clusters --context={cluster.Name} and kubectl --context={cluster.Name} -n sample logs deploy/sleep -c istio-proxy", e);
+                throw new ProblemException($"calls from {cluster.Name}",
+                    $"were answered by {(seen.Count == 0 ? "no version" : string.Join(", ", seen))} within 60 s; the last answer: {last.Trim()}",
+                    $"see ./isthmus remote-clusters --context={cluster.Name} and kubectl --context={cluster.Name} -n sample logs deploy/sleep -c istio-proxy",
+                    e);
             }
         }));
     }
@@ -113,7 +121,9 @@ internal static class QuickstartCommand
         foreach (var (cluster, text) in clusters.Zip(answers))
         {
             var versions = CallEvidence.Versions(text);
-            Console.WriteLine($"{cluster.Name}: {versions.Values.Sum()} of {CallsPerCluster} calls answered: {string.Join(", ", versions.OrderBy(version => version.Key, StringComparer.Ordinal).Select(version => $"{version.Value} × {version.Key}"))}");
+            Console.WriteLine(
+                $"{cluster.Name}: {versions.Values.Sum()} of {CallsPerCluster} calls answered: "
+                    + $"{string.Join(", ", versions.OrderBy(version => version.Key, StringComparer.Ordinal).Select(version => $"{version.Value} × {version.Key}"))}");
             // That each caller reaches all versions has been seen before. In so few calls, by chance, it need not.
             complete &= versions.Values.Sum() == CallsPerCluster;
         }

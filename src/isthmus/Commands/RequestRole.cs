@@ -32,7 +32,8 @@ internal static class RequestRole
         }
         catch (HttpRequestException e)
         {
-            throw new ProblemException($"http://127.0.0.1:{port}", $"does not respond: {e.Message}", "check that the process in this Pod is running and serves this port", e);
+            throw new ProblemException($"http://127.0.0.1:{port}", $"does not respond: {e.Message}",
+                "check that the process in this Pod is running and serves this port", e);
         }
     }
 }

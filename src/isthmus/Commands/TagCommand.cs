@@ -68,7 +68,8 @@ internal static class TagCommand
                 {
                     ["tag"] = tag.Name, ["revision"] = tag.Revision, ["namespaces"] = new JsonArray([.. tag.Namespaces.Select(ns => (JsonNode)ns)]),
                 })]),
-                () => TextTable.Write(["TAG", "REVISION", "NAMESPACES"], [.. tags.Select(tag => (string[])[tag.Name, tag.Revision, string.Join(',', tag.Namespaces)])]));
+                () => TextTable.Write(["TAG", "REVISION", "NAMESPACES"],
+                    [.. tags.Select(tag => (string[])[tag.Name, tag.Revision, string.Join(',', tag.Namespaces)])]));
             return 0;
         });
         return command;

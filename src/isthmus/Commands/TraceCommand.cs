@@ -12,26 +12,37 @@ internal static class TraceCommand
 {
     internal static Command Build()
     {
-        var pod = new Argument<string>("pod") { Description = "The caller: POD[.NAMESPACE], deployment/NAME[.NAMESPACE] or service/NAME[.NAMESPACE], in the cluster of --context; gateway/SERVICE[.NAMESPACE] for a call from outside that enters at this gateway" }.WithPods();
-        var target = new Argument<string>("target") { Description = "What it calls: [http://|https://|grpc://|tcp://]HOST[:PORT][/PATH], as the application would write it" };
+        var pod = new Argument<string>("pod")
+        {
+            Description =
+                "The caller: POD[.NAMESPACE], deployment/NAME[.NAMESPACE] or service/NAME[.NAMESPACE], in the cluster of --context; "
+                    + "gateway/SERVICE[.NAMESPACE] for a call from outside that enters at this gateway"
+        }.WithPods();
+        var target = new Argument<string>("target")
+        {
+            Description = "What it calls: [http://|https://|grpc://|tcp://]HOST[:PORT][/PATH], as the application would write it"
+        };
         var contexts = new MeshContexts();
         var snapshot = new SnapshotOption();
         var output = new OutputOption();
         var color = new ColorOption("the marks of hops");
         var noCall = new Option<bool>("--no-call") { Description = "Only evaluate the configuration; do not make the call" };
         var method = new Option<string>("--method", "-X") { Description = "HTTP method; default: GET, or POST with --data", DefaultValueFactory = _ => "" };
-        var headers = new Option<string[]>("--header", "-H") { Description = "Header to send, as 'NAME: VALUE'; may be repeated", DefaultValueFactory = _ => [] };
+        var headers = new Option<string[]>("--header",
+            "-H") { Description = "Header to send, as 'NAME: VALUE'; may be repeated", DefaultValueFactory = _ => [] };
         var data = new Option<string>("--data", "-d") { Description = "Body to send", DefaultValueFactory = _ => "" };
         var token = new Option<string>("--jwt") { Description = "JSON Web Token to send as bearer token", DefaultValueFactory = _ => "" };
         var timeout = new DurationOption("--timeout", "Timeout of the call, for example 5s; at most 5m", "5s", TraceRequest.LongestCall);
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show details for every hop, not only for those that fail" };
-        var command = new Command("trace", "Follow a call hop by hop through the live configuration of all proxies on its way, make the call, and report the first failure.")
+        var command = new Command("trace",
+            "Follow a call hop by hop through the live configuration of all proxies on its way, make the call, and report the first failure.")
         {
             pod, target, contexts.Option, method, headers, data, token, noCall, timeout.Option, verbose, color.Option, snapshot.Option, output.Option,
         };
         command.SetAction(async (line, stop) =>
         {
-            var request = new TraceRequest(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), TraceTarget.Parse(line.GetValue(target)!), !line.GetValue(noCall), timeout.Of(line))
+            var request = new TraceRequest(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), TraceTarget.Parse(line.GetValue(target)!),
+                !line.GetValue(noCall), timeout.Of(line))
             {
                 Sent = SentRequest.Parse(line.GetValue(method)!, line.GetValue(headers)!, line.GetValue(data)!, line.GetValue(token)!),
             };

@@ -26,7 +26,8 @@ internal static class UninstallCommand
             if (!line.GetValue(purge) && !file && revision is null)
                 throw new WrongUseException("uninstall", "requires a revision, a file or --purge", "use --revision NAME, -f FILE, or --purge for everything");
             if (line.GetValue(purge) && (file || revision is not null))
-                throw new WrongUseException("--purge", $"removes all revisions and cannot be combined with {(file ? options.Files.Name : options.Revision.Name)}", "use one of them");
+                throw new WrongUseException("--purge",
+                    $"removes all revisions and cannot be combined with {(file ? options.Files.Name : options.Revision.Name)}", "use one of them");
             using var client = GlobalOptions.Client(line);
             var uninstaller = new Uninstaller(client);
             var plan = line.GetValue(purge) ? await uninstaller.PlanPurgeAsync(stop)
@@ -45,7 +46,8 @@ internal static class UninstallCommand
                 foreach (var removal in plan) Console.WriteLine($"  {removal}");
                 foreach (var text in Bystander.Describe(others)) Console.WriteLine($"  with their CRD: {text}");
                 var with = others.Count == 0 ? "" : $", and with them {others.Count} objects that are yours";
-                if (!await Question.ConfirmAsync($"{plan.Count} objects will be removed from the cluster {client.Access.Name}{with}. Proceed?", stop)) return ExitCode.Failure;
+                if (!await Question.ConfirmAsync($"{plan.Count} objects will be removed from the cluster {client.Access.Name}{with}. Proceed?", stop))
+                    return ExitCode.Failure;
             }
             await uninstaller.RunAsync(plan, removal => Console.WriteLine($"  Removed {removal}."), stop);
             foreach (var text in Bystander.Describe(others)) Console.WriteLine($"  Removed with their CRD: {text}.");

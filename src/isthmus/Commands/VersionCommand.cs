@@ -13,7 +13,10 @@ internal static class VersionCommand
 {
     internal static Command Build()
     {
-        var remote = new Option<bool>("--remote") { Description = "Also print the version of the control plane in the cluster", DefaultValueFactory = _ => true };
+        var remote = new Option<bool>("--remote")
+        {
+            Description = "Also print the version of the control plane in the cluster", DefaultValueFactory = _ => true
+        };
         var brief = new Option<bool>("--short", "-s") { Description = "Print only the version" };
         var output = new OutputOption();
         var command = new Command("version", "Print the client and control plane versions.") { remote, brief, output.Option };
@@ -59,7 +62,8 @@ internal static class VersionCommand
     {
         try
         {
-            var (status, answer) = await client.Pods.SendAsync(pod.Metadata.Namespace, pod.Metadata.Name, Ports.DiscoveryMonitoring, new("GET", "version"), stop);
+            var (status,
+                answer) = await client.Pods.SendAsync(pod.Metadata.Namespace, pod.Metadata.Name, Ports.DiscoveryMonitoring, new("GET", "version"), stop);
             if (status == 200 && answer.Trim().Split('-') is { Length: >= 3 } parts) return string.Join('-', parts[..^2]);
         }
         catch (Exception e) when (e is HttpRequestException or KubeException or ProblemException)
@@ -78,7 +82,8 @@ internal static class VersionCommand
         try
         {
             using var client = new KubeClient(access ?? GlobalOptions.Access(line), "isthmus");
-            var pods = await client.ListAllAsync<Pod>(Kinds.Pod, line.GetValue(GlobalOptions.IstioNamespace), new ListOptions { LabelSelector = "app=istiod" }, stop);
+            var pods = await client.ListAllAsync<Pod>(Kinds.Pod, line.GetValue(GlobalOptions.IstioNamespace), new ListOptions { LabelSelector = "app=istiod" },
+                stop);
             var versions = new SortedSet<string>(StringComparer.Ordinal);
             foreach (var pod in pods.Where(pod => pod.Status.IsReady)) versions.Add(TagOf(pod.Spec.Containers[0].Image) ?? await AskAsync(client, pod, stop));
             return [.. versions];

@@ -17,10 +17,17 @@ internal sealed class DumpSource
     internal DumpSource(string path)
     {
         _path = path;
-        File = new("--file", "-f") { Description = $"Read this file instead of asking a proxy: the answer to http://localhost:15000/{path}; '-' reads standard input" };
+        File = new("--file",
+            "-f") { Description = $"Read this file instead of asking a proxy: the answer to http://localhost:15000/{path}; '-' reads standard input" };
     }
 
-    internal Argument<string?> Pod { get; } = new Argument<string?>("pod") { Description = "POD[.NAMESPACE], deployment/NAME[.NAMESPACE] or service/NAME[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne }.WithPods();
+    internal Argument<string?> Pod
+    {
+        get;
+    } = new Argument<string?>("pod")
+    {
+        Description = "POD[.NAMESPACE], deployment/NAME[.NAMESPACE] or service/NAME[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne
+    }.WithPods();
 
     internal Option<string?> File { get; }
 
@@ -44,7 +51,9 @@ internal sealed class DumpSource
     internal JsonNode? FromFile(ParseResult line)
     {
         var (pod, file) = (line.GetValue(Pod), line.GetValue(File));
-        if (pod is null == file is null) throw new WrongUseException(pod is null ? "pod" : "--file", pod is null ? "is missing" : "cannot be combined with a Pod", "name a Pod, or give a file with --file");
+        if (pod is null == file is null)
+            throw new WrongUseException(pod is null ? "pod" : "--file", pod is null ? "is missing" : "cannot be combined with a Pod",
+                "name a Pod, or give a file with --file");
         if (file is null) return null;
         var text = file == "-" ? Console.In.ReadToEnd() : InputFile.Read("--file", file);
         try

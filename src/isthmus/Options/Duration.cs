@@ -32,7 +32,8 @@ internal static class Duration
         }
         if (number.Length > 0 || text.Length == 0) throw Bad(text, flag);
         if (most is { } limit && (total < TimeSpan.FromMilliseconds(1) || total > limit))
-            throw new WrongUseException(flag, $"duration '{text}' cannot be kept", string.Create(CultureInfo.InvariantCulture, $"use a duration from 1ms to {limit.TotalMinutes}m"));
+            throw new WrongUseException(flag, $"duration '{text}' cannot be kept",
+                string.Create(CultureInfo.InvariantCulture, $"use a duration from 1ms to {limit.TotalMinutes}m"));
         return total;
     }
 

@@ -6,7 +6,10 @@ namespace Isthmus.Options;
 internal sealed class DurationOption
 {
     internal DurationOption(string name, string description, string fallback, TimeSpan? most = null) =>
-        Option = new Option<string>(name) { Description = description, DefaultValueFactory = _ => fallback }.Checked(value => Duration.Parse(value, name, most));
+        Option = new Option<string>(name)
+        {
+            Description = description, DefaultValueFactory = _ => fallback
+        }.Checked(value => Duration.Parse(value, name, most));
 
     internal Option<string> Option { get; }
 

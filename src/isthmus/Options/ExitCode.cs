@@ -11,11 +11,14 @@ internal static class ExitCode
     /// <summary>The command line is not valid: an unknown flag, a value that a flag does not take, or flags that exclude each other.</summary>
     internal const int WrongUse = 2;
 
-    /// <summary>What <c>analyze</c> found has at least the level of its threshold, as in istioctl; or <c>migrate check</c> found something that would be lost.</summary>
+    /// <summary>What <c>analyze</c> found has at least the level of its threshold, as in istioctl; or <c>migrate check</c> found something that would be
+    /// lost.</summary>
     internal const int IssuesFound = 79;
 
     /// <summary>What a shell reports for a command that Ctrl-C ended.</summary>
     internal const int Interrupted = 130;
 
-    internal const string Help = "Exit codes: 0 success, 1 error or failed check, 2 invalid command line (also a value or combination of flags), 79 analyze or migrate check found issues, 130 interrupted.";
+    internal const string Help =
+        "Exit codes: 0 success, 1 error or failed check, 2 invalid command line (also a value or combination of flags), 79 analyze or migrate check found "
+            + "issues, 130 interrupted.";
 }

@@ -7,7 +7,10 @@ namespace Isthmus.Options;
 /// <summary>Options that every command takes, before or after its name, spelt as in istioctl.</summary>
 internal static class GlobalOptions
 {
-    internal static readonly Option<string?> Context = new("--context") { Description = "Name of the kubeconfig context to use", HelpName = "context", Recursive = true };
+    internal static readonly Option<string?> Context = new("--context")
+    {
+        Description = "Name of the kubeconfig context to use", HelpName = "context", Recursive = true
+    };
 
     internal static readonly Option<string?> Kubeconfig = new("--kubeconfig", "-c") { Description = "Kubernetes configuration file", Recursive = true };
 

@@ -10,7 +10,8 @@ internal static class LinuxOnly
 {
     /// <summary>Whether this is Linux, and this build has the lab and the node agent: an archive lacks both or none.</summary>
     [SupportedOSPlatformGuard("linux")]
-    internal static bool IsAvailable { get; } = OperatingSystem.IsLinux() && (ProgramLayout.IsNative || File.Exists(Path.Combine(AppContext.BaseDirectory, "Isthmus.Lab.dll")));
+    internal static bool IsAvailable { get; } = OperatingSystem.IsLinux()
+        && (ProgramLayout.IsNative || File.Exists(Path.Combine(AppContext.BaseDirectory, "Isthmus.Lab.dll")));
 
     /// <summary>A command in place of one that does not work here.</summary>
     internal static Command Command(string name)

@@ -16,5 +16,6 @@ internal static class MeshInput
     }
 
     internal static Task<MeshLinks> OpenAsync(MeshSpec mesh, string? kubeconfig, CancellationToken stop) => MeshLinks.OpenAsync(mesh,
-        context => KubeConfig.Load(kubeconfig, context, Environment.GetEnvironmentVariable), KubeConfig.Contexts(kubeconfig, Environment.GetEnvironmentVariable), stop);
+        context => KubeConfig.Load(kubeconfig, context, Environment.GetEnvironmentVariable),
+        KubeConfig.Contexts(kubeconfig, Environment.GetEnvironmentVariable), stop);
 }

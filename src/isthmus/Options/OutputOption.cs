@@ -12,7 +12,10 @@ namespace Isthmus.Options;
 internal sealed class OutputOption
 {
     // It is read by people and programs, never by a browser: signs such as + and → stay as they are.
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 4, TypeInfoResolver = KubeJson.Default, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented = new()
+    {
+        WriteIndented = true, IndentSize = 4, TypeInfoResolver = KubeJson.Default, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+    };
 
     internal Option<string> Option { get; } = new Option<string>("--output", "-o")
     {

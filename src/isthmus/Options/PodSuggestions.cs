@@ -33,9 +33,11 @@ internal static class PodSuggestions
             var access = KubeConfig.Load(line.GetValue(GlobalOptions.Kubeconfig), name, Environment.GetEnvironmentVariable);
             using var client = new KubeClient(access, "isthmus") { RequestTimeout = Patience };
             using var patience = new CancellationTokenSource(Patience);
-            return FindAsync(client, ns, context.WordToComplete, patience.Token).WaitAsync(Patience, patience.Token).GetAwaiter().GetResult().Select(found => new CompletionItem(found));
+            return FindAsync(client, ns, context.WordToComplete, patience.Token).WaitAsync(Patience, patience.Token).GetAwaiter().GetResult()
+                .Select(found => new CompletionItem(found));
         }
-        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException or OperationCanceledException or TimeoutException or IOException or JsonException)
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException or OperationCanceledException or TimeoutException
+            or IOException or JsonException)
         {
             return [];
         }
@@ -48,10 +50,12 @@ internal static class PodSuggestions
         var options = new ListOptions { Limit = Most };
         string Named(ObjectMeta metadata) => ns is null ? $"{metadata.Name}.{metadata.Namespace}" : metadata.Name;
         var names = begun.StartsWith(DeploymentPrefix, StringComparison.Ordinal)
-            ? (await client.ListAsync<Deployment>(Kinds.Deployment, ns, options, stop)).Items.Select(deployment => DeploymentPrefix + Named(deployment.Metadata))
+            ? (await client.ListAsync<Deployment>(Kinds.Deployment, ns, options, stop)).Items.Select(deployment => DeploymentPrefix
+                + Named(deployment.Metadata))
             : (await client.ListAsync<Pod>(Kinds.Pod, ns, options, stop)).Items.Where(HasProxy).Select(pod => Named(pod.Metadata));
         return [.. names.Where(name => name.StartsWith(begun, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
     }
 
-    private static bool HasProxy(Pod pod) => pod.Metadata.DeletionTimestamp is null && pod.Spec.Containers.Concat(pod.Spec.InitContainers).Any(container => container.Name == "istio-proxy");
+    private static bool HasProxy(Pod pod) =>
+        pod.Metadata.DeletionTimestamp is null && pod.Spec.Containers.Concat(pod.Spec.InitContainers).Any(container => container.Name == "istio-proxy");
 }

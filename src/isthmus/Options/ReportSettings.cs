@@ -21,9 +21,11 @@ internal sealed record ReportSettings
     /// <exception cref="ProblemException">The file cannot be read, or has other fields.</exception>
     internal static ReportSettings Read(string file)
     {
-        var tree = YamlText.Parse(InputFile.Read("--filename", file), file) as JsonObject ?? throw new ProblemException($"file {file}", "is not a YAML map", $"use the fields {string.Join(", ", Fields)}");
+        var tree = YamlText.Parse(InputFile.Read("--filename", file), file) as JsonObject
+            ?? throw new ProblemException($"file {file}", "is not a YAML map", $"use the fields {string.Join(", ", Fields)}");
         foreach (var (name, _) in tree)
-            if (!Fields.Contains(name)) throw new ProblemException($"file {file}", $"has field {name}, which is not known", $"use the fields {string.Join(", ", Fields)}");
+            if (!Fields.Contains(name))
+                throw new ProblemException($"file {file}", $"has field {name}, which is not known", $"use the fields {string.Join(", ", Fields)}");
         return new()
         {
             Include = Texts(file, "include", tree["include"]) ?? [], Exclude = Texts(file, "exclude", tree["exclude"]),

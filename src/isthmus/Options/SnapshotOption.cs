@@ -22,10 +22,14 @@ internal sealed class ClusterSource(ParseResult line, MeshPack? pack)
     internal TimeProvider Time => pack?.Time ?? TimeProvider.System;
 
     /// <summary>That of the snapshot, unless another one is given.</summary>
-    internal string IstioNamespace => pack is { Manifest.IstioNamespace: { Length: > 0 } packed } && line.GetResult(GlobalOptions.IstioNamespace) is null or { Implicit: true } ? packed : line.GetValue(GlobalOptions.IstioNamespace)!;
+    internal string IstioNamespace =>
+        pack is { Manifest.IstioNamespace: { Length: > 0 } packed } && line.GetResult(GlobalOptions.IstioNamespace) is null or { Implicit: true }
+            ? packed
+            : line.GetValue(GlobalOptions.IstioNamespace)!;
 
     /// <summary>The contexts named, else all.</summary>
-    internal IReadOnlyList<string> Names(MeshContexts contexts) => pack is null ? contexts.Names(line) : contexts.Named(line) is { Count: > 0 } named ? named : pack.Contexts;
+    internal IReadOnlyList<string> Names(MeshContexts contexts) =>
+        pack is null ? contexts.Names(line) : contexts.Named(line) is { Count: > 0 } named ? named : pack.Contexts;
 
     /// <param name="name">Null for the current context.</param>
     internal ClusterAccess Load(string? name) => pack is null ? MeshContexts.Load(line, name) : pack.Access(name);

@@ -14,20 +14,25 @@ namespace Isthmus.Output;
 /// <param name="analyzed">The files and clusters.</param>
 internal sealed class AnalysisReport(IReadOnlyList<Finding> findings, IReadOnlyList<string> analyzed, bool colors)
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, IndentSize = 4, TypeInfoResolver = KubeJson.Default, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Indented = new()
+    {
+        WriteIndented = true, IndentSize = 4, TypeInfoResolver = KubeJson.Default, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+    };
 
     internal string Analyzed { get; } = string.Join(", ", analyzed);
 
     internal static void List(IReadOnlyList<Analyzer> analyzers)
     {
-        foreach (var analyzer in analyzers) Console.WriteLine($"* {analyzer.Name}:\n    {analyzer.Description} ({string.Join(", ", analyzer.Codes.Select(code => code.Code))})");
+        foreach (var analyzer in analyzers)
+            Console.WriteLine($"* {analyzer.Name}:\n    {analyzer.Description} ({string.Join(", ", analyzer.Codes.Select(code => code.Code))})");
     }
 
     /// <summary>Which analyzers took part, on the standard error.</summary>
     internal static void Describe(AnalysisResult result, string analyzed)
     {
         Console.Error.WriteLine($"Analyzed resources in {analyzed}");
-        foreach (var (title, analyzers) in ((string, IReadOnlyList<Analyzer>)[])[("Skipped analyzers:", result.Skipped), ("Executed analyzers:", result.Executed)])
+        foreach (var (title, analyzers) in ((string, IReadOnlyList<Analyzer>)[])[("Skipped analyzers:", result.Skipped),
+            ("Executed analyzers:", result.Executed)])
         {
             if (analyzers.Count == 0) continue;
             Console.Error.WriteLine(title);
@@ -55,7 +60,9 @@ internal sealed class AnalysisReport(IReadOnlyList<Finding> findings, IReadOnlyL
                 break;
             default:
                 if (findings.Count > 0)
-                    TextTable.Write(["LEVEL", "CODE", "CLUSTER", "OBJECT", "MESSAGE"], [.. findings.Select(finding => (string[])[finding.Problem.Severity.ToString(), finding.Problem.Code, Place(finding), finding.Problem.Object, Message(finding.Problem)])]);
+                    TextTable.Write(["LEVEL", "CODE", "CLUSTER", "OBJECT", "MESSAGE"],
+                        [.. findings.Select(finding => (string[])[finding.Problem.Severity.ToString(), finding.Problem.Code, Place(finding),
+                            finding.Problem.Object, Message(finding.Problem)])]);
                 End();
                 break;
         }
@@ -63,17 +70,23 @@ internal sealed class AnalysisReport(IReadOnlyList<Finding> findings, IReadOnlyL
 
     private void End()
     {
-        if (findings.Count == 0) Console.WriteLine($"✔ No validation issues found when analyzing {Analyzed}.\nObjects do not show everything: 'isthmus trace' follows a call, and 'isthmus verify' checks what runs.");
+        if (findings.Count == 0)
+            Console.WriteLine(
+                $"✔ No validation issues found when analyzing {Analyzed}.\nObjects do not show everything: 'isthmus trace' follows a call, and 'isthmus "
+                    + $"verify' checks what runs.");
     }
 
     private void Log(Finding finding)
     {
         var problem = finding.Problem;
-        var level = !colors ? problem.Severity.ToString() : problem.Severity switch { Severity.Error => "\e[1;31mError\e[0m", Severity.Warning => "\e[33mWarning\e[0m", _ => "\e[36mInfo\e[0m" };
+        var level = !colors
+            ? problem.Severity.ToString()
+            : problem.Severity switch { Severity.Error => "\e[1;31mError\e[0m", Severity.Warning => "\e[33mWarning\e[0m", _ => "\e[36mInfo\e[0m" };
         Terminal.Painted.WriteLine($"{level} {Visible.Text($"[{problem.Code}] ({problem.Object} {Place(finding)}) {Message(problem)}")}");
         if (problem.Remedy.Length > 0) Console.WriteLine($"  → {Visible.Text(problem.Remedy)}");
         if (finding.Missing is { } missing)
-            Console.WriteLine($"  Missing in {missing.Cluster}:\n{string.Concat(YamlText.Print(missing.Object).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(text => $"    {text}\n"))}");
+            Console.WriteLine(
+                $"  Missing in {missing.Cluster}:\n{string.Concat(YamlText.Print(missing.Object).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(text => $"    {text}\n"))}");
     }
 
     private static string Place(Finding finding) => finding.Reference.Length > 0 ? finding.Reference : finding.Cluster;

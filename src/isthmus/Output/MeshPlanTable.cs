@@ -11,10 +11,13 @@ internal static class MeshPlanTable
     internal static void Show(MeshSpec mesh, MeshPlan plan)
     {
         var networks = mesh.Clusters.Select(cluster => cluster.Network).Distinct().Count();
-        Console.WriteLine($"Mesh {mesh.Name}: {Count(mesh.Clusters.Count, "cluster")}, {Count(networks, "network")}, {Count(mesh.Clusters.Count(cluster => cluster.IsPrimary), "control plane")}.");
+        Console.WriteLine(
+            $"Mesh {mesh.Name}: {Count(mesh.Clusters.Count, "cluster")}, {Count(networks, "network")}, "
+                + $"{Count(mesh.Clusters.Count(cluster => cluster.IsPrimary), "control plane")}.");
         if (!plan.IsEmpty)
         {
-            TextTable.Write(["CLUSTER", "PART", "ACTION", "OBJECTS"], [.. plan.Changes.GroupBy(change => (change.Cluster, change.Part, change.Kind)).Select(group => (string[])
+            TextTable.Write(["CLUSTER", "PART", "ACTION", "OBJECTS"],
+                [.. plan.Changes.GroupBy(change => (change.Cluster, change.Part, change.Kind)).Select(group => (string[])
                 [Place(group.Key.Cluster), group.Key.Part, Action(group.Key.Kind), Objects([.. group])])]);
         }
         ShowNotes(plan);
@@ -34,7 +37,8 @@ internal static class MeshPlanTable
         var state = change.Kind switch { ChangeKind.Create => "missing", ChangeKind.Remove => "unexpected", _ => "different" };
         string[] line = [Place(change.Cluster), change.Part, state, change.Object];
         if (change.Fields.IsEmpty) return [[.. line, change.Why]];
-        return change.Fields.Select(field => (string[])[.. line, $"{field.Path}: {(field.Found.Length == 0 ? "missing" : field.Found)}, the file has {(field.Wanted.Length == 0 ? "none" : field.Wanted)}"]);
+        return change.Fields.Select(field => (string[])[.. line,
+            $"{field.Path}: {(field.Found.Length == 0 ? "missing" : field.Found)}, the file has {(field.Wanted.Length == 0 ? "none" : field.Wanted)}"]);
     }
 
     private static void ShowNotes(MeshPlan plan)
@@ -48,7 +52,8 @@ internal static class MeshPlanTable
         string[] names = [.. changes.Select(change => change.Object).OrderBy(name => !name.StartsWith("Deployment ", StringComparison.Ordinal))];
         var named = 1;
         for (var length = names[0].Length; named < names.Length && (length += ", ".Length + names[named].Length) <= LongestNames;) named++;
-        return string.Join(", ", names[..named]) + (named == names.Length ? "" : string.Create(CultureInfo.InvariantCulture, $" and {names.Length - named} more"));
+        return string.Join(", ", names[..named])
+            + (named == names.Length ? "" : string.Create(CultureInfo.InvariantCulture, $" and {names.Length - named} more"));
     }
 
     private static string Place(string cluster) => cluster.Length == 0 ? "(files)" : cluster;

@@ -8,7 +8,8 @@ namespace Isthmus.Output;
 /// <param name="Milliseconds">How long it took; 0 while <paramref name="IsDone"/> is false.</param>
 internal sealed record Step(string Cluster, string Text, double Milliseconds, bool IsDone);
 
-/// <summary>Shows what a command is doing: one line for each finished step and, on a terminal, a last one for those under way, the only one that is rewritten.</summary>
+/// <summary>Shows what a command is doing: one line for each finished step and, on a terminal, a last one for those under way, the only one that is
+/// rewritten.</summary>
 /// <param name="whole">What is shown for steps that belong to no cluster.</param>
 /// <param name="width">Columns of the terminal; null if the output is not a terminal.</param>
 internal sealed class StepDisplay(TextWriter output, string whole, Func<int>? width)

@@ -18,9 +18,11 @@ internal static class TextTable
 
     /// <param name="mayCut">A column that may lose its end, where that makes rows fit.</param>
     /// <param name="paint">Colors a cell of a column.</param>
-    internal static void Write(string[] header, IReadOnlyList<string[]> rows, int? mayCut = null, Func<int, string, string>? paint = null) => Write(Terminal.Painted, Terminal.Width, header, rows, mayCut, paint);
+    internal static void Write(string[] header, IReadOnlyList<string[]> rows, int? mayCut = null,
+        Func<int, string, string>? paint = null) => Write(Terminal.Painted, Terminal.Width, header, rows, mayCut, paint);
 
-    internal static void Write(TextWriter output, int terminal, string[] header, IReadOnlyList<string[]> rows, int? mayCut = null, Func<int, string, string>? paint = null)
+    internal static void Write(TextWriter output, int terminal, string[] header, IReadOnlyList<string[]> rows, int? mayCut = null,
+        Func<int, string, string>? paint = null)
     {
         rows = [.. rows.Select(row => Array.ConvertAll(row, Visible.Text))];
         var widths = header.Select((title, column) => rows.Select(row => row[column].Length).Append(title.Length).Max()).ToArray();

@@ -14,7 +14,8 @@ internal sealed record CallRow(string From, string Version, string In, int Calls
 /// <summary>What the proxies of one cluster wrote, and which versions of the callee run there.</summary>
 /// <param name="Callees">Access log lines of the callee's sidecars, by version.</param>
 /// <param name="Gateway">Access log lines of its east-west gateway.</param>
-internal sealed record ClusterLogs(string Cluster, IReadOnlyList<(string Version, AccessLogLine Line)> Callees, IReadOnlyList<AccessLogLine> Gateway, string GatewayAddress);
+internal sealed record ClusterLogs(string Cluster, IReadOnlyList<(string Version, AccessLogLine Line)> Callees, IReadOnlyList<AccessLogLine> Gateway,
+    string GatewayAddress);
 
 /// <summary>Puts together what the logs say about the calls of one caller: evidence, not configuration.</summary>
 internal static partial class CallEvidence
@@ -47,7 +48,8 @@ internal static partial class CallEvidence
 
     /// <summary>Counts the versions in the callee's answers.</summary>
     internal static IReadOnlyDictionary<string, int> Versions(string answers) =>
-        Answer().Matches(answers).GroupBy(match => match.Groups[1].Value, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal);
+        Answer().Matches(answers).GroupBy(match => match.Groups[1].Value, StringComparer.Ordinal)
+            .ToDictionary(group => group.Key, group => group.Count(), StringComparer.Ordinal);
 
     [GeneratedRegex(@"version: (\S+), instance")]
     private static partial Regex Answer();

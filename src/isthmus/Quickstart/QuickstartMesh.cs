@@ -42,7 +42,8 @@ internal sealed class QuickstartMesh(IReadOnlyList<QuickstartCluster> clusters, 
     internal async Task<string> CallAsync(QuickstartCluster cluster, int times, string agent, CancellationToken stop)
     {
         var pods = await cluster.Client.ListAllAsync<Pod>(Kinds.Pod, SampleNamespace, new ListOptions { LabelSelector = "app=sleep" }, stop);
-        var pod = pods.FirstOrDefault(candidate => candidate.Status.IsReady) ?? throw new ProblemException($"{cluster.Name}: Pod with app=sleep", "is not ready");
+        var pod = pods.FirstOrDefault(candidate => candidate.Status.IsReady)
+            ?? throw new ProblemException($"{cluster.Name}: Pod with app=sleep", "is not ready");
         var script = $"for i in $(seq {times}); do curl -sS -m 5 -A {agent} helloworld.{SampleNamespace}:5000/hello 2>&1 || echo; done";
         var result = await PodExec.RunAsync(cluster.Client.Access, SampleNamespace, pod.Metadata.Name, "sleep", ["sh", "-c", script], stop);
         return result.Output;
@@ -55,14 +56,16 @@ internal sealed class QuickstartMesh(IReadOnlyList<QuickstartCluster> clusters, 
         foreach (var pod in await cluster.Client.ListAllAsync<Pod>(Kinds.Pod, SampleNamespace, new ListOptions { LabelSelector = "app=helloworld" }, stop))
             callees.AddRange((await LinesAsync(cluster, pod, stop)).Select(line => (pod.Metadata.Labels.GetValueOrDefault("version") ?? "", line)));
         var gateway = new List<AccessLogLine>();
-        foreach (var pod in await cluster.Client.ListAllAsync<Pod>(Kinds.Pod, WellKnown.SystemNamespace, new ListOptions { LabelSelector = "istio=eastwestgateway" }, stop))
+        foreach (var pod in await cluster.Client.ListAllAsync<Pod>(Kinds.Pod, WellKnown.SystemNamespace,
+            new ListOptions { LabelSelector = "istio=eastwestgateway" }, stop))
             gateway.AddRange(await LinesAsync(cluster, pod, stop));
         return new(cluster.Name, callees, gateway, cluster.GatewayAddress);
     }
 
     private static async Task<IEnumerable<AccessLogLine>> LinesAsync(QuickstartCluster cluster, Pod pod, CancellationToken stop)
     {
-        var log = await cluster.Client.RawAsync(HttpMethod.Get, Kinds.Pod.Path(pod.Metadata.Namespace, pod.Metadata.Name, "log") + "?container=istio-proxy", null, stop);
+        var log = await cluster.Client.RawAsync(HttpMethod.Get, Kinds.Pod.Path(pod.Metadata.Namespace, pod.Metadata.Name, "log") + "?container=istio-proxy",
+            null, stop);
         return System.Text.Encoding.UTF8.GetString(log).Split('\n').Select(AccessLogLine.Parse).OfType<AccessLogLine>();
     }
 

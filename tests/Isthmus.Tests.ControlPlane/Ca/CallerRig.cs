@@ -64,7 +64,8 @@ public sealed class CallerRig : IAsyncLifetime
         _loading = Ca.RunAsync(_end.Token);
         await Ca.Ready.WaitAsync(TimeSpan.FromMinutes(2), Stop);
         _tasks = new(time, new Random(1), NullLogger<Supervisor>.Instance);
-        var mesh = new WatchedMesh(new(new MeshKinds(_settings.MultiCluster, "istio", "default", NullLogger<MeshKinds>.Instance), _settings.Namespace), new NoObjects(), _tasks, time);
+        var mesh = new WatchedMesh(new(new MeshKinds(_settings.MultiCluster, "istio", "default", NullLogger<MeshKinds>.Instance), _settings.Namespace),
+            new NoObjects(), _tasks, time);
         _clusters = new(_settings, mesh.Watch(new(_settings.ClusterId, "", Client.Access), 0), Client, mesh, time, NullLogger<ClusterSet>.Instance);
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => "cluster.local", NullLogger<CallerCheck>.Instance);
         var tls = new ServingTls(() => Ca.Current, _settings, time, name => name == "istiod-revision-tag-prod");
@@ -110,7 +111,8 @@ public sealed class CallerRig : IAsyncLifetime
 
     internal void PutEntry(string name, string account)
     {
-        _mesh.Sources.WorkloadEntries.Put(new("own", Namespace, name), new(new("own", "WorkloadEntry", Namespace, name), new("10.0.0.9", default, default, "", "", 0, account), 0));
+        _mesh.Sources.WorkloadEntries.Put(new("own", Namespace, name),
+            new(new("own", "WorkloadEntry", Namespace, name), new("10.0.0.9", default, default, "", "", 0, account), 0));
         _mesh.Graph.Commit();
     }
 

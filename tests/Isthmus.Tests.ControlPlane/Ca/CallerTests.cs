@@ -39,7 +39,8 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         const string Tag = "istiod-revision-tag-prod.istio-system.svc";
         Assert.DoesNotContain(Tag, await ServedNamesAsync("istiod.istio-system.svc"));
         Assert.Contains(Tag, await ServedNamesAsync(Tag));
-        foreach (var other in (string[])["istiod-revision-tag-other.istio-system.svc", "istiod-revision-tag-prod.shop.svc"]) Assert.DoesNotContain(other, await ServedNamesAsync(other));
+        foreach (var other in (string[])["istiod-revision-tag-other.istio-system.svc", "istiod-revision-tag-prod.shop.svc"])
+            Assert.DoesNotContain(other, await ServedNamesAsync(other));
         Assert.Contains("istiod.istio-system.svc", await ServedNamesAsync(Tag));
     }
 
@@ -48,7 +49,11 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         using var connection = new System.Net.Sockets.TcpClient();
         await connection.ConnectAsync(rig.Address.Host, rig.Address.Port, Stop);
         await using var tls = new SslStream(connection.GetStream());
-        await tls.AuthenticateAsClientAsync(new() { TargetHost = asked, RemoteCertificateValidationCallback = (_, _, _, _) => true, ApplicationProtocols = [SslApplicationProtocol.Http2] }, Stop);
+        await tls.AuthenticateAsClientAsync(new()
+        {
+            TargetHost = asked, RemoteCertificateValidationCallback = (_, _, _, _) => true, ApplicationProtocols = [SslApplicationProtocol.Http2]
+        },
+            Stop);
         using var leaf = new X509Certificate2(tls.RemoteCertificate!);
         return [.. SubjectNames.Of(leaf).DnsNames];
     }
@@ -98,7 +103,8 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
     {
         using var channel = Channel(null);
         using var key = Keys.Create(KeyKind.EcP256);
-        var response = await channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = SigningRequest.Create(key, Id(Buyer)), ValidityDuration = 90L * 24 * 3600 }, Options(await TokenAsync("buyer"), ""), Stop);
+        var response = await channel.UnaryAsync(CertificateEndpoint.Method,
+            new() { Csr = SigningRequest.Create(key, Id(Buyer)), ValidityDuration = 90L * 24 * 3600 }, Options(await TokenAsync("buyer"), ""), Stop);
         using var leaf = X509Certificate2.CreateFromPem(response.CertChain[0]);
         Assert.InRange(leaf.NotAfter - leaf.NotBefore, TimeSpan.FromHours(24), TimeSpan.FromHours(24.1));
     }
@@ -154,7 +160,8 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
             "of an account that is gone" => await GoneAsync(),
             _ => await TokenAsync("buyer"),
         };
-        var refused = await Assert.ThrowsAsync<GrpcException>(() => SignAsync(Buyer, text, cluster: token.StartsWith("reviewed", StringComparison.Ordinal) ? "elsewhere" : ""));
+        var refused = await Assert.ThrowsAsync<GrpcException>(() => SignAsync(Buyer, text,
+            cluster: token.StartsWith("reviewed", StringComparison.Ordinal) ? "elsewhere" : ""));
         Assert.Equal(GrpcCode.Unauthenticated, refused.Code);
     }
 
@@ -175,7 +182,8 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
             _ => Certificate(Buyer, below),
         };
         X509Certificate2[] sent = kind == "of an expired intermediate" ? [below.Certificate] : [];
-        Assert.Equal(GrpcCode.Unavailable, (await Assert.ThrowsAsync<GrpcException>(async () => await SignAsync(Buyer, await TokenAsync("buyer"), certificate: bad, sent: sent))).Code);
+        Assert.Equal(GrpcCode.Unavailable,
+            (await Assert.ThrowsAsync<GrpcException>(async () => await SignAsync(Buyer, await TokenAsync("buyer"), certificate: bad, sent: sent))).Code);
     }
 
     [Fact]
@@ -199,7 +207,8 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         if (csr == "of another key") text = Tampered(text);
         using var channel = Channel(null);
         var token = await TokenAsync("buyer");
-        var refused = await Assert.ThrowsAsync<GrpcException>(() => channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = text, ValidityDuration = seconds }, Options(token, ""), Stop));
+        var refused = await Assert.ThrowsAsync<GrpcException>(() => channel.UnaryAsync(CertificateEndpoint.Method,
+            new() { Csr = text, ValidityDuration = seconds }, Options(token, ""), Stop));
         Assert.Equal(GrpcCode.InvalidArgument, refused.Code);
     }
 
@@ -252,11 +261,13 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         }
     }
 
-    private async Task<X509Certificate2> SignAsync(string identity, string token, string cluster = "", X509Certificate2? certificate = null, params X509Certificate2[] sent)
+    private async Task<X509Certificate2> SignAsync(string identity, string token, string cluster = "", X509Certificate2? certificate = null,
+        params X509Certificate2[] sent)
     {
         using var channel = Channel(certificate, sent);
         using var key = Keys.Create(KeyKind.EcP256);
-        var response = await channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = SigningRequest.Create(key, Id(identity)) }, Options(token, cluster), Stop);
+        var response = await channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = SigningRequest.Create(key, Id(identity)) }, Options(token, cluster),
+            Stop);
         return X509Certificate2.CreateFromPem(response.CertChain[0]);
     }
 
@@ -274,17 +285,20 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
 
     private static GrpcCallOptions Options(string token, string cluster) => new()
     {
-        Headers = [.. token.Length > 0 ? [new KeyValuePair<string, string>("authorization", $"Bearer {token}")] : Array.Empty<KeyValuePair<string, string>>(), new("clusterid", cluster)],
+        Headers = [.. token.Length > 0 ? [new KeyValuePair<string, string>("authorization", $"Bearer {token}")] : Array.Empty<KeyValuePair<string, string>>(),
+            new("clusterid", cluster)],
         Timeout = TimeSpan.FromMinutes(2),
     };
 
     private static Issuer Below(Issuer issuer, DateTimeOffset end) =>
-        issuer.IssueIntermediate(new("cluster.local", "Intermediate CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, DateTimeOffset.UtcNow.AddMinutes(-1), end);
+        issuer.IssueIntermediate(new("cluster.local", "Intermediate CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, DateTimeOffset.UtcNow.AddMinutes(-1),
+            end);
 
     private static X509Certificate2 Certificate(string identity, Issuer issuer, DateTimeOffset? end = null)
     {
         using var key = Keys.Create(KeyKind.EcP256);
-        using var leaf = issuer.IssueLeaf(new(new PublicKey(key), new([identity], [], []), DateTimeOffset.UtcNow.AddMinutes(-1), end ?? DateTimeOffset.UtcNow.AddHours(1)));
+        using var leaf = issuer.IssueLeaf(new(new PublicKey(key), new([identity], [], []), DateTimeOffset.UtcNow.AddMinutes(-1),
+            end ?? DateTimeOffset.UtcNow.AddHours(1)));
         using var joined = Keys.Join(leaf, key);
         return X509CertificateLoader.LoadPkcs12(joined.Export(X509ContentType.Pkcs12), null);
     }
@@ -310,8 +324,10 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
 
     private static async Task<string> ForeignTokenAsync(KubeClient client)
     {
-        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
-        await client.CreateAsync(Kinds.ServiceAccount, "shop", new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = "buyer" } }, Stop);
+        await client.CreateAsync(Kinds.Namespace,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        await client.CreateAsync(Kinds.ServiceAccount, "shop",
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = "buyer" } }, Stop);
         return await TokenAsync(client, "buyer", WellKnown.TokenAudience);
     }
 

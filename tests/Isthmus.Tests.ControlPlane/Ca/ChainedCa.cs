@@ -17,7 +17,8 @@ internal static class ChainedCa
     /// <param name="signing">When that of the CA ends.</param>
     internal static Task<JsonObject> CreateAsync(KubeClient client, string ns, DateTimeOffset middle, DateTimeOffset signing)
     {
-        using ECDsa rootKey = ECDsa.Create(ECCurve.NamedCurves.nistP256), middleKey = ECDsa.Create(ECCurve.NamedCurves.nistP256), key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using ECDsa rootKey = ECDsa.Create(ECCurve.NamedCurves.nistP256), middleKey = ECDsa.Create(ECCurve.NamedCurves.nistP256),
+            key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var begin = DateTimeOffset.UtcNow.AddHours(-1);
         using var root = Request("root", rootKey).CreateSelfSigned(begin, begin.AddDays(100));
         using var between = Request("middle", middleKey).Create(root.SubjectName, X509SignatureGenerator.CreateForECDsa(rootKey), begin, middle, [1]);
@@ -27,7 +28,8 @@ internal static class ChainedCa
             ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "Opaque", ["metadata"] = new JsonObject { ["name"] = "cacerts", ["namespace"] = ns },
             ["data"] = new JsonObject
             {
-                ["ca-cert.pem"] = Base64(own.ExportCertificatePem()), ["ca-key.pem"] = Base64(key.ExportPkcs8PrivateKeyPem()), ["root-cert.pem"] = Base64(root.ExportCertificatePem()),
+                ["ca-cert.pem"] = Base64(own.ExportCertificatePem()), ["ca-key.pem"] = Base64(key.ExportPkcs8PrivateKeyPem()),
+                ["root-cert.pem"] = Base64(root.ExportCertificatePem()),
                 ["cert-chain.pem"] = Base64($"{own.ExportCertificatePem()}\n{between.ExportCertificatePem()}\n"),
             },
         }, TestContext.Current.CancellationToken);

@@ -28,13 +28,15 @@ public sealed class ClusterSetTests : IAsyncDisposable
     public async Task Credentials_that_never_worked_do_not_hold_up_the_end()
     {
         var client = await _cluster.StartAsync();
-        await client.CreateAsync(Kinds.Namespace, null, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await client.CreateAsync(Kinds.Namespace, null,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
         await client.CreateAsync(Kinds.Secret, "istio-system", Secret(client.Access, client.Access.Server), Stop);
         await RunAsync(client, new() { ClusterId = "own" }, async report =>
         {
             await Eventually.TrueAsync(() => report.Lines() is [{ Status: "synced" }]);
             await client.PatchAsync(Kinds.Secret, "istio-system", "remote", Secret(client.Access, new("https://127.0.0.1:1")), PatchType.Merge, Stop);
-            await Eventually.TrueAsync(() => report.Lines() is [{ Status: "synced", Error: var error }] && error.Contains("the previous ones stay in effect: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
+            await Eventually.TrueAsync(() => report.Lines() is [{ Status: "synced", Error: var error }]
+                && error.Contains("the previous ones stay in effect: https://127.0.0.1:1/ cannot be reached: connection refused", StringComparison.Ordinal));
         });
     }
 
@@ -42,7 +44,8 @@ public sealed class ClusterSetTests : IAsyncDisposable
     public async Task Files_name_clusters_in_the_place_of_Secrets()
     {
         var client = await _cluster.StartAsync();
-        await client.CreateAsync(Kinds.Namespace, null, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await client.CreateAsync(Kinds.Namespace, null,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
         await client.CreateAsync(Kinds.Secret, "istio-system", Secret(client.Access, client.Access.Server), Stop);
         var folder = Directory.CreateTempSubdirectory("isthmus-kubeconfigs");
         try
@@ -53,7 +56,8 @@ public sealed class ClusterSetTests : IAsyncDisposable
             {
                 await Eventually.TrueAsync(() => report.Lines() is [{ Id: "c", Status: "synced", Secret: var secret }] && secret == file);
                 File.WriteAllText(file, "no kubeconfig");
-                await Eventually.TrueAsync(() => report.Lines().Any(line => line is { Id: "c", Status: "synced" }) && report.Lines().Any(line => line is { Id: "c", Status: "invalid" }));
+                await Eventually.TrueAsync(() => report.Lines().Any(line => line is { Id: "c", Status: "synced" })
+                    && report.Lines().Any(line => line is { Id: "c", Status: "invalid" }));
                 File.Delete(file);
                 await Eventually.TrueAsync(() => report.Lines().Count == 0);
             });
@@ -67,7 +71,8 @@ public sealed class ClusterSetTests : IAsyncDisposable
         var ca = new CaState(client, settings.Namespace, () => "cluster.local", time, NullLogger<CaState>.Instance);
         await using var tasks = new Supervisor(time, new Random(1), NullLogger<Supervisor>.Instance);
         var managed = new ManagedRemotes(settings, _ => throw new NotSupportedException(), tasks, time, NullLogger<ManagedRemotes>.Instance);
-        var mesh = new WatchedMesh(new(new MeshKinds(settings.MultiCluster, "istio", "default", NullLogger<MeshKinds>.Instance), settings.Namespace), new NoObjects(), tasks, time);
+        var mesh = new WatchedMesh(new(new MeshKinds(settings.MultiCluster, "istio", "default", NullLogger<MeshKinds>.Instance), settings.Namespace),
+            new NoObjects(), tasks, time);
         var clusters = new ClusterSet(settings, mesh.Watch(new(settings.ClusterId, "", client.Access), 0), client, mesh, time, NullLogger<ClusterSet>.Instance);
         var report = new ClusterReport(clusters, new(ca, settings.Namespace, time), managed, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);

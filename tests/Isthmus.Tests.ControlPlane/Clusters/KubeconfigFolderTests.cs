@@ -14,10 +14,12 @@ public sealed class KubeconfigFolderTests : IDisposable
     [Fact]
     public void A_file_is_a_cluster_with_the_name_that_its_current_context_has()
     {
-        Write("a.yaml", Config("current-context: two\ncontexts: [{name: one, context: {cluster: east}}, {name: two, context: {cluster: west, user: u}}]", "east", "west"));
+        Write("a.yaml",
+            Config("current-context: two\ncontexts: [{name: one, context: {cluster: east}}, {name: two, context: {cluster: west, user: u}}]", "east", "west"));
         Write("notes.txt", "not read");
         var (path, file) = Assert.Single(Folder().Changes());
-        Assert.Equal((At("a.yaml"), "west", At("a.yaml"), "https://west.example/"), (path, file!.Cluster!.Id, file.Cluster.Secret, file.Cluster.Access.Server.ToString()));
+        Assert.Equal((At("a.yaml"), "west", At("a.yaml"), "https://west.example/"),
+            (path, file!.Cluster!.Id, file.Cluster.Secret, file.Cluster.Access.Server.ToString()));
     }
 
     [Theory]
@@ -52,7 +54,8 @@ public sealed class KubeconfigFolderTests : IDisposable
     [InlineData("exec: {command: sh}")]
     public void A_file_that_names_files_or_programs_is_refused_as_a_Secret_is(string user)
     {
-        Write("a.yaml", Config($"current-context: c\ncontexts: [{{name: c, context: {{cluster: west, user: u}}}}]\nusers: [{{name: u, user: {{{user}}}}}]", "west"));
+        Write("a.yaml",
+            Config($"current-context: c\ncontexts: [{{name: c, context: {{cluster: west, user: u}}}}]\nusers: [{{name: u, user: {{{user}}}}}]", "west"));
         Assert.Contains("is rejected", Assert.Single(Folder().Changes()).File!.Problem!.Message, StringComparison.Ordinal);
     }
 
@@ -72,7 +75,8 @@ public sealed class KubeconfigFolderTests : IDisposable
     [Fact]
     public void Each_cluster_has_one_series_for_each_status()
     {
-        ClusterStatus[] lines = [ClusterStatus.Invalid("east", "ns/a", "broken"), ClusterStatus.Invalid("east", "ns/b", "broken"), ClusterStatus.Invalid("west", "/w.yaml", "broken") with { Status = "synced" }];
+        ClusterStatus[] lines = [ClusterStatus.Invalid("east", "ns/a", "broken"), ClusterStatus.Invalid("east", "ns/b", "broken"),
+            ClusterStatus.Invalid("west", "/w.yaml", "broken") with { Status = "synced" }];
         var series = MetricsPage.SyncStates(lines).ToDictionary(item => item.Labels, item => item.Value);
         Assert.Equal(8, series.Count);
         Assert.Equal(
@@ -86,7 +90,8 @@ public sealed class KubeconfigFolderTests : IDisposable
 
     private void Write(string name, string text) => File.WriteAllText(At(name), text);
 
-    private static string Good(string cluster) => Config($"current-context: c\ncontexts: [{{name: c, context: {{cluster: {cluster}, user: u}}}}]\nusers: [{{name: u, user: {{token: t}}}}]", cluster);
+    private static string Good(string cluster) =>
+        Config($"current-context: c\ncontexts: [{{name: c, context: {{cluster: {cluster}, user: u}}}}]\nusers: [{{name: u, user: {{token: t}}}}]", cluster);
 
     private static string Config(string rest, params string[] clusters) =>
         $"{rest}\nclusters: [{string.Join(", ", clusters.Select(cluster => $"{{name: {cluster}, cluster: {{server: 'https://{cluster}.example'}}}}"))}]\n";

@@ -59,7 +59,8 @@ public sealed class MeshObjectsTests
         }, metrics);
         var (watch, pods, services) = (new WatchId("c1", 1), rig.Writer.Kinds.Pods, rig.Writer.Kinds.All.OfType<VirtualServiceKind>().Single());
         var pod = pods.Read("c1", new() { Metadata = new() { Name = "p", Namespace = MeshRig.Namespace } })!;
-        var route = services.Read("c1", YamlText.Parse("{metadata: {name: r, namespace: shop}, spec: {hosts: [a], http: [{route: [{destination: {host: a}}]}]}}", "route")!.AsObject())!;
+        var route = services.Read("c1",
+            YamlText.Parse("{metadata: {name: r, namespace: shop}, spec: {hosts: [a], http: [{route: [{destination: {host: a}}]}]}}", "route")!.AsObject())!;
         await objects.Replace(watch, pods, [new("shop/p", pod)]);
         await objects.Replace(watch, services, []);
         await objects.Apply(watch, pods, [new("shop/p", pod, pod), new("shop/q", pod, null), new("shop/p", null, pod)]);
@@ -68,7 +69,8 @@ public sealed class MeshObjectsTests
         metrics.Write(text);
         Assert.Equal(
             ["pilot_k8s_cfg_events{type=\"VirtualService\",event=\"add\"} 1", "pilot_k8s_cfg_events{type=\"VirtualService\",event=\"update\"} 1",
-                "pilot_k8s_reg_events{type=\"Pods\",event=\"add\"} 2", "pilot_k8s_reg_events{type=\"Pods\",event=\"delete\"} 1", "pilot_k8s_reg_events{type=\"Pods\",event=\"update\"} 1"],
+                "pilot_k8s_reg_events{type=\"Pods\",event=\"add\"} 2", "pilot_k8s_reg_events{type=\"Pods\",event=\"delete\"} 1",
+                "pilot_k8s_reg_events{type=\"Pods\",event=\"update\"} 1"],
             text.ToString().Split('\n').Where(line => line.StartsWith("pilot_k8s_", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
     }
 
@@ -162,7 +164,8 @@ public sealed class MeshObjectsTests
                 Metadata = new() { Name = slice.Source.Name, Namespace = slice.Source.Namespace, Labels = { ["kubernetes.io/service-name"] = slice.Service } },
                 Endpoints = [.. slice.Addresses.Select(address => new SliceEndpoint
                 {
-                    Addresses = [address.Address], Conditions = new() { Ready = true }, NodeName = address.Node, TargetRef = new() { Kind = "Pod", Namespace = MeshRig.Namespace, Name = address.Pod!.Value.Name },
+                    Addresses = [address.Address], Conditions = new() { Ready = true }, NodeName = address.Node,
+                    TargetRef = new() { Kind = "Pod", Namespace = MeshRig.Namespace, Name = address.Pod!.Value.Name },
                 })],
                 Ports = [.. slice.Ports.Select(port => new SlicePort { Name = port.Key, Port = port.Value })],
             }));
@@ -171,13 +174,27 @@ public sealed class MeshObjectsTests
                 Metadata = new() { Name = service.Name, Namespace = service.Namespace, Labels = service.Labels.ToDictionary() },
                 Spec = new()
                 {
-                    Type = service.ExternalAddresses.IsEmpty ? "ClusterIP" : "LoadBalancer", ClusterIP = service.ClusterIps[0], ClusterIPs = [.. service.ClusterIps],
-                    Selector = service.Selector.ToDictionary(), Ports = [.. service.Ports.Select(port => new Kubernetes.Objects.ServicePort { Name = port.Name, Port = port.Number })],
+                    Type = service.ExternalAddresses.IsEmpty ? "ClusterIP" : "LoadBalancer", ClusterIP = service.ClusterIps[0],
+                    ClusterIPs = [.. service.ClusterIps],
+                    Selector = service.Selector.ToDictionary(),
+                    Ports = [.. service.Ports.Select(port => new Kubernetes.Objects.ServicePort { Name = port.Name, Port = port.Number })],
                 },
                 Status = new() { LoadBalancer = new() { Ingress = [.. service.ExternalAddresses.Select(ip => new LoadBalancerIngress { Ip = ip })] } },
             }));
-            await Put(kinds.Nodes, rig.Mesh.Sources.Nodes.Items.Values.Select(node => new Node { Metadata = new() { Name = node.Source.Name, Labels = { ["topology.kubernetes.io/region"] = node.Locality.Region, ["topology.kubernetes.io/zone"] = node.Locality.Zone } } }));
-            await Put(kinds.Namespaces, rig.Mesh.Sources.Namespaces.Items.Values.Select(ns => new Namespace { Metadata = new() { Name = ns.Source.Name, Labels = ns.Labels.ToDictionary() } }));
+            await Put(kinds.Nodes,
+                rig.Mesh.Sources.Nodes.Items.Values.Select(node => new Node
+                {
+                    Metadata = new()
+                    {
+                        Name = node.Source.Name,
+                        Labels = { ["topology.kubernetes.io/region"] = node.Locality.Region, ["topology.kubernetes.io/zone"] = node.Locality.Zone }
+                    }
+                }));
+            await Put(kinds.Namespaces,
+                rig.Mesh.Sources.Namespaces.Items.Values.Select(ns => new Namespace
+                {
+                    Metadata = new() { Name = ns.Source.Name, Labels = ns.Labels.ToDictionary() }
+                }));
         }
 
         private ValueTask Put<TObject, TFacts>(MeshKind<TObject, TFacts> kind, IEnumerable<TObject> items) where TObject : KubeObject where TFacts : class =>

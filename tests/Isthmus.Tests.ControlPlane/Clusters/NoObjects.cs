@@ -15,9 +15,12 @@ internal sealed class NoNames : INameClient
 /// <summary>For code that needs only the connection to a cluster.</summary>
 internal sealed class NoObjects : IClusterObjects
 {
-    public ValueTask Replace<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<KeyValuePair<string, TFacts>> items) where TFacts : class => ValueTask.CompletedTask;
+    public ValueTask Replace<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<KeyValuePair<string, TFacts>> items)
+        where TFacts : class => ValueTask.CompletedTask;
 
-    public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes, IReadOnlyDictionary<string, ObjectWrite>? writes) where TFacts : class => ValueTask.CompletedTask;
+    public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes,
+        IReadOnlyDictionary<string, ObjectWrite>? writes)
+        where TFacts : class => ValueTask.CompletedTask;
 
     public ValueTask Remove(WatchId watch) => ValueTask.CompletedTask;
 

@@ -106,7 +106,8 @@ public sealed class ServedKindsTests : IAsyncDisposable
             // The watch has nothing to say.
             if (context.Request.Query.ContainsKey("watch")) await context.Response.Body.FlushAsync(Stop);
             else await context.Response.WriteAsync(isDenied ? """{"kind": "Status", "code": 403, "message": "not you"}"""
-                : """{"metadata": {"resourceVersion": "1"}, "items": [{"apiVersion": "gateway.networking.k8s.io/v1", "metadata": {"name": "one", "resourceVersion": "1"} }]}""", Stop);
+                : """{"metadata": {"resourceVersion": "1"}, "items": [{"apiVersion": "gateway.networking.k8s.io/v1", "metadata": {"name": "one", "resourceVersion": "1"} }]}""",
+                Stop);
         });
         using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });
         await Start(client).Synced.WaitAsync(TimeSpan.FromMinutes(1), Stop);
@@ -185,7 +186,10 @@ public sealed class ServedKindsTests : IAsyncDisposable
                 ["type"] = "object",
                 ["properties"] = new JsonObject
                 {
-                    ["spec"] = new JsonObject { ["type"] = "object", ["properties"] = new JsonObject { ["controllerName"] = new JsonObject { ["type"] = "string" } } },
+                    ["spec"] = new JsonObject
+                    {
+                        ["type"] = "object", ["properties"] = new JsonObject { ["controllerName"] = new JsonObject { ["type"] = "string" } }
+                    },
                 },
             },
         },
@@ -233,7 +237,8 @@ public sealed class ServedKindsTests : IAsyncDisposable
             return ValueTask.CompletedTask;
         }
 
-        public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes, IReadOnlyDictionary<string, ObjectWrite>? writes)
+        public ValueTask Apply<TFacts>(WatchId watch, MeshKind<TFacts> kind, IReadOnlyList<Change<TFacts>> changes,
+            IReadOnlyDictionary<string, ObjectWrite>? writes)
             where TFacts : class
         {
             lock (_guard)

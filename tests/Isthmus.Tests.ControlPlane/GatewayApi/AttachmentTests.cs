@@ -7,10 +7,12 @@ namespace Isthmus.Tests.ControlPlane.GatewayApi;
 public sealed class AttachmentTests
 {
     private static string Gateway(string listeners) =>
-        $"---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {{name: door, namespace: infra}}, spec: {{gatewayClassName: istio, listeners: [{listeners}]}} }}\n";
+        $"---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {{name: door, namespace: infra}}, spec: {{gatewayClassName: istio, "
+            + $"listeners: [{listeners}]}} }}\n";
 
     private static string Route(string parent, string hostnames = "", string kind = "HTTPRoute", string ns = "infra") =>
-        $"---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: {kind}, metadata: {{name: r, namespace: {ns}}}, spec: {{parentRefs: [{{name: door, namespace: infra{parent}}}], hostnames: [{hostnames}]}} }}\n";
+        $"---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: {kind}, metadata: {{name: r, namespace: {ns}}}, spec: {{parentRefs: [{{name: door, namespace: "
+            + $"infra{parent}}}], hostnames: [{hostnames}]}} }}\n";
 
     [Theory]
     [InlineData("", "", "web: *; api: api.com; any: *.wide.com")]
@@ -26,7 +28,10 @@ public sealed class AttachmentTests
     [InlineData("", "api.com", "web: api.com; api: api.com")]
     public void A_route_attaches_where_section_port_and_a_hostname_match(string parent, string hostnames, string expected)
     {
-        var rig = new GatewayApiRig(Gateway("{name: web, port: 80, protocol: HTTP}, {name: api, port: 81, protocol: HTTP, hostname: api.com}, {name: any, port: 81, protocol: HTTP, hostname: '*.wide.com'}")
+        var rig = new GatewayApiRig(
+            Gateway(
+                "{name: web, port: 80, protocol: HTTP}, {name: api, port: 81, protocol: HTTP, hostname: api.com}, {name: any, port: 81, protocol: HTTP, "
+                    + "hostname: '*.wide.com'}")
             + Route(parent, hostnames));
         Assert.Equal(expected.Replace("; ", " ", StringComparison.Ordinal), rig.Attached("r"));
     }
@@ -55,7 +60,8 @@ public sealed class AttachmentTests
     public void A_listener_takes_routes_of_the_namespaces_that_it_allows(string namespaces, bool isTaken)
     {
         var rig = new GatewayApiRig("{apiVersion: v1, kind: Namespace, metadata: {name: team, labels: {edge: \"yes\"} } }\n"
-            + Gateway($"{{name: l, port: 80, protocol: HTTP{(namespaces.Length == 0 ? "" : $", allowedRoutes: {{namespaces: {{{namespaces}}} }}")} }}") + Route("", ns: "team"));
+            + Gateway($"{{name: l, port: 80, protocol: HTTP{(namespaces.Length == 0 ? "" : $", allowedRoutes: {{namespaces: {{{namespaces}}} }}")} }}")
+            + Route("", ns: "team"));
         Assert.Equal(isTaken ? "l: *" : "NotAllowedByListeners", rig.Attached("r", "team"));
         rig.Apply("{apiVersion: v1, kind: Namespace, metadata: {name: team, labels: {edge: \"no\"} } }");
         Assert.Equal(namespaces.Contains("no", StringComparison.Ordinal) || namespaces == "from: All" ? "l: *" : "NotAllowedByListeners",

@@ -141,7 +141,9 @@ public sealed class CertificateTests
     public void A_port_has_its_own_rule_for_clients_and_an_insecure_one_is_told()
     {
         const string Secure = "{frontend: {default: {validation: {caCertificateRefs: [{kind: ConfigMap, name: clients}]} } } }";
-        const string Insecure = "{frontend: {default: {validation: {caCertificateRefs: [{kind: ConfigMap, name: missing}]} }, perPort: [{port: 443, tls: {validation: {mode: AllowInsecureFallback, caCertificateRefs: [{kind: ConfigMap, name: clients}]} } }] } }";
+        const string Insecure =
+            "{frontend: {default: {validation: {caCertificateRefs: [{kind: ConfigMap, name: missing}]} }, perPort: [{port: 443, tls: {validation: {mode: "
+                + "AllowInsecureFallback, caCertificateRefs: [{kind: ConfigMap, name: clients}]} } }] } }";
         var rig = new GatewayApiRig(Gateway("{name: own}", $"tls: {Secure},") + Clients()).Certificate("shop", "own");
         var door = Door(rig);
         Assert.Equal((true, Bundle),

@@ -31,11 +31,15 @@ public sealed class ChangedServiceTests
         var rig = new GatewayApiRig(Door.Replace("listeners: [", "listeners: [{name: raw, port: 9000, protocol: TCP}, ", StringComparison.Ordinal)).Mesh;
         rig.Settings(settings);
         foreach (var host in (string[])["app1.shop.svc.cluster.local", "claimed.example"])
-            rig.Config($"{{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {{name: own{host[0]}, namespace: shop}}, spec: {{selector: {{app: door}}, servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: ['{host}']}}]}}}}");
+            rig.Config(
+                $"{{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {{name: own{host[0]}, namespace: shop}}, spec: {{selector: {{app: door}}, "
+                    + $"servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: ['{host}']}}]}}}}");
         rig.Service("c1", "door", "10.96.0.5", "http", 80);
         rig.EastWest("c1", "172.18.201.1");
         ProxyFeed[] doors = [rig.Router("c1", "door", labels: new() { [GatewayNaming.GatewayLabel] = "door" }), rig.Router("c1", "eastwest")];
-        rig.Config("{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: cross, namespace: shop}, spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, hosts: ['*.local'], tls: {mode: AUTO_PASSTHROUGH}}]}}");
+        rig.Config(
+            "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: cross, namespace: shop}, spec: {selector: {app: eastwest}, servers: [{port: "
+                + "{number: 15443, name: tls, protocol: TLS}, hosts: ['*.local'], tls: {mode: AUTO_PASSTHROUGH}}]}}");
         for (var step = 0; step < 150; step++)
         {
             for (var more = random.Next(3); more >= 0; more--) Change(rig, random);
@@ -49,7 +53,8 @@ public sealed class ChangedServiceTests
         var (number, to) = (random.Next(4), random.Next(4));
         switch (random.Next(10))
         {
-            case < 4: rig.Service("c1", $"app{number}", Address(number), random.Next(2) == 0 ? "http" : "tcp", random.Next(3) == 0 ? 8080 : 80, 8080 + random.Next(2)); break;
+            case < 4: rig.Service("c1", $"app{number}", Address(number), random.Next(2) == 0 ? "http" : "tcp", random.Next(3) == 0 ? 8080 : 80,
+                8080 + random.Next(2)); break;
             case 4: Change(rig, $"app{number}", "Service"); break;
             case 5: rig.Config(Route(number, to)); break;
             case 6: rig.Config($$"""

@@ -70,11 +70,14 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         Assert.Equal("istio.io/gateway-controller", (string?)istio["spec"]!["controllerName"]);
         // As a watch reports them: those of others are left alone.
         await CreateAsync(Classes, "metadata: {name: other}, spec: {controllerName: example.com/c}");
-        await CreateAsync(Classes, "metadata: {name: mine}, spec: {controllerName: istio.io/gateway-controller, parametersRef: {group: example.com, kind: Settings, name: a}}");
+        await CreateAsync(Classes,
+            "metadata: {name: mine}, spec: {controllerName: istio.io/gateway-controller, parametersRef: {group: example.com, kind: Settings, name: a}}");
         foreach (var name in (string[])["istio", "mine", "other", "istio-east-west", "istio-remote"]) await ReadClassAsync(name);
         await Eventually.TrueAsync(async () => (await ConditionsAsync("mine")).Contains("Accepted False InvalidParameters"));
-        await Eventually.TrueAsync(async () => (await ConditionsAsync("istio")).SequenceEqual(["Accepted True Accepted", "SupportedVersion True SupportedVersion"]));
-        Assert.Equal(GatewayFeatures.All, (await _client.GetAsync(Classes, null, "istio", Stop))["status"]!["supportedFeatures"]!.AsArray().Select(feature => (string)feature!["name"]!));
+        await Eventually.TrueAsync(async () => (await ConditionsAsync("istio"))
+            .SequenceEqual(["Accepted True Accepted", "SupportedVersion True SupportedVersion"]));
+        Assert.Equal(GatewayFeatures.All,
+            (await _client.GetAsync(Classes, null, "istio", Stop))["status"]!["supportedFeatures"]!.AsArray().Select(feature => (string)feature!["name"]!));
         Assert.Null((await _client.GetAsync(Classes, null, "other", Stop))["status"]);
 
         await _client.DeleteAsync(Classes, null, "istio-remote", Stop);
@@ -83,7 +86,11 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
 
         async Task<IEnumerable<string>> NamesAsync()
         {
-            try { return [.. (await _client.ListAllAsync<JsonObject>(Classes, null, new(), Stop)).Select(item => (string)item["metadata"]!["name"]!).Where(name => name.StartsWith("istio", StringComparison.Ordinal)).Order(StringComparer.Ordinal)]; }
+            try
+            {
+                return [.. (await _client.ListAllAsync<JsonObject>(Classes, null, new(), Stop)).Select(item => (string)item["metadata"]!["name"]!)
+                    .Where(name => name.StartsWith("istio", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+            }
             catch (KubeException) { return []; }
         }
 
@@ -94,7 +101,8 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         }
 
         async Task<string[]> ConditionsAsync(string name) =>
-            [.. ((await _client.GetAsync(Classes, null, name, Stop))["status"]?["conditions"]?.AsArray() ?? []).Select(item => $"{item!["type"]} {item["status"]} {item["reason"]}")];
+            [.. ((await _client.GetAsync(Classes, null, name, Stop))["status"]?["conditions"]?.AsArray() ?? [])
+                .Select(item => $"{item!["type"]} {item["status"]} {item["reason"]}")];
     }
 
     [Fact]
@@ -111,9 +119,13 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
 
         // Somebody removes one object and changes another.
         await _client.DeleteAsync(Kinds.Service, "shop", "front-istio", Stop);
-        await Eventually.TrueAsync(async () => await _client.FindAsync(Kinds.Service, "shop", "front-istio", Stop) is { } again && (string?)again["metadata"]!["uid"] != (string?)service["metadata"]!["uid"]);
-        await _client.PatchAsync(Kinds.Deployment, "shop", "front-istio", JsonNode.Parse("""{"spec": {"template": {"spec": {"serviceAccountName": "default"}}}}""")!, PatchType.Merge, Stop);
-        await Eventually.TrueAsync(async () => (string?)(await _client.GetAsync(Kinds.Deployment, "shop", "front-istio", Stop))["spec"]!["template"]!["spec"]!["serviceAccountName"] == "front-istio");
+        await Eventually.TrueAsync(async () => await _client.FindAsync(Kinds.Service, "shop", "front-istio", Stop) is { } again
+            && (string?)again["metadata"]!["uid"] != (string?)service["metadata"]!["uid"]);
+        await _client.PatchAsync(Kinds.Deployment, "shop", "front-istio",
+            JsonNode.Parse("""{"spec": {"template": {"spec": {"serviceAccountName": "default"}}}}""")!, PatchType.Merge, Stop);
+        await Eventually.TrueAsync(
+            async () => (string?)(await _client.GetAsync(Kinds.Deployment, "shop", "front-istio", Stop))["spec"]!["template"]!["spec"]!["serviceAccountName"]
+                == "front-istio");
     }
 
     [Theory]
@@ -131,7 +143,8 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         await GatewayAsync("front", "");
         await GatewayAsync("other", "");
         foreach (var kind in (ResourceKind[])[Kinds.Deployment, Kinds.Service, Kinds.ServiceAccount]) await WaitAsync(kind, "front-istio");
-        var changed = ApiGatewayReader.Read("c1", await _client.PatchAsync(Gateways, "shop", "front", new JsonObject { ["spec"] = JsonNode.Parse(spec)! }, PatchType.Merge, Stop));
+        var changed = ApiGatewayReader.Read("c1",
+            await _client.PatchAsync(Gateways, "shop", "front", new JsonObject { ["spec"] = JsonNode.Parse(spec)! }, PatchType.Merge, Stop));
         await _engine.ChangeAsync(writer =>
         {
             writer.Mesh.Sources.GatewayClasses.Put(new("c1", "", "theirs"), new(new("c1", "GatewayClass", "", "theirs"), "example.com/controller", 1));
@@ -191,10 +204,12 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         Start();
         await DefineAsync("Gateway", "gateways", isNamespaced: true);
         await GatewayAsync("front", "infrastructure: {parametersRef: {group: '', kind: ConfigMap, name: params}}");
-        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: true, Reason: "InvalidParameters" } trouble && trouble.Message.Contains("ConfigMap shop/params does not exist", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: true, Reason: "InvalidParameters" } trouble
+            && trouble.Message.Contains("ConfigMap shop/params does not exist", StringComparison.Ordinal)));
         Assert.Null(await _client.FindAsync(Kinds.Deployment, "shop", "front-istio", Stop));
 
-        await CreateAsync(Kinds.ConfigMap, "metadata: {name: params, namespace: shop}, data: {deployment: 'spec: {replicas: 3}', podDisruptionBudget: 'spec: {minAvailable: 1}'}");
+        await CreateAsync(Kinds.ConfigMap,
+            "metadata: {name: params, namespace: shop}, data: {deployment: 'spec: {replicas: 3}', podDisruptionBudget: 'spec: {minAvailable: 1}'}");
         Assert.Equal(1, (int)(await WaitAsync(Kinds.PodDisruptionBudget, "front-istio"))["spec"]!["minAvailable"]!);
         await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is null));
         Assert.Equal(3, (int)(await WaitAsync(Kinds.Deployment, "front-istio"))["spec"]!["replicas"]!);
@@ -210,7 +225,8 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         await DefineAsync("Gateway", "gateways", isNamespaced: true);
         await CreateAsync(Kinds.Service, "metadata: {name: front-istio, namespace: shop}, spec: {ports: [{port: 1}]}");
         await GatewayAsync("front", "");
-        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: false, Reason: "Invalid" } trouble && trouble.Message.Contains("Service shop/front-istio exists", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: false, Reason: "Invalid" } trouble
+            && trouble.Message.Contains("Service shop/front-istio exists", StringComparison.Ordinal)));
         Assert.Equal(1, (int)(await _client.GetAsync(Kinds.Service, "shop", "front-istio", Stop))["spec"]!["ports"]![0]!["port"]!);
     }
 
@@ -235,12 +251,15 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
             metadata: {name: old}, rules: [{apiGroups: [coordination.k8s.io], resources: [leases], verbs: ['*']},
               {apiGroups: [apiextensions.k8s.io, gateway.networking.k8s.io], resources: ['*'], verbs: [get, list, watch]}, {apiGroups: [''], resources: [configmaps, services], verbs: [get, list, watch]}]
             """);
-        await CreateAsync(Kinds.ClusterRoleBinding, "metadata: {name: old}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: old}, subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: old}]");
+        await CreateAsync(Kinds.ClusterRoleBinding,
+            "metadata: {name: old}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: old}, subjects: [{apiGroup: "
+                + "rbac.authorization.k8s.io, kind: User, name: old}]");
         using var client = new KubeClient(_client.Access with { Impersonate = "old" });
         Start(client);
         await DefineAsync("Gateway", "gateways", isNamespaced: true);
         await GatewayAsync("front", "");
-        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: false, Reason: "Invalid" } trouble && trouble.Message.Contains("forbidden", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: false, Reason: "Invalid" } trouble
+            && trouble.Message.Contains("forbidden", StringComparison.Ordinal)));
     }
 
     [Fact]

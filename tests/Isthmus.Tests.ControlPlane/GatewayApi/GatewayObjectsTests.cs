@@ -20,11 +20,14 @@ public sealed class GatewayObjectsTests
     public void A_Gateway_has_an_account_a_Deployment_and_a_Service_that_it_owns()
     {
         var objects = Make("metadata: {name: front, namespace: shop}", Listeners);
-        Assert.Equal(["ServiceAccount front-istio", "Deployment front-istio", "Service front-istio"], objects.Select(item => $"{item["kind"]} {item["metadata"]!["name"]}"));
+        Assert.Equal(["ServiceAccount front-istio", "Deployment front-istio", "Service front-istio"],
+            objects.Select(item => $"{item["kind"]} {item["metadata"]!["name"]}"));
         foreach (var item in objects)
         {
             Assert.Equal("shop", (string?)item["metadata"]!["namespace"]);
-            Assert.Equal(("Gateway", "front", "u1"), ((string?)item["metadata"]!["ownerReferences"]![0]!["kind"], (string?)item["metadata"]!["ownerReferences"]![0]!["name"], (string?)item["metadata"]!["ownerReferences"]![0]!["uid"]));
+            Assert.Equal(("Gateway", "front", "u1"),
+                ((string?)item["metadata"]!["ownerReferences"]![0]!["kind"], (string?)item["metadata"]!["ownerReferences"]![0]!["name"],
+                    (string?)item["metadata"]!["ownerReferences"]![0]!["uid"]));
             Assert.Equal("istio.io-gateway-controller", (string?)item["metadata"]!["labels"]!["gateway.istio.io/managed"]);
             Assert.Equal("istio", (string?)item["metadata"]!["labels"]!["gateway.networking.k8s.io/gateway-class-name"]);
         }
@@ -32,7 +35,8 @@ public sealed class GatewayObjectsTests
         Assert.Equal("LoadBalancer", (string?)service["type"]);
         Assert.Equal("""{"gateway.networking.k8s.io/gateway-name":"front"}""", service["selector"]!.ToJsonString());
         Assert.Equal(
-            """[{"name":"status-port","port":15021,"protocol":"TCP","appProtocol":"tcp"},{"name":"http","port":80,"protocol":"TCP","appProtocol":"http"}]""", service["ports"]!.ToJsonString());
+            """[{"name":"status-port","port":15021,"protocol":"TCP","appProtocol":"tcp"},{"name":"http","port":80,"protocol":"TCP","appProtocol":"http"}]""",
+            service["ports"]!.ToJsonString());
     }
 
     [Fact]
@@ -51,8 +55,10 @@ public sealed class GatewayObjectsTests
         Assert.Equal("front-istio", (string?)pod["spec"]!["serviceAccountName"]);
         Assert.Equal("RuntimeDefault", (string?)pod["spec"]!["securityContext"]!["seccompProfile"]!["type"]);
         Assert.Equal("net.ipv4.ip_unprivileged_port_start", (string?)pod["spec"]!["securityContext"]!["sysctls"]![0]!["name"]);
-        string? Variable(string name) => container["env"]!.AsArray().Where(item => (string?)item!["name"] == name).Select(item => (string?)item!["value"]).FirstOrDefault();
-        Assert.Equal(("front-istio", "kubernetes://apis/apps/v1/namespaces/shop/deployments/front-istio"), (Variable("ISTIO_META_WORKLOAD_NAME"), Variable("ISTIO_META_OWNER")));
+        string? Variable(string name) =>
+            container["env"]!.AsArray().Where(item => (string?)item!["name"] == name).Select(item => (string?)item!["value"]).FirstOrDefault();
+        Assert.Equal(("front-istio", "kubernetes://apis/apps/v1/namespaces/shop/deployments/front-istio"),
+            (Variable("ISTIO_META_WORKLOAD_NAME"), Variable("ISTIO_META_OWNER")));
         Assert.Equal(("c1", "net1"), (Variable("ISTIO_META_CLUSTER_ID"), Variable("ISTIO_META_NETWORK")));
         // The webhook must not add a second proxy, in whatever namespace.
         Assert.Equal("false", (string?)pod["metadata"]!["labels"]!["sidecar.istio.io/inject"]);
@@ -62,7 +68,9 @@ public sealed class GatewayObjectsTests
     [Fact]
     public void Labels_and_annotations_are_those_of_the_infrastructure_and_without_it_the_Gateways_own()
     {
-        const string Meta = "metadata: {name: front, namespace: shop, labels: {own: a, gateway.networking.k8s.io/x: b}, annotations: {note: c, gateway.istio.io/name-override: door, kubectl.kubernetes.io/last-applied-configuration: '{}'}}";
+        const string Meta =
+            "metadata: {name: front, namespace: shop, labels: {own: a, gateway.networking.k8s.io/x: b}, annotations: {note: c, gateway.istio.io/name-override: "
+                + "door, kubectl.kubernetes.io/last-applied-configuration: '{}'}}";
         var own = Make(Meta, Listeners);
         Assert.Equal("door", (string?)own[2]["metadata"]!["name"]);
         Assert.Equal("a", (string?)own[2]["metadata"]!["labels"]!["own"]);
@@ -71,7 +79,8 @@ public sealed class GatewayObjectsTests
         var asked = Make(Meta, $"{Listeners}, infrastructure: {{labels: {{team: x}}, annotations: {{owner: me}}}}");
         foreach (var metadata in (JsonNode[])[.. asked.Select(item => item["metadata"]!), asked[1]["spec"]!["template"]!["metadata"]!])
         {
-            Assert.Equal(("x", "me", null), ((string?)metadata["labels"]!["team"], (string?)metadata["annotations"]!["owner"], (string?)metadata["labels"]!["own"]));
+            Assert.Equal(("x", "me", null),
+                ((string?)metadata["labels"]!["team"], (string?)metadata["annotations"]!["owner"], (string?)metadata["labels"]!["own"]));
         }
     }
 
@@ -79,35 +88,46 @@ public sealed class GatewayObjectsTests
     [InlineData("ClusterIP", "ClusterIP")]
     [InlineData("NodePort", "NodePort")]
     public void An_annotation_says_the_type_of_the_Service(string annotation, string type) =>
-        Assert.Equal(type, (string?)Make($"metadata: {{name: front, namespace: shop, annotations: {{networking.istio.io/service-type: {annotation}}}}}", Listeners)[2]["spec"]!["type"]);
+        Assert.Equal(type,
+            (string?)Make($"metadata: {{name: front, namespace: shop, annotations: {{networking.istio.io/service-type: {annotation}}}}}",
+                Listeners)[2]["spec"]!["type"]);
 
     [Fact]
     public void Another_type_of_Service_is_refused_by_name()
     {
-        var e = Assert.Throws<ProblemException>(() => Make("metadata: {name: front, namespace: shop, annotations: {networking.istio.io/service-type: ExternalName}}", Listeners));
+        var e = Assert.Throws<ProblemException>(
+            () => Make("metadata: {name: front, namespace: shop, annotations: {networking.istio.io/service-type: ExternalName}}",
+            Listeners));
         Assert.Equal("Gateway shop/front metadata.annotations[networking.istio.io/service-type]", $"{e.Problem.Object} {e.Problem.Path}");
     }
 
     [Fact]
     public void An_address_is_that_of_the_load_balancer() =>
-        Assert.Equal("192.0.2.7", (string?)Make("metadata: {name: front, namespace: shop}", $"{Listeners}, addresses: [{{type: IPAddress}}, {{value: 192.0.2.7}}]")[2]["spec"]!["loadBalancerIP"]);
+        Assert.Equal("192.0.2.7",
+            (string?)Make("metadata: {name: front, namespace: shop}",
+                $"{Listeners}, addresses: [{{type: IPAddress}}, {{value: 192.0.2.7}}]")[2]["spec"]!["loadBalancerIP"]);
 
     [Fact]
     public void ConfigMaps_are_merged_over_the_objects_the_most_special_last()
     {
         var objects = Make("metadata: {name: front, namespace: shop}", Listeners,
             [
-                Parameters("deployment", "spec: {replicas: 2, template: {spec: {containers: [{name: istio-proxy, resources: {limits: {cpu: '2'}}}]}}}", "service", "spec: {externalTrafficPolicy: Local}"),
-                Parameters("deployment", "spec: {replicas: 4}", "service", "spec: {ports: [{port: 80, nodePort: 30080}]}", "horizontalPodAutoscaler", "spec: {minReplicas: 2, maxReplicas: 9}",
+                Parameters("deployment", "spec: {replicas: 2, template: {spec: {containers: [{name: istio-proxy, resources: {limits: {cpu: '2'}}}]}}}",
+                    "service", "spec: {externalTrafficPolicy: Local}"),
+                Parameters("deployment", "spec: {replicas: 4}", "service", "spec: {ports: [{port: 80, nodePort: 30080}]}", "horizontalPodAutoscaler",
+                    "spec: {minReplicas: 2, maxReplicas: 9}",
                     "podDisruptionBudget", "spec: {minAvailable: 1}"),
             ]);
         var (deployment, service) = (objects[1]["spec"]!, objects[2]["spec"]!);
         Assert.Equal(4, (int)deployment["replicas"]!);
         var container = Assert.Single(deployment["template"]!["spec"]!["containers"]!.AsArray())!;
         Assert.Equal(("2", true), ((string?)container["resources"]!["limits"]!["cpu"], container["args"] is JsonArray));
-        Assert.Equal(("Local", 30080, "http"), ((string?)service["externalTrafficPolicy"], (int)service["ports"]![1]!["nodePort"]!, (string?)service["ports"]![1]!["name"]));
-        Assert.Equal("""{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"front-istio"},"maxReplicas":9,"minReplicas":2}""", objects[3]["spec"]!.ToJsonString());
-        Assert.Equal("""{"selector":{"matchLabels":{"gateway.networking.k8s.io/gateway-name":"front"}},"minAvailable":1}""", objects[4]["spec"]!.ToJsonString());
+        Assert.Equal(("Local", 30080, "http"),
+            ((string?)service["externalTrafficPolicy"], (int)service["ports"]![1]!["nodePort"]!, (string?)service["ports"]![1]!["name"]));
+        Assert.Equal("""{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"front-istio"},"maxReplicas":9,"minReplicas":2}""",
+            objects[3]["spec"]!.ToJsonString());
+        Assert.Equal("""{"selector":{"matchLabels":{"gateway.networking.k8s.io/gateway-name":"front"}},"minAvailable":1}""",
+            objects[4]["spec"]!.ToJsonString());
     }
 
     [Theory]
@@ -127,8 +147,10 @@ public sealed class GatewayObjectsTests
     [Fact]
     public void Labels_by_which_the_objects_are_found_cannot_be_changed()
     {
-        var service = Make("metadata: {name: front, namespace: shop}", Listeners, [Parameters("service", "metadata: {labels: {gateway.istio.io/managed: null, team: x}}")])[2];
-        Assert.Equal(("istio.io-gateway-controller", "x"), ((string?)service["metadata"]!["labels"]!["gateway.istio.io/managed"], (string?)service["metadata"]!["labels"]!["team"]));
+        var service = Make("metadata: {name: front, namespace: shop}", Listeners,
+            [Parameters("service", "metadata: {labels: {gateway.istio.io/managed: null, team: x}}")])[2];
+        Assert.Equal(("istio.io-gateway-controller", "x"),
+            ((string?)service["metadata"]!["labels"]!["gateway.istio.io/managed"], (string?)service["metadata"]!["labels"]!["team"]));
     }
 
     [Fact]
@@ -150,7 +172,8 @@ public sealed class GatewayObjectsTests
     public void Ports_are_those_of_listeners_each_once_with_names_that_Services_can_have()
     {
         var service = Make("metadata: {name: front, namespace: shop}",
-            $"listeners: [{{name: a.b, port: 80, protocol: HTTP}}, {{name: c, port: 80, protocol: HTTP}}, {{name: a-b, port: 443, protocol: HTTPS}}, {{name: dns, port: 53, protocol: UDP}}, {{name: dns-tcp, port: 53, protocol: TCP}}, {{name: {new string('x', 80)}, port: 9000, protocol: TCP}}]")[2];
+            $"listeners: [{{name: a.b, port: 80, protocol: HTTP}}, {{name: c, port: 80, protocol: HTTP}}, {{name: a-b, port: 443, protocol: HTTPS}}, {{name: "
+                + $"dns, port: 53, protocol: UDP}}, {{name: dns-tcp, port: 53, protocol: TCP}}, {{name: {new string('x', 80)}, port: 9000, protocol: TCP}}]")[2];
         Assert.Equal(
             ["status-port 15021 TCP", "a-b 80 TCP", "a-b-443 443 TCP", "dns 53 UDP", "dns-tcp 53 TCP", $"{new string('x', 63)} 9000 TCP"],
             service["spec"]!["ports"]!.AsArray().Select(port => $"{port!["name"]} {port["port"]} {port["protocol"]}"));
@@ -175,16 +198,21 @@ public sealed class GatewayObjectsTests
         var values = InjectorValues.Empty.WithValues((JsonObject)YamlText.Parse("global: {network: net1}", "values")!);
         var deployment = Make($"metadata: {{name: front, namespace: shop, labels: {labels}}}", Listeners + spec, values: values, gatewayClass: gatewayClass)[1];
         var env = deployment["spec"]!["template"]!["spec"]!["containers"]![0]!["env"]!.AsArray();
-        Assert.Equal(view, env.Where(item => (string?)item!["name"] == "ISTIO_META_REQUESTED_NETWORK_VIEW").Select(item => (string?)item!["value"]).SingleOrDefault());
+        Assert.Equal(view,
+            env.Where(item => (string?)item!["name"] == "ISTIO_META_REQUESTED_NETWORK_VIEW").Select(item => (string?)item!["value"]).SingleOrDefault());
     }
 
     private static GatewayParameters Parameters(params string[] parts) =>
         new("shop/params", parts.Chunk(2).Select(pair => KeyValuePair.Create(pair[0], pair[1])).ToValueMap());
 
-    private static IReadOnlyList<JsonObject> Make(string metadata, string spec, GatewayParameters[]? parameters = null, InjectorValues? values = null, string gatewayClass = "istio")
+    private static IReadOnlyList<JsonObject> Make(string metadata, string spec, GatewayParameters[]? parameters = null, InjectorValues? values = null,
+        string gatewayClass = "istio")
     {
         var mesh = new MeshGraph();
-        var gateway = ApiGatewayReader.Read("c1", (JsonObject)YamlText.Parse($"{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, {metadata}, spec: {{gatewayClassName: {gatewayClass}, {spec}}}}}", "gateway")!);
+        var gateway = ApiGatewayReader.Read("c1",
+            (JsonObject)YamlText.Parse(
+                $"{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, {metadata}, spec: {{gatewayClassName: {gatewayClass}, {spec}}}}}",
+                "gateway")!);
         mesh.Sources.ApiGateways.Put(new("c1", gateway.Namespace, gateway.Name), gateway);
         mesh.Graph.Commit();
         var order = Assert.Single(GatewayOrders.Of(mesh));

@@ -43,20 +43,24 @@ public sealed class GatewayProgressTests
     {
         var gateway = Gateway("{type: Hostname, value: front}", "{name: other, port: 9090, protocol: HTTP}");
         var programmed = Complete(gateway, new(ServiceOf("ClusterIP"), true, null)).Conditions.Single(condition => condition.Type == "Programmed");
-        Assert.Equal((false, "AddressNotUsable", "Service shop/front has no port 9090 (listener other)"), (programmed.Status, programmed.Reason, programmed.Message));
+        Assert.Equal((false, "AddressNotUsable", "Service shop/front has no port 9090 (listener other)"),
+            (programmed.Status, programmed.Reason, programmed.Message));
     }
 
     [Fact]
     public void What_the_cluster_refuses_is_in_the_status()
     {
-        Assert.Equal("Programmed False NoResources", Text(Complete(Gateway(""), new(ServiceOf("LoadBalancer 192.0.2.1"), true, new(false, "NoResources", "exceeded quota"))), false));
-        Assert.Equal("Accepted False InvalidParameters, Programmed False Invalid", Text(Complete(Gateway(""), new(null, false, new(true, "InvalidParameters", "no such map"))), true));
+        Assert.Equal("Programmed False NoResources",
+            Text(Complete(Gateway(""), new(ServiceOf("LoadBalancer 192.0.2.1"), true, new(false, "NoResources", "exceeded quota"))), false));
+        Assert.Equal("Accepted False InvalidParameters, Programmed False Invalid",
+            Text(Complete(Gateway(""), new(null, false, new(true, "InvalidParameters", "no such map"))), true));
     }
 
     [Fact]
     public void Listeners_that_are_not_valid_weigh_more()
     {
-        var judged = new GatewayStatus(default, 1, [new("Accepted", false, "ListenersNotValid", "none"), new("Programmed", false, "ListenersNotValid", "none")], default, default, 0);
+        var judged = new GatewayStatus(default, 1, [new("Accepted", false, "ListenersNotValid", "none"), new("Programmed", false, "ListenersNotValid", "none")],
+            default, default, 0);
         Assert.Equal("Accepted False ListenersNotValid, Programmed False ListenersNotValid",
             Text(GatewayProgress.Complete(judged, Gateway(""), Controller, new(ServiceOf("LoadBalancer 192.0.2.1"), true, null)), true));
     }
@@ -67,7 +71,8 @@ public sealed class GatewayProgressTests
         var status = GatewayProgress.Complete(Judged, Gateway("{value: 198.51.100.1}"), GatewayClasses.Unmanaged, new(null, false, null));
         Assert.Equal("Programmed True Programmed", Text(status, false));
         Assert.Equal([new("IPAddress", "198.51.100.1")], status.Addresses);
-        Assert.Equal("Programmed False AddressNotAssigned", Text(GatewayProgress.Complete(Judged, Gateway(""), GatewayClasses.Unmanaged, new(null, false, null)), false));
+        Assert.Equal("Programmed False AddressNotAssigned",
+            Text(GatewayProgress.Complete(Judged, Gateway(""), GatewayClasses.Unmanaged, new(null, false, null)), false));
     }
 
     [Fact]
@@ -79,10 +84,12 @@ public sealed class GatewayProgressTests
 
     private static GatewayStatus Complete(ApiGateway gateway, GatewayPlace place) => GatewayProgress.Complete(Judged, gateway, Controller, place);
 
-    private static string Text(GatewayStatus status, bool withAccepted) => string.Join(", ", status.Conditions.Where(condition => condition.Type == "Programmed" || withAccepted)
+    private static string Text(GatewayStatus status, bool withAccepted) =>
+        string.Join(", ", status.Conditions.Where(condition => condition.Type == "Programmed" || withAccepted)
         .Select(condition => $"{condition.Type} {condition.Status} {condition.Reason}"));
 
-    private static ApiGateway Gateway(string addresses, string listeners = "{name: http, port: 80, protocol: HTTP}") => ApiGatewayReader.Read("c1", (System.Text.Json.Nodes.JsonObject)YamlText.Parse(
+    private static ApiGateway Gateway(string addresses, string listeners = "{name: http, port: 80, protocol: HTTP}") =>
+        ApiGatewayReader.Read("c1", (System.Text.Json.Nodes.JsonObject)YamlText.Parse(
         $"{{metadata: {{name: front, namespace: shop}}, spec: {{gatewayClassName: istio, addresses: [{addresses}], listeners: [{listeners}]}}}}", "gateway")!);
 
     /// <param name="text">Its type, and the address of its load balancer.</param>

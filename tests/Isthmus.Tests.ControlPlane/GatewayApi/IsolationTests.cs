@@ -64,7 +64,9 @@ public sealed class IsolationTests
         Assert.Equal(["* r-raw"], Chains(door));
     }
 
-    private const string Start = "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: shop}, spec: {gatewayClassName: istio, listeners: [", End = "]} }\n";
+    private const string Start =
+        "---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: shop}, spec: {gatewayClassName: istio, listeners: [",
+        End = "]} }\n";
 
     private static string Listeners(string protocol, string tls) => $$"""
         {{Start}}

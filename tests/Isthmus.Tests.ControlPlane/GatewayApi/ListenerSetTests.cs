@@ -49,7 +49,8 @@ public sealed class ListenerSetTests
     public void The_gateway_comes_before_its_sets_and_older_sets_before_newer_ones()
     {
         const string Two = "{name: first, port: 80, protocol: HTTP, hostname: a.com}, {name: second, port: 80, protocol: HTTP, hostname: b.com}";
-        var rig = new GatewayApiRig(Gateway("from: All") + Set("newer", Two, age: 1) + Set("older", Two, age: 2) + Set("late", "{name: tcp, port: 80, protocol: TCP}", age: 0));
+        var rig = new GatewayApiRig(Gateway("from: All") + Set("newer", Two, age: 1) + Set("older", Two, age: 2)
+            + Set("late", "{name: tcp, port: 80, protocol: TCP}", age: 0));
         Assert.Equal("", GatewayApiRig.Wrong(rig.Gateway("door")!.Listeners, "own"));
         Assert.Equal((Conflict, ""),
             (GatewayApiRig.Wrong(rig.Set("older", "team")!.Listeners, "first"), GatewayApiRig.Wrong(rig.Set("older", "team")!.Listeners, "second")));

@@ -8,7 +8,8 @@ namespace Isthmus.Tests.ControlPlane.GatewayApi;
 public sealed class ListenerTests
 {
     private static string Gateway(string name, string listeners, string spec = "", string ns = "infra", string @class = "istio") =>
-        $"---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {{name: {name}, namespace: {ns}}}, spec: {{gatewayClassName: {@class}, {spec} listeners: [{listeners}]}} }}\n";
+        $"---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {{name: {name}, namespace: {ns}}}, spec: {{gatewayClassName: {@class}, "
+            + $"{spec} listeners: [{listeners}]}} }}\n";
 
     [Theory]
     [InlineData("name: l, port: 80, protocol: HTTP", "", "HTTPRoute GRPCRoute")]
@@ -17,10 +18,12 @@ public sealed class ListenerTests
     [InlineData("name: l, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: cert}]}", "", "HTTPRoute GRPCRoute")]
     [InlineData("name: l, port: 443, protocol: TLS, tls: {certificateRefs: [{name: cert}]}", "", "TLSRoute TCPRoute")]
     [InlineData("name: l, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: GRPCRoute}]}", "", "GRPCRoute")]
-    [InlineData("name: l, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: HTTPRoute}, {kind: FooRoute}]}", "ResolvedRefs=InvalidRouteKinds", "HTTPRoute")]
+    [InlineData("name: l, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: HTTPRoute}, {kind: FooRoute}]}", "ResolvedRefs=InvalidRouteKinds",
+        "HTTPRoute")]
     [InlineData("name: l, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: HTTPRoute, group: example.com}]}", "ResolvedRefs=InvalidRouteKinds", "")]
     [InlineData("name: l, port: 80, protocol: WHAT", "Accepted=UnsupportedProtocol Programmed=Invalid", "")]
-    [InlineData("name: l, port: 80, protocol: HTTP, tls: {certificateRefs: [{name: cert}]}", "Accepted=UnsupportedProtocol Programmed=Invalid", "HTTPRoute GRPCRoute")]
+    [InlineData("name: l, port: 80, protocol: HTTP, tls: {certificateRefs: [{name: cert}]}", "Accepted=UnsupportedProtocol Programmed=Invalid",
+        "HTTPRoute GRPCRoute")]
     [InlineData("name: l, port: 443, protocol: HTTPS, tls: {mode: Passthrough}", "Accepted=UnsupportedProtocol Programmed=Invalid", "HTTPRoute GRPCRoute")]
     [InlineData("name: l, port: 99999, protocol: HTTP", "Accepted=PortUnavailable Programmed=Invalid", "HTTPRoute GRPCRoute")]
     [InlineData("name: l, port: 80, protocol: HTTP, hostname: 'a b'", "Accepted=UnsupportedValue Programmed=Invalid", "HTTPRoute GRPCRoute")]
@@ -47,9 +50,13 @@ public sealed class ListenerTests
     [InlineData("{name: a, port: 80, protocol: HTTP, hostname: x.com}, {name: b, port: 80, protocol: HTTP, hostname: X.com}", "HostnameConflict")]
     [InlineData("{name: a, port: 80, protocol: HTTP}, {name: b, port: 80, protocol: TCP}", "ProtocolConflict")]
     [InlineData("{name: a, port: 80, protocol: TCP}, {name: b, port: 80, protocol: TCP, hostname: x.com}", "ProtocolConflict")]
-    [InlineData("{name: a, port: 443, protocol: TLS, tls: {mode: Passthrough}}, {name: b, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: cert}]} }", "ProtocolConflict")]
+    [InlineData("{name: a, port: 443, protocol: TLS, tls: {mode: Passthrough}}, {name: b, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: cert}]} }",
+        "ProtocolConflict")]
     [InlineData("{name: a, port: 80, protocol: HTTP, hostname: x.com}, {name: b, port: 80, protocol: HTTP, hostname: y.com}", "")]
-    [InlineData("{name: a, port: 443, protocol: TLS, hostname: x.com, tls: {mode: Passthrough}}, {name: b, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: cert}]} }", "")]
+    [InlineData(
+        "{name: a, port: 443, protocol: TLS, hostname: x.com, tls: {mode: Passthrough}}, {name: b, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: "
+            + "cert}]} }",
+        "")]
     [InlineData("{name: a, port: 80, protocol: HTTP}, {name: b, port: 80, protocol: WHAT}", "", true)]
     public void Of_listeners_of_a_gateway_that_are_not_distinct_none_is_served(string listeners, string reason, bool isOther = false)
     {
@@ -57,7 +64,8 @@ public sealed class ListenerTests
         var status = rig.Gateway("door")!;
         if (isOther) Assert.Equal("", GatewayApiRig.Wrong(status.Listeners, "a"));
         else Assert.All(status.Listeners,
-            listener => Assert.Equal(reason.Length == 0 ? "" : $"Accepted={reason} Programmed={reason} Conflicted={reason}", GatewayApiRig.Wrong(status.Listeners, listener.Name)));
+            listener => Assert.Equal(reason.Length == 0 ? "" : $"Accepted={reason} Programmed={reason} Conflicted={reason}",
+                GatewayApiRig.Wrong(status.Listeners, listener.Name)));
         Assert.Equal(isOther ? 1 : reason.Length == 0 ? 2 : 0, rig.Mesh.Mesh.GatewayApi.Gateways.Items.Count);
     }
 
@@ -83,13 +91,18 @@ public sealed class ListenerTests
     [Theory]
     [InlineData("{}")]
     [InlineData("{gatewayClassName: istio, listeners: 5, addresses: {a: b}, tls: [1], infrastructure: x}")]
-    [InlineData("{gatewayClassName: istio, listeners: [1, null, {name: 3, port: x, protocol: [], tls: 1, allowedRoutes: {namespaces: {from: {}}, kinds: 7} }]}")]
-    [InlineData("{gatewayClassName: istio, listeners: [{name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Everyone}} }], tls: {frontend: {perPort: [3]} } }")]
+    [InlineData(
+        "{gatewayClassName: istio, listeners: [1, null, {name: 3, port: x, protocol: [], tls: 1, allowedRoutes: {namespaces: {from: {}}, kinds: 7} }]}")]
+    [InlineData(
+        "{gatewayClassName: istio, listeners: [{name: l, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Everyone}} }], tls: {frontend: {perPort: "
+            + "[3]} } }")]
     public void Fields_of_other_types_harm_nobody_and_allow_nothing(string spec)
     {
         var rig = new GatewayApiRig(Gateway("good", "{name: l, port: 80, protocol: HTTP}"));
         rig.Apply($"{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {{name: odd, namespace: infra}}, spec: {spec}}}");
-        rig.Apply("{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: infra}, spec: {parentRefs: [{name: odd}, 5, {name: good}], rules: [3, {matches: 4}], hostnames: {}}}");
+        rig.Apply(
+            "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: infra}, spec: {parentRefs: [{name: odd}, 5, {name: "
+                + "good}], rules: [3, {matches: 4}], hostnames: {}}}");
         Assert.Empty(rig.Mesh.Mesh.Graph.Verify());
         Assert.Equal("l: *", rig.Attached("r").Split("; ")[^1]);
         Assert.DoesNotContain(rig.Route("r").Parents, parent => parent.Parent.Name == "odd" && !parent.Listeners.IsEmpty);

@@ -70,7 +70,8 @@ public sealed class ManyListenersTests
     private static int Answer(RouteConfiguration table, string request)
     {
         var found = table.VirtualHosts.SelectMany(host => host.Domains.Select(domain => (host, domain)))
-            .Where(item => IsFor(item.domain, request)).OrderByDescending(item => item.domain == request).ThenByDescending(item => item.domain.Length).FirstOrDefault().host;
+            .Where(item => IsFor(item.domain, request)).OrderByDescending(item => item.domain == request).ThenByDescending(item => item.domain.Length)
+            .FirstOrDefault().host;
         return found?.Routes.FirstOrDefault()?.DirectResponse is { } direct ? (int)direct.Status : 404;
     }
 
@@ -85,7 +86,8 @@ public sealed class ManyListenersTests
             ---
             {apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: set{{set}}, namespace: shop}, spec: {parentRef: {name: door},
              listeners: [{{string.Join(", ", listeners.Select(item => $$"""
-            {name: l{{item.Index}}, port: 443, protocol: HTTPS{{(item.Item.Length > 0 ? $", hostname: '{item.Item}'" : "")}}, tls: {certificateRefs: [{name: cert}]} }
+            {name: l{{item.Index}}, port: 443, protocol: HTTPS{{(item.Item.Length > 0 ? $", hostname: '{item.Item}'" : "")}},
+             tls: {certificateRefs: [{name: cert}]} }
             """))}}]} }
 
             """));

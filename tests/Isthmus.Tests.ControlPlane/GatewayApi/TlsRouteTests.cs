@@ -27,7 +27,11 @@ public sealed class TlsRouteTests
             Spec = new()
             {
                 Type = "ClusterIP", ClusterIP = "10.96.0.20", ClusterIPs = ["10.96.0.20"], Selector = { ["app"] = "front" },
-                Ports = { new() { Name = "pass", Port = 443, TargetPort = JsonValue.Create(443) }, new() { Name = "term", Port = 444, TargetPort = JsonValue.Create(444) } },
+                Ports =
+                {
+                    new() { Name = "pass", Port = 443, TargetPort = JsonValue.Create(443) },
+                    new() { Name = "term", Port = 444, TargetPort = JsonValue.Create(444) }
+                },
             },
         });
         rig.Config("""
@@ -57,18 +61,22 @@ public sealed class TlsRouteTests
             """);
         var gateway = rig.Router("c1", "front", labels: new() { ["gateway.networking.k8s.io/gateway-name"] = "front" });
         rig.Push();
-        var (passing, ending) = (Named(MeshRig.Listener(gateway, "0.0.0.0_443")!, "a.example.com"), Named(MeshRig.Listener(gateway, "0.0.0.0_444")!, "c.example.com"));
+        var (passing, ending) = (Named(MeshRig.Listener(gateway, "0.0.0.0_443")!, "a.example.com"),
+            Named(MeshRig.Listener(gateway, "0.0.0.0_444")!, "c.example.com"));
         foreach (var (chain, hasTls) in new[] { (passing, false), (ending, true) })
         {
             Assert.Equal("outbound|80||web.shop.svc.cluster.local", chain.Filters[^1].TypedConfig.Unpack<TcpProxy>().Cluster);
             Assert.Equal(hasTls, chain.TransportSocket is not null);
         }
         Assert.DoesNotContain(MeshRig.Listener(gateway, "0.0.0.0_443")!.FilterChains, chain => chain.FilterChainMatch.ServerNames.Contains("b.other"));
-        Assert.Equal(["p True Accepted", "t True Accepted", "none False NoMatchingListenerHostname"], rig.Mesh.RouteStatuses.Items.Values.OrderBy(status => status.Source.Name == "none").ThenBy(status => status.Source.Name)
-            .Select(status => (status.Source.Name, Accepted: status.Parents.Single().Conditions[0])).Select(item => $"{item.Name} {item.Accepted.Status} {item.Accepted.Reason}"));
+        Assert.Equal(["p True Accepted", "t True Accepted", "none False NoMatchingListenerHostname"],
+            rig.Mesh.RouteStatuses.Items.Values.OrderBy(status => status.Source.Name == "none").ThenBy(status => status.Source.Name)
+            .Select(status => (status.Source.Name, Accepted: status.Parents.Single().Conditions[0]))
+            .Select(item => $"{item.Name} {item.Accepted.Status} {item.Accepted.Reason}"));
     }
 
-    private static FilterChain Named(Listener listener, string name) => Assert.Single(listener.FilterChains, chain => chain.FilterChainMatch?.ServerNames.Contains(name) == true);
+    private static FilterChain Named(Listener listener, string name) =>
+        Assert.Single(listener.FilterChains, chain => chain.FilterChainMatch?.ServerNames.Contains(name) == true);
 
     private static string Base64(string text) => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(text));
 }

@@ -17,7 +17,8 @@ public sealed class WrittenStatusTests
     public void The_time_of_a_condition_changes_with_its_status_only()
     {
         var changes = WrittenStatus.Changes(
-            new ListenerSetStatus(new("c1", "ListenerSet", "shop", "more"), 4, [new("Accepted", true, "Accepted", "new text"), new("Programmed", false, "Pending", "")], default),
+            new ListenerSetStatus(new("c1", "ListenerSet", "shop", "more"), 4,
+                [new("Accepted", true, "Accepted", "new text"), new("Programmed", false, "Pending", "")], default),
             Object("""
                 {conditions: [{type: Accepted, status: "True", reason: Old, message: old, observedGeneration: 3, lastTransitionTime: "2020-01-01T00:00:00Z"},
                   {type: Programmed, status: "True", reason: Programmed, message: "", observedGeneration: 3, lastTransitionTime: "2020-01-01T00:00:00Z"}]}
@@ -44,7 +45,8 @@ public sealed class WrittenStatusTests
     public void Entries_of_other_controllers_stay_and_those_of_parents_that_are_gone_leave()
     {
         var changes = WrittenStatus.Changes(
-            new RouteStatus(Route, 2, [new(Gateway("front"), [new("Accepted", true, "Accepted", "")]), new(Gateway("added") with { Section = "https", Port = 443 }, [])]),
+            new RouteStatus(Route, 2,
+                [new(Gateway("front"), [new("Accepted", true, "Accepted", "")]), new(Gateway("added") with { Section = "https", Port = 443 }, [])]),
             Object("""
                 {parents: [{controllerName: example.com/other, parentRef: {name: front}, conditions: [{type: Accepted, status: "True"}]},
                   {controllerName: istio.io/gateway-controller, parentRef: {name: gone}, conditions: []},
@@ -53,7 +55,8 @@ public sealed class WrittenStatusTests
                 """), Now)!;
         var parents = changes["parents"]!.AsArray();
         Assert.Equal(
-            ["example.com/other {\"name\":\"front\"}", "istio.io/gateway-controller {\"name\":\"front\"}", "istio.io/gateway-controller {\"name\":\"added\",\"port\":443,\"sectionName\":\"https\"}"],
+            ["example.com/other {\"name\":\"front\"}", "istio.io/gateway-controller {\"name\":\"front\"}",
+                "istio.io/gateway-controller {\"name\":\"added\",\"port\":443,\"sectionName\":\"https\"}"],
             parents.Select(parent => $"{parent!["controllerName"]} {parent["parentRef"]!.ToJsonString()}"));
         // A condition of ours that no longer applies goes, others are left alone.
         Assert.Equal(["Accepted", "example.com/Checked"], parents[1]!["conditions"]!.AsArray().Select(condition => (string)condition!["type"]!));
@@ -82,7 +85,8 @@ public sealed class WrittenStatusTests
     public void Listeners_keep_the_times_of_their_conditions_by_name()
     {
         var status = new GatewayStatus(
-            new("c1", "Gateway", "shop", "front"), 1, [], [new("b", 0, [new("gateway.networking.k8s.io", "HTTPRoute")], 7, [new("Accepted", true, "Accepted", "")])], [new("IPAddress", "192.0.2.1")], 0);
+            new("c1", "Gateway", "shop", "front"), 1, [],
+            [new("b", 0, [new("gateway.networking.k8s.io", "HTTPRoute")], 7, [new("Accepted", true, "Accepted", "")])], [new("IPAddress", "192.0.2.1")], 0);
         var changes = WrittenStatus.Changes(status, Object("""
             {listeners: [{name: a, attachedRoutes: 1, conditions: []}, {name: b, attachedRoutes: 1, conditions: [{type: Accepted, status: "True", lastTransitionTime: "2020-01-01T00:00:00Z"}]}]}
             """), Now)!;
@@ -95,12 +99,16 @@ public sealed class WrittenStatusTests
 
     [Fact]
     public void Features_are_sorted() =>
-        Assert.Equal(["A", "B"], WrittenStatus.Changes(new GatewayClassStatus(Route, 1, default, ["B", "A"]), Object("{}"), Now)!["supportedFeatures"]!.AsArray().Select(feature => (string)feature!["name"]!));
+        Assert.Equal(["A", "B"],
+            WrittenStatus.Changes(new GatewayClassStatus(Route, 1, default, ["B", "A"]), Object("{}"), Now)!["supportedFeatures"]!.AsArray()
+                .Select(feature => (string)feature!["name"]!));
 
     private static ApiReference Gateway(string name) => new("gateway.networking.k8s.io", "Gateway", "shop", name);
 
-    private static JsonObject Object(string status) => new() { ["metadata"] = new JsonObject { ["generation"] = 2 }, ["status"] = YamlText.Parse(status, "status") };
+    private static JsonObject Object(string status) =>
+        new() { ["metadata"] = new JsonObject { ["generation"] = 2 }, ["status"] = YamlText.Parse(status, "status") };
 
     private static string Text(JsonNode? condition) =>
-        $"{condition!["type"]} {condition["status"]} {condition["reason"]} '{condition["message"]}' {condition["observedGeneration"]} {condition["lastTransitionTime"]}";
+        $"{condition!["type"]} {condition["status"]} {condition["reason"]} '{condition["message"]}' {condition["observedGeneration"]} "
+            + $"{condition["lastTransitionTime"]}";
 }

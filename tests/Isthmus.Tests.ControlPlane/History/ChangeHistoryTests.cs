@@ -68,7 +68,8 @@ public sealed class ChangeHistoryTests
         var all = _history.After(default);
         Assert.Contains(all, change => change.Change.Source.Name == "rule");
         var orders = all.Single(change => change.Change.Source.Name == "orders");
-        Assert.Equal((4, (3, 0, 2)), (orders.Count, (orders.Endpoints!.Value.Before.Ready, orders.Endpoints.Value.Fewest.Ready, orders.Endpoints.Value.After.Ready)));
+        Assert.Equal((4, (3, 0, 2)),
+            (orders.Count, (orders.Endpoints!.Value.Before.Ready, orders.Endpoints.Value.Fewest.Ready, orders.Endpoints.Value.After.Ready)));
     }
 
     [Fact]
@@ -77,12 +78,17 @@ public sealed class ChangeHistoryTests
         _history.Start([new("orders", Endpoints(2, 2))]);
         _history.NoteEndpoints("orders", Endpoints(2, 2));
         Assert.Empty(_history.After(default));
-        var both = new HostEndpoints(Endpoints(2, 2).Endpoints.Concat(Endpoints(1, 1).Endpoints.Select(endpoint => endpoint with { Cluster = "c2" })).ToValueList(), default, false);
+        var both = new HostEndpoints(Endpoints(2, 2).Endpoints.Concat(Endpoints(1, 1).Endpoints.Select(endpoint => endpoint with { Cluster = "c2" }))
+            .ToValueList(),
+            default, false);
         _history.NoteEndpoints("orders", both);
         var there = Assert.Single(_history.After(default));
-        Assert.Equal(("c2", "orders", 0, 1), (there.Change.Source.Cluster, there.Change.Source.Name, there.Endpoints!.Value.Before.Ready, there.Endpoints.Value.After.Ready));
+        Assert.Equal(("c2", "orders", 0, 1),
+            (there.Change.Source.Cluster, there.Change.Source.Name, there.Endpoints!.Value.Before.Ready, there.Endpoints.Value.After.Ready));
         _history.NoteEndpoints("orders", null);
-        Assert.Equal([("c1", 2, 0), ("c2", 0, 0)], _history.After(default).Select(change => (change.Change.Source.Cluster, change.Endpoints!.Value.Before.Ready, change.Endpoints.Value.After.Ready)).Order());
+        Assert.Equal([("c1", 2, 0), ("c2", 0, 0)],
+            _history.After(default).Select(change => (change.Change.Source.Cluster, change.Endpoints!.Value.Before.Ready, change.Endpoints.Value.After.Ready))
+                .Order());
     }
 
     [Fact]
@@ -161,12 +167,14 @@ public sealed class ChangeHistoryTests
         Assert.All(feeds, feed => Assert.NotEmpty(feed.Snapshot!.Types[TypeUrls.Listener].All));
     }
 
-    private static string Text(PushEffect effect) => $"{effect.Proxies} proxies: {string.Join(", ", effect.Types.Select(type => $"{type.Type} {string.Join(' ', type.Names)}"))}";
+    private static string Text(PushEffect effect) =>
+        $"{effect.Proxies} proxies: {string.Join(", ", effect.Types.Select(type => $"{type.Type} {string.Join(' ', type.Names)}"))}";
 
     private static NotedChange Change(string name, string host = "orders.shop", string manager = "kubectl") =>
         new(new("c1", "VirtualService", "shop", name), ChangeVerb.Changed, Reach.OfHosts(host), new("1", "u", 1, manager, null, 0));
 
     private static HostEndpoints Endpoints(int ready, int total) => new(
-        Enumerable.Range(0, total).Select(i => new MeshEndpoint("orders", "c1", $"10.0.0.{i}", default, "", Locality.Unknown, default, new("w", "shop", "", ""), "", 1,
+        Enumerable.Range(0, total)
+            .Select(i => new MeshEndpoint("orders", "c1", $"10.0.0.{i}", default, "", Locality.Unknown, default, new("w", "shop", "", ""), "", 1,
             i < ready ? EndpointHealth.Ready : EndpointHealth.NotReady, "", default)).ToValueList(), default, false);
 }

@@ -42,8 +42,10 @@ public sealed class MeshKindsTests
     public void The_last_known_state_has_every_kind_that_is_read_in_every_cluster()
     {
         var remembered = MeshApi.For(KindUse.LastKnown).Select(kind => kind.Kind).Order().ToList();
-        Assert.Equal(MeshApi.All.Where(kind => kind.Place == KindPlace.EveryCluster && kind != MeshApi.ServiceImport).Select(kind => kind.Kind).Order(), remembered);
-        var lists = typeof(ClusterSnapshot).GetProperties().Where(property => property.PropertyType.IsGenericType && property.PropertyType.GetGenericTypeDefinition() == typeof(ValueList<>));
+        Assert.Equal(MeshApi.All.Where(kind => kind.Place == KindPlace.EveryCluster && kind != MeshApi.ServiceImport).Select(kind => kind.Kind).Order(),
+            remembered);
+        var lists = typeof(ClusterSnapshot).GetProperties()
+            .Where(property => property.PropertyType.IsGenericType && property.PropertyType.GetGenericTypeDefinition() == typeof(ValueList<>));
         Assert.Equal(remembered.Count, lists.Count());
     }
 
@@ -65,13 +67,17 @@ public sealed class MeshKindsTests
     [Fact]
     public void Secrets_are_read_where_the_installation_says_and_not_those_that_cannot_be_certificates()
     {
-        var some = new MeshKinds(MultiClusterSettings.Default, "istio", "default", NullLogger<MeshKinds>.Instance) { Secrets = new(["edge", "istio-system"], InRemotes: true) };
+        var some = new MeshKinds(MultiClusterSettings.Default, "istio", "default",
+            NullLogger<MeshKinds>.Instance) { Secrets = new(["edge", "istio-system"], InRemotes: true) };
         foreach (var cluster in (MeshCluster[])[new("own", "", Access), new("other", "istio-system/other", Access)])
         {
             var scope = new WatchScope(some, "istio-system");
-            Assert.Equal(["edge", "istio-system"], scope.For(cluster).Where(kind => kind.Resource == Kubernetes.Objects.Kinds.Secret).Select(scope.NamespaceOf));
+            Assert.Equal(["edge", "istio-system"],
+                scope.For(cluster).Where(kind => kind.Resource == Kubernetes.Objects.Kinds.Secret).Select(scope.NamespaceOf));
         }
-        Assert.All(some.Credentials.Concat(Kinds.Credentials), kind => Assert.Equal((true, "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"), (kind.IsOptionalIn(isConfig: true), kind.FieldSelector)));
+        Assert.All(some.Credentials.Concat(Kinds.Credentials),
+            kind => Assert.Equal((true, "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"),
+                (kind.IsOptionalIn(isConfig: true), kind.FieldSelector)));
     }
 
     [Fact]
@@ -80,7 +86,8 @@ public sealed class MeshKindsTests
         var rig = new MeshRig("c1", "c2");
         rig.App("c2", "orders", "10.96.0.11", "10.244.0.2");
         rig.Push();
-        var kept = typeof(MeshSources).GetProperties().Where(property => property.PropertyType.GenericTypeArguments is [{ } key, _] && key == typeof(ObjectKey)).ToList();
+        var kept = typeof(MeshSources).GetProperties().Where(property => property.PropertyType.GenericTypeArguments is [{ } key, _] && key == typeof(ObjectKey))
+            .ToList();
         Assert.NotEmpty(kept);
         rig.Writer.RemoveCluster("c2");
         rig.Push();

@@ -83,13 +83,27 @@ public sealed class SnapshotCodecTests
     [InlineData("""{"cluster":"east","services":[null],"slices":[],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]
     [InlineData("""{"cluster":"east","services":{},"slices":[],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]
     [InlineData("""{"cluster":"west","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[]}""", "belongs to cluster 'west'")]
-    [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"west","kind":"Namespace","namespace":"","name":"n"},"network":"","labels":{}}]}""", "does not belong")]
-    [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"east","kind":"Namespace","namespace":"","name":"n"},"network":null,"labels":{}}]}""", "another version or damaged")]
-    [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"1.2.3.4","health":7,"pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""", "another version or damaged")]
-    [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"there","health":"Ready","pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""", "not an IP address")]
-    [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[],"workloads":[{"source":{"cluster":"west","kind":"WorkloadEntry","namespace":"n","name":"w"},"endpoint":{"address":"192.0.2.1","ports":{},"labels":{},"network":"","locality":"","weight":1,"serviceAccount":""},"createdAt":1}]}""", "does not belong")]
-    [InlineData("""{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[],"workloads":[{"source":{"cluster":"east","kind":"WorkloadEntry","namespace":"n","name":"w"},"endpoint":{"address":"192.0.2.1","ports":{"http":70000},"labels":{},"network":"","locality":"","weight":1,"serviceAccount":""},"createdAt":1}]}""", "70000 is not a valid port")]
-    [InlineData("""{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[],"ports":{"http":70000}}],"pods":[],"nodes":[],"namespaces":[]}""", "70000 is not a valid port")]
+    [InlineData(
+        """{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"west","kind":"Namespace","namespace":"","name":"n"},"network":"","labels":{}}]}""",
+        "does not belong")]
+    [InlineData(
+        """{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"east","kind":"Namespace","namespace":"","name":"n"},"network":null,"labels":{}}]}""",
+        "another version or damaged")]
+    [InlineData(
+        """{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"1.2.3.4","health":7,"pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""",
+        "another version or damaged")]
+    [InlineData(
+        """{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"there","health":"Ready","pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""",
+        "not an IP address")]
+    [InlineData(
+        """{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[],"workloads":[{"source":{"cluster":"west","kind":"WorkloadEntry","namespace":"n","name":"w"},"endpoint":{"address":"192.0.2.1","ports":{},"labels":{},"network":"","locality":"","weight":1,"serviceAccount":""},"createdAt":1}]}""",
+        "does not belong")]
+    [InlineData(
+        """{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[],"workloads":[{"source":{"cluster":"east","kind":"WorkloadEntry","namespace":"n","name":"w"},"endpoint":{"address":"192.0.2.1","ports":{"http":70000},"labels":{},"network":"","locality":"","weight":1,"serviceAccount":""},"createdAt":1}]}""",
+        "70000 is not a valid port")]
+    [InlineData(
+        """{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[],"ports":{"http":70000}}],"pods":[],"nodes":[],"namespaces":[]}""",
+        "70000 is not a valid port")]
     public void Content_that_is_not_ours_is_refused_with_the_reason(string text, string words)
     {
         var problem = Assert.Throws<ProblemException>(() => SnapshotCodec.Decode("east", Pack(Encoding.UTF8.GetBytes(text)))).Problem;
@@ -99,7 +113,8 @@ public sealed class SnapshotCodecTests
     [Fact]
     public void A_snapshot_from_before_a_fact_was_added_means_what_is_meant_without_it()
     {
-        var service = new ClusterService(new("east", "Service", "shop", "entry"), "entry.shop.svc.cluster.local", default, default, false, "", default, default, default, ["172.18.202.1"], "n", 15443, null, false, 7);
+        var service = new ClusterService(new("east", "Service", "shop", "entry"), "entry.shop.svc.cluster.local", default, default, false, "", default, default,
+            default, ["172.18.202.1"], "n", 15443, null, false, 7);
         var encoded = SnapshotCodec.Encode(Empty("east") with { Services = [service] });
         var text = JsonNode.Parse(new GZipStream(new MemoryStream(encoded.Chunks[0]), CompressionMode.Decompress))!.AsObject();
         Assert.True(text.Remove("exports"));
@@ -126,7 +141,9 @@ public sealed class SnapshotCodecTests
         string Noise() => Convert.ToHexString(Enumerable.Range(0, 500).Select(_ => (byte)random.Next(256)).ToArray());
         return Empty("east") with
         {
-            Namespaces = Enumerable.Range(0, 4000).Select(i => new NamespaceFacts(new("east", "Namespace", "", $"n{i}"), "", new Dictionary<string, string> { ["noise"] = Noise() }.ToValueMap())).ToValueList(),
+            Namespaces = Enumerable.Range(0, 4000)
+                .Select(i => new NamespaceFacts(new("east", "Namespace", "", $"n{i}"), "", new Dictionary<string, string> { ["noise"] = Noise() }.ToValueMap()))
+                .ToValueList(),
         };
     }
 
@@ -140,17 +157,23 @@ public sealed class SnapshotCodecTests
     private static List<ConfigMap> Maps(ClusterSnapshot snapshot)
     {
         var encoded = SnapshotCodec.Encode(snapshot);
-        return [.. SnapshotMaps.Parts("istio-system", snapshot.Cluster, encoded).Append(SnapshotMaps.IndexOf("istio-system", snapshot.Cluster, encoded, Noon)).Select(Typed)];
+        return [.. SnapshotMaps.Parts("istio-system", snapshot.Cluster, encoded).Append(SnapshotMaps.IndexOf("istio-system", snapshot.Cluster, encoded, Noon))
+            .Select(Typed)];
     }
 
     private static ConfigMap Typed(JsonObject map) => new()
     {
-        Metadata = new() { Name = map["metadata"]!["name"]!.ToString(), Namespace = "istio-system", Labels = { [SnapshotMaps.Label] = map["metadata"]!["labels"]![SnapshotMaps.Label]!.ToString() } },
+        Metadata = new()
+        {
+            Name = map["metadata"]!["name"]!.ToString(), Namespace = "istio-system",
+            Labels = { [SnapshotMaps.Label] = map["metadata"]!["labels"]![SnapshotMaps.Label]!.ToString() }
+        },
         Data = Texts(map["data"]),
         BinaryData = Texts(map["binaryData"]),
     };
 
-    private static Dictionary<string, string> Texts(JsonNode? node) => (node as JsonObject ?? []).ToDictionary(item => item.Key, item => item.Value!.ToString());
+    private static Dictionary<string, string> Texts(JsonNode? node) =>
+        (node as JsonObject ?? []).ToDictionary(item => item.Key, item => item.Value!.ToString());
 
     // Every kind of fact with every field set: a new field of a record that the codec does not keep fails here.
     private static readonly Gen<string> Word = Gen.Elements("", "a", "web", "Ä€𝄞", "with \"quotes\"", "10.244.0.9", "line\nbreak", "\u0000");
@@ -162,19 +185,27 @@ public sealed class SnapshotCodecTests
 
     private static Gen<ValueList<T>> List<T>(Gen<T> of) => of.ListOf().Select(items => items.ToValueList());
 
-    private static Gen<ValueMap<T>> Pairs<T>(Gen<T> of) => of.ListOf().Select(items => items.Select((item, i) => KeyValuePair.Create($"k{i}", item)).ToValueMap());
+    private static Gen<ValueMap<T>> Pairs<T>(Gen<T> of) =>
+        of.ListOf().Select(items => items.Select((item, i) => KeyValuePair.Create($"k{i}", item)).ToValueMap());
 
     private static Gen<ObjectRef> Source(string cluster, string kind) => from ns in Word from name in Name select new ObjectRef(cluster, kind, ns, name);
 
     private static Gen<ClusterService> Services(string cluster) =>
         from source in Source(cluster, "Service")
         from texts in Word.ListOf(4)
-        from ports in List(from name in Word from number in PortNumber from protocol in Gen.Elements(Enum.GetValues<Protocol>()) from target in Word from node in PortNumber select new ServicePort(name, number, protocol, target, node))
+        from ports in List(
+            from name in Word
+            from number in PortNumber
+            from protocol in Gen.Elements(Enum.GetValues<Protocol>())
+            from target in Word
+            from node in PortNumber
+            select new ServicePort(name, number, protocol, target, node))
         from lists in Words.ListOf(3)
         from maps in Labels.ListOf(3)
         from flags in Gen.Elements(true, false).ListOf(3)
         from port in PortNumber
-        select new ClusterService(source, texts[0], ports, lists[0], flags[0], texts[1], maps[0], maps[1], lists[1], lists[2], texts[2], port, flags[1] ? maps[2] : null, flags[2], port, (uint)port);
+        select new ClusterService(source, texts[0], ports, lists[0], flags[0], texts[1], maps[0], maps[1], lists[1], lists[2], texts[2], port,
+            flags[1] ? maps[2] : null, flags[2], port, (uint)port);
 
     private static Gen<SliceFacts> Slices(string cluster) =>
         from source in Source(cluster, "EndpointSlice")
@@ -225,6 +256,9 @@ public sealed class SnapshotCodecTests
     private static Gen<ServiceExport> Exports(string cluster) =>
         from source in Source(cluster, "ServiceExport")
         from created in PortNumber
-        from conditions in List(from texts in Word.ListOf(3) from status in Gen.Elements(true, false) select new ExportCondition(texts[0], status, texts[1], texts[2]))
+        from conditions in List(
+            from texts in Word.ListOf(3)
+            from status in Gen.Elements(true, false)
+            select new ExportCondition(texts[0], status, texts[1], texts[2]))
         select new ServiceExport(source, created, conditions);
 }

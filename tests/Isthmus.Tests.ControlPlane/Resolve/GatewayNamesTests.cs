@@ -50,7 +50,9 @@ public sealed class GatewayNamesTests
 
         async Task UntilAsync(PushEngine engine, string addresses)
         {
-            while (await engine.AskAsync(writer => string.Join(',', writer.Mesh.Gateways.Select(gateway => gateway.Address).Order(StringComparer.Ordinal)), stop.Token) != addresses) await Task.Delay(10, stop.Token);
+            while (await engine.AskAsync(writer => string.Join(',', writer.Mesh.Gateways.Select(gateway => gateway.Address).Order(StringComparer.Ordinal)),
+                stop.Token) != addresses)
+                await Task.Delay(10, stop.Token);
         }
     }
 
@@ -152,7 +154,11 @@ public sealed class GatewayNamesTests
         rig.Writer.Put("c2", new Service
         {
             Metadata = new() { Name = "eastwest", Namespace = MeshRig.Namespace, Labels = { ["topology.istio.io/network"] = "net-c2" } },
-            Spec = new() { Type = "LoadBalancer", ClusterIP = "10.96.0.99", ClusterIPs = { "10.96.0.99" }, Selector = { ["app"] = "eastwest" }, Ports = { new() { Name = "tls", Port = 15443 } } },
+            Spec = new()
+            {
+                Type = "LoadBalancer", ClusterIP = "10.96.0.99", ClusterIPs = { "10.96.0.99" }, Selector = { ["app"] = "eastwest" },
+                Ports = { new() { Name = "tls", Port = 15443 } }
+            },
             Status = new() { LoadBalancer = new() { Ingress = { new() { Hostname = host } } } },
         });
     }

@@ -75,10 +75,14 @@ public sealed class IssuerKeysTests
         // Status, verify and analyze say which policy it is, and that tokens are still taken.
         while (fetching.Failures.Count == 0) await Task.Delay(10, stop.Token);
         var problem = Assert.Single(KeyFailure.Problems(rig.Mesh.Sources.RequestAuthentications.Items.Values, fetching.Failures));
-        Assert.Equal(("ISM1466", Severity.Warning, rule.Contains("jwksUri", StringComparison.Ordinal) ? "spec.jwtRules[0].jwksUri" : "spec.jwtRules[0].issuer"), (problem.Code, problem.Severity, problem.Path));
+        Assert.Equal(("ISM1466", Severity.Warning, rule.Contains("jwksUri", StringComparison.Ordinal) ? "spec.jwtRules[0].jwksUri" : "spec.jwtRules[0].issuer"),
+            (problem.Code, problem.Severity, problem.Path));
         Assert.Contains("answers with status 503; the last ones stay in use", problem.Message, StringComparison.Ordinal);
         Assert.StartsWith("RequestAuthentication ", problem.Object, StringComparison.Ordinal);
-        Assert.Equal(Severity.Error, KeyFailure.Problems(rig.Mesh.Sources.RequestAuthentications.Items.Values, fetching.Failures.ToDictionary(pair => pair.Key, pair => pair.Value with { HasKeys = false })).Single().Severity);
+        Assert.Equal(Severity.Error,
+            KeyFailure.Problems(rig.Mesh.Sources.RequestAuthentications.Items.Values,
+                fetching.Failures.ToDictionary(pair => pair.Key, pair => pair.Value with { HasKeys = false }))
+                .Single().Severity);
         await UntilAsync(First);
         Volatile.Write(ref keys, """{"keys": [{"kty": "oct", "k": "c2VjcmV0IHNlY3JldCBzZWNyZXQ"}]}""");
         // Time first: keys that were fetched before it would be old at once.
@@ -97,7 +101,8 @@ public sealed class IssuerKeysTests
         {
             var (text, name) = (new StringBuilder(), $"pilot_jwks_resolver_network_fetch_{result}_total ");
             engine.Metrics.Write(text);
-            return long.Parse(text.ToString().Split('\n').Single(line => line.StartsWith(name, StringComparison.Ordinal))[name.Length..], CultureInfo.InvariantCulture);
+            return long.Parse(text.ToString().Split('\n').Single(line => line.StartsWith(name, StringComparison.Ordinal))[name.Length..],
+                CultureInfo.InvariantCulture);
         }
 
         async Task UntilAsync(string wanted)
@@ -115,7 +120,8 @@ public sealed class IssuerKeysTests
 
     /// <summary>What is broken is said once, by the name of the issuer, and asked for again with growing delays.</summary>
     [Theory]
-    [InlineData("""{"jwks_uri": "http://HOST/keys", "jwks_uri": "http://HOST/keys"}""", """{"keys": []}""", "/realm/.well-known/openid-configuration is not JSON: Duplicate")]
+    [InlineData("""{"jwks_uri": "http://HOST/keys", "jwks_uri": "http://HOST/keys"}""", """{"keys": []}""",
+        "/realm/.well-known/openid-configuration is not JSON: Duplicate")]
     [InlineData("""{"jwks_uri": "a\u001b[2J"}""", """{"keys": []}""", "the jwks_uri 'a\\x1b[2J' is not")]
     [InlineData("""{"jwks_uri": "http://HOST/keys"}""", """{"keys": [], "keys": []}""", "/keys is not JSON: Duplicate")]
     [InlineData("""{"jwks_uri": "http://HOST/keys"}""", """{"keys": [{"kid": "a", "kid": "b"}]}""", "/keys is not JSON: Duplicate")]
@@ -128,7 +134,8 @@ public sealed class IssuerKeysTests
         await using var issuer = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
         {
             Interlocked.Increment(ref asked);
-            return context.Response.WriteAsync((context.Request.Path == "/keys" ? keys : discovery).Replace("HOST", $"{context.Request.Host}", StringComparison.Ordinal));
+            return context.Response.WriteAsync((context.Request.Path == "/keys" ? keys : discovery)
+                .Replace("HOST", $"{context.Request.Host}", StringComparison.Ordinal));
         });
         var rig = new MeshRig("c1");
         rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
@@ -156,7 +163,10 @@ public sealed class IssuerKeysTests
     {
         var rig = new MeshRig("c1");
         rig.App("c1", "keys", "10.96.0.20", "10.244.0.2");
-        rig.Config(Tokens("issuer: a, jwksUri: 'http://keys:80/all'}, {issuer: b, jwksUri: 'https://keys.example/all'}, {issuer: c, jwks: '{\"keys\": []}'}, {issuer: not a place"));
+        rig.Config(
+            Tokens(
+                "issuer: a, jwksUri: 'http://keys:80/all'}, {issuer: b, jwksUri: 'https://keys.example/all'}, {issuer: c, jwks: '{\"keys\": []}'}, {issuer: "
+                    + "not a place"));
         rig.Push();
         Assert.Equal([new KeyPlace("b", "https://keys.example/all", TokenRule.DefaultTimeout)], rig.Mesh.KeyPlaces);
     }
@@ -170,13 +180,16 @@ public sealed class IssuerKeysTests
             context.Response.Redirect("http://169.254.169.254/");
             return Task.CompletedTask;
         });
-        using var strict = new KeyClient(DiscoverySettings.Read([], name => name == "BLOCKED_CIDRS_IN_JWKS_URIS" ? "192.0.2.0/24, 2001:db8::/32" : null).BlockedKeyRanges);
-        string[] hosts = ["localhost", "127.0.0.1", "2130706433", "0x7f.1", "169.254.169.254", "192.0.2.7", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:192.0.2.7]", "[::127.0.0.1]",
+        using var strict = new KeyClient(DiscoverySettings.Read([],
+            name => name == "BLOCKED_CIDRS_IN_JWKS_URIS" ? "192.0.2.0/24, 2001:db8::/32" : null).BlockedKeyRanges);
+        string[] hosts = ["localhost", "127.0.0.1", "2130706433", "0x7f.1", "169.254.169.254", "192.0.2.7", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:192.0.2.7]",
+            "[::127.0.0.1]",
             "[64:ff9b::a9fe:a9fe]", "[fe80::1]", "[fe80::1%251]", "[2001:db8::7]"];
         foreach (var host in hosts)
         {
             var refused = await Assert.ThrowsAsync<HttpRequestException>(() => strict.GetAsync(new($"http://{host}:{server.Port}/"), Patience, stop));
-            Assert.Contains("is on the loopback interface, has a link-local address, or one in BLOCKED_CIDRS_IN_JWKS_URIS", refused.Message, StringComparison.Ordinal);
+            Assert.Contains("is on the loopback interface, has a link-local address, or one in BLOCKED_CIDRS_IN_JWKS_URIS", refused.Message,
+                StringComparison.Ordinal);
         }
         using var any = new KeyClient(_ => true);
         var moved = await Assert.ThrowsAsync<HttpRequestException>(() => any.GetAsync(new($"http://127.0.0.1:{server.Port}/"), Patience, stop));
@@ -193,7 +206,8 @@ public sealed class IssuerKeysTests
         Assert.Contains("BLOCKED_CIDRS_IN_JWKS_URIS", error.Message, StringComparison.Ordinal);
     }
 
-    /// <summary>An issuer that is away when the control plane starts opens nothing, and holds nobody up: its tokens are refused until its keys are there.</summary>
+    /// <summary>An issuer that is away when the control plane starts opens nothing, and holds nobody up: its tokens are refused until its keys are
+    /// there.</summary>
     [Fact]
     public async Task An_issuer_that_is_away_at_the_start_has_no_keys_and_gets_them_later()
     {
@@ -242,7 +256,8 @@ public sealed class IssuerKeysTests
         spec: {jwtRules: [{ {{rules}} }]}
         """;
 
-    private static string Keys(ProxyFeed proxy) => MeshRig.Listener(proxy, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080)
+    private static string Keys(ProxyFeed proxy) =>
+        MeshRig.Listener(proxy, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080)
         .Filters[^1].TypedConfig.Unpack<HttpConnectionManager>().HttpFilters[0].TypedConfig.Unpack<JwtAuthentication>()
         .Providers.Values.Single().LocalJwks.InlineString;
 
@@ -252,6 +267,7 @@ public sealed class IssuerKeysTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Enqueue(formatter(state, exception));
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) => Enqueue(formatter(state, exception));
     }
 }

@@ -16,7 +16,8 @@ public sealed class NameClientTests
     [Fact]
     public void Addresses_at_the_end_of_aliases_live_as_long_as_the_shortest_record()
     {
-        var answer = Read([Alias("elb.example", 30, "a.example"), Alias("a.example", 300, "b.example"), Address("b.example", 60, "10.0.0.9"), Address("B.EXAMPLE", 60, "10.0.0.2")]);
+        var answer = Read([Alias("elb.example", 30, "a.example"), Alias("a.example", 300, "b.example"), Address("b.example", 60, "10.0.0.9"),
+            Address("B.EXAMPLE", 60, "10.0.0.2")]);
         Assert.Equal(new(["10.0.0.2", "10.0.0.9"], TimeSpan.FromSeconds(30), ""), answer);
     }
 
@@ -56,7 +57,8 @@ public sealed class NameClientTests
         refusing.Dispose();
 
         var serving = ServeAsync(udp, tcp);
-        var answer = await new NameClient(() => new([closed, address], ["svc.cluster.local"], 5), new(1), new PatientTime()).AskAsync("elb.example.", TestContext.Current.CancellationToken);
+        var answer = await new NameClient(() => new([closed, address], ["svc.cluster.local"], 5), new(1), new PatientTime()).AskAsync("elb.example.",
+            TestContext.Current.CancellationToken);
         Assert.Equal(new(["10.0.0.7"], TimeSpan.FromSeconds(5), ""), answer);
         await serving;
     }

@@ -35,7 +35,8 @@ public sealed class SecretReadersTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _client = await _cluster.StartAsync();
-        await _client.CreateAsync(Kinds.Namespace, null, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject(), Stop);
+        await _client.CreateAsync(Kinds.Namespace, null,
+            JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject(), Stop);
         _engine = new(_rig.Writer, new(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(1)), TimeProvider.System, NullLogger<PushEngine>.Instance);
         _rig.GatewayPod("c1", "front");
         _rig.Config("""
@@ -67,7 +68,8 @@ public sealed class SecretReadersTests : IAsyncLifetime
     public async Task Access_that_is_granted_or_taken_away_counts_within_a_minute()
     {
         await using var gateway = Connect();
-        await UntilAsync(() => Told(gateway).Contains("ServiceAccount shop/front of the gateway may not list Secrets in namespace shop", StringComparison.Ordinal));
+        await UntilAsync(() => Told(gateway)
+            .Contains("ServiceAccount shop/front of the gateway may not list Secrets in namespace shop", StringComparison.Ordinal));
         Assert.False(Sent(gateway));
         await GrantAsync();
         _clock.Leap(TimeSpan.FromSeconds(61));
@@ -83,7 +85,8 @@ public sealed class SecretReadersTests : IAsyncLifetime
     {
         Volatile.Write(ref _isAway, true);
         await using var gateway = Connect();
-        await UntilAsync(() => Told(gateway).Contains("cluster 'c1' cannot be asked whether ServiceAccount shop/front may list Secrets: it is unknown here", StringComparison.Ordinal));
+        await UntilAsync(() => Told(gateway)
+            .Contains("cluster 'c1' cannot be asked whether ServiceAccount shop/front may list Secrets: it is unknown here", StringComparison.Ordinal));
         Assert.False(Sent(gateway));
         await GrantAsync();
         Volatile.Write(ref _isAway, false);
@@ -144,7 +147,8 @@ public sealed class SecretReadersTests : IAsyncLifetime
     }
 
     private ProxyFeed Connect() => _engine.Connect(new(
-        ProxyKind.Router, "front-0", "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], ["10.244.0.99"], default, "front", "front", "node", "NONE", false, false, "", "", Locality.Unknown)
+        ProxyKind.Router, "front-0", "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], ["10.244.0.99"], default, "front", "front", "node", "NONE",
+        false, false, "", "", Locality.Unknown)
     {
         Proof = new(Account, "front-0"),
     });
@@ -153,7 +157,8 @@ public sealed class SecretReadersTests : IAsyncLifetime
     {
         foreach (var (kind, text) in ((ResourceKind, string)[])
         [
-            (Kinds.Role, """{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "reader"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}]}"""),
+            (Kinds.Role,
+                """{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "reader"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}]}"""),
             (Kinds.RoleBinding, """
                 {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "reader"},
                  "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}, "subjects": [{"kind": "ServiceAccount", "name": "front", "namespace": "shop"}]}
@@ -169,7 +174,8 @@ public sealed class SecretReadersTests : IAsyncLifetime
     }
 
     /// <summary>Whether it has the certificate.</summary>
-    private static bool Sent(ProxyFeed gateway) => gateway.Snapshot?.Types.GetValueOrDefault(TypeUrls.Secret)?.All.Any(secret => secret.Name == "kubernetes://front") == true;
+    private static bool Sent(ProxyFeed gateway) =>
+        gateway.Snapshot?.Types.GetValueOrDefault(TypeUrls.Secret)?.All.Any(secret => secret.Name == "kubernetes://front") == true;
 
     private static string Told(ProxyFeed gateway) => string.Concat(gateway.Problems.Select(problem => problem.ToString()));
 

@@ -39,7 +39,8 @@ public sealed class ReviewCallersTests : IDisposable
         var callers = Callers(new(), podAt: source => source.ToString() is "10.1.0.5" or "fd00::5" ? "shop/thief" : null);
         var (answered, text, proven) = await AskAsync(callers, address);
         Assert.Equal((status, false), (answered, proven == true));
-        if (status == 403) Assert.Contains("is Pod shop/thief: if API servers call through it, name its addresses in ISTHMUS_WEBHOOK_SOURCES", text, StringComparison.Ordinal);
+        if (status == 403)
+            Assert.Contains("is Pod shop/thief: if API servers call through it, name its addresses in ISTHMUS_WEBHOOK_SOURCES", text, StringComparison.Ordinal);
     }
 
     /// <summary>API servers may call through Pods: agents of konnectivity.</summary>
@@ -68,7 +69,8 @@ public sealed class ReviewCallersTests : IDisposable
         using var kubelet = Certificate("CN=system:node:one", ca);
         using var serving = Certificate("CN=kube-apiserver", ca, use: "1.3.6.1.5.5.7.3.1");
         using var forged = Certificate("CN=kube-apiserver", other);
-        var credentials = new ReviewCredentials(_client, new() { Webhook = new() { CallersSecret = "reviewers" } }, TimeProvider.System, NullLogger<ReviewCredentials>.Instance);
+        var credentials = new ReviewCredentials(_client, new() { Webhook = new() { CallersSecret = "reviewers" } }, TimeProvider.System,
+            NullLogger<ReviewCredentials>.Instance);
         var callers = Callers(new() { CallersSecret = "reviewers" }, credentials, _ => "shop/agent");
         Assert.Equal(401, (await AskAsync(callers, "10.0.0.7", token: "secret")).Status);
 
@@ -82,7 +84,8 @@ public sealed class ReviewCallersTests : IDisposable
             foreach (var wrong in (X509Certificate2?[])[null, kubelet, serving, forged]) Assert.Equal((401, false), await ProvenAsync(certificate: wrong));
             foreach (var wrong in (string[])["", "secre", "secret2", "SECRET"]) Assert.Equal((401, false), await ProvenAsync(token: wrong));
 
-            async Task<(int, bool)> ProvenAsync(X509Certificate2? certificate = null, string? token = null) => await AskAsync(callers, address, certificate, token) is var (status, _, proven) ? (status, proven == true) : default;
+            async Task<(int, bool)> ProvenAsync(X509Certificate2? certificate = null, string? token = null) =>
+                await AskAsync(callers, address, certificate, token) is var (status, _, proven) ? (status, proven == true) : default;
         }
 
         // Any certificate of the CA, if none is named; and what the Secret no longer has is no proof.
@@ -104,9 +107,11 @@ public sealed class ReviewCallersTests : IDisposable
         var (open, waiting) = (new TaskCompletionSource(), new List<Task<(int Status, string Text, bool? Proven)>>());
         foreach (var address in (string[])["10.0.0.1", "10.0.0.1", "10.0.0.2"]) waiting.Add(AskAsync(callers, address, until: open.Task));
         var (status, text, _) = await AskAsync(callers, "10.0.0.1");
-        Assert.Equal((429, "too many reviews of address 10.0.0.1 at once: try again, or raise ISTHMUS_WEBHOOK_REQUESTS_PER_SOURCE of the control plane\n"), (status, text));
+        Assert.Equal((429, "too many reviews of address 10.0.0.1 at once: try again, or raise ISTHMUS_WEBHOOK_REQUESTS_PER_SOURCE of the control plane\n"),
+            (status, text));
         (status, text, _) = await AskAsync(callers, "10.0.0.3");
-        Assert.Equal((429, "too many reviews of all sources together at once: try again, or raise ISTHMUS_WEBHOOK_REQUESTS of the control plane\n"), (status, text));
+        Assert.Equal((429, "too many reviews of all sources together at once: try again, or raise ISTHMUS_WEBHOOK_REQUESTS of the control plane\n"),
+            (status, text));
         open.SetResult();
         Assert.All(await Task.WhenAll(waiting), answer => Assert.Equal(200, answer.Status));
         Assert.Equal(200, (await AskAsync(callers, "10.0.0.1")).Status);
@@ -149,7 +154,8 @@ public sealed class ReviewCallersTests : IDisposable
     {
         var callers = Callers(new(), podAt: _ => "shop/thief");
         for (var i = 0; i < 5; i++) Assert.Equal(403, (await AskAsync(callers, "10.1.0.5")).Status);
-        Assert.StartsWith("A review from 10.1.0.5 to /validate is refused: reviews are taken from API servers, and 10.1.0.5 is Pod shop/thief", Assert.Single(_log), StringComparison.Ordinal);
+        Assert.StartsWith("A review from 10.1.0.5 to /validate is refused: reviews are taken from API servers, and 10.1.0.5 is Pod shop/thief",
+            Assert.Single(_log), StringComparison.Ordinal);
         _clock.Advance(TimeSpan.FromSeconds(10));
         await AskAsync(callers, "10.1.0.5");
         Assert.EndsWith(" (and 4 more since the last line)", _log[1], StringComparison.Ordinal);
@@ -163,19 +169,29 @@ public sealed class ReviewCallersTests : IDisposable
     {
         var read = DiscoverySettings.Read([], name => name switch
         {
-            "ISTHMUS_WEBHOOK_SOURCES" => "10.0.0.1, fd00::/8", "ISTHMUS_WEBHOOK_CALLERS_SECRET" => "reviewers", "ISTHMUS_WEBHOOK_BYTES_PER_SOURCE" => "1Mi", _ => null,
+            "ISTHMUS_WEBHOOK_SOURCES" => "10.0.0.1, fd00::/8",
+            "ISTHMUS_WEBHOOK_CALLERS_SECRET" => "reviewers",
+            "ISTHMUS_WEBHOOK_BYTES_PER_SOURCE" => "1Mi",
+            _ => null,
         }).Webhook;
         Assert.Equal(("10.0.0.1/32 fd00::/8", "reviewers", 1 << 20), (string.Join(' ', read.Sources), read.CallersSecret, read.BytesPerSource));
         Assert.Contains("'10.0.0.0/33' is not an address or a range of addresses",
-            Assert.Throws<ProblemException>(() => DiscoverySettings.Read([], name => name == "ISTHMUS_WEBHOOK_SOURCES" ? "10.0.0.0/33" : null)).Message, StringComparison.Ordinal);
+            Assert.Throws<ProblemException>(() => DiscoverySettings.Read([], name => name == "ISTHMUS_WEBHOOK_SOURCES" ? "10.0.0.0/33" : null)).Message,
+            StringComparison.Ordinal);
     }
 
-    private ReviewCallers Callers(WebhookSettings settings, ReviewCredentials? credentials = null, Func<IPAddress, string?>? podAt = null) => new(settings, credentials, podAt ?? (_ => null), _metrics, _clock, _log);
+    private ReviewCallers Callers(WebhookSettings settings, ReviewCredentials? credentials = null,
+        Func<IPAddress, string?>? podAt = null) => new(settings, credentials, podAt ?? (_ => null), _metrics, _clock, _log);
 
     /// <param name="until">The body arrives then.</param>
-    private static async Task<(int Status, string Text, bool? Proven)> AskAsync(ReviewCallers callers, string address, X509Certificate2? certificate = null, string? token = null, long length = 10, Task? until = null)
+    private static async Task<(int Status, string Text, bool? Proven)> AskAsync(ReviewCallers callers, string address, X509Certificate2? certificate = null,
+        string? token = null, long length = 10, Task? until = null)
     {
-        var http = new DefaultHttpContext { Request = { Path = "/validate", ContentLength = length }, Response = { Body = new MemoryStream() }, Connection = { RemoteIpAddress = IPAddress.Parse(address), ClientCertificate = certificate } };
+        var http = new DefaultHttpContext
+        {
+            Request = { Path = "/validate", ContentLength = length }, Response = { Body = new MemoryStream() },
+            Connection = { RemoteIpAddress = IPAddress.Parse(address), ClientCertificate = certificate }
+        };
         if (token is not null) http.Request.Headers.Authorization = $"Bearer {token}";
         bool? proven = null;
         await callers.TakeAsync(http, async isProven =>
@@ -186,7 +202,8 @@ public sealed class ReviewCallersTests : IDisposable
         return (http.Response.StatusCode, Encoding.UTF8.GetString(((MemoryStream)http.Response.Body).ToArray()), proven);
     }
 
-    private static Secret Secret(params (string Key, string Text)[] data) => new() { Data = data.ToDictionary(item => item.Key, item => Convert.ToBase64String(Encoding.UTF8.GetBytes(item.Text))) };
+    private static Secret Secret(params (string Key, string Text)[] data) =>
+        new() { Data = data.ToDictionary(item => item.Key, item => Convert.ToBase64String(Encoding.UTF8.GetBytes(item.Text))) };
 
     /// <param name="issuer">Null: a CA.</param>
     /// <param name="use">The purpose of the certificate; the default is that of clients.</param>
@@ -210,6 +227,7 @@ public sealed class ReviewCallersTests : IDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Add(formatter(state, exception));
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) => Add(formatter(state, exception));
     }
 }

@@ -27,11 +27,13 @@ public sealed class WebhookPortTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _client = await _cluster.StartAsync();
-        await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await _client.CreateAsync(Kinds.Namespace,
+            new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
         await MadeRoot.CreateAsync(_client, "istio-system");
         var settings = new DiscoverySettings
         {
-            ClusterId = "c1", MonitoringPort = _ports[4].Number, ControlPort = 0, Listen = new(_ports[0].Number, _ports[1].Number, _ports[2].Number, _ports[3].Number), Webhook = new() { CallersSecret = "reviewers" },
+            ClusterId = "c1", MonitoringPort = _ports[4].Number, ControlPort = 0,
+            Listen = new(_ports[0].Number, _ports[1].Number, _ports[2].Number, _ports[3].Number), Webhook = new() { CallersSecret = "reviewers" },
         };
         _controlPlane = Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(1), _client.Access, new NoNames()));
         _running = _controlPlane.RunAsync(_end.Token);
@@ -77,7 +79,9 @@ public sealed class WebhookPortTests : IAsyncLifetime
             {
                 using var request = new HttpRequestMessage(HttpMethod.Post, $"https://127.0.0.1:{_ports[3].Number}/validate")
                 {
-                    Content = new StringContent("""{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "1", "operation": "DELETE"}}""", Encoding.UTF8, "application/json"),
+                    Content = new StringContent(
+                        """{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {"uid": "1", "operation": "DELETE"}}""",
+                        Encoding.UTF8, "application/json"),
                 };
                 if (token is not null) request.Headers.Authorization = new("Bearer", token);
                 using var answer = await http.SendAsync(request, Stop);

@@ -89,10 +89,15 @@ internal sealed class DiscoveryForEnvoys : IXdsFeeds, IAsyncDisposable
 
     private Secret SecretOf(string name)
     {
-        if (name == "ROOTCA" || name.StartsWith("file-root:", StringComparison.Ordinal)) return new() { Name = name, ValidationContext = new() { TrustedCa = Text(_ca.Pem) } };
+        if (name == "ROOTCA" || name.StartsWith("file-root:", StringComparison.Ordinal))
+            return new() { Name = name, ValidationContext = new() { TrustedCa = Text(_ca.Pem) } };
         using var certificate = _ca.Server("spiffe://cluster.local/ns/shop/sa/web");
         using var key = certificate.GetECDsaPrivateKey()!;
-        return new() { Name = name, TlsCertificate = new() { CertificateChain = Text(certificate.ExportCertificatePem()), PrivateKey = Text(key.ExportPkcs8PrivateKeyPem()) } };
+        return new()
+        {
+            Name = name,
+            TlsCertificate = new() { CertificateChain = Text(certificate.ExportCertificatePem()), PrivateKey = Text(key.ExportPkcs8PrivateKeyPem()) }
+        };
     }
 
     private static DataSource Text(string pem) => new() { InlineBytes = ByteString.CopyFromUtf8(pem) };

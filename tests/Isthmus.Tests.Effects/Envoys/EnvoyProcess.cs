@@ -34,7 +34,9 @@ internal sealed class EnvoyProcess : IDisposable
         // The loopback is up only for who calls listeners there: with it, listeners cannot have addresses of others.
         var start = listeners == "[]" ? "exec \"$@\"" : "ip link set lo up && exec \"$@\"";
         string[] namespaces = Environment.IsPrivilegedProcess ? ["--net"] : ["--user", "--map-root-user", "--net"];
-        var info = new ProcessStartInfo("unshare", [.. namespaces, "--fork", "--kill-child", "--", "sh", "-c", start, "sh", Program, "-c", bootstrap, "--log-level", "warning", "--log-format", "%l %n %v", "--disable-hot-restart", "--concurrency", "1"])
+        var info = new ProcessStartInfo("unshare",
+            [.. namespaces, "--fork", "--kill-child", "--", "sh", "-c", start, "sh", Program, "-c", bootstrap, "--log-level", "warning", "--log-format",
+                "%l %n %v", "--disable-hot-restart", "--concurrency", "1"])
         {
             RedirectStandardError = true,
             Environment = { ["OTEL_RESOURCE_ATTRIBUTES"] = "k8s.pod.name=envoy" }, // as the injector sets it

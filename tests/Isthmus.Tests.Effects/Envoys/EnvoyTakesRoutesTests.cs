@@ -15,17 +15,25 @@ public sealed class EnvoyTakesRoutesTests
     /// <summary>Each is the rules of a route for Service <c>web</c>.</summary>
     private static readonly string[] Rules =
     [
-        $"{{matches: [{{path: {{type: Exact, value: /a}}, method: GET}}, {{path: {{type: RegularExpression, value: '/[a-z]+'}}, headers: [{{name: x, type: RegularExpression, value: 'a.b'}}], queryParams: [{{name: q, type: RegularExpression, value: '.*'}}]}}], {To}}}",
-        $"{{matches: [{{path: {{type: PathPrefix, value: /a.b}}}}], filters: [{{type: URLRewrite, urlRewrite: {{hostname: other.example, path: {{type: ReplacePrefixMatch, replacePrefixMatch: /}}}}}}], {To}}}",
-        $"{{matches: [{{path: {{type: PathPrefix, value: /a}}}}], filters: [{{type: URLRewrite, urlRewrite: {{path: {{type: ReplacePrefixMatch, replacePrefixMatch: /x}}}}}}], {To}}}",
+        $"{{matches: [{{path: {{type: Exact, value: /a}}, method: GET}}, {{path: {{type: RegularExpression, value: '/[a-z]+'}}, headers: [{{name: x, type: "
+            + $"RegularExpression, value: 'a.b'}}], queryParams: [{{name: q, type: RegularExpression, value: '.*'}}]}}], {To}}}",
+        $"{{matches: [{{path: {{type: PathPrefix, value: /a.b}}}}], filters: [{{type: URLRewrite, urlRewrite: {{hostname: other.example, path: {{type: "
+            + $"ReplacePrefixMatch, replacePrefixMatch: /}}}}}}], {To}}}",
+        $"{{matches: [{{path: {{type: PathPrefix, value: /a}}}}], filters: [{{type: URLRewrite, urlRewrite: {{path: {{type: ReplacePrefixMatch, "
+            + $"replacePrefixMatch: /x}}}}}}], {To}}}",
         $"{{filters: [{{type: URLRewrite, urlRewrite: {{path: {{type: ReplaceFullPath, replaceFullPath: /x}}}}}}], {To}}}",
-        "{filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: 8443, statusCode: 308, path: {type: ReplacePrefixMatch, replacePrefixMatch: ''}}}], matches: [{path: {type: PathPrefix, value: /a}}]}",
+        "{filters: [{type: RequestRedirect, requestRedirect: {scheme: https, port: 8443, statusCode: 308, path: {type: ReplacePrefixMatch, replacePrefixMatch: "
+            + "''}}}], matches: [{path: {type: PathPrefix, value: /a}}]}",
         "{filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplaceFullPath, replaceFullPath: /x}}}]}",
-        $"{{filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: host, value: h}}, {{name: x, value: y}}], remove: [z]}}}}, {{type: RequestMirror, requestMirror: {{backendRef: {{name: web, port: 80}}, percent: 10}}}}], {To}}}",
-        $"{{filters: [{{type: CORS, cors: {{allowOrigins: ['*', 'https://*.example.com', 'https://a.example'], allowMethods: ['*'], allowHeaders: ['*'], exposeHeaders: [x], allowCredentials: true, maxAge: 10}}}}], {To}}}",
+        $"{{filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: host, value: h}}, {{name: x, value: y}}], remove: [z]}}}}, {{type: "
+            + $"RequestMirror, requestMirror: {{backendRef: {{name: web, port: 80}}, percent: 10}}}}], {To}}}",
+        $"{{filters: [{{type: CORS, cors: {{allowOrigins: ['*', 'https://*.example.com', 'https://a.example'], allowMethods: ['*'], allowHeaders: ['*'], "
+            + $"exposeHeaders: [x], allowCredentials: true, maxAge: 10}}}}], {To}}}",
         $"{{retry: {{codes: [500, 503], attempts: 4, backoff: 100ms}}, timeouts: {{request: 10s, backendRequest: 2s}}, {To}}}",
         $"{{timeouts: {{backendRequest: 2s}}, {To}}}",
-        "{backendRefs: [{name: web, port: 80, weight: 2, filters: [{type: URLRewrite, urlRewrite: {hostname: h, path: {type: ReplaceFullPath, replaceFullPath: /x}}}]}, {name: web, port: 80, weight: 1, filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {add: [{name: a, value: b}]}}]}, {name: none, port: 80}]}",
+        "{backendRefs: [{name: web, port: 80, weight: 2, filters: [{type: URLRewrite, urlRewrite: {hostname: h, path: {type: ReplaceFullPath, replaceFullPath: "
+            + "/x}}}]}, {name: web, port: 80, weight: 1, filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {add: [{name: a, value: b}]}}]}, "
+            + "{name: none, port: 80}]}",
         "{backendRefs: [{name: none, port: 80}]}",
         "{filters: [{type: ExtensionRef}], matches: [{headers: [{name: x, type: RegularExpression, value: '('}]}]}",
     ];
@@ -45,7 +53,9 @@ public sealed class EnvoyTakesRoutesTests
             await using var discovery = await DiscoveryForEnvoys.StartAsync(mesh, socket);
             using var client = new EnvoyProcess(EnvoyTakesTests.Node("sidecar", "client", "10.244.0.7"), socket, folder);
             var found = new List<string>();
-            await Eventually.TrueAsync(() => client.HasEnded || (discovery.Feeds.Count == 1 && discovery.Feeds.All(feed => feed.Status.Types.Any(type => type.TypeUrl == TypeUrls.Route && type.Acked.Length > 0))));
+            await Eventually.TrueAsync(() => client.HasEnded
+                || (discovery.Feeds.Count == 1
+                    && discovery.Feeds.All(feed => feed.Status.Types.Any(type => type.TypeUrl == TypeUrls.Route && type.Acked.Length > 0))));
             foreach (var (index, rules) in Rules.Index())
             {
                 discovery.Push(rig => rig.Config($$"""
@@ -56,7 +66,11 @@ public sealed class EnvoyTakesRoutesTests
                     """));
                 await SettleAsync($"rules {index}");
             }
-            foreach (var validation in new[] { "caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}], subjectAltNames: [{type: URI, uri: 'spiffe://x/y'}]", "wellKnownCACertificates: System", "caCertificateRefs: [{group: '', kind: ConfigMap, name: none}]" })
+            foreach (var validation in new[]
+            {
+                "caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}], subjectAltNames: [{type: URI, uri: 'spiffe://x/y'}]",
+                "wellKnownCACertificates: System", "caCertificateRefs: [{group: '', kind: ConfigMap, name: none}]"
+            })
             {
                 discovery.Push(rig => rig.Config($$"""
                     apiVersion: gateway.networking.k8s.io/v1
@@ -72,7 +86,8 @@ public sealed class EnvoyTakesRoutesTests
             async Task SettleAsync(string state)
             {
                 await Eventually.TrueAsync(() => client.HasEnded || discovery.Feeds.All(feed => feed.Sync != SyncState.Stale));
-                found.AddRange(discovery.Feeds.SelectMany(feed => feed.Status.Types.Where(type => type.Error.Length > 0).Select(type => $"{state}: {type.Error}")));
+                found.AddRange(discovery.Feeds.SelectMany(feed => feed.Status.Types.Where(type => type.Error.Length > 0)
+                    .Select(type => $"{state}: {type.Error}")));
                 found.AddRange(client.NewLines().Select(line => $"{state}: {line}"));
                 Assert.False(client.HasEnded, $"{state}: Envoy has ended: {string.Join('\n', found)}");
             }

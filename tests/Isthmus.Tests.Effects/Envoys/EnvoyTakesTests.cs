@@ -35,7 +35,9 @@ public sealed class EnvoyTakesTests
             EnvoyProcess[] envoys = [client, server, gateway];
             var found = new List<string>();
             // Envoy asks for listeners when it has its clusters, and for routes when it has these.
-            await Eventually.TrueAsync(() => Array.Exists(envoys, envoy => envoy.HasEnded) || (discovery.Feeds.Count == envoys.Length && discovery.Feeds.All(feed => feed.Status.Types.Any(type => type.TypeUrl == TypeUrls.Route && type.Acked.Length > 0))));
+            await Eventually.TrueAsync(() => Array.Exists(envoys, envoy => envoy.HasEnded)
+                || (discovery.Feeds.Count == envoys.Length
+                    && discovery.Feeds.All(feed => feed.Status.Types.Any(type => type.TypeUrl == TypeUrls.Route && type.Acked.Length > 0))));
             await SettleAsync("base");
             foreach (var kind in ApiPage.Working.Select(known => known.Kind).Distinct().Where(kind => kind is not ("IstioOperator" or "WasmPlugin")))
             {
@@ -61,7 +63,8 @@ public sealed class EnvoyTakesTests
             async Task SettleAsync(string state)
             {
                 await Eventually.TrueAsync(() => Array.Exists(envoys, envoy => envoy.HasEnded) || discovery.Feeds.All(feed => feed.Sync != SyncState.Stale));
-                found.AddRange(discovery.Feeds.SelectMany(feed => feed.Status.Types.Where(type => type.Error.Length > 0).Select(type => $"{state}: {feed.Proxy.Name}: {type.Error}")));
+                found.AddRange(discovery.Feeds.SelectMany(feed => feed.Status.Types.Where(type => type.Error.Length > 0)
+                    .Select(type => $"{state}: {feed.Proxy.Name}: {type.Error}")));
                 found.AddRange(envoys.SelectMany(envoy => envoy.NewLines()).Where(IsOfConfiguration).Select(line => $"{state}: {line}"));
                 Assert.False(Array.Exists(envoys, envoy => envoy.HasEnded), $"{state}: an Envoy has ended: {string.Join('\n', found)}");
             }
@@ -72,10 +75,12 @@ public sealed class EnvoyTakesTests
         }
     }
 
-    /// <summary>Neither the server of keys that a RequestAuthentication names nor files of Dynatrace exist here, which is no fault of the configuration.</summary>
+    /// <summary>Neither the server of keys that a RequestAuthentication names nor files of Dynatrace exist here, which is no fault of the
+    /// configuration.</summary>
     private static bool IsOfConfiguration(string line) =>
         !line.StartsWith("warning jwt Jwks async fetching url=http://web.shop.svc.cluster.local/keys: failed", StringComparison.Ordinal)
-        && !line.StartsWith("warning tracing Dynatrace OpenTelemetry resource detector is configured but could not detect attributes", StringComparison.Ordinal);
+        && !line.StartsWith("warning tracing Dynatrace OpenTelemetry resource detector is configured but could not detect attributes",
+            StringComparison.Ordinal);
 
     internal static async Task<IReadOnlyList<string>> RejectedAsync(EnvoyProcess envoy)
     {
@@ -91,7 +96,8 @@ public sealed class EnvoyTakesTests
             ["POD_NAME"] = pod, ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = address, ["SERVICE_ACCOUNT"] = pod.Split('-')[0],
             ["ISTIO_META_CLUSTER_ID"] = "c1", ["ISTIO_META_NETWORK"] = "net-c1", ["ISTIO_META_DNS_CAPTURE"] = "true",
         };
-        var node = AgentNode.Build(AgentSettings.Read(role, "shop.svc.cluster.local", environment), new Dictionary<string, string> { ["app"] = pod.Split('-')[0] }, new Dictionary<string, string>());
+        var node = AgentNode.Build(AgentSettings.Read(role, "shop.svc.cluster.local", environment),
+            new Dictionary<string, string> { ["app"] = pod.Split('-')[0] }, new Dictionary<string, string>());
         node.Metadata.Fields.Remove("ISTHMUS_VERSION");
         return node;
     }

@@ -36,11 +36,17 @@ public sealed class QuicTests : IDisposable
             var mesh = Mesh(quic: true);
             var module = Path.Combine(folder, "marks.wasm");
             await File.WriteAllBytesAsync(module, WasmModule.AddingHeader("x-marks"), TestContext.Current.CancellationToken);
-            mesh.Writer.PutConfig("c1", (JsonObject)YamlText.Parse($"{{apiVersion: extensions.istio.io/v1alpha1, kind: WasmPlugin, metadata: {{name: marks, namespace: shop}}, spec: {{url: 'file://{module}', pluginConfig: {{mark: door}}}}}}", "plugin")!);
+            mesh.Writer.PutConfig("c1",
+                (JsonObject)YamlText.Parse(
+                    $"{{apiVersion: extensions.istio.io/v1alpha1, kind: WasmPlugin, metadata: {{name: marks, namespace: shop}}, spec: {{url: "
+                        + $"'file://{module}', pluginConfig: {{mark: door}}}}}}",
+                    "plugin")!);
             mesh.Push();
             await using var discovery = await DiscoveryForEnvoys.StartAsync(mesh, socket);
             var listeners = $"[{Listener("by-quic", quic)}, {Listener("by-tls", tls)}]";
-            var clusters = $", {Cluster("by-quic", "quic.v3.QuicUpstreamTransport", "http3_protocol_options", folder, tls: false)}, {Cluster("by-tls", "tls.v3.UpstreamTlsContext", "http2_protocol_options", folder, tls: true)}";
+            var clusters =
+                $", {Cluster("by-quic", "quic.v3.QuicUpstreamTransport", "http3_protocol_options", folder, tls: false)}, "
+                    + $"{Cluster("by-tls", "tls.v3.UpstreamTlsContext", "http2_protocol_options", folder, tls: true)}";
             using var gateway = new EnvoyProcess(Node(), socket, folder, listeners, clusters);
             foreach (var way in (string[])[quic, tls])
             {
@@ -108,19 +114,25 @@ public sealed class QuicTests : IDisposable
         var mesh = Mesh(quic: true);
         var identity = Identity(hasQuic: true);
         var feed = mesh.Connect(identity with { Software = identity.Software with { RunsWasm = true } });
-        mesh.Writer.PutConfig("c1", (JsonObject)YamlText.Parse("{apiVersion: extensions.istio.io/v1alpha1, kind: WasmPlugin, metadata: {name: a, namespace: shop}, spec: {url: 'oci://a.example/b', type: NETWORK}}", "a")!);
+        mesh.Writer.PutConfig("c1",
+            (JsonObject)YamlText.Parse(
+                "{apiVersion: extensions.istio.io/v1alpha1, kind: WasmPlugin, metadata: {name: a, namespace: shop}, spec: {url: 'oci://a.example/b', type: "
+                    + "NETWORK}}",
+                "a")!);
         mesh.Push();
         Assert.Null(MeshRig.Listener(feed, "udp_0.0.0.0_8443"));
     }
 
     [Fact]
-    public void The_control_plane_switches_it_on() => Assert.True(DiscoverySettings.Read([], name => name == "PILOT_ENABLE_QUIC_LISTENERS" ? "true" : null).QuicListeners);
+    public void The_control_plane_switches_it_on() =>
+        Assert.True(DiscoverySettings.Read([], name => name == "PILOT_ENABLE_QUIC_LISTENERS" ? "true" : null).QuicListeners);
 
     private MeshRig Mesh(bool quic, string tls = "mode: SIMPLE, credentialName: door")
     {
         var rig = new MeshRig("c1");
         var settings = SettingsKind.Of("c1", null, null);
-        rig.Writer.Put(rig.Writer.Kinds.Settings, settings with { Settings = settings.Settings with { Mesh = settings.Settings.Mesh with { QuicListeners = quic } } });
+        rig.Writer.Put(rig.Writer.Kinds.Settings,
+            settings with { Settings = settings.Settings with { Mesh = settings.Settings.Mesh with { QuicListeners = quic } } });
         rig.GatewayPod("c1", "door", new() { ["istio"] = "ingressgateway" });
         rig.Writer.PutSecretAccess(new("c1", "shop", "door"), SecretAccess.Granted);
         rig.Writer.Put("c1", Door(hasUdp: true));
@@ -129,12 +141,17 @@ public sealed class QuicTests : IDisposable
         rig.Writer.Put("c1", new Secret
         {
             Metadata = new() { Name = "door", Namespace = "shop" },
-            Data = { ["tls.crt"] = Base64(certificate.ExportCertificatePem()), ["tls.key"] = Base64(key.ExportPkcs8PrivateKeyPem()), ["ca.crt"] = Base64(_ca.Pem) },
+            Data =
+            {
+                ["tls.crt"] = Base64(certificate.ExportCertificatePem()), ["tls.key"] = Base64(key.ExportPkcs8PrivateKeyPem()), ["ca.crt"] = Base64(_ca.Pem)
+            },
         });
         foreach (var text in (string[])
         [
-            $"{{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {{name: front, namespace: shop}}, spec: {{selector: {{istio: ingressgateway}}, servers: [{{port: {{number: 443, name: https, protocol: HTTPS}}, hosts: [door.example], tls: {{{tls}}}}}]}}}}",
-            "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: door, namespace: shop}, spec: {hosts: [door.example], gateways: [front], http: [{directResponse: {status: 418}}]}}",
+            $"{{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {{name: front, namespace: shop}}, spec: {{selector: {{istio: ingressgateway}}, "
+                + $"servers: [{{port: {{number: 443, name: https, protocol: HTTPS}}, hosts: [door.example], tls: {{{tls}}}}}]}}}}",
+            "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: door, namespace: shop}, spec: {hosts: [door.example], gateways: "
+                + "[front], http: [{directResponse: {status: 418}}]}}",
         ]) rig.Writer.PutConfig("c1", (JsonObject)YamlText.Parse(text, "object")!);
         return rig;
     }
@@ -154,8 +171,12 @@ public sealed class QuicTests : IDisposable
 
     private static Node Node()
     {
-        var environment = new Dictionary<string, string> { ["POD_NAME"] = "door-0", ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = "10.244.0.99", ["SERVICE_ACCOUNT"] = "door", ["ISTIO_META_CLUSTER_ID"] = "c1" };
-        var node = AgentNode.Build(AgentSettings.Read("router", "shop.svc.cluster.local", environment), new Dictionary<string, string> { ["app"] = "door" }, new Dictionary<string, string>());
+        var environment = new Dictionary<string, string>
+        {
+            ["POD_NAME"] = "door-0", ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = "10.244.0.99", ["SERVICE_ACCOUNT"] = "door", ["ISTIO_META_CLUSTER_ID"] = "c1"
+        };
+        var node = AgentNode.Build(AgentSettings.Read("router", "shop.svc.cluster.local", environment), new Dictionary<string, string> { ["app"] = "door" },
+            new Dictionary<string, string>());
         node.Metadata.Fields.Remove("ISTHMUS_VERSION");
         return node;
     }
@@ -170,7 +191,9 @@ public sealed class QuicTests : IDisposable
 
     private static string Cluster(string name, string transport, string protocol, string folder, bool tls)
     {
-        var context = """{"sni": "door.example", "common_tls_context": {"validation_context": {"trusted_ca": {"filename": "FOLDER/ca.pem"}}}}""".Replace("FOLDER", folder, StringComparison.Ordinal);
+        var context = """{"sni": "door.example", "common_tls_context": {"validation_context": {"trusted_ca": {"filename": "FOLDER/ca.pem"}}}}""".Replace(
+            "FOLDER",
+            folder, StringComparison.Ordinal);
         var config = (JsonObject)JsonNode.Parse(tls ? context : $$"""{"upstream_tls_context": {{context}} }""")!;
         config["@type"] = $"type.googleapis.com/envoy.extensions.transport_sockets.{transport}";
         return """

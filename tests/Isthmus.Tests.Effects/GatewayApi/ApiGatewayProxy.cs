@@ -68,7 +68,11 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
             Spec = new()
             {
                 Type = "ClusterIP", ClusterIP = "10.96.0.20", ClusterIPs = ["10.96.0.20"], Selector = { ["app"] = "front" },
-                Ports = { new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(80) }, new() { Name = "tcp", Port = 9000, TargetPort = JsonValue.Create(9000) } },
+                Ports =
+                {
+                    new() { Name = "http", Port = 80, TargetPort = JsonValue.Create(80) },
+                    new() { Name = "tcp", Port = 9000, TargetPort = JsonValue.Create(9000) }
+                },
             },
         });
         rig.Config($$"""

@@ -27,7 +27,8 @@ public sealed class BackendTlsRouteTests
     public async Task Calls_of_gRPC_are_encrypted_for_a_backend_that_is_what_its_policy_names(string name, string ca, string expected)
     {
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http2, context =>
-            context.Response.WriteAsync($"{context.Features.Get<ITlsHandshakeFeature>()?.HostName} {context.Request.Protocol}"), Known.Server("abc.example.com"));
+            context.Response.WriteAsync($"{context.Features.Get<ITlsHandshakeFeature>()?.HostName} {context.Request.Protocol}"),
+            Known.Server("abc.example.com"));
         // The name of the port says nothing of a protocol.
         using var proxy = ProxyOf("""
             apiVersion: gateway.networking.k8s.io/v1
@@ -39,7 +40,8 @@ public sealed class BackendTlsRouteTests
         using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
         using var request = new HttpRequestMessage(HttpMethod.Post, $"http://127.0.0.1:{proxy.Port}/pkg.S/Do")
         {
-            Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Headers = { Host = "abc.example.com" }, Content = new ByteArrayContent([]),
+            Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Headers = { Host = "abc.example.com" },
+            Content = new ByteArrayContent([]),
         };
         request.Content.Headers.ContentType = new("application/grpc");
         using var response = await client.SendAsync(request, Stop);
@@ -104,7 +106,8 @@ public sealed class BackendTlsRouteTests
                 rig.Writer.Put("c1", new ConfigMap { Metadata = new() { Name = place, Namespace = MeshRig.Namespace }, Data = { ["ca.crt"] = pem } });
             rig.Writer.Put("c1", new Secret
             {
-                Metadata = new() { Name = "cert", Namespace = MeshRig.Namespace }, Type = "kubernetes.io/tls", Data = { ["tls.crt"] = Base64(certificate), ["tls.key"] = Base64(key) },
+                Metadata = new() { Name = "cert", Namespace = MeshRig.Namespace }, Type = "kubernetes.io/tls",
+                Data = { ["tls.crt"] = Base64(certificate), ["tls.key"] = Base64(key) },
             });
         }, second: "{name: end, port: 9000, protocol: TLS, hostname: tls.example.com, tls: {mode: Terminate, certificateRefs: [{name: cert}]} }");
     }

@@ -15,15 +15,21 @@ public sealed class BackendTlsTests
     [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]", 200, "a.example")]
     [InlineData("hostname: b.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]", 503, "")]
     [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: other}]", 503, "")]
-    [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: other}, {group: '', kind: ConfigMap, name: known}]", 200, "a.example")]
-    [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: none}, {group: '', kind: ConfigMap, name: known}]", 200, "a.example")]
+    [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: other}, {group: '', kind: ConfigMap, name: known}]", 200,
+        "a.example")]
+    [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: none}, {group: '', kind: ConfigMap, name: known}]", 200,
+        "a.example")]
     [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: none}]", 503, "")]
     [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: broken}]", 503, "")]
     [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: Secret, name: known}]", 503, "")]
     [InlineData("hostname: a.example, wellKnownCACertificates: System", 503, "")]
     [InlineData("hostname: a.example", 503, "")]
-    [InlineData("hostname: b.example, subjectAltNames: [{type: Hostname, hostname: a.example}], caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]", 200, "b.example")]
-    [InlineData("hostname: a.example, subjectAltNames: [{type: Hostname, hostname: b.example}, {type: URI, uri: 'spiffe://x/y'}], caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]", 503, "")]
+    [InlineData("hostname: b.example, subjectAltNames: [{type: Hostname, hostname: a.example}], caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]",
+        200, "b.example")]
+    [InlineData(
+        "hostname: a.example, subjectAltNames: [{type: Hostname, hostname: b.example}, {type: URI, uri: 'spiffe://x/y'}], caCertificateRefs: [{group: '', "
+            + "kind: ConfigMap, name: known}]",
+        503, "")]
     public async Task A_server_is_accepted_for_a_name_and_a_CA_of_the_policy(string validation, int status, string serverName)
     {
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.ServerNameAsync, Known.Server("a.example"));
@@ -42,10 +48,12 @@ public sealed class BackendTlsTests
         proxy.Sidecar.Apply("");
         Assert.Equal("a.example", (await proxy.CallAsync("/")).Body);
         // One for the port comes before one for the whole Service, whichever is older.
-        proxy.Sidecar.Apply(Policy("q", "sectionName: http, ", "hostname: b.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]", "2026-02-01T00:00:00Z"));
+        proxy.Sidecar.Apply(Policy("q", "sectionName: http, ", "hostname: b.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]",
+            "2026-02-01T00:00:00Z"));
         Assert.Equal("b.example", (await proxy.CallAsync("/")).Body);
         // For one target, the oldest one applies.
-        proxy.Sidecar.Apply(Policy("r", "sectionName: http, ", "hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]", "2026-01-15T00:00:00Z"));
+        proxy.Sidecar.Apply(Policy("r", "sectionName: http, ", "hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]",
+            "2026-01-15T00:00:00Z"));
         Assert.Equal("a.example", (await proxy.CallAsync("/")).Body);
         proxy.Sidecar.Rig.Writer.RemoveConfig("c1", "BackendTLSPolicy", "shop", "r");
         proxy.Sidecar.Apply(Policy("q", "sectionName: none, ", "hostname: b.example, wellKnownCACertificates: System"));

@@ -24,7 +24,8 @@ public sealed class GatewayClientCertificateTests
     public async Task A_Gateway_shows_its_certificate_if_it_may_have_it(string ns, bool isGranted, string name, int sent, string answer)
     {
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
-            await context.Response.WriteAsync((await context.Connection.GetClientCertificateAsync())?.Subject ?? "nobody"), Servers.Server("a.example"), asksClients: true);
+            await context.Response.WriteAsync((await context.Connection.GetClientCertificateAsync())?.Subject ?? "nobody"), Servers.Server("a.example"),
+            asksClients: true);
         using var proxy = ProxyOf(ns, isGranted, server.Port);
         var context = MeshRig.Cluster(proxy.Feed, "outbound|80||web.shop.svc.cluster.local")!.TransportSocket.TypedConfig.Unpack<UpstreamTlsContext>();
         Assert.Equal(name, Assert.Single(context.CommonTlsContext.TlsCertificateSdsSecretConfigs).Name);

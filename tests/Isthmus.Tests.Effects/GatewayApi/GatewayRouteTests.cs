@@ -20,7 +20,8 @@ public sealed class GatewayRouteTests
     {
         await using var server = await ServerAsync("web");
         using var proxy = new ApiGatewayProxy(
-            Route("wide", "", Marked("wide"), "hostnames: ['*.example.com'], ") + Route("exact", "", Marked("exact"), "hostnames: [a.example.com], "), [("web", "http", server.Port)]);
+            Route("wide", "", Marked("wide"), "hostnames: ['*.example.com'], ") + Route("exact", "", Marked("exact"), "hostnames: [a.example.com], "),
+            [("web", "http", server.Port)]);
         Assert.Equal(200, (await proxy.CallAsync("a.example.com")).Status);
         Assert.Equal("exact", await MarkAsync(proxy, "a.example.com"));
         Assert.Equal("wide", await MarkAsync(proxy, "b.c.example.com"));
@@ -33,7 +34,8 @@ public sealed class GatewayRouteTests
     {
         await using var server = await ServerAsync("web");
         using var proxy = new ApiGatewayProxy(
-            Route("older", "", Marked("older", "/path"), "hostnames: ['*.example.com'], ") + Route("younger", "", Marked("younger"), "hostnames: [a.example.com], ", age: "2026-03-01T00:00:00Z"),
+            Route("older", "", Marked("older", "/path"), "hostnames: ['*.example.com'], ")
+                + Route("younger", "", Marked("younger"), "hostnames: [a.example.com], ", age: "2026-03-01T00:00:00Z"),
             [("web", "http", server.Port)], "- {name: one, port: 80, protocol: HTTP, hostname: a.example.com}");
         Assert.Equal("younger", await MarkAsync(proxy, "a.example.com", "/path"));
     }
@@ -41,15 +43,20 @@ public sealed class GatewayRouteTests
     [Theory]
     [InlineData("", 500, "RefNotPermitted")]
     [InlineData("{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}], to: [{group: '', kind: Service}]}", 200, "ResolvedRefs")]
-    [InlineData("{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}], to: [{group: '', kind: Service, name: web}]}", 200, "ResolvedRefs")]
-    [InlineData("{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}], to: [{group: '', kind: Service, name: else}]}", 500, "RefNotPermitted")]
+    [InlineData("{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}], to: [{group: '', kind: Service, name: web}]}", 200,
+        "ResolvedRefs")]
+    [InlineData("{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}], to: [{group: '', kind: Service, name: else}]}", 500,
+        "RefNotPermitted")]
     [InlineData("{from: [{group: gateway.networking.k8s.io, kind: GRPCRoute, namespace: other}], to: [{group: '', kind: Service}]}", 500, "RefNotPermitted")]
     [InlineData("{from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: third}], to: [{group: '', kind: Service}]}", 500, "RefNotPermitted")]
     public async Task Backends_of_other_namespaces_need_a_grant(string grant, int status, string reason)
     {
         await using var server = await ServerAsync("web");
-        var granted = grant.Length == 0 ? "" : $"---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: ReferenceGrant, metadata: {{name: g, namespace: shop}}, spec: {grant}}}";
-        using var proxy = new ApiGatewayProxy(Route("r", "namespace: shop, ", "{backendRefs: [{name: web, namespace: shop, port: 80}]}", ns: "other") + granted, [("web", "http", server.Port)]);
+        var granted = grant.Length == 0
+            ? ""
+            : $"---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: ReferenceGrant, metadata: {{name: g, namespace: shop}}, spec: {grant}}}";
+        using var proxy = new ApiGatewayProxy(Route("r", "namespace: shop, ", "{backendRefs: [{name: web, namespace: shop, port: 80}]}", ns: "other") + granted,
+            [("web", "http", server.Port)]);
         Assert.Equal(status, (await proxy.CallAsync("any")).Status);
         Assert.Equal(["Accepted", reason], Conditions(proxy).Select(condition => condition.Reason));
     }
@@ -92,7 +99,8 @@ public sealed class GatewayRouteTests
         await using var one = await ServerAsync("one");
         await using var two = await ServerAsync("two");
         using var proxy = new ApiGatewayProxy(
-            Route("t", "sectionName: tcp, ", "{backendRefs: [{name: one, port: 80, weight: 1}, {name: two, port: 80, weight: 1}, {name: none, port: 80, weight: 1}]}", kind: "TCPRoute"),
+            Route("t", "sectionName: tcp, ",
+                "{backendRefs: [{name: one, port: 80, weight: 1}, {name: two, port: 80, weight: 1}, {name: none, port: 80, weight: 1}]}", kind: "TCPRoute"),
             [("one", "tcp", one.Port), ("two", "tcp", two.Port)]);
         var seen = new HashSet<string>();
         for (var i = 0; i < 200 && seen.Count < 3; i++) seen.Add(await ConnectAsync(proxy.TcpPort));
@@ -112,7 +120,8 @@ public sealed class GatewayRouteTests
         var status = Assert.Single(proxy.Rig.Mesh.PolicyStatuses.Items.Values);
         var ancestor = Assert.Single(status.Ancestors);
         Assert.Equal((4, "shop", "front"), (status.Generation, ancestor.Parent.Namespace, ancestor.Parent.Name));
-        Assert.Equal([("Accepted", false, "NoValidCACertificate"), ("ResolvedRefs", false, "InvalidCACertificateRef")], ancestor.Conditions.Select(item => (item.Type, item.Status ?? true, item.Reason)));
+        Assert.Equal([("Accepted", false, "NoValidCACertificate"), ("ResolvedRefs", false, "InvalidCACertificateRef")],
+            ancestor.Conditions.Select(item => (item.Type, item.Status ?? true, item.Reason)));
     }
 
     [Theory]
@@ -188,7 +197,9 @@ public sealed class GatewayRouteTests
     private static string Marked(string mark, string path = "/") =>
         $$"""{matches: [{path: {type: PathPrefix, value: {{path}} } }], filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: mark, value: {{mark}} }]} }], backendRefs: [{name: web, port: 80}]}""";
 
-    private static string Route(string name, string parent, string rules, string more = "", string kind = "HTTPRoute", string ns = "shop", string age = "2026-01-01T00:00:00Z") => $$"""
+    private static string Route(string name, string parent, string rules, string more = "", string kind = "HTTPRoute", string ns = "shop",
+        string age = "2026-01-01T00:00:00Z") =>
+        $$"""
         apiVersion: gateway.networking.k8s.io/v1
         kind: {{kind}}
         metadata: {name: {{name}}, namespace: {{ns}}, creationTimestamp: '{{age}}'}
@@ -198,7 +209,8 @@ public sealed class GatewayRouteTests
         """;
 
     private static IEnumerable<ApiCondition> Conditions(ApiGatewayProxy proxy, string kind = "HTTPRoute") =>
-        Assert.Single(Assert.Single(proxy.Rig.Mesh.RouteStatuses.Items.Values, status => status.Source.Kind == kind && status.Source.Name != "fallback").Parents).Conditions;
+        Assert.Single(Assert.Single(proxy.Rig.Mesh.RouteStatuses.Items.Values,
+            status => status.Source.Kind == kind && status.Source.Name != "fallback").Parents).Conditions;
 
     /// <summary>What a server answers over a connection; empty: the connection ends.</summary>
     private static async Task<string> ConnectAsync(int port)
@@ -211,7 +223,11 @@ public sealed class GatewayRouteTests
             await stream.WriteAsync("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"u8.ToArray(), Stop);
             using var reader = new StreamReader(stream, Encoding.ASCII);
             var text = await reader.ReadToEndAsync(Stop);
-            return text.Length == 0 ? "" : text.Contains("\r\none\r\n", StringComparison.Ordinal) || text.EndsWith("one", StringComparison.Ordinal) ? "one" : "two";
+            return text.Length == 0
+                ? ""
+                : text.Contains("\r\none\r\n", StringComparison.Ordinal) || text.EndsWith("one", StringComparison.Ordinal)
+                ? "one"
+                : "two";
         }
         catch (IOException)
         {

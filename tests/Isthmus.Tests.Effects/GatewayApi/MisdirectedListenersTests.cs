@@ -27,9 +27,13 @@ public sealed class MisdirectedListenersTests : IAsyncLifetime
             prepare: rig => rig.Writer.Put("c1", new Secret
             {
                 Metadata = new() { Name = "cert", Namespace = MeshRig.Namespace }, Type = "kubernetes.io/tls",
-                Data = { ["tls.crt"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(certificate)), ["tls.key"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(key)) },
+                Data =
+                {
+                    ["tls.crt"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(certificate)), ["tls.key"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(key))
+                },
             }),
-            second: string.Join('\n', Listener("any", ""), Listener("second", "second.org"), Listener("wide", "*.wild.org"), Listener("fourth", "fourth.wild.org")));
+            second: string.Join('\n', Listener("any", ""), Listener("second", "second.org"), Listener("wide", "*.wild.org"),
+                Listener("fourth", "fourth.wild.org")));
     }
 
     public async ValueTask DisposeAsync()

@@ -24,9 +24,11 @@ public sealed class RouteFilterTests
     {
         var type = replacement.StartsWith("replaceFull", StringComparison.Ordinal) ? "ReplaceFullPath" : "ReplacePrefixMatch";
         var match = $"matches: [{{path: {{type: PathPrefix, value: {prefix}}}}}]";
-        await using var proxy = await OfRulesAsync($$"""{ {{match}}, filters: [{type: URLRewrite, urlRewrite: {path: {type: {{type}}, {{replacement}} } } }], {{Web}} }""");
+        await using var proxy = await OfRulesAsync(
+            $$"""{ {{match}}, filters: [{type: URLRewrite, urlRewrite: {path: {type: {{type}}, {{replacement}} } } }], {{Web}} }""");
         Assert.Equal((200, $"GET {seen}"), Two(await proxy.CallAsync(path)));
-        await using var redirecting = await OfRulesAsync($$"""{ {{match}}, filters: [{type: RequestRedirect, requestRedirect: {hostname: other, path: {type: {{type}}, {{replacement}} } } }] }""");
+        await using var redirecting = await OfRulesAsync(
+            $$"""{ {{match}}, filters: [{type: RequestRedirect, requestRedirect: {hostname: other, path: {type: {{type}}, {{replacement}} } } }] }""");
         Assert.Equal((302, "", $"http://other{seen}"), await redirecting.CallAsync(path));
     }
 
@@ -57,9 +59,11 @@ public sealed class RouteFilterTests
             """, context =>
         {
             (context.Response.Headers["x-answer"], context.Response.Headers["x-secret"]) = ("server", "s");
-            return context.Response.WriteAsync(string.Join('|', new[] { "x-set", "x-add", "x-gone", "x-backend", "host" }.Select(name => context.Request.Headers[name].ToString())));
+            return context.Response.WriteAsync(string.Join('|',
+                new[] { "x-set", "x-add", "x-gone", "x-backend", "host" }.Select(name => context.Request.Headers[name].ToString())));
         });
-        Assert.Equal((200, "one|given,more||b|inner.example", "set"), await proxy.CallAsync("/", "x-set: client\nx-add: given\nx-gone: here", answer: "x-answer"));
+        Assert.Equal((200, "one|given,more||b|inner.example", "set"),
+            await proxy.CallAsync("/", "x-set: client\nx-add: given\nx-gone: here", answer: "x-answer"));
         Assert.Equal("", (await proxy.CallAsync("/", answer: "x-secret")).Header);
     }
 
@@ -67,13 +71,15 @@ public sealed class RouteFilterTests
     [InlineData("set: [{name: x-header-set, value: new}]", "new||gone|kept")]
     [InlineData("add: [{name: x-header-add, value: more}]", "old|more|gone|kept")]
     [InlineData("remove: [x-header-remove]", "old|||kept")]
-    [InlineData("set: [{name: x-header-set, value: new}], add: [{name: x-header-add, value: more}, {name: other, value: more}], remove: [x-header-remove]", "new|more||kept,more")]
+    [InlineData("set: [{name: x-header-set, value: new}], add: [{name: x-header-add, value: more}, {name: other, value: more}], remove: [x-header-remove]",
+        "new|more||kept,more")]
     public async Task Headers_of_gRPC_calls_are_set_added_and_removed(string changes, string seen)
     {
         await using var proxy = await OfRoutesAsync(Route("g", $$"""
             {matches: [{method: {service: pkg.S, method: Do} }], filters: [{type: RequestHeaderModifier, requestHeaderModifier: { {{changes}} } }], {{Web}} }
             """, "GRPCRoute"), context => context.Response.WriteAsync(
-                string.Join('|', new[] { "x-header-set", "x-header-add", "x-header-remove", "other" }.Select(name => context.Request.Headers[name].ToString()))));
+                string.Join('|',
+                    new[] { "x-header-set", "x-header-add", "x-header-remove", "other" }.Select(name => context.Request.Headers[name].ToString()))));
         Assert.Equal((200, seen), Two(await proxy.CallAsync("/pkg.S/Do", "x-header-set: old\nx-header-remove: gone\nother: kept", HttpMethod.Post)));
     }
 
@@ -120,7 +126,8 @@ public sealed class RouteFilterTests
         await using var proxy = await OfRulesAsync($$"""{filters: [{type: CORS, cors: { {{cors}} } }], {{Web}} }""");
         Assert.Equal((200, "GET /", allowed), await proxy.CallAsync("/", $"origin: {origin}", answer: "access-control-allow-origin"));
         // The proxy answers preflight requests of all origins.
-        Assert.Equal((200, "", allowed), await proxy.CallAsync("/", $"origin: {origin}\naccess-control-request-method: PUT", HttpMethod.Options, "access-control-allow-origin"));
+        Assert.Equal((200, "", allowed),
+            await proxy.CallAsync("/", $"origin: {origin}\naccess-control-request-method: PUT", HttpMethod.Options, "access-control-allow-origin"));
     }
 
     [Theory]
@@ -136,7 +143,9 @@ public sealed class RouteFilterTests
     public async Task Preflight_answers_say_what_the_filter_allows(string cors, string header, string expected)
     {
         await using var proxy = await OfRulesAsync($$"""{filters: [{type: CORS, cors: {allowOrigins: ['*'], {{cors}} } }], {{Web}} }""");
-        Assert.Equal(expected, (await proxy.CallAsync("/", "origin: https://a.example\naccess-control-request-method: PUT\naccess-control-request-headers: x-one, x-two", HttpMethod.Options, header)).Header);
+        Assert.Equal(expected,
+            (await proxy.CallAsync("/", "origin: https://a.example\naccess-control-request-method: PUT\naccess-control-request-headers: x-one, x-two",
+                HttpMethod.Options, header)).Header);
     }
 
     [Theory]

@@ -28,7 +28,9 @@ internal sealed class RouteProxy : IAsyncDisposable
     /// <param name="routes">Routes, as YAML.</param>
     /// <param name="handle">The server; null: it answers with method, path and query.</param>
     public static async Task<RouteProxy> OfRoutesAsync(string routes, RequestDelegate? handle = null) =>
-        new(await OriginServer.StartAsync(HttpProtocols.Http1, handle ?? (context => context.Response.WriteAsync($"{context.Request.Method} {context.Request.Path}{context.Request.QueryString}"))), routes);
+        new(await OriginServer.StartAsync(HttpProtocols.Http1,
+            handle ?? (context => context.Response.WriteAsync($"{context.Request.Method} {context.Request.Path}{context.Request.QueryString}"))),
+            routes);
 
     /// <summary>A route for the callers of <c>web.example</c>.</summary>
     public static string Route(string name, string rules, string kind = "HTTPRoute", string age = "2026-01-01T00:00:00Z") => $$"""
@@ -43,7 +45,8 @@ internal sealed class RouteProxy : IAsyncDisposable
         """;
 
     /// <summary>The answer to a request, and its header of that name.</summary>
-    public async Task<(int Status, string Body, string Header)> CallAsync(string path, string header = "", HttpMethod? method = null, string answer = "location")
+    public async Task<(int Status, string Body, string Header)> CallAsync(string path, string header = "", HttpMethod? method = null,
+        string answer = "location")
     {
         using var response = await Sidecar.SendAsync(path, header, method);
         return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken),

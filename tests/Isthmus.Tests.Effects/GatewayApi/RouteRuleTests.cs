@@ -37,12 +37,19 @@ public sealed class RouteRuleTests
              filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: by, value: {{mark}} }]} }], {{Web}} }
             """;
         await using var proxy = await OfRoutesAsync(
-            Route("b", $"{Rule("path: {type: PathPrefix, value: /}", "root")}, {Rule("path: {type: PathPrefix, value: /a/b}", "long")}, {Rule("path: {type: Exact, value: /a/b}", "exact")}, {Rule("method: GET, path: {type: PathPrefix, value: /m}", "method")}")
-            + Route("c", $"{Rule("path: {type: PathPrefix, value: /a}", "short")}, {Rule("path: {type: PathPrefix, value: /m}, headers: [{name: x, value: y}]", "header")}, {Rule("path: {type: PathPrefix, value: /same}", "younger")}", age: "2026-01-02T00:00:00Z")
+            Route("b",
+                $"{Rule("path: {type: PathPrefix, value: /}", "root")}, {Rule("path: {type: PathPrefix, value: /a/b}", "long")}, "
+                    + $"{Rule("path: {type: Exact, value: /a/b}", "exact")}, {Rule("method: GET, path: {type: PathPrefix, value: /m}", "method")}")
+            + Route("c",
+                $"{Rule("path: {type: PathPrefix, value: /a}", "short")}, "
+                    + $"{Rule("path: {type: PathPrefix, value: /m}, headers: [{name: x, value: y}]", "header")}, "
+                    + $"{Rule("path: {type: PathPrefix, value: /same}", "younger")}",
+                age: "2026-01-02T00:00:00Z")
             + Route("z", Rule("path: {type: PathPrefix, value: /same}", "older"), age: "2026-01-01T12:00:00Z")
             + Route("a", Rule("path: {type: PathPrefix, value: /b}", "first"))
             + Route("d", Rule("path: {type: PathPrefix, value: /b}", "second")));
-        foreach (var (path, by) in new[] { ("/a/b", "exact"), ("/a/b/c", "long"), ("/a/c", "short"), ("/x", "root"), ("/m", "method"), ("/same", "older"), ("/b", "first") })
+        foreach (var (path,
+            by) in new[] { ("/a/b", "exact"), ("/a/b/c", "long"), ("/a/c", "short"), ("/x", "root"), ("/m", "method"), ("/same", "older"), ("/b", "first") })
             Assert.Equal((200, by), await ByAsync(path));
 
         async Task<(int, string)> ByAsync(string path)
@@ -135,10 +142,12 @@ public sealed class RouteRuleTests
     [InlineData("codes: [500], attempts: 3", 503, 1, 503, 1)]
     [InlineData("attempts: 0", 500, 1, 500, 1)]
     [InlineData("attempts: 2", 0, 1, 200, 2)]
-    public async Task Requests_are_tried_again_for_the_codes_of_a_rule_and_when_nobody_answers(string retry, int failure, int failures, int status, int attempts)
+    public async Task Requests_are_tried_again_for_the_codes_of_a_rule_and_when_nobody_answers(string retry, int failure, int failures, int status,
+        int attempts)
     {
         var seen = new ConcurrentDictionary<string, int>();
-        await using var proxy = await OfRulesAsync($$"""{retry: { {{retry}} }, timeouts: {backendRequest: {{(failure == 0 ? "1s" : "60s")}} }, {{Web}} }""", async context =>
+        await using var proxy = await OfRulesAsync($$"""{retry: { {{retry}} }, timeouts: {backendRequest: {{(failure == 0 ? "1s" : "60s")}} }, {{Web}} }""",
+            async context =>
         {
             var attempt = seen.AddOrUpdate("count", 1, (_, count) => count + 1);
             if (attempt > failures) return;

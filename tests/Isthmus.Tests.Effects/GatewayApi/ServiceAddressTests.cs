@@ -18,7 +18,8 @@ public sealed class ServiceAddressTests
     [Fact]
     public async Task Calls_to_the_address_of_a_Service_get_its_routes_whatever_host_they_name()
     {
-        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync($"{context.Request.Headers["mark"]}"));
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1,
+            context => context.Response.WriteAsync($"{context.Request.Headers["mark"]}"));
         using var caller = new Caller(server.Port);
         foreach (var host in (string[])["stock", "anything.example", "stock.shop.svc.cluster.local", "10.96.3.1", "10.96.3.1:80"])
             Assert.Equal((200, "routed"), await CallAsync(caller.Port, host));

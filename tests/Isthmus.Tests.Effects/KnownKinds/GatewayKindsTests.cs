@@ -57,7 +57,8 @@ public sealed class GatewayKindsTests
     [InlineData("internal_address_config: {cidr_ranges: [{address_prefix: 127.0.0.0, prefix_len: 8}]}", true)]
     public async Task Fields_of_Envoy_from_outside_end_at_the_gateway(string fields, bool stay)
     {
-        string[] names = ["x-envoy-original-url", "x-envoy-downstream-service-cluster", "x-envoy-auth-failure-mode-allowed", "x-envoy-ratelimited", "x-envoy-overloaded", "x-envoy-original-dst-host",
+        string[] names = ["x-envoy-original-url", "x-envoy-downstream-service-cluster", "x-envoy-auth-failure-mode-allowed", "x-envoy-ratelimited",
+            "x-envoy-overloaded", "x-envoy-original-dst-host",
             "x-envoy-internal", "x-envoy-retry-on", "x-envoy-upstream-rq-timeout-ms", "X-Envoy-Anything"];
         using var server = new ByteServer(AnswerAsync);
         using var gateway = new GuardedGateway("", fields.Length == 0 ? "" : $$"""
@@ -72,17 +73,24 @@ public sealed class GatewayKindsTests
                 patch: {operation: MERGE, value: {typed_config: {'@type': {{Manager}}, {{fields}} } } }
             """, server.Port, 1);
         Assert.Equal(200, (await gateway.CallAsync(header: string.Join('\n', names.Select(name => $"{name}: forged")))).Status);
-        var forged = Assert.Single(server.Heard).Split("\r\n").Where(line => line.EndsWith(": forged", StringComparison.Ordinal)).Select(line => line.Split(':')[0]);
+        var forged = Assert.Single(server.Heard).Split("\r\n").Where(line => line.EndsWith(": forged", StringComparison.Ordinal))
+            .Select(line => line.Split(':')[0]);
         Assert.Equal(stay ? names.Select(name => name.ToLowerInvariant()).Order(StringComparer.Ordinal) : [], forged.Order(StringComparer.Ordinal));
     }
 
     /// <summary>Requests without a path are asked about like others, or refused.</summary>
     [Theory]
-    [InlineData("envoyExtAuthzHttp: {service: authorizer.example, port: 8000, pathPrefix: /check}", "OPTIONS * HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n", "HTTP/1.1 403 ", "OPTIONS /check*")]
-    [InlineData("envoyExtAuthzHttp: {service: authorizer.example, port: 8000}", "OPTIONS * HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n", "HTTP/1.1 403 ", "OPTIONS *")]
-    [InlineData("envoyExtAuthzHttp: {service: authorizer.example, port: 8000}", "CONNECT web.example:80 HTTP/1.1\r\nhost: web.example:80\r\n\r\nGET /hidden HTTP/1.1\r\nhost: web.example\r\n\r\n", "HTTP/1.1 405 ", null)]
-    [InlineData("envoyExtAuthzGrpc: {service: authorizer.example, port: 9000}", "CONNECT web.example:80 HTTP/1.1\r\nhost: web.example:80\r\n\r\n", "HTTP/1.1 405 ", null)]
-    [InlineData("envoyExtAuthzGrpc: {service: authorizer.example, port: 9000}", "OPTIONS * HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n", "HTTP/1.1 403 ", null)] // it speaks no gRPC: nobody allows it
+    [InlineData("envoyExtAuthzHttp: {service: authorizer.example, port: 8000, pathPrefix: /check}",
+        "OPTIONS * HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n", "HTTP/1.1 403 ", "OPTIONS /check*")]
+    [InlineData("envoyExtAuthzHttp: {service: authorizer.example, port: 8000}", "OPTIONS * HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 403 ", "OPTIONS *")]
+    [InlineData("envoyExtAuthzHttp: {service: authorizer.example, port: 8000}",
+        "CONNECT web.example:80 HTTP/1.1\r\nhost: web.example:80\r\n\r\nGET /hidden HTTP/1.1\r\nhost: web.example\r\n\r\n", "HTTP/1.1 405 ", null)]
+    [InlineData("envoyExtAuthzGrpc: {service: authorizer.example, port: 9000}", "CONNECT web.example:80 HTTP/1.1\r\nhost: web.example:80\r\n\r\n",
+        "HTTP/1.1 405 ", null)]
+    // it speaks no gRPC: nobody allows it
+    [InlineData("envoyExtAuthzGrpc: {service: authorizer.example, port: 9000}", "OPTIONS * HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 403 ", null)]
     public async Task Requests_without_a_path_do_not_pass_by_an_authorizer(string provider, string request, string answer, string? asked)
     {
         using var server = new ByteServer(AnswerAsync);
@@ -121,7 +129,8 @@ public sealed class GatewayKindsTests
             metadata: {name: no, namespace: shop}
             spec: {selector: {matchLabels: {app: edge} }, action: DENY, rules: [{from: [{source: {remoteIpBlocks: ['2001:db8::/32']}}]}]}
             """, server.Port, 1);
-        var text = await RawAsync(gateway, $"GET / HTTP/1.1\r\nhost: {host}\r\n{(forwarded.Length > 0 ? $"x-forwarded-for: {forwarded}\r\n" : "")}connection: close\r\n\r\n");
+        var text = await RawAsync(gateway,
+            $"GET / HTTP/1.1\r\nhost: {host}\r\n{(forwarded.Length > 0 ? $"x-forwarded-for: {forwarded}\r\n" : "")}connection: close\r\n\r\n");
         Assert.StartsWith($"HTTP/1.1 {status} ", text, StringComparison.Ordinal);
         Assert.Equal(status == 200 ? 1 : 0, server.Heard.Count);
     }
@@ -151,7 +160,8 @@ public sealed class GatewayKindsTests
             spec: {selector: {matchLabels: {app: edge} }, action: {{action}}, rules: [{when: [{key: 'request.headers[x-tenant]', {{condition}} }]}]}
             """, server.Port, 1);
         var lines = string.Concat(values.Split('|', StringSplitOptions.RemoveEmptyEntries).Select(value => $"x-tenant: {value}\r\n"));
-        Assert.StartsWith($"HTTP/1.1 {status} ", await RawAsync(gateway, $"GET / HTTP/1.1\r\nhost: web.example\r\n{lines}connection: close\r\n\r\n"), StringComparison.Ordinal);
+        Assert.StartsWith($"HTTP/1.1 {status} ", await RawAsync(gateway, $"GET / HTTP/1.1\r\nhost: web.example\r\n{lines}connection: close\r\n\r\n"),
+            StringComparison.Ordinal);
     }
 
     /// <summary>Claims nest as deep as the reader allows: a token beyond that is none, and the proxy goes on.</summary>

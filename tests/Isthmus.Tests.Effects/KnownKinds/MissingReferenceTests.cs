@@ -51,7 +51,8 @@ public sealed class MissingReferenceTests
     [MemberData(nameof(Rules))]
     public async Task An_authorizer_that_cannot_be_proven_is_not_asked_and_nothing_is_allowed(string tls)
     {
-        foreach (var provider in (string[])["envoyExtAuthzHttp: {service: authorizer.example, port: 8000}", "envoyExtAuthzGrpc: {service: authorizer.example, port: 9000}"])
+        foreach (var provider in (string[])["envoyExtAuthzHttp: {service: authorizer.example, port: 8000}",
+            "envoyExtAuthzGrpc: {service: authorizer.example, port: 9000}"])
         {
             var (asked, served) = (0, 0);
             await using var authorizer = await CountAsync(provider.Contains("Grpc", StringComparison.Ordinal), () => Interlocked.Increment(ref asked));
@@ -97,7 +98,8 @@ public sealed class MissingReferenceTests
             {
                 Assert.Equal(200, (await gateway.CallAsync()).Status);
                 if (counter.Length > 0) await Eventually.TrueAsync(() => gateway.Count(counter) == 1);
-                else await Eventually.TrueAsync(() => gateway.Plane.Report.Access.All.Any(item => item.Key.StartsWith("access_logs.", StringComparison.Ordinal) && item.Key.EndsWith("dropped", StringComparison.Ordinal) && item.Value > 0));
+                else await Eventually.TrueAsync(() => gateway.Plane.Report.Access.All.Any(item => item.Key.StartsWith("access_logs.", StringComparison.Ordinal)
+                    && item.Key.EndsWith("dropped", StringComparison.Ordinal) && item.Value > 0));
             }
             Assert.Equal(0, asked);
         }
@@ -143,7 +145,8 @@ public sealed class MissingReferenceTests
         spec: {host: authorizer.example, trafficPolicy: {tls: { {{tls}} } } }
         """;
 
-    private static Task<OriginServer> CountAsync(bool http2, Action count) => OriginServer.StartAsync(http2 ? HttpProtocols.Http2 : HttpProtocols.Http1, context =>
+    private static Task<OriginServer> CountAsync(bool http2, Action count) =>
+        OriginServer.StartAsync(http2 ? HttpProtocols.Http2 : HttpProtocols.Http1, context =>
     {
         count();
         return context.Response.WriteAsync("");

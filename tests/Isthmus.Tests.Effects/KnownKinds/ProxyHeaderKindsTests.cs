@@ -48,7 +48,8 @@ public sealed class ProxyHeaderKindsTests
         };
         using var server = new ByteServer(AnswerAsync);
         using var gateway = Gateway(server.Port);
-        Assert.StartsWith("HTTP/1.1 200 OK\r\n", await SendAsync(gateway, [.. header, .. "GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n"u8]), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 200 OK\r\n", await SendAsync(gateway, [.. header, .. "GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n"u8]),
+            StringComparison.Ordinal);
         var heard = Assert.Single(server.Heard);
         Assert.Contains($"\r\nx-forwarded-for: {client}\r\n", heard, StringComparison.Ordinal);
         Assert.DoesNotContain("hidden", heard, StringComparison.Ordinal);
@@ -65,7 +66,8 @@ public sealed class ProxyHeaderKindsTests
     {
         using var server = new ByteServer(AnswerAsync);
         using var gateway = Gateway(server.Port);
-        Assert.Equal("", await SendAsync(gateway, [.. Header(command, family, FromOutside), .. "GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n"u8]));
+        Assert.Equal("",
+            await SendAsync(gateway, [.. Header(command, family, FromOutside), .. "GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n"u8]));
         Assert.Empty(server.Heard);
     }
 
@@ -86,13 +88,16 @@ public sealed class ProxyHeaderKindsTests
     {
         using var server = new ByteServer(AnswerAsync);
         using var gateway = Gateway(server.Port);
-        Assert.Equal("", await SendAsync(gateway, Encoding.Latin1.GetBytes($"{line}GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n{new string(' ', 107)}\r\n")));
+        Assert.Equal("",
+            await SendAsync(gateway,
+                Encoding.Latin1.GetBytes($"{line}GET / HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n{new string(' ', 107)}\r\n")));
         Assert.Empty(server.Heard);
     }
 
     private static GuardedGateway Gateway(int server) => new("defaultConfig: {gatewayTopology: {proxyProtocol: {} } }", "", server, 1);
 
-    private static byte[] Header(byte command, byte family, byte[] rest) => [.. Signature, command, family, (byte)(rest.Length >> 8), (byte)rest.Length, .. rest];
+    private static byte[] Header(byte command, byte family, byte[] rest) =>
+        [.. Signature, command, family, (byte)(rest.Length >> 8), (byte)rest.Length, .. rest];
 
     private static async Task AnswerAsync(ByteServer.Conversation proxy)
     {

@@ -126,7 +126,8 @@ public sealed class ServerNameKindsTests
         byte[] named = names is null ? [] : [.. Number(0), .. Number(list.Length + 2), .. Number(list.Length), .. list];
         byte[] protocols = [.. Number(16), .. Number(8), .. Number(6), 5, .. "istio"u8];
         byte[] padded = [.. Number(21), .. Number(padding), .. new byte[padding]];
-        byte[] body = [3, 3, .. new byte[32], 0, .. Number(2), 0x13, 1, 1, 0, .. Number(named.Length + protocols.Length + padded.Length), .. named, .. protocols, .. padded];
+        byte[] body = [3, 3, .. new byte[32], 0, .. Number(2), 0x13, 1, 1, 0, .. Number(named.Length + protocols.Length + padded.Length), .. named,
+            .. protocols, .. padded];
         return [1, (byte)(body.Length >> 16), .. Number(body.Length & 0xffff), .. body];
     }
 
@@ -158,7 +159,8 @@ public sealed class ServerNameKindsTests
 
         public override int Read(byte[] buffer, int offset, int count) => wire.Read(buffer, offset, count);
 
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => wire.ReadAsync(buffer, cancellationToken);
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer,
+            CancellationToken cancellationToken = default) => wire.ReadAsync(buffer, cancellationToken);
 
         public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 

@@ -55,7 +55,8 @@ internal sealed class StoreRig : IDisposable
 
     public AdmissionRequest Request(KindDescriptor kind, string operation, JsonObject? o, UserIdentity? user = null, string ns = "n") => new()
     {
-        Attributes = new(user ?? Users.Admin, "create", kind.Group, kind.Version, kind.Plural, "", kind.Namespaced ? ns : "", Json.Text(o.At("metadata", "name")), "", true),
+        Attributes = new(user ?? Users.Admin, "create", kind.Group, kind.Version, kind.Plural, "", kind.Namespaced ? ns : "",
+            Json.Text(o.At("metadata", "name")), "", true),
         Kind = kind,
         Operation = operation,
         Object = o,
@@ -76,7 +77,8 @@ internal static class Users
 
     public static UserIdentity Named(string name, params string[] groups) => new(name, "", groups.ToValueList(), default);
 
-    public static RequestAttributes Asks(this UserIdentity user, string verb, string resource, string ns = "", string group = "", string name = "", string subresource = "") =>
+    public static RequestAttributes Asks(this UserIdentity user, string verb, string resource, string ns = "", string group = "", string name = "",
+        string subresource = "") =>
         new(user, verb, group, "v1", resource, subresource, ns, name, "", true);
 }
 

@@ -53,7 +53,8 @@ public class DeploymentPlanTests
         var waiting = For(recreate, oldPodsRun: true);
         Assert.Contains(waiting.Writes, write => (int?)write.Body?["spec"]?["replicas"] == 0);
         Assert.DoesNotContain(waiting.Writes, write => write.Verb == WriteVerb.Create);
-        var next = For(recreate.Replace("replicas: 4\n  selector: {matchLabels: {app: web, pod", "replicas: 0\n  selector: {matchLabels: {app: web, pod"), oldPodsRun: false);
+        var next = For(recreate.Replace("replicas: 4\n  selector: {matchLabels: {app: web, pod", "replicas: 0\n  selector: {matchLabels: {app: web, pod"),
+            oldPodsRun: false);
         Assert.Equal(4, (int?)next.Writes.Single(write => write.Verb == WriteVerb.Create).Body!["spec"]!["replicas"]);
     }
 
@@ -74,7 +75,8 @@ public class DeploymentPlanTests
         var one = Template("""{"metadata":{"labels":{"a":"1","pod-template-hash":"x"}},"spec":{"x":1,"y":[{"b":2,"a":1}]}}""");
         var two = Template("""{"spec":{"y":[{"a":1,"b":2}],"x":1,"z":null},"metadata":{"creationTimestamp":null,"labels":{"a":"1"}}}""");
         var other = Template("""{"spec":{"y":[{"a":1,"b":3}],"x":1},"metadata":{"labels":{"a":"1"}}}""");
-        var hashes = new[] { one, two, other }.Select(template => (string)DeploymentPlan.NewReplicaSet(Deployed(template), 1, 1)["metadata"]!["name"]!).ToList();
+        var hashes = new[] { one, two, other }.Select(template => (string)DeploymentPlan.NewReplicaSet(Deployed(template), 1, 1)["metadata"]!["name"]!)
+            .ToList();
         Assert.Equal(hashes[0], hashes[1]);
         Assert.NotEqual(hashes[0], hashes[2]);
     }
@@ -115,7 +117,8 @@ public class DeploymentPlanTests
     private static Plan For(string yaml, bool oldPodsRun = false) =>
         DeploymentPlan.For(PlanText.Read<Deployment>(yaml, "Deployment").Single(), PlanText.Read<ReplicaSet>(yaml, "ReplicaSet"), oldPodsRun, PlanText.Now);
 
-    private static Deployment Deployed(JsonObject template) => new() { Metadata = new() { Name = "d", Namespace = "n", Uid = "u" }, Spec = new() { Template = template } };
+    private static Deployment Deployed(JsonObject template) =>
+        new() { Metadata = new() { Name = "d", Namespace = "n", Uid = "u" }, Spec = new() { Template = template } };
 
     private static string OldSet(int replicas, int available) => Set("web-old", "web:1", replicas, available, 1);
 

@@ -57,13 +57,16 @@ public class EndpointPlanTests
     public void What_holds_already_is_not_written_again()
     {
         var first = For(Service + Node + Pod("a", 1, true, 8080));
-        var slice = System.Text.Json.JsonSerializer.Deserialize(first.Writes.Single(write => write.Kind == Kinds.EndpointSlice).Body!, KubeJson.Of<EndpointSlice>())!;
-        var endpoints = System.Text.Json.JsonSerializer.Deserialize(first.Writes.Single(write => write.Kind == Kinds.Endpoints).Body!, KubeJson.Of<Endpoints>())!;
+        var slice = System.Text.Json.JsonSerializer.Deserialize(first.Writes.Single(write => write.Kind == Kinds.EndpointSlice).Body!,
+            KubeJson.Of<EndpointSlice>())!;
+        var endpoints = System.Text.Json.JsonSerializer.Deserialize(first.Writes.Single(write => write.Kind == Kinds.Endpoints).Body!,
+            KubeJson.Of<Endpoints>())!;
         Assert.Empty(For(Service + Node + Pod("a", 1, true, 8080), [slice], endpoints).Writes);
     }
 
     [Fact]
-    public void Without_selector_nothing_is_touched() => Assert.Empty(For(Service.Replace("selector: {app: web}", "externalTrafficPolicy: Cluster") + Pod("a", 1, true, 8080)).Writes);
+    public void Without_selector_nothing_is_touched() =>
+        Assert.Empty(For(Service.Replace("selector: {app: web}", "externalTrafficPolicy: Cluster") + Pod("a", 1, true, 8080)).Writes);
 
     [Fact]
     public void More_pods_than_fit_go_into_several_slices()

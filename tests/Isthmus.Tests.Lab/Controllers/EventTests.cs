@@ -32,15 +32,20 @@ public class EventTests
     [Fact]
     public void A_repeated_event_names_what_it_is_about_and_who_reports_it()
     {
-        var report = new EventReport(Kinds.Pod, Pod.Metadata, "Warning", "BackOff", new string('x', 2000), "kubelet") { Host = "node1", FieldPath = "spec.containers{web}" };
+        var report = new EventReport(Kinds.Pod, Pod.Metadata, "Warning", "BackOff", new string('x', 2000),
+            "kubelet") { Host = "node1", FieldPath = "spec.containers{web}" };
         var json = report.ToJson("a.1", PlanText.Now, PlanText.Now.AddSeconds(5), 3);
-        Assert.Equal("""{"kind":"Pod","apiVersion":"v1","name":"a","namespace":"shop","uid":"1","fieldPath":"spec.containers{web}"}""", json["involvedObject"]!.ToJsonString());
+        Assert.Equal("""{"kind":"Pod","apiVersion":"v1","name":"a","namespace":"shop","uid":"1","fieldPath":"spec.containers{web}"}""",
+            json["involvedObject"]!.ToJsonString());
         Assert.Equal("""{"component":"kubelet","host":"node1"}""", json["source"]!.ToJsonString());
-        Assert.Equal(("2030-01-01T12:00:00Z", "2030-01-01T12:00:05Z", 3), ((string?)json["firstTimestamp"], (string?)json["lastTimestamp"], (int)json["count"]!));
+        Assert.Equal(("2030-01-01T12:00:00Z", "2030-01-01T12:00:05Z", 3),
+            ((string?)json["firstTimestamp"], (string?)json["lastTimestamp"], (int)json["count"]!));
         Assert.Equal(new string('x', 1021) + "...", (string?)json["message"]);
     }
 
     [Fact]
     public void Events_about_objects_without_a_namespace_are_in_default() =>
-        Assert.Equal("default", (string?)new EventReport(Kinds.Node, new() { Name = "node1" }, "Normal", "NodeReady", "m", "node-controller").ToJson("a.1", PlanText.Now)["metadata"]!["namespace"]);
+        Assert.Equal("default",
+            (string?)new EventReport(Kinds.Node, new() { Name = "node1" }, "Normal", "NodeReady", "m", "node-controller").ToJson("a.1",
+                PlanText.Now)["metadata"]!["namespace"]);
 }

@@ -53,9 +53,14 @@ public class GarbagePlanTests
 
     private static (WriteVerb, string) Verb(Plan plan) => (plan.Writes.Single().Verb, plan.Writes.Single().Propagation);
 
-    private static GraphNode Node(string name, string[]? owners = null, bool leaving = false, string[]? finalizers = null) => new(Kinds.ReplicaSet, new ObjectMeta
+    private static GraphNode Node(string name, string[]? owners = null, bool leaving = false, string[]? finalizers = null) =>
+        new(Kinds.ReplicaSet, new ObjectMeta
     {
         Name = name, Uid = name, Namespace = "n", DeletionTimestamp = leaving ? PlanText.Now : null, Finalizers = [.. finalizers ?? []],
-        OwnerReferences = [.. (owners ?? []).Select(uid => new OwnerReference { Uid = uid, Kind = "ReplicaSet", ApiVersion = "apps/v1", Name = uid, Controller = true, BlockOwnerDeletion = true })],
+        OwnerReferences = [.. (owners ?? [])
+            .Select(uid => new OwnerReference
+            {
+                Uid = uid, Kind = "ReplicaSet", ApiVersion = "apps/v1", Name = uid, Controller = true, BlockOwnerDeletion = true
+            })],
     });
 }

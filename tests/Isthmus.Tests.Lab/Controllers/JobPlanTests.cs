@@ -56,7 +56,9 @@ public class JobPlanTests
     {
         var schedule = CronSchedule.Parse(text);
         Assert.Equal(next == "no schedule", schedule is null);
-        if (schedule is not null) Assert.Equal(next is null ? null : DateTimeOffset.Parse(next, System.Globalization.CultureInfo.InvariantCulture), schedule.Next(PlanText.Now, TimeZoneInfo.Utc));
+        if (schedule is not null)
+            Assert.Equal(next is null ? null : DateTimeOffset.Parse(next, System.Globalization.CultureInfo.InvariantCulture),
+                schedule.Next(PlanText.Now, TimeZoneInfo.Utc));
     }
 
     [Fact]
@@ -104,7 +106,8 @@ public class JobPlanTests
         Assert.Equal((2, 2, 0), ((int)status["currentHealthy"]!, (int)status["desiredHealthy"]!, (int)status["disruptionsAllowed"]!));
     }
 
-    private static Pod Ready(string uid) => new() { Metadata = new() { Uid = uid }, Status = new() { Conditions = [new() { Type = "Ready", Status = "True" }] } };
+    private static Pod Ready(string uid) =>
+        new() { Metadata = new() { Uid = uid }, Status = new() { Conditions = [new() { Type = "Ready", Status = "True" }] } };
 
     private static Plan For(string yaml) => JobPlan.For(PlanText.Read<Job>(yaml, "Job").Single(), PlanText.Pods(yaml), PlanText.Now);
 

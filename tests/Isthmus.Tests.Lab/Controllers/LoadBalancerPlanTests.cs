@@ -27,14 +27,16 @@ public class LoadBalancerPlanTests
     [Theory]
     [InlineData("metallb.universe.tf/address-pool", "named", "172.18.2.0")]
     [InlineData("metallb.universe.tf/loadBalancerIPs", "172.18.2.3", "172.18.2.3")]
-    public void Annotations_choose(string annotation, string value, string address) => Assert.Equal(address, Address(For(Service("a", annotation: (annotation, value)), [])));
+    public void Annotations_choose(string annotation, string value, string address) =>
+        Assert.Equal(address, Address(For(Service("a", annotation: (annotation, value)), [])));
 
     [Theory]
     [InlineData("metallb.universe.tf/address-pool", "none", "unknown pool")]
     [InlineData("metallb.universe.tf/loadBalancerIPs", "10.0.0.1", "is not allowed")]
     [InlineData("metallb.universe.tf/loadBalancerIPs", "172.18.1.1", "already in use")]
     public void What_cannot_be_is_said(string annotation, string value, string says) =>
-        Assert.Contains(says, For(Service("a", annotation: (annotation, value)), [Service("b", "172.18.1.1")]).Notes.Single().Message, StringComparison.Ordinal);
+        Assert.Contains(says, For(Service("a", annotation: (annotation, value)), [Service("b", "172.18.1.1")]).Notes.Single().Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Another_type_gives_the_address_back()
@@ -50,11 +52,13 @@ public class LoadBalancerPlanTests
     [InlineData("172.18.0.9-172.18.0.1", 0)]
     [InlineData("fc00::/64", 0)]
     [InlineData("nonsense", 0)]
-    public void Ranges_are_read_as_people_write_them(string text, int count) => Assert.Equal(count, AddressRange.Parse(text) is { } range ? (int)(range.Last - range.First + 1) : 0);
+    public void Ranges_are_read_as_people_write_them(string text, int count) =>
+        Assert.Equal(count, AddressRange.Parse(text) is { } range ? (int)(range.Last - range.First + 1) : 0);
 
     [Fact]
     public void Addresses_that_old_systems_mistake_can_be_left_out() =>
-        Assert.Equal(AddressRange.Number("172.18.0.1"), new AddressPool("p", [AddressRange.Parse("172.18.0.0/24")!.Value], AvoidBuggyIPs: true).FirstFree(new HashSet<uint>()));
+        Assert.Equal(AddressRange.Number("172.18.0.1"),
+            new AddressPool("p", [AddressRange.Parse("172.18.0.0/24")!.Value], AvoidBuggyIPs: true).FirstFree(new HashSet<uint>()));
 
     private static Plan For(Service service, Service[] others) => LoadBalancerPlan.For(service, [service, .. others], [Small, Named]);
 

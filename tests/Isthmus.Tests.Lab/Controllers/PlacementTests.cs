@@ -19,7 +19,9 @@ public class PlacementTests
     {
         var pod = new Pod { Spec = new() { NodeSelector = new() { ["disk"] = "ssd" } } };
         var choice = Placement.Choose(pod, [Node("a"), Node("b", ready: false), Node("c", taint: "gpu")], _ => []);
-        Assert.Equal("0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint {gpu: }, 1 node(s) were not ready.", choice.Reason);
+        Assert.Equal(
+            "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint {gpu: }, 1 node(s) were not ready.",
+            choice.Reason);
         Assert.Equal("0/0 nodes are available.", Placement.Choose(pod, [], _ => []).Reason);
     }
 
@@ -38,7 +40,10 @@ public class PlacementTests
     [InlineData("NoExecute", "other", null, 0)]
     public void A_taint_drives_away_what_does_not_tolerate_it(string effect, string? tolerated, long? seconds, int? stays)
     {
-        var pod = new Pod { Spec = new() { Tolerations = tolerated is null ? [] : [new() { Key = tolerated, Operator = "Exists", TolerationSeconds = seconds }] } };
+        var pod = new Pod
+        {
+            Spec = new() { Tolerations = tolerated is null ? [] : [new() { Key = tolerated, Operator = "Exists", TolerationSeconds = seconds }] }
+        };
         var expected = stays is { } limit ? TimeSpan.FromSeconds(limit) : (TimeSpan?)null;
         Assert.Equal(expected, TaintTolerance.Of(pod, [new() { Key = "gpu", Effect = effect }]));
     }
@@ -49,7 +54,8 @@ public class PlacementTests
     [InlineData("""{"key":"zone","operator":"DoesNotExist"}""", "b")]
     public void Node_affinity_is_heeded(string rule, string expected)
     {
-        var affinity = $$$$"""{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{{{{rule}}}}]}]}}}""";
+        var affinity =
+            $$$$"""{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":[{{{{rule}}}}]}]}}}""";
         var pod = new Pod { Spec = new() { Affinity = (JsonObject)JsonNode.Parse(affinity)! } };
         Assert.Equal(expected, Placement.Choose(pod, [Node("a", zone: "z1"), Node("b")], _ => []).Node);
     }
@@ -57,7 +63,8 @@ public class PlacementTests
     [Fact]
     public void Pods_that_avoid_each_other_do_not_share_a_node()
     {
-        var affinity = """{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"kubernetes.io/hostname","labelSelector":{"matchLabels":{"app":"x"}}}]}}""";
+        var affinity =
+            """{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[{"topologyKey":"kubernetes.io/hostname","labelSelector":{"matchLabels":{"app":"x"}}}]}}""";
         var pod = new Pod { Metadata = new() { Uid = "1" }, Spec = new() { Affinity = (JsonObject)JsonNode.Parse(affinity)! } };
         var other = new Pod { Metadata = new() { Uid = "2", Labels = new() { ["app"] = "x" } } };
         Assert.Equal("b", Placement.Choose(pod, [Node("a"), Node("b")], node => node == "a" ? [other] : [new Pod(), new Pod()]).Node);

@@ -12,7 +12,8 @@ internal static class PlanText
     internal static readonly DateTimeOffset Now = new(2030, 1, 1, 12, 0, 0, TimeSpan.Zero);
 
     internal static List<T> Read<T>(string yaml, string kind) where T : KubeObject =>
-        [.. YamlText.ParseAll(yaml, "test").OfType<JsonObject>().Where(tree => (string?)tree["kind"] == kind).Select(tree => tree.Deserialize(KubeJson.Of<T>())!)];
+        [.. YamlText.ParseAll(yaml, "test").OfType<JsonObject>().Where(tree => (string?)tree["kind"] == kind)
+            .Select(tree => tree.Deserialize(KubeJson.Of<T>())!)];
 
     internal static List<Pod> Pods(string yaml) => Read<Pod>(yaml, "Pod");
 

@@ -39,7 +39,8 @@ public class ReplicaSetPlanTests
         var orphan = Pod("orphan", "Running", true).Replace(Owner, "");
         var strayed = Pod("strayed", "Running", true).Replace("{app: web}", "{app: other}");
         var plan = For(Set + orphan + strayed + Pod("own", "Running", true));
-        Assert.Equal(["orphan", "strayed"], plan.Writes.Where(write => write is { Verb: WriteVerb.Patch, Subresource: null }).Select(write => write.Name).Order());
+        Assert.Equal(["orphan", "strayed"],
+            plan.Writes.Where(write => write is { Verb: WriteVerb.Patch, Subresource: null }).Select(write => write.Name).Order());
         Assert.DoesNotContain(plan.Writes, write => write.Verb is WriteVerb.Create or WriteVerb.Delete);
     }
 

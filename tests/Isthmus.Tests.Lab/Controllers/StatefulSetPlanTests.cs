@@ -59,7 +59,8 @@ public class StatefulSetPlanTests
     public void When_all_is_done_the_update_revision_becomes_the_current_one()
     {
         var status = For(Db + Pod(0, true) + Pod(1, true) + Pod(2, true)).Writes.Single(write => write.Subresource == "status").Body!["status"]!;
-        Assert.Equal(((string?)status["updateRevision"], 3, 3), ((string?)status["currentRevision"], (int)status["readyReplicas"]!, (int)status["updatedReplicas"]!));
+        Assert.Equal(((string?)status["updateRevision"], 3, 3),
+            ((string?)status["currentRevision"], (int)status["readyReplicas"]!, (int)status["updatedReplicas"]!));
     }
 
     [Fact]
@@ -67,16 +68,19 @@ public class StatefulSetPlanTests
     {
         var yaml = Db.Replace("kind: StatefulSet", "kind: DaemonSet").Replace("  serviceName: db\n", "");
         var set = PlanText.Read<DaemonSet>(yaml, "DaemonSet").Single();
-        Node[] nodes = [new() { Metadata = new() { Name = "a" } }, new() { Metadata = new() { Name = "b" }, Spec = new() { Taints = [new() { Key = "gpu", Effect = "NoSchedule" }] } }];
+        Node[] nodes = [new() { Metadata = new() { Name = "a" } },
+            new() { Metadata = new() { Name = "b" }, Spec = new() { Taints = [new() { Key = "gpu", Effect = "NoSchedule" }] } }];
         var plan = DaemonSetPlan.For(set, [], nodes, [], PlanText.Now);
         var made = JsonSerializer.Deserialize(plan.Writes.Single(write => write.Kind == Kinds.Pod).Body!, KubeJson.Of<Pod>())!;
         Assert.Contains("\"values\":[\"a\"]", made.Spec.Affinity!.ToJsonString(), StringComparison.Ordinal);
         Assert.Equal(1, (int)plan.Writes.Single(write => write.Subresource == "status").Body!["status"]!["desiredNumberScheduled"]!);
     }
 
-    private static Plan For(string yaml) => StatefulSetPlan.For(PlanText.Read<StatefulSet>(yaml, "StatefulSet").Single(), PlanText.Pods(yaml), [], PlanText.Now);
+    private static Plan For(string yaml) =>
+        StatefulSetPlan.For(PlanText.Read<StatefulSet>(yaml, "StatefulSet").Single(), PlanText.Pods(yaml), [], PlanText.Now);
 
-    private static IEnumerable<string> Pods(Plan plan, WriteVerb verb = WriteVerb.Create) => plan.Writes.Where(write => write.Kind == Kinds.Pod && write.Verb == verb).Select(write => write.Name);
+    private static IEnumerable<string> Pods(Plan plan, WriteVerb verb = WriteVerb.Create) =>
+        plan.Writes.Where(write => write.Kind == Kinds.Pod && write.Verb == verb).Select(write => write.Name);
 
     private static string Pod(int ordinal, bool ready, string? revision = null) => $$"""
         apiVersion: v1

@@ -45,5 +45,6 @@ public sealed class TokenSecretPlanTests
 
     private static ControllerSettings Settings(string token) => new("root", (_, _, _, _) => token, "172.18.200.0/24");
 
-    private static JsonObject Tree(string kind, string name) => new() { ["apiVersion"] = "v1", ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = name } };
+    private static JsonObject Tree(string kind, string name) =>
+        new() { ["apiVersion"] = "v1", ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = name } };
 }

@@ -26,9 +26,12 @@ public sealed class VolumeClaimPlanTests
     public void A_claim_is_bound_to_a_volume_of_its_own()
     {
         var plan = For(Claim);
-        Assert.Equal(["Create PersistentVolume pvc-c1", "Patch PersistentVolume pvc-c1", "Patch PersistentVolumeClaim data-db-0", "Patch PersistentVolumeClaim data-db-0"], Verbs(plan));
+        Assert.Equal(["Create PersistentVolume pvc-c1", "Patch PersistentVolume pvc-c1", "Patch PersistentVolumeClaim data-db-0",
+            "Patch PersistentVolumeClaim data-db-0"],
+            Verbs(plan));
         Assert.Equal("1Gi", (string?)plan.Writes[0].Body!["spec"]!["capacity"]!["storage"]);
-        Assert.Equal(("pvc-c1", "standard"), ((string?)plan.Writes[2].Body!["spec"]!["volumeName"], (string?)plan.Writes[2].Body!["spec"]!["storageClassName"]));
+        Assert.Equal(("pvc-c1", "standard"),
+            ((string?)plan.Writes[2].Body!["spec"]!["volumeName"], (string?)plan.Writes[2].Body!["spec"]!["storageClassName"]));
         Assert.Equal("Bound", (string?)plan.Writes[3].Body!["status"]!["phase"]);
     }
 
@@ -57,7 +60,8 @@ public sealed class VolumeClaimPlanTests
         var waiting = VolumeClaimPlan.For(null, PlanText.Read<PersistentVolume>(Volume, "PersistentVolume"), used: true);
         Assert.Empty(waiting.Writes);
         Assert.NotNull(waiting.Again);
-        Assert.Equal(["Delete PersistentVolume pvc-c1"], Verbs(VolumeClaimPlan.For(null, PlanText.Read<PersistentVolume>(Volume, "PersistentVolume"), used: false)));
+        Assert.Equal(["Delete PersistentVolume pvc-c1"],
+            Verbs(VolumeClaimPlan.For(null, PlanText.Read<PersistentVolume>(Volume, "PersistentVolume"), used: false)));
     }
 
     [Fact]
@@ -65,7 +69,8 @@ public sealed class VolumeClaimPlanTests
         Assert.Equal("Delete PersistentVolume pvc-c1", Verbs(For(Claim.Replace("uid: c1", "uid: c2"), Volume))[0]);
 
     private static Plan For(string claim, string volume = "") =>
-        VolumeClaimPlan.For(PlanText.Read<PersistentVolumeClaim>(claim, "PersistentVolumeClaim").Single(), volume.Length == 0 ? [] : PlanText.Read<PersistentVolume>(volume, "PersistentVolume"), used: false);
+        VolumeClaimPlan.For(PlanText.Read<PersistentVolumeClaim>(claim, "PersistentVolumeClaim").Single(),
+            volume.Length == 0 ? [] : PlanText.Read<PersistentVolume>(volume, "PersistentVolume"), used: false);
 
     private static List<string> Verbs(Plan plan) => [.. plan.Writes.Select(write => $"{write.Verb} {write.Kind.Kind} {write.Name}")];
 }

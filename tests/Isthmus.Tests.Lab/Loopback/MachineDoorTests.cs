@@ -24,7 +24,10 @@ public sealed class MachineDoorTests : IAsyncLifetime
     public ValueTask InitializeAsync()
     {
         // Two sockets, so that each is used again at once.
-        _sockets = new(MachineSockets.Open().Where(socket => socket.AddressFamily == AddressFamily.InterNetwork).Take(2)) { Patience = TimeSpan.FromMilliseconds(20) };
+        _sockets = new(MachineSockets.Open().Where(socket => socket.AddressFamily == AddressFamily.InterNetwork).Take(2))
+        {
+            Patience = TimeSpan.FromMilliseconds(20)
+        };
         _door = new(Path.Combine(_directory, MachineSocket.FileName), _sockets, NullLogger.Instance);
         _running = _door.RunAsync(_over.Token);
         _server.Start();
@@ -156,7 +159,8 @@ public sealed class MachineDoorTests : IAsyncLifetime
 
     private int Port => ((IPEndPoint)_server.LocalEndpoint).Port;
 
-    private Task<NetworkStream> DialAsync(string host, int port) => new MachineLoopback(Path.Combine(_directory, MachineSocket.FileName)).DialAsync(new(host, port), Stop);
+    private Task<NetworkStream> DialAsync(string host, int port) =>
+        new MachineLoopback(Path.Combine(_directory, MachineSocket.FileName)).DialAsync(new(host, port), Stop);
 
     private static async Task<string> ReceiveAsync(Socket socket)
     {

@@ -18,7 +18,9 @@ public sealed class ProxyRequestTests
     [Fact]
     public void An_absolute_form_request_is_forwarded_in_origin_form_for_one_exchange()
     {
-        var request = ProxyRequest.Parse("GET http://172.18.201.5:8080/a?b=c HTTP/1.1\r\nHost: 172.18.201.5:8080\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: x\r\nX-Mine: 1\r\n\r\n");
+        var request = ProxyRequest.Parse(
+            "GET http://172.18.201.5:8080/a?b=c HTTP/1.1\r\nHost: 172.18.201.5:8080\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: x\r\nX-Mine: "
+                + "1\r\n\r\n");
         Assert.Equal(("172.18.201.5", 8080), (request.Host, request.Port));
         Assert.Equal("GET /a?b=c HTTP/1.1\r\nHost: 172.18.201.5:8080\r\nX-Mine: 1\r\nConnection: close\r\n\r\n", request.ForwardedHead);
     }

@@ -15,5 +15,9 @@ public sealed class NodeRulesTests
 
     [Fact]
     public void The_rules_of_a_node_that_shares_its_network() => Golden.Verify(
-        NodeRules.Render(Isolated with { Peers = [new(IPAddress.Parse("172.18.0.3"), Cidr.Parse("10.245.0.0/16")), new(IPAddress.Parse("172.18.0.4"), Cidr.Parse("10.246.0.0/16"))] }), "flat");
+        NodeRules.Render(Isolated with
+        {
+            Peers = [new(IPAddress.Parse("172.18.0.3"), Cidr.Parse("10.245.0.0/16")), new(IPAddress.Parse("172.18.0.4"), Cidr.Parse("10.246.0.0/16"))]
+        }),
+        "flat");
 }

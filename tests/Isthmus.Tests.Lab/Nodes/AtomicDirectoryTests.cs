@@ -16,10 +16,13 @@ public sealed class AtomicDirectoryTests : IDisposable
         {
             foreach (var step in history)
             {
-                var files = (step ?? []).Distinct().ToDictionary(one => one % 3 == 0 ? $"d/{one % 7}" : $"k{one % 5}", one => new ProjectedFile([one], 0b110_100_100), StringComparer.Ordinal, last: true);
+                var files = (step ?? []).Distinct()
+                    .ToDictionary(one => one % 3 == 0 ? $"d/{one % 7}" : $"k{one % 5}", one => new ProjectedFile([one], 0b110_100_100), StringComparer.Ordinal,
+                        last: true);
                 AtomicDirectory.Write(_directory, files, null);
                 foreach (var (path, file) in files) Assert.Equal(file.Content, File.ReadAllBytes(Path.Combine(_directory, path)));
-                var visible = Directory.EnumerateFileSystemEntries(_directory).Select(Path.GetFileName).Where(name => !name!.StartsWith("..", StringComparison.Ordinal));
+                var visible = Directory.EnumerateFileSystemEntries(_directory).Select(Path.GetFileName)
+                    .Where(name => !name!.StartsWith("..", StringComparison.Ordinal));
                 Assert.Equal(files.Keys.Select(path => path.Split('/')[0]).Distinct().Order(), visible.Order());
                 // The link and its target; nothing of earlier writes.
                 Assert.Equal(2, Directory.EnumerateFileSystemEntries(_directory, "..*").Count());
@@ -49,7 +52,8 @@ public sealed class AtomicDirectoryTests : IDisposable
 
 internal static class LastWins
 {
-    internal static Dictionary<string, TValue> ToDictionary<T, TValue>(this IEnumerable<T> items, Func<T, string> key, Func<T, TValue> value, StringComparer comparer, bool last)
+    internal static Dictionary<string, TValue> ToDictionary<T, TValue>(this IEnumerable<T> items, Func<T, string> key, Func<T, TValue> value,
+        StringComparer comparer, bool last)
     {
         var result = new Dictionary<string, TValue>(comparer);
         foreach (var item in items)

@@ -35,7 +35,8 @@ public sealed class ImageLoadTests : IDisposable
     {
         var image = new TestImage
         {
-            Names = ["tiny:1"], Layers = [Layer(TestImage.File("a", "1"), TestImage.File("b", "1")), Layer(TestImage.File("a", "2"), TestImage.File(".wh.b", ""))],
+            Names = ["tiny:1"],
+            Layers = [Layer(TestImage.File("a", "1"), TestImage.File("b", "1")), Layer(TestImage.File("a", "2"), TestImage.File(".wh.b", ""))],
             Config = """{"Entrypoint": ["/run"], "Cmd": ["x", "y"], "Env": ["A=b=c"], "User": "7:8", "WorkingDir": "/w", "StopSignal": "SIGQUIT"}""",
         };
         Write(image, isOci);
@@ -65,7 +66,9 @@ public sealed class ImageLoadTests : IDisposable
         tree.AddLink("bin", "opt");
         var layer = LayerWriter.Write(tree, Path.Combine(_directory, "layer"), "test", DateTimeOffset.UnixEpoch, Stop);
         var start = new ImageStart(["/opt/run"], [], new([new("A", "b")]), "1337:1337", "/");
-        var image = ImageDocuments.Make(new(["isthmus.internal/isthmus:0.1.0", "example.com/isthmus:1"], ImagePlatform.Architecture, start, default, DateTimeOffset.UnixEpoch), [layer]);
+        var image = ImageDocuments.Make(new(["isthmus.internal/isthmus:0.1.0", "example.com/isthmus:1"], ImagePlatform.Architecture, start, default,
+            DateTimeOffset.UnixEpoch),
+            [layer]);
         using (var output = System.IO.File.Create(Archive)) ArchiveWriter.Write(output, [image], DateTimeOffset.UnixEpoch, Stop);
         var loaded = Assert.Single(Load());
         Assert.Equal(["isthmus.internal/isthmus:0.1.0", "example.com/isthmus:1"], loaded.Names);
@@ -122,7 +125,8 @@ public sealed class ImageLoadTests : IDisposable
         var image = Assert.Single(Load());
         Assert.Equal("docker.io/library/a:1", Remove("a:1"));
         WriteContainer(image.Id, running: true);
-        Assert.Contains("is in use by container main of Pod default/p (delete the Pod first)", Assert.Throws<ProblemException>(() => Remove("b:1")).Message, StringComparison.Ordinal);
+        Assert.Contains("is in use by container main of Pod default/p (delete the Pod first)", Assert.Throws<ProblemException>(() => Remove("b:1")).Message,
+            StringComparison.Ordinal);
         Assert.Contains("is in use", Assert.Throws<ProblemException>(() => Remove(image.Hex[..6])).Message, StringComparison.Ordinal);
         WriteContainer(image.Id, running: false);
         Assert.Equal(image.Id, Remove(image.Hex[..6]));
@@ -158,7 +162,9 @@ public sealed class ImageLoadTests : IDisposable
         Write(new() { Names = ["a:1"], Layers = [Layer(TestImage.File("../x", "1"))] });
         Refused("has the path '../x', which leaves the image");
         Write(new() { Names = ["a:1"], Layers = [[0x28, 0xb5, 0x2f, 0xfd, 0]] }, isOci: true);
-        Refused(" (application/vnd.oci.image.layer.v1.tar+zstd) is compressed with zstd, which is not supported (save it in docker's format, without compression: skopeo copy ");
+        Refused(
+            " (application/vnd.oci.image.layer.v1.tar+zstd) is compressed with zstd, which is not supported (save it in docker's format, without compression: "
+                + "skopeo copy ");
         Write(new() { Layers = [layer] });
         Refused("has an image without a name (name it: isthmus lab image load FILE --name NAME)");
         Refused("is not the name of an image", "a b");
@@ -169,7 +175,9 @@ public sealed class ImageLoadTests : IDisposable
         Write(new() { Names = ["a:1"], Config = """{"WorkingDir": "w"}""" });
         Refused("'w' is not an absolute path");
         Write(new() { Names = ["a:1"], Layers = [Layer(TestImage.File("x", new string('x', 100_000)))] });
-        Assert.Contains("unpacks to more than 10000 bytes", Assert.Throws<ProblemException>(() => new ImageLoad(Images) { Limits = new UnpackLimits(10_000, 10) }.Run(Archive, null, Stop)).Message, StringComparison.Ordinal);
+        Assert.Contains("unpacks to more than 10000 bytes",
+            Assert.Throws<ProblemException>(() => new ImageLoad(Images) { Limits = new UnpackLimits(10_000, 10) }.Run(Archive, null, Stop)).Message,
+            StringComparison.Ordinal);
         Assert.Empty(Images.All);
         Assert.All(System.IO.Directory.EnumerateDirectories(Path.Combine(_directory, "images")), Assert.Empty);
     }
@@ -215,7 +223,8 @@ public sealed class ImageLoadTests : IDisposable
         Assert.Contains("unable to find group g", Assert.Throws<IdentityException>(() => accounts.Find("web:g")).Message, StringComparison.Ordinal);
         var map = IdMap.Parse("0 0 4294967295");
         Assert.Contains("image has non-numeric user (web), cannot verify user is non-root",
-            Assert.Throws<IdentityException>(() => ContainerIdentity.Decide(new() { RunAsNonRoot = true }, null, accounts.Find("web"), map, map)).Message, StringComparison.Ordinal);
+            Assert.Throws<IdentityException>(() => ContainerIdentity.Decide(new() { RunAsNonRoot = true }, null, accounts.Find("web"), map, map)).Message,
+            StringComparison.Ordinal);
         Assert.Equal((33, 33), Ids(ContainerIdentity.Decide(new() { RunAsNonRoot = true }, null, accounts.Find("33"), map, map)));
     }
 
@@ -232,7 +241,8 @@ public sealed class ImageLoadTests : IDisposable
 
     [Fact]
     public void Every_capability_that_a_container_can_have_has_a_number() =>
-        Assert.Equal(ContainerIdentity.Usual.Count + ContainerIdentity.Grantable.Count, System.Numerics.BitOperations.PopCount(CapabilityNumbers.MaskOf(ContainerIdentity.Usual.Concat(ContainerIdentity.Grantable))));
+        Assert.Equal(ContainerIdentity.Usual.Count + ContainerIdentity.Grantable.Count,
+            System.Numerics.BitOperations.PopCount(CapabilityNumbers.MaskOf(ContainerIdentity.Usual.Concat(ContainerIdentity.Grantable))));
 
     private static (long, long) Ids(ContainerIdentity identity) => (identity.User, identity.Group);
 
@@ -257,8 +267,10 @@ public sealed class ImageLoadTests : IDisposable
     {
         var pod = Path.Combine(Node, "pods/uid");
         System.IO.Directory.CreateDirectory(Path.Combine(pod, "containers/main"));
-        StateFile.Write(Path.Combine(pod, "pod.json"), new("uid", "default", "p", "10.0.0.1", false, "", DateTimeOffset.UnixEpoch, true), NodeJson.Default.PodRecord);
+        StateFile.Write(Path.Combine(pod, "pod.json"), new("uid", "default", "p", "10.0.0.1", false, "", DateTimeOffset.UnixEpoch, true),
+            NodeJson.Default.PodRecord);
         var end = running ? null : new ContainerEnd("id", 0, "Completed", "", DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch);
-        StateFile.Write(Path.Combine(pod, "containers/main/container.json"), new ContainerRecord("main", "id", 0, null, DateTimeOffset.UnixEpoch, "a:1", imageId) { End = end }, NodeJson.Default.ContainerRecord);
+        StateFile.Write(Path.Combine(pod, "containers/main/container.json"),
+            new ContainerRecord("main", "id", 0, null, DateTimeOffset.UnixEpoch, "a:1", imageId) { End = end }, NodeJson.Default.ContainerRecord);
     }
 }

@@ -29,7 +29,8 @@ public sealed class NestedMountsTests : IDisposable
             AtomicDirectory.Write(_directory, new Dictionary<string, ProjectedFile> { [name] = new([1], 0b110_100_100) }, null);
             NestedMounts.Make(_directory, ["crl", "a/b", "second/x"]);
         }
-        Assert.Equal(["a", "crl", "second"], Directory.EnumerateFileSystemEntries(_directory).Select(Path.GetFileName).Where(name => !name!.StartsWith("..", StringComparison.Ordinal)).Order());
+        Assert.Equal(["a", "crl", "second"],
+            Directory.EnumerateFileSystemEntries(_directory).Select(Path.GetFileName).Where(name => !name!.StartsWith("..", StringComparison.Ordinal)).Order());
         Assert.True(Directory.Exists(Path.Combine(_directory, "a/b")));
     }
 

@@ -10,7 +10,8 @@ public sealed class PodFilesTests
 
     [Fact]
     public void Cluster_first_asks_the_cluster_with_its_search_domains() =>
-        Assert.Equal("search ns.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n", Resolve(new() { DnsPolicy = "ClusterFirst" }));
+        Assert.Equal("search ns.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n",
+            Resolve(new() { DnsPolicy = "ClusterFirst" }));
 
     [Theory]
     [InlineData("Default", false)]
@@ -21,7 +22,10 @@ public sealed class PodFilesTests
     [Fact]
     public void The_Pods_own_settings_are_added_and_its_options_win()
     {
-        var config = new PodDnsConfig { Nameservers = ["1.1.1.1"], Searches = ["a.b"], Options = [new() { Name = "ndots", Value = "2" }, new() { Name = "edns0" }] };
+        var config = new PodDnsConfig
+        {
+            Nameservers = ["1.1.1.1"], Searches = ["a.b"], Options = [new() { Name = "ndots", Value = "2" }, new() { Name = "edns0" }]
+        };
         Assert.Equal("search a.b\nnameserver 1.1.1.1\noptions ndots:2 edns0\n", Resolve(new() { DnsPolicy = "None", DnsConfig = config }));
         Assert.Contains("options ndots:2 edns0\n", Resolve(new() { DnsConfig = config }), StringComparison.Ordinal);
     }
@@ -62,7 +66,8 @@ public sealed class PodFilesTests
         var pod = Pod(new() { Hostname = new string('a', length), Subdomain = "web", SetHostnameAsFQDN = true });
         string name() => PodFiles.HostName(pod, "cluster.loc", "node");
         if (fits) Assert.Equal(64, name().Length);
-        else Assert.Contains("is too long (64 characters is the max, 65 characters requested)", Assert.Throws<SandboxException>(name).Message, StringComparison.Ordinal);
+        else Assert.Contains("is too long (64 characters is the max, 65 characters requested)", Assert.Throws<SandboxException>(name).Message,
+            StringComparison.Ordinal);
     }
 
     private static string Name(Pod pod) => PodFiles.HostName(pod, "cluster.local", "node");

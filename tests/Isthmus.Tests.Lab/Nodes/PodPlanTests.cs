@@ -83,7 +83,8 @@ public sealed class PodPlanTests
     [Fact]
     public void An_ending_Pod_stops_its_sidecars_last_and_in_reverse_order()
     {
-        ContainerFacts[] all = [Running("s", ContainerRole.Sidecar), Running("t", ContainerRole.Sidecar), Running("m"), Running("d", ContainerRole.Ephemeral), Ended("n", 0)];
+        ContainerFacts[] all = [Running("s", ContainerRole.Sidecar), Running("t", ContainerRole.Sidecar), Running("m"), Running("d", ContainerRole.Ephemeral),
+            Ended("n", 0)];
         Assert.Equal(["m", "d"], PodPlan.StopNext(all));
         Assert.Equal(["d"], PodPlan.StopNext([all[0], all[1], Ended("m", 0), all[3]]));
         Assert.Equal(["t"], PodPlan.StopNext([all[0], all[1], Ended("m", 0)]));
@@ -111,5 +112,6 @@ public sealed class PodPlanTests
 
     private static ContainerFacts Running(string name, ContainerRole role = ContainerRole.Main) => new(name, role, RunState.Running, true, 0, default);
 
-    private static ContainerFacts Ended(string name, int code, ContainerRole role = ContainerRole.Main) => new(name, role, RunState.Ended, false, code, default);
+    private static ContainerFacts Ended(string name, int code,
+        ContainerRole role = ContainerRole.Main) => new(name, role, RunState.Ended, false, code, default);
 }

@@ -19,7 +19,12 @@ public sealed class ServiceTableTests
             Make("web", new() { Type = "LoadBalancer", ClusterIP = "10.96.0.20", Ports = [Tcp(80, 30080)] }, "172.18.201.5"),
             Make("empty", new() { Type = "NodePort", ClusterIP = "10.96.0.21", Ports = [Tcp(80, 30081)] }),
             Make("names", new() { ClusterIP = "10.96.0.10", Ports = [new() { Name = "dns", Port = 53, Protocol = "UDP" }], SessionAffinity = "ClientIP" }),
-            Make("outer", new() { Type = "LoadBalancer", ClusterIP = "10.96.0.22", Ports = [Tcp(443, 30443)], ExternalTrafficPolicy = "Local", InternalTrafficPolicy = "Local" }, "172.18.201.6"),
+            Make("outer",
+                new()
+                {
+                    Type = "LoadBalancer", ClusterIP = "10.96.0.22", Ports = [Tcp(443, 30443)], ExternalTrafficPolicy = "Local", InternalTrafficPolicy = "Local"
+                },
+                "172.18.201.6"),
             Make("headless", new() { ClusterIP = "None", Ports = [Tcp(80, 0)] }),
             Make("alias", new() { Type = "ExternalName", ExternalName = "example.org" }),
         };
@@ -66,7 +71,8 @@ public sealed class ServiceTableTests
     {
         var first = Make("a", new() { ClusterIP = "10.96.0.20", ExternalIPs = ["192.0.2.1"], Ports = [Tcp(80, 0)] });
         var second = Make("b", new() { ClusterIP = "10.96.0.21", ExternalIPs = ["192.0.2.1"], Ports = [Tcp(80, 0)] });
-        var ports = ServiceTable.Build([second, first], [Slice("a", "", "TCP", 80, ("10.244.0.1", Node, null)), Slice("b", "", "TCP", 80, ("10.244.0.2", Node, null))], Node);
+        var ports = ServiceTable.Build([second, first],
+            [Slice("a", "", "TCP", 80, ("10.244.0.1", Node, null)), Slice("b", "", "TCP", 80, ("10.244.0.2", Node, null))], Node);
         var text = ServiceRules.Render(new(IPAddress.Parse("172.18.0.2"), Cidr.Parse("10.244.0.0/16"), ports));
         Assert.Contains("192.0.2.1 . tcp . 80 : goto s.ns.a.tcp.80", text);
         Assert.DoesNotContain("192.0.2.1 . tcp . 80 : goto s.ns.b.tcp.80", text);
@@ -95,7 +101,9 @@ public sealed class ServiceTableTests
 
     private static ServicePort Tcp(int port, int nodePort) => new() { Port = port, NodePort = nodePort };
 
-    private static EndpointSlice Slice(string service, string portName, string protocol, int port, params (string Address, string Node, SliceConditions? Conditions)[] endpoints) => new()
+    private static EndpointSlice Slice(string service, string portName, string protocol, int port,
+        params (string Address, string Node, SliceConditions? Conditions)[] endpoints) =>
+        new()
     {
         Metadata = new() { Name = $"{service}-1", Namespace = "ns", Labels = new() { ["kubernetes.io/service-name"] = service } },
         Ports = [new() { Name = portName, Port = port, Protocol = protocol }],

@@ -37,7 +37,8 @@ public sealed class ControlRequestTests : IAsyncLifetime
     [Fact]
     public async Task A_passed_listener_accepts_in_the_process_that_got_it()
     {
-        using (var listener = Listen(IPAddress.Loopback)) DescriptorMessage.Send(_client, """{"operation": "expose", "name": "a"}"""u8.ToArray().Append((byte)'\n').ToArray(), listener);
+        using (var listener = Listen(IPAddress.Loopback))
+            DescriptorMessage.Send(_client, """{"operation": "expose", "name": "a"}"""u8.ToArray().Append((byte)'\n').ToArray(), listener);
         using var request = (await ControlRequest.ReadAsync(_server, Stop))!;
         Assert.Equal(("expose", "a"), (request.Operation, request.Cluster));
         using var taken = request.TakeListener();
@@ -69,7 +70,8 @@ public sealed class ControlRequestTests : IAsyncLifetime
     {
         var name = new string('x', 10_000);
         var reading = ControlRequest.ReadAsync(_server, Stop);
-        foreach (var piece in Encoding.ASCII.GetBytes($$"""{"operation": "delete", "name": "{{name}}"}""" + "\n").Chunk(3_000)) await _client.SendAsync(piece, Stop);
+        foreach (var piece in Encoding.ASCII.GetBytes($$"""{"operation": "delete", "name": "{{name}}"}""" + "\n").Chunk(3_000))
+            await _client.SendAsync(piece, Stop);
         using var request = (await reading)!;
         Assert.Equal(name, request.Cluster);
         Assert.Throws<ProblemException>(request.TakeListener);

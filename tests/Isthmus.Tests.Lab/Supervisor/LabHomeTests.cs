@@ -28,7 +28,8 @@ public sealed class LabHomeTests : IDisposable
         home.CreateOutside(Path.Combine(_root, "user/.kube"));
         File.WriteAllText(Path.Combine(_root, "user/notes"), "mine");
         Remove(home);
-        Assert.Equal(["state", "user", "user/notes"], Directory.EnumerateFileSystemEntries(_root, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(_root, path)).Order());
+        Assert.Equal(["state", "user", "user/notes"],
+            Directory.EnumerateFileSystemEntries(_root, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(_root, path)).Order());
     }
 
     [Fact]
@@ -38,8 +39,10 @@ public sealed class LabHomeTests : IDisposable
         home.Create();
         home.CreateMesh();
         LabState.Empty.Save(home);
-        const UnixFileMode others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
-        foreach (var path in new[] { home.Directory, home.Logs, home.Clusters, home.Mesh, home.LabFile }) Assert.Equal(default, File.GetUnixFileMode(path) & others);
+        const UnixFileMode others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute | UnixFileMode.OtherRead
+            | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
+        foreach (var path in new[] { home.Directory, home.Logs, home.Clusters, home.Mesh, home.LabFile })
+            Assert.Equal(default, File.GetUnixFileMode(path) & others);
         // A directory that was open before is closed.
         File.SetUnixFileMode(home.Mesh, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | others);
         home.CreateMesh();

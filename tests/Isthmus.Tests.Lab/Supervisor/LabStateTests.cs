@@ -12,7 +12,8 @@ public sealed class LabStateTests
         var home = new LabHome(Directory.CreateTempSubdirectory("state").FullName);
         try
         {
-            var state = new LabState(4000, [ClusterSettings.Default("a", 1), ClusterSettings.Default("b", 2)]).WithLoopbackPort("a", 4001).WithLoopbackPort("b", 4002);
+            var state = new LabState(4000, [ClusterSettings.Default("a", 1), ClusterSettings.Default("b", 2)]).WithLoopbackPort("a", 4001)
+                .WithLoopbackPort("b", 4002);
             state.Save(home);
             Assert.Equal(state, LabState.Load(home));
             Assert.Equal(4001, LabState.Load(home).LoopbackPorts["a"]);

@@ -12,7 +12,10 @@ public sealed class PreflightTests
     {
         { Unknown with { MaxUserNamespaces = 0, Error = "unshare failed: No space left on device" }, "sysctl user.max_user_namespaces=15000" },
         { Unknown with { UnprivilegedClone = 0 }, "sysctl kernel.unprivileged_userns_clone=1" },
-        { Unknown with { AppArmorRestricts = 1, Error = "unshare: write failed /proc/self/uid_map: Operation not permitted" }, "kernel.apparmor_restrict_unprivileged_userns=0" },
+        {
+            Unknown with { AppArmorRestricts = 1, Error = "unshare: write failed /proc/self/uid_map: Operation not permitted" },
+            "kernel.apparmor_restrict_unprivileged_userns=0"
+        },
         { Unknown with { InChroot = true }, "outside the chroot" },
         { Unknown with { Error = "unshare: mount /proc failed: Operation not permitted" }, "unmasked /proc" },
         { Unknown with { Seccomp = 2 }, "seccomp=unconfined" },

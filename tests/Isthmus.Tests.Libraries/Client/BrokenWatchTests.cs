@@ -18,9 +18,15 @@ public sealed class BrokenWatchTests
         using var server = LocalHttp.Start(out var address);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         using var client = new KubeClient(new ClusterAccess { Server = address });
-        var informer = new Informer<Namespace>(client, Kinds.Namespace, new InformerSettings { FirstBackoff = TimeSpan.FromMilliseconds(1) }, TimeProvider.System);
+        var informer = new Informer<Namespace>(client, Kinds.Namespace, new InformerSettings { FirstBackoff = TimeSpan.FromMilliseconds(1) },
+            TimeProvider.System);
         var seen = new List<string>();
-        var run = informer.RunAsync(changes => { seen.AddRange(changes.Select(change => $"{change.Key} {change.Object?.Metadata.ResourceVersion}")); return ValueTask.CompletedTask; }, stop.Token);
+        var run = informer.RunAsync(changes =>
+        {
+            seen.AddRange(changes.Select(change => $"{change.Key} {change.Object?.Metadata.ResourceVersion}"));
+            return ValueTask.CompletedTask;
+        },
+            stop.Token);
 
         await AnswerAsync(await server.GetContextAsync(), $$$"""{"metadata":{"resourceVersion":"10"},"items":[{{{One("7")}}}]}""");
         var watch = await server.GetContextAsync();
@@ -51,7 +57,8 @@ public sealed class BrokenWatchTests
         using var server = LocalHttp.Start(out var address);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         using var client = new KubeClient(new ClusterAccess { Server = address });
-        var informer = new Informer<JsonObject>(client, Kinds.Namespace, new InformerSettings { FirstBackoff = TimeSpan.FromMilliseconds(1) }, TimeProvider.System);
+        var informer = new Informer<JsonObject>(client, Kinds.Namespace, new InformerSettings { FirstBackoff = TimeSpan.FromMilliseconds(1) },
+            TimeProvider.System);
         var run = informer.RunAsync(_ => ValueTask.CompletedTask, stop.Token);
         await AnswerAsync(await server.GetContextAsync(), answer);
         await AnswerAsync(await server.GetContextAsync(), answer);

@@ -54,7 +54,9 @@ public sealed class BusyServerTests
             bodies.Add(await new StreamReader(context.Request.InputStream).ReadToEndAsync(Stop));
             context.Response.StatusCode = wait is null ? 201 : 429;
             if (wait is { Length: > 0 }) context.Response.Headers["Retry-After"] = wait;
-            var text = wait is null ? """{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "made"}}""" : """{"kind": "Status", "apiVersion": "v1", "code": 429, "reason": "TooManyRequests"}""";
+            var text = wait is null
+                ? """{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "made"}}"""
+                : """{"kind": "Status", "apiVersion": "v1", "code": 429, "reason": "TooManyRequests"}""";
             await context.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(text), Stop);
             context.Response.Close();
         }

@@ -43,7 +43,9 @@ public sealed class CredentialLifetimeTests
     [InlineData("opaque")]
     [InlineData("a.%%%.c")]
     [InlineData("a.b")]
-    public void What_is_no_web_token_tells_nothing(string? token) => Assert.Null(CredentialLifetime.Of(new() { Server = new("https://10.0.0.1"), Token = token }));
+    public void What_is_no_web_token_tells_nothing(string? token) =>
+        Assert.Null(CredentialLifetime.Of(new() { Server = new("https://10.0.0.1"), Token = token }));
 
-    private static ClusterAccess Token(string claims) => new() { Server = new("https://10.0.0.1"), Token = $"head.{Base64Url.EncodeToString(Encoding.UTF8.GetBytes(claims))}.signature" };
+    private static ClusterAccess Token(string claims) =>
+        new() { Server = new("https://10.0.0.1"), Token = $"head.{Base64Url.EncodeToString(Encoding.UTF8.GetBytes(claims))}.signature" };
 }

@@ -12,9 +12,12 @@ namespace Isthmus.Tests.Libraries.Client;
 
 public sealed class ListReaderTests
 {
-    private static readonly Gen<string> Awkward = Gen.ArrayOf(Gen.Elements("{", "}", "[", "]", "\"", "\\", "\\\\", ",", ":", " ", "a", "é", "\n", new string('x', 40))).Select(string.Concat);
+    private static readonly Gen<string> Awkward = Gen.ArrayOf(Gen.Elements("{", "}", "[", "]", "\"", "\\", "\\\\", ",", ":", " ", "a", "é", "\n",
+        new string('x', 40)))
+        .Select(string.Concat);
 
-    private static readonly JsonSerializerOptions[] Forms = [new(), new() { WriteIndented = true }, new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }];
+    private static readonly JsonSerializerOptions[] Forms = [new(), new() { WriteIndented = true },
+        new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }];
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 

@@ -44,7 +44,8 @@ internal sealed class ScriptedCall(HttpListenerContext call)
 
     public string? Version => call.Request.QueryString["resourceVersion"];
 
-    public Task ListAsync(string version, params string[] items) => EndAsync($$$"""{"metadata":{"resourceVersion":"{{{version}}}"},"items":[{{{string.Join(',', items)}}}]}""");
+    public Task ListAsync(string version, params string[] items) =>
+        EndAsync($$$"""{"metadata":{"resourceVersion":"{{{version}}}"},"items":[{{{string.Join(',', items)}}}]}""");
 
     /// <summary>Sends part of an answer.</summary>
     public Task PartAsync(string text) => WriteAsync(text);

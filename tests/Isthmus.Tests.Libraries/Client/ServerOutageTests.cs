@@ -9,7 +9,10 @@ public sealed class ServerOutageTests : IAsyncDisposable
 {
     private readonly ScriptedServer _server = new();
     private readonly CancellationTokenSource _stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-    private readonly InformerSettings _settings = new() { FirstBackoff = TimeSpan.FromMilliseconds(1), LongestBackoff = TimeSpan.FromMilliseconds(2), Outage = new(TimeProvider.System) };
+    private readonly InformerSettings _settings = new()
+    {
+        FirstBackoff = TimeSpan.FromMilliseconds(1), LongestBackoff = TimeSpan.FromMilliseconds(2), Outage = new(TimeProvider.System)
+    };
     private readonly List<Task> _running = [];
 
     public async ValueTask DisposeAsync()

@@ -28,7 +28,8 @@ public sealed class SharedConnectionsTests
         await client.RawAsync(HttpMethod.Get, "/version", null, Stop);
         Assert.Equal(3, connections.Count);
         Assert.Single(connections.Distinct());
-        var late = await Assert.ThrowsAsync<HttpRequestException>(() => client.Within(TimeSpan.FromMilliseconds(50)).RawAsync(HttpMethod.Get, "/slow", null, Stop));
+        var late = await Assert.ThrowsAsync<HttpRequestException>(() => client.Within(TimeSpan.FromMilliseconds(50))
+            .RawAsync(HttpMethod.Get, "/slow", null, Stop));
         Assert.Contains("did not answer within", late.Message, StringComparison.Ordinal);
     }
 }

@@ -21,7 +21,8 @@ public sealed class UnreachableTests
     {
         using var nobody = new ReservedPort();
         using var client = new HttpClient();
-        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync(new Uri($"http://{nobody.EndPoint}/"), TestContext.Current.CancellationToken));
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync(new Uri($"http://{nobody.EndPoint}/"),
+            TestContext.Current.CancellationToken));
         Assert.Equal("connection refused", Unreachable.Describe(e));
     }
 }

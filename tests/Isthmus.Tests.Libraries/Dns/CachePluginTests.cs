@@ -18,7 +18,8 @@ public sealed class CachePluginTests
     [InlineData(3600, true)]
     public async Task Answers_and_denials_that_are_over_are_served_while_nobody_can_be_asked(int staleSeconds, bool served)
     {
-        var cache = new CachePlugin(new CachePlan(30, 30, [""], 1) { ServeStale = TimeSpan.FromSeconds(staleSeconds) }, _clock, new(), (query, _) => new(Other(query)));
+        var cache = new CachePlugin(new CachePlan(30, 30, [""], 1) { ServeStale = TimeSpan.FromSeconds(staleSeconds) }, _clock, new(),
+            (query, _) => new(Other(query)));
         Assert.Equal((DnsCode.NoError, 1), await AskAsync(cache, DnsType.A));
         Assert.Equal((DnsCode.NoError, 0), await AskAsync(cache, DnsType.AAAA));
         _isAway = true;
@@ -41,7 +42,8 @@ public sealed class CachePluginTests
     private static async Task<(DnsCode Code, int Answers)> AskAsync(CachePlugin cache, DnsType type)
     {
         var message = DnsMessage.Query(7, new DnsQuestion("orders.shop.global", type));
-        var reply = await cache.AnswerAsync(new(message, "orders.shop.global", new(IPAddress.Loopback, 9), OverTcp: false), TestContext.Current.CancellationToken);
+        var reply = await cache.AnswerAsync(new(message, "orders.shop.global", new(IPAddress.Loopback, 9), OverTcp: false),
+            TestContext.Current.CancellationToken);
         return (reply.Message.Header.Code, reply.Message.Answers.Count);
     }
 

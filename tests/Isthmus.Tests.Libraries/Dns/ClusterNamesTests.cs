@@ -21,7 +21,11 @@ public class ClusterNamesTests
         Put("db", "None", ports: [new() { Name = "sql", Port = 5432 }]);
         Put("empty", "None");
         Put("1web", "10.96.1.9", ports: [new() { Name = "http", Port = 80 }]);
-        _directory.Put(new Service { Metadata = new() { Name = "out", Namespace = "shop" }, Spec = new() { Type = "ExternalName", ExternalName = "example.com." } }, "shop/out");
+        _directory.Put(new Service
+        {
+            Metadata = new() { Name = "out", Namespace = "shop" }, Spec = new() { Type = "ExternalName", ExternalName = "example.com." }
+        },
+            "shop/out");
         _directory.Put(Slice("db", ("10.244.0.5", "db-0", true), ("10.244.0.6", "", true), ("10.244.0.7", "", false)), null);
     }
 
@@ -72,7 +76,9 @@ public class ClusterNamesTests
     public void Any_name_gets_an_answer_or_none_but_no_exception()
     {
         var label = Gen.Elements("web", "shop", "svc", "pod", "_tcp", "_", "", "1-2-3-4", "db", "ns", "dns", "*");
-        var name = from labels in Gen.ArrayOf(label) from zone in Gen.Elements("cluster.local", "in-addr.arpa", "ip6.arpa") select string.Join('.', labels.Append(zone));
+        var name = from labels in Gen.ArrayOf(label)
+            from zone in Gen.Elements("cluster.local", "in-addr.arpa", "ip6.arpa")
+            select string.Join('.', labels.Append(zone));
         Prop.ForAll(name.ToArbitrary(), text => Ask(text, DnsType.A) is not "x" && Ask(text, DnsType.SRV) is not "x").MustHold(1000);
     }
 
@@ -92,12 +98,19 @@ public class ClusterNamesTests
     }
 
     private void Put(string name, string address, List<ServicePort>? ports = null) =>
-        _directory.Put(new Service { Metadata = new() { Name = name, Namespace = "shop" }, Spec = new() { ClusterIP = address, ClusterIPs = [address], Ports = ports ?? [] } }, $"shop/{name}");
+        _directory.Put(new Service
+        {
+            Metadata = new() { Name = name, Namespace = "shop" }, Spec = new() { ClusterIP = address, ClusterIPs = [address], Ports = ports ?? [] }
+        },
+            $"shop/{name}");
 
     private static EndpointSlice Slice(string service, params (string Address, string Host, bool Ready)[] endpoints) => new()
     {
         Metadata = new() { Name = service + "-1", Namespace = "shop", Labels = new() { ["kubernetes.io/service-name"] = service } },
         Ports = [new() { Name = "sql", Port = 5432 }],
-        Endpoints = [.. endpoints.Select(one => new SliceEndpoint { Addresses = [one.Address], Hostname = one.Host, Conditions = new() { Ready = one.Ready } })],
+        Endpoints = [.. endpoints.Select(one => new SliceEndpoint
+        {
+            Addresses = [one.Address], Hostname = one.Host, Conditions = new() { Ready = one.Ready }
+        })],
     };
 }

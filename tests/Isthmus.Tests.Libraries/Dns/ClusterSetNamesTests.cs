@@ -16,7 +16,8 @@ public sealed class ClusterSetNamesTests
 
     public ClusterSetNamesTests()
     {
-        Import("desk", """{"type": "ClusterSetIP", "ips": ["240.240.0.7", "2001:2::7"], "ports": [{"name": "tcp", "port": 42}, {"name": "udp", "port": 42, "protocol": "UDP"}]}""");
+        Import("desk",
+            """{"type": "ClusterSetIP", "ips": ["240.240.0.7", "2001:2::7"], "ports": [{"name": "tcp", "port": 42}, {"name": "udp", "port": 42, "protocol": "UDP"}]}""");
         Import("ring", """{"type": "Headless", "ports": [{"name": "tcp", "port": 42}]}""");
         Import("bare", """{"type": "Headless", "ports": []}""");
         _directory.Put(Slice("ring", "c1", ("10.244.0.5", "ring-0", true), ("10.244.0.6", "", true), ("10.244.0.7", "", false)), null);
@@ -32,7 +33,9 @@ public sealed class ClusterSetNamesTests
     [InlineData("ring-0.c1.ring.shop.svc.clusterset.local", "A", "10.244.0.5")]
     [InlineData("ring-0.c2.ring.shop.svc.clusterset.local", "A", "10.245.0.5")]
     [InlineData("10-244-0-6.c1.ring.shop.svc.clusterset.local", "A", "10.244.0.6")]
-    [InlineData("ring.shop.svc.clusterset.local", "SRV", "0 100 42 10-244-0-6.c1.ring.shop.svc.clusterset.local,0 100 42 ring-0.c1.ring.shop.svc.clusterset.local,0 100 42 ring-0.c2.ring.shop.svc.clusterset.local")]
+    [InlineData("ring.shop.svc.clusterset.local", "SRV",
+        "0 100 42 10-244-0-6.c1.ring.shop.svc.clusterset.local,0 100 42 ring-0.c1.ring.shop.svc.clusterset.local,0 100 42 "
+            + "ring-0.c2.ring.shop.svc.clusterset.local")]
     [InlineData("c2.ring.shop.svc.clusterset.local", "A", "")]
     [InlineData("shop.svc.clusterset.local", "A", "")]
     [InlineData("svc.clusterset.local", "A", "")]
@@ -69,10 +72,12 @@ public sealed class ClusterSetNamesTests
     }
 
     [Theory]
-    [InlineData("kubernetes cluster.local {\n multicluster clusterset.local\n }", "multicluster: 'clusterset.local' is not among the zones of the plugin (cluster.local)")]
+    [InlineData("kubernetes cluster.local {\n multicluster clusterset.local\n }",
+        "multicluster: 'clusterset.local' is not among the zones of the plugin (cluster.local)")]
     [InlineData("multicluster clusterset.local {\n pods insecure\n }", "multicluster: unknown setting 'pods'")]
     public void What_cannot_work_is_refused(string plugin, string message) =>
-        Assert.Contains(message, Assert.Throws<CorefileException>(() => PlanReader.Read($". {{\n {plugin}\n}}", "Corefile", _ => null)).Message, StringComparison.Ordinal);
+        Assert.Contains(message, Assert.Throws<CorefileException>(() => PlanReader.Read($". {{\n {plugin}\n}}", "Corefile", _ => null)).Message,
+            StringComparison.Ordinal);
 
     private string? Ask(string name, DnsType type) => new ClusterSetNames(_directory, 5).Find(Zone, name.ToLowerInvariant(), name, type) is { } answer
         ? string.Join(type == DnsType.SRV ? "," : " ", answer.Answers.Select(record => record.Content switch
@@ -94,6 +99,9 @@ public sealed class ClusterSetNamesTests
             Labels = new() { ["multicluster.kubernetes.io/service-name"] = service, ["multicluster.kubernetes.io/source-cluster"] = cluster },
         },
         Ports = [new() { Name = "tcp", Port = 42 }],
-        Endpoints = [.. endpoints.Select(one => new SliceEndpoint { Addresses = [one.Address], Hostname = one.Host, Conditions = new() { Ready = one.Ready } })],
+        Endpoints = [.. endpoints.Select(one => new SliceEndpoint
+        {
+            Addresses = [one.Address], Hostname = one.Host, Conditions = new() { Ready = one.Ready }
+        })],
     };
 }

@@ -20,13 +20,18 @@ public sealed class CorednsPluginTests
     public async Task Names_of_the_zone_are_answered_by_the_plugin_and_others_go_on()
     {
         var answers = new EntryAnswers(_ => { });
-        answers.Update(EntryTable.Of([new() { ["spec"] = YamlText.Parse("hosts: [orders.shop.global]\nresolution: DNS\naddresses: [240.0.0.2]", "test")!.DeepClone() }], null));
+        answers.Update(EntryTable.Of([new()
+        {
+            ["spec"] = YamlText.Parse("hosts: [orders.shop.global]\nresolution: DNS\naddresses: [240.0.0.2]", "test")!.DeepClone()
+        }],
+            null));
         using var reserved = new ReservedPort();
         var port = reserved.Number;
         await using var plugin = CorednsPluginProgram.Server(new IPEndPoint(IPAddress.Loopback, port), answers);
         await plugin.StartAsync(TestContext.Current.CancellationToken);
         await using var server = new DnsServer(TimeProvider.System, new Random(3), _ => throw new InvalidOperationException("no cluster here"), _ => { });
-        var plan = PlanReader.Read($".:1 {{\n bind 127.0.0.1\n grpc global 127.0.0.1:{port}\n hosts {{\n 10.0.0.1 a.home\n fallthrough\n }}\n cache 30\n}}", "Corefile", _ => null);
+        var plan = PlanReader.Read($".:1 {{\n bind 127.0.0.1\n grpc global 127.0.0.1:{port}\n hosts {{\n 10.0.0.1 a.home\n fallthrough\n }}\n cache 30\n}}",
+            "Corefile", _ => null);
         await server.ApplyAsync(plan with { Zones = [.. plan.Zones.Select(zone => zone with { Port = 0 })] }, "Corefile");
 
         Assert.Equal((DnsCode.NoError, "240.0.0.2"), await AnsweredAsync(server, "orders.shop.global"));

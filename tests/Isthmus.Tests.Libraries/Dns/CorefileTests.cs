@@ -52,7 +52,9 @@ public class CorefileTests
     [Fact]
     public void The_corefile_of_istiocoredns_is_understood()
     {
-        var plan = Read(".:53 {\n errors\n health\n grpc global 127.0.0.1:8053\n forward . /etc/resolv.conf {\n except global\n }\n prometheus :9153\n cache 30\n reload\n}");
+        var plan = Read(
+            ".:53 {\n errors\n health\n grpc global 127.0.0.1:8053\n forward . /etc/resolv.conf {\n except global\n }\n prometheus :9153\n cache 30\n "
+                + "reload\n}");
         Assert.Equal("global", plan.Zones[0].Plugins.OfType<GrpcPlan>().Single().From);
         Assert.Equal(["global"], plan.Zones[0].Plugins.OfType<ForwardPlan>().Single().Except);
     }
@@ -81,7 +83,9 @@ public class CorefileTests
     [Fact]
     public void Environment_snippets_quotes_and_lists_of_zones_work()
     {
-        var plan = PlanReader.Read("(base) {\n errors\n cache {$TTL}\n}\na.example, b.example:5353 {\n import base\n hosts {\n 10.0.0.1 \"x.example\"\n fallthrough\n }\n}", "Corefile", name => name == "TTL" ? "7" : null, 1053);
+        var plan = PlanReader.Read(
+            "(base) {\n errors\n cache {$TTL}\n}\na.example, b.example:5353 {\n import base\n hosts {\n 10.0.0.1 \"x.example\"\n fallthrough\n }\n}",
+            "Corefile", name => name == "TTL" ? "7" : null, 1053);
         Assert.Equal([("a.example", 1053), ("b.example", 5353)], plan.Zones.Select(zone => (zone.Zone, zone.Port)));
         Assert.Equal(7, plan.Zones[1].Plugins.OfType<CachePlan>().Single().SuccessTtl);
         Assert.Equal("10.0.0.1 x.example", plan.Zones[0].Plugins.OfType<HostsPlan>().Single().Inline.Single());
@@ -106,7 +110,8 @@ public class CorefileTests
     [Fact]
     public void Any_text_is_a_plan_or_one_clear_error()
     {
-        var words = Gen.Elements(".", ".:53", "{", "}", "\n", "{\n", "\n}\n", "kubernetes", "forward", "cache", "30", "\"", "#", "{$X}", "cluster.local", "health", "lameduck", "5s", "/etc/resolv.conf", "10.0.0.1", "import", "(a)", "é", "\\");
+        var words = Gen.Elements(".", ".:53", "{", "}", "\n", "{\n", "\n}\n", "kubernetes", "forward", "cache", "30", "\"", "#", "{$X}", "cluster.local",
+            "health", "lameduck", "5s", "/etc/resolv.conf", "10.0.0.1", "import", "(a)", "é", "\\");
         Prop.ForAll(Gen.ArrayOf(words).ToArbitrary(), parts => Holds(string.Join(' ', parts))).MustHold(2000);
         Prop.ForAll(ArbMap.Default.ArbFor<string>(), text => Holds(text ?? "")).MustHold();
     }

@@ -49,7 +49,10 @@ public class DnsServerTests
     {
         await using var home = await StartAsync(Hosts, 0);
         var port = home.Ports.Single();
-        await using var server = await StartAsync($".:0 {{\n bind 127.0.0.1\n errors\n}}\nhome:0 {{\n bind 127.0.0.2\n cache 30\n forward . 127.0.0.9:1 127.0.0.1:{port} {{\n policy sequential\n }}\n}}", 0);
+        await using var server = await StartAsync(
+            $".:0 {{\n bind 127.0.0.1\n errors\n}}\nhome:0 {{\n bind 127.0.0.2\n cache 30\n forward . 127.0.0.9:1 127.0.0.1:{port} {{\n policy sequential\n "
+                + $"}}\n}}",
+            0);
         var answer = await AskAsync(server, "a.home", DnsType.A, tcp: false, at: IPAddress.Parse("127.0.0.2"));
         Assert.Equal("10.0.0.1", ((AddressContent)answer.Answers.Single().Content).Address.ToString());
         await home.DisposeAsync();
@@ -71,7 +74,10 @@ public class DnsServerTests
         await home.DisposeAsync();
         var asked = Task.WhenAll(Enumerable.Range(0, 5).Select(_ => AskAsync(server, "a.home", DnsType.A, false)));
         // Each received the negative answer twice.
-        int Failures() => int.Parse(server.Metrics.Print().Split('\n').Single(line => line.StartsWith("coredns_forward_failures_total ", StringComparison.Ordinal)).Split(' ')[1], CultureInfo.InvariantCulture);
+        int Failures() =>
+            int.Parse(server.Metrics.Print().Split('\n').Single(line => line.StartsWith("coredns_forward_failures_total ", StringComparison.Ordinal))
+                .Split(' ')[1],
+                CultureInfo.InvariantCulture);
         while (Failures() < 10) await Task.Delay(1, TestContext.Current.CancellationToken);
         Assert.False(asked.IsCompleted);
         home = await StartAsync(hosts, port);

@@ -82,5 +82,6 @@ public sealed class EntryTableTests
 
     private static JsonObject Entry(string spec) => new() { ["spec"] = YamlText.Parse(spec, "test")!.DeepClone() };
 
-    private static DnsMessage Ask(EntryAnswers answers, string name, DnsType type = DnsType.A) => answers.Answer(DnsMessage.Query(7, new DnsQuestion(name, type)));
+    private static DnsMessage Ask(EntryAnswers answers, string name, DnsType type = DnsType.A) =>
+        answers.Answer(DnsMessage.Query(7, new DnsQuestion(name, type)));
 }

@@ -30,7 +30,8 @@ public sealed class DebianRootTests : IDisposable
         Assert.Equal("program", Text(tree, "usr/bin/tool"));
         Assert.Equal("library", Text(tree, "usr/lib/x/libtool.so.1"));
         Assert.Equal("licence", Text(tree, "usr/share/doc/tool/copyright"));
-        Assert.DoesNotContain(tree.Entries.Keys, path => path.Contains("man1", StringComparison.Ordinal) || path.Contains("changelog", StringComparison.Ordinal));
+        Assert.DoesNotContain(tree.Entries.Keys,
+            path => path.Contains("man1", StringComparison.Ordinal) || path.Contains("changelog", StringComparison.Ordinal));
         Assert.Equal("first\nsecond\n", Text(tree, "etc/ssl/certs/ca-certificates.crt"));
         Assert.Contains("Package: tool\n", Text(tree, "var/lib/dpkg/status.d/tool"), StringComparison.Ordinal);
     }
@@ -51,7 +52,8 @@ public sealed class DebianRootTests : IDisposable
     public void The_bill_of_materials_names_every_package()
     {
         var program = new ProgramSource(_directory, ["/x/shared/Microsoft.NETCore.App/10.0.1"], "9.9", "");
-        File.WriteAllText(Path.Combine(_directory, "isthmus.deps.json"), """{"libraries": {"isthmus/9.9": {"type": "project"}, "Some.Library/1.2.3": {"type": "package"}}}""");
+        File.WriteAllText(Path.Combine(_directory, "isthmus.deps.json"),
+            """{"libraries": {"isthmus/9.9": {"type": "project"}, "Some.Library/1.2.3": {"type": "package"}}}""");
         File.WriteAllText(Path.Combine(_directory, "console-packages.json"), """[{"name": "graphs", "version": "2.1.0", "license": "MIT"}]""");
         string Write() => BillOfMaterials.Write(program, new("abc", DateTimeOffset.UnixEpoch), [new("libstdc++6", "12.2+1", "amd64", "")]);
         var bill = Write();
@@ -59,7 +61,10 @@ public sealed class DebianRootTests : IDisposable
         Assert.Contains("\"pkg:deb/debian/libstdc%2B%2B6@12.2%2B1?arch=amd64&distro=debian-13\"", bill, StringComparison.Ordinal);
         Assert.Contains("\"pkg:nuget/Some.Library@1.2.3\"", bill, StringComparison.Ordinal);
         Assert.Contains("\"pkg:npm/graphs@2.1.0\"", bill, StringComparison.Ordinal);
-        Assert.Contains("\"licenseDeclared\": \"MIT\",\n      \"copyrightText\": \"NOASSERTION\",\n      \"externalRefs\": [\n        {\n          \"referenceCategory\": \"PACKAGE-MANAGER\",\n          \"referenceType\": \"purl\",\n          \"referenceLocator\": \"pkg:npm/", bill, StringComparison.Ordinal);
+        Assert.Contains(
+            "\"licenseDeclared\": \"MIT\",\n      \"copyrightText\": \"NOASSERTION\",\n      \"externalRefs\": [\n        {\n          \"referenceCategory\": "
+                + "\"PACKAGE-MANAGER\",\n          \"referenceType\": \"purl\",\n          \"referenceLocator\": \"pkg:npm/",
+            bill, StringComparison.Ordinal);
         Assert.Contains("\"versionInfo\": \"10.0.1\"", bill, StringComparison.Ordinal);
         Assert.Contains("\"sourceInfo\": \"git commit abc\"", bill, StringComparison.Ordinal);
     }
@@ -76,15 +81,18 @@ public sealed class DebianRootTests : IDisposable
         Made("private.key");
         Made("istio-cni");
         string[] InBuild(bool withPlugin) =>
-            [.. ProgramFiles.Program(program, "", withPlugin).Entries.Keys.Where(path => path.Contains("opt/isthmus/", StringComparison.Ordinal)).Select(Path.GetFileName)!];
+            [.. ProgramFiles.Program(program, "", withPlugin).Entries.Keys.Where(path => path.Contains("opt/isthmus/", StringComparison.Ordinal))
+                .Select(Path.GetFileName)!];
         Assert.Equal(["isthmus", "istio-cni"], InBuild(withPlugin: true).Order(StringComparer.Ordinal));
         Assert.Equal(["isthmus"], InBuild(withPlugin: false));
-        Assert.Equal(["isthmus.dll", "istio-cni"], Files(program with { Executable = "", Directory = Directory.CreateDirectory(Path.Combine(_directory, "build")).FullName }));
+        Assert.Equal(["isthmus.dll", "istio-cni"],
+            Files(program with { Executable = "", Directory = Directory.CreateDirectory(Path.Combine(_directory, "build")).FullName }));
 
         string[] Files(ProgramSource build)
         {
             foreach (var name in (string[])["isthmus.dll", "isthmus.pdb", "istio-cni"]) File.WriteAllText(Path.Combine(build.Directory, name), "");
-            return [.. ProgramFiles.Program(build, "", true).Entries.Keys.Where(path => path.Contains("opt/isthmus/", StringComparison.Ordinal)).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+            return [.. ProgramFiles.Program(build, "", true).Entries.Keys.Where(path => path.Contains("opt/isthmus/", StringComparison.Ordinal))
+                .Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
         }
     }
 
@@ -108,14 +116,16 @@ public sealed class DebianRootTests : IDisposable
     {
         var root = Directory.CreateDirectory(Path.Combine(_directory, "package")).FullName;
         Directory.CreateDirectory(Path.Combine(root, "DEBIAN"));
-        File.WriteAllText(Path.Combine(root, "DEBIAN/control"), $"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Nobody <nobody@example.com>\nDescription: for a test\n");
+        File.WriteAllText(Path.Combine(root, "DEBIAN/control"),
+            $"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Nobody <nobody@example.com>\nDescription: for a test\n");
         foreach (var (path, content) in files)
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(root, path))!);
             File.WriteAllText(Path.Combine(root, path), content);
         }
         var file = Path.Combine(_directory, $"{name}_{version}_all.deb");
-        using var process = Process.Start(new ProcessStartInfo("dpkg-deb", ["--root-owner-group", "-Znone", "--build", root, file]) { RedirectStandardOutput = true })!;
+        using var process = Process.Start(new ProcessStartInfo("dpkg-deb",
+            ["--root-owner-group", "-Znone", "--build", root, file]) { RedirectStandardOutput = true })!;
         process.WaitForExit();
         Assert.Equal(0, process.ExitCode);
         Directory.Delete(root, recursive: true);

@@ -19,7 +19,8 @@ public sealed class ImageArchiveTests : IDisposable
     [Fact]
     public void An_archive_of_docker_is_read_with_layers_that_are_links()
     {
-        using var archive = Open(("manifest.json", """[{"Config": "c.json", "RepoTags": ["a:1"], "Layers": ["x/layer.tar", "y/layer.tar"]}]"""), ("c.json", "{}"), ("x/layer.tar", "content"), ("y/layer.tar", "-> ../x/layer.tar"));
+        using var archive = Open(("manifest.json", """[{"Config": "c.json", "RepoTags": ["a:1"], "Layers": ["x/layer.tar", "y/layer.tar"]}]"""),
+            ("c.json", "{}"), ("x/layer.tar", "content"), ("y/layer.tar", "-> ../x/layer.tar"));
         var image = Assert.Single(archive.Images("amd64"));
         Assert.Equal(["a:1"], image.Names);
         Assert.Null(image.Manifest);
@@ -30,15 +31,19 @@ public sealed class ImageArchiveTests : IDisposable
     public void Of_an_index_the_images_for_the_architecture_count()
     {
         var (config, ours, theirs) = (Blob("{}"), Manifest("1"), Manifest("2"));
-        string Entry(Digest digest, string architecture, string annotations = "") => $$"""{"digest": "{{digest}}", "platform": {"os": "linux", "architecture": "{{architecture}}"}, "annotations": { {{annotations}} } }""";
-        var inner = Blob($$"""{"manifests": [{{Entry(ours.Digest, "amd64")}}, {{Entry(theirs.Digest, "arm64")}}, {{Entry(theirs.Digest, "unknown", "\"vnd.docker.reference.type\": \"attestation-manifest\"")}}]}""");
-        using var archive = Open(("oci-layout", "{}"), ("index.json", $$"""{"manifests": [{"digest": "{{inner.Digest}}", "annotations": {"io.containerd.image.name": "a:1"} }]}"""),
+        string Entry(Digest digest, string architecture, string annotations = "") =>
+            $$"""{"digest": "{{digest}}", "platform": {"os": "linux", "architecture": "{{architecture}}"}, "annotations": { {{annotations}} } }""";
+        var inner = Blob(
+            $$"""{"manifests": [{{Entry(ours.Digest, "amd64")}}, {{Entry(theirs.Digest, "arm64")}}, {{Entry(theirs.Digest, "unknown", "\"vnd.docker.reference.type\": \"attestation-manifest\"")}}]}""");
+        using var archive = Open(("oci-layout", "{}"),
+            ("index.json", $$"""{"manifests": [{"digest": "{{inner.Digest}}", "annotations": {"io.containerd.image.name": "a:1"} }]}"""),
             (inner.Path, inner.Text), (ours.Path, ours.Text), (theirs.Path, theirs.Text), (config.Path, config.Text));
         var image = Assert.Single(archive.Images("amd64"));
         Assert.Equal((ours.Path, "a:1"), (image.Manifest!.Path, Assert.Single(image.Names)));
         Assert.Empty(archive.Images("riscv64"));
 
-        (Digest Digest, string Path, string Text) Manifest(string mark) => Blob($$"""{"mark": "{{mark}}", "config": {"digest": "{{Digest.Of("{}"u8)}}"}, "layers": []}""");
+        (Digest Digest, string Path, string Text) Manifest(string mark) =>
+            Blob($$"""{"mark": "{{mark}}", "config": {"digest": "{{Digest.Of("{}"u8)}}"}, "layers": []}""");
     }
 
     [Theory]
@@ -60,7 +65,8 @@ public sealed class ImageArchiveTests : IDisposable
     public void A_document_that_is_no_manifest_is_told(string text, string told)
     {
         var document = Blob(text);
-        using var archive = Open(("oci-layout", "{}"), ("index.json", $$"""{"manifests": [{"digest": "{{document.Digest}}"}]}"""), (document.Path, document.Text));
+        using var archive = Open(("oci-layout", "{}"), ("index.json", $$"""{"manifests": [{"digest": "{{document.Digest}}"}]}"""),
+            (document.Path, document.Text));
         Assert.Contains(told, Assert.Throws<ProblemException>(() => archive.Images("amd64")).Message, StringComparison.Ordinal);
     }
 
@@ -68,7 +74,8 @@ public sealed class ImageArchiveTests : IDisposable
     public void An_index_is_verified_as_everything_else_is()
     {
         var inner = Blob("""{"manifests": []}""");
-        using var archive = Open(("oci-layout", "{}"), ("index.json", $$"""{"manifests": [{"digest": "{{inner.Digest}}"}]}"""), (inner.Path, """{"manifests": [ ]}"""));
+        using var archive = Open(("oci-layout", "{}"), ("index.json", $$"""{"manifests": [{"digest": "{{inner.Digest}}"}]}"""),
+            (inner.Path, """{"manifests": [ ]}"""));
         Assert.Contains("does not match its digest", Assert.Throws<ProblemException>(() => archive.Images("amd64")).Message, StringComparison.Ordinal);
     }
 
@@ -84,7 +91,8 @@ public sealed class ImageArchiveTests : IDisposable
             level = [.. Enumerable.Range(0, 10).Select(i => Blob($$"""{"mark": {{i}}, "manifests": [{{next}}]}"""))];
             files.AddRange(level.Select(one => (one.Path, one.Text)));
         }
-        using var archive = Open([("oci-layout", "{}"), ("index.json", $$"""{"manifests": [{{string.Join(", ", level.Select(one => $$"""{"digest": "{{one.Digest}}"}"""))}}]}"""), .. files]);
+        using var archive = Open([("oci-layout", "{}"),
+            ("index.json", $$"""{"manifests": [{{string.Join(", ", level.Select(one => $$"""{"digest": "{{one.Digest}}"}"""))}}]}"""), .. files]);
         Assert.Empty(archive.Images("amd64"));
     }
 
@@ -164,7 +172,8 @@ public sealed class ImageArchiveTests : IDisposable
         using var tar = new TarWriter(output, TarEntryFormat.Ustar);
         foreach (var (path, content) in files)
         {
-            if (content.StartsWith("-> ", StringComparison.Ordinal)) tar.WriteEntry(new UstarTarEntry(TarEntryType.SymbolicLink, path) { LinkName = content[3..] });
+            if (content.StartsWith("-> ", StringComparison.Ordinal))
+                tar.WriteEntry(new UstarTarEntry(TarEntryType.SymbolicLink, path) { LinkName = content[3..] });
             else tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, path) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(content)) });
         }
     }

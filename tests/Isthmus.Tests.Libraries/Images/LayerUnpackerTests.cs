@@ -37,7 +37,8 @@ public sealed class LayerUnpackerTests : IDisposable
     public void Files_directories_and_links_are_as_the_layer_says()
     {
         var unpacker = Unpacker();
-        var tar = TestImage.Layer(TestImage.Directory("etc", 0b111_000_101), TestImage.File("etc/motd", "hello", 0b110_100_000), TestImage.Link("etc/link", "motd"), TestImage.HardLink("etc/hard", "etc/motd"));
+        var tar = TestImage.Layer(TestImage.Directory("etc", 0b111_000_101), TestImage.File("etc/motd", "hello", 0b110_100_000),
+            TestImage.Link("etc/link", "motd"), TestImage.HardLink("etc/hard", "etc/motd"));
         Assert.Equal(Digest.Of(tar), unpacker.Add(new MemoryStream(tar), Stop));
         unpacker.Finish();
         Assert.Equal("hello", Read("etc/link"));
@@ -59,8 +60,12 @@ public sealed class LayerUnpackerTests : IDisposable
     public void An_upper_layer_replaces_and_removes()
     {
         var unpacker = Unpacker();
-        unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.File("a", "1"), TestImage.File("d/x", "1"), TestImage.File("d/y", "1"), TestImage.File("o/old", "1"), TestImage.File("was-dir/f", "1"), TestImage.File("was-file", "1"))), Stop);
-        unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.File("a", "2"), TestImage.File("d/.wh.x", ""), TestImage.File("o/new", "2"), TestImage.File("o/.wh..wh..opq", ""), TestImage.File("was-dir", "2"), TestImage.File("was-file/f", "2"), TestImage.File(".wh.nothing", ""))), Stop);
+        unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.File("a", "1"), TestImage.File("d/x", "1"), TestImage.File("d/y", "1"),
+            TestImage.File("o/old", "1"), TestImage.File("was-dir/f", "1"), TestImage.File("was-file", "1"))),
+            Stop);
+        unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.File("a", "2"), TestImage.File("d/.wh.x", ""), TestImage.File("o/new", "2"),
+            TestImage.File("o/.wh..wh..opq", ""), TestImage.File("was-dir", "2"), TestImage.File("was-file/f", "2"), TestImage.File(".wh.nothing", ""))),
+            Stop);
         Assert.Equal("2", Read("a"));
         Assert.False(File.Exists(At("d/x")));
         Assert.Equal("1", Read("d/y"));
@@ -72,7 +77,9 @@ public sealed class LayerUnpackerTests : IDisposable
     public void Links_of_lower_layers_lead_where_a_process_inside_would_arrive()
     {
         var unpacker = Unpacker();
-        unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.Directory("usr/lib"), TestImage.Link("lib", "usr/lib"), TestImage.Link("abs", "/usr/lib"), TestImage.Link("up", "../../../../usr/lib"))), Stop);
+        unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.Directory("usr/lib"), TestImage.Link("lib", "usr/lib"), TestImage.Link("abs", "/usr/lib"),
+            TestImage.Link("up", "../../../../usr/lib"))),
+            Stop);
         unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.File("lib/a", "1"), TestImage.File("abs/b", "1"), TestImage.File("up/c", "1"))), Stop);
         Assert.Equal(["a", "b", "c"], Directory.EnumerateFiles(At("usr/lib")).Select(Path.GetFileName).Order());
         Assert.NotNull(new FileInfo(At("lib")).LinkTarget);
@@ -141,7 +148,9 @@ public sealed class LayerUnpackerTests : IDisposable
     {
         var unpacker = Unpacker();
         unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.File("a", "1"), TestImage.File("d/old", "1"))), Stop);
-        unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.File("a", "2"), TestImage.File(".wh.a", ""), TestImage.File("d/new", "2"), TestImage.File(".wh.d", ""))), Stop);
+        unpacker.Add(new MemoryStream(TestImage.Layer(TestImage.File("a", "2"), TestImage.File(".wh.a", ""), TestImage.File("d/new", "2"),
+            TestImage.File(".wh.d", ""))),
+            Stop);
         Assert.Equal("2", Read("a"));
         Assert.Equal(["new"], Directory.EnumerateFileSystemEntries(At("d")).Select(Path.GetFileName));
     }
@@ -168,7 +177,8 @@ public sealed class LayerUnpackerTests : IDisposable
         tar.AsSpan(148, 8).Fill((byte)' ');
         var sum = tar.Take(512).Sum(one => one);
         Encoding.ASCII.GetBytes(Convert.ToString(sum, 8).PadLeft(6, '0') + "\0 ").CopyTo(tar, 148);
-        Assert.Contains("a header has 1073741824 bytes", Assert.Throws<LayerException>(() => Unpacker().Add(new MemoryStream(tar), Stop)).Message, StringComparison.Ordinal);
+        Assert.Contains("a header has 1073741824 bytes", Assert.Throws<LayerException>(() => Unpacker().Add(new MemoryStream(tar), Stop)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -183,17 +193,26 @@ public sealed class LayerUnpackerTests : IDisposable
             Encoding.ASCII.GetBytes(Convert.ToString(sum, 8).PadLeft(6, '0') + "\0 ").CopyTo(sparse, at + 148);
         }
         Assert.Throws<LayerException>(() => Unpacker().Add(new MemoryStream(sparse), Stop));
-        var newer = new PaxTarEntry(TarEntryType.RegularFile, "GNUSparseFile.0/a", new Dictionary<string, string> { ["GNU.sparse.major"] = "1", ["GNU.sparse.minor"] = "0", ["GNU.sparse.name"] = "a", ["GNU.sparse.realsize"] = "0" });
-        Assert.Contains("sparse", Assert.Throws<LayerException>(() => Unpacker().Add(new MemoryStream(TestImage.Layer(newer)), Stop)).Message, StringComparison.Ordinal);
+        var newer = new PaxTarEntry(TarEntryType.RegularFile, "GNUSparseFile.0/a",
+            new Dictionary<string, string>
+            {
+                ["GNU.sparse.major"] = "1", ["GNU.sparse.minor"] = "0", ["GNU.sparse.name"] = "a", ["GNU.sparse.realsize"] = "0"
+            });
+        Assert.Contains("sparse", Assert.Throws<LayerException>(() => Unpacker().Add(new MemoryStream(TestImage.Layer(newer)), Stop)).Message,
+            StringComparison.Ordinal);
         Unpacker().Add(new MemoryStream(TestImage.Layer(TestImage.File("null", "of a lower layer"))), Stop);
-        Unpacker().Add(new MemoryStream(TestImage.Layer(new PaxTarEntry(TarEntryType.CharacterDevice, "null") { DeviceMajor = 1, DeviceMinor = 3 }, TestImage.File("b", "x"))), Stop);
+        Unpacker()
+            .Add(new MemoryStream(TestImage.Layer(new PaxTarEntry(TarEntryType.CharacterDevice, "null") { DeviceMajor = 1, DeviceMinor = 3 },
+                TestImage.File("b", "x"))),
+                Stop);
         Assert.Equal(["b"], Directory.EnumerateFileSystemEntries(Root).Select(Path.GetFileName));
     }
 
     [Fact]
     public void No_layer_leads_out()
     {
-        string[] names = ["a", "b", "a/b", "b/a", "a/b/c", "../outside", "../outside/file", "a/../../outside/file", ".wh.a", "a/.wh.b", "a/.wh..wh..opq", ".wh...", ".wh..", "/a", "outside/file"];
+        string[] names = ["a", "b", "a/b", "b/a", "a/b/c", "../outside", "../outside/file", "a/../../outside/file", ".wh.a", "a/.wh.b", "a/.wh..wh..opq",
+            ".wh...", ".wh..", "/a", "outside/file"];
         string[] targets = ["a", "b", "..", "../outside", "../../outside/file", Outside, "/", ".", "a/b", "../root"];
         var entries = from kind in Gen.Choose(0, 3) from name in Gen.Elements(names) from target in Gen.Elements(targets) select (kind, name, target);
         Prop.ForAll(Gen.ListOf(entries).ToArbitrary(), list =>
@@ -203,7 +222,10 @@ public sealed class LayerUnpackerTests : IDisposable
             {
                 unpacker.Add(new MemoryStream(TestImage.Layer([.. list.Select(one => one.kind switch
                 {
-                    0 => TestImage.File(one.name, "x"), 1 => TestImage.Link(one.name, one.target), 2 => TestImage.HardLink(one.name, one.target), _ => TestImage.Directory(one.name),
+                    0 => TestImage.File(one.name, "x"),
+                    1 => TestImage.Link(one.name, one.target),
+                    2 => TestImage.HardLink(one.name, one.target),
+                    _ => TestImage.Directory(one.name),
                 })])), Stop);
                 unpacker.Finish();
             }
@@ -221,11 +243,16 @@ public sealed class LayerUnpackerTests : IDisposable
     [Fact]
     public void A_layer_has_limits()
     {
-        var (large, many) = (TestImage.Layer(TestImage.File("a", new string('x', 2000))), TestImage.Layer(TestImage.File("a", ""), TestImage.File("b", ""), TestImage.File("c", "")));
-        Assert.Contains("more than 1000 bytes", Assert.Throws<LayerException>(() => new LayerUnpacker(Root, new(1000, 10)).Add(new MemoryStream(large), Stop)).Message, StringComparison.Ordinal);
+        var (large, many) = (TestImage.Layer(TestImage.File("a", new string('x', 2000))),
+            TestImage.Layer(TestImage.File("a", ""), TestImage.File("b", ""), TestImage.File("c", "")));
+        Assert.Contains("more than 1000 bytes",
+            Assert.Throws<LayerException>(() => new LayerUnpacker(Root, new(1000, 10)).Add(new MemoryStream(large), Stop)).Message, StringComparison.Ordinal);
         var padded = large.Concat(new byte[200_000]).ToArray();
-        Assert.Contains("is a tar of more than 131920 bytes", Assert.Throws<LayerException>(() => new LayerUnpacker(Root, new(50_000, 10)).Add(new MemoryStream(padded), Stop)).Message, StringComparison.Ordinal);
-        Assert.Contains("more than 2 files", Assert.Throws<LayerException>(() => new LayerUnpacker(Root, new(1000, 2)).Add(new MemoryStream(many), Stop)).Message, StringComparison.Ordinal);
+        Assert.Contains("is a tar of more than 131920 bytes",
+            Assert.Throws<LayerException>(() => new LayerUnpacker(Root, new(50_000, 10)).Add(new MemoryStream(padded), Stop)).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("more than 2 files",
+            Assert.Throws<LayerException>(() => new LayerUnpacker(Root, new(1000, 2)).Add(new MemoryStream(many), Stop)).Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -49,7 +49,8 @@ public sealed class LayerWriterTests : IDisposable
         var tree = new LayerTree();
         tree.AddText("etc/motd", "hello\n");
         var layer = Write("layer", tree);
-        var spec = new ImageSpec(["example.com/a:1", "example.com/b:2"], "amd64", new(["/bin/run"], [], new([new("A", "b")]), "1337:1337", "/"), new([new("title", "x")]), Time);
+        var spec = new ImageSpec(["example.com/a:1", "example.com/b:2"], "amd64", new(["/bin/run"], [], new([new("A", "b")]), "1337:1337", "/"),
+            new([new("title", "x")]), Time);
         var image = ImageDocuments.Make(spec, [layer]);
         using var output = new MemoryStream();
         ArchiveWriter.Write(output, [image], Time, Stop);
@@ -68,7 +69,8 @@ public sealed class LayerWriterTests : IDisposable
         var config = files[docker["Config"]!.ToString()];
         Assert.Equal(manifest["config"]!["digest"]!.ToString(), "sha256:" + docker["Config"]!.ToString().Split('/')[^1]);
         Assert.Equal(layer.Content.ToString(), config["rootfs"]!["diff_ids"]![0]!.ToString());
-        Assert.Equal(("1337:1337", "A=b", "/bin/run"), (config["config"]!["User"]!.ToString(), config["config"]!["Env"]![0]!.ToString(), config["config"]!["Entrypoint"]![0]!.ToString()));
+        Assert.Equal(("1337:1337", "A=b", "/bin/run"),
+            (config["config"]!["User"]!.ToString(), config["config"]!["Env"]![0]!.ToString(), config["config"]!["Entrypoint"]![0]!.ToString()));
     }
 
     [Theory]
@@ -115,7 +117,8 @@ public sealed class LayerWriterTests : IDisposable
         {
             using var content = new MemoryStream();
             entry.DataStream!.CopyTo(content);
-            if (content.TryGetBuffer(out var bytes) && bytes.Count > 0 && bytes[0] is (byte)'{' or (byte)'[') files[entry.Name] = JsonNode.Parse(Encoding.UTF8.GetString(bytes))!;
+            if (content.TryGetBuffer(out var bytes) && bytes.Count > 0 && bytes[0] is (byte)'{' or (byte)'[')
+                files[entry.Name] = JsonNode.Parse(Encoding.UTF8.GetString(bytes))!;
         }
         return files;
     }

@@ -20,8 +20,10 @@ public sealed class ProgramFileTests
         Assert.Null(program.Reject(ImagePlatform.Architecture, New));
         Assert.Equal($"needs glibc {program.Glibc}, and the image has 2.2", program.Reject(ImagePlatform.Architecture, Old));
         Assert.Equal($"is a program for {ImagePlatform.Architecture}, and the image is for s390x", program.Reject("s390x", New));
-        Assert.Contains("needs the library libstdc++", (program with { Libraries = ["libstdc++.so.6"] }).Reject(ImagePlatform.Architecture, New), StringComparison.Ordinal);
-        Assert.Contains("needs the loader /lib/ld-musl", (program with { Interpreter = "/lib/ld-musl-x86_64.so.1" }).Reject(ImagePlatform.Architecture, New), StringComparison.Ordinal);
+        Assert.Contains("needs the library libstdc++", (program with { Libraries = ["libstdc++.so.6"] }).Reject(ImagePlatform.Architecture, New),
+            StringComparison.Ordinal);
+        Assert.Contains("needs the loader /lib/ld-musl", (program with { Interpreter = "/lib/ld-musl-x86_64.so.1" }).Reject(ImagePlatform.Architecture, New),
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -76,7 +76,8 @@ public sealed class RegistryTests : IAsyncLifetime
         _asks = asks;
         var refused = await Assert.ThrowsAsync<ProblemException>(() => PushAsync(Archive(), "me", "wrong"));
         Assert.StartsWith($"registry {_host}: {told}", refused.Message, StringComparison.Ordinal);
-        Assert.EndsWith("(check --username and --password-stdin, or log in with docker or podman, and the account's rights)", refused.Message, StringComparison.Ordinal);
+        Assert.EndsWith("(check --username and --password-stdin, or log in with docker or podman, and the account's rights)", refused.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -94,7 +95,8 @@ public sealed class RegistryTests : IAsyncLifetime
     {
         using var client = new RegistryClient(new(_host, "a/isthmus", "1.0"), new(PlainHttp: true, "", "", ""));
         using var archive = ImageArchive.Open(Archive());
-        Assert.Equal(Digest.Of(archive.Read(archive.Images("amd64")[0].Manifest!)), (await ImagePush.RunAsync(archive, "arm64", client, _ => { }, Stop)).Digest);
+        Assert.Equal(Digest.Of(archive.Read(archive.Images("amd64")[0].Manifest!)),
+            (await ImagePush.RunAsync(archive, "arm64", client, _ => { }, Stop)).Digest);
     }
 
     [Theory]
@@ -113,7 +115,8 @@ public sealed class RegistryTests : IAsyncLifetime
     public void Stored_credentials_are_those_of_the_registry()
     {
         var file = Path.Combine(_directory, "config.json");
-        File.WriteAllText(file, $$"""{"auths": {"other": {"auth": "eDp5"}, "{{_host}}": {"auth": "{{Convert.ToBase64String(Encoding.UTF8.GetBytes("me:a:b"))}}"} } }""");
+        File.WriteAllText(file,
+            $$"""{"auths": {"other": {"auth": "eDp5"}, "{{_host}}": {"auth": "{{Convert.ToBase64String(Encoding.UTF8.GetBytes("me:a:b"))}}"} } }""");
         var access = new RegistryAccess(true, "", "", "");
         Assert.Equal(("me", "a:b"), (access.WithStored(_host, ["/nowhere", file]).User, access.WithStored(_host, [file]).Password));
         Assert.Equal("given", (access with { User = "given" }).WithStored(_host, [file]).User);
@@ -137,9 +140,11 @@ public sealed class RegistryTests : IAsyncLifetime
     [Fact]
     public async Task A_store_whose_program_is_missing_is_told_with_a_remedy()
     {
-        var refused = await Assert.ThrowsAsync<ProblemException>(() => new ImageStore("x", "no-such-program", ["load"], "the package x").LoadAsync("/a.tar", "", Stop));
+        var refused = await Assert.ThrowsAsync<ProblemException>(() => new ImageStore("x", "no-such-program", ["load"], "the package x").LoadAsync("/a.tar", "",
+            Stop));
         Assert.StartsWith("no-such-program: the program was not found (install the package x, or", refused.Message, StringComparison.Ordinal);
-        Assert.Equal("--to: 'nomad' is not a place for images (use containerd, docker, podman, kind or k3s)", Assert.Throws<WrongUseException>(() => ImageStore.Find("nomad")).Message);
+        Assert.Equal("--to: 'nomad' is not a place for images (use containerd, docker, podman, kind or k3s)",
+            Assert.Throws<WrongUseException>(() => ImageStore.Find("nomad")).Message);
     }
 
     private async Task<PushResult> PushAsync(string archive, string user, string password)
@@ -168,7 +173,8 @@ public sealed class RegistryTests : IAsyncLifetime
         lock (_requests) _requests.Add($"{request.Method} {request.Path}");
         if (request.Path == "/token")
         {
-            var allowed = request.Headers.Authorization == basic && request.Query["scope"] == "repository:a/isthmus:pull,push" && request.Query["service"] == "test";
+            var allowed = request.Headers.Authorization == basic && request.Query["scope"] == "repository:a/isthmus:pull,push"
+                && request.Query["service"] == "test";
             context.Response.StatusCode = allowed ? 200 : 401;
             if (allowed) await context.Response.WriteAsync("""{"token": "t0ken"}""");
             return;
@@ -176,7 +182,9 @@ public sealed class RegistryTests : IAsyncLifetime
         if ((_asks == "basic" && request.Headers.Authorization != basic) || (_asks == "bearer" && request.Headers.Authorization != Bearer))
         {
             context.Response.StatusCode = 401;
-            context.Response.Headers.WWWAuthenticate = _asks == "basic" ? "Basic realm=\"r\"" : $"Bearer realm=\"http://{_host}/token\",service=\"test\",scope=\"x\"";
+            context.Response.Headers.WWWAuthenticate = _asks == "basic"
+                ? "Basic realm=\"r\""
+                : $"Bearer realm=\"http://{_host}/token\",service=\"test\",scope=\"x\"";
             await context.Response.WriteAsync("""{"errors": [{"code": "UNAUTHORIZED", "message": "who are you?"}]}""");
             return;
         }

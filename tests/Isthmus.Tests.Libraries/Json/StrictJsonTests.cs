@@ -63,6 +63,8 @@ public sealed class StrictJsonTests
     {
         using var stream = new MemoryStream("[\"abcdef\"]"u8.ToArray());
         if (fits) Assert.Equal("abcdef", (await StrictJson.ReadAsync(stream, most, TestContext.Current.CancellationToken))![0]!.ToString());
-        else Assert.Contains("longer than 9 bytes", (await Assert.ThrowsAsync<JsonException>(() => StrictJson.ReadAsync(stream, most, TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
+        else Assert.Contains("longer than 9 bytes",
+            (await Assert.ThrowsAsync<JsonException>(() => StrictJson.ReadAsync(stream, most, TestContext.Current.CancellationToken))).Message,
+            StringComparison.Ordinal);
     }
 }

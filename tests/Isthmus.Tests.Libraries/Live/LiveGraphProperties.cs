@@ -33,7 +33,9 @@ public sealed class LiveGraphProperties
         {
             Ranges = new(Graph, "ranges");
             Factors = new(Graph, "factors");
-            Made = Ranges.Derive((read, range) => Enumerable.Range(range.First, range.Count).Select(n => KeyValuePair.Create(n, $"{range.First}*{read.Get(Factors, n)}")), "made");
+            Made = Ranges.Derive((read, range) => Enumerable.Range(range.First, range.Count)
+                .Select(n => KeyValuePair.Create(n, $"{range.First}*{read.Get(Factors, n)}")),
+                "made");
             ByFactor = Made.GroupByMany(text => text.Split('*'), "by part");
             Sizes = ByFactor.Derive((_, group) => group.Take(1).Select(first => KeyValuePair.Create(first, group.Count)), "sizes");
         }
@@ -84,7 +86,8 @@ public sealed class LiveGraphProperties
             if (step is not Step.Commit) continue;
             for (var key = 0; key < queues.Length; key++)
             {
-                var makers = rig.Ranges.Items.Where(item => key >= item.Value.First && key < item.Value.First + item.Value.Count).Select(item => item.Key).Order().ToList();
+                var makers = rig.Ranges.Items.Where(item => key >= item.Value.First && key < item.Value.First + item.Value.Count).Select(item => item.Key)
+                    .Order().ToList();
                 queues[key].RemoveAll(input => !makers.Contains(input));
                 queues[key].AddRange(makers.Except(queues[key]).ToList());
                 var expected = queues[key] is [var holder, ..] ? $"{rig.Ranges.Items[holder].First}*{rig.Factors.Items.GetValueOrDefault(key)}" : null;
@@ -108,7 +111,8 @@ public sealed class LiveGraphProperties
         many.Graph.Commit();
         one.Graph.Commit();
         Assert.Equal(one.Made.Items.OrderBy(item => item.Key), many.Made.Items.OrderBy(item => item.Key));
-        Assert.Equal(one.ByFactor.Items.OrderBy(item => item.Key, StringComparer.Ordinal), many.ByFactor.Items.OrderBy(item => item.Key, StringComparer.Ordinal));
+        Assert.Equal(one.ByFactor.Items.OrderBy(item => item.Key, StringComparer.Ordinal),
+            many.ByFactor.Items.OrderBy(item => item.Key, StringComparer.Ordinal));
     }).MustHold();
 
     /// <summary>Each input with its own keys.</summary>

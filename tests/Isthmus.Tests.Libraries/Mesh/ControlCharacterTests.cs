@@ -13,13 +13,17 @@ public sealed class ControlCharacterTests
 {
     [Theory]
     [InlineData("VirtualService", """{hosts: [a], http: [{name: "a\e[2J", route: [{destination: {host: a}}]}]}""", "spec.http[0].name", "a\\x1b[2J")]
-    [InlineData("VirtualService", """{hosts: [a], http: [{route: [{destination: {host: a, subset: "v1\nError: all is lost"}}]}]}""", "spec.http[0].route[0].destination.subset", "v1\\nError: all is lost")]
-    [InlineData("VirtualService", """{hosts: [a], http: [{match: [{uri: {prefix: "/a\x9b31m"}}], route: [{destination: {host: a}}]}]}""", "spec.http[0].match[0].uri.prefix", "/a\\x9b31m")]
+    [InlineData("VirtualService", """{hosts: [a], http: [{route: [{destination: {host: a, subset: "v1\nError: all is lost"}}]}]}""",
+        "spec.http[0].route[0].destination.subset", "v1\\nError: all is lost")]
+    [InlineData("VirtualService", """{hosts: [a], http: [{match: [{uri: {prefix: "/a\x9b31m"}}], route: [{destination: {host: a}}]}]}""",
+        "spec.http[0].match[0].uri.prefix", "/a\\x9b31m")]
     [InlineData("VirtualService", """{hosts: [a], http: [{match: [{queryParams: {"a\rb": {exact: c}}}], route: [{destination: {host: a}}]}]}""",
         "spec.http[0].match[0].queryParams.a\rb", "a\\rb")]
     [InlineData("DestinationRule", """{host: a, trafficPolicy: {tls: {mode: SIMPLE, sni: "a\x7f"}}}""", "spec.trafficPolicy.tls.sni", "a\\x7f")]
-    [InlineData("AuthorizationPolicy", """{action: DENY, rules: [{to: [{operation: {paths: ["/a\u2028b"]}}]}]}""", "spec.rules[0].to[0].operation.paths[0]", "/a\\u2028b")]
-    [InlineData("EnvoyFilter", """{configPatches: [{applyTo: CLUSTER, match: {cluster: {name: "a\e"}}, patch: {operation: REMOVE}}]}""", "spec.configPatches[0].match.cluster.name", "a\\x1b")]
+    [InlineData("AuthorizationPolicy", """{action: DENY, rules: [{to: [{operation: {paths: ["/a\u2028b"]}}]}]}""", "spec.rules[0].to[0].operation.paths[0]",
+        "/a\\u2028b")]
+    [InlineData("EnvoyFilter", """{configPatches: [{applyTo: CLUSTER, match: {cluster: {name: "a\e"}}, patch: {operation: REMOVE}}]}""",
+        "spec.configPatches[0].match.cluster.name", "a\\x1b")]
     public void A_name_with_a_control_character_is_refused(string kind, string spec, string path, string shown)
     {
         var problem = Assert.Single(IstioConfig.Read(Object(kind, spec), "c1").Problems, problem => problem.Severity == Severity.Error);
@@ -40,7 +44,8 @@ public sealed class ControlCharacterTests
     [Theory]
     [InlineData("""{host: a, subsets: [{name: "v1\0", labels: {a: b}}]}""", "spec.subsets[0].name")]
     [InlineData("""{host: a, subsets: [{name: v1, labels: {a: "b\x7f"}}]}""", "spec.subsets[0].labels[a]")]
-    public void What_its_reader_refuses_is_refused_once(string spec, string path) => Assert.Equal(path, Assert.Single(Validation.Check(Object("DestinationRule", spec))).Path);
+    public void What_its_reader_refuses_is_refused_once(string spec, string path) =>
+        Assert.Equal(path, Assert.Single(Validation.Check(Object("DestinationRule", spec))).Path);
 
     /// <summary>One that was stored before must not lose its effect: it may be a policy.</summary>
     [Fact]
@@ -54,6 +59,8 @@ public sealed class ControlCharacterTests
     private static JsonObject Object(string kind, string spec)
     {
         var known = MeshApi.Istio.First(known => known.Kind == kind);
-        return (JsonObject)YamlText.Parse($"{{apiVersion: {known.Group}/{known.StoredVersion}, kind: {kind}, metadata: {{name: x, namespace: shop}}, spec: {spec}}}", "test")!;
+        return (JsonObject)YamlText.Parse(
+            $"{{apiVersion: {known.Group}/{known.StoredVersion}, kind: {kind}, metadata: {{name: x, namespace: shop}}, spec: {spec}}}",
+            "test")!;
     }
 }

@@ -7,7 +7,10 @@ namespace Isthmus.Tests.Libraries.Mesh;
 public sealed class ExternalAuthorizerTests
 {
     [Theory]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 8000, timeout: 1s, pathPrefix: /a, failOpen: true, statusOnError: '503', includeRequestHeadersInCheck: [x-a, 'x-*', '*-b', '*']}", "", "")]
+    [InlineData(
+        "envoyExtAuthzHttp: {service: a.example, port: 8000, timeout: 1s, pathPrefix: /a, failOpen: true, statusOnError: '503', includeRequestHeadersInCheck: "
+            + "[x-a, 'x-*', '*-b', '*']}",
+        "", "")]
     [InlineData("envoyExtAuthzGrpc: {service: ns/a.example, port: 9000, includeRequestBodyInCheck: {maxRequestBytes: 10, packAsBytes: true}}", "", "")]
     [InlineData("lightstep: {service: a, port: 1}", ".lightstep", "has no effect in Isthmus")]
     [InlineData("envoyExtAuthzTcp: {}", ".envoyExtAuthzTcp", "unknown field \"envoyExtAuthzTcp\"")]
@@ -18,10 +21,13 @@ public sealed class ExternalAuthorizerTests
     [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, timeout: soon}", ".envoyExtAuthzHttp.timeout", "\"soon\" is not a duration")]
     [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, failOpen: maybe}", ".envoyExtAuthzHttp.failOpen", "must be a boolean, not a string")]
     [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, failsOpen: true}", ".envoyExtAuthzHttp.failsOpen", "unknown field \"failsOpen\"")]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, headersToUpstreamOnAllow: ['a b']}", ".envoyExtAuthzHttp.headersToUpstreamOnAllow[0]", "\"a b\" is not the name of a header")]
-    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, includeAdditionalHeadersInCheck: {a: \"b\\nc\"}}", ".envoyExtAuthzHttp.includeAdditionalHeadersInCheck[a]", "contains control characters")]
+    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, headersToUpstreamOnAllow: ['a b']}", ".envoyExtAuthzHttp.headersToUpstreamOnAllow[0]",
+        "\"a b\" is not the name of a header")]
+    [InlineData("envoyExtAuthzHttp: {service: a.example, port: 80, includeAdditionalHeadersInCheck: {a: \"b\\nc\"}}",
+        ".envoyExtAuthzHttp.includeAdditionalHeadersInCheck[a]", "contains control characters")]
     [InlineData("envoyExtAuthzGrpc: {service: a.example, port: 80, pathPrefix: /a}", ".envoyExtAuthzGrpc.pathPrefix", "unknown field \"pathPrefix\"")]
-    [InlineData("envoyExtAuthzGrpc: {service: a.example, port: 80, includeRequestBodyInCheck: {maxRequestBytes: 0}}", ".envoyExtAuthzGrpc.includeRequestBodyInCheck.maxRequestBytes", "must be in the range 1..2147483647")]
+    [InlineData("envoyExtAuthzGrpc: {service: a.example, port: 80, includeRequestBodyInCheck: {maxRequestBytes: 0}}",
+        ".envoyExtAuthzGrpc.includeRequestBodyInCheck.maxRequestBytes", "must be in the range 1..2147483647")]
     public void External_authorizers_are_read_or_named(string provider, string path, string message)
     {
         var (config, problems) = MeshConfigReader.ReadMesh(YamlText.Parse($"extensionProviders: [{{name: outer, {provider}}}]", "mesh"));

@@ -14,7 +14,8 @@ public sealed class InboundGeneratorTests
     [Theory]
     [InlineData(MtlsMode.Permissive, Protocol.Http, "tls[" + AllAlpns + "] mtls http", "raw_buffer[] plain http")]
     [InlineData(MtlsMode.Permissive, Protocol.Tcp, "tls[" + AllAlpns + "] mtls tcp", "tls[] plain tcp", "raw_buffer[] plain tcp")]
-    [InlineData(MtlsMode.Permissive, Protocol.Auto, "tls[" + HttpAlpns + "] mtls http", "raw_buffer[http/1.1,h2c] plain http", "tls[istio-peer-exchange,istio] mtls tcp", "raw_buffer[] plain tcp", "tls[] plain tcp")]
+    [InlineData(MtlsMode.Permissive, Protocol.Auto, "tls[" + HttpAlpns + "] mtls http", "raw_buffer[http/1.1,h2c] plain http",
+        "tls[istio-peer-exchange,istio] mtls tcp", "raw_buffer[] plain tcp", "tls[] plain tcp")]
     [InlineData(MtlsMode.Strict, Protocol.Http, "tls[] mtls http")]
     [InlineData(MtlsMode.Strict, Protocol.Tcp, "tls[] mtls tcp")]
     [InlineData(MtlsMode.Strict, Protocol.Auto, "tls[" + HttpAlpns + "] mtls http", "tls[] mtls tcp")]
@@ -22,7 +23,9 @@ public sealed class InboundGeneratorTests
     [InlineData(MtlsMode.Disable, Protocol.Tcp, "raw_buffer[] plain tcp")]
     public void The_chains_of_a_port_follow_its_protocol_and_mode(MtlsMode mode, Protocol protocol, params string[] expected)
     {
-        var listener = InboundGenerator.Listener(new([new(8080, protocol, mode, [new("orders.shop.svc.cluster.local", "orders", "shop", 80)])], MtlsMode.Permissive), MeshConfig.Default);
+        var listener = InboundGenerator.Listener(new([new(8080, protocol, mode, [new("orders.shop.svc.cluster.local", "orders", "shop", 80)])],
+            MtlsMode.Permissive),
+            MeshConfig.Default);
         Assert.Equal(expected, listener.FilterChains.Where(chain => chain.FilterChainMatch.DestinationPort == 8080).Select(Describe));
     }
 
@@ -41,7 +44,8 @@ public sealed class InboundGeneratorTests
         var mesh = MeshConfig.Default with { TrustDomain = "new.example", TrustDomainAliases = ["old.example"] };
         var listener = InboundGenerator.Listener(new([new(8080, Protocol.Tcp, MtlsMode.Strict, default)], MtlsMode.Strict), mesh);
         var tls = listener.FilterChains[^1].TransportSocket.TypedConfig.Unpack<DownstreamTlsContext>();
-        Assert.Equal(["spiffe://new.example/", "spiffe://old.example/"], tls.CommonTlsContext.CombinedValidationContext.DefaultValidationContext.MatchTypedSubjectAltNames.Select(name => name.Matcher.Prefix));
+        Assert.Equal(["spiffe://new.example/", "spiffe://old.example/"],
+            tls.CommonTlsContext.CombinedValidationContext.DefaultValidationContext.MatchTypedSubjectAltNames.Select(name => name.Matcher.Prefix));
         Assert.True(tls.RequireClientCertificate);
     }
 
@@ -65,7 +69,10 @@ public sealed class InboundGeneratorTests
     [Fact]
     public void Where_the_server_may_speak_first_nobody_waits_for_http()
     {
-        var listener = InboundGenerator.Listener(new([new(3306, Protocol.Tcp, MtlsMode.Permissive, default), new(9000, Protocol.Auto, MtlsMode.Permissive, default)], MtlsMode.Permissive), MeshConfig.Default);
+        var listener = InboundGenerator.Listener(new([new(3306, Protocol.Tcp, MtlsMode.Permissive, default),
+            new(9000, Protocol.Auto, MtlsMode.Permissive, default)],
+            MtlsMode.Permissive),
+            MeshConfig.Default);
         var http = listener.ListenerFilters.Single(filter => filter.Name == "envoy.filters.listener.http_inspector");
         Assert.Equal([3306, 15006], http.FilterDisabled.OrMatch.Rules.Select(rule => rule.DestinationPortRange.Start));
     }

@@ -30,11 +30,13 @@ public sealed class LocalitiesTests
 
     [Fact]
     public void Failover_names_the_region_that_comes_before_the_others() =>
-        Assert.Equal(["r1/z1 0 1", "r1/z2 1 1", "r2/z3 3 1", "r3/z4 2 1"], Send(Outlier + "loadBalancer: {localityLbSetting: {failover: [{from: r1, to: r3}]}}"));
+        Assert.Equal(["r1/z1 0 1", "r1/z2 1 1", "r2/z3 3 1", "r3/z4 2 1"],
+            Send(Outlier + "loadBalancer: {localityLbSetting: {failover: [{from: r1, to: r3}]}}"));
 
     [Fact]
     public void Distribute_alone_means_the_named_localities_and_no_other() =>
-        Assert.Equal(["r1/z1 0 80", "r2/z3 0 20"], Send(Outlier + "loadBalancer: {localityLbSetting: {distribute: [{from: r1/*, to: {r1/z1/*: 80, 'r2/*': 20}}]}}"));
+        Assert.Equal(["r1/z1 0 80", "r2/z3 0 20"],
+            Send(Outlier + "loadBalancer: {localityLbSetting: {distribute: [{from: r1/*, to: {r1/z1/*: 80, 'r2/*': 20}}]}}"));
 
     [Fact]
     public void Both_at_once_divide_by_shares_and_overflow_in_the_order_of_failover() =>
@@ -58,7 +60,9 @@ public sealed class LocalitiesTests
     public void A_share_of_zero_is_no_share() =>
         Assert.Equal(
             ["r1/z1 0 100", "r1/z2 1 1", "r2/z3 2 1", "r3/z4 2 1"],
-            Send(Outlier + "loadBalancer: {localityLbSetting: {distribute: [{from: r1/*, to: {r1/z1/*: 100, 'r2/*': 0}}], failoverPriority: [topology.kubernetes.io/region]}}"));
+            Send(Outlier
+                + "loadBalancer: {localityLbSetting: {distribute: [{from: r1/*, to: {r1/z1/*: 100, 'r2/*': 0}}], failoverPriority: "
+                + "[topology.kubernetes.io/region]}}"));
 
     [Fact]
     public void A_gateway_is_matched_by_its_network_and_place_and_never_by_a_pod_that_has_its_neighbours_address()
@@ -79,8 +83,10 @@ public sealed class LocalitiesTests
         Assert.Empty(read.Problems);
         var inputs = new EndpointInputs(
             Client.Vantage(), MeshConfig.Default, Orders, Assert.IsType<DestinationRule>(read.Value),
-            endpoints ?? [At("r1", "z1", "10.0.0.1"), At("r1", "z2", "10.0.0.2"), At("r2", "z3", "10.0.0.3"), At("r3", "z4", "10.0.0.4")], gateways ?? GatewayTable.Empty);
-        return [.. EndpointGenerator.One(inputs, 80, null, false).Endpoints.Select(group => $"{group.Locality.Region}/{group.Locality.Zone} {group.Priority} {group.LoadBalancingWeight}")];
+            endpoints ?? [At("r1", "z1", "10.0.0.1"), At("r1", "z2", "10.0.0.2"), At("r2", "z3", "10.0.0.3"), At("r3", "z4", "10.0.0.4")],
+            gateways ?? GatewayTable.Empty);
+        return [.. EndpointGenerator.One(inputs, 80, null,
+            false).Endpoints.Select(group => $"{group.Locality.Region}/{group.Locality.Zone} {group.Priority} {group.LoadBalancingWeight}")];
     }
 
     private static MeshEndpoint At(string region, string zone, string address, string network = "n1") => new(

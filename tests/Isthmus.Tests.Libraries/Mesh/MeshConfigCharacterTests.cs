@@ -16,35 +16,80 @@ public sealed class MeshConfigCharacterTests
     /// <summary>BAD is the text that is tried.</summary>
     public static TheoryData<string, string> Fields => new()
     {
-        { "extensionProviders[0].envoyExtAuthzHttp.includeRequestHeadersInCheck[0]", Provider($"envoyExtAuthzHttp: {{{Service}, includeRequestHeadersInCheck: [BAD]}}") },
+        {
+            "extensionProviders[0].envoyExtAuthzHttp.includeRequestHeadersInCheck[0]",
+            Provider($"envoyExtAuthzHttp: {{{Service}, includeRequestHeadersInCheck: [BAD]}}")
+        },
         { "extensionProviders[0].envoyExtAuthzHttp.includeHeadersInCheck[0]", Provider($"envoyExtAuthzHttp: {{{Service}, includeHeadersInCheck: [BAD]}}") },
-        { "extensionProviders[0].envoyExtAuthzHttp.includeAdditionalHeadersInCheck", Provider($"envoyExtAuthzHttp: {{{Service}, includeAdditionalHeadersInCheck: {{BAD: a}}}}") },
-        { "extensionProviders[0].envoyExtAuthzHttp.includeAdditionalHeadersInCheck[a]", Provider($"envoyExtAuthzHttp: {{{Service}, includeAdditionalHeadersInCheck: {{a: BAD}}}}") },
-        { "extensionProviders[0].envoyExtAuthzHttp.headersToUpstreamOnAllow[1]", Provider($"envoyExtAuthzHttp: {{{Service}, headersToUpstreamOnAllow: [a, BAD]}}") },
-        { "extensionProviders[0].envoyExtAuthzHttp.headersToDownstreamOnDeny[0]", Provider($"envoyExtAuthzHttp: {{{Service}, headersToDownstreamOnDeny: [BAD]}}") },
-        { "extensionProviders[0].envoyExtAuthzHttp.headersToDownstreamOnAllow[0]", Provider($"envoyExtAuthzHttp: {{{Service}, headersToDownstreamOnAllow: [BAD]}}") },
+        {
+            "extensionProviders[0].envoyExtAuthzHttp.includeAdditionalHeadersInCheck",
+            Provider($"envoyExtAuthzHttp: {{{Service}, includeAdditionalHeadersInCheck: {{BAD: a}}}}")
+        },
+        {
+            "extensionProviders[0].envoyExtAuthzHttp.includeAdditionalHeadersInCheck[a]",
+            Provider($"envoyExtAuthzHttp: {{{Service}, includeAdditionalHeadersInCheck: {{a: BAD}}}}")
+        },
+        {
+            "extensionProviders[0].envoyExtAuthzHttp.headersToUpstreamOnAllow[1]",
+            Provider($"envoyExtAuthzHttp: {{{Service}, headersToUpstreamOnAllow: [a, BAD]}}")
+        },
+        {
+            "extensionProviders[0].envoyExtAuthzHttp.headersToDownstreamOnDeny[0]",
+            Provider($"envoyExtAuthzHttp: {{{Service}, headersToDownstreamOnDeny: [BAD]}}")
+        },
+        {
+            "extensionProviders[0].envoyExtAuthzHttp.headersToDownstreamOnAllow[0]",
+            Provider($"envoyExtAuthzHttp: {{{Service}, headersToDownstreamOnAllow: [BAD]}}")
+        },
         { "extensionProviders[0].envoyExtAuthzHttp.pathPrefix", Provider($"envoyExtAuthzHttp: {{{Service}, pathPrefix: BAD}}") },
         { "extensionProviders[0].envoyExtAuthzHttp.service", Provider("envoyExtAuthzHttp: {service: BAD, port: 80}") },
         { "extensionProviders[0].envoyExtAuthzGrpc.service", Provider("envoyExtAuthzGrpc: {service: BAD, port: 80}") },
         { "extensionProviders[0].zipkin.headers[0].name", Provider($"zipkin: {{{Service}, headers: [{{name: BAD, value: a}}]}}") },
         { "extensionProviders[0].zipkin.headers[0].value", Provider($"zipkin: {{{Service}, headers: [{{name: a, value: BAD}}]}}") },
         { "extensionProviders[0].zipkin.path", Provider($"zipkin: {{{Service}, path: BAD}}") },
-        { "extensionProviders[0].opentelemetry.http.headers[0].name", Provider($"opentelemetry: {{{Service}, http: {{path: /a, headers: [{{name: BAD, value: a}}]}}}}") },
-        { "extensionProviders[0].opentelemetry.http.headers[0].value", Provider($"opentelemetry: {{{Service}, http: {{path: /a, headers: [{{name: a, value: BAD}}]}}}}") },
+        {
+            "extensionProviders[0].opentelemetry.http.headers[0].name",
+            Provider($"opentelemetry: {{{Service}, http: {{path: /a, headers: [{{name: BAD, value: a}}]}}}}")
+        },
+        {
+            "extensionProviders[0].opentelemetry.http.headers[0].value",
+            Provider($"opentelemetry: {{{Service}, http: {{path: /a, headers: [{{name: a, value: BAD}}]}}}}")
+        },
         { "extensionProviders[0].opentelemetry.http.path", Provider($"opentelemetry: {{{Service}, http: {{path: BAD}}}}") },
-        { "extensionProviders[0].opentelemetry.grpc.initialMetadata[0].name", Provider($"opentelemetry: {{{Service}, grpc: {{initialMetadata: [{{name: BAD, value: a}}]}}}}") },
-        { "extensionProviders[0].opentelemetry.grpc.initialMetadata[0].value", Provider($"opentelemetry: {{{Service}, grpc: {{initialMetadata: [{{name: a, value: BAD}}]}}}}") },
-        { "extensionProviders[0].envoyHttpAls.additionalRequestHeadersToLog[0]", Provider($"envoyHttpAls: {{{Service}, additionalRequestHeadersToLog: [BAD]}}") },
-        { "extensionProviders[0].envoyHttpAls.additionalResponseHeadersToLog[0]", Provider($"envoyHttpAls: {{{Service}, additionalResponseHeadersToLog: [BAD]}}") },
-        { "extensionProviders[0].envoyHttpAls.additionalResponseTrailersToLog[0]", Provider($"envoyHttpAls: {{{Service}, additionalResponseTrailersToLog: [BAD]}}") },
+        {
+            "extensionProviders[0].opentelemetry.grpc.initialMetadata[0].name",
+            Provider($"opentelemetry: {{{Service}, grpc: {{initialMetadata: [{{name: BAD, value: a}}]}}}}")
+        },
+        {
+            "extensionProviders[0].opentelemetry.grpc.initialMetadata[0].value",
+            Provider($"opentelemetry: {{{Service}, grpc: {{initialMetadata: [{{name: a, value: BAD}}]}}}}")
+        },
+        {
+            "extensionProviders[0].envoyHttpAls.additionalRequestHeadersToLog[0]",
+            Provider($"envoyHttpAls: {{{Service}, additionalRequestHeadersToLog: [BAD]}}")
+        },
+        {
+            "extensionProviders[0].envoyHttpAls.additionalResponseHeadersToLog[0]",
+            Provider($"envoyHttpAls: {{{Service}, additionalResponseHeadersToLog: [BAD]}}")
+        },
+        {
+            "extensionProviders[0].envoyHttpAls.additionalResponseTrailersToLog[0]",
+            Provider($"envoyHttpAls: {{{Service}, additionalResponseTrailersToLog: [BAD]}}")
+        },
         { "extensionProviders[0].envoyHttpAls.logName", Provider($"envoyHttpAls: {{{Service}, logName: BAD}}") },
         { "extensionProviders[0].envoyOtelAls.logName", Provider($"envoyOtelAls: {{{Service}, logName: BAD}}") },
         { "extensionProviders[0].envoyFileAccessLog.path", Provider("envoyFileAccessLog: {path: BAD}") },
         { "extensionProviders[0].name", "extensionProviders: [{name: BAD, prometheus: {}}]" },
         { "accessLogFile", "accessLogFile: BAD" },
         { "defaultConfig.tracing.customTags[a].header.name", "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {a: {header: {name: BAD}}}}}" },
-        { "defaultConfig.tracing.customTags.a.header.defaultValue", "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {a: {header: {name: b, defaultValue: BAD}}}}}" },
-        { "defaultConfig.tracing.customTags.a.environment.name", "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {a: {environment: {name: BAD}}}}}" },
+        {
+            "defaultConfig.tracing.customTags.a.header.defaultValue",
+            "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {a: {header: {name: b, defaultValue: BAD}}}}}"
+        },
+        {
+            "defaultConfig.tracing.customTags.a.environment.name",
+            "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {a: {environment: {name: BAD}}}}}"
+        },
         { "defaultConfig.tracing.customTags", "defaultConfig: {tracing: {zipkin: {address: 'a:1'}, customTags: {BAD: {literal: {value: a}}}}}" },
         { "defaultConfig.proxyHeaders.server.value", "defaultConfig: {proxyHeaders: {server: {value: BAD}}}" },
         { "defaultConfig.meshId", "defaultConfig: {meshId: BAD}" },
@@ -81,8 +126,12 @@ public sealed class MeshConfigCharacterTests
     [Fact]
     public void Names_of_networks_and_the_annotation_of_a_Pod_are_checked_too()
     {
-        Assert.Contains(MeshConfigReader.ReadNetworks(YamlText.Parse("""networks: {"a\nb": {endpoints: [{fromRegistry: c}], gateways: [{address: 192.0.2.1, port: 1}]}}""", "test")).Problems, problem => problem.Message.Contains("control character", StringComparison.Ordinal));
-        Assert.Contains(MeshConfigReader.CheckProxyConfig((JsonObject)YamlText.Parse("""{meshId: "a\nb"}""", "test")!, "Pod"), problem => problem.Path == "meshId" && problem.Severity == Severity.Error);
+        Assert.Contains(
+            MeshConfigReader.ReadNetworks(YamlText.Parse("""networks: {"a\nb": {endpoints: [{fromRegistry: c}], gateways: [{address: 192.0.2.1, port: 1}]}}""",
+            "test")).Problems,
+            problem => problem.Message.Contains("control character", StringComparison.Ordinal));
+        Assert.Contains(MeshConfigReader.CheckProxyConfig((JsonObject)YamlText.Parse("""{meshId: "a\nb"}""", "test")!, "Pod"),
+            problem => problem.Path == "meshId" && problem.Severity == Severity.Error);
     }
 
     [Fact]
@@ -91,9 +140,11 @@ public sealed class MeshConfigCharacterTests
         foreach (var row in Fields)
         {
             var (path, config) = row.Data;
-            var good = path.EndsWith("athPrefix", StringComparison.Ordinal) || path.EndsWith(".path", StringComparison.Ordinal) || path == "accessLogFile" ? "/a-b"
+            var good = path.EndsWith("athPrefix", StringComparison.Ordinal) || path.EndsWith(".path", StringComparison.Ordinal) || path == "accessLogFile"
+                ? "/a-b"
                 : path.EndsWith("retryOn", StringComparison.Ordinal) ? "reset" : "a-b";
-            Assert.DoesNotContain(MeshConfigReader.ReadMesh(YamlText.Parse(config.Replace("BAD", good, StringComparison.Ordinal), "test")).Problems, problem => problem.Severity == Severity.Error);
+            Assert.DoesNotContain(MeshConfigReader.ReadMesh(YamlText.Parse(config.Replace("BAD", good, StringComparison.Ordinal), "test")).Problems,
+                problem => problem.Severity == Severity.Error);
         }
     }
 

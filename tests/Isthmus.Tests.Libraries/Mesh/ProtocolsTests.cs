@@ -18,7 +18,8 @@ public sealed class ProtocolsTests
     [InlineData("TCP", "http", "tcp-db", 3306, Protocol.Http)]
     [InlineData("TCP", "kubernetes.io/h2c", "x", 80, Protocol.Http2)]
     [InlineData("UDP", "http", "http", 53, Protocol.Udp)]
-    public void The_protocol_comes_from_appProtocol_then_the_name_then_known_ports(string transport, string appProtocol, string name, int port, Protocol expected) =>
+    public void The_protocol_comes_from_appProtocol_then_the_name_then_known_ports(string transport, string appProtocol, string name, int port,
+        Protocol expected) =>
         Assert.Equal(expected, Protocols.Of(transport, appProtocol, name, port));
 
     [Theory]
@@ -52,5 +53,6 @@ public sealed class ProtocolsTests
         Assert.Equal((MtlsMode.Disable, MtlsMode.Strict), (resolved.ForPort(80), resolved.ForPort(9000)));
     }
 
-    private static PeerAuthentication Policy(string ns, ValueMap<string> selector, MtlsMode mode) => new(new("c1", "PeerAuthentication", ns, "x"), selector, mode, default, 0);
+    private static PeerAuthentication Policy(string ns, ValueMap<string> selector, MtlsMode mode) =>
+        new(new("c1", "PeerAuthentication", ns, "x"), selector, mode, default, 0);
 }

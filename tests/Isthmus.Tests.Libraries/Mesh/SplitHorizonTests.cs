@@ -31,7 +31,8 @@ public sealed class SplitHorizonTests
 
     [Fact]
     public void Without_any_gateway_every_endpoint_is_dialled_directly() =>
-        Assert.Equal(["10.0.0.1:8080=1", "10.0.0.2:8080=1"], Reach(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n2", "10.0.0.2")], GatewayTable.Empty));
+        Assert.Equal(["10.0.0.1:8080=1", "10.0.0.2:8080=1"],
+            Reach(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n2", "10.0.0.2")], GatewayTable.Empty));
 
     [Fact]
     public void A_network_that_nobody_names_an_entry_for_is_dialled_directly() =>
@@ -39,43 +40,52 @@ public sealed class SplitHorizonTests
 
     [Fact]
     public void When_the_last_gateway_of_a_network_is_not_ready_its_endpoints_go_away_instead_of_leaking() =>
-        Assert.Equal(["10.0.0.1:8080=1"], Reach(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n2", "10.0.0.2")], GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2", ready: false)])));
+        Assert.Equal(["10.0.0.1:8080=1"],
+            Reach(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n2", "10.0.0.2")],
+                GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2", ready: false)])));
 
     [Fact]
     public void A_remote_endpoint_without_mesh_TLS_cannot_be_reached_by_SNI_and_is_dropped() =>
-        Assert.Equal(["10.0.0.1:8080=1"], Reach(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n2", "10.0.0.2", mtls: false)], GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2")])));
+        Assert.Equal(["10.0.0.1:8080=1"],
+            Reach(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n2", "10.0.0.2", mtls: false)],
+                GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2")])));
 
     [Fact]
     public void A_client_without_a_network_reaches_those_of_a_network_through_its_gateways() =>
         Assert.Equal(
             ["192.0.2.2:15443=1", "192.0.2.3:15443=1"],
-            Reach(Client with { Network = "" }, Pods("c2", "n2", "10.0.0.2"), GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2"), Gateway("n2", "c2", "192.0.2.3")])));
+            Reach(Client with { Network = "" }, Pods("c2", "n2", "10.0.0.2"),
+                GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2"), Gateway("n2", "c2", "192.0.2.3")])));
 
     [Fact]
     public void A_network_view_hides_the_endpoints_of_other_networks() =>
         Assert.Equal(
             ["10.0.0.1:8080=1"],
-            Reach(Client with { NetworkView = ["n1"] }, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n2", "10.0.0.2")], GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2")])));
+            Reach(Client with { NetworkView = ["n1"] }, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n2", "10.0.0.2")],
+                GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2")])));
 
     [Fact]
     public void The_gateways_of_an_endpoints_own_cluster_are_preferred()
     {
         var table = GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2"), Gateway("n2", "c3", "192.0.2.3")]);
-        Assert.Equal(["192.0.2.2:15443=4", "192.0.2.3:15443=2"], Reach(Client, [.. Pods("c2", "n2", "10.0.0.1", "10.0.0.2"), .. Pods("c3", "n2", "10.0.0.3")], table));
+        Assert.Equal(["192.0.2.2:15443=4", "192.0.2.3:15443=2"],
+            Reach(Client, [.. Pods("c2", "n2", "10.0.0.1", "10.0.0.2"), .. Pods("c3", "n2", "10.0.0.3")], table));
     }
 
     [Fact]
     public void Gateways_stand_in_the_locality_of_the_endpoints_behind_them()
     {
         var far = Pods("c2", "n2", "10.0.0.2").Select(pod => pod with { Locality = new("region2", "zone3", "") });
-        var assignment = EndpointGenerator.One(Inputs(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. far], GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2")])), 80, null, false);
+        var assignment = EndpointGenerator.One(Inputs(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. far], GatewayTable.Of([Gateway("n2", "c2", "192.0.2.2")])),
+            80, null, false);
         Assert.Equal(["", "region2"], assignment.Endpoints.Select(group => group.Locality.Region));
     }
 
     [Fact]
     public void The_gateway_itself_sees_mesh_TLS_endpoints_only()
     {
-        var inputs = Inputs(Client with { Kind = ProxyKind.Router, NetworkView = ["n1"] }, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c1", "n1", "10.0.0.2", mtls: false)], GatewayTable.Empty);
+        var inputs = Inputs(Client with { Kind = ProxyKind.Router, NetworkView = ["n1"] },
+            [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c1", "n1", "10.0.0.2", mtls: false)], GatewayTable.Empty);
         Assert.Equal(["10.0.0.1:8080=1"], Read(EndpointGenerator.One(inputs, 80, null, true)));
         Assert.Equal(["10.0.0.1:8080=1", "10.0.0.2:8080=1"], Read(EndpointGenerator.One(inputs, 80, null, false)));
     }
@@ -83,7 +93,8 @@ public sealed class SplitHorizonTests
     [Fact]
     public void Of_a_cluster_local_host_each_cluster_sees_its_own_endpoints()
     {
-        var inputs = Inputs(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n1", "10.0.0.2")], GatewayTable.Empty) with { Service = Orders with { ClusterLocal = true } };
+        var inputs = Inputs(Client, [.. Pods("c1", "n1", "10.0.0.1"), .. Pods("c2", "n1", "10.0.0.2")],
+            GatewayTable.Empty) with { Service = Orders with { ClusterLocal = true } };
         Assert.Equal(["10.0.0.1:8080=1"], Read(EndpointGenerator.One(inputs, 80, null, false)));
     }
 
@@ -103,9 +114,12 @@ public sealed class SplitHorizonTests
 
     private static IReadOnlyList<string> Read(ClusterLoadAssignment assignment)
     {
-        foreach (var group in assignment.Endpoints) Assert.Equal(group.LbEndpoints.Sum(endpoint => (long)endpoint.LoadBalancingWeight!.Value), (long)group.LoadBalancingWeight!.Value);
+        foreach (var group in assignment.Endpoints)
+            Assert.Equal(group.LbEndpoints.Sum(endpoint => (long)endpoint.LoadBalancingWeight!.Value), (long)group.LoadBalancingWeight!.Value);
         return [.. assignment.Endpoints.SelectMany(group => group.LbEndpoints)
-            .Select(endpoint => $"{endpoint.Endpoint.Address.SocketAddress.Address}:{endpoint.Endpoint.Address.SocketAddress.PortValue}={endpoint.LoadBalancingWeight}")];
+            .Select(
+                endpoint =>
+                    $"{endpoint.Endpoint.Address.SocketAddress.Address}:{endpoint.Endpoint.Address.SocketAddress.PortValue}={endpoint.LoadBalancingWeight}")];
     }
 
     private static NetworkGateway Gateway(string network, string cluster, string address, bool ready = true) =>
@@ -115,6 +129,8 @@ public sealed class SplitHorizonTests
 
     private static IEnumerable<MeshEndpoint> Pods(string cluster, string network, string address, bool mtls) => Make(cluster, network, mtls, address);
 
-    private static IEnumerable<MeshEndpoint> Make(string cluster, string network, bool mtls, params string[] addresses) => addresses.Select(address => new MeshEndpoint(
-        Orders.Hostname, cluster, address, [new(80, 8080, mtls)], network, Locality.Unknown, default, new("orders", "shop", "orders", "v1"), "orders", 1, EndpointHealth.Ready, "", default));
+    private static IEnumerable<MeshEndpoint> Make(string cluster, string network, bool mtls, params string[] addresses) =>
+        addresses.Select(address => new MeshEndpoint(
+        Orders.Hostname, cluster, address, [new(80, 8080, mtls)], network, Locality.Unknown, default, new("orders", "shop", "orders", "v1"), "orders", 1,
+        EndpointHealth.Ready, "", default));
 }

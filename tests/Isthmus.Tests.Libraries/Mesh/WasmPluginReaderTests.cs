@@ -10,7 +10,8 @@ namespace Isthmus.Tests.Libraries.Mesh;
 public sealed class WasmPluginReaderTests
 {
     [Theory]
-    [InlineData("url: a.example/b\nvmConfig: {env: [{name: ISTIO_META_WASM_IMAGE_PULL_SECRET, value: x}]}", "spec.vmConfig.env[0].name", "begins with ISTIO_META_: such variables are for agents, and no module gets them")]
+    [InlineData("url: a.example/b\nvmConfig: {env: [{name: ISTIO_META_WASM_IMAGE_PULL_SECRET, value: x}]}", "spec.vmConfig.env[0].name",
+        "begins with ISTIO_META_: such variables are for agents, and no module gets them")]
     [InlineData("pluginName: a", "spec.url", "must be set")]
     [InlineData("url: a.example/b\npluginConfig: [1]", "spec.pluginConfig", "must be an object")]
     [InlineData("url: a.example/b\ntargetRefs: [{kind: Gateway, name: g}]", "spec.targetRefs[0].group", "\"\" has no kind Gateway that can be a target")]
@@ -24,11 +25,13 @@ public sealed class WasmPluginReaderTests
     public void A_WasmPlugin_says_which_Pods_run_it()
     {
         var problem = Assert.Single(Validation.Check(Object("url: a.example/b")));
-        Assert.Equal(("kind", "proxies of Isthmus run no Wasm: the plugin applies only to Pods whose proxy is Envoy", Severity.Warning), (problem.Path, problem.Message, problem.Severity));
+        Assert.Equal(("kind", "proxies of Isthmus run no Wasm: the plugin applies only to Pods whose proxy is Envoy", Severity.Warning),
+            (problem.Path, problem.Message, problem.Severity));
     }
 
     private static JsonObject Object(string spec) => new()
     {
-        ["apiVersion"] = "extensions.istio.io/v1alpha1", ["kind"] = "WasmPlugin", ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" }, ["spec"] = YamlText.Parse(spec, "spec"),
+        ["apiVersion"] = "extensions.istio.io/v1alpha1", ["kind"] = "WasmPlugin", ["metadata"] = new JsonObject { ["name"] = "x", ["namespace"] = "shop" },
+        ["spec"] = YamlText.Parse(spec, "spec"),
     };
 }

@@ -9,9 +9,13 @@ namespace Isthmus.Tests.Libraries.Objects;
 public sealed class LastWriteTests
 {
     [Theory]
-    [InlineData("""[{"manager": "kubectl", "operation": "Update", "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:manager": {}}}}, {"manager": "helm", "time": "2026-01-02T00:00:00Z"}]""", "helm", 2)]
+    [InlineData(
+        """[{"manager": "kubectl", "operation": "Update", "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:manager": {}}}}, {"manager": "helm", "time": "2026-01-02T00:00:00Z"}]""",
+        "helm", 2)]
     [InlineData("""[{"manager": "helm", "time": "2026-01-02T00:00:00Z"}, {"manager": "kubectl", "time": "2026-01-01T00:00:00Z"}]""", "helm", 2)]
-    [InlineData("""[{"manager": "kubectl", "time": "2026-01-01T00:00:00Z"}, {"manager": "controller", "time": "2026-01-03T00:00:00Z", "subresource": "status"}]""", "kubectl", 1)]
+    [InlineData(
+        """[{"manager": "kubectl", "time": "2026-01-01T00:00:00Z"}, {"manager": "controller", "time": "2026-01-03T00:00:00Z", "subresource": "status"}]""",
+        "kubectl", 1)]
     [InlineData("""[]""", null, 0)]
     [InlineData("""null""", null, 0)]
     [InlineData("""[7, {"manager": 3}, {}]""", null, 0)]

@@ -33,7 +33,8 @@ public sealed class EchoTests : IDisposable
     {
         await ServeBasicAsync();
         using var client = new HttpClient();
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{_first.Number}/a%20b//c?x=1") { Headers = { { "x-one", ["1", "2"] }, { "X-Echo-Set-Header", "x-set: v,X-Other:w" } } };
+        using var request = new HttpRequestMessage(HttpMethod.Get,
+            $"http://127.0.0.1:{_first.Number}/a%20b//c?x=1") { Headers = { { "x-one", ["1", "2"] }, { "X-Echo-Set-Header", "x-set: v,X-Other:w" } } };
         request.Headers.Host = "a.example";
         using var response = await client.SendAsync(request, _stop.Token);
         var answer = (JsonObject)(await response.Content.ReadFromJsonAsync<JsonNode>(_stop.Token))!;
@@ -80,7 +81,8 @@ public sealed class EchoTests : IDisposable
         var got = await socket.ReceiveAsync(buffer, _stop.Token);
         Assert.Equal("hello", Encoding.ASCII.GetString(buffer, 0, got.Count));
         using var client = new HttpClient();
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{_second.Number}/") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var request = new HttpRequestMessage(HttpMethod.Get,
+            $"http://127.0.0.1:{_second.Number}/") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         using var response = await client.SendAsync(request, _stop.Token);
         Assert.Equal("HTTP/2.0", (string?)(await response.Content.ReadFromJsonAsync<JsonNode>(_stop.Token))!["proto"]);
     }
@@ -109,7 +111,8 @@ public sealed class EchoTests : IDisposable
         Start(EchoBasicProgram.RunAsync(Environment(("GRPC_ECHO_SERVER", "1"), ("HTTP_PORT", $"{_first.Number}")), _stop.Token));
         using var channel = new GrpcChannel(new(new($"http://127.0.0.1:{_first.Number}")));
         EchoResponse? answer = null;
-        var method = new GrpcMethod<EchoRequest, EchoResponse>("gateway_api_conformance.echo_basic.grpcecho.GrpcEcho", "EchoTwo", EchoRequest.Parser, EchoResponse.Parser);
+        var method = new GrpcMethod<EchoRequest, EchoResponse>("gateway_api_conformance.echo_basic.grpcecho.GrpcEcho", "EchoTwo", EchoRequest.Parser,
+            EchoResponse.Parser);
         await Eventually.TrueAsync(async () =>
         {
             try
@@ -125,7 +128,8 @@ public sealed class EchoTests : IDisposable
         Assert.Equal(method.Path, answer!.Assertions.FullyQualifiedMethod);
         Assert.Contains(answer.Assertions.Headers, header => header is { Key: "x-one", Value: "1" });
         Assert.Equal(("ns", "svc", "pod-1"), (answer.Assertions.Context.Namespace, answer.Assertions.Context.ServiceName, answer.Assertions.Context.Pod));
-        var missing = new GrpcMethod<EchoRequest, EchoResponse>("gateway_api_conformance.echo_basic.grpcecho.GrpcEcho", "EchoThree", EchoRequest.Parser, EchoResponse.Parser);
+        var missing = new GrpcMethod<EchoRequest, EchoResponse>("gateway_api_conformance.echo_basic.grpcecho.GrpcEcho", "EchoThree", EchoRequest.Parser,
+            EchoResponse.Parser);
         Assert.Equal(GrpcCode.Unimplemented, (await Assert.ThrowsAsync<GrpcException>(() => channel.UnaryAsync(missing, new(), new(), _stop.Token))).Code);
     }
 
@@ -145,7 +149,8 @@ public sealed class EchoTests : IDisposable
             return true;
         });
         var answer = JsonNode.Parse(buffer.AsSpan(0, count))!;
-        Assert.Equal(("probe", "ns", "svc", "pod-1"), ((string?)answer["request"], (string?)answer["namespace"], (string?)answer["service"], (string?)answer["pod"]));
+        Assert.Equal(("probe", "ns", "svc", "pod-1"),
+            ((string?)answer["request"], (string?)answer["namespace"], (string?)answer["service"], (string?)answer["pod"]));
         using var tcp = new TcpClient();
         await Eventually.TrueAsync(async () =>
         {
@@ -182,7 +187,8 @@ public sealed class EchoTests : IDisposable
         Assert.Contains("[0] StatusCode=418\n", text, StringComparison.Ordinal);
         Assert.Contains("[0] Header=X-One:1\n", text, StringComparison.Ordinal);
         Assert.Contains("[0] ResponseHeader=Content-Type:application/text\n", text, StringComparison.Ordinal);
-        foreach (var line in (string[])["Host=a.example", "URL=/p?codes=418", "Method=POST", "Proto=HTTP/1.1", "RequestHeader=X-One:1", "ServiceVersion=v1", $"Hostname={System.Environment.MachineName}"])
+        foreach (var line in (string[])["Host=a.example", "URL=/p?codes=418", "Method=POST", "Proto=HTTP/1.1", "RequestHeader=X-One:1", "ServiceVersion=v1",
+            $"Hostname={System.Environment.MachineName}"])
             Assert.Contains($"[0 body] {line}\n", text, StringComparison.Ordinal);
         Assert.Contains("\n\n[1] Url=", text, StringComparison.Ordinal);
         var called = new StringWriter();
@@ -199,11 +205,15 @@ public sealed class EchoTests : IDisposable
     [InlineData("cannot be called", "ftp://x")]
     [InlineData("is not a number of calls", "http://x", "--count=no")]
     public async Task A_wrong_command_line_is_told(string problem, params string[] args) => Assert.Contains(
-        problem, (await Assert.ThrowsAsync<ProblemException>(() => EchoClientProgram.RunAsync(args, TextWriter.Null, TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
+        problem,
+        (await Assert.ThrowsAsync<ProblemException>(() => EchoClientProgram.RunAsync(args, TextWriter.Null, TestContext.Current.CancellationToken))).Message,
+        StringComparison.Ordinal);
 
     private async Task ServeBasicAsync(params (string Name, string Value)[] more)
     {
-        Start(EchoBasicProgram.RunAsync(Environment([("HTTP_PORT", $"{_first.Number}"), ("H2C_PORT", $"{_second.Number}"), ("HTTPS_PORT", $"{_third.Number}"), .. more]), _stop.Token));
+        Start(EchoBasicProgram.RunAsync(Environment([("HTTP_PORT", $"{_first.Number}"), ("H2C_PORT", $"{_second.Number}"), ("HTTPS_PORT", $"{_third.Number}"),
+            .. more]),
+            _stop.Token));
         using var client = new HttpClient();
         await Eventually.TrueAsync(async () =>
         {
@@ -227,7 +237,8 @@ public sealed class EchoTests : IDisposable
     private (string Certificate, string Key) Pair(string name)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var certificate = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        using var certificate = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1),
+            DateTimeOffset.UtcNow.AddDays(1));
         var (path, keyPath) = (Path.Combine(_folder, name), Path.Combine(_folder, $"{name}.key"));
         File.WriteAllText(path, certificate.ExportCertificatePem());
         File.WriteAllText(keyPath, key.ExportPkcs8PrivateKeyPem());

@@ -37,5 +37,9 @@ public sealed class ExtAuthzTests
 
     [Fact]
     public void A_connection_that_is_not_HTTP_is_judged_by_its_caller() =>
-        Assert.NotNull(ExtAuthzProgram.Answer(new CheckRequest { Attributes = new() { Source = new() { Principal = "spiffe://cluster.local/ns/sample/sa/a" } } }, "a").OkResponse);
+        Assert.NotNull(ExtAuthzProgram.Answer(new CheckRequest
+        {
+            Attributes = new() { Source = new() { Principal = "spiffe://cluster.local/ns/sample/sa/a" } }
+        },
+            "a").OkResponse);
 }

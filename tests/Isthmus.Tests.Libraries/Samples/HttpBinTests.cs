@@ -33,8 +33,11 @@ public class HttpBinTests
     [Fact]
     public void A_multipart_form_is_taken_apart()
     {
-        var body = "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"t\"\r\n\r\nline\r\n--x--\r\n";
-        var json = Json(Bin(new("POST", "/post", "HTTP/1.1", [new("Content-Type", "multipart/form-data; boundary=x")], Encoding.ASCII.GetBytes(body), "10.0.0.1")));
+        var body =
+            "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--x\r\nContent-Disposition: form-data; name=\"f\"; "
+                + "filename=\"t\"\r\n\r\nline\r\n--x--\r\n";
+        var json = Json(Bin(new("POST", "/post", "HTTP/1.1", [new("Content-Type", "multipart/form-data; boundary=x")], Encoding.ASCII.GetBytes(body),
+            "10.0.0.1")));
         Assert.Equal("""{"a":"1"}""", json["form"]!.ToJsonString());
         Assert.Equal("""{"f":"line"}""", json["files"]!.ToJsonString());
     }

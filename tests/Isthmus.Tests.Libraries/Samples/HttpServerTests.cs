@@ -26,7 +26,8 @@ public class HttpServerTests
     public async Task Chunked_bodies_are_read_and_a_long_stream_is_sent_in_chunks()
     {
         await using var server = await Running.StartAsync(HttpBinProgram.Handler(TimeProvider.System, new System.Random(1)));
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/post") { Content = new StringContent("a=1&b=x+y", Encoding.ASCII, "application/x-www-form-urlencoded") };
+        using var request = new HttpRequestMessage(HttpMethod.Post,
+            "/post") { Content = new StringContent("a=1&b=x+y", Encoding.ASCII, "application/x-www-form-urlencoded") };
         request.Headers.TransferEncodingChunked = true;
         var posted = await (await server.Client.SendAsync(request)).Content.ReadAsStringAsync();
         Assert.Contains("\"b\": \"x y\"", posted, StringComparison.Ordinal);

@@ -10,7 +10,9 @@ namespace Isthmus.Tests.Libraries.Yaml;
 
 public sealed class YamlTextTests
 {
-    private static readonly string[] Awkward = ["", " ", "yes", "no", "null", "~", "0x1f", "010", "1e3", "- a", "a: b", "#x", "|", ">", "'", "\"", "*a", "&a", "!t", "a\nb", "a\n", "\n", "\t", "é", "1_000", "{", "[", "%", "@", "`", "<<", "a #b", "trailing ", "\u0001", "-", "?", "0o7", ".5", "+1", "2020-01-01", "…"];
+    private static readonly string[] Awkward = ["", " ", "yes", "no", "null", "~", "0x1f", "010", "1e3", "- a", "a: b", "#x", "|", ">", "'", "\"", "*a", "&a",
+        "!t", "a\nb", "a\n", "\n", "\t", "é", "1_000", "{", "[", "%", "@", "`", "<<", "a #b", "trailing ", "\u0001", "-", "?", "0o7", ".5", "+1", "2020-01-01",
+        "…"];
 
     private static Gen<JsonNode?> Node(int depth)
     {
@@ -26,7 +28,8 @@ public sealed class YamlTextTests
             scalar,
             inner.Select(items => (JsonNode?)new JsonArray([.. items.Take(4).Select(item => item?.DeepClone())])),
             inner.SelectMany(items => Gen.ArrayOf(Gen.Elements(Awkward)).Select(keys =>
-                (JsonNode?)new JsonObject(items.Take(4).Zip(keys.Distinct().Where(key => key != "<<")).Select(pair => KeyValuePair.Create(pair.Second, pair.First?.DeepClone()))))));
+                (JsonNode?)new JsonObject(items.Take(4).Zip(keys.Distinct().Where(key => key != "<<"))
+                    .Select(pair => KeyValuePair.Create(pair.Second, pair.First?.DeepClone()))))));
     }
 
     // Half a surrogate pair is no character and has no encoding.
@@ -51,7 +54,8 @@ public sealed class YamlTextTests
         Assert.Equal($"a: {printed}\n", YamlText.Print(new JsonObject { ["a"] = text }));
 
     [Fact]
-    public void Any_text_is_read_or_refused_in_words() => Prop.ForAll(Gen.ArrayOf(Gen.Elements(Awkward)).Select(parts => string.Join(" ", parts)).ToArbitrary(), text =>
+    public void Any_text_is_read_or_refused_in_words() =>
+        Prop.ForAll(Gen.ArrayOf(Gen.Elements(Awkward)).Select(parts => string.Join(" ", parts)).ToArbitrary(), text =>
     {
         try { YamlText.ParseAll(text, "test"); }
         catch (ProblemException e) { Assert.StartsWith("test:", e.Message); }

@@ -21,7 +21,8 @@ namespace Isthmus.Tests.Mesh.Cni;
 [Trait("shard", "node")]
 public sealed class CniChainTests : IAsyncLifetime
 {
-    private const string List = """{"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge", "bridge": "cni0", "isGateway": true, "ipam": {"type": "host-local", "dataDir": "{D}", "ranges": [[{"subnet": "10.22.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}""";
+    private const string List =
+        """{"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge", "bridge": "cni0", "isGateway": true, "ipam": {"type": "host-local", "dataDir": "{D}", "ranges": [[{"subnet": "10.22.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}""";
 
     private const string Pod = """
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "annotations": {"sidecar.istio.io/status": "{}"}},
@@ -78,7 +79,8 @@ public sealed class CniChainTests : IAsyncLifetime
         using var client = new KubeClient(new ClusterAccess { Server = new Uri(_server!.Urls.First()) });
         var settings = new CniSettings
         {
-            NodeName = "n1", Namespace = "kube-system", NodeRoot = "", ConfigurationDirectory = Path.Combine(_directory, "net.d"), BinaryDirectory = Path.Combine(_directory, "bin"),
+            NodeName = "n1", Namespace = "kube-system", NodeRoot = "", ConfigurationDirectory = Path.Combine(_directory, "net.d"),
+            BinaryDirectory = Path.Combine(_directory, "bin"),
             Binary = Path.Combine(Artifacts, "cni/istio-cni"), Socket = Path.Combine(_directory, "agent.sock"),
         };
         Assert.True(File.Exists(settings.Binary), $"{settings.Binary} is missing: run tools/cni-plugin");
@@ -136,7 +138,8 @@ public sealed class CniChainTests : IAsyncLifetime
             Assert.Equal("/var/run/netns/cni-1", namespaces.Find(IPAddress.Parse("10.22.0.2")));
             Assert.Null(namespaces.Find(IPAddress.Parse("10.22.0.9")));
             // Never the node itself.
-            Assert.Contains("is the node's own network namespace", Assert.Throws<Core.Problems.ProblemException>(() => namespaces.Run("/proc/1/ns/net", () => 0)).Message, StringComparison.Ordinal);
+            Assert.Contains("is the node's own network namespace",
+                Assert.Throws<Core.Problems.ProblemException>(() => namespaces.Run("/proc/1/ns/net", () => 0)).Message, StringComparison.Ordinal);
         }
         finally
         {
@@ -176,8 +179,11 @@ public sealed class CniChainTests : IAsyncLifetime
             var program = places.Select(place => Path.Combine(place, type)).FirstOrDefault(File.Exists);
             Assert.True(program is not null, $"the CNI plug-in {type} is missing: ./test unpacks Debian's containernetworking-plugins");
             var start = new ProcessStartInfo(program) { RedirectStandardInput = true, RedirectStandardOutput = true };
-            foreach (var (name, value) in new[] { ("CNI_COMMAND", command), ("CNI_CONTAINERID", "c1"), ("CNI_NETNS", NetworkNamespace), ("CNI_IFNAME", "eth0"), ("CNI_PATH", string.Join(':', places)),
-                ("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=c1;K8S_POD_UID=u1") }) start.Environment[name] = value;
+            foreach (var (name,
+                value) in new[] { ("CNI_COMMAND", command), ("CNI_CONTAINERID", "c1"), ("CNI_NETNS", NetworkNamespace), ("CNI_IFNAME", "eth0"), ("CNI_PATH",
+                    string.Join(':', places)),
+                ("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=c1;K8S_POD_UID=u1") })
+                    start.Environment[name] = value;
             using var process = Process.Start(start)!;
             await process.StandardInput.WriteAsync(plugin.ToJsonString());
             process.StandardInput.Close();

@@ -22,7 +22,8 @@ public class ClusterControllersTests
     {
         await using var cluster = await Cluster.StartAsync();
         await cluster.ApplyAsync(Web("v1"));
-        await cluster.UntilAsync<EndpointSlice>(Kinds.EndpointSlice, slice => slice.Metadata.Name.StartsWith("web-") && slice.Endpoints.Count(endpoint => endpoint.Conditions.Ready == true) == 3);
+        await cluster.UntilAsync<EndpointSlice>(Kinds.EndpointSlice,
+            slice => slice.Metadata.Name.StartsWith("web-") && slice.Endpoints.Count(endpoint => endpoint.Conditions.Ready == true) == 3);
         await cluster.ApplyAsync(Web("v2"));
         var done = await cluster.UntilAsync<Deployment>(Kinds.Deployment, web => web.Status.ObservedGeneration == web.Metadata.Generation
             && web.Status is { UpdatedReplicas: 3, Replicas: 3, AvailableReplicas: 3 } && web.Metadata.Annotations["deployment.kubernetes.io/revision"] == "2");
@@ -98,13 +99,18 @@ public class ClusterControllersTests
         {
             var directory = Directory.CreateTempSubdirectory("isthmus-controllers-").FullName;
             using var pki = await ClusterPki.EnsureAsync(directory, "test", IPAddress.Loopback, TimeProvider.System, CancellationToken.None);
-            var host = ApiServerHost.Build(new("test", directory, "127.0.0.1"), pki.ApiServer, TimeProvider.System, new Random(1), [new IPEndPoint(IPAddress.Loopback, 0)]);
+            var host = ApiServerHost.Build(new("test", directory, "127.0.0.1"), pki.ApiServer, TimeProvider.System, new Random(1),
+                [new IPEndPoint(IPAddress.Loopback, 0)]);
             await host.StartAsync(CancellationToken.None);
             var (certificate, key) = await pki.ReadPairAsync(PkiNames.Controllers, CancellationToken.None);
-            var client = new KubeClient(new ClusterAccess { Server = new Uri(host.Addresses.First()), CertificateAuthority = pki.CaPem, ClientCertificate = certificate, ClientKey = key });
+            var client = new KubeClient(new ClusterAccess
+            {
+                Server = new Uri(host.Addresses.First()), CertificateAuthority = pki.CaPem, ClientCertificate = certificate, ClientKey = key
+            });
             var stop = new CancellationTokenSource();
             var settings = new ControllerSettings("CA", (_, _, _, _) => "token", "192.0.2.0/29") { Log = Console.Error.WriteLine };
-            var cluster = new Cluster(host, directory, client, stop, Task.WhenAll(ClusterControllers.RunAsync(client, settings, stop.Token), RunNodeAsync(client, stop.Token)));
+            var cluster = new Cluster(host, directory, client, stop,
+                Task.WhenAll(ClusterControllers.RunAsync(client, settings, stop.Token), RunNodeAsync(client, stop.Token)));
             await cluster.ApplyAsync("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}");
             await cluster.UntilAsync<ServiceAccount>(Kinds.ServiceAccount, account => account.Metadata.Name == "default");
             return cluster;
@@ -148,7 +154,8 @@ public class ClusterControllersTests
             using var limit = new CancellationTokenSource(Patience);
             var present = await client.ListAsync<PartialObject>(kind, null, new() { FieldSelector = $"metadata.name={name}" }, limit.Token);
             if (present.Items.Count == 0) return;
-            await foreach (var change in client.WatchAsync<PartialObject>(kind, null, new() { ResourceVersion = present.ResourceVersion, FieldSelector = $"metadata.name={name}" }, limit.Token))
+            await foreach (var change in client.WatchAsync<PartialObject>(kind, null,
+                new() { ResourceVersion = present.ResourceVersion, FieldSelector = $"metadata.name={name}" }, limit.Token))
                 if (change.Type == WatchEventType.Deleted) return;
         }
 
@@ -169,7 +176,8 @@ public class ClusterControllersTests
             {
                 var node = (JsonObject)YamlText.Parse("apiVersion: v1\nkind: Node\nmetadata: {name: n1}", "test")!;
                 await client.CreateAsync(Kinds.Node, node, stop);
-                await client.PatchAsync(Kinds.Node, null, "n1", YamlText.Parse("status: {conditions: [{type: Ready, status: \"True\"}]}", "test")!, PatchType.Merge, stop, "status");
+                await client.PatchAsync(Kinds.Node, null, "n1", YamlText.Parse("status: {conditions: [{type: Ready, status: \"True\"}]}", "test")!,
+                    PatchType.Merge, stop, "status");
                 var addresses = 0;
                 var seen = new HashSet<string>();
                 while (true)
@@ -177,7 +185,8 @@ public class ClusterControllersTests
                     await foreach (var change in client.WatchAsync<Pod>(Kinds.Pod, null, new() { ResourceVersion = "0" }, stop))
                     {
                         if (change.Type is not (WatchEventType.Added or WatchEventType.Modified) || change.Object is not { Spec.NodeName: "n1" } pod) continue;
-                        if (pod.Metadata.DeletionTimestamp is not null) await client.DeleteAsync(Kinds.Pod, pod.Metadata.Namespace, pod.Metadata.Name, stop, gracePeriodSeconds: 0);
+                        if (pod.Metadata.DeletionTimestamp is not null)
+                            await client.DeleteAsync(Kinds.Pod, pod.Metadata.Namespace, pod.Metadata.Name, stop, gracePeriodSeconds: 0);
                         else if (seen.Add(pod.Metadata.Uid)) await SayReadyAsync(client, pod, ++addresses, stop);
                     }
                 }

@@ -56,7 +56,9 @@ public sealed class BurstTests
             // The services, and kubernetes.default.
             Assert.All(clients, client => Assert.Equal(services + 1, client.First.Endpoints));
             plane.Process.Refresh();
-            TestContext.Current.TestOutputHelper?.WriteLine($"{(delta ? "delta" : "state of the world")}: resident {plane.Process.WorkingSet64 >> 20} MiB, at most {plane.Process.PeakWorkingSet64 >> 20} MiB; {plane.Process.TotalProcessorTime.TotalSeconds:0.0} s of CPU");
+            TestContext.Current.TestOutputHelper?.WriteLine(
+                $"{(delta ? "delta" : "state of the world")}: resident {plane.Process.WorkingSet64 >> 20} MiB, at most {plane.Process.PeakWorkingSet64 >> 20} "
+                    + $"MiB; {plane.Process.TotalProcessorTime.TotalSeconds:0.0} s of CPU");
             Assert.False(plane.Process.HasExited, plane.Log);
             await ended.CancelAsync();
             await Task.WhenAll(running);

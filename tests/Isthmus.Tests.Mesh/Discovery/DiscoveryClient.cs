@@ -94,7 +94,8 @@ internal sealed class DiscoveryClient(Uri server, int number, bool delta, string
         }
     }
 
-    private static string NameOf(string type, Any resource) => type == TypeUrls.Cluster ? Isthmus.Wire.Envoy.Clusters.Cluster.Parser.ParseFrom(resource.Value).Name : "";
+    private static string NameOf(string type, Any resource) =>
+        type == TypeUrls.Cluster ? Isthmus.Wire.Envoy.Clusters.Cluster.Parser.ParseFrom(resource.Value).Name : "";
 
     /// <summary>What a sidecar subscribes to after the first response of a type; null after every later one.</summary>
     private (string Type, IReadOnlyCollection<string> Names)? Next(string type, IEnumerable<string> names)

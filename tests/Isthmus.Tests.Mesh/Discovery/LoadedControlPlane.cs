@@ -85,7 +85,9 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
     /// <summary>Replaces the endpoints of one service in one cluster.</summary>
     /// <param name="remote">The number of the remote cluster; 0: the control plane's own.</param>
     internal Task ChangeAsync(int service, string address, CancellationToken stop, int remote = 0) =>
-        (remote == 0 ? _client : _remotes[remote - 1].Client).PatchAsync(Kinds.EndpointSlice, Namespace, $"app{service}-1", new JsonObject { ["endpoints"] = new JsonArray(Endpoint(address)) }, PatchType.Merge, stop);
+        (remote == 0 ? _client : _remotes[remote - 1].Client)
+            .PatchAsync(Kinds.EndpointSlice, Namespace, $"app{service}-1", new JsonObject { ["endpoints"] = new JsonArray(Endpoint(address)) }, PatchType.Merge,
+                stop);
 
     public async ValueTask DisposeAsync()
     {
@@ -125,7 +127,9 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
             var slice = Object("discovery.k8s.io/v1", "EndpointSlice", Namespace, $"app{service}-1", new()
             {
                 ["addressType"] = "IPv4",
-                ["endpoints"] = new JsonArray([.. Enumerable.Range(0, load.Endpoints).Select(i => Endpoint($"10.{100 + i + cluster * 10}.{service / 250}.{service % 250 + 1}", load.Pods ? LoadedPod.NameOf(service, i) : null))]),
+                ["endpoints"] = new JsonArray([.. Enumerable.Range(0, load.Endpoints)
+                    .Select(i => Endpoint($"10.{100 + i + cluster * 10}.{service / 250}.{service % 250 + 1}",
+                        load.Pods ? LoadedPod.NameOf(service, i) : null))]),
                 ["ports"] = new JsonArray(new JsonObject { ["name"] = "http", ["port"] = 8080, ["protocol"] = "TCP" }),
             });
             slice["metadata"]!["labels"] = new JsonObject { ["kubernetes.io/service-name"] = $"app{service}" };
@@ -156,8 +160,10 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         }
     }
 
-    private static Task<JsonObject> CreateAsync(KubeClient client, KindDescriptor kind, string ns, JsonObject spec, CancellationToken stop) => client.CreateAsync(
-        new(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true), Object($"{kind.Group}/{kind.ReadVersion}", kind.Kind, ns, "default", new() { ["spec"] = spec }), stop);
+    private static Task<JsonObject> CreateAsync(KubeClient client, KindDescriptor kind, string ns, JsonObject spec, CancellationToken stop) =>
+        client.CreateAsync(
+        new(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true),
+        Object($"{kind.Group}/{kind.ReadVersion}", kind.Kind, ns, "default", new() { ["spec"] = spec }), stop);
 
     private async Task RunAsync(string[] program, int heapMegabytes, CancellationToken stop)
     {
@@ -176,7 +182,8 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         var begun = Stopwatch.GetTimestamp();
         while (!await IsReadyAsync(http, stop))
         {
-            if (_process.HasExited || Stopwatch.GetElapsedTime(begun) > TimeSpan.FromMinutes(1)) throw new InvalidOperationException($"the control plane did not become ready:\n{Log}");
+            if (_process.HasExited || Stopwatch.GetElapsedTime(begun) > TimeSpan.FromMinutes(1))
+                throw new InvalidOperationException($"the control plane did not become ready:\n{Log}");
             await Task.Delay(50, stop);
         }
         ReadyAfter = Stopwatch.GetElapsedTime(begun);
@@ -209,8 +216,16 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
             ["apiVersion"] = "v1",
             ["kind"] = "Config",
             ["current-context"] = Cluster,
-            ["clusters"] = new JsonArray(new JsonObject { ["name"] = Cluster, ["cluster"] = new JsonObject { ["server"] = access.Server.ToString(), ["certificate-authority-data"] = Packed(access.CertificateAuthority) } }),
-            ["users"] = new JsonArray(new JsonObject { ["name"] = Cluster, ["user"] = new JsonObject { ["client-certificate-data"] = Packed(access.ClientCertificate), ["client-key-data"] = Packed(access.ClientKey) } }),
+            ["clusters"] = new JsonArray(new JsonObject
+            {
+                ["name"] = Cluster,
+                ["cluster"] = new JsonObject { ["server"] = access.Server.ToString(), ["certificate-authority-data"] = Packed(access.CertificateAuthority) }
+            }),
+            ["users"] = new JsonArray(new JsonObject
+            {
+                ["name"] = Cluster,
+                ["user"] = new JsonObject { ["client-certificate-data"] = Packed(access.ClientCertificate), ["client-key-data"] = Packed(access.ClientKey) }
+            }),
             ["contexts"] = new JsonArray(new JsonObject { ["name"] = Cluster, ["context"] = new JsonObject { ["cluster"] = Cluster, ["user"] = Cluster } }),
         }.ToJsonString();
     }

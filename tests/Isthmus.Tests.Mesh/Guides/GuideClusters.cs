@@ -16,7 +16,8 @@ internal sealed record ClusterObject(string Context, string Name);
 internal sealed partial class GuideClusters
 {
     // A namespace's objects go with it.
-    private const string Kinds = "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations,validatingadmissionpolicies";
+    private const string Kinds =
+        "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations,validatingadmissionpolicies";
     private const string LabRemoved = "The lab is removed.";
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
@@ -53,8 +54,11 @@ internal sealed partial class GuideClusters
         File.SetUnixFileMode(kubeconfig, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         var connected = new GuideClusters(kubeconfig, [.. names.Select((_, i) => $"cluster{i + 1}")]);
         connected._before = await connected.ListAsync();
-        var mesh = connected._before.Where(value => value.Name.EndsWith(".istio.io", StringComparison.Ordinal) || value.Name == "namespace/istio-system").ToList();
-        Assert.True(mesh.Count == 0, $"the guides need clusters without a mesh, but there are: {string.Join(", ", mesh.Select(value => $"{value.Name} in {names[int.Parse(value.Context["cluster".Length..]) - 1]}"))}");
+        var mesh = connected._before.Where(value => value.Name.EndsWith(".istio.io", StringComparison.Ordinal) || value.Name == "namespace/istio-system")
+            .ToList();
+        Assert.True(mesh.Count == 0,
+            $"the guides need clusters without a mesh, but there are: "
+                + $"{string.Join(", ", mesh.Select(value => $"{value.Name} in {names[int.Parse(value.Context["cluster".Length..]) - 1]}"))}");
         return connected;
     }
 
@@ -95,7 +99,8 @@ internal sealed partial class GuideClusters
 
     /// <summary>What removes a mesh that a failed guide left.</summary>
     internal static string CleanUp(IReadOnlyList<ClusterObject> left) => string.Join('\n', left.GroupBy(value => value.Context).Select(cluster =>
-        $"bin/isthmus uninstall -y --purge --context={cluster.Key}; kubectl --context={cluster.Key} delete --ignore-not-found {string.Join(' ', cluster.Select(value => value.Name))}"));
+        $"bin/isthmus uninstall -y --purge --context={cluster.Key}; kubectl --context={cluster.Key} delete --ignore-not-found "
+            + $"{string.Join(' ', cluster.Select(value => value.Name))}"));
 
     private async Task<IReadOnlySet<ClusterObject>> ListAsync()
     {
@@ -105,7 +110,8 @@ internal sealed partial class GuideClusters
             // Older clusters do not have all kinds.
             if (!_kinds.TryGetValue(context, out var kinds))
             {
-                var served = (await KubectlAsync(_kubeconfig, "--context", context, "api-resources", "--verbs=list", "--namespaced=false", "-o", "name")).Split('\n').Select(name => name.Split('.')[0]).ToHashSet();
+                var served = (await KubectlAsync(_kubeconfig, "--context", context, "api-resources", "--verbs=list", "--namespaced=false", "-o", "name"))
+                    .Split('\n').Select(name => name.Split('.')[0]).ToHashSet();
                 _kinds[context] = kinds = string.Join(',', Kinds.Split(',').Where(served.Contains));
             }
             var names = await KubectlAsync(_kubeconfig, "--context", context, "get", kinds, "-o", "name", "--ignore-not-found");

@@ -23,7 +23,8 @@ internal sealed class GuideShell : IAsyncDisposable
     private GuideShell(LabRig? lab = null)
     {
         _lab = lab;
-        foreach (var name in (string[])["samples", "tools", "manifests", "bin"]) Directory.CreateSymbolicLink(Path.Combine(_folder, name), Path.Combine(Root(), name));
+        foreach (var name in (string[])["samples", "tools", "manifests", "bin"])
+            Directory.CreateSymbolicLink(Path.Combine(_folder, name), Path.Combine(Root(), name));
     }
 
     private string Kubeconfig => _lab?.Kubeconfig ?? Path.Combine(_folder, ".kubeconfig");

@@ -26,7 +26,8 @@ public sealed class TaskTests(PlacedMeshRig mesh)
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    public static TheoryData<string> Pages => [.. Directory.GetFiles(GuideShell.Tasks, "*.md").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Pages =>
+        [.. Directory.GetFiles(GuideShell.Tasks, "*.md").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Pages))]
@@ -51,7 +52,8 @@ public sealed class TaskTests(PlacedMeshRig mesh)
         finally
         {
             // A page that fails halfway must not spoil the others.
-            foreach (var value in await LeftAsync()) await lab.KubectlAsync([$"--context={value.Context}", "delete", "--ignore-not-found", .. value.Name.Split(' ')]);
+            foreach (var value in await LeftAsync())
+                await lab.KubectlAsync([$"--context={value.Context}", "delete", "--ignore-not-found", .. value.Name.Split(' ')]);
             await RestoreAsync(lab, config);
         }
     }
@@ -63,8 +65,10 @@ public sealed class TaskTests(PlacedMeshRig mesh)
         const int calls = 20;
         foreach (var cluster in MeshRig.Clusters)
         {
-            await MeshRig.UntilAsync(() => mesh.ScriptAsync(cluster, "sample", "deploy/sleep", "sleep", $"curl -sS -m 20 'helloworld.sample:5000/hello?call=[1-{calls}]'; true"),
-                text => text.Split("Hello version: v1,").Length + text.Split("Hello version: v2,").Length == calls + 2 && text.Contains("v1,", StringComparison.Ordinal) && text.Contains("v2,", StringComparison.Ordinal),
+            await MeshRig.UntilAsync(() => mesh.ScriptAsync(cluster, "sample", "deploy/sleep", "sleep",
+                $"curl -sS -m 20 'helloworld.sample:5000/hello?call=[1-{calls}]'; true"),
+                text => text.Split("Hello version: v1,").Length + text.Split("Hello version: v2,").Length == calls + 2
+                    && text.Contains("v1,", StringComparison.Ordinal) && text.Contains("v2,", StringComparison.Ordinal),
                 $"both versions answer {calls} calls of {cluster}");
         }
     }
@@ -96,7 +100,8 @@ public sealed class TaskTests(PlacedMeshRig mesh)
         {
             if (await MeshConfigAsync(lab, cluster) == mesh) continue;
             using var client = lab.Client(cluster);
-            await client.PatchAsync(Kinds.ConfigMap, "istio-system", "istio", new JsonObject { ["data"] = new JsonObject { ["mesh"] = mesh } }, PatchType.Merge, Stop);
+            await client.PatchAsync(Kinds.ConfigMap, "istio-system", "istio", new JsonObject { ["data"] = new JsonObject { ["mesh"] = mesh } }, PatchType.Merge,
+                Stop);
         }
     }
 }

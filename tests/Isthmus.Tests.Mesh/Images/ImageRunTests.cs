@@ -9,7 +9,9 @@ namespace Isthmus.Tests.Mesh.Images;
 public sealed class ImageRunTests(RuncRig rig) : IClassFixture<RuncRig>
 {
     private static readonly JsonObject Pod = PodInjector.Inject(
-        JsonNode.Parse("""{"metadata": {"name": "web"}, "spec": {"serviceAccountName": "default", "containers": [{"name": "web", "image": "web"}]}}""")!.AsObject(), "shop",
+        JsonNode.Parse(
+            """{"metadata": {"name": "web"}, "spec": {"serviceAccountName": "default", "containers": [{"name": "web", "image": "web"}]}}""")!.AsObject(),
+        "shop",
         new(new() { ["global"] = new JsonObject() }, [], "cluster.local"), InjectionPath.Default, NativeSidecars.Off)!;
 
     private static JsonNode Init => Pod["spec"]!["initContainers"]![0]!;
@@ -64,7 +66,8 @@ public sealed class ImageRunTests(RuncRig rig) : IClassFixture<RuncRig>
     public async Task Every_program_of_the_root_finds_its_libraries()
     {
         var missing = await rig.PodAsync("runc run -b $1 libraries", rig.Bundle("libraries", Proxy, "sh", "-c",
-            "find /usr /opt -type f -name '*.so*' -o -type f -path '*/bin/*' -o -type f -name dotnet | while read f; do /lib64/ld-linux-x86-64.so.2 --list $f 2>/dev/null | grep 'not found' | sed \"s,^,$f,\"; done; true"));
+            "find /usr /opt -type f -name '*.so*' -o -type f -path '*/bin/*' -o -type f -name dotnet | while read f; do /lib64/ld-linux-x86-64.so.2 --list $f "
+                + "2>/dev/null | grep 'not found' | sed \"s,^,$f,\"; done; true"));
         Assert.Equal("", missing);
     }
 }

@@ -61,7 +61,9 @@ public sealed class RegistryServerTests : IAsyncLifetime
         Assert.Equal(0, first.Code);
         Assert.Contains($"{blobs} blobs uploaded, 0 were there", first.Output, StringComparison.Ordinal);
         var digest = first.Output.Trim().Split('\n')[^1];
-        Assert.Equal(digest, await File.ReadAllTextAsync(Path.Combine(_directory, "storage/docker/registry/v2/repositories/team/isthmus/_manifests/tags/1.0/current/link"), Stop));
+        Assert.Equal(digest,
+            await File.ReadAllTextAsync(Path.Combine(_directory, "storage/docker/registry/v2/repositories/team/isthmus/_manifests/tags/1.0/current/link"),
+                Stop));
         Assert.Contains($"0 blobs uploaded, {blobs} were there", (await PushAsync("secret", "--ca-file", Authority)).Output, StringComparison.Ordinal);
     }
 
@@ -70,7 +72,8 @@ public sealed class RegistryServerTests : IAsyncLifetime
     {
         var wrong = await PushAsync("wrong", "--ca-file", Authority);
         Assert.Equal(1, wrong.Code);
-        Assert.Contains($"Error: registry localhost:{Port}: could not log in: 401 Unauthorized: UNAUTHORIZED: authentication required (check --username", wrong.Output, StringComparison.Ordinal);
+        Assert.Contains($"Error: registry localhost:{Port}: could not log in: 401 Unauthorized: UNAUTHORIZED: authentication required (check --username",
+            wrong.Output, StringComparison.Ordinal);
         var unknown = await PushAsync("secret");
         Assert.Equal(1, unknown.Code);
         Assert.Contains($"Error: registry localhost:{Port}: TLS failed: ", unknown.Output, StringComparison.Ordinal);
@@ -78,7 +81,8 @@ public sealed class RegistryServerTests : IAsyncLifetime
 
     private async Task<(int Code, string Output)> PushAsync(string password, params string[] options)
     {
-        using var process = Process.Start(new ProcessStartInfo(BuiltProgram.Command.Program, [.. BuiltProgram.Command.Arguments, "image", "push", Name, "--packages", Packages, "--username", "me", "--password-stdin", .. options])
+        using var process = Process.Start(new ProcessStartInfo(BuiltProgram.Command.Program,
+            [.. BuiltProgram.Command.Arguments, "image", "push", Name, "--packages", Packages, "--username", "me", "--password-stdin", .. options])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         })!;

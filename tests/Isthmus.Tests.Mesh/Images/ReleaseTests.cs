@@ -17,7 +17,8 @@ public sealed class ReleaseTests : IDisposable
     {
         var commit = (await RunAsync("git", "-C", Sources, "rev-parse", "HEAD")).Trim();
         var sums = await ReleaseAsync(commit, "a");
-        foreach (var name in (string[])["base-", "istiod-", "gateway-", "cni-", "-manifests.tar.gz", "-client.tar.gz", "-image-linux-", ".spdx.json"]) Assert.Contains(name, sums, StringComparison.Ordinal);
+        foreach (var name in (string[])["base-", "istiod-", "gateway-", "cni-", "-manifests.tar.gz", "-client.tar.gz", "-image-linux-", ".spdx.json"])
+            Assert.Contains(name, sums, StringComparison.Ordinal);
         Assert.Equal(sums.Split('\n'), (await ReleaseAsync(commit, "longer/path")).Split('\n'));
     }
 

@@ -23,7 +23,8 @@ public sealed class RuncRig : IAsyncLifetime
     {
         // Tests have no network: ./test downloads the packages before.
         var packages = Path.Combine(BuiltProgram.Artifacts, "packages-13");
-        await ShellAsync("""output=$1 packages=$2; shift 2; "$@" image build --samples --output "$output" --packages "$packages" """, [Archive, packages, .. BuiltProgram.Command.With()]);
+        await ShellAsync("""output=$1 packages=$2; shift 2; "$@" image build --samples --output "$output" --packages "$packages" """,
+            [Archive, packages, .. BuiltProgram.Command.With()]);
         var layout = Path.Combine(_directory, "layout");
         await ShellAsync("""mkdir "$1" "$2" && tar xf "$3" -C "$1" """, layout, Root, Archive);
         var manifests = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(layout, "manifest.json")))!.AsArray();
@@ -34,7 +35,8 @@ public sealed class RuncRig : IAsyncLifetime
         }
         Config = _configs[manifests[0]!["RepoTags"]![0]!.ToString()];
         // All images share their layers; that of curl has the most.
-        foreach (var layer in manifests.Select(manifest => manifest!["Layers"]!.AsArray()).MaxBy(layers => layers.Count)!) await ShellAsync("""tar xzf "$1" -C "$2" """, Path.Combine(layout, layer!.ToString()), Root);
+        foreach (var layer in manifests.Select(manifest => manifest!["Layers"]!.AsArray()).MaxBy(layers => layers.Count)!)
+            await ShellAsync("""tar xzf "$1" -C "$2" """, Path.Combine(layout, layer!.ToString()), Root);
     }
 
     public async ValueTask DisposeAsync()
@@ -71,7 +73,10 @@ public sealed class RuncRig : IAsyncLifetime
                 ["env"] = Words(environment),
                 ["cwd"] = "/",
                 ["noNewPrivileges"] = !(bool)security["allowPrivilegeEscalation"]!,
-                ["capabilities"] = new JsonObject { ["bounding"] = capabilities.DeepClone(), ["effective"] = capabilities.DeepClone(), ["permitted"] = capabilities },
+                ["capabilities"] = new JsonObject
+                {
+                    ["bounding"] = capabilities.DeepClone(), ["effective"] = capabilities.DeepClone(), ["permitted"] = capabilities
+                },
             },
             ["root"] = new JsonObject { ["path"] = Root, ["readonly"] = (bool)security["readOnlyRootFilesystem"]! },
             ["mounts"] = mounts,
@@ -85,19 +90,25 @@ public sealed class RuncRig : IAsyncLifetime
     internal Task<string> PodAsync(string script, params string[] arguments)
     {
         var state = Directory.CreateDirectory(Path.Combine(_directory, "state")).FullName;
-        return ShellAsync($$"""exec unshare --net --mount --pid --fork --kill-child --mount-proc -- bash -euc 'ip link set lo up; runc() { command runc --root {{state}} "$@"; }; {{script}}' pod "$@" """, arguments);
+        return ShellAsync(
+            $$"""exec unshare --net --mount --pid --fork --kill-child --mount-proc -- bash -euc 'ip link set lo up; runc() { command runc --root {{state}} "$@"; }; {{script}}' pod "$@" """,
+            arguments);
     }
 
-    internal static bool HasOneUser => File.ReadAllText("/proc/self/uid_map").Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[^1] == "1";
+    internal static bool HasOneUser =>
+        File.ReadAllText("/proc/self/uid_map").Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[^1] == "1";
 
     private static async Task<string> ShellAsync(string script, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo("bash", ["-euc", script, "bash", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(new ProcessStartInfo("bash",
+            ["-euc", script, "bash", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         var errors = process.StandardError.ReadToEndAsync();
         var output = await process.StandardOutput.ReadToEndAsync();
         var said = await errors;
         await process.WaitForExitAsync();
-        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{script} {string.Join(' ', arguments)}: exit code {process.ExitCode}\n{output}\n{said}");
+        return process.ExitCode == 0
+            ? output
+            : throw new InvalidOperationException($"{script} {string.Join(' ', arguments)}: exit code {process.ExitCode}\n{output}\n{said}");
     }
 
     private static IEnumerable<string> Texts(JsonNode list) => list.AsArray().Select(text => text!.ToString());

@@ -72,7 +72,8 @@ public sealed class ClientTests(ClientRig rig) : IClassFixture<ClientRig>
     public async Task Kubectl_executes_with_and_without_WebSockets(bool webSockets)
     {
         // A command that waits for its input answers when kubectl is ready for the output. Some versions discard what arrives before (docs/limits.md).
-        using var kubectl = Process.Start(new ProcessStartInfo("kubectl", ["--kubeconfig", rig.Loopback, "-v", "8", "exec", "-i", "web", "--", "sh", "-c", "read word; echo got $word; echo err >&2; exit 7"])
+        using var kubectl = Process.Start(new ProcessStartInfo("kubectl",
+            ["--kubeconfig", rig.Loopback, "-v", "8", "exec", "-i", "web", "--", "sh", "-c", "read word; echo got $word; echo err >&2; exit 7"])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
             Environment = { ["KUBECTL_REMOTE_COMMAND_WEBSOCKETS"] = webSockets ? "true" : "false" },
@@ -198,7 +199,8 @@ public sealed class ClientTests(ClientRig rig) : IClassFixture<ClientRig>
         Assert.DoesNotContain("proxy-url", first);
         Assert.Contains("proxy-url: http://127.0.0.1:", (await rig.Lab.IsthmusAsync("lab", "kubeconfig")).Expect(0));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(rig.Loopback));
-        Assert.Equal("default", (await rig.Lab.KubectlAsync($"--kubeconfig={rig.Loopback}", "get", "namespace", "default", "-o", "jsonpath={.metadata.name}")).Expect(0));
+        Assert.Equal("default",
+            (await rig.Lab.KubectlAsync($"--kubeconfig={rig.Loopback}", "get", "namespace", "default", "-o", "jsonpath={.metadata.name}")).Expect(0));
         // The kernel's list of listeners: 0100007F is 127.0.0.1.
         var port = new Uri(address).Port.ToString("X4", CultureInfo.InvariantCulture);
         var listeners = (await File.ReadAllLinesAsync("/proc/self/net/tcp", Stop)).Concat(await File.ReadAllLinesAsync("/proc/self/net/tcp6", Stop))
@@ -221,13 +223,22 @@ public sealed class ClientTests(ClientRig rig) : IClassFixture<ClientRig>
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
         using var certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow.AddHours(1));
         var builder = WebApplication.CreateEmptyBuilder(new());
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(options => options.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration()
+            .ConfigureKestrel(options => options.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
         await using var server = builder.Build();
         server.Run(async context =>
         {
             var review = JsonNode.Parse(await new StreamReader(context.Request.Body).ReadToEndAsync(Stop))!["request"]!;
-            var response = new JsonObject { ["uid"] = (string?)review["uid"], ["allowed"] = false, ["status"] = new JsonObject { ["message"] = $"{context.Request.Path} saw {review["name"]}" } };
-            await context.Response.WriteAsync(new JsonObject { ["apiVersion"] = "admission.k8s.io/v1", ["kind"] = "AdmissionReview", ["response"] = response }.ToJsonString(), Stop);
+            var response = new JsonObject
+            {
+                ["uid"] = (string?)review["uid"], ["allowed"] = false,
+                ["status"] = new JsonObject { ["message"] = $"{context.Request.Path} saw {review["name"]}" }
+            };
+            await context.Response.WriteAsync(new JsonObject
+            {
+                ["apiVersion"] = "admission.k8s.io/v1", ["kind"] = "AdmissionReview", ["response"] = response
+            }.ToJsonString(),
+                Stop);
         });
         await server.StartAsync(Stop);
         foreach (var host in (string[])["127.0.0.1", "localhost"])

@@ -177,7 +177,8 @@ public sealed class GuestTests
         LabRig.UntilAsync(() => rig.KubectlAsync("get", "endpoints", "demo", "-o", "jsonpath={.metadata.annotations.leader}"), name, 60);
 
     private static Task<Outcome> QueryAsync(LabRig rig, string member) => rig.KubectlAsync(
-        "exec", member, "--", "env", "PGPASSWORD=secret", "PGCONNECT_TIMEOUT=2", $"{Guests}/usr/lib/postgresql/15/bin/psql", "-h", "demo", "-U", "postgres", "-Atc",
+        "exec", member, "--", "env", "PGPASSWORD=secret", "PGCONNECT_TIMEOUT=2", $"{Guests}/usr/lib/postgresql/15/bin/psql", "-h", "demo", "-U", "postgres",
+        "-Atc",
         "select pg_is_in_recovery(), (select count(*) from pg_stat_replication)");
 
     private static Task<Outcome> PrometheusAsync(LabRig rig, string query) =>

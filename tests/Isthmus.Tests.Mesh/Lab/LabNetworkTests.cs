@@ -53,14 +53,18 @@ public sealed class LabNetworkTests
         (await rig.IsthmusAsync("lab", "up", "--clusters", "2", "--flat")).Expect(0);
         var other = await rig.IsthmusAsync("lab", "up", "--network", "cluster1=own");
         other.Expect(1);
-        Assert.Contains("cluster cluster1: exists with network 'flat', not 'own' (remove the lab first with 'isthmus lab down', or this cluster alone with 'isthmus lab delete cluster --name cluster1')", other.Errors, StringComparison.Ordinal);
+        Assert.Contains(
+            "cluster cluster1: exists with network 'flat', not 'own' (remove the lab first with 'isthmus lab down', or this cluster alone with 'isthmus lab "
+                + "delete cluster --name cluster1')",
+            other.Errors, StringComparison.Ordinal);
         await DeployAsync(rig);
         var (here, there) = (await PodAddressAsync(rig, "cluster1"), await PodAddressAsync(rig, "cluster2"));
         await HearsAsync(rig, "cluster1", $"{there}:8080", $"cluster2 {here}");
         await HearsAsync(rig, "cluster2", $"{here}:8080", $"cluster1 {there}");
         var service = (await rig.KubectlAsync("--context=cluster2", "get", "service", "echo", "-o", "jsonpath={.spec.clusterIP}")).Expect(0);
         Assert.DoesNotContain("cluster2 ", (await CallAsync(rig, "cluster1", service)).Output);
-        Assert.Equal($"echo reply from {there}", (await rig.KubectlAsync("--context=cluster1", "exec", "server", "--", "timeout", "30", "perl", "-MSocket", "-e", Ping, there)).Expect(0).Trim());
+        Assert.Equal($"echo reply from {there}",
+            (await rig.KubectlAsync("--context=cluster1", "exec", "server", "--", "timeout", "30", "perl", "-MSocket", "-e", Ping, there)).Expect(0).Trim());
     }
 
     /// <summary>Does what the program ping does without privileges, because not every machine has ping.</summary>

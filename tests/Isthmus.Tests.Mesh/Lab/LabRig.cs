@@ -109,7 +109,8 @@ internal sealed class LabRig : IAsyncDisposable
             var asked = TimeProvider.System.GetTimestamp();
             var answer = await ask();
             if (answer.Output.Contains(words, StringComparison.Ordinal)) return answer.Output;
-            Assert.True(TimeProvider.System.GetElapsedTime(begun).TotalSeconds < seconds, $"no '{words}' within {seconds} s; the last answer: {answer.Output}{answer.Errors}");
+            Assert.True(TimeProvider.System.GetElapsedTime(begun).TotalSeconds < seconds,
+                $"no '{words}' within {seconds} s; the last answer: {answer.Output}{answer.Errors}");
             await Task.Delay(TimeSpan.FromMilliseconds(100) + TimeProvider.System.GetElapsedTime(asked), TestContext.Current.CancellationToken);
         }
     }
@@ -130,7 +131,8 @@ internal sealed class LabRig : IAsyncDisposable
         {
             // The output so far shows where it hangs.
             process.Kill();
-            Assert.Fail($"{Path.GetFileName(program)} {string.Join(' ', arguments)} did not end in time:\n{await SoFarAsync(output)}{await SoFarAsync(errors)}");
+            Assert.Fail(
+                $"{Path.GetFileName(program)} {string.Join(' ', arguments)} did not end in time:\n{await SoFarAsync(output)}{await SoFarAsync(errors)}");
         }
         return new(process.ExitCode, await output, await errors);
     }

@@ -51,12 +51,17 @@ public sealed class LabTests
 
         (await rig.IsthmusAsync("lab", "up", "--clusters", "1")).Expect(0);
         // The loopback address is the same as before.
-        Assert.Equal("yes", (await rig.KubectlAsync($"--kubeconfig={loopback}", "get", "namespace", "default", "-o", "jsonpath={.metadata.annotations.survives}")).Expect(0));
+        Assert.Equal("yes",
+            (await rig.KubectlAsync($"--kubeconfig={loopback}", "get", "namespace", "default", "-o", "jsonpath={.metadata.annotations.survives}")).Expect(0));
         // Readiness must describe what runs now, not what the killed lab last wrote.
-        Assert.Equal("1", (await rig.KubectlAsync("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}")).Expect(0));
+        Assert.Equal("1",
+            (await rig.KubectlAsync("-n", "kube-system", "get", "pods", "-l", "k8s-app=kube-dns", "-o",
+                "jsonpath={.items[*].status.containerStatuses[0].restartCount}"))
+                .Expect(0));
         // Images survive, and what a removed image left does not.
         await LabRig.UntilAsync(() => rig.KubectlAsync("logs", "greeter", "-c", "greeter"), $"hello from tiny as {TinyUser} in /work");
-        Assert.Contains("is in use by container greeter of Pod default/greeter", (await rig.IsthmusAsync("lab", "image", "remove", "example.com/tiny:1")).Errors, StringComparison.Ordinal);
+        Assert.Contains("is in use by container greeter of Pod default/greeter",
+            (await rig.IsthmusAsync("lab", "image", "remove", "example.com/tiny:1")).Errors, StringComparison.Ordinal);
         (await rig.KubectlAsync("delete", "pod", "greeter", "--now")).Expect(0);
         Assert.Equal("Removed example.com/tiny:1\n", (await rig.IsthmusAsync("lab", "image", "remove", "example.com/tiny:1")).Expect(0));
         Assert.Contains("No images are loaded.", (await rig.IsthmusAsync("lab", "image", "list")).Expect(0), StringComparison.Ordinal);
@@ -78,7 +83,8 @@ public sealed class LabTests
 
         // The PID is the machine's, not the one inside the lab's namespaces, which could be any process here.
         var server = (int)(await rig.StatusAsync())["clusters"]![0]!["apiServerPid"]!;
-        Assert.Contains("lab-apiserver", await File.ReadAllTextAsync($"/proc/{server}/cmdline", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("lab-apiserver", await File.ReadAllTextAsync($"/proc/{server}/cmdline", TestContext.Current.CancellationToken),
+            StringComparison.Ordinal);
         Process.GetProcessById(server).Kill();
         (await rig.IsthmusAsync("lab", "up", "--clusters", "1", "--no-wait")).Expect(0);
         var after = (await rig.StatusAsync())["clusters"]![0]!;
@@ -186,7 +192,8 @@ public sealed class LabTests
         new TestImage
         {
             Names = ["example.com/tiny:1"],
-            Config = """{"Entrypoint": ["/bin/sh", "-c", "echo hello from $WHO as $(/bin/busybox id -u) in $(/bin/busybox pwd); exec /bin/busybox sleep 1000"], "Env": ["WHO=nobody"], "User": "33", "WorkingDir": "/work"}""",
+            Config =
+                """{"Entrypoint": ["/bin/sh", "-c", "echo hello from $WHO as $(/bin/busybox id -u) in $(/bin/busybox pwd); exec /bin/busybox sleep 1000"], "Env": ["WHO=nobody"], "User": "33", "WorkingDir": "/work"}""",
             Layers = [TestImage.Layer(TestImage.File("bin/busybox", ImagePodTests.BusyBox(), 0b111_101_101), TestImage.Link("bin/sh", "busybox"))],
         }.WriteDocker(archive);
         Assert.Contains("Loaded example.com/tiny:1: ", (await rig.IsthmusAsync("lab", "image", "load", archive)).Expect(0), StringComparison.Ordinal);
@@ -203,7 +210,8 @@ public sealed class LabTests
         // As with containerd: an error of the API, not an exit code of the program that never ran.
         var missing = await rig.KubectlAsync("exec", "greeter", "--", "nowhere");
         Assert.Equal(1, missing.Code);
-        Assert.Contains("error: Internal error occurred: error executing command in container: failed to exec in container: failed to start exec ", missing.Errors, StringComparison.Ordinal);
+        Assert.Contains("error: Internal error occurred: error executing command in container: failed to exec in container: failed to start exec ",
+            missing.Errors, StringComparison.Ordinal);
         await LabRig.UntilAsync(() => rig.KubectlAsync("get", "nodes", "-o", "jsonpath={.items[0].status.images[*].names}"), "example.com/tiny:1");
     }
 

@@ -132,7 +132,8 @@ public sealed class ServiceProxyTests
     private static ServicePortRule Port(string name, string protocol, int port, string cluster, string[] targets, string? outer = null, int nodePort = 0)
     {
         var all = targets.Select(text => IPEndPoint.Parse(text)).Select(point => new ServiceTarget(point.Address, point.Port)).ToValueList();
-        return new($"s.ns.{name}.{protocol}.{port}", protocol, port, [IPAddress.Parse(cluster)], outer is null ? [] : [IPAddress.Parse(outer)], nodePort, false, all, all, false, false);
+        return new($"s.ns.{name}.{protocol}.{port}", protocol, port, [IPAddress.Parse(cluster)], outer is null ? [] : [IPAddress.Parse(outer)], nodePort, false,
+            all, all, false, false);
     }
 
     private static async Task<string> AskUntilAsync(TestPod pod, string server, int port, string prefix)

@@ -29,7 +29,10 @@ public sealed class ConsoleTests(MeshRig mesh) : IDisposable
         try
         {
             var address = "";
-            while (!address.Contains("#token=", StringComparison.Ordinal)) address = (await console.StandardOutput.ReadLineAsync(Stop) ?? throw new InvalidOperationException(await console.StandardError.ReadToEndAsync(Stop))).Trim();
+            while (!address.Contains("#token=", StringComparison.Ordinal))
+                address = (await console.StandardOutput.ReadLineAsync(Stop)
+                    ?? throw new InvalidOperationException(await console.StandardError.ReadToEndAsync(Stop)))
+                    .Trim();
             MeshRig.Note(await BrowseAsync(address, lab));
             MeshRig.Note($"memory of the server: {Memory(console.Id)}");
         }
@@ -46,26 +49,36 @@ public sealed class ConsoleTests(MeshRig mesh) : IDisposable
     public async Task In_a_cluster_viewers_log_in_and_see_what_their_tokens_may_read()
     {
         var lab = await mesh.LabAsync();
-        const string operation = "{apiVersion: install.istio.io/v1alpha1, kind: IstioOperator, metadata: {name: console}, spec: {profile: empty, values: {console: {enabled: true}, global: {multiCluster: {clusterName: cluster1}}}}}";
+        const string operation =
+            "{apiVersion: install.istio.io/v1alpha1, kind: IstioOperator, metadata: {name: console}, spec: {profile: empty, values: {console: {enabled: true}, "
+                + "global: {multiCluster: {clusterName: cluster1}}}}}";
         var viewer = $"viewer-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
         await mesh.WithFileAsync(operation, async file =>
         {
             (await lab.IsthmusAsync("install", "--context=cluster1", "-y", "-f", file)).Expect(0);
             try
             {
-                var account = await mesh.KubectlAsync("cluster1", "-n istio-system get deployment isthmus-console -o jsonpath={.spec.template.spec.serviceAccountName}={.spec.template.spec.automountServiceAccountToken}");
+                var account = await mesh.KubectlAsync("cluster1",
+                    "-n istio-system get deployment isthmus-console -o "
+                        + "jsonpath={.spec.template.spec.serviceAccountName}={.spec.template.spec.automountServiceAccountToken}");
                 Assert.Equal("isthmus-console=false", account.Trim());
-                Assert.Equal("no", (await lab.KubectlAsync("--context=cluster1", "auth", "can-i", "list", "pods", "-A", "--as=system:serviceaccount:istio-system:isthmus-console")).Output.Trim());
-                foreach (var (name, bind) in ((string, string)[])[($"{viewer}-one", "-n sample create rolebinding {0} --clusterrole=view --serviceaccount=sample:{0}"), ($"{viewer}-all", "create clusterrolebinding {0} --clusterrole=cluster-admin --serviceaccount=sample:{0}")])
+                Assert.Equal("no",
+                    (await lab.KubectlAsync("--context=cluster1", "auth", "can-i", "list", "pods", "-A",
+                        "--as=system:serviceaccount:istio-system:isthmus-console")).Output.Trim());
+                foreach (var (name,
+                    bind) in ((string, string)[])[($"{viewer}-one", "-n sample create rolebinding {0} --clusterrole=view --serviceaccount=sample:{0}"),
+                    ($"{viewer}-all", "create clusterrolebinding {0} --clusterrole=cluster-admin --serviceaccount=sample:{0}")])
                 {
                     await mesh.KubectlAsync("cluster1", $"-n sample create serviceaccount {name}");
                     await mesh.KubectlAsync("cluster1", string.Format(CultureInfo.InvariantCulture, bind, name));
                 }
-                string[] tokens = [(await mesh.KubectlAsync("cluster1", $"-n sample create token {viewer}-one")).Trim(), (await mesh.KubectlAsync("cluster1", $"-n sample create token {viewer}-all")).Trim()];
+                string[] tokens = [(await mesh.KubectlAsync("cluster1", $"-n sample create token {viewer}-one")).Trim(),
+                    (await mesh.KubectlAsync("cluster1", $"-n sample create token {viewer}-all")).Trim()];
                 using var forward = lab.Begin("dashboard", "console", "--context=cluster1", "--browser=false", "--port=0");
                 try
                 {
-                    var address = await forward.StandardOutput.ReadLineAsync(Stop) ?? throw new InvalidOperationException(await forward.StandardError.ReadToEndAsync(Stop));
+                    var address = await forward.StandardOutput.ReadLineAsync(Stop)
+                        ?? throw new InvalidOperationException(await forward.StandardError.ReadToEndAsync(Stop));
                     MeshRig.Note(await BrowseAsync(address, lab, tokens));
                     // Ctrl-C ends it, with an open page.
                     using var interrupt = Process.Start("kill", ["-INT", forward.Id.ToString(CultureInfo.InvariantCulture)]);
@@ -84,7 +97,8 @@ public sealed class ConsoleTests(MeshRig mesh) : IDisposable
                 await lab.KubectlAsync("--context=cluster1", "delete", "clusterrolebinding", $"{viewer}-all");
                 (await lab.IsthmusAsync("uninstall", "--context=cluster1", "-y", "-f", file)).Expect(0);
             }
-            Assert.Equal("", (await mesh.KubectlAsync("cluster1", "-n istio-system get deployments,serviceaccounts,services -l app=isthmus-console -o name")).Trim());
+            Assert.Equal("",
+                (await mesh.KubectlAsync("cluster1", "-n istio-system get deployments,serviceaccounts,services -l app=isthmus-console -o name")).Trim());
         });
     }
 
@@ -95,9 +109,12 @@ public sealed class ConsoleTests(MeshRig mesh) : IDisposable
         var artifacts = BuiltProgram.Artifacts;
         var browser = Path.Combine(artifacts, "browser");
         // Libraries and fonts that ./test unpacked because this machine lacks them.
-        var libraries = Directory.GetDirectories(Path.Combine(browser, "usr/lib"), "*-linux-gnu").SelectMany(folder => (string[])[folder, Path.Combine(folder, "pulseaudio")]);
+        var libraries = Directory.GetDirectories(Path.Combine(browser, "usr/lib"), "*-linux-gnu")
+            .SelectMany(folder => (string[])[folder, Path.Combine(folder, "pulseaudio")]);
         var fonts = Path.Combine(_directory, "fonts.conf");
-        await File.WriteAllTextAsync(fonts, $"""<fontconfig><include ignore_missing="yes">/etc/fonts/fonts.conf</include><dir>{browser}/usr/share/fonts</dir><cachedir>{_directory}</cachedir></fontconfig>""", Stop);
+        await File.WriteAllTextAsync(fonts,
+            $"""<fontconfig><include ignore_missing="yes">/etc/fonts/fonts.conf</include><dir>{browser}/usr/share/fonts</dir><cachedir>{_directory}</cachedir></fontconfig>""",
+            Stop);
         var settings = JsonSerializer.Serialize(new Dictionary<string, string>
         {
             ["address"] = address,
@@ -109,7 +126,8 @@ public sealed class ConsoleTests(MeshRig mesh) : IDisposable
             ["tokens"] = string.Join(' ', tokens),
             ["service"] = $"s{RandomNumberGenerator.GetHexString(8, lowercase: true)}",
         });
-        var start = new ProcessStartInfo("node", [Path.Combine(Folder(), "ConsoleTests.mjs"), settings]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("node",
+            [Path.Combine(Folder(), "ConsoleTests.mjs"), settings]) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["KUBECONFIG"] = lab.Kubeconfig;
         start.Environment["HOME"] = _directory;
         using var node = Process.Start(start)!;
@@ -119,7 +137,8 @@ public sealed class ConsoleTests(MeshRig mesh) : IDisposable
         return await output;
     }
 
-    private static string Memory(int process) => $"{File.ReadLines($"/proc/{process}/smaps_rollup").Where(line => line.StartsWith("Pss:", StringComparison.Ordinal)).Sum(line => long.Parse(line[4..^2], CultureInfo.InvariantCulture)) / 1024} MiB";
+    private static string Memory(int process) =>
+        $"{File.ReadLines($"/proc/{process}/smaps_rollup").Where(line => line.StartsWith("Pss:", StringComparison.Ordinal)).Sum(line => long.Parse(line[4..^2], CultureInfo.InvariantCulture)) / 1024} MiB";
 
     private static string Folder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
 }

@@ -25,7 +25,8 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
         await HearsAsync("curl -sS -m 5 ring-0.cluster2.ring:5000/hello", "in-cluster2, instance: ring-0");
         // The headless name resolves to all four. Pods without names of their own are reached by the headless name.
         await HearsAsync("for ip in $(getent ahostsv4 ring | cut -d' ' -f1 | sort -u); do curl -sS -m 5 $ip:5000/hello; done",
-            text => Instances(text).SequenceEqual(["in-cluster1 ring-0", "in-cluster2 ring-0", "in-cluster2 ring-1", "in-cluster2 ring-2"]), "all four Pods, each at its own address");
+            text => Instances(text).SequenceEqual(["in-cluster1 ring-0", "in-cluster2 ring-0", "in-cluster2 ring-1", "in-cluster2 ring-2"]),
+            "all four Pods, each at its own address");
         await HearsAsync("exec 3<>/dev/tcp/feed/7001; echo one >&3; timeout 5 head -1 <&3", "fed one");
 
         var before = await AskAsync("getent ahostsv4 ring-1.ring | head -1");
@@ -63,11 +64,14 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
             """, path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
         await mesh.KubectlAsync("cluster1", "-n edge wait --for=condition=complete job/errand --timeout=90s");
         foreach (var container in (string[])["before", "main"])
-            Assert.Contains("in-cluster2, instance: ring-1", await mesh.KubectlAsync("cluster1", $"-n edge logs job/errand -c {container}"), StringComparison.Ordinal);
+            Assert.Contains("in-cluster2, instance: ring-1", await mesh.KubectlAsync("cluster1", $"-n edge logs job/errand -c {container}"),
+                StringComparison.Ordinal);
         var pod = JsonNode.Parse(await mesh.KubectlAsync("cluster1", "-n edge get pods -l job-name=errand -o json"))!["items"]!.AsArray().Single()!;
         Assert.Equal(["istio-init", "istio-proxy", "before"], pod["spec"]!["initContainers"]!.AsArray().Select(one => one!["name"]!.ToString()));
         // It has drained, so it ends at once, and by itself.
-        Assert.Equal((0, 0), ((int)pod["status"]!["initContainerStatuses"]![1]!["state"]!["terminated"]!["exitCode"]!, (int)pod["status"]!["initContainerStatuses"]![1]!["restartCount"]!));
+        Assert.Equal((0, 0),
+            ((int)pod["status"]!["initContainerStatuses"]![1]!["state"]!["terminated"]!["exitCode"]!,
+                (int)pod["status"]!["initContainerStatuses"]![1]!["restartCount"]!));
         Assert.DoesNotContain("FailedPreStopHook", await mesh.KubectlAsync("cluster1", "-n edge get events"), StringComparison.Ordinal);
         Assert.Contains("0/2", await mesh.KubectlAsync("cluster1", "-n edge get pods -l job-name=errand"), StringComparison.Ordinal);
     }
@@ -106,7 +110,8 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
         var annotations = JsonNode.Parse(await mesh.KubectlAsync("cluster1", "-n edge get pod clerk -o json"))!["metadata"]!["annotations"]!;
         Assert.Equal(("15020", "/stats/prometheus"), (annotations["prometheus.io/port"]!.ToString(), annotations["prometheus.io/path"]!.ToString()));
         var scrape = await mesh.KubectlAsync("cluster1", "get --raw /api/v1/namespaces/edge/pods/clerk:15020/proxy/stats/prometheus");
-        foreach (var part in (string[])["istio_build{component=\"proxy\"", "istio_agent_cert_expiry_seconds{", "Hello version: v1, instance: clerk"]) Assert.Contains(part, scrape, StringComparison.Ordinal);
+        foreach (var part in (string[])["istio_build{component=\"proxy\"", "istio_agent_cert_expiry_seconds{", "Hello version: v1, instance: clerk"])
+            Assert.Contains(part, scrape, StringComparison.Ordinal);
         await mesh.KubectlAsync("cluster1", "-n edge delete pod clerk");
         var events = await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n edge get events --field-selector involvedObject.name=clerk"),
             text => text.Contains("Stopping container web", StringComparison.Ordinal), "the Pod's end is told");
@@ -119,9 +124,11 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
     {
         await EdgeAsync();
         await mesh.KubectlAsync("cluster2", "-n edge scale statefulset/ring --replicas=2");
-        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "-n edge get pods -l app=ring -o name"), text => !text.Contains("ring-2", StringComparison.Ordinal), "ring-2 leaves");
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "-n edge get pods -l app=ring -o name"),
+            text => !text.Contains("ring-2", StringComparison.Ordinal), "ring-2 leaves");
         await mesh.KubectlAsync("cluster2", "-n edge delete pvc data-ring-2");
-        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "get pv"), text => !text.Contains("data-ring-2", StringComparison.Ordinal), "its volume leaves");
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "get pv"), text => !text.Contains("data-ring-2", StringComparison.Ordinal),
+            "its volume leaves");
         await MeshRig.UntilAsync(() => AskAsync("getent ahostsv4 ring-2.ring || echo none"), text => text.Trim() == "none", "its name leaves");
         await mesh.KubectlAsync("cluster2", "-n edge scale statefulset/ring --replicas=3");
         await mesh.KubectlAsync("cluster2", "-n edge rollout status statefulset/ring --timeout=90s");
@@ -132,11 +139,13 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
     public async Task Ports_that_differ_work_and_are_told_of()
     {
         await EdgeAsync();
-        await HearsAsync("for i in $(seq 12); do curl -sS -m 5 desk:8085/hello; done", text => text.Contains("in-cluster1", StringComparison.Ordinal) && text.Contains("in-cluster2", StringComparison.Ordinal), "both clusters answer");
+        await HearsAsync("for i in $(seq 12); do curl -sS -m 5 desk:8085/hello; done",
+            text => text.Contains("in-cluster1", StringComparison.Ordinal) && text.Contains("in-cluster2", StringComparison.Ordinal), "both clusters answer");
         await HearsAsync("exec 3<>/dev/tcp/desk/7085; timeout 5 cat <&3", "desk of cluster2");
         string[] told = ["port 8085 is named 'http-web' in cluster2 and 'http-pages' in cluster1", "port 7085 of cluster2 does not exist in cluster1"];
         var lab = await mesh.LabAsync();
-        await MeshRig.UntilAsync(async () => string.Join('\n', JsonNode.Parse((await lab.IsthmusAsync("verify", "-o", "json")).Expect(0))!.AsArray().Select(check => check!["problem"]?["message"]?.ToString())),
+        await MeshRig.UntilAsync(async () => string.Join('\n',
+            JsonNode.Parse((await lab.IsthmusAsync("verify", "-o", "json")).Expect(0))!.AsArray().Select(check => check!["problem"]?["message"]?.ToString())),
             text => told.All(words => text.Contains(words, StringComparison.Ordinal)), "verify tells of the ports, and finds no error");
     }
 
@@ -145,15 +154,20 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
     {
         await EdgeAsync();
         await ApplyAsync("trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}");
-        await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster1"]), "only the own region");
+        await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster1"]),
+            "only the own region");
         await mesh.KubectlAsync("cluster1", "-n edge scale deployment/desk --replicas=0");
-        await HearsAsync("for i in $(seq 5); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster2"]), "the other region");
+        await HearsAsync("for i in $(seq 5); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster2"]),
+            "the other region");
         await mesh.KubectlAsync("cluster1", "-n edge scale deployment/desk --replicas=1");
         await mesh.KubectlAsync("cluster1", "-n edge rollout status deployment/desk --timeout=90s");
 
         // Weights, and failover for what the endpoints cannot handle.
-        await ApplyAsync("trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}, loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {'us/*': 100}}], failover: [{from: eu, to: us}]}}}");
-        await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster2"]), "the region with the share");
+        await ApplyAsync(
+            "trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}, loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {'us/*': 100}}], "
+                + "failover: [{from: eu, to: us}]}}}");
+        await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster2"]),
+            "the region with the share");
         await mesh.KubectlAsync("cluster2", "-n edge scale deployment/desk --replicas=0");
         await HearsAsync("for i in $(seq 5); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster1"]), "what is left");
         await mesh.KubectlAsync("cluster2", "-n edge scale deployment/desk --replicas=1");
@@ -199,8 +213,10 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
         async Task EntersAtAsync(string port, string not)
         {
             var lab = await mesh.LabAsync();
-            await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-config", "endpoints", "deploy/asker.edge", "--context=cluster1", "--cluster", "outbound|7085||desk.edge.svc.cluster.local")).Output,
-                text => text.Contains($":{port}", StringComparison.Ordinal) && !text.Contains($":{not}", StringComparison.Ordinal), $"port {port} is the only entry");
+            await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-config", "endpoints", "deploy/asker.edge", "--context=cluster1", "--cluster",
+                "outbound|7085||desk.edge.svc.cluster.local")).Output,
+                text => text.Contains($":{port}", StringComparison.Ordinal) && !text.Contains($":{not}", StringComparison.Ordinal),
+                $"port {port} is the only entry");
         }
     }
 
@@ -211,7 +227,8 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
         var map = JsonNode.Parse(await mesh.KubectlAsync("cluster1", "-n istio-system get configmap istio -o json"))!;
         var written = map["data"]!["mesh"]!.ToString();
         await PatchAsync(written + "\nserviceSettings:\n- settings: {clusterLocal: true}\n  hosts: [desk.edge.svc.cluster.local]\n");
-        await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster1"]), "only the own cluster");
+        await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster1"]),
+            "only the own cluster");
         await PatchAsync(written);
         await HearsAsync("for i in $(seq 20); do curl -sS -m 5 desk:8085/hello; done", text => Versions(text).Count == 2, "both clusters");
 
@@ -227,16 +244,22 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
     public async Task An_export_gives_a_service_a_name_and_an_address_in_the_cluster_set()
     {
         await EdgeAsync();
-        await mesh.WithFileAsync(Export("desk") + "\n---\n" + Export("ring") + "\n---\n" + Export("nobody"), path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
-        await HearsAsync("for i in $(seq 10); do curl -sS -m 5 desk.edge.svc.clusterset.local:8085/hello; done", text => Versions(text).SequenceEqual(["in-cluster2"]) && Instances(text).Count == 10, "the exporting cluster");
+        await mesh.WithFileAsync(Export("desk") + "\n---\n" + Export("ring") + "\n---\n" + Export("nobody"),
+            path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
+        await HearsAsync("for i in $(seq 10); do curl -sS -m 5 desk.edge.svc.clusterset.local:8085/hello; done",
+            text => Versions(text).SequenceEqual(["in-cluster2"]) && Instances(text).Count == 10, "the exporting cluster");
         await HearsAsync("curl -sS -m 5 ring-0.cluster2.ring.edge.svc.clusterset.local:5000/hello", "in-cluster2, instance: ring-0");
-        var import = await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n edge get serviceimports desk --ignore-not-found -o jsonpath={.metadata.name}:{.spec.ips[*]}:{.status.clusters[*].cluster}"),
-            text => text.StartsWith("desk:240.240.", StringComparison.Ordinal) && text.EndsWith(":cluster2", StringComparison.Ordinal), "the import in the other cluster");
+        var import = await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1",
+            "-n edge get serviceimports desk --ignore-not-found -o jsonpath={.metadata.name}:{.spec.ips[*]}:{.status.clusters[*].cluster}"),
+            text => text.StartsWith("desk:240.240.", StringComparison.Ordinal) && text.EndsWith(":cluster2", StringComparison.Ordinal),
+            "the import in the other cluster");
         await HearsAsync("getent ahostsv4 desk.edge.svc.clusterset.local", import.Split(':')[1]);
-        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "-n edge get serviceexports"), text => Line(text, "desk").Contains("True") && Line(text, "nobody").Contains("False"), "conditions");
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "-n edge get serviceexports"),
+            text => Line(text, "desk").Contains("True") && Line(text, "nobody").Contains("False"), "conditions");
         await mesh.KubectlAsync("cluster2", "-n edge delete serviceexports --all");
         await HearsAsync("getent ahostsv4 desk.edge.svc.clusterset.local || echo none", text => text.Trim() == "none", "the name leaves");
-        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n edge get serviceimports -o name"), text => text.Trim().Length == 0, "the imports leave");
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n edge get serviceimports -o name"), text => text.Trim().Length == 0,
+            "the imports leave");
 
         static string Export(string name) => $"apiVersion: multicluster.x-k8s.io/v1alpha1\nkind: ServiceExport\nmetadata: {{name: {name}, namespace: edge}}";
 
@@ -259,12 +282,18 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
     {
         await EdgeAsync();
         var (certificate, key) = Isthmus.Testing.TestCa.SelfSignedPair("door.example");
-        await mesh.WithFileAsync(Door + Secret(certificate, key) + Front("front", "front") + Front("bare", "default"), path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
+        await mesh.WithFileAsync(Door + Secret(certificate, key) + Front("front", "front") + Front("bare", "default"),
+            path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
         foreach (var name in (string[])["front", "bare"]) await mesh.KubectlAsync("cluster1", $"-n door rollout status deployment/{name} --timeout=90s");
-        await HearsAsync("curl -sSvk -m 5 --connect-to ::front.door:443 https://door.example/hello 2>&1", text => text.Contains("Hello version: ", StringComparison.Ordinal) && text.Contains("CN=door.example", StringComparison.Ordinal), "the certificate and the answer");
+        await HearsAsync("curl -sSvk -m 5 --connect-to ::front.door:443 https://door.example/hello 2>&1",
+            text => text.Contains("Hello version: ", StringComparison.Ordinal) && text.Contains("CN=door.example", StringComparison.Ordinal),
+            "the certificate and the answer");
         await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n door get gateway bare -o jsonpath={.status}"),
-            text => text.Contains("Secret door/front is not sent: ServiceAccount door/default of the gateway may not list Secrets in namespace door", StringComparison.Ordinal), "the status of the Gateway without the Role");
-        Assert.DoesNotContain("Hello version", await AskAsync("curl -sSk -m 5 --connect-to ::bare.door:443 https://door.example/hello 2>&1"), StringComparison.Ordinal);
+            text => text.Contains("Secret door/front is not sent: ServiceAccount door/default of the gateway may not list Secrets in namespace door",
+                StringComparison.Ordinal),
+            "the status of the Gateway without the Role");
+        Assert.DoesNotContain("Hello version", await AskAsync("curl -sSk -m 5 --connect-to ::bare.door:443 https://door.example/hello 2>&1"),
+            StringComparison.Ordinal);
         Assert.DoesNotContain("Secret", await mesh.KubectlAsync("cluster1", "-n door get gateway front -o jsonpath={.status}"), StringComparison.Ordinal);
         await mesh.KubectlAsync("cluster1", "delete namespace door");
 
@@ -376,14 +405,16 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
         await Task.WhenAll(MeshRig.Clusters.Select(cluster => mesh.ReadyAsync(cluster, "edge")));
     }
 
-    private static string Definitions([CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../../samples/multicluster/mcs-crds.yaml"));
+    private static string Definitions([CallerFilePath] string path = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../../samples/multicluster/mcs-crds.yaml"));
 
     /// <summary>The answer that the caller in cluster1 gets.</summary>
     private Task<string> AskAsync(string script) => mesh.ScriptAsync("cluster1", "edge", "deploy/asker", "client", $"{script}; true");
 
     private Task<string> HearsAsync(string script, string words) => HearsAsync(script, text => text.Contains(words, StringComparison.Ordinal), words);
 
-    private Task<string> HearsAsync(string script, Func<string, bool> wanted, string what) => MeshRig.UntilAsync(() => AskAsync(script), wanted, $"'{what}' from: {script}");
+    private Task<string> HearsAsync(string script, Func<string, bool> wanted, string what) =>
+        MeshRig.UntilAsync(() => AskAsync(script), wanted, $"'{what}' from: {script}");
 
     private static List<string> Instances(string text) => [.. text.Split('\n').Where(line => line.StartsWith("Hello version: ", StringComparison.Ordinal))
         .Select(line => line["Hello version: ".Length..].Replace(", instance:", "", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];

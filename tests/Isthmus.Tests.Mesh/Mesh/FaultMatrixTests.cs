@@ -40,7 +40,8 @@ public sealed class FaultMatrixTests(MeshRig mesh) : IClassFixture<MeshRig>
             await load.UntilHeardAsync("cluster1", load.Now, "v1", "v2");
             var answers = await load.FinishAsync(0);
             var failed = answers.Where(answer => answer.Code != 200).ToList();
-            Assert.True(failed.Count <= fault.Lost, $"{fault.Name}: {failed.Count} of {answers.Count} failed, {fault.Lost} may: {string.Join('\n', failed.Take(5))}");
+            Assert.True(failed.Count <= fault.Lost,
+                $"{fault.Name}: {failed.Count} of {answers.Count} failed, {fault.Lost} may: {string.Join('\n', failed.Take(5))}");
             MeshRig.Note($"{fault.Name}: {answers.Count} answers, {failed.Count} failed");
         }
     }
@@ -68,11 +69,13 @@ public sealed class FaultMatrixTests(MeshRig mesh) : IClassFixture<MeshRig>
         yield return new("gateway drained", 0, (faults, _) => faults.RestartAsync("cluster2", "istio-system", "istio-eastwestgateway"));
         yield return new("gateway moved to another address", 1, async (faults, load) =>
         {
-            var pool = (await (await mesh.LabAsync()).StatusAsync())["clusters"]!.AsArray().Single(item => item!["name"]!.ToString() == "cluster2")!["loadBalancerPool"]!.ToString();
+            var pool = (await (await mesh.LabAsync()).StatusAsync())["clusters"]!.AsArray()
+                .Single(item => item!["name"]!.ToString() == "cluster2")!["loadBalancerPool"]!.ToString();
             var other = pool[..(pool.LastIndexOf('.') + 1)] + "77";
             foreach (var address in (string[])[other, ""])
             {
-                await mesh.KubectlAsync("cluster2", $"-n istio-system patch service istio-eastwestgateway --type=merge -p {{\"spec\":{{\"loadBalancerIP\":\"{address}\"}}}}");
+                await mesh.KubectlAsync("cluster2",
+                    $"-n istio-system patch service istio-eastwestgateway --type=merge -p {{\"spec\":{{\"loadBalancerIP\":\"{address}\"}}}}");
                 await load.UntilHeardAsync("cluster1", load.Now, "v1", "v2");
                 if (address == other) await faults.KnownFromAsync("cluster1", other);
             }
@@ -96,14 +99,16 @@ public sealed class FaultMatrixTests(MeshRig mesh) : IClassFixture<MeshRig>
             foreach (var field in (string[])["resourceVersion", "uid", "creationTimestamp"]) secret["metadata"]!.AsObject().Remove(field);
             await mesh.KubectlAsync("cluster1", "-n istio-system delete secret istio-remote-secret-cluster2");
             await load.UntilHeardAsync("cluster1", load.Now, "v1");
-            await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n istio-system get configmaps -l isthmus.internal/last-known -o name"), text => text.Length == 0, "the snapshot goes with the secret");
+            await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n istio-system get configmaps -l isthmus.internal/last-known -o name"),
+                text => text.Length == 0, "the snapshot goes with the secret");
             await mesh.WithFileAsync(secret.ToJsonString(), path => mesh.KubectlAsync("cluster1", $"create -f {path}"));
         });
         yield return new("everything restarted", 0, async (faults, _) =>
         {
             (string Cluster, string Namespace, string Name)[] parts =
             [
-                ("cluster1", "istio-system", "istiod"), ("cluster2", "istio-system", "istiod"), ("cluster1", "istio-system", "istio-eastwestgateway"), ("cluster2", "istio-system", "istio-eastwestgateway"),
+                ("cluster1", "istio-system", "istiod"), ("cluster2", "istio-system", "istiod"), ("cluster1", "istio-system", "istio-eastwestgateway"),
+                ("cluster2", "istio-system", "istio-eastwestgateway"),
                 ("cluster1", "sample", "helloworld-v1"), ("cluster2", "sample", "helloworld-v2"),
             ];
             new Random(7).Shuffle(parts);

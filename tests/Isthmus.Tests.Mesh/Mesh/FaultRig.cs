@@ -14,7 +14,8 @@ internal sealed class FaultRig(MeshRig mesh, LabRig lab)
     internal async Task CutAsync(string cluster, params string[] others)
     {
         var places = (await lab.StatusAsync())["clusters"]!.AsArray().ToDictionary(item => item!["name"]!.ToString(), item => item!);
-        var addresses = string.Join(", ", others.SelectMany(other => Addresses(places[other], places[other]["network"]!.ToString() == places[cluster]["network"]!.ToString())));
+        var addresses = string.Join(", ",
+            others.SelectMany(other => Addresses(places[other], places[other]["network"]!.ToString() == places[cluster]["network"]!.ToString())));
         await LabAsync("shell", "--cluster", cluster, "--", "nft", $$"""
             table inet isthmus-fault {
                 chain in { type filter hook prerouting priority -300; ip saddr { {{addresses}} } drop; }
@@ -45,13 +46,15 @@ internal sealed class FaultRig(MeshRig mesh, LabRig lab)
     internal Task ServedFromAsync(ControlPlanePlace place, string other, string source) => MeshRig.UntilAsync(
         async () => (await lab.IsthmusAsync(["remote-clusters", .. place.Options, "-o", "json"])).Output,
         text => text.StartsWith('[') && JsonNode.Parse(text) is JsonArray { Count: > 0 } lines
-            && lines.All(line => line!["id"]!.ToString() != other || line["source"]?.ToString() == source) && lines.Any(line => line!["id"]!.ToString() == other),
+            && lines.All(line => line!["id"]!.ToString() != other || line["source"]?.ToString() == source)
+            && lines.Any(line => line!["id"]!.ToString() == other),
         $"{place} serves {other} from {source}");
 
     /// <summary>Waits until the caller's proxy has addresses of a cluster that its control plane got from a given
     /// source.</summary>
     internal Task KnownFromAsync(string cluster, string words) => MeshRig.UntilAsync(
-        async () => (await lab.IsthmusAsync("proxy-config", "endpoints", $"{mesh.Calls.Caller}.{mesh.Calls.Namespace}", $"--context={cluster}", "--fqdn", mesh.Calls.FullHost)).Output,
+        async () => (await lab.IsthmusAsync("proxy-config", "endpoints", $"{mesh.Calls.Caller}.{mesh.Calls.Namespace}", $"--context={cluster}", "--fqdn",
+            mesh.Calls.FullHost)).Output,
         text => text.Contains(words, StringComparison.Ordinal), $"the caller in {cluster} has endpoints known from: {words}");
 
     /// <summary>Checks in every control plane that incremental results equal a computation from scratch, and that the
@@ -60,11 +63,14 @@ internal sealed class FaultRig(MeshRig mesh, LabRig lab)
     {
         foreach (var place in mesh.ControlPlanes)
         {
-            var page = JsonNode.Parse((await lab.KubectlAsync($"--context={place.Cluster}", "-n", place.Namespace, "exec", "deploy/istiod", "--", "pilot-discovery", "request", "GET", "/debug/live?verify")).Expect(0))!;
+            var page = JsonNode.Parse((await lab.KubectlAsync($"--context={place.Cluster}", "-n", place.Namespace, "exec", "deploy/istiod", "--",
+                "pilot-discovery", "request", "GET", "/debug/live?verify"))
+                .Expect(0))!;
             Assert.True(page["differences"]!.AsArray().Count == 0, $"{place}: {page["differences"]}");
             Assert.Equal(0, (int)page["failures"]!);
         }
-        await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync(["verify", .. mesh.Verified])).Output, text => text.Contains("form one mesh", StringComparison.Ordinal), "verify is content");
+        await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync(["verify", .. mesh.Verified])).Output,
+            text => text.Contains("form one mesh", StringComparison.Ordinal), "verify is content");
     }
 
     /// <summary>The ranges through which others reach a cluster's node, its load balancers and, on one network, its

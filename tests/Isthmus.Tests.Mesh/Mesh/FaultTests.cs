@@ -57,7 +57,8 @@ public sealed class FaultTests(MeshRig mesh)
         foreach (var token in before) await mesh.KubectlAsync("cluster2", $"-n istio-system delete {token}");
         await ApplySecretAsync(lab, "--token-duration=1h");
         await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("remote-clusters", "--context=cluster1", "-o", "json")).Output,
-            text => text.Contains("credentialsExpire", StringComparison.Ordinal) && text.Contains("\"live\"", StringComparison.Ordinal), "the end of the token is told");
+            text => text.Contains("credentialsExpire", StringComparison.Ordinal) && text.Contains("\"live\"", StringComparison.Ordinal),
+            "the end of the token is told");
 
         // A Secret that does not work changes nothing but the report about it.
         await ApplySecretAsync(lab, "", yaml => System.Text.RegularExpressions.Regex.Replace(yaml, "token: .*", "token: nobody"));
@@ -69,7 +70,8 @@ public sealed class FaultTests(MeshRig mesh)
         {
             // Each endpoint gives half of the answers. A run of 30 from one alone would mean that an endpoint is gone.
             var heard = steady.Where(answer => answer.Cluster == cluster).Select(answer => answer.Version).ToList();
-            for (var i = 0; i + 30 <= heard.Count; i++) Assert.True(heard.Skip(i).Take(30).Distinct().Count() == 2, $"{cluster}: one version alone from answer {i} of {heard.Count}");
+            for (var i = 0; i + 30 <= heard.Count; i++)
+                Assert.True(heard.Skip(i).Take(30).Distinct().Count() == 2, $"{cluster}: one version alone from answer {i} of {heard.Count}");
         }
         await ApplySecretAsync(lab, "");
         await faults.ServedFromAsync("cluster1", "cluster2", "live");
@@ -104,7 +106,8 @@ public sealed class FaultTests(MeshRig mesh)
         await using var load = new SteadyLoad(lab, "cluster1");
         await load.UntilHeardAsync("cluster1", TimeSpan.Zero, "v2");
         await faults.RestartAsync("cluster2", "istio-system", "istio-eastwestgateway");
-        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "-n istio-system get pods -l app=istio-eastwestgateway -o name"), text => text.Trim().Split('\n').Length == 1, "the old gateway is gone");
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster2", "-n istio-system get pods -l app=istio-eastwestgateway -o name"),
+            text => text.Trim().Split('\n').Length == 1, "the old gateway is gone");
         await load.UntilHeardAsync("cluster1", load.Now, "v2");
         AllAnswered(await load.FinishAsync(0));
         await mesh.KubectlAsync("cluster1", "-n sample scale deployment/helloworld-v1 --replicas=1");
@@ -115,7 +118,8 @@ public sealed class FaultTests(MeshRig mesh)
     private Task ScaleAsync(int replicas) => mesh.KubectlAsync("cluster2", $"-n sample scale deployment/helloworld-v2 --replicas={replicas}");
 
     private async Task<string[]> TokensAsync() =>
-        (await mesh.KubectlAsync("cluster2", "-n istio-system get secrets --field-selector type=kubernetes.io/service-account-token -o name")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        (await mesh.KubectlAsync("cluster2", "-n istio-system get secrets --field-selector type=kubernetes.io/service-account-token -o name"))
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     private async Task ApplySecretAsync(Lab.LabRig lab, string option, Func<string, string>? edit = null)
     {

@@ -97,7 +97,8 @@ public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<Mesh
             await mesh.KubectlAsync("cluster2", $"-n {System} patch deployment {Second} -p {patch}");
             await mesh.KubectlAsync("cluster2", $"-n {System} rollout status deployment/{Second} --timeout=90s");
             await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-status", "--context=cluster2")).Expect(0),
-                text => text.Split('\n').Where(line => line.StartsWith(Second + "-", StringComparison.Ordinal)).ToList() is [var line] && line.Contains("istiod-canary-", StringComparison.Ordinal) == (revision == "canary"),
+                text => text.Split('\n').Where(line => line.StartsWith(Second + "-", StringComparison.Ordinal)).ToList() is [var line]
+                    && line.Contains("istiod-canary-", StringComparison.Ordinal) == (revision == "canary"),
                 $"{Second} asks revision {revision}");
             await WeighAsync(First, 0);
             await OnlyAsync(await AddressAsync(Second), await AddressAsync(First));
@@ -123,20 +124,25 @@ public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<Mesh
         mesh.KubectlAsync("cluster2", $"-n {System} annotate service {gateway} networking.isthmus.internal/gateway-weight={weight} --overwrite");
 
     private Task<string> AddressAsync(string gateway) => MeshRig.UntilAsync(
-        () => mesh.KubectlAsync("cluster2", $"-n {System} get service {gateway} -o jsonpath={{.status.loadBalancer.ingress[0].ip}}"), text => text.Length > 0, $"{gateway} has an address");
+        () => mesh.KubectlAsync("cluster2", $"-n {System} get service {gateway} -o jsonpath={{.status.loadBalancer.ingress[0].ip}}"), text => text.Length > 0,
+        $"{gateway} has an address");
 
     /// <summary>Waits until the caller's proxy has these gateways and no others.</summary>
     private Task HasAsync(params string[] gateways) => MeshRig.UntilAsync(CountsAsync,
-        text => Gateways(text).Keys.Order(StringComparer.Ordinal).SequenceEqual(gateways.Order(StringComparer.Ordinal)), $"the caller's proxy has the gateways {string.Join(" and ", gateways)}");
+        text => Gateways(text).Keys.Order(StringComparer.Ordinal).SequenceEqual(gateways.Order(StringComparer.Ordinal)),
+        $"the caller's proxy has the gateways {string.Join(" and ", gateways)}");
 
     /// <summary>Checks, over some hundred requests, that the first gateway gets this many times as many as the
     /// second.</summary>
     private async Task SharesAsync(string first, string second, int times)
     {
         const int enough = 160;
-        await MeshRig.UntilAsync(CountsAsync, text => Gateways(text) is { Count: 2 } found && found[first].Weight == times * found[second].Weight, $"{first} weighs {times} times as much as {second}");
+        await MeshRig.UntilAsync(CountsAsync, text => Gateways(text) is { Count: 2 } found && found[first].Weight == times * found[second].Weight,
+            $"{first} weighs {times} times as much as {second}");
         var before = Gateways(await CountsAsync());
-        var after = Gateways(await MeshRig.UntilAsync(CountsAsync, text => Gateways(text).Sum(pair => pair.Value.Requests) - before.Sum(pair => pair.Value.Requests) >= enough, $"{enough} requests went through the gateways"));
+        var after = Gateways(await MeshRig.UntilAsync(CountsAsync,
+            text => Gateways(text).Sum(pair => pair.Value.Requests) - before.Sum(pair => pair.Value.Requests) >= enough,
+            $"{enough} requests went through the gateways"));
         var (one, other) = (after[first].Requests - before[first].Requests, after[second].Requests - before[second].Requests);
         MeshRig.Note($"weights {times} to 1: {one} and {other} requests");
         // Four standard deviations of a random choice.
@@ -149,11 +155,13 @@ public sealed partial class GatewayFleetTests(MeshRig mesh) : IClassFixture<Mesh
     {
         await HasAsync(stays);
         var before = Gateways(await CountsAsync())[stays].Requests;
-        await MeshRig.UntilAsync(CountsAsync, text => Gateways(text) is var found && !found.ContainsKey(goes) && found[stays].Requests >= before + 20, $"{stays} alone answers");
+        await MeshRig.UntilAsync(CountsAsync, text => Gateways(text) is var found && !found.ContainsKey(goes) && found[stays].Requests >= before + 20,
+            $"{stays} alone answers");
     }
 
     private Task<string> CountsAsync() =>
-        mesh.ScriptAsync("cluster1", "sample", "deploy/sleep", "istio-proxy", "pilot-agent request GET clusters | grep '^outbound|5000||helloworld.sample.svc.cluster.local::.*:15443::' || true");
+        mesh.ScriptAsync("cluster1", "sample", "deploy/sleep", "istio-proxy",
+            "pilot-agent request GET clusters | grep '^outbound|5000||helloworld.sample.svc.cluster.local::.*:15443::' || true");
 
     /// <summary>Weight and requests of each gateway, by address, from <c>/clusters</c> of the caller's proxy.</summary>
     private static Dictionary<string, (int Weight, int Requests)> Gateways(string text) => Line().Matches(text)

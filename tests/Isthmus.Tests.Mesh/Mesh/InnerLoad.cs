@@ -15,7 +15,8 @@ internal sealed class InnerLoad(MeshRig mesh, string cluster) : IAsyncDisposable
     internal async Task BeginAsync()
     {
         await ScriptAsync(
-            $"rm -f {File}*; setsid sh -c 'echo $$ > {File}.pid; exec curl -sS -N -m 10 --rate 25/s -w \"CODE %{{http_code}} %{{errormsg}}\\n\" \"{mesh.Calls.Url}?[1-100000]\"' > {File} 2>&1 < /dev/null & sleep 0.5");
+            $"rm -f {File}*; setsid sh -c 'echo $$ > {File}.pid; exec curl -sS -N -m 10 --rate 25/s -w \"CODE %{{http_code}} %{{errormsg}}\\n\" "
+                + $"\"{mesh.Calls.Url}?[1-100000]\"' > {File} 2>&1 < /dev/null & sleep 0.5");
         _runs = true;
     }
 
@@ -34,7 +35,8 @@ internal sealed class InnerLoad(MeshRig mesh, string cluster) : IAsyncDisposable
         var heard = await FinishAsync();
         var failed = heard.Index().Where(answer => answer.Item != "CODE 200").ToList();
         Assert.True(heard.Count > 0 && failed.Count <= lost,
-            $"inside {cluster}: {failed.Count} of {heard.Count} failed, {lost} may, the first: {string.Join("; ", failed.Take(5).Select(answer => $"request {answer.Index}: {answer.Item}"))}");
+            $"inside {cluster}: {failed.Count} of {heard.Count} failed, {lost} may, the first: "
+                + $"{string.Join("; ", failed.Take(5).Select(answer => $"request {answer.Index}: {answer.Item}"))}");
         MeshRig.Note($"inside {cluster}: {heard.Count} answers, {failed.Count} of them not 200");
     }
 

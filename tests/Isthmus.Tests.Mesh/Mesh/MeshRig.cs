@@ -67,7 +67,8 @@ public class MeshRig : IAsyncLifetime
         ExecResult result;
         try
         {
-            result = await PodExec.RunAsync(client.Access, ns, await PodAsync(client, ns, workload), container, ["bash", "-c", script], stop).WaitAsync(TimeSpan.FromMinutes(6), stop);
+            result = await PodExec.RunAsync(client.Access, ns, await PodAsync(client, ns, workload), container, ["bash", "-c", script], stop)
+                .WaitAsync(TimeSpan.FromMinutes(6), stop);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException or IOException or WebSocketException)
         {
@@ -82,7 +83,8 @@ public class MeshRig : IAsyncLifetime
         var stop = TestContext.Current.CancellationToken;
         if (workload.Split('/') is not ["deploy" or "deployment", var name]) return workload;
         var labels = (await client.GetAsync(Kinds.Deployment, ns, name, stop))["spec"]!["selector"]!["matchLabels"]!.AsObject();
-        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, ns, new() { LabelSelector = string.Join(',', labels.Select(label => $"{label.Key}={label.Value}")) }, stop);
+        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, ns,
+            new() { LabelSelector = string.Join(',', labels.Select(label => $"{label.Key}={label.Value}")) }, stop);
         return pods.OrderBy(pod => pod.Metadata.DeletionTimestamp is not null).ThenByDescending(pod => pod.Status.IsReady).FirstOrDefault()?.Metadata.Name
             ?? throw new Xunit.Sdk.XunitException($"{workload} in {ns} has no Pods");
     }
@@ -114,9 +116,11 @@ public class MeshRig : IAsyncLifetime
         {
             var waiting = new List<string>();
             foreach (var kind in (ResourceKind[])[Kinds.Deployment, Kinds.StatefulSet])
-                waiting.AddRange((await client.ListAllAsync<JsonObject>(kind, ns, new(), stop)).Where(one => !IsRolledOut(one)).Select(one => $"{kind.Kind} {one["metadata"]!["name"]}: {one["status"]?.ToJsonString()}"));
+                waiting.AddRange((await client.ListAllAsync<JsonObject>(kind, ns, new(), stop)).Where(one => !IsRolledOut(one))
+                    .Select(one => $"{kind.Kind} {one["metadata"]!["name"]}: {one["status"]?.ToJsonString()}"));
             if (waiting.Count == 0) return;
-            Assert.True(Stopwatch.GetElapsedTime(begun) < Patience, $"not within {Patience.TotalSeconds} s in {cluster}, namespace {ns}: {string.Join("; ", waiting)}");
+            Assert.True(Stopwatch.GetElapsedTime(begun) < Patience,
+                $"not within {Patience.TotalSeconds} s in {cluster}, namespace {ns}: {string.Join("; ", waiting)}");
             await Task.Delay(TimeSpan.FromMilliseconds(200), stop);
         }
     }

@@ -22,7 +22,8 @@ public sealed class MeshTests(MeshRig mesh)
         var secret = JsonNode.Parse(await mesh.KubectlAsync("cluster1", "-n istio-system get secret istio-remote-secret-cluster2 -o json"))!;
         foreach (var field in (string[])["resourceVersion", "uid", "creationTimestamp"]) secret["metadata"]!.AsObject().Remove(field);
         await CauseAsync(load, "cluster1", "-n istio-system delete secret istio-remote-secret-cluster2", ("cluster1", ["v1"]), ("cluster2", ["v1", "v2"]));
-        await mesh.WithFileAsync(secret.ToJsonString(), path => CauseAsync(load, "cluster1", $"create -f {path}", ("cluster1", ["v1", "v2"]), ("cluster2", ["v1", "v2"])));
+        await mesh.WithFileAsync(secret.ToJsonString(),
+            path => CauseAsync(load, "cluster1", $"create -f {path}", ("cluster1", ["v1", "v2"]), ("cluster2", ["v1", "v2"])));
 
         await RestartAsync("cluster1", "sample", "helloworld-v1");
         await RestartAsync("cluster2", "sample", "helloworld-v2");
@@ -34,10 +35,12 @@ public sealed class MeshTests(MeshRig mesh)
     {
         await using var load = new SteadyLoad(await mesh.LabAsync());
         foreach (var cluster in MeshRig.Clusters) await load.UntilHeardAsync(cluster, TimeSpan.Zero, "v1", "v2");
-        await Task.WhenAll(MeshRig.Clusters.Select(cluster => mesh.KubectlAsync(cluster, "-n istio-system scale deployment/istio-eastwestgateway --replicas=0")));
+        await Task.WhenAll(MeshRig.Clusters.Select(cluster => mesh.KubectlAsync(cluster,
+            "-n istio-system scale deployment/istio-eastwestgateway --replicas=0")));
         await load.UntilHeardAsync("cluster1", load.Now, "v1");
         await load.UntilHeardAsync("cluster2", load.Now, "v2");
-        await Task.WhenAll(MeshRig.Clusters.Select(cluster => mesh.KubectlAsync(cluster, "-n istio-system scale deployment/istio-eastwestgateway --replicas=1")));
+        await Task.WhenAll(MeshRig.Clusters.Select(cluster => mesh.KubectlAsync(cluster,
+            "-n istio-system scale deployment/istio-eastwestgateway --replicas=1")));
         foreach (var cluster in MeshRig.Clusters) await load.UntilHeardAsync(cluster, load.Now, "v1", "v2");
         AllAnswered(await load.FinishAsync(0));
     }
@@ -82,7 +85,10 @@ public sealed class MeshTests(MeshRig mesh)
         await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-status", "--context=cluster1")).Expect(0), text =>
         {
             // Terminating proxies stay connected to their old control plane until they end.
-            var moved = text.Split('\n').Where(line => line.StartsWith("helloworld-v1-", StringComparison.Ordinal) || line.StartsWith("istio-eastwestgateway-", StringComparison.Ordinal)).ToList();
+            var moved = text.Split('\n')
+                .Where(line => line.StartsWith("helloworld-v1-", StringComparison.Ordinal)
+                    || line.StartsWith("istio-eastwestgateway-", StringComparison.Ordinal))
+                .ToList();
             return moved.Count == 2 && moved.TrueForAll(line => line.Contains("istiod-canary-", StringComparison.Ordinal) == (revision == "canary"));
         }, $"the proxies ask revision {revision}");
     }
@@ -99,7 +105,8 @@ public sealed class MeshTests(MeshRig mesh)
         var cause = load.Now;
         await mesh.KubectlAsync(cluster, words);
         foreach (var (heardIn, versions) in effects)
-            MeshRig.Note($"{words}: {heardIn} hears {string.Join(" and ", versions)} after {MeshRig.Seconds(await load.UntilHeardAsync(heardIn, cause, versions))}");
+            MeshRig.Note(
+                $"{words}: {heardIn} hears {string.Join(" and ", versions)} after {MeshRig.Seconds(await load.UntilHeardAsync(heardIn, cause, versions))}");
     }
 
     private async Task RestartAsync(string cluster, string ns, string name)

@@ -5,7 +5,8 @@ namespace Isthmus.Tests.Mesh.Mesh;
 /// <summary>The mesh of the quickstart with its clusters in different regions.</summary>
 public sealed class PlacedMeshRig : MeshRig
 {
-    protected override string[] Up => ["--clusters", "2", "--network", "cluster1=network1,cluster2=network2", "--region", "cluster1=eu,cluster2=us", "--zone", "cluster1=eu-1,cluster2=us-1"];
+    protected override string[] Up =>
+        ["--clusters", "2", "--network", "cluster1=network1,cluster2=network2", "--region", "cluster1=eu,cluster2=us", "--zone", "cluster1=eu-1,cluster2=us-1"];
 
     private bool _defined;
 

@@ -26,9 +26,11 @@ public sealed class QuickstartTests(PlacedMeshRig mesh)
         var pod = await mesh.KubectlAsync("cluster1", "-n sample get pods -l app=sleep -o jsonpath={.items[0].metadata.name}");
         // Events are written in the background: that of the last container may come after the Pod is ready.
         var expected = Enumerable.Repeat((string[])["Pulled", "Created", "Started"], 3).SelectMany(part => part).ToList();
-        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", $"-n sample get events --field-selector involvedObject.name={pod},source=kubelet -o jsonpath={{.items[*].reason}}"),
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1",
+            $"-n sample get events --field-selector involvedObject.name={pod},source=kubelet -o jsonpath={{.items[*].reason}}"),
             story => story.Split(' ').Where(reason => reason is "Pulled" or "Created" or "Started").SequenceEqual(expected), string.Join(' ', expected));
     }
 
-    private static string Sample(string name, [CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../../samples", name));
+    private static string Sample(string name, [CallerFilePath] string path = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../../samples", name));
 }

@@ -70,7 +70,9 @@ public sealed class RemoteByNameTests
         Assert.Contains("the remote follows", moved, StringComparison.Ordinal);
         Assert.Contains("cluster2", moved, StringComparison.Ordinal);
 
-        const string Left = "kubectl --context=cluster2 get svc,endpoints,cm,secret,lease,sa,role,rolebinding,clusterrole,clusterrolebinding,mutatingwebhookconfigurations -A -o name | grep -iE 'istio|isthmus' || echo nothing";
+        const string Left =
+            "kubectl --context=cluster2 get svc,endpoints,cm,secret,lease,sa,role,rolebinding,clusterrole,clusterrolebinding,mutatingwebhookconfigurations -A "
+                + "-o name | grep -iE 'istio|isthmus' || echo nothing";
         await ExpectAsync(shell, "isthmus uninstall -y --purge --context=cluster2");
         // The primary still runs and must not write again.
         Assert.Equal("nothing", (await ExpectAsync(shell, $"sleep 3; {Left}")).Trim());

@@ -51,7 +51,9 @@ internal sealed class SteadyLoad : IAsyncDisposable
             var recent = _answers.Where(answer => answer.Cluster == cluster && answer.At > cause).ToList();
             var last = recent.TakeLast(row).ToList();
             if (last.Count == row && last.Select(answer => answer.Version).Distinct().Order().SequenceEqual(versions)) return Since(recent, versions) - cause;
-            Assert.True(Now - cause < Patience, $"{cluster} did not hear {string.Join(" and ", versions)} alone within {Patience.TotalSeconds} s; last: {string.Join("; ", last.Select(answer => answer.Text))}");
+            Assert.True(Now - cause < Patience,
+                $"{cluster} did not hear {string.Join(" and ", versions)} alone within {Patience.TotalSeconds} s; last: "
+                    + $"{string.Join("; ", last.Select(answer => answer.Text))}");
             await Task.Delay(50, TestContext.Current.CancellationToken);
         }
     }

@@ -37,11 +37,16 @@ public sealed class TraceTests(PlacedMeshRig mesh)
         await mesh.WithFileAsync(Deaf, path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
         await mesh.WithFileAsync(Distant, path => mesh.KubectlAsync("cluster2", $"apply -f {path}"));
         Outcome? last = null;
-        var found = await MeshRig.UntilAsync(async () => (last = await lab.IsthmusAsync("trace", "deployment/sleep.sample", "distant:8000/hello", "--context=cluster1", "-v")).Output, _ => last!.Code == 0, "the call gets through");
-        foreach (var word in (string[])["✔ gateway ", "status.loadBalancer", "outbound_.8000_._.", "spiffe://cluster.local/ns/", "callee's proxy", "→ 200 in"]) Assert.Contains(word, found);
-        await MeshRig.UntilAsync(async () => (last = await lab.IsthmusAsync("trace", "deployment/sleep", "-n", "sample", "deaf/", "--context=cluster1", "--no-call", "-o", "json")).Output,
+        var found = await MeshRig.UntilAsync(async () => (last = await lab.IsthmusAsync("trace", "deployment/sleep.sample", "distant:8000/hello",
+            "--context=cluster1", "-v")).Output,
+            _ => last!.Code == 0, "the call gets through");
+        foreach (var word in (string[])["✔ gateway ", "status.loadBalancer", "outbound_.8000_._.", "spiffe://cluster.local/ns/", "callee's proxy", "→ 200 in"])
+            Assert.Contains(word, found);
+        await MeshRig.UntilAsync(async () => (last = await lab.IsthmusAsync("trace", "deployment/sleep", "-n", "sample", "deaf/", "--context=cluster1",
+            "--no-call", "-o", "json")).Output,
             json => last!.Code == 1 && json.Contains("\"code\": \"ISM2070\"", StringComparison.Ordinal), "nobody listens there");
-        Assert.Contains("is in cluster1, not in cluster2", (await lab.IsthmusAsync("trace", "deployment/helloworld-v1.sample", "distant", "--context=cluster2")).Errors);
+        Assert.Contains("is in cluster1, not in cluster2",
+            (await lab.IsthmusAsync("trace", "deployment/helloworld-v1.sample", "distant", "--context=cluster2")).Errors);
     }
 
     /// <summary>The name of a headless Service denotes Pods, and in memory those have loopback addresses, which are never
@@ -52,6 +57,8 @@ public sealed class TraceTests(PlacedMeshRig mesh)
         var lab = await mesh.LabAsync();
         await mesh.WithFileAsync(Bare, path => mesh.KubectlAsync("cluster1", $"apply -f {path}"));
         await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("trace", "deployment/sleep.sample", "bare:5000/hello", "--context=cluster1")).Output,
-            text => text.Contains("✔ The call", StringComparison.Ordinal) && !text.Contains("✘", StringComparison.Ordinal) && !text.Contains("! ", StringComparison.Ordinal), "the call gets through");
+            text => text.Contains("✔ The call", StringComparison.Ordinal) && !text.Contains("✘", StringComparison.Ordinal)
+                && !text.Contains("! ", StringComparison.Ordinal),
+            "the call gets through");
     }
 }

@@ -23,7 +23,8 @@ public sealed class UpgradeTests(MeshRig mesh) : IClassFixture<MeshRig>
                 Assert.Contains($"by isthmus.internal/isthmus:{tag}.", upgraded, StringComparison.Ordinal);
                 await RestartAsync(cluster, $"-n {Home} rollout restart deployment/istio-eastwestgateway");
                 await RestartAsync(cluster, $"-n sample rollout restart deployment/{Callee(cluster)}");
-                Assert.Contains($"isthmus:{tag}", await mesh.KubectlAsync(cluster, $"-n sample get pods -l app=helloworld -o jsonpath={{..image}}"), StringComparison.Ordinal);
+                Assert.Contains($"isthmus:{tag}", await mesh.KubectlAsync(cluster, $"-n sample get pods -l app=helloworld -o jsonpath={{..image}}"),
+                    StringComparison.Ordinal);
             }
             await HeardAsync(load);
         }
@@ -31,14 +32,20 @@ public sealed class UpgradeTests(MeshRig mesh) : IClassFixture<MeshRig>
         {
             foreach (var cluster in MeshRig.Clusters)
             {
-                if (tag.Length > 0) (await lab.IsthmusAsync(["install", $"--context={cluster}", "-y", "--revision", revision, .. Flags(cluster, tag)])).Expect(0);
-                await mesh.KubectlAsync(cluster, tag.Length > 0 ? $"label namespace sample istio-injection- istio.io/rev={revision}" : "label namespace sample istio.io/rev- istio-injection=enabled");
-                var patch = $$"""{"spec":{"template":{"metadata":{"labels":{"istio.io/rev":"{{revision}}"} } } } }""".Replace(" ", "", StringComparison.Ordinal);
+                if (tag.Length > 0)
+                    (await lab.IsthmusAsync(["install", $"--context={cluster}", "-y", "--revision", revision, .. Flags(cluster, tag)])).Expect(0);
+                await mesh.KubectlAsync(cluster,
+                    tag.Length > 0
+                        ? $"label namespace sample istio-injection- istio.io/rev={revision}"
+                        : "label namespace sample istio.io/rev- istio-injection=enabled");
+                var patch = $$"""{"spec":{"template":{"metadata":{"labels":{"istio.io/rev":"{{revision}}"} } } } }""".Replace(" ", "",
+                    StringComparison.Ordinal);
                 await RestartAsync(cluster, $"-n {Home} patch deployment/istio-eastwestgateway -p {patch}");
                 await RestartAsync(cluster, $"-n sample rollout restart deployment/{Callee(cluster)}");
                 // The proxy of the Pod that ends is listed for a moment.
                 await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-status", $"--context={cluster}")).Expect(0),
-                    table => Rows(table, Callee(cluster)) is [var row] && row.Contains("istiod-next-", StringComparison.Ordinal) == (revision == "next"), $"{Callee(cluster)} asks revision {revision}");
+                    table => Rows(table, Callee(cluster)) is [var row] && row.Contains("istiod-next-", StringComparison.Ordinal) == (revision == "next"),
+                    $"{Callee(cluster)} asks revision {revision}");
                 if (tag.Length == 0) (await lab.IsthmusAsync("uninstall", "--revision", "next", "-y", $"--context={cluster}")).Expect(0);
             }
             await HeardAsync(load);
@@ -59,7 +66,8 @@ public sealed class UpgradeTests(MeshRig mesh) : IClassFixture<MeshRig>
 
     private static string[] Flags(string cluster, string tag)
     {
-        string[] settings = ["profile=minimal", "values.global.meshID=mesh1", $"values.global.network=network{cluster[^1]}", $"values.global.multiCluster.clusterName={cluster}", $"tag={tag}"];
+        string[] settings = ["profile=minimal", "values.global.meshID=mesh1", $"values.global.network=network{cluster[^1]}",
+            $"values.global.multiCluster.clusterName={cluster}", $"tag={tag}"];
         return [.. settings.SelectMany(setting => (string[])["--set", setting])];
     }
 
@@ -67,7 +75,8 @@ public sealed class UpgradeTests(MeshRig mesh) : IClassFixture<MeshRig>
     {
         await mesh.KubectlAsync(cluster, command);
         var words = command.Split(' ');
-        await mesh.KubectlAsync(cluster, $"-n {words[1]} rollout status {words.First(word => word.StartsWith("deployment/", StringComparison.Ordinal))} --timeout=90s");
+        await mesh.KubectlAsync(cluster,
+            $"-n {words[1]} rollout status {words.First(word => word.StartsWith("deployment/", StringComparison.Ordinal))} --timeout=90s");
     }
 
     private static string Callee(string cluster) => $"helloworld-v{cluster[^1]}";

@@ -29,12 +29,16 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
     internal IEnumerable<string> Names => objects.Keys;
 
     /// <summary>Webhooks that API servers cannot trust yet: the control plane writes the <c>caBundle</c>.</summary>
-    internal IEnumerable<string> WithoutTrust => objects.Where(pair => JsonNode.Parse(pair.Value)!["webhooks"] is JsonArray webhooks && webhooks.Any(webhook => webhook!["clientConfig"]!["caBundle"] is null))
+    internal IEnumerable<string> WithoutTrust =>
+        objects.Where(pair => JsonNode.Parse(pair.Value)!["webhooks"] is JsonArray webhooks
+            && webhooks.Any(webhook => webhook!["clientConfig"]!["caBundle"] is null))
         .Select(pair => pair.Key);
 
     internal static async Task<ClusterObjects> ReadAsync(GuideShell shell, string cluster)
     {
-        var (code, output) = await shell.RunAsync($"kubectl --context={cluster} get \"$(kubectl --context={cluster} api-resources --verbs=list -o name | paste -sd,)\" -A -o json");
+        var (code,
+            output) = await shell.RunAsync(
+                $"kubectl --context={cluster} get \"$(kubectl --context={cluster} api-resources --verbs=list -o name | paste -sd,)\" -A -o json");
         Assert.True(code == 0, output);
         var objects = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var listed in JsonNode.Parse(output)!["items"]!.AsArray().OfType<JsonObject>())
@@ -56,7 +60,8 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
     internal string Differences(ClusterObjects other) => string.Join('\n', Different(other).Select(name => $"{name}:\n  {Shown(name)}\n  {other.Shown(name)}"));
 
     /// <summary>The names of the objects in <see cref="Differences"/>.</summary>
-    internal IEnumerable<string> Different(ClusterObjects other) => Names.Union(other.Names).Order(StringComparer.Ordinal).Where(name => Text(name) != other.Text(name));
+    internal IEnumerable<string> Different(ClusterObjects other) =>
+        Names.Union(other.Names).Order(StringComparer.Ordinal).Where(name => Text(name) != other.Text(name));
 
     internal ClusterObjects Without(params ReadOnlySpan<string> names)
     {
@@ -96,7 +101,8 @@ internal sealed class ClusterObjects(SortedDictionary<string, string> objects)
 
     private static JsonNode Sorted(JsonNode node) => node switch
     {
-        JsonObject map => new JsonObject(map.OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => KeyValuePair.Create(entry.Key, entry.Value is null ? null : Sorted(entry.Value)))),
+        JsonObject map => new JsonObject(map.OrderBy(entry => entry.Key, StringComparer.Ordinal)
+            .Select(entry => KeyValuePair.Create(entry.Key, entry.Value is null ? null : Sorted(entry.Value)))),
         JsonArray list => new JsonArray([.. list.Select(value => value is null ? null : Sorted(value))]),
         _ => node.DeepClone(),
     };

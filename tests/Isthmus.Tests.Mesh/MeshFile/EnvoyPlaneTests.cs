@@ -6,7 +6,8 @@ using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
-/// <summary>Pods whose data plane is a real Envoy, in one cluster of a mesh on two networks. The proxies of the other cluster and all gateways are ours.</summary>
+/// <summary>Pods whose data plane is a real Envoy, in one cluster of a mesh on two networks. The proxies of the other cluster and all gateways are
+/// ours.</summary>
 public sealed class EnvoyPlaneTests
 {
     private const string Mesh = """
@@ -60,10 +61,14 @@ public sealed class EnvoyPlaneTests
         Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
         await using var shell = await GuideShell.CreateAsync();
         await shell.WriteAsync("mesh.yaml", Mesh);
-        await shell.WriteAsync("cluster1.yaml", Workload.Replace("in-CLUSTER", "in-cluster1", StringComparison.Ordinal).Replace("ANNOTATIONS", ByEnvoy, StringComparison.Ordinal));
-        await shell.WriteAsync("cluster2.yaml", Workload.Replace("in-CLUSTER", "in-cluster2", StringComparison.Ordinal).Replace("ANNOTATIONS", "", StringComparison.Ordinal));
+        await shell.WriteAsync("cluster1.yaml",
+            Workload.Replace("in-CLUSTER", "in-cluster1", StringComparison.Ordinal).Replace("ANNOTATIONS", ByEnvoy, StringComparison.Ordinal));
+        await shell.WriteAsync("cluster2.yaml",
+            Workload.Replace("in-CLUSTER", "in-cluster2", StringComparison.Ordinal).Replace("ANNOTATIONS", "", StringComparison.Ordinal));
         await ExpectAsync(shell, $"ISTHMUS_LAB_ENVOY='{RealEnvoy.Find()}' isthmus lab up --topology ./mesh.yaml");
-        foreach (var cluster in (string[])["cluster1", "cluster2"]) await ExpectAsync(shell, $"kubectl --context={cluster} apply -f {cluster}.yaml && kubectl --context={cluster} -n mixed rollout status deployment tide --timeout=100s");
+        foreach (var cluster in (string[])["cluster1", "cluster2"])
+            await ExpectAsync(shell,
+                $"kubectl --context={cluster} apply -f {cluster}.yaml && kubectl --context={cluster} -n mixed rollout status deployment tide --timeout=100s");
 
         await EachHearsBothAsync(shell);
         await ToolsReadItAsync(shell);
@@ -72,7 +77,8 @@ public sealed class EnvoyPlaneTests
         await CertificateIsRenewedAsync(shell);
         await NoCallIsLostAsync(shell);
         await PodRestartsWithItsEnvoyAsync(shell);
-        Assert.DoesNotMatch(new Regex("\t(warning|error|critical)\t", RegexOptions.None), await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed logs deploy/tide -c istio-proxy"));
+        Assert.DoesNotMatch(new Regex("\t(warning|error|critical)\t", RegexOptions.None),
+            await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed logs deploy/tide -c istio-proxy"));
     }
 
     [Fact]
@@ -85,7 +91,9 @@ public sealed class EnvoyPlaneTests
         await shell.WriteAsync("gateway.yaml", "spec: {template: {metadata: {annotations: {proxy.istio.io/config: 'binaryPath: /usr/local/bin/envoy'}}}}\n");
         foreach (var cluster in (string[])["cluster1", "cluster2"])
         {
-            await shell.WriteAsync($"{cluster}.yaml", Workload.Replace("in-CLUSTER", $"in-{cluster}", StringComparison.Ordinal).Replace("ANNOTATIONS", cluster == "cluster1" ? ByEnvoy : "", StringComparison.Ordinal));
+            await shell.WriteAsync($"{cluster}.yaml",
+                Workload.Replace("in-CLUSTER", $"in-{cluster}", StringComparison.Ordinal)
+                    .Replace("ANNOTATIONS", cluster == "cluster1" ? ByEnvoy : "", StringComparison.Ordinal));
             await ExpectAsync(shell, $$"""
                 kubectl --context={{cluster}} apply -f {{cluster}}.yaml
                 kubectl --context={{cluster}} -n istio-system patch deployment istio-eastwestgateway --patch-file gateway.yaml
@@ -102,15 +110,20 @@ public sealed class EnvoyPlaneTests
     {
         await using var shell = await GuideShell.CreateAsync();
         await shell.WriteAsync("mesh.yaml", Mesh.Split("  networks")[0] + "  clusters: [{name: cluster1}]\n");
-        await shell.WriteAsync("cluster1.yaml", Workload.Replace("ANNOTATIONS", """proxy.istio.io/config: "{binaryPath: /usr/bin/true}" """, StringComparison.Ordinal));
+        await shell.WriteAsync("cluster1.yaml",
+            Workload.Replace("ANNOTATIONS", """proxy.istio.io/config: "{binaryPath: /usr/bin/true}" """, StringComparison.Ordinal));
         await ExpectAsync(shell, "isthmus lab up --topology ./mesh.yaml && kubectl --context=cluster1 apply -f cluster1.yaml");
-        await UntilAsync(shell, "kubectl --context=cluster1 -n mixed logs -l app=tide -c istio-proxy --tail=5", "/usr/bin/true: Envoy ended with exit status 0 before it was ready");
+        await UntilAsync(shell, "kubectl --context=cluster1 -n mixed logs -l app=tide -c istio-proxy --tail=5",
+            "/usr/bin/true: Envoy ended with exit status 0 before it was ready");
     }
 
     private static async Task EachHearsBothAsync(GuideShell shell)
     {
         foreach (var caller in (string[])["cluster1", "cluster2"])
-            await UntilAsync(shell, $"kubectl --context={caller} -n mixed exec deploy/tide -c caller -- sh -c 'for i in $(seq 20); do curl -sS -m 5 tide:5000/hello; done' | grep -o 'in-cluster[0-9]' | sort -u | paste -sd' '", "in-cluster1 in-cluster2");
+            await UntilAsync(shell,
+                $"kubectl --context={caller} -n mixed exec deploy/tide -c caller -- sh -c 'for i in $(seq 20); do curl -sS -m 5 tide:5000/hello; done' | grep "
+                    + $"-o 'in-cluster[0-9]' | sort -u | paste -sd' '",
+                "in-cluster1 in-cluster2");
     }
 
     private static async Task ToolsReadItAsync(GuideShell shell)
@@ -118,23 +131,34 @@ public sealed class EnvoyPlaneTests
         const string pod = "POD=$(kubectl --context=cluster1 -n mixed get pods -l app=tide -o name | head -1 | cut -d/ -f2)";
         var status = await ExpectAsync(shell, "isthmus proxy-status --context=cluster1");
         Assert.Matches(new Regex(@"tide-\S+\.mixed +cluster1 +SYNCED +SYNCED +SYNCED +SYNCED"), status);
-        Assert.Contains("Cert Chain     ACTIVE", await ExpectAsync(shell, $"{pod}; isthmus proxy-config secret $POD.mixed --context=cluster1"), StringComparison.Ordinal);
-        Assert.Contains("outbound|5000||tide.mixed.svc.cluster.local", await ExpectAsync(shell, $"{pod}; isthmus proxy-config endpoint $POD.mixed --context=cluster1"), StringComparison.Ordinal);
-        Assert.Contains("✔ The call gets through.", await ExpectAsync(shell, "isthmus trace deployment/tide.mixed http://tide:5000/hello --context=cluster2"), StringComparison.Ordinal);
+        Assert.Contains("Cert Chain     ACTIVE", await ExpectAsync(shell, $"{pod}; isthmus proxy-config secret $POD.mixed --context=cluster1"),
+            StringComparison.Ordinal);
+        Assert.Contains("outbound|5000||tide.mixed.svc.cluster.local",
+            await ExpectAsync(shell, $"{pod}; isthmus proxy-config endpoint $POD.mixed --context=cluster1"), StringComparison.Ordinal);
+        Assert.Contains("✔ The call gets through.", await ExpectAsync(shell, "isthmus trace deployment/tide.mixed http://tide:5000/hello --context=cluster2"),
+            StringComparison.Ordinal);
         var evaluated = await ExpectAsync(shell, $"{pod}; isthmus trace $POD.mixed http://tide:5000/hello --context=cluster1");
-        Assert.True(Regex.IsMatch(evaluated, @"✔ cluster +outbound\|5000\|\|tide\.mixed\.svc\.cluster\.local") && evaluated.Contains("The configuration shows no failure", StringComparison.Ordinal), evaluated);
-        Assert.Contains("Workload mTLS mode: STRICT", await ExpectAsync(shell, $"{pod}; isthmus describe pod $POD -n mixed --context=cluster1"), StringComparison.Ordinal);
-        var metrics = await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- curl -s localhost:15020/stats/prometheus");
+        Assert.True(Regex.IsMatch(evaluated, @"✔ cluster +outbound\|5000\|\|tide\.mixed\.svc\.cluster\.local")
+            && evaluated.Contains("The configuration shows no failure", StringComparison.Ordinal),
+            evaluated);
+        Assert.Contains("Workload mTLS mode: STRICT", await ExpectAsync(shell, $"{pod}; isthmus describe pod $POD -n mixed --context=cluster1"),
+            StringComparison.Ordinal);
+        var metrics = await ExpectAsync(shell,
+            "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- curl -s localhost:15020/stats/prometheus");
         Assert.Contains("envoy_cluster_upstream_cx_total{cluster_name=\"xds-grpc\"}", metrics, StringComparison.Ordinal);
         Assert.Contains("istio_agent_cert_expiry_seconds{resource_name=\"default\"}", metrics, StringComparison.Ordinal);
-        Assert.Contains("drwx--", await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- ls -ld /etc/istio/proxy/envoy"), StringComparison.Ordinal);
+        Assert.Contains("drwx--",
+            await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- ls -ld /etc/istio/proxy/envoy"),
+            StringComparison.Ordinal);
     }
 
     /// <summary>The same Envoy takes it and leaves it again: its process is the same.</summary>
     private static async Task PolicyTakesEffectAsync(GuideShell shell)
     {
         const string process = "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- pgrep -x envoy";
-        const string calls = "kubectl --context=cluster2 -n mixed exec deploy/tide -c caller -- sh -c 'for i in $(seq 20); do curl -s -m 5 -o /dev/null -w \"%{http_code}\\n\" tide:5000/hello; done' | sort -u | paste -sd' '";
+        const string calls =
+            "kubectl --context=cluster2 -n mixed exec deploy/tide -c caller -- sh -c 'for i in $(seq 20); do curl -s -m 5 -o /dev/null -w \"%{http_code}\\n\" "
+                + "tide:5000/hello; done' | sort -u | paste -sd' '";
         var before = await ExpectAsync(shell, process);
         await shell.WriteAsync("deny.yaml", """
             apiVersion: security.istio.io/v1
@@ -190,7 +214,8 @@ public sealed class EnvoyPlaneTests
         foreach (var cluster in (string[])["cluster1", "cluster2"])
         {
             var applied = await ExpectAsync(shell, $"kubectl --context={cluster} apply -f filters.yaml");
-            Assert.Contains("proxies of Isthmus have no envoy.extensions.filters.http.lua.v3.Lua: the patch applies only to Pods whose proxy is Envoy", applied, StringComparison.Ordinal);
+            Assert.Contains("proxies of Isthmus have no envoy.extensions.filters.http.lua.v3.Lua: the patch applies only to Pods whose proxy is Envoy", applied,
+                StringComparison.Ordinal);
         }
         // Both Pods answer the Service's name; which of them did is in the answer.
         await shell.WriteAsync("heads.sh", """
@@ -202,14 +227,17 @@ public sealed class EnvoyPlaneTests
         await UntilAsync(shell, ask, "x-lua: ran");
         var heard = (await ExpectAsync(shell, ask)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Contains(heard, line => line.Contains("in-cluster2", StringComparison.Ordinal));
-        Assert.All(heard, line => Assert.Equal(line.Contains("in-cluster1", StringComparison.Ordinal), line.Contains("x-lua: ran", StringComparison.Ordinal) && line.Contains("content-encoding: gzip", StringComparison.Ordinal)));
+        Assert.All(heard,
+            line => Assert.Equal(line.Contains("in-cluster1", StringComparison.Ordinal),
+                line.Contains("x-lua: ran", StringComparison.Ordinal) && line.Contains("content-encoding: gzip", StringComparison.Ordinal)));
         Assert.DoesNotContain("ERROR", await ExpectAsync(shell, "isthmus proxy-status --context=cluster1"), StringComparison.Ordinal);
         foreach (var cluster in (string[])["cluster1", "cluster2"]) await ExpectAsync(shell, $"kubectl --context={cluster} delete -f filters.yaml");
     }
 
     private static async Task CertificateIsRenewedAsync(GuideShell shell)
     {
-        const string serial = "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- curl -s localhost:15000/certs | grep serial_number | sort -u | md5sum";
+        const string serial =
+            "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- curl -s localhost:15000/certs | grep serial_number | sort -u | md5sum";
         var before = await ExpectAsync(shell, serial);
         await MeshRig.UntilAsync(() => ExpectAsync(shell, serial), text => text != before, "Envoy has a new certificate");
         await EachHearsBothAsync(shell);
@@ -217,7 +245,9 @@ public sealed class EnvoyPlaneTests
 
     private static async Task NoCallIsLostAsync(GuideShell shell)
     {
-        await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed scale deployment tide --replicas=2 && kubectl --context=cluster1 -n mixed rollout status deployment tide --timeout=100s");
+        await ExpectAsync(shell,
+            "kubectl --context=cluster1 -n mixed scale deployment tide --replicas=2 && kubectl --context=cluster1 -n mixed rollout status deployment tide "
+                + "--timeout=100s");
         await shell.WriteAsync("load.sh", "while [ ! -e /tmp/enough ]; do curl -s -o /dev/null -w '%{http_code}\\n' -m 10 tide:5000/hello; done\n");
         var answers = await ExpectAsync(shell, """
             kubectl --context=cluster2 -n mixed exec -i deploy/tide -c caller -- bash < load.sh > answers & load=$!
@@ -237,7 +267,8 @@ public sealed class EnvoyPlaneTests
         await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed scale deployment tide --replicas=1");
         await UntilAsync(shell, "kubectl --context=cluster1 -n mixed get pods -l app=tide -o name | wc -l", "1");
         await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- sh -c 'kill -9 $(pgrep -x envoy)'");
-        await UntilAsync(shell, "kubectl --context=cluster1 -n mixed logs deploy/tide -c istio-proxy --previous | tail -1", "/usr/local/bin/envoy: Envoy was killed by signal 9");
+        await UntilAsync(shell, "kubectl --context=cluster1 -n mixed logs deploy/tide -c istio-proxy --previous | tail -1",
+            "/usr/local/bin/envoy: Envoy was killed by signal 9");
         await EachHearsBothAsync(shell);
     }
 

@@ -42,7 +42,8 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
         foreach (var answers in (await load.FinishAsync(0)).GroupBy(answer => answer.Cluster))
         {
             var failed = answers.Where(answer => answer.Code != 200).ToList();
-            Assert.True(failed.Count <= fault.Lost, $"{fault.Name}: {failed.Count} of {answers.Count()} from {answers.Key} failed, {fault.Lost} may: {string.Join('\n', failed.Take(5))}");
+            Assert.True(failed.Count <= fault.Lost,
+                $"{fault.Name}: {failed.Count} of {answers.Count()} from {answers.Key} failed, {fault.Lost} may: {string.Join('\n', failed.Take(5))}");
             MeshRig.Note($"{fault.Name}: {answers.Count()} answers in {answers.Key}, {failed.Count} of them not 200");
         }
         await using var back = new SteadyLoad(lab, mesh.Calls, MeshRig.Clusters);
@@ -105,7 +106,8 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
         var range = pool[..(pool.LastIndexOf('.') + 1)];
         foreach (var address in (string[])[range + "77", range + "78"])
         {
-            await mesh.KubectlAsync("cluster2", $"-n {System} patch service {GlobalMesh.Gateway} --type=merge -p {{\"spec\":{{\"loadBalancerIP\":\"{address}\"}}}}");
+            await mesh.KubectlAsync("cluster2",
+                $"-n {System} patch service {GlobalMesh.Gateway} --type=merge -p {{\"spec\":{{\"loadBalancerIP\":\"{address}\"}}}}");
             await MeshRig.UntilAsync(GatewayAsync, text => text == address, $"the gateway has the address {address}");
             // Existing connections keep the old address. These end with the gateways.
             await rig.RestartAsync("cluster2", System, GlobalMesh.Gateway);
@@ -117,7 +119,8 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
         }
     }
 
-    private Task<string> GatewayAsync() => mesh.KubectlAsync("cluster2", $"-n {System} get service {GlobalMesh.Gateway} -o jsonpath={{.status.loadBalancer.ingress[0].ip}}");
+    private Task<string> GatewayAsync() =>
+        mesh.KubectlAsync("cluster2", $"-n {System} get service {GlobalMesh.Gateway} -o jsonpath={{.status.loadBalancer.ingress[0].ip}}");
 
     /// <summary>Calls repeatedly while something happens. Each call is a new process, which resolves the name
     /// again.</summary>
@@ -132,7 +135,8 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
 
     private async Task ResolveAsync()
     {
-        var codes = await mesh.ScriptAsync("cluster1", GlobalMesh.Namespace, "deploy/caller", "shell", "for i in $(seq 20); do curl -sS -m 20 -o /dev/null -w '%{http_code} %{errormsg}\\n' " + mesh.Calls.Url + "; done 2>&1; true");
+        var codes = await mesh.ScriptAsync("cluster1", GlobalMesh.Namespace, "deploy/caller", "shell",
+            "for i in $(seq 20); do curl -sS -m 20 -o /dev/null -w '%{http_code} %{errormsg}\\n' " + mesh.Calls.Url + "; done 2>&1; true");
         Assert.All(codes.Split('\n', StringSplitOptions.RemoveEmptyEntries), code => Assert.StartsWith("200", code, StringComparison.Ordinal));
     }
 
@@ -151,7 +155,9 @@ public sealed class GlobalFaultTests(GlobalMesh mesh) : IClassFixture<GlobalMesh
             Assert.True(page["differences"]!.AsArray().Count == 0, $"{cluster}: {page["differences"]}");
             Assert.Equal(0, (int)page["failures"]!);
         }
-        await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("analyze", "--output-threshold", "Warning", "--contexts", string.Join(',', MeshRig.Clusters))).Output, text => text.Contains("No validation issues found", StringComparison.Ordinal), "analyze is content");
+        await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("analyze", "--output-threshold", "Warning", "--contexts",
+            string.Join(',', MeshRig.Clusters))).Output,
+            text => text.Contains("No validation issues found", StringComparison.Ordinal), "analyze is content");
     }
 
     private static async Task HeardAsync(SteadyLoad load, IEnumerable<string> callers)

@@ -37,7 +37,9 @@ public sealed class GlobalMesh : MeshRig
     /// <summary>Updates a cluster with the current address of the other's gateway.</summary>
     internal async Task EnterAsync(string cluster)
     {
-        var gateway = await UntilAsync(() => KubectlAsync(Other(cluster), $"-n istio-system get service {Gateway} -o jsonpath={{.status.loadBalancer.ingress[0].ip}}"), text => text.Length > 0, $"the gateway of {Other(cluster)} has an address");
+        var gateway = await UntilAsync(() => KubectlAsync(Other(cluster),
+            $"-n istio-system get service {Gateway} -o jsonpath={{.status.loadBalancer.ingress[0].ip}}"),
+            text => text.Length > 0, $"the gateway of {Other(cluster)} has an address");
         await WithFileAsync($$"""
             apiVersion: networking.istio.io/v1alpha3
             kind: ServiceEntry

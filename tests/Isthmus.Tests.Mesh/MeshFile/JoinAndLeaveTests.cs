@@ -63,7 +63,9 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
         await BareAsync();
 
         // This time a user creates its CA. Its Pods keep their proxies, which find the new control plane.
-        var certificates = string.Join(' ', ((string[])["ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"]).Select(file => $"--from-file={lab.Home.Mesh}/certs/{Newcomer}/{file}"));
+        var certificates = string.Join(' ',
+            ((string[])["ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem"])
+                .Select(file => $"--from-file={lab.Home.Mesh}/certs/{Newcomer}/{file}"));
         await mesh.KubectlAsync(Newcomer, "create namespace istio-system");
         await mesh.KubectlAsync(Newcomer, $"-n istio-system create secret generic cacerts {certificates}");
         await MeshAsync("Mesh mesh1 matches the file", "up", "-y", "-f", three);
@@ -114,9 +116,12 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
     private async Task JoinedAsync(SteadyLoad load)
     {
         await HeardAsync(load, "v1", "v2", "v3");
-        await MeshRig.UntilAsync(() => mesh.ScriptAsync(Newcomer, "sample", "deploy/helloworld-v3", "sleep", "for i in $(seq 20); do curl -sS -m 5 helloworld.sample:5000/hello; done; true"),
+        await MeshRig.UntilAsync(() => mesh.ScriptAsync(Newcomer, "sample", "deploy/helloworld-v3", "sleep",
+            "for i in $(seq 20); do curl -sS -m 5 helloworld.sample:5000/hello; done; true"),
             text => ((string[])["v1", "v2", "v3"]).All(version => text.Contains($"version: {version},", StringComparison.Ordinal)), $"{Newcomer} hears all");
-        await LabRig.UntilAsync(async () => await (await mesh.LabAsync()).IsthmusAsync("verify", "--contexts", string.Join(',', [.. MeshRig.Clusters, Newcomer])), "form one mesh");
+        await LabRig.UntilAsync(async () => await (await mesh.LabAsync())
+            .IsthmusAsync("verify", "--contexts", string.Join(',', [.. MeshRig.Clusters, Newcomer])),
+            "form one mesh");
     }
 
     /// <summary>No trace of it remains in the other clusters: not in objects, control planes or proxies.</summary>
@@ -131,7 +136,9 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
             Assert.Contains("istio-remote-secret-", objects, StringComparison.Ordinal);
             Assert.DoesNotContain(Newcomer, objects, StringComparison.Ordinal);
             Assert.DoesNotContain(Newcomer, (await lab.IsthmusAsync("remote-clusters", $"--context={cluster}")).Expect(0), StringComparison.Ordinal);
-            var endpoints = await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-config", "endpoints", "deploy/sleep.sample", $"--context={cluster}")).Expect(0),
+            var endpoints = await MeshRig.UntilAsync(async () => (await lab.IsthmusAsync("proxy-config", "endpoints", "deploy/sleep.sample",
+                $"--context={cluster}"))
+                .Expect(0),
                 text => !text.Contains(addresses, StringComparison.Ordinal), $"no address of {Newcomer} ({addresses}…) is left in {cluster}");
             Assert.Contains("helloworld.sample.svc.cluster.local", endpoints, StringComparison.Ordinal);
         }
@@ -142,7 +149,10 @@ public sealed class JoinAndLeaveTests(MeshRig mesh) : IClassFixture<MeshRig>
     /// <summary>It has what it had before, and nothing of the mesh.</summary>
     private async Task BareAsync()
     {
-        Assert.DoesNotContain("istio", await mesh.KubectlAsync(Newcomer, "get namespaces,clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations,crds -o name"), StringComparison.Ordinal);
+        Assert.DoesNotContain("istio",
+            await mesh.KubectlAsync(Newcomer,
+                "get namespaces,clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations,crds -o name"),
+            StringComparison.Ordinal);
         Assert.DoesNotContain("istio", await mesh.KubectlAsync(Newcomer, "get configmaps,secrets,serviceaccounts,leases -A -o name"), StringComparison.Ordinal);
     }
 }

@@ -13,7 +13,8 @@ public sealed class MeshFileTests
     private static string Template(string topology) => $"isthmus mesh template {topology} | sed -e '/^  install:/,/hostOwnership/d'";
 
     [Fact]
-    public Task Guide_and_file_make_the_same_objects_and_what_removes_them_leaves_none() => CompareAsync("multi-primary-multi-network.md", "multi-primary-multi-network");
+    public Task Guide_and_file_make_the_same_objects_and_what_removes_them_leaves_none() =>
+        CompareAsync("multi-primary-multi-network.md", "multi-primary-multi-network");
 
     [Theory]
     [Trait("runs", "soak")]
@@ -41,7 +42,8 @@ public sealed class MeshFileTests
         await shell.TypeAsync([.. GuidePage.Read(GuideShell.Pages, $"{topology}.md").Where(block => block.Page == $"{topology}.md").Take(blocks)]);
         var byHand = await SettledAsync(shell);
         await ExpectAsync(shell, 0, "Uninstall complete", string.Join(" && ", Clusters.Select(cluster =>
-            $"isthmus uninstall -y --purge --context={cluster} && kubectl --context={cluster} delete --ignore-not-found namespace istio-system external-istiod")));
+            $"isthmus uninstall -y --purge --context={cluster} && kubectl --context={cluster} delete --ignore-not-found namespace istio-system "
+                + $"external-istiod")));
         await ExpectAsync(shell, 0, "matches the file", $"{Template(topology)} | sed -e '{choices}' > mesh.yaml && isthmus mesh up -y -f mesh.yaml");
         var told = Installed(byHand).Zip(Installed(await SettledAsync(shell)), (one, other) => string.Join(", ", one.Different(other)));
         Assert.Equal(different, told);
@@ -78,7 +80,9 @@ public sealed class MeshFileTests
 
         await shell.TypeAsync(blocks[1..]);
         var byHand = await SettledAsync(shell);
-        await ExpectAsync(shell, 0, "Uninstall complete", string.Join(" && ", Clusters.Select(cluster => $"isthmus uninstall -y --purge --context={cluster} && kubectl --context={cluster} delete namespace istio-system")));
+        await ExpectAsync(shell, 0, "Uninstall complete",
+            string.Join(" && ",
+                Clusters.Select(cluster => $"isthmus uninstall -y --purge --context={cluster} && kubectl --context={cluster} delete namespace istio-system")));
         await SameAsync(bare, shell, read => read, "uninstall --purge and the namespace's end leave something behind");
 
         await ExpectAsync(shell, 0, "no mesh in cluster1", $"{Template(topology)} > mesh.yaml && isthmus mesh down -f mesh.yaml");
@@ -100,7 +104,8 @@ public sealed class MeshFileTests
             kubectl --context=cluster2 label namespace istio-system topology.istio.io/network=elsewhere --overwrite
             """);
         var told = await ExpectAsync(shell, 1, "3 objects differ from the file", "isthmus mesh diff -f mesh.yaml");
-        foreach (var words in (string[])["Deployment istio-system/istiod", "spec.template.spec.containers[0].env", "missing       Secret istio-system/istio-remote-secret-cluster2", "elsewhere, the file has"])
+        foreach (var words in (string[])["Deployment istio-system/istiod", "spec.template.spec.containers[0].env",
+            "missing       Secret istio-system/istio-remote-secret-cluster2", "elsewhere, the file has"])
             Assert.Contains(words, told, StringComparison.Ordinal);
         await ExpectAsync(shell, 0, "Mesh mesh1 matches the file", "isthmus mesh up -y -f mesh.yaml");
         await ExpectAsync(shell, 0, "No difference", "isthmus mesh diff -f mesh.yaml");
@@ -142,7 +147,8 @@ public sealed class MeshFileTests
     {
         foreach (var (before, cluster) in one.Zip(Clusters)) Assert.True(before.Count > 20, $"only {before.Count} objects were found in {cluster}");
         return MeshRig.UntilAsync(async () => string.Concat(one.Zip(part(await ReadAsync(shell)), Clusters)
-            .Select(both => both.First.Differences(both.Second) is { Length: > 0 } differences ? $"{what} in {both.Third}:\n{differences}\n" : "")), text => text.Length == 0, what);
+            .Select(both => both.First.Differences(both.Second) is { Length: > 0 } differences ? $"{what} in {both.Third}:\n{differences}\n" : "")),
+            text => text.Length == 0, what);
     }
 
     /// <summary>

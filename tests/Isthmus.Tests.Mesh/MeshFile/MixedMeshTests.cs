@@ -104,9 +104,11 @@ public sealed class MixedMeshTests
         Assert.Contains("Mesh mixed matches the file", await ExpectAsync(shell, "isthmus lab up --topology ./mesh.yaml"), StringComparison.Ordinal);
         Assert.Contains("No difference", await ExpectAsync(shell, "isthmus mesh diff -f mesh.yaml"), StringComparison.Ordinal);
         await ExpectAsync(shell, string.Join('\n', clusters.Select(cluster => $"kubectl --context={cluster} apply -f {cluster}.yaml")));
-        await ExpectAsync(shell, string.Join('\n', clusters.Select(cluster => $"kubectl --context={cluster} -n mixed rollout status deployment tide --timeout=100s")));
+        await ExpectAsync(shell,
+            string.Join('\n', clusters.Select(cluster => $"kubectl --context={cluster} -n mixed rollout status deployment tide --timeout=100s")));
         // What the new Pods changed is on its way for a moment.
-        await MeshRig.UntilAsync(() => ExpectAsync(shell, $"isthmus verify --contexts {string.Join(',', clusters)}"), text => text.Contains("The clusters form one mesh", StringComparison.Ordinal), "verify is content");
+        await MeshRig.UntilAsync(() => ExpectAsync(shell, $"isthmus verify --contexts {string.Join(',', clusters)}"),
+            text => text.Contains("The clusters form one mesh", StringComparison.Ordinal), "verify is content");
     }
 
     /// <summary>Changes take a moment to pass between clusters: each caller repeats its call until it has reached all, for

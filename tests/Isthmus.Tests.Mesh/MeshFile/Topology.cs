@@ -8,7 +8,8 @@ internal sealed record Answering(string Version, string Cluster);
 /// <summary>A mesh file, with what a test must know about the mesh.</summary>
 /// <param name="Template">The output of <c>isthmus mesh template</c>; empty when <paramref name="Text"/> is given.</param>
 /// <param name="Gateways">Clusters that have an east-west gateway.</param>
-internal sealed record Topology(string Name, string Template, string Text, string[] Clusters, ControlPlanePlace[] ControlPlanes, string[] Gateways, Answering[] Answering)
+internal sealed record Topology(string Name, string Template, string Text, string[] Clusters, ControlPlanePlace[] ControlPlanes, string[] Gateways,
+    Answering[] Answering)
 {
     private static readonly Answering[] InBoth = [new("in-cluster1", "cluster1"), new("in-cluster2", "cluster2")];
 
@@ -26,7 +27,8 @@ internal sealed record Topology(string Name, string Template, string Text, strin
         new("external-control-plane", "external-control-plane", "", ["cluster1", "cluster2"], [new("cluster1", "external-istiod")], ["cluster1"],
             [new("one", "cluster2"), new("two", "cluster2")])
         {
-            Primaries = new() { ["cluster2"] = [new("cluster1", "external-istiod")] }, Verified = ["--contexts", "cluster2", "--istioNamespace", "external-istiod"],
+            Primaries = new() { ["cluster2"] = [new("cluster1", "external-istiod")] },
+            Verified = ["--contexts", "cluster2", "--istioNamespace", "external-istiod"],
         },
         new("remote-of-two-primaries", "", """
             apiVersion: mesh.isthmus.internal/v1alpha1
@@ -61,10 +63,12 @@ internal sealed record Topology(string Name, string Template, string Text, strin
 
     internal string[] Versions => [.. Answering.Select(item => item.Version).Order(StringComparer.Ordinal)];
 
-    internal string[] VersionsOutside(params string[] clusters) => [.. Answering.Where(item => !clusters.Contains(item.Cluster)).Select(item => item.Version).Order(StringComparer.Ordinal)];
+    internal string[] VersionsOutside(params string[] clusters) =>
+        [.. Answering.Where(item => !clusters.Contains(item.Cluster)).Select(item => item.Version).Order(StringComparer.Ordinal)];
 
     /// <summary>The clusters whose control planes serve the proxies of a cluster.</summary>
-    internal ControlPlanePlace[] Serving(string cluster) => Primaries.TryGetValue(cluster, out var primaries) ? primaries : [.. ControlPlanes.Where(place => place.Cluster == cluster)];
+    internal ControlPlanePlace[] Serving(string cluster) =>
+        Primaries.TryGetValue(cluster, out var primaries) ? primaries : [.. ControlPlanes.Where(place => place.Cluster == cluster)];
 
     /// <summary>Control planes that watch a cluster with a remote secret. The control plane of a cluster that runs
     /// elsewhere treats it as its own.</summary>

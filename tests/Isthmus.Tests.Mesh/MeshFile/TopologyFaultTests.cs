@@ -8,7 +8,8 @@ namespace Isthmus.Tests.Mesh.MeshFile;
 public sealed class TopologyFaultTests
 {
     /// <summary>Each has its trait, so that you can run one of them alone: <c>-trait topology=primary-remote</c>.</summary>
-    public static IEnumerable<TheoryDataRow<string, int>> Topologies => Topology.All.Select(topology => new TheoryDataRow<string, int>(topology.Name, 1).WithTrait("topology", topology.Name));
+    public static IEnumerable<TheoryDataRow<string, int>> Topologies =>
+        Topology.All.Select(topology => new TheoryDataRow<string, int>(topology.Name, 1).WithTrait("topology", topology.Name));
 
     [Theory]
     [Trait("runs", "soak")]

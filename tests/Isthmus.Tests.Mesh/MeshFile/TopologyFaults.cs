@@ -14,9 +14,11 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
     private readonly FaultRig _rig = new(mesh, lab);
 
     internal IEnumerable<TopologyFault> All() =>
-        [.. topology.Clusters.SelectMany(Cluster), .. topology.ControlPlanes.SelectMany(ControlPlane), .. topology.Gateways.SelectMany(GatewayOf), .. Partition(), .. Credentials(), .. MountedCredentials(), Restarts()];
+        [.. topology.Clusters.SelectMany(Cluster), .. topology.ControlPlanes.SelectMany(ControlPlane), .. topology.Gateways.SelectMany(GatewayOf),
+            .. Partition(), .. Credentials(), .. MountedCredentials(), Restarts()];
 
-    internal TopologyFault ControlPlaneKilled(ControlPlanePlace place) => new($"control plane of {place} killed", _ => _rig.KillAsync(place.Cluster, place.Namespace, "istiod"));
+    internal TopologyFault ControlPlaneKilled(ControlPlanePlace place) =>
+        new($"control plane of {place} killed", _ => _rig.KillAsync(place.Cluster, place.Namespace, "istiod"));
 
     internal TopologyFault GatewayDrained(string cluster) => new($"gateway of {cluster} drained", _ => _rig.RestartAsync(cluster, System, Gateway));
 
@@ -35,7 +37,8 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
             await _rig.LabAsync("stop", "apiserver", "--cluster", cluster);
             foreach (var place in topology.Watching(cluster)) await _rig.ServedFromAsync(place, cluster, "memory");
             // Clusters served from there need its control plane and not its API server, even for new Pods.
-            foreach (var remote in topology.Primaries.Keys.Where(remote => remote != cluster && topology.Serving(remote).Any(place => place.Cluster == cluster)))
+            foreach (var remote in topology.Primaries.Keys.Where(remote => remote != cluster
+                && topology.Serving(remote).Any(place => place.Cluster == cluster)))
                 await _rig.RestartAsync(remote, mesh.Calls.Namespace, topology.Answering.First(item => item.Cluster == remote).Version);
             await HeardAsync(load, others, topology.Versions);
             await _rig.LabAsync("start", "apiserver", "--cluster", cluster);
@@ -140,12 +143,15 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
 
     /// <summary>A control plane that serves another cluster has a kubeconfig of that cluster, mounted from a
     /// Secret.</summary>
-    private IEnumerable<TopologyFault> MountedCredentials() => topology.Primaries.SelectMany(entry => entry.Value, (entry, place) => (Cluster: entry.Key, Place: place)).Where(pair => pair.Place.Namespace != System)
+    private IEnumerable<TopologyFault> MountedCredentials() =>
+        topology.Primaries.SelectMany(entry => entry.Value, (entry, place) => (Cluster: entry.Key, Place: place)).Where(pair => pair.Place.Namespace != System)
         .Select(pair => new TopologyFault($"kubeconfig of {pair.Cluster} in {pair.Place} rotated", async _ =>
         {
             var (cluster, place) = pair;
             var before = await TokensAsync(cluster, place.Namespace);
-            var yaml = (await lab.IsthmusAsync("create-remote-secret", $"--context={cluster}", "--type=config", $"--namespace={place.Namespace}", "--service-account=istiod", "--create-service-account=false", "--rotate")).Expect(0);
+            var yaml = (await lab.IsthmusAsync("create-remote-secret", $"--context={cluster}", "--type=config", $"--namespace={place.Namespace}",
+                "--service-account=istiod", "--create-service-account=false", "--rotate"))
+                .Expect(0);
             await mesh.WithFileAsync(yaml, path => mesh.KubectlAsync(place.Cluster, $"apply -f {path}"));
             var token = Regex.Match(yaml, "token: (\\S+)").Groups[1].Value;
             await MeshRig.UntilAsync(() => mesh.KubectlAsync(place.Cluster, $"-n {place.Namespace} exec deploy/istiod -- cat /var/run/secrets/remote/config"),
@@ -159,7 +165,8 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
     {
         (string Cluster, string Namespace, string Name)[] parts =
         [
-            .. topology.ControlPlanes.Select(place => (place.Cluster, place.Namespace, "istiod")), .. topology.Gateways.Select(cluster => (cluster, System, Gateway)),
+            .. topology.ControlPlanes.Select(place => (place.Cluster, place.Namespace, "istiod")),
+            .. topology.Gateways.Select(cluster => (cluster, System, Gateway)),
             .. topology.Answering.Select(item => (item.Cluster, mesh.Calls.Namespace, item.Version)),
         ];
         random.Shuffle(parts);
@@ -167,11 +174,14 @@ internal sealed class TopologyFaults(Topology topology, TopologyMesh mesh, LabRi
     });
 
     /// <summary>The new Pod cannot be created yet, and the cluster reports why.</summary>
-    private Task RefusedAsync(Answering item) => MeshRig.UntilAsync(() => mesh.KubectlAsync(item.Cluster, $"-n {mesh.Calls.Namespace} get events -o jsonpath={{.items[*].message}}"),
+    private Task RefusedAsync(Answering item) =>
+        MeshRig.UntilAsync(() => mesh.KubectlAsync(item.Cluster, $"-n {mesh.Calls.Namespace} get events -o jsonpath={{.items[*].message}}"),
         text => text.Contains("failed calling webhook", StringComparison.Ordinal), $"an event in {item.Cluster} says that no injector answers");
 
-    private Task RolledOutAsync(Answering item) => mesh.KubectlAsync(item.Cluster, $"-n {mesh.Calls.Namespace} rollout status deployment/{item.Version} --timeout=120s");
+    private Task RolledOutAsync(Answering item) =>
+        mesh.KubectlAsync(item.Cluster, $"-n {mesh.Calls.Namespace} rollout status deployment/{item.Version} --timeout=120s");
 
     private async Task<string[]> TokensAsync(string cluster, string ns) =>
-        (await mesh.KubectlAsync(cluster, $"-n {ns} get secrets --field-selector type=kubernetes.io/service-account-token -o name")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        (await mesh.KubectlAsync(cluster, $"-n {ns} get secrets --field-selector type=kubernetes.io/service-account-token -o name"))
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries);
 }

@@ -25,7 +25,8 @@ internal sealed class TopologyMesh(Topology topology, int seed) : MeshRig
     {
         Directory.CreateDirectory(lab.Home.Directory);
         MeshFile = Path.Combine(Path.GetDirectoryName(lab.Kubeconfig)!, "mesh.yaml");
-        await File.WriteAllTextAsync(MeshFile, topology.Template.Length > 0 ? (await lab.IsthmusAsync("mesh", "template", topology.Template)).Expect(0) : topology.Text);
+        await File.WriteAllTextAsync(MeshFile,
+            topology.Template.Length > 0 ? (await lab.IsthmusAsync("mesh", "template", topology.Template)).Expect(0) : topology.Text);
         (await lab.IsthmusAsync("lab", "up", "--topology", MeshFile)).Expect(0);
         foreach (var cluster in topology.Callers)
         {

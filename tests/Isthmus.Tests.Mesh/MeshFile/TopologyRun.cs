@@ -62,7 +62,8 @@ internal sealed class TopologyRun : IAsyncDisposable
         foreach (var answers in (await load.FinishAsync(0)).GroupBy(answer => answer.Cluster))
         {
             var failed = answers.Where(answer => answer.Code != 200).ToList();
-            Assert.True(failed.Count <= fault.Lost, $"{fault.Name}: {failed.Count} of {answers.Count()} from {answers.Key} failed, {fault.Lost} may: {string.Join('\n', failed.Take(5))}");
+            Assert.True(failed.Count <= fault.Lost,
+                $"{fault.Name}: {failed.Count} of {answers.Count()} from {answers.Key} failed, {fault.Lost} may: {string.Join('\n', failed.Take(5))}");
             MeshRig.Note($"{fault.Name}: {answers.Count()} answers in {answers.Key}, {failed.Count} of them not 200");
         }
     }
@@ -70,7 +71,8 @@ internal sealed class TopologyRun : IAsyncDisposable
     private async Task HealthyAsync(SteadyLoad load, List<string> asked)
     {
         foreach (var cluster in _topology.Clusters)
-            foreach (var ns in (string[])[.. _topology.ControlPlanes.Where(place => place.Cluster == cluster).Select(place => place.Namespace).Append("istio-system").Append(_mesh.Calls.Namespace).Distinct()])
+            foreach (var ns in (string[])[.. _topology.ControlPlanes.Where(place => place.Cluster == cluster).Select(place => place.Namespace)
+                .Append("istio-system").Append(_mesh.Calls.Namespace).Distinct()])
                 await _mesh.ReadyAsync(cluster, ns);
         await Faults.HeardAsync(load, asked, _topology.Versions);
         foreach (var cluster in _topology.Clusters)
@@ -82,7 +84,8 @@ internal sealed class TopologyRun : IAsyncDisposable
     private async Task NothingStaleAsync(SteadyLoad load, List<string> asked, SteadyLoad others)
     {
         var item = _topology.Answering[Random.Next(_topology.Answering.Length)];
-        foreach (var (replicas, versions) in ((int, string[])[])[(0, [.. _topology.Versions.Where(version => version != item.Version)]), (1, _topology.Versions)])
+        foreach (var (replicas, versions) in ((int, string[])[])[(0, [.. _topology.Versions.Where(version => version != item.Version)]),
+            (1, _topology.Versions)])
         {
             await _mesh.KubectlAsync(item.Cluster, $"-n {_mesh.Calls.Namespace} scale deployment/{item.Version} --replicas={replicas}");
             await Faults.HeardAsync(load, asked, versions);

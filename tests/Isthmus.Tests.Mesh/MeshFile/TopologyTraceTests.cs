@@ -46,44 +46,62 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
         ["multi-primary"] = new(["--topology", "multi-primary"], [1, 2], "",
         [
             new(Unlabel, 1, "$two", "ISM1021 | control plane of cluster1 | does not watch cluster2", Relabel),
-            new("cluster2: kubectl -n $ns scale deployment $two --replicas=0", 1, "$two", "ISM2048 | Deployment $ns/$two in cluster2 | is 0", "cluster2: kubectl -n $ns scale deployment $two --replicas=1"),
+            new("cluster2: kubectl -n $ns scale deployment $two --replicas=0", 1, "$two", "ISM2048 | Deployment $ns/$two in cluster2 | is 0",
+                "cluster2: kubectl -n $ns scale deployment $two --replicas=1"),
         ]),
         ["multi-primary-multi-network"] = new(["--topology", "multi-primary-multi-network"], [1, 2], "",
         [
-            new("cluster2: kubectl -n istio-system label service istio-eastwestgateway topology.istio.io/network=$net --overwrite", 1, "$two", "ISM1016 | Service istio-system/istio-eastwestgateway in cluster2 | is $net",
+            new("cluster2: kubectl -n istio-system label service istio-eastwestgateway topology.istio.io/network=$net --overwrite", 1, "$two",
+                "ISM1016 | Service istio-system/istio-eastwestgateway in cluster2 | is $net",
                 "cluster2: kubectl -n istio-system label service istio-eastwestgateway topology.istio.io/network=network2 --overwrite"),
-            new(Plain, 1, "$two", "ISM2056 | DestinationRule $ns/$plain in cluster1 | only mesh TLS can pass", "cluster1: kubectl -n $ns delete destinationrules --all"),
+            new(Plain, 1, "$two", "ISM2056 | DestinationRule $ns/$plain in cluster1 | only mesh TLS can pass",
+                "cluster1: kubectl -n $ns delete destinationrules --all"),
         ]),
         ["primary-remote"] = new(["--topology", "primary-remote"], [1, 2], "",
         [
-            new("cluster1: kubectl -n istio-system scale deployment istiod --replicas=0\ncluster2: kubectl -n $ns delete pod -l app=$two --force --grace-period=0", 1, "$two", "ISM1003 | Deployment istio-system/istiod in cluster1 | is 0",
+            new("cluster1: kubectl -n istio-system scale deployment istiod --replicas=0\ncluster2: kubectl -n $ns delete pod -l app=$two --force "
+                + "--grace-period=0",
+                1, "$two", "ISM1003 | Deployment istio-system/istiod in cluster1 | is 0",
                 "cluster1: kubectl -n istio-system scale deployment istiod --replicas=1"),
-            new("cluster1: kubectl -n istio-system delete gateways.networking.istio.io istiod-gateway\ncluster2: kubectl -n $ns delete pod -l app=$two --force --grace-period=0", 2, "$two", "ISM1019 | Service istio-system/istio-eastwestgateway in cluster1 | opens port 15012",
+            new("cluster1: kubectl -n istio-system delete gateways.networking.istio.io istiod-gateway\ncluster2: kubectl -n $ns delete pod -l app=$two --force "
+                + "--grace-period=0",
+                2, "$two", "ISM1019 | Service istio-system/istio-eastwestgateway in cluster1 | opens port 15012",
                 "cluster1: kubectl -n istio-system apply -f samples/multicluster/expose-istiod.yaml"),
         ]),
         ["primary-remote-multi-network"] = new(["--topology", "primary-remote-multi-network"], [1, 2], "",
         [
-            new("cluster2: kubectl -n istio-system scale deployment istio-eastwestgateway --replicas=0", 1, "$two", "ISM2048 | Deployment istio-system/istio-eastwestgateway in cluster2 | is 0", "cluster2: kubectl -n istio-system scale deployment istio-eastwestgateway --replicas=1"),
-            new(Plain.Replace("$two", "$one", StringComparison.Ordinal), 2, "$one", "ISM2056 | DestinationRule $ns/$plain in cluster1 | only mesh TLS can pass", "cluster1: kubectl -n $ns delete destinationrules --all"),
+            new("cluster2: kubectl -n istio-system scale deployment istio-eastwestgateway --replicas=0", 1, "$two",
+                "ISM2048 | Deployment istio-system/istio-eastwestgateway in cluster2 | is 0",
+                "cluster2: kubectl -n istio-system scale deployment istio-eastwestgateway --replicas=1"),
+            new(Plain.Replace("$two", "$one", StringComparison.Ordinal), 2, "$one", "ISM2056 | DestinationRule $ns/$plain in cluster1 | only mesh TLS can pass",
+                "cluster1: kubectl -n $ns delete destinationrules --all"),
             new(Unlabel, 1, "$two", "ISM1021 | control plane of cluster1 | does not watch cluster2", Relabel),
         ]),
         ["external-control-plane"] = new(["--topology", "external-control-plane"], [2], "",
         [
-            new("cluster1: kubectl -n external-istiod scale deployment istiod --replicas=0\ncluster2: kubectl -n $ns delete pod -l app=$two --force --grace-period=0", 2, "$two", "ISM1003 | Deployment external-istiod/istiod in cluster1 | is 0",
+            new("cluster1: kubectl -n external-istiod scale deployment istiod --replicas=0\ncluster2: kubectl -n $ns delete pod -l app=$two --force "
+                + "--grace-period=0",
+                2, "$two", "ISM1003 | Deployment external-istiod/istiod in cluster1 | is 0",
                 "cluster1: kubectl -n external-istiod scale deployment istiod --replicas=1"),
         ]),
         ["replicated-control-planes"] = new(["--topology", "replicated-control-planes"], [1, 2],
             "cluster1: isthmus global export $ns/$one\ncluster2: isthmus global export $ns/$two",
         [
-            new("cluster2: kubectl -n istio-system scale deployment istio-ingressgateway --replicas=0", 1, "$two", "ISM2048 | Deployment istio-system/istio-ingressgateway in cluster2 | is 0", "cluster2: kubectl -n istio-system scale deployment istio-ingressgateway --replicas=1"),
+            new("cluster2: kubectl -n istio-system scale deployment istio-ingressgateway --replicas=0", 1, "$two",
+                "ISM2048 | Deployment istio-system/istio-ingressgateway in cluster2 | is 0",
+                "cluster2: kubectl -n istio-system scale deployment istio-ingressgateway --replicas=1"),
         ]) { Suffix = ".$ns.global" },
         ["two revisions"] = new(["--topology", "multi-primary"], [1, 2], "",
         [
-            new("cluster1: kubectl -n istio-system scale deployment istiod-canary --replicas=0\ncluster2: kubectl -n $ns delete pod -l app=$two --force --grace-period=0", 1, "$two", "ISM1003 | Deployment istio-system/istiod-canary in cluster1 | is 0",
+            new("cluster1: kubectl -n istio-system scale deployment istiod-canary --replicas=0\ncluster2: kubectl -n $ns delete pod -l app=$two --force "
+                + "--grace-period=0",
+                1, "$two", "ISM1003 | Deployment istio-system/istiod-canary in cluster1 | is 0",
                 "cluster1: kubectl -n istio-system scale deployment istiod-canary --replicas=1"),
         ])
         {
-            Before = "cluster1: isthmus install -y --revision canary --set profile=minimal --set values.global.meshID=mesh1 --set values.global.multiCluster.clusterName=cluster1 --set values.global.network=network1",
+            Before =
+                "cluster1: isthmus install -y --revision canary --set profile=minimal --set values.global.meshID=mesh1 --set "
+                    + "values.global.multiCluster.clusterName=cluster1 --set values.global.network=network1",
             Revision = "canary",
         },
         ["a remote with two primaries"] = new(["""
@@ -94,7 +112,9 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
               - {name: cluster3, network: south, primaries: [cluster1, cluster2]}
             """], [1, 2, 3], "",
         [
-            new("cluster1: kubectl -n istio-system label secret istio-remote-secret-cluster3 istio/multiCluster-", 1, "$three", "ISM1021 | control plane of cluster1 | does not watch cluster3", "cluster1: kubectl -n istio-system label secret istio-remote-secret-cluster3 istio/multiCluster=true"),
+            new("cluster1: kubectl -n istio-system label secret istio-remote-secret-cluster3 istio/multiCluster-", 1, "$three",
+                "ISM1021 | control plane of cluster1 | does not watch cluster3",
+                "cluster1: kubectl -n istio-system label secret istio-remote-secret-cluster3 istio/multiCluster=true"),
         ]),
     };
 
@@ -144,7 +164,9 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
     private async Task RolledOutAsync(Topology topology)
     {
         foreach (var cluster in topology.Workloads)
-            foreach (var workload in (await KubectlAsync($"cluster{cluster}", Fill("-n $ns get deployments -o name"))).Split('\n', StringSplitOptions.RemoveEmptyEntries)) await KubectlAsync($"cluster{cluster}", Fill($"-n $ns rollout status {workload} --timeout=100s"));
+            foreach (var workload in (await KubectlAsync($"cluster{cluster}", Fill("-n $ns get deployments -o name")))
+                .Split('\n', StringSplitOptions.RemoveEmptyEntries))
+                await KubectlAsync($"cluster{cluster}", Fill($"-n $ns rollout status {workload} --timeout=100s"));
     }
 
     private async Task UpAsync(Topology topology)
@@ -165,12 +187,22 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
     private async Task DeployAsync(Topology topology, int cluster)
     {
         var label = cluster == 1 && topology.Revision.Length > 0 ? $"istio.io/rev: {topology.Revision}" : "istio-injection: enabled";
-        var text = new List<string> { $"apiVersion: v1\nkind: Namespace\nmetadata: {{name: $ns, labels: {{{label}}}}}", Workload("$caller", "host.lab.internal/rootfs", ", command: [sleep, infinity]") };
+        var text = new List<string>
+        {
+            $"apiVersion: v1\nkind: Namespace\nmetadata: {{name: $ns, labels: {{{label}}}}}",
+            Workload("$caller", "host.lab.internal/rootfs", ", command: [sleep, infinity]")
+        };
         foreach (var other in topology.Workloads)
         {
-            if (topology.Suffix.Length == 0 || other == cluster) text.Add($"apiVersion: v1\nkind: Service\nmetadata: {{name: {Service(other)}, namespace: $ns}}\nspec: {{selector: {{app: {Service(other)}}}, ports: [{{name: http, port: 8000, targetPort: 5000}}]}}");
+            if (topology.Suffix.Length == 0 || other == cluster)
+                text.Add(
+                    $"apiVersion: v1\nkind: Service\nmetadata: {{name: {Service(other)}, namespace: $ns}}\nspec: {{selector: {{app: {Service(other)}}}, ports: "
+                        + $"[{{name: http, port: 8000, targetPort: 5000}}]}}");
             // Addresses overlap: a caller that reaches the wrong cluster must not meet a workload with the same account.
-            if (other == cluster) text.Add($"apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {Service(other)}, namespace: $ns}}\n---\n{Workload(Service(other), "docker.io/istio/examples-helloworld-v1:1.0", "", Service(other))}");
+            if (other == cluster)
+                text.Add(
+                    $"apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {Service(other)}, namespace: "
+                        + $"$ns}}\n---\n{Workload(Service(other), "docker.io/istio/examples-helloworld-v1:1.0", "", Service(other))}");
         }
         await ApplyAsync($"cluster{cluster}", string.Join("\n---\n", text));
     }
@@ -194,13 +226,18 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
     private async Task HealthyAsync(Topology topology, int caller, int callee)
     {
         var trace = await ExpectAsync(caller, $"{Service(callee)}{topology.Suffix}", IsHealthy, "gets through");
-        Assert.Equal(["client", "name", "capture", "listener", "filter chain", "route", "cluster", "endpoints"], trace.Hops.Where(hop => hop.Way == 0 && hop.Name != "call").Select(hop => hop.Name));
+        Assert.Equal(["client", "name", "capture", "listener", "filter chain", "route", "cluster", "endpoints"],
+            trace.Hops.Where(hop => hop.Way == 0 && hop.Name != "call").Select(hop => hop.Name));
         var way = trace.Hops.Where(hop => hop.Way == 1).ToList();
         // A global name of the own cluster leads to a Service there.
         if (topology.Suffix.Length > 0) Assert.Contains(way, hop => hop.Name == (caller == callee ? "service" : "gateway"));
         Assert.Equal(["TLS", "inbound", "application"], way.Select(hop => hop.Name).TakeLast(3));
-        Assert.Contains(way, hop => hop.Name == "inbound" && hop.Facts.Any(fact => fact.Name == "pod" && fact.Value.EndsWith($" in cluster{callee}", StringComparison.Ordinal)));
-        Assert.Contains(way, hop => hop.Name == "TLS" && hop.Facts.Any(fact => fact is { Name: "callee", Value: var value } && value.Contains("spiffe://cluster.local/ns/", StringComparison.Ordinal)));
+        Assert.Contains(way,
+            hop => hop.Name == "inbound" && hop.Facts.Any(fact => fact.Name == "pod" && fact.Value.EndsWith($" in cluster{callee}", StringComparison.Ordinal)));
+        Assert.Contains(way,
+            hop => hop.Name == "TLS"
+                && hop.Facts.Any(fact => fact is { Name: "callee", Value: var value }
+                    && value.Contains("spiffe://cluster.local/ns/", StringComparison.Ordinal)));
         if (way.FirstOrDefault(hop => hop.Name == "gateway") is { } gateway)
         {
             Assert.Contains(gateway.Facts, fact => fact is { Name: "address from", Value.Length: > 0 });
@@ -221,19 +258,26 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
         return trace!;
     }
 
-    private static bool IsHealthy(string text) => text.Contains("✔ The call gets through", StringComparison.Ordinal) && !text.Contains("✘", StringComparison.Ordinal) && !text.Contains("! ", StringComparison.Ordinal);
+    private static bool IsHealthy(string text) =>
+        text.Contains("✔ The call gets through", StringComparison.Ordinal) && !text.Contains("✘", StringComparison.Ordinal)
+            && !text.Contains("! ", StringComparison.Ordinal);
 
     private static bool Names(string text, string[] cause) =>
-        text.Contains($"({cause[0]})", StringComparison.Ordinal) && text.Contains($"object  {cause[1]}", StringComparison.Ordinal) && text.Contains(cause[2], StringComparison.Ordinal) && text.Contains("  remedy  ", StringComparison.Ordinal);
+        text.Contains($"({cause[0]})", StringComparison.Ordinal) && text.Contains($"object  {cause[1]}", StringComparison.Ordinal)
+            && text.Contains(cause[2], StringComparison.Ordinal) && text.Contains("  remedy  ", StringComparison.Ordinal);
 
     private async Task<CallTrace> TraceAsync(int caller, string target)
     {
         var contexts = KubeConfig.Contexts(Lab.Kubeconfig, _ => null).OrderByDescending(context => context == $"cluster{caller}");
-        using var run = new TraceRun([.. contexts.Select(context => KubeConfig.Load(Lab.Kubeconfig, context, _ => null))], "istio-system", TimeProvider.System, new Random());
-        return await run.RunAsync(new($"deployment/{Fill("$caller")}", Fill("$ns"), TraceTarget.Parse(target), true, TimeSpan.FromSeconds(5)), TestContext.Current.CancellationToken);
+        using var run = new TraceRun([.. contexts.Select(context => KubeConfig.Load(Lab.Kubeconfig, context, _ => null))], "istio-system", TimeProvider.System,
+            new Random());
+        return await run.RunAsync(new($"deployment/{Fill("$caller")}", Fill("$ns"), TraceTarget.Parse(target), true, TimeSpan.FromSeconds(5)),
+            TestContext.Current.CancellationToken);
     }
 
-    private Task ContentAsync() => MeshRig.UntilAsync(async () => (await Lab.IsthmusAsync("verify")).Output, text => text.Contains("✔ The clusters form", StringComparison.Ordinal), "verify is content");
+    private Task ContentAsync() =>
+        MeshRig.UntilAsync(async () => (await Lab.IsthmusAsync("verify")).Output, text => text.Contains("✔ The clusters form", StringComparison.Ordinal),
+            "verify is content");
 
     /// <summary>Runs lines like <c>cluster1: kubectl …</c>, or one <c>cluster1: apply</c> with objects after it.</summary>
     private async Task DoAsync(string script)
@@ -247,7 +291,8 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
         foreach (var line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             var (cluster, words) = (line.Split(": ")[0], line[(line.IndexOf(": ", StringComparison.Ordinal) + 2)..].Split(' '));
-            var arguments = words[1..].Select(word => word.StartsWith("samples/", StringComparison.Ordinal) ? Path.Combine(Root(), word) : word).Append($"--context={cluster}").ToArray();
+            var arguments = words[1..].Select(word => word.StartsWith("samples/", StringComparison.Ordinal) ? Path.Combine(Root(), word) : word)
+                .Append($"--context={cluster}").ToArray();
             (words[0] == "kubectl" ? await Lab.KubectlAsync(arguments) : await Lab.IsthmusAsync(arguments)).Expect(0);
         }
     }
@@ -263,7 +308,8 @@ public sealed partial class TopologyTraceTests : IAsyncDisposable
 
     private string Fill(string text) => Word().Replace(text, match =>
     {
-        if (!_names.TryGetValue(match.Groups[1].Value, out var name)) _names[match.Groups[1].Value] = name = $"{(char)Random.Shared.Next('a', 'z' + 1)}{Random.Shared.Next(0x100000, 0xffffff):x}";
+        if (!_names.TryGetValue(match.Groups[1].Value, out var name))
+            _names[match.Groups[1].Value] = name = $"{(char)Random.Shared.Next('a', 'z' + 1)}{Random.Shared.Next(0x100000, 0xffffff):x}";
         return name;
     });
 

@@ -15,7 +15,8 @@ namespace Isthmus.Tests.Mesh.Proxy;
 public sealed class CaptureInNamespaceTests
 {
     private static readonly IPAddress NameServer = IPAddress.Parse("10.96.0.10");
-    private static readonly string[] Flags = ["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "10.9.0.0/16", "-b", "*", "-d", "15090,15021,15020", "--redirect-dns"];
+    private static readonly string[] Flags = ["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "10.9.0.0/16", "-b", "*", "-d",
+        "15090,15021,15020", "--redirect-dns"];
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
@@ -53,7 +54,13 @@ public sealed class CaptureInNamespaceTests
         var pod = await PodAsync(await network.NodeAsync(1));
         await LoadAsync(pod);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
-        var table = new NameTable { Table = { ["orders.stock.svc.cluster.local"] = new() { Ips = { "240.240.0.1" }, Registry = "Kubernetes", Shortname = "orders", Namespace = "stock" } } };
+        var table = new NameTable
+        {
+            Table =
+            {
+                ["orders.stock.svc.cluster.local"] = new() { Ips = { "240.240.0.1" }, Registry = "Kubernetes", Shortname = "orders", Namespace = "stock" }
+            }
+        };
         var dns = new DnsProxy(new(IPAddress.Loopback, 15053), new([], TimeProvider.System), TimeProvider.System, new(1), (_, _) => { })
         {
             Table = NameTables.Build(table, "shop", "shop.svc.cluster.local", []),
@@ -81,10 +88,12 @@ public sealed class CaptureInNamespaceTests
     {
         var packages = Path.Combine(BuiltProgram.Artifacts, "networks");
         var libraries = Directory.GetDirectories(Path.Combine(packages, "usr/lib"), "*-linux-gnu").Single();
-        string[] command = ["XTABLES_LOCKFILE=/dev/null", $"LD_LIBRARY_PATH={libraries}", $"XTABLES_LIBDIR={libraries}/xtables", Path.Combine(packages, "usr/sbin/iptables-legacy"), "-t", "nat"];
+        string[] command = ["XTABLES_LOCKFILE=/dev/null", $"LD_LIBRARY_PATH={libraries}", $"XTABLES_LIBDIR={libraries}/xtables",
+            Path.Combine(packages, "usr/sbin/iptables-legacy"), "-t", "nat"];
         var said = await node.RunAsync("env", [.. command, "-S", "OUTPUT"]);
         Assert.SkipWhen(said.Contains("can't initialize iptables table", StringComparison.Ordinal), $"the kernel lacks the older tables: {said}");
-        Assert.Equal("", await node.RunAsync("env", [.. command, .. "-A PREROUTING -d 10.96.0.99 -p tcp --dport 7 -j DNAT --to-destination 10.244.0.6:9000".Split(' ')]));
+        Assert.Equal("",
+            await node.RunAsync("env", [.. command, .. "-A PREROUTING -d 10.96.0.99 -p tcp --dport 7 -j DNAT --to-destination 10.244.0.6:9000".Split(' ')]));
         Assert.Equal("", await pod.RunAsync("env", [.. command, .. "-A OUTPUT -d 10.96.0.98 -j ACCEPT".Split(' ')]));
     }
 

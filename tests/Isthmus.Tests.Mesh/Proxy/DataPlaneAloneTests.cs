@@ -76,10 +76,13 @@ public sealed class DataPlaneAloneTests
         using var mesh = await Mesh.CreateAsync(network);
         var url = $"http://{Host}:8000/";
         Assert.Contains("served-by: orders", await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "10", "--resolve", $"{Host}:8000:10.96.7.7", url));
-        Assert.Equal("", await mesh.Gateway.Pod.RunAsync("nft", "table inet cut { chain in { type filter hook prerouting priority -300; tcp dport 15443 drop; }; }"));
+        Assert.Equal("",
+            await mesh.Gateway.Pod.RunAsync("nft", "table inet cut { chain in { type filter hook prerouting priority -300; tcp dport 15443 drop; }; }"));
         // On the connection from before: nothing reports that its peer is gone, and there is no other host.
         var begun = TimeProvider.System.GetTimestamp();
-        Assert.Equal("503", await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "120", "-d", "order", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", $"{Host}:8000:10.96.7.7", url));
+        Assert.Equal("503",
+            await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "120", "-d", "order", "-o", "/dev/null", "-w", "%{http_code}", "--resolve",
+                $"{Host}:8000:10.96.7.7", url));
         TestContext.Current.TestOutputHelper?.WriteLine($"given up after {TimeProvider.System.GetElapsedTime(begun).TotalSeconds:0.0} s");
         Assert.Equal(1, mesh.Client.Plane.State.Current.Clusters[$"outbound|8000||{Host}"].Counters.Connects);
     }
@@ -138,7 +141,8 @@ public sealed class DataPlaneAloneTests
     {
         await using var network = TestNetwork.Create();
         using var mesh = await Mesh.CreateAsync(network, withLocal: true);
-        async Task<string> AskAsync() => await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "10", "--resolve", $"{Host}:8000:10.96.7.7", "-w", "%{http_code}", $"http://{Host}:8000/");
+        async Task<string> AskAsync() =>
+            await mesh.Client.Pod.RunAsync("curl", "-sS", "-m", "10", "--resolve", $"{Host}:8000:10.96.7.7", "-w", "%{http_code}", $"http://{Host}:8000/");
         var answers = new List<string>();
         for (var i = 0; i < 40; i++) answers.Add(await AskAsync());
         Assert.Contains(answers, a => a.Contains("served-by: orders", StringComparison.Ordinal));
@@ -249,7 +253,8 @@ public sealed class DataPlaneAloneTests
         internal ResourceUpdate OnlyLocal()
         {
             var assignment = WireTypes.Strict.Parse<ClusterLoadAssignment>(Endpoints($"outbound|8000||{Host}", "10.244.0.12:8000"));
-            return new(TypeUrls.Endpoints, [new(assignment.ClusterName, "2", new Any { TypeUrl = TypeUrls.Endpoints, Value = assignment.ToByteString() })], [], "2");
+            return new(TypeUrls.Endpoints, [new(assignment.ClusterName, "2", new Any { TypeUrl = TypeUrls.Endpoints, Value = assignment.ToByteString() })], [],
+                "2");
         }
 
         /// <summary>Sends requests repeatedly over persistent connections, and adds the status of each response and who sent
@@ -346,7 +351,8 @@ public sealed class DataPlaneAloneTests
                 "forward_client_cert_details": "APPEND_FORWARD", "set_current_client_cert_details": {"subject": true, "dns": true, "uri": true}, "server_name": "istio-envoy"
                 """);
             Server.Load(
-                Array(OriginalDestination("inbound|8000||", "127.0.0.6"), OriginalDestination("inbound|7000||", "127.0.0.6"), OriginalDestination("InboundPassthroughClusterIpv4", "127.0.0.6")),
+                Array(OriginalDestination("inbound|8000||", "127.0.0.6"), OriginalDestination("inbound|7000||", "127.0.0.6"),
+                    OriginalDestination("InboundPassthroughClusterIpv4", "127.0.0.6")),
                 Array(), Array(),
                 Array(
                     $$$"""

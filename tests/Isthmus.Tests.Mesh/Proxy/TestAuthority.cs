@@ -54,5 +54,6 @@ internal sealed class TestSecrets(CertificateSecret certificate, RootSecret root
 
     public RootSecret? FindRoots(string name) => name == "ROOTCA" ? roots : null;
 
-    public IReadOnlyList<SecretView> View() => [new("default", "1", DateTimeOffset.UnixEpoch, certificate.ChainPem, ""), new("ROOTCA", "1", DateTimeOffset.UnixEpoch, "", roots.Pem)];
+    public IReadOnlyList<SecretView> View() =>
+        [new("default", "1", DateTimeOffset.UnixEpoch, certificate.ChainPem, ""), new("ROOTCA", "1", DateTimeOffset.UnixEpoch, "", roots.Pem)];
 }

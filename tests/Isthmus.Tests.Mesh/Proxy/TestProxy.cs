@@ -34,7 +34,8 @@ internal sealed class TestProxy : IDisposable, ILogFiles
     {
         Pod = pod;
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new NamespaceSockets(pod.Handle), new SystemResolver());
-        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown with { NodeId = "test" }, "sidecar"), ports, secrets, this, NullLoggerFactory.Instance);
+        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown with { NodeId = "test" }, "sidecar"), ports, secrets, this,
+            NullLoggerFactory.Instance);
     }
 
     internal TestPod Pod { get; }
@@ -61,7 +62,8 @@ internal sealed class TestProxy : IDisposable, ILogFiles
     /// <summary>Redirects the Pod's traffic as the init container does.</summary>
     internal async Task CaptureAsync()
     {
-        var rules = CaptureRules.Write(CaptureFlags.Read(["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020"],
+        var rules = CaptureRules.Write(CaptureFlags.Read(["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d",
+            "15090,15021,15020"],
             new Dictionary<string, string>()), CaptureHost.Read());
         await NamespaceThread.Run(Pod.Handle, () => Nft.LoadAsync(rules, TestContext.Current.CancellationToken));
     }
@@ -170,7 +172,8 @@ internal static class TestPodExtensions
         {
             var text = new StringBuilder($"served-by: {name}\nmethod: {request.Method}\npath: {request.TargetText}\nhost: {request.Authority}\n");
             for (var i = 0; i < request.Headers.Count; i++)
-                text.Append(Encoding.UTF8.GetString(request.Headers.Name(i))).Append(": ").Append(Encoding.UTF8.GetString(request.Headers.Value(i))).Append('\n');
+                text.Append(Encoding.UTF8.GetString(request.Headers.Name(i))).Append(": ").Append(Encoding.UTF8.GetString(request.Headers.Value(i)))
+                    .Append('\n');
             return ValueTask.FromResult<AdminReply?>(AdminReply.Text(text.ToString()));
         }).RunAsync(stop);
 }

@@ -14,8 +14,10 @@ internal static class TestResources
           "\"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON% %UPSTREAM_HOST% %UPSTREAM_CLUSTER% %DOWNSTREAM_LOCAL_ADDRESS% %REQUESTED_SERVER_NAME%\n"}} }}]
         """;
 
-    internal const string TlsInspector = """{"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}""";
-    internal const string HttpInspector = """{"name": "envoy.filters.listener.http_inspector", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"}}""";
+    internal const string TlsInspector =
+        """{"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}""";
+    internal const string HttpInspector =
+        """{"name": "envoy.filters.listener.http_inspector", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"}}""";
     internal const string MeshProtocols = """["istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"]""";
 
     internal static string Tcp(string cluster) =>
@@ -85,12 +87,21 @@ internal static class TestResources
         {
             ["endpoint"] = new JsonObject
             {
-                ["address"] = new JsonObject { ["socket_address"] = new JsonObject { ["address"] = parts[0], ["port_value"] = int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture) } },
+                ["address"] = new JsonObject
+                {
+                    ["socket_address"] = new JsonObject
+                    {
+                        ["address"] = parts[0], ["port_value"] = int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture)
+                    }
+                },
             },
             ["load_balancing_weight"] = 1,
         };
         if (address.StartsWith('+'))
-            json["metadata"] = new JsonObject { ["filter_metadata"] = new JsonObject { ["envoy.transport_socket_match"] = new JsonObject { ["tlsMode"] = "istio" } } };
+            json["metadata"] = new JsonObject
+            {
+                ["filter_metadata"] = new JsonObject { ["envoy.transport_socket_match"] = new JsonObject { ["tlsMode"] = "istio" } }
+            };
         return json;
     }
 
@@ -113,7 +124,8 @@ internal static class TestResources
 
     private static string Exact(string identity) => $$$"""{"exact": "{{{identity}}}"}""";
 
-    private static string Bind(string source) => source.Length == 0 ? "" : $$$""", "upstream_bind_config": {"source_address": {"address": "{{{source}}}", "port_value": 0}}""";
+    private static string Bind(string source) =>
+        source.Length == 0 ? "" : $$$""", "upstream_bind_config": {"source_address": {"address": "{{{source}}}", "port_value": 0}}""";
 
     private static string List(string[] words) => $"[{string.Join(", ", words.Select(w => $"\"{w}\""))}]";
 

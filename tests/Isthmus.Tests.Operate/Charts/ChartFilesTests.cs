@@ -16,7 +16,9 @@ public sealed class ChartFilesTests
     [Fact]
     public void Generated_files_of_the_charts_are_up_to_date()
     {
-        var definitions = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], null))[0].Objects.Where(value => value["kind"]!.ToString() == "CustomResourceDefinition").Select(value => (JsonObject)value.DeepClone()).ToList();
+        var definitions = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"],
+            null))[0].Objects.Where(value => value["kind"]!.ToString() == "CustomResourceDefinition")
+            .Select(value => (JsonObject)value.DeepClone()).ToList();
         // Without its definition, each object of a kind would be deleted when the release is uninstalled.
         foreach (var definition in definitions) definition["metadata"]!["annotations"] = new JsonObject { ["helm.sh/resource-policy"] = "keep" };
         Golden.VerifyFile(string.Join("---\n", definitions.Select(YamlText.Print)), Repository.At("charts/base/files/crd-all.gen.yaml"));
@@ -30,15 +32,18 @@ public sealed class ChartFilesTests
     public void Charts_have_one_version_and_one_way_to_refuse_values()
     {
         string[] charts = ["base", "cni", "istiod", "gateway"];
-        Assert.Equal(charts.Order(StringComparer.Ordinal), Directory.EnumerateDirectories(Repository.At("charts")).Select(Path.GetFileName).Order(StringComparer.Ordinal)!);
+        Assert.Equal(charts.Order(StringComparer.Ordinal),
+            Directory.EnumerateDirectories(Repository.At("charts")).Select(Path.GetFileName).Order(StringComparer.Ordinal)!);
         foreach (var chart in charts)
         {
             // The version is in Directory.Build.props only: this copies it.
             var page = Repository.At($"charts/{chart}/Chart.yaml");
             Golden.VerifyFile(Regex.Replace(File.ReadAllText(page), "(?m)^(version|appVersion): .*$", $"$1: {BuildVersion.Current}"), page);
             var about = YamlText.Parse(File.ReadAllText(Repository.At($"charts/{chart}/Chart.yaml")), chart)!;
-            Assert.Equal((chart, BuildVersion.Current, BuildVersion.Current), (about["name"]!.ToString(), about["version"]!.ToString(), about["appVersion"]!.ToString()));
-            Assert.Equal(File.ReadAllText(Repository.At("charts/base/templates/_values.tpl")), File.ReadAllText(Repository.At($"charts/{chart}/templates/_values.tpl")));
+            Assert.Equal((chart, BuildVersion.Current, BuildVersion.Current),
+                (about["name"]!.ToString(), about["version"]!.ToString(), about["appVersion"]!.ToString()));
+            Assert.Equal(File.ReadAllText(Repository.At("charts/base/templates/_values.tpl")),
+                File.ReadAllText(Repository.At($"charts/{chart}/templates/_values.tpl")));
         }
     }
 
@@ -46,9 +51,12 @@ public sealed class ChartFilesTests
     internal static JsonObject KnownValues()
     {
         var known = new JsonObject();
-        foreach (var (path, keys) in ValuesSchema.Effective.Where(known => known.Path.StartsWith("values", StringComparison.Ordinal)).OrderBy(known => known.Path, StringComparer.Ordinal))
+        foreach (var (path, keys) in ValuesSchema.Effective.Where(known => known.Path.StartsWith("values", StringComparison.Ordinal))
+            .OrderBy(known => known.Path, StringComparer.Ordinal))
         {
-            if (path.StartsWith("values.gateways", StringComparison.Ordinal) || path == "values.cni" || path.StartsWith("values.cni.", StringComparison.Ordinal) || path.StartsWith("values.istiocoredns", StringComparison.Ordinal)) continue;
+            if (path.StartsWith("values.gateways", StringComparison.Ordinal) || path == "values.cni" || path.StartsWith("values.cni.", StringComparison.Ordinal)
+                || path.StartsWith("values.istiocoredns", StringComparison.Ordinal))
+                continue;
             var effective = path switch
             {
                 "values" => keys.Except(["cni", "gateways", "istiocoredns"]).Append("revision"),

@@ -12,7 +12,9 @@ internal static class ComparedObjects
     internal static SortedDictionary<string, string> Of(IEnumerable<JsonObject> objects)
     {
         var all = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var value in objects) all.Add($"{value["kind"]} {value["metadata"]!["namespace"]}/{value["metadata"]!["name"]}", Sorted(Plain((JsonObject)value.DeepClone()), "")!.ToJsonString(Indented));
+        foreach (var value in objects)
+            all.Add($"{value["kind"]} {value["metadata"]!["namespace"]}/{value["metadata"]!["name"]}",
+                Sorted(Plain((JsonObject)value.DeepClone()), "")!.ToJsonString(Indented));
         return all;
     }
 
@@ -24,7 +26,8 @@ internal static class ComparedObjects
             labels.Remove("install.operator.istio.io/owning-resource");
             foreach (var label in (string[])["release", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by", "helm.sh/chart"]) labels.Remove(label);
             // The base of a chart does not know whether the control plane runs here.
-            if (value["kind"]!.ToString() == "ServiceAccount" && labels["app"]?.ToString() == "istio-reader") (labels["operator.istio.io/component"], labels["istio.io/rev"]) = ("", "");
+            if (value["kind"]!.ToString() == "ServiceAccount" && labels["app"]?.ToString() == "istio-reader")
+                (labels["operator.istio.io/component"], labels["istio.io/rev"]) = ("", "");
         }
         if (value["metadata"]!["annotations"] is JsonObject annotations && annotations.Remove("helm.sh/resource-policy") && annotations.Count == 0)
             value["metadata"]!.AsObject().Remove("annotations");
@@ -38,8 +41,10 @@ internal static class ComparedObjects
     /// <summary>Fields and environment variables by name. Numbers compare by their digits.</summary>
     private static JsonNode? Sorted(JsonNode? node, string field) => node switch
     {
-        JsonObject map => new JsonObject(map.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => KeyValuePair.Create(pair.Key, Sorted(pair.Value, pair.Key)))),
-        JsonArray list when field == "env" => new JsonArray([.. list.OrderBy(item => item!["name"]!.ToString(), StringComparer.Ordinal).Select(item => Sorted(item, ""))]),
+        JsonObject map => new JsonObject(map.OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            .Select(pair => KeyValuePair.Create(pair.Key, Sorted(pair.Value, pair.Key)))),
+        JsonArray list when field == "env" => new JsonArray([.. list.OrderBy(item => item!["name"]!.ToString(), StringComparer.Ordinal)
+            .Select(item => Sorted(item, ""))]),
         JsonArray list => new JsonArray([.. list.Select(item => Sorted(item, ""))]),
         _ => node?.DeepClone(),
     };

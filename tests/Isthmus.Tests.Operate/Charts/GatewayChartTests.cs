@@ -10,7 +10,8 @@ public sealed class GatewayChartTests
     [Fact]
     public async Task The_gateway_chart_refuses_exactly_what_the_table_says()
     {
-        string[] idle = ["kind", "envVarFrom", "minReadySeconds", "readinessProbe", "dnsPolicy", "initContainers", "additionalContainers", "lifecycle", "unknown", "service.clusterIP", "service.ipFamilies", "autoscaling.unknown", "rbac.unknown",
+        string[] idle = ["kind", "envVarFrom", "minReadySeconds", "readinessProbe", "dnsPolicy", "initContainers", "additionalContainers", "lifecycle",
+            "unknown", "service.clusterIP", "service.ipFamilies", "autoscaling.unknown", "rbac.unknown",
             "networkGatewayPorts.unknown", "networkGatewayPorts.tls.nodePort"];
         string[] paths = [.. GatewayChart.Effective, .. idle];
         Assert.All(paths, path => Assert.Equal(idle.Contains(path) ? [path] : [], GatewayChart.Idle(With(path))));
@@ -19,7 +20,8 @@ public sealed class GatewayChartTests
         foreach (var (path, result) in paths.Zip(results))
         {
             Assert.Contains("values.refused: \"x\" has no effect in Isthmus", result.Error, StringComparison.Ordinal);
-            Assert.Equal((path, idle.Contains(path)), (path, result.Error.Contains($"values.{path}: \"x\" has no effect in Isthmus", StringComparison.Ordinal)));
+            Assert.Equal((path, idle.Contains(path)),
+                (path, result.Error.Contains($"values.{path}: \"x\" has no effect in Isthmus", StringComparison.Ordinal)));
         }
 
         static JsonObject Both(string path)

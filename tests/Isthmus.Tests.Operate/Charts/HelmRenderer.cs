@@ -20,10 +20,15 @@ internal static class HelmRenderer
     {
         var input = new JsonArray([.. releases.Select(release => (JsonNode)new JsonObject
         {
-            ["chart"] = $"charts/{release.Chart}", ["name"] = release.Name, ["namespace"] = release.Namespace, ["values"] = release.Values.DeepClone(), ["upgrade"] = release.IsUpgrade,
+            ["chart"] = $"charts/{release.Chart}", ["name"] = release.Name, ["namespace"] = release.Namespace, ["values"] = release.Values.DeepClone(),
+            ["upgrade"] = release.IsUpgrade,
         })]);
-        using var program = Process.Start(new ProcessStartInfo(Repository.At("tools/charts/render")) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var (output, error) = (program.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), program.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
+        using var program = Process.Start(new ProcessStartInfo(Repository.At("tools/charts/render"))
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true
+        })!;
+        var (output, error) = (program.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken),
+            program.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
         await program.StandardInput.WriteAsync(input.ToJsonString());
         program.StandardInput.Close();
         var text = await output;

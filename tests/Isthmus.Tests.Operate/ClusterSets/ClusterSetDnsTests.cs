@@ -31,7 +31,8 @@ public sealed class ClusterSetDnsTests
     {
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
-        await client.CreateAsync(Kinds.Namespace, new() { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        await client.CreateAsync(Kinds.Namespace, new() { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } },
+            Stop);
         await using var server = new DnsServer(TimeProvider.System, new Random(1), _ => client.Access, _ => { });
         var plan = PlanReader.Read(Corefile, "Corefile", _ => null);
         await server.ApplyAsync(plan with { Zones = [.. plan.Zones.Select(zone => zone with { Port = 0 })] }, "Corefile");
@@ -40,7 +41,8 @@ public sealed class ClusterSetDnsTests
         await Eventually.TrueAsync(() => server.Ready);
         Assert.Equal(DnsCode.NameError, (await AskAsync(server, "desk.shop.svc.clusterset.local")).Header.Code);
 
-        foreach (var definition in YamlText.ParseAll(await File.ReadAllTextAsync(Repository.At("samples/multicluster/mcs-crds.yaml"), Stop), "CRDs").OfType<JsonObject>())
+        foreach (var definition in YamlText.ParseAll(await File.ReadAllTextAsync(Repository.At("samples/multicluster/mcs-crds.yaml"), Stop), "CRDs")
+            .OfType<JsonObject>())
             await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
         var imports = new ResourceKind("multicluster.x-k8s.io", "v1alpha1", "ServiceImport", "serviceimports", true);
         await Eventually.TrueAsync(() => MadeAsync(client, imports));
@@ -58,7 +60,10 @@ public sealed class ClusterSetDnsTests
             await client.CreateAsync(imports, new()
             {
                 ["apiVersion"] = imports.ApiVersion, ["kind"] = imports.Kind, ["metadata"] = new JsonObject { ["name"] = "desk", ["namespace"] = "shop" },
-                ["spec"] = new JsonObject { ["type"] = "ClusterSetIP", ["ips"] = new JsonArray("240.240.0.7"), ["ports"] = new JsonArray(new JsonObject { ["port"] = 80 }) },
+                ["spec"] = new JsonObject
+                {
+                    ["type"] = "ClusterSetIP", ["ips"] = new JsonArray("240.240.0.7"), ["ports"] = new JsonArray(new JsonObject { ["port"] = 80 })
+                },
             }, Stop);
             return true;
         }
@@ -68,7 +73,8 @@ public sealed class ClusterSetDnsTests
         }
     }
 
-    private static string Addresses(DnsMessage answer) => string.Join(' ', answer.Answers.Select(record => record.Content).OfType<AddressContent>().Select(content => content.Address));
+    private static string Addresses(DnsMessage answer) =>
+        string.Join(' ', answer.Answers.Select(record => record.Content).OfType<AddressContent>().Select(content => content.Address));
 
     private static async Task<DnsMessage> AskAsync(DnsServer server, string name)
     {

@@ -12,8 +12,12 @@ public sealed class InjectionListTests
     {
         var list = InjectionList.Of(
             [
-                (Hook("plain", "default", """[{"namespaceSelector": {"matchLabels": {"istio-injection": "enabled"}}, "objectSelector": {"matchExpressions": [{"key": "sidecar.istio.io/inject", "operator": "NotIn", "values": ["false"]}]}}]"""), "hub/proxy:1"),
-                (Hook("canary", "next", """[{"namespaceSelector": {"matchLabels": {"istio.io/rev": "next"}}}, {"namespaceSelector": {}, "objectSelector": {"matchLabels": {"istio.io/rev": "next"}}}]"""), ""),
+                (Hook("plain", "default",
+                    """[{"namespaceSelector": {"matchLabels": {"istio-injection": "enabled"}}, "objectSelector": {"matchExpressions": [{"key": "sidecar.istio.io/inject", "operator": "NotIn", "values": ["false"]}]}}]"""),
+                    "hub/proxy:1"),
+                (Hook("canary", "next",
+                    """[{"namespaceSelector": {"matchLabels": {"istio.io/rev": "next"}}}, {"namespaceSelector": {}, "objectSelector": {"matchLabels": {"istio.io/rev": "next"}}}]"""),
+                    ""),
             ],
             [Namespace("shop", ("istio-injection", "enabled")), Namespace("trial", ("istio.io/rev", "next")), Namespace("batch"), Namespace("left")],
             [
@@ -23,18 +27,26 @@ public sealed class InjectionListTests
         Assert.Equal(
             ["left  <unknown>=1 default=1", "shop default =1 default=2 old=1", "trial next "],
             list.Namespaces.Select(ns => $"{ns.Name} {ns.Revision} {string.Join(' ', ns.Pods.Select(pods => $"{pods.Key}={pods.Value}"))}"));
-        Assert.Equal(["canary next trial ", "plain default shop hub/proxy:1"], list.Hooks.Select(hook => $"{hook.Name} {hook.Revision} {string.Join(',', hook.Namespaces)} {hook.Image}"));
+        Assert.Equal(["canary next trial ", "plain default shop hub/proxy:1"],
+            list.Hooks.Select(hook => $"{hook.Name} {hook.Revision} {string.Join(',', hook.Namespaces)} {hook.Image}"));
     }
 
     private static JsonObject Hook(string name, string revision, string webhooks) =>
-        new() { ["metadata"] = new JsonObject { ["name"] = name, ["labels"] = new JsonObject { ["istio.io/rev"] = revision } }, ["webhooks"] = JsonNode.Parse(webhooks) };
+        new()
+        {
+            ["metadata"] = new JsonObject { ["name"] = name, ["labels"] = new JsonObject { ["istio.io/rev"] = revision } },
+            ["webhooks"] = JsonNode.Parse(webhooks)
+        };
 
     private static Namespace Namespace(string name, params (string Key, string Value)[] labels) =>
         new() { Metadata = new() { Name = name, Labels = labels.ToDictionary(label => label.Key, label => label.Value) } };
 
     private static Pod Pod(string ns, string? revision, string phase = "Running") => new()
     {
-        Metadata = new() { Name = "p", Namespace = ns, Annotations = revision is null ? [] : new() { ["sidecar.istio.io/status"] = $$"""{"revision": "{{revision}}"}""" } },
+        Metadata = new()
+        {
+            Name = "p", Namespace = ns, Annotations = revision is null ? [] : new() { ["sidecar.istio.io/status"] = $$"""{"revision": "{{revision}}"}""" }
+        },
         Status = new() { Phase = phase },
     };
 }

@@ -60,7 +60,8 @@ public sealed class MeshFactsReaderTests
         Assert.Equal(part == WithheldFacts.Gateways, facts.ExposesServices);
         Assert.DoesNotContain(checks, check => check is { Cluster: "c1", Problem.Code: "ISM1021" });
         Assert.Equal(part == WithheldFacts.Reports, checks.Any(check => check is { Cluster: "c2", Problem.Code: "ISM1021" }));
-        Assert.Equal(part != WithheldFacts.Webhooks, checks.Any(check => check is { Cluster: "c1", What: "injection webhook", Found: "has the CA bundle of the mesh" }));
+        Assert.Equal(part != WithheldFacts.Webhooks,
+            checks.Any(check => check is { Cluster: "c1", What: "injection webhook", Found: "has the CA bundle of the mesh" }));
     }
 
     [Fact]
@@ -88,15 +89,24 @@ public sealed class MeshFactsReaderTests
         {
             var path = context.Request.Path.Value!;
             // A control plane whose port is forwarded by neither way says nothing.
-            var fails = only.Length > 0 ? path.EndsWith(only, StringComparison.Ordinal) || (only == "/portforward" && path.EndsWith("/exec", StringComparison.Ordinal)) : Interlocked.Increment(ref asked) <= failures;
+            var fails = only.Length > 0
+                ? path.EndsWith(only, StringComparison.Ordinal) || (only == "/portforward" && path.EndsWith("/exec", StringComparison.Ordinal))
+                : Interlocked.Increment(ref asked) <= failures;
             var item = known[path.Split('/')[^1]]?.DeepClone();
-            var isObject = path.EndsWith("/namespaces/istio-system", StringComparison.Ordinal) || path.EndsWith("/istio-ca-root-cert", StringComparison.Ordinal);
+            var isObject = path.EndsWith("/namespaces/istio-system", StringComparison.Ordinal)
+                || path.EndsWith("/istio-ca-root-cert", StringComparison.Ordinal);
             context.Response.StatusCode = fails ? status : isObject && item is null ? 404 : 200;
             context.Response.ContentType = "application/json";
             await context.Response.WriteAsync((fails || (isObject && item is null)
                 ? new JsonObject { ["kind"] = "Status", ["code"] = context.Response.StatusCode, ["message"] = fails ? message : "not found" }
                 : isObject ? (JsonObject)item!
-                : new JsonObject { ["kind"] = "List", ["metadata"] = new JsonObject { ["resourceVersion"] = "1" }, ["items"] = item is null ? new JsonArray() : new JsonArray(item) }).ToJsonString(), Stop);
+                : new JsonObject
+                {
+                    ["kind"] = "List", ["metadata"] = new JsonObject { ["resourceVersion"] = "1" },
+                    ["items"] = item is null ? new JsonArray() : new JsonArray(item)
+                })
+                .ToJsonString(),
+                Stop);
         });
         return await new MeshFactsReader("istio-system").ReadAsync("c1", new() { Server = new($"http://127.0.0.1:{server.Port}") }, Stop);
     }

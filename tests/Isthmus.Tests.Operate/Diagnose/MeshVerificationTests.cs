@@ -24,7 +24,13 @@ public sealed class MeshVerificationTests
         };
 
     /// <summary>c2 without its own control plane: c1's serves it.</summary>
-    private static ClusterFacts Remote => Healthy(2, "n2") with { ControlPlanes = default, Watched = [], ControlPlaneClusters = ["east1"], ControlPlaneAt = ["172.18.0.1"], RemoteSecrets = [], TrustDomain = "", ExposesServices = false };
+    private static ClusterFacts Remote =>
+        Healthy(2,
+            "n2") with
+            {
+                ControlPlanes = default, Watched = [], ControlPlaneClusters = ["east1"], ControlPlaneAt = ["172.18.0.1"], RemoteSecrets = [], TrustDomain = "",
+                ExposesServices = false
+            };
 
     private static IEnumerable<string> Codes(params ClusterFacts[] clusters) =>
         MeshVerification.Run(clusters, Now).Select(check => check.Problem?.Code).OfType<string>();
@@ -49,8 +55,10 @@ public sealed class MeshVerificationTests
     [Fact]
     public void What_control_planes_find_odd_is_told_as_they_tell_it()
     {
-        var odd = new Core.Problems.Problem("IST0170", "Service shop/orders", "spec.ports", "port 80 is named 'web' in c2 and 'http' in c1; joined by number", "", Core.Problems.Severity.Warning);
-        var check = Assert.Single(MeshVerification.Run([Healthy(1, "n1") with { Problems = [odd] }, Healthy(2, "n2")], Now), check => check.Problem is not null);
+        var odd = new Core.Problems.Problem("IST0170", "Service shop/orders", "spec.ports", "port 80 is named 'web' in c2 and 'http' in c1; joined by number",
+            "", Core.Problems.Severity.Warning);
+        var check = Assert.Single(MeshVerification.Run([Healthy(1, "n1") with { Problems = [odd] }, Healthy(2, "n2")], Now),
+            check => check.Problem is not null);
         Assert.Equal(("c1", "Service shop/orders", odd), (check.Cluster, check.Found, check.Problem));
     }
 
@@ -72,9 +80,12 @@ public sealed class MeshVerificationTests
         { "unreachable", "ISM1001" }, { "nothing installed", "ISM1002" }, { "not ready", "ISM1003" }, { "webhook", "ISM1004" }, { "no address", "ISM1005" },
         { "no endpoint", "ISM1006" }, { "no port", "ISM1007" }, { "other root", "ISM1010" }, { "other domain", "ISM1011" }, { "other mesh", "ISM1012" },
         { "no label", "ISM1013" }, { "no gateway", "ISM1014" }, { "not exposed", "ISM1015" }, { "bad token", "ISM1020" }, { "no secret", "ISM1021" },
-        { "loopback server", "ISM1027" }, { "expired token", "ISM1023" }, { "same name", "ISM1024" }, { "two secrets for one", "ISM1024" }, { "broken kubeconfig", "ISM1025" },
-        { "wrong cluster behind the secret", "ISM1026" }, { "gateway of no network", "ISM1016" }, { "proxies of another network", "ISM1017" }, { "unknown control plane", "ISM1009" },
-        { "no way to the control plane", "ISM1018" }, { "control plane not exposed", "ISM1019" }, { "gateway before the control plane away", "ISM1006" }, { "control plane elsewhere not ready", "ISM1003" },
+        { "loopback server", "ISM1027" }, { "expired token", "ISM1023" }, { "same name", "ISM1024" }, { "two secrets for one", "ISM1024" },
+        { "broken kubeconfig", "ISM1025" },
+        { "wrong cluster behind the secret", "ISM1026" }, { "gateway of no network", "ISM1016" }, { "proxies of another network", "ISM1017" },
+        { "unknown control plane", "ISM1009" },
+        { "no way to the control plane", "ISM1018" }, { "control plane not exposed", "ISM1019" }, { "gateway before the control plane away", "ISM1006" },
+        { "control plane elsewhere not ready", "ISM1003" },
     };
 
     [Theory]
@@ -102,7 +113,11 @@ public sealed class MeshVerificationTests
             "loopback server" => two with { RemoteSecrets = [SecretFor("east1", "https://127.0.0.1:6443")] },
             "expired token" => two with { RemoteSecrets = [SecretFor("east1", "https://172.18.0.1:6443") with { Expires = Now.AddHours(-1) }] },
             "same name" => two with { Name = "east1" },
-            "two secrets for one" => two with { RemoteSecrets = [SecretFor("east1", "https://172.18.0.1:6443"), SecretFor("east1", "https://172.18.0.1:6443") with { Secret = "istio-system/another" }] },
+            "two secrets for one" => two with
+            {
+                RemoteSecrets = [SecretFor("east1", "https://172.18.0.1:6443"),
+                    SecretFor("east1", "https://172.18.0.1:6443") with { Secret = "istio-system/another" }]
+            },
             "broken kubeconfig" => two with { RemoteSecrets = [SecretFor("east1", "") with { Error = "no current-context" }] },
             "wrong cluster behind the secret" => two with { RemoteSecrets = [SecretFor("west", "https://172.18.0.1:6443")] },
             "gateway of no network" => two with { Gateways = [gateway, gateway with { Network = "n7" }] },
@@ -134,8 +149,12 @@ public sealed class MeshVerificationTests
         Assert.StartsWith("File /kubeconfigs/east1.yaml", problem.Object, StringComparison.Ordinal);
         Assert.StartsWith("mount a kubeconfig that works in its place", problem.Remedy, StringComparison.Ordinal);
         Assert.DoesNotContain("create-remote-secret", problem.Remedy, StringComparison.Ordinal);
-        var unwatched = Assert.Single(MeshVerification.Run([one, two with { Watched = [new("south", "/kubeconfigs/south.yaml", "synced", "")] }], Now), check => check is { Cluster: "c2", Problem.Code: "ISM1021" }).Problem!;
-        Assert.Equal("mount a kubeconfig of it beside /kubeconfigs/south.yaml: this control plane reads files (PILOT_MULTICLUSTER_KUBECONFIG_PATH), and no remote secrets", unwatched.Remedy);
+        var unwatched = Assert.Single(MeshVerification.Run([one, two with { Watched = [new("south", "/kubeconfigs/south.yaml", "synced", "")] }], Now),
+            check => check is { Cluster: "c2", Problem.Code: "ISM1021" }).Problem!;
+        Assert.Equal(
+            "mount a kubeconfig of it beside /kubeconfigs/south.yaml: this control plane reads files (PILOT_MULTICLUSTER_KUBECONFIG_PATH), and no remote "
+                + "secrets",
+            unwatched.Remedy);
     }
 
     [Fact]
@@ -165,8 +184,18 @@ public sealed class MeshVerificationTests
     [Fact]
     public void A_cluster_with_a_control_plane_of_its_own_elsewhere_is_a_mesh_of_its_own()
     {
-        var host = Healthy(1, "n1") with { Watched = [], Hosted = [new("external", "hosted", new([new("istiod-9", true)])) { RemoteSecrets = [new("external/istio-kubeconfig", "hosted", "https://172.18.0.2:6443", null, "")] }] };
-        var hosted = Remote with { Name = "hosted", SystemNamespace = "external", MeshId = "mesh2", Root = new("CD34"), NetworkLabel = "", ProxyNetworks = [], Gateways = [], ControlPlaneClusters = [] };
+        var host = Healthy(1,
+            "n1") with
+            {
+                Watched = [],
+                Hosted = [new("external", "hosted",
+                    new([new("istiod-9", true)])) { RemoteSecrets = [new("external/istio-kubeconfig", "hosted", "https://172.18.0.2:6443", null, "")] }]
+            };
+        var hosted = Remote with
+        {
+            Name = "hosted", SystemNamespace = "external", MeshId = "mesh2", Root = new("CD34"), NetworkLabel = "", ProxyNetworks = [], Gateways = [],
+            ControlPlaneClusters = []
+        };
         Assert.Empty(Codes(host, hosted));
         Assert.Equal(2, MeshVerification.CountMeshes([host, hosted]));
         // A cluster that only runs control planes of others.
@@ -176,26 +205,37 @@ public sealed class MeshVerificationTests
     [Fact]
     public void A_control_plane_that_is_asked_for_where_none_runs_is_said_to_be_where_it_is()
     {
-        string Told(ClusterFacts asked, params ClusterFacts[] others) => MeshVerification.NoControlPlane(asked, "istio-system", others, "proxy-status").ToString();
-        Assert.Equal("namespace istio-system in c2: has no control plane: it runs in c1, where proxies reach it at 172.18.0.1 (query it there: isthmus proxy-status --context=c1)", Told(Remote, Healthy(1, "n1")));
+        string Told(ClusterFacts asked, params ClusterFacts[] others) =>
+            MeshVerification.NoControlPlane(asked, "istio-system", others, "proxy-status").ToString();
+        Assert.Equal(
+            "namespace istio-system in c2: has no control plane: it runs in c1, where proxies reach it at 172.18.0.1 (query it there: isthmus proxy-status "
+                + "--context=c1)",
+            Told(Remote, Healthy(1, "n1")));
         // The older form names no control plane; the address leads to it.
         Assert.Contains("isthmus proxy-status --context=c1", Told(Remote with { ControlPlaneClusters = [] }, Healthy(1, "n1")));
         var host = Healthy(1, "n1") with { Hosted = [new("external", "hosted", new([new("istiod-9", true)]))] };
         var hosted = Remote with { Name = "hosted", SystemNamespace = "external", ControlPlaneClusters = [] };
         Assert.Contains("isthmus proxy-status --context=c1 --istioNamespace=external", Told(hosted, host));
         // A second cluster of an external control plane names the first, which has no control plane either.
-        Assert.Contains("--context=c1 --istioNamespace=external", Told(Remote with { Context = "c3", Name = "east3", ControlPlaneClusters = ["hosted"] }, hosted, host));
-        Assert.Contains("has no control plane of its own; that of hosted runs in namespace external (ask it: isthmus proxy-status --context=c1 --istioNamespace=external)",
+        Assert.Contains("--context=c1 --istioNamespace=external",
+            Told(Remote with { Context = "c3", Name = "east3", ControlPlaneClusters = ["hosted"] }, hosted, host));
+        Assert.Contains(
+            "has no control plane of its own; that of hosted runs in namespace external (ask it: isthmus proxy-status --context=c1 --istioNamespace=external)",
             Told(new ClusterFacts("c1", "") { Hosted = host.Hosted }));
-        Assert.Contains("it runs in namespace istio-system (query it there: isthmus proxy-status --context=c1)", MeshVerification.NoControlPlane(Healthy(1, "n1"), "other", [], "proxy-status").ToString());
+        Assert.Contains("it runs in namespace istio-system (query it there: isthmus proxy-status --context=c1)",
+            MeshVerification.NoControlPlane(Healthy(1, "n1"), "other", [], "proxy-status").ToString());
     }
 
     [Fact]
     public void A_control_plane_elsewhere_that_cannot_be_asked_is_no_reason_to_install_another()
     {
         var told = MeshVerification.NoControlPlane(Remote, "istio-system", [new ClusterFacts("c1", "refused")], "remote-clusters").ToString();
-        Assert.Equal("namespace istio-system in c2: has no control plane: it runs elsewhere, in cluster east1, where proxies reach it at 172.18.0.1 (query it there, with --context=CONTEXT)", told);
-        Assert.Contains("isthmus install", MeshVerification.NoControlPlane(new ClusterFacts("c2", ""), "istio-system", [Healthy(1, "n1")], "proxy-status").ToString());
+        Assert.Equal(
+            "namespace istio-system in c2: has no control plane: it runs elsewhere, in cluster east1, where proxies reach it at 172.18.0.1 (query it there, "
+                + "with --context=CONTEXT)",
+            told);
+        Assert.Contains("isthmus install",
+            MeshVerification.NoControlPlane(new ClusterFacts("c2", ""), "istio-system", [Healthy(1, "n1")], "proxy-status").ToString());
     }
 
     [Theory]
@@ -215,7 +255,8 @@ public sealed class MeshVerificationTests
         var mislabelled = Healthy(2, "n2") with { NetworkLabel = "elsewhere" };
         var told = Assert.Single(MeshVerification.Run([Healthy(1, "n1"), mislabelled], Now), check => check.Problem is not null).Problem!;
         Assert.Equal(("ISM1017", "kubectl --context=c2 label namespace istio-system topology.istio.io/network=n2 --overwrite"), (told.Code, told.Remedy));
-        var unlabelled = Assert.Single(MeshVerification.Run([Healthy(1, "n1"), mislabelled with { NetworkLabel = "" }], Now), check => check.Problem is not null).Problem!;
+        var unlabelled = Assert.Single(MeshVerification.Run([Healthy(1, "n1"), mislabelled with { NetworkLabel = "" }], Now),
+            check => check.Problem is not null).Problem!;
         Assert.Equal(("ISM1013", told.Remedy), (unlabelled.Code, unlabelled.Remedy));
         // Two clusters with one name: the reports about their secrets and watches follow from that.
         Assert.Equal(["ISM1024"], Codes(Healthy(1, "n1"), Healthy(2, "n2") with { Name = "east1", Watched = [], RemoteSecrets = [] }));
@@ -224,7 +265,13 @@ public sealed class MeshVerificationTests
     [Fact]
     public void Clusters_that_are_joined_by_names_need_not_know_each_other()
     {
-        ClusterFacts ByName(int number) => Healthy(number, "") with { Name = "Kubernetes", Watched = [], RemoteSecrets = [], PodRanges = ["10.244.0.0/16"], IsJoinedByNames = true, ProxyNetworks = [], ExposesServices = false };
+        ClusterFacts ByName(int number) =>
+            Healthy(number,
+                "") with
+                {
+                    Name = "Kubernetes", Watched = [], RemoteSecrets = [], PodRanges = ["10.244.0.0/16"], IsJoinedByNames = true, ProxyNetworks = [],
+                    ExposesServices = false
+                };
         Assert.Empty(Codes(ByName(1), ByName(2)));
         Assert.Equal(["ISM1010"], Codes(ByName(1), ByName(2) with { Root = new("CD34") }));
     }
@@ -243,24 +290,34 @@ public sealed class MeshVerificationTests
     public void A_control_plane_without_replicas_is_named_with_the_command_that_starts_it()
     {
         var down = new ValueMap<bool>([new("istiod", false)]);
-        var own = MeshVerification.Run([Healthy(1, "n1"), Healthy(2, "n2") with { ControlPlanes = down, ScaledToZero = "istiod" }], Now).Single(check => check.Problem?.Code == "ISM1003").Problem!;
-        Assert.Equal(("Deployment istio-system/istiod in c2", "spec.replicas is 0, so no control plane runs", "kubectl --context=c2 -n istio-system scale deployment istiod --replicas=1"), (own.Object, own.Message, own.Remedy));
-        var hosted = MeshVerification.Run([Healthy(1, "n1") with { Hosted = [new("external", "hosted", down) { ScaledToZero = "istiod" }] }, Remote with { Name = "hosted" }], Now).Single(check => check.Problem?.Code == "ISM1003").Problem!;
-        Assert.Equal(("Deployment external/istiod in c2", "spec.replicas is 0, so no control plane runs in c1", "kubectl --context=c1 -n external scale deployment istiod --replicas=1"), (hosted.Object, hosted.Message, hosted.Remedy));
+        var own = MeshVerification.Run([Healthy(1, "n1"), Healthy(2, "n2") with { ControlPlanes = down, ScaledToZero = "istiod" }], Now)
+            .Single(check => check.Problem?.Code == "ISM1003").Problem!;
+        Assert.Equal(("Deployment istio-system/istiod in c2", "spec.replicas is 0, so no control plane runs",
+            "kubectl --context=c2 -n istio-system scale deployment istiod --replicas=1"),
+            (own.Object, own.Message, own.Remedy));
+        var hosted = MeshVerification.Run([Healthy(1, "n1") with { Hosted = [new("external", "hosted", down) { ScaledToZero = "istiod" }] },
+            Remote with { Name = "hosted" }],
+            Now)
+            .Single(check => check.Problem?.Code == "ISM1003").Problem!;
+        Assert.Equal(("Deployment external/istiod in c2", "spec.replicas is 0, so no control plane runs in c1",
+            "kubectl --context=c1 -n external scale deployment istiod --replicas=1"),
+            (hosted.Object, hosted.Message, hosted.Remedy));
     }
 
     [Fact]
     public void A_gateway_that_is_ready_and_cannot_be_reached_is_named_and_one_that_nobody_could_try_is_unknown()
     {
         var (one, two) = (Healthy(1, "n1"), Healthy(2, "n2"));
-        Assert.Equal([("c1", "c2", "172.18.0.2"), ("c2", "c1", "172.18.0.1")], GatewayReachReader.Wanted([one, two]).Select(wanted => (wanted.From.Context, wanted.To.Context, wanted.Address)));
+        Assert.Equal([("c1", "c2", "172.18.0.2"), ("c2", "c1", "172.18.0.1")],
+            GatewayReachReader.Wanted([one, two]).Select(wanted => (wanted.From.Context, wanted.To.Context, wanted.Address)));
         Assert.Empty(GatewayReachReader.Wanted([Healthy(1, "n"), Healthy(2, "n")]));
         // A gateway without a Gateway object opens no port, and another check says so. A remote cluster has that of its primary.
         Assert.Equal("c1", Assert.Single(GatewayReachReader.Wanted([one, two with { ExposesServices = false }])).To.Context);
         Assert.Equal(2, GatewayReachReader.Wanted([one, Remote]).Count());
         var tried = new GatewayReach("c1", "gw-1", "c2", "istio-system/gw", "172.18.0.2:15443", "", true);
         Assert.Equal([(null, true), ("ISM1034", true), (null, false)],
-            GatewayReachReader.Checks([tried, tried with { Error = "no answer within 1.5 s" }, tried with { Error = "no proxy can be asked", IsKnown = false }]).Select(check => (check.Problem?.Code, check.IsKnown)));
+            GatewayReachReader.Checks([tried, tried with { Error = "no answer within 1.5 s" }, tried with { Error = "no proxy can be asked", IsKnown = false }])
+                .Select(check => (check.Problem?.Code, check.IsKnown)));
         var refused = GatewayReachReader.Checks([tried with { Error = "Connection refused" }]).Single().Problem!;
         Assert.DoesNotContain("firewalls", refused.Remedy, StringComparison.Ordinal);
         Assert.Contains("isthmus proxy-config listeners deployment/gw.istio-system --context=c2", refused.Remedy, StringComparison.Ordinal);
@@ -269,8 +326,14 @@ public sealed class MeshVerificationTests
     [Fact]
     public void A_gateways_service_that_selects_nothing_and_a_cluster_without_dns_are_named()
     {
-        var gateway = Healthy(2, "n2") with { Gateways = [new GatewayFacts("istio-system/gw", "n2", ["172.18.0.2"], 0, true) { SelectsNothing = "istio=eastwset" }], Dns = new("kube-system/kube-dns", 0) };
-        var told = MeshVerification.Run([Healthy(1, "n1") with { Dns = new("kube-system/kube-dns", 2) }, gateway], Now).Select(check => check.Problem).OfType<Core.Problems.Problem>().ToList();
+        var gateway = Healthy(2,
+            "n2") with
+            {
+                Gateways = [new GatewayFacts("istio-system/gw", "n2", ["172.18.0.2"], 0, true) { SelectsNothing = "istio=eastwset" }],
+                Dns = new("kube-system/kube-dns", 0)
+            };
+        var told = MeshVerification.Run([Healthy(1, "n1") with { Dns = new("kube-system/kube-dns", 2) }, gateway], Now).Select(check => check.Problem)
+            .OfType<Core.Problems.Problem>().ToList();
         Assert.Equal(["ISM1006", "ISM1033"], told.Select(problem => problem.Code).Order(StringComparer.Ordinal));
         Assert.Contains("istio=eastwset matches no Pod", told.Find(problem => problem.Code == "ISM1006")!.Message, StringComparison.Ordinal);
     }
@@ -289,6 +352,7 @@ public sealed class MeshVerificationTests
     public void What_two_control_planes_report_alike_is_told_once()
     {
         var odd = new Core.Problems.Problem("IST0170", "Service shop/orders", "spec.ports", "port 80 is missing in c2", "", Core.Problems.Severity.Warning);
-        Assert.Single(MeshVerification.Run([Healthy(1, "n1") with { Problems = [odd] }, Healthy(2, "n2") with { Problems = [odd] }], Now), check => check.Problem is not null);
+        Assert.Single(MeshVerification.Run([Healthy(1, "n1") with { Problems = [odd] }, Healthy(2, "n2") with { Problems = [odd] }], Now),
+            check => check.Problem is not null);
     }
 }

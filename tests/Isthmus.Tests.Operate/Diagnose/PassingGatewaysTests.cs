@@ -31,8 +31,11 @@ public sealed class PassingGatewaysTests
     [InlineData("unknown", "", false)]
     public void Only_Gateways_of_classes_that_control_planes_deploy_expose_services(string name, string controller, bool passes)
     {
-        var classes = controller.Length == 0 ? [] : (JsonObject[])[(JsonObject)YamlText.Parse($"{{metadata: {{name: {name}}}, spec: {{controllerName: {controller}}}}}", "class")!];
-        Assert.Equal(passes, PassingGateways.IsApis(Gateway(name, "topology.istio.io/network: n1", "port: 15443, protocol: TLS, tls: {mode: Passthrough}"), classes));
+        var classes = controller.Length == 0
+            ? []
+            : (JsonObject[])[(JsonObject)YamlText.Parse($"{{metadata: {{name: {name}}}, spec: {{controllerName: {controller}}}}}", "class")!];
+        Assert.Equal(passes,
+            PassingGateways.IsApis(Gateway(name, "topology.istio.io/network: n1", "port: 15443, protocol: TLS, tls: {mode: Passthrough}"), classes));
     }
 
     private static JsonObject Gateway(string name, string labels, string listener) => (JsonObject)YamlText.Parse($"""

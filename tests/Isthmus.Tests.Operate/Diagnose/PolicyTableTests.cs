@@ -6,7 +6,8 @@ namespace Isthmus.Tests.Operate.Diagnose;
 
 public sealed class PolicyTableTests
 {
-    private const string Rbac = "\"@type\": \"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\"", TcpRbac = "\"@type\": \"type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC\"";
+    private const string Rbac = "\"@type\": \"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\"",
+        TcpRbac = "\"@type\": \"type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC\"";
 
     [Fact]
     public void Each_policy_is_one_row_however_many_chains_have_it()
@@ -19,10 +20,12 @@ public sealed class PolicyTableTests
                 {"typed_config": { HTTP, "rules": {"policies": {"ns[shop]-policy[open]-rule[0]": {}}}, "shadow_rules": {"policies": {"ns[istio-system]-policy[tried]-rule[0]": {}}} }},
                 {"typed_config": { HTTP, "shadow_rules": {"action": "DENY", "policies": {"istio-ext-authz-ns[shop]-policy[asked]-rule[0]": {}}} }}]}}]}
             """;
-        var listener = Listener("""{"name": "virtualInbound", "filter_chains": [CHAIN, CHAIN], "default_filter_chain": CHAIN}""".Replace("CHAIN", chain, StringComparison.Ordinal));
+        var listener = Listener("""{"name": "virtualInbound", "filter_chains": [CHAIN, CHAIN], "default_filter_chain": CHAIN}""".Replace("CHAIN", chain,
+            StringComparison.Ordinal));
         var (header, rows) = PolicyTable.Of([listener]);
         Assert.Equal(["ACTION", "AuthorizationPolicy", "RULES"], header);
-        Assert.Equal(["ALLOW open.shop 1", "ALLOW (dry run) tried.istio-system 1", "DENY closed.shop 2", "DENY (dry run) asked.shop 1"], rows.Select(row => string.Join(' ', row)));
+        Assert.Equal(["ALLOW open.shop 1", "ALLOW (dry run) tried.istio-system 1", "DENY closed.shop 2", "DENY (dry run) asked.shop 1"],
+            rows.Select(row => string.Join(' ', row)));
     }
 
     [Fact]
@@ -33,5 +36,6 @@ public sealed class PolicyTableTests
         Assert.Empty(PolicyTable.Of([Listener("""{"filter_chains": [{"filters": [{"name": "other"}]}]}""")]).Rows);
     }
 
-    private static JsonObject Listener(string text) => JsonNode.Parse(text.Replace("HTTP", Rbac, StringComparison.Ordinal).Replace("TCP", TcpRbac, StringComparison.Ordinal))!.AsObject();
+    private static JsonObject Listener(string text) =>
+        JsonNode.Parse(text.Replace("HTTP", Rbac, StringComparison.Ordinal).Replace("TCP", TcpRbac, StringComparison.Ordinal))!.AsObject();
 }

@@ -18,7 +18,8 @@ public sealed class ProxyTablesTests
     [InlineData("""{"eds_health_status": "HEALTHY", "failed_active_health_check": true, "isthmus_unreachable": true}""", "HEALTHY", "FAILED")]
     public void Endpoints_say_who_took_them_out(string health, string status, string outlierCheck)
     {
-        var clusters = JsonNode.Parse($$"""{"cluster_statuses": [{"name": "c", "host_statuses": [{"address": {"socket_address": {"address": "10.0.0.1", "port_value": 80} }, "health_status": {{health}} }]}]}""")!;
+        var clusters = JsonNode.Parse(
+            $$"""{"cluster_statuses": [{"name": "c", "host_statuses": [{"address": {"socket_address": {"address": "10.0.0.1", "port_value": 80} }, "health_status": {{health}} }]}]}""")!;
 
         var (header, rows) = ProxyTables.Endpoints(clusters, new EndpointSources(null, DateTimeOffset.UnixEpoch), _ => true);
 
@@ -34,8 +35,11 @@ public sealed class ProxyTablesTests
         using var one = Issuer.SelfSigned(new("Istio", "One"), Keys.Create(KeyKind.EcP256), now.AddDays(-9), now.AddDays(-1));
         using var other = Issuer.SelfSigned(new("Istio", "Other"), Keys.Create(KeyKind.EcP256), now.AddDays(-1), now.AddDays(9));
         var roots = Convert.ToBase64String(Encoding.UTF8.GetBytes(CertificateText.Write([one.Certificate, other.Certificate])));
-        var dump = new ConfigDump(JsonNode.Parse($$$"""{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret", "secret": {"name": "ROOTCA", "validation_context": {"trusted_ca": {"inline_bytes": "{{{roots}}}"} } } } ]}""")!);
+        var dump = new ConfigDump(
+            JsonNode.Parse(
+                $$$"""{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret", "secret": {"name": "ROOTCA", "validation_context": {"trusted_ca": {"inline_bytes": "{{{roots}}}"} } } } ]}""")!);
         var (_, rows) = ProxyTables.Secrets(dump, now);
-        Assert.Equal([("ROOTCA", "CA", "false", "2029-12-31T00:00:00Z"), ("ROOTCA", "CA", "true", "2030-01-10T00:00:00Z")], rows.Select(row => (row[0], row[1], row[3], row[5])));
+        Assert.Equal([("ROOTCA", "CA", "false", "2029-12-31T00:00:00Z"), ("ROOTCA", "CA", "true", "2030-01-10T00:00:00Z")],
+            rows.Select(row => (row[0], row[1], row[3], row[5])));
     }
 }

@@ -44,7 +44,8 @@ public sealed class WorkloadDescriptionTests
         Assert.Equal("shop/web", service.Name);
         Assert.Equal(["http 80/HTTP targets pod port 8080", "tcp-db 81/TCP targets pod port lost, which no container of the Pod names"], service.Ports);
         var rule = Assert.Single(service.Rules);
-        Assert.Equal(("shop/rule", "one", "two", "TLS mode DISABLE"), (rule.Name, Assert.Single(rule.Matching), Assert.Single(rule.Others), Assert.Single(rule.Settings)));
+        Assert.Equal(("shop/rule", "one", "two", "TLS mode DISABLE"),
+            (rule.Name, Assert.Single(rule.Matching), Assert.Single(rule.Others), Assert.Single(rule.Settings)));
         Assert.Equal(("shop/routes", 1, 0), (Assert.Single(service.Routes).Name, service.Routes[0].Http, service.Routes[0].Tcp));
         Assert.Equal("STRICT", found.Mode);
         Assert.Equal(["istio-system/default", "shop/locked"], found.ModeOf);
@@ -62,7 +63,9 @@ public sealed class WorkloadDescriptionTests
     [Fact]
     public void What_other_clusters_have_is_described_with_what_is_wrong_between_them()
     {
-        const string plane = "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}, spec: {containers: [{name: discovery}]}}";
+        const string plane =
+            "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}, spec: {containers: [{name: "
+                + "discovery}]}}";
         const string there = """
             {apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {selector: {app: web}, ports: [{name: http, port: 88}]}}
             ---
@@ -71,7 +74,9 @@ public sealed class WorkloadDescriptionTests
             {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: open, namespace: shop}, spec: {mtls: {mode: DISABLE}}}
             """;
         ClusterInventory Read(string context, string text) => ClusterInventory.From(context, YamlText.ParseAll(text, context).OfType<JsonObject>());
-        var found = MeshDescription.OfPod([Read("c1", Objects + plane), Read("c2", there + plane), Read("c3", there), Read("c4", plane[5..]), ClusterInventory.Unreadable("c5", "connection refused")], "shop", "web-1");
+        var found = MeshDescription.OfPod([Read("c1", Objects + plane), Read("c2", there + plane), Read("c3", there), Read("c4", plane[5..]),
+            ClusterInventory.Unreadable("c5", "connection refused")],
+            "shop", "web-1");
         Assert.Equal(("c1", "c1", "STRICT"), (found.Cluster, found.Config, found.Pod!.Mode));
         Assert.Equal(["c2", "c3", "c4", "c5"], found.Elsewhere.Select(one => one.There.Cluster));
         var (second, remote, lacking, silent) = (found.Elsewhere[0].There, found.Elsewhere[1].There, found.Elsewhere[2].There, found.Elsewhere[3].There);
@@ -90,6 +95,7 @@ public sealed class WorkloadDescriptionTests
     {
         var bare = WorkloadDescription.Of(Cluster, Cluster, "shop", "bare");
         Assert.Equal((false, 0), (bare.HasProxy, bare.Services.Count));
-        Assert.Contains("does not exist", Assert.Throws<ProblemException>(() => WorkloadDescription.Of(Cluster, Cluster, "shop", "none")).Message, StringComparison.Ordinal);
+        Assert.Contains("does not exist", Assert.Throws<ProblemException>(() => WorkloadDescription.Of(Cluster, Cluster, "shop", "none")).Message,
+            StringComparison.Ordinal);
     }
 }

@@ -37,7 +37,9 @@ public sealed class GlobalExportTests
         // Each object is read once: a cluster with one more would read all of them again.
         var known = One(Rule).Istio<ServiceEntry>().ToList();
         IPAddress Choose(string host) => GlobalAddresses.Choose(host, [ClusterInventory.Of("one", [], known)]);
-        void Add(string host, string name, IPAddress address) => known.Add(One(Entry("{address: 203.0.113.7}", host, vip: address.ToString(), name: name)).Istio<ServiceEntry>().Single(entry => entry.Hosts.Contains(host)));
+        void Add(string host, string name, IPAddress address) =>
+            known.Add(One(Entry("{address: 203.0.113.7}", host, vip: address.ToString(), name: name)).Istio<ServiceEntry>()
+                .Single(entry => entry.Hosts.Contains(host)));
         var taken = new HashSet<IPAddress>();
         for (var i = 0; i < 300; i++)
         {

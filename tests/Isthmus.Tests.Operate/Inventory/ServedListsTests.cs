@@ -12,7 +12,8 @@ namespace Isthmus.Tests.Operate.Inventory;
 /// <summary>Kinds that clusters serve in different versions, or not at all.</summary>
 public sealed class ServedListsTests
 {
-    private static readonly KindDescriptor Classes = new("gateway.networking.k8s.io", "GatewayClass", "gatewayclasses", "v1", "v1beta1") { IsNamespaced = false };
+    private static readonly KindDescriptor Classes = new("gateway.networking.k8s.io", "GatewayClass", "gatewayclasses", "v1",
+        "v1beta1") { IsNamespaced = false };
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 

@@ -5,7 +5,8 @@ namespace Isthmus.Tests.Operate.MeshFile;
 
 public sealed class CorefileZoneTests
 {
-    private const string Own = ".:53 {\n    errors\n    health {\n        lameduck 5s\n    }\n    forward . /etc/resolv.conf {\n      max_concurrent 1000\n    }\n}\n";
+    private const string Own =
+        ".:53 {\n    errors\n    health {\n        lameduck 5s\n    }\n    forward . /etc/resolv.conf {\n      max_concurrent 1000\n    }\n}\n";
     private static readonly string Block = CorefileZone.Block("global", "10.96.1.2");
 
     [Fact]

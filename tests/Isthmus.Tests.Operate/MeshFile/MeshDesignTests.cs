@@ -21,7 +21,9 @@ public sealed class MeshDesignTests
     [Theory]
     [InlineData("  clusters: [{name: a}, {name: b}]\n", "")]
     [InlineData("  networks: [{name: x}, {name: m}]\n  clusters: [{name: a, network: x}, {name: b, network: m}, {name: c, network: m}]\n", "a b c")]
-    [InlineData("  networks: [{name: x}, {name: m, gateway: {clusters: [c]}}]\n  clusters: [{name: a, network: x}, {name: b, network: m}, {name: c, network: m}]\n", "a c")]
+    [InlineData(
+        "  networks: [{name: x}, {name: m, gateway: {clusters: [c]}}]\n  clusters: [{name: a, network: x}, {name: b, network: m}, {name: c, network: m}]\n",
+        "a c")]
     [InlineData("  clusters: [{name: a}, {name: b, primaries: [a]}]\n", "a")]
     public void Gateways_stand_where_other_networks_or_remotes_call(string spec, string clusters)
     {
@@ -35,10 +37,12 @@ public sealed class MeshDesignTests
         var design = Design("  clusters: [{name: a}, {name: b, primaries: [a]}]\n");
         var (primary, remote) = (design.Mesh.Cluster("a"), design.Mesh.Cluster("b"));
         var installation = design.Installation(remote, "192.0.2.7");
-        Assert.Equal(("remote", "192.0.2.7", "b"), (installation.Profile, installation.Value("global", "remotePilotAddress")!.ToString(), installation.ClusterName));
+        Assert.Equal(("remote", "192.0.2.7", "b"),
+            (installation.Profile, installation.Value("global", "remotePilotAddress")!.ToString(), installation.ClusterName));
         Assert.Equal("true", design.Installation(primary, "").Value("pilot", "env", "EXTERNAL_ISTIOD")!.ToString());
         Assert.Equal("a", design.Namespace(remote)["metadata"]!["annotations"]!["topology.istio.io/controlPlaneClusters"]!.ToString());
-        Assert.Equal(["Gateway istiod-gateway", "VirtualService istiod-vs"], design.Exposure(primary).Select(value => $"{value["kind"]} {value["metadata"]!["name"]}"));
+        Assert.Equal(["Gateway istiod-gateway", "VirtualService istiod-vs"],
+            design.Exposure(primary).Select(value => $"{value["kind"]} {value["metadata"]!["name"]}"));
         Assert.False(MeshDesign.HasAuthority(remote));
     }
 
@@ -46,7 +50,8 @@ public sealed class MeshDesignTests
     public void A_remote_finds_all_its_primaries_behind_one_Service()
     {
         var design = Design("  clusters: [{name: a}, {name: b}, {name: c, primaries: [a, b]}]\n");
-        var objects = Manifests.Render(design.Installation(design.Mesh.Cluster("c"), MeshDesign.Discovery(["192.0.2.7", "192.0.2.8"]))).SelectMany(component => component.Objects);
+        var objects = Manifests.Render(design.Installation(design.Mesh.Cluster("c"), MeshDesign.Discovery(["192.0.2.7", "192.0.2.8"])))
+            .SelectMany(component => component.Objects);
         var slice = Assert.Single(objects, value => value["kind"]!.ToString() == "EndpointSlice");
         Assert.Equal(["192.0.2.7", "192.0.2.8"], slice["endpoints"]!.AsArray().Select(endpoint => endpoint!["addresses"]![0]!.ToString()));
         Assert.Equal("gateway.example.com", MeshDesign.Discovery(["gateway.example.com", "192.0.2.8"]));
@@ -58,7 +63,8 @@ public sealed class MeshDesignTests
         var design = new MeshDesign(MeshReader.Read(Topologies.Write("replicated-control-planes", 2), "mesh.yaml", ""));
         Assert.Empty(design.Watches());
         Assert.All(design.Mesh.Clusters, cluster => Assert.False(design.HasGateway(cluster)));
-        var objects = Manifests.Render(design.Installation(design.Mesh.Clusters[0], "")).SelectMany(component => component.Objects).Select(value => $"{value["kind"]} {value["metadata"]!["name"]}").ToList();
+        var objects = Manifests.Render(design.Installation(design.Mesh.Clusters[0], "")).SelectMany(component => component.Objects)
+            .Select(value => $"{value["kind"]} {value["metadata"]!["name"]}").ToList();
         Assert.Contains("Deployment istiocoredns", objects);
         Assert.Contains("Deployment istio-ingressgateway", objects);
     }
@@ -80,9 +86,13 @@ public sealed class MeshDesignTests
     [Fact]
     public void What_a_cluster_sets_wins_over_what_the_mesh_sets_and_the_file_decides_names()
     {
-        var design = Design("  install: {profile: minimal, meshConfig: {accessLogFile: /dev/stdout}}\n  clusters: [{name: a}, {name: b, install: {meshConfig: {accessLogFile: /tmp/x}}}]\n");
+        var design = Design(
+            "  install: {profile: minimal, meshConfig: {accessLogFile: /dev/stdout}}\n  clusters: [{name: a}, {name: b, install: {meshConfig: {accessLogFile: "
+                + "/tmp/x}}}]\n");
         var installation = design.Installation(design.Mesh.Cluster("b"), "");
-        Assert.Equal(("minimal", "/tmp/x", "b", "mesh1"), (installation.Profile, installation.MeshConfig["accessLogFile"]!.ToString(), installation.ClusterName, installation.Value("global", "meshID")!.ToString()));
+        Assert.Equal(("minimal", "/tmp/x", "b", "mesh1"),
+            (installation.Profile, installation.MeshConfig["accessLogFile"]!.ToString(), installation.ClusterName,
+                installation.Value("global", "meshID")!.ToString()));
     }
 
     /// <summary>Users have the script, and programs the class: both must produce the same.</summary>
@@ -91,7 +101,12 @@ public sealed class MeshDesignTests
     [InlineData("blue")]
     public async Task The_gateway_is_what_the_script_for_people_prints(string revision)
     {
-        var start = new ProcessStartInfo("sh", [Repository.At("samples/multicluster/gen-eastwest-gateway.sh"), "--network", "north", .. revision.Length == 0 ? (string[])[] : ["--revision", revision]]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("sh",
+            [Repository.At("samples/multicluster/gen-eastwest-gateway.sh"), "--network", "north",
+                .. revision.Length == 0 ? (string[])[] : ["--revision", revision]])
+            {
+                RedirectStandardOutput = true
+            };
         using var script = Process.Start(start)!;
         var printed = YamlText.Parse(await script.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), "script");
         Assert.True(JsonNode.DeepEquals(printed, YamlText.Parse(YamlText.Print(EastWestGateway.Operator("north", revision, [])), "class")));
@@ -105,8 +120,10 @@ public sealed class MeshDesignTests
     {
         var mesh = MeshReader.Read(Topologies.Write(name, clusters), "mesh.yaml", "");
         Assert.Equal(clusters, mesh.Clusters.Count);
-        Assert.Equal(name.EndsWith("multi-network", StringComparison.Ordinal) || name is "replicated-control-planes" or "external-control-plane" ? clusters : 1, mesh.Networks.Count);
-        Assert.Equal(name.StartsWith("primary-remote", StringComparison.Ordinal) || name == "external-control-plane" ? clusters - 1 : 0, mesh.Clusters.Count(cluster => !cluster.IsPrimary));
+        Assert.Equal(name.EndsWith("multi-network", StringComparison.Ordinal) || name is "replicated-control-planes" or "external-control-plane" ? clusters : 1,
+            mesh.Networks.Count);
+        Assert.Equal(name.StartsWith("primary-remote", StringComparison.Ordinal) || name == "external-control-plane" ? clusters - 1 : 0,
+            mesh.Clusters.Count(cluster => !cluster.IsPrimary));
     }
 
     [Theory]
@@ -123,7 +140,8 @@ public sealed class MeshDesignTests
     public void Gateways_get_the_images_and_credentials_of_the_installation()
     {
         var file = Topologies.Write("multi-primary-multi-network", 2)
-            .Replace("spec:\n", "spec:\n  install: {hub: example.com, tag: '1', values: {global: {imagePullPolicy: Never, imagePullSecrets: [regcred]}}}\n", StringComparison.Ordinal);
+            .Replace("spec:\n", "spec:\n  install: {hub: example.com, tag: '1', values: {global: {imagePullPolicy: Never, imagePullSecrets: [regcred]}}}\n",
+                StringComparison.Ordinal);
         var design = new MeshDesign(MeshReader.Read(file, "mesh.yaml", ""));
         var gateway = design.Gateway(design.Mesh.Clusters[0]);
         Assert.Equal(("example.com/isthmus:1", "Never", """["regcred"]"""),
@@ -136,7 +154,8 @@ public sealed class MeshDesignTests
     [InlineData("imagePullPolicy: Never", "")]
     public void Gateways_leave_only_their_ports_open_where_control_planes_do(string global, string policy)
     {
-        var file = Topologies.Write("multi-primary-multi-network", 2).Replace("spec:\n", $"spec:\n  install: {{values: {{global: {{{global}}}}}}}\n", StringComparison.Ordinal);
+        var file = Topologies.Write("multi-primary-multi-network", 2)
+            .Replace("spec:\n", $"spec:\n  install: {{values: {{global: {{{global}}}}}}}\n", StringComparison.Ordinal);
         var design = new MeshDesign(MeshReader.Read(file, "mesh.yaml", ""));
         var objects = Manifests.Render(design.Gateway(design.Mesh.Clusters[0])).SelectMany(component => component.Objects);
         var found = objects.Where(value => value["kind"]!.ToString() == "NetworkPolicy").ToList();

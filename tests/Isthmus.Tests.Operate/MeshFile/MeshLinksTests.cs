@@ -28,13 +28,16 @@ public sealed class MeshLinksTests : IAsyncLifetime
     [Fact]
     public async Task All_that_is_in_the_way_is_told_at_once()
     {
-        var problems = await ProblemsAsync("  clusters: [{name: a}, {name: b, context: missing}, {name: c, context: again}, {name: d, context: away, server: 'https://10.0.0.9'}]\n");
+        var problems = await ProblemsAsync(
+            "  clusters: [{name: a}, {name: b, context: missing}, {name: c, context: again}, {name: d, context: away, server: 'https://10.0.0.9'}]\n");
         Assert.Equal(
         [
             "mesh.yaml: spec.clusters[1].context: 'missing' is not a context in the kubeconfig (contexts: a, again, away, other)",
-            $"mesh.yaml: spec.clusters[0]: the API server of 'a' is {_one.Access.Server.ToString().TrimEnd('/')}, which other clusters cannot reach (set spec.clusters[0].server to an address that Pods of the other clusters can reach)",
+            $"mesh.yaml: spec.clusters[0]: the API server of 'a' is {_one.Access.Server.ToString().TrimEnd('/')}, which other clusters cannot reach (set "
+                + $"spec.clusters[0].server to an address that Pods of the other clusters can reach)",
             "mesh.yaml: spec.clusters[2].context: 'again' leads to the same cluster as 'a' (specify the context of another cluster)",
-            $"mesh.yaml: spec.clusters[2]: the API server of 'c' is {_one.Access.Server.ToString().TrimEnd('/')}, which other clusters cannot reach (set spec.clusters[2].server to an address that Pods of the other clusters can reach)",
+            $"mesh.yaml: spec.clusters[2]: the API server of 'c' is {_one.Access.Server.ToString().TrimEnd('/')}, which other clusters cannot reach (set "
+                + $"spec.clusters[2].server to an address that Pods of the other clusters can reach)",
         ], problems[..4]);
         Assert.StartsWith("mesh.yaml: spec.clusters[3].context: 'away' does not respond: ", problems[4], StringComparison.Ordinal);
         Assert.Equal(5, problems.Count);
@@ -47,7 +50,9 @@ public sealed class MeshLinksTests : IAsyncLifetime
         const string networks = "  networks: [{name: x}, {name: z}]\n";
         using var links = await OpenAsync($"{networks}  clusters: [{servers.Replace("NETWORK", "z", StringComparison.Ordinal)}]\n");
         Assert.Equal(["https://10.0.0.1", "https://10.0.0.2"], links.All.Select(link => link.Server));
-        Assert.Equal(["mesh.yaml: spec.clusters[1].network: 'x' is a single flat network, but Pods of 'other' are in 10.244.0.0/24 and those of 'a' in 10.244.0.0/24 (give each cluster its own range, or put the clusters on different networks)"],
+        Assert.Equal(
+            ["mesh.yaml: spec.clusters[1].network: 'x' is a single flat network, but Pods of 'other' are in 10.244.0.0/24 and those of 'a' in 10.244.0.0/24 "
+                + "(give each cluster its own range, or put the clusters on different networks)"],
             await ProblemsAsync($"  networks: [{{name: x}}]\n  clusters: [{servers.Replace("NETWORK", "x", StringComparison.Ordinal)}]\n"));
     }
 
@@ -57,10 +62,14 @@ public sealed class MeshLinksTests : IAsyncLifetime
     {
         await _one.SendAsync("POST", "/api/v1/namespaces", """{"metadata":{"name":"istio-system"}}""");
         await _one.SendAsync("POST", "/api/v1/namespaces/istio-system/secrets", """{"metadata":{"name":"cacerts"},"data":{}}""");
-        var mesh = MeshReader.Read("apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {name: m}\nspec: {trust: {directory: nowhere}, clusters: [{name: a}]}\n", "mesh.yaml", Path.GetTempPath());
+        var mesh = MeshReader.Read(
+            "apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {name: m}\nspec: {trust: {directory: nowhere}, clusters: [{name: a}]}\n",
+            "mesh.yaml", Path.GetTempPath());
         using var links = await MeshLinks.OpenAsync(mesh, _ => _one.Access, ["a"], TestContext.Current.CancellationToken);
-        var problems = (await Assert.ThrowsAsync<MeshProblemsException>(() => new MeshPlanner(new MeshDesign(mesh), links, TimeProvider.System).PlanAsync(TestContext.Current.CancellationToken))).Problems;
-        Assert.Contains("'a' has the Secret istio-system/cacerts: with a new root, proxies would no longer trust", Assert.Single(problems).Message, StringComparison.Ordinal);
+        var problems = (await Assert.ThrowsAsync<MeshProblemsException>(() => new MeshPlanner(new MeshDesign(mesh), links,
+            TimeProvider.System).PlanAsync(TestContext.Current.CancellationToken))).Problems;
+        Assert.Contains("'a' has the Secret istio-system/cacerts: with a new root, proxies would no longer trust", Assert.Single(problems).Message,
+            StringComparison.Ordinal);
     }
 
     private Task<MeshLinks> OpenAsync(string spec) => MeshLinks.OpenAsync(MeshReaderTests.Read(spec), context => context switch

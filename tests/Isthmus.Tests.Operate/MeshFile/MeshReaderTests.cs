@@ -29,9 +29,11 @@ public sealed class MeshReaderTests
     [Theory]
     [InlineData("  clusters: [{name: a}, {name: a, context: x}]\n", "spec.clusters[1].name: 'a' is already the name of spec.clusters[0]")]
     [InlineData("  clusters: [{name: a}, {name: b, context: a}]\n", "spec.clusters[1].context: 'a' is already the context of spec.clusters[0]")]
-    [InlineData("  networks: [{name: x}, {name: x}]\n  clusters: [{name: a, network: x}]\n", "spec.networks[1].name: 'x' is already the name of spec.networks[0]")]
+    [InlineData("  networks: [{name: x}, {name: x}]\n  clusters: [{name: a, network: x}]\n",
+        "spec.networks[1].name: 'x' is already the name of spec.networks[0]")]
     [InlineData("  clusters: [{name: a}, {name: b, primaries: [c]}]\n", "spec.clusters[1].primaries[0]: 'c' is not a cluster in this file (primaries: a)")]
-    [InlineData("  clusters: [{name: a}, {name: b, primaries: [a]}, {name: c, primaries: [b]}]\n", "spec.clusters[2].primaries[0]: 'b' is itself a remote (primaries: a)")]
+    [InlineData("  clusters: [{name: a}, {name: b, primaries: [a]}, {name: c, primaries: [b]}]\n",
+        "spec.clusters[2].primaries[0]: 'b' is itself a remote (primaries: a)")]
     [InlineData("  clusters: [{name: a}, {name: b, primaries: [b, a]}]\n", "spec.clusters[1].primaries[0]: 'b' is the cluster itself, listed with others")]
     [InlineData("  clusters: [{name: a}, {name: b, primaries: [a, a]}]\n", "spec.clusters[1].primaries[1]: 'a' is listed twice")]
     [InlineData("  clusters: [{name: a}, {name: b, role: remote}]\n", "spec.clusters[1].primaries: is required for a remote cluster")]
@@ -51,22 +53,33 @@ public sealed class MeshReaderTests
     [InlineData("  clusters: [{name: a, network: no}]\n", "spec.clusters[0].network: 'false' should be text, but YAML reads it as a boolean (quote the value)")]
     [InlineData("  clusters: [{name: a, primaries: [1]}]\n", "spec.clusters[0].primaries[0]: '1' should be text, but YAML reads it as a number")]
     [InlineData("  join: luck\n  clusters: [{name: a}]\n", "spec.join: 'luck' is not a valid join mode")]
-    [InlineData("  join: names\n  clusters: [{name: a}, {name: b, primaries: [a]}]\n", "spec.clusters[1].primaries: 'b' is a remote, but with 'join: names' each cluster has its own control plane")]
-    [InlineData("  join: names\n  networks: [{name: x, gateway: {replicas: 2}}]\n  clusters: [{name: a}]\n", "spec.networks[0].gateway: is set, but with 'join: names'")]
-    [InlineData("  clusters: [{name: a}, {name: b, primaries: [a], controlPlane: {cluster: a}}]\n", "spec.clusters[1].controlPlane: cannot be combined with primaries (a)")]
-    [InlineData("  clusters: [{name: a}, {name: b, controlPlane: {cluster: z}}]\n", "spec.clusters[1].controlPlane.cluster: 'z' is not a primary in this file (primaries: a)")]
-    [InlineData("  clusters: [{name: a}, {name: b, controlPlane: {cluster: a, namespace: istio-system}}]\n", "spec.clusters[1].controlPlane.namespace: 'istio-system' is where 'a' has its own control plane")]
-    [InlineData("  clusters: [{name: a}, {name: b, controlPlane: {cluster: a}}, {name: c, controlPlane: {cluster: a}}]\n", "spec.clusters[2].controlPlane: 'b' has its control plane in the same namespace")]
+    [InlineData("  join: names\n  clusters: [{name: a}, {name: b, primaries: [a]}]\n",
+        "spec.clusters[1].primaries: 'b' is a remote, but with 'join: names' each cluster has its own control plane")]
+    [InlineData("  join: names\n  networks: [{name: x, gateway: {replicas: 2}}]\n  clusters: [{name: a}]\n",
+        "spec.networks[0].gateway: is set, but with 'join: names'")]
+    [InlineData("  clusters: [{name: a}, {name: b, primaries: [a], controlPlane: {cluster: a}}]\n",
+        "spec.clusters[1].controlPlane: cannot be combined with primaries (a)")]
+    [InlineData("  clusters: [{name: a}, {name: b, controlPlane: {cluster: z}}]\n",
+        "spec.clusters[1].controlPlane.cluster: 'z' is not a primary in this file (primaries: a)")]
+    [InlineData("  clusters: [{name: a}, {name: b, controlPlane: {cluster: a, namespace: istio-system}}]\n",
+        "spec.clusters[1].controlPlane.namespace: 'istio-system' is where 'a' has its own control plane")]
+    [InlineData("  clusters: [{name: a}, {name: b, controlPlane: {cluster: a}}, {name: c, controlPlane: {cluster: a}}]\n",
+        "spec.clusters[2].controlPlane: 'b' has its control plane in the same namespace")]
     [InlineData("  clusters: []\n", "spec.clusters: has no cluster")]
     [InlineData("  trust: certs\n  clusters: [{name: a}]\n", "spec.trust: \"certs\" should be a mapping, not text")]
     [InlineData("  trust: {root: {certificate: r.pem}}\n  clusters: [{name: a}]\n", "spec.trust.root.key: is required")]
-    [InlineData("  networks: [{name: x, gateway: {replicas: 0}}]\n  clusters: [{name: a}]\n", "spec.networks[0].gateway.replicas: '0' is not a whole number between 1 and 100")]
-    [InlineData("  networks: [{name: x, gateway: {clusters: [b]}}]\n  clusters: [{name: a}]\n", "spec.networks[0].gateway.clusters[0]: 'b' is not a cluster in network 'x' (its clusters are: a)")]
-    [InlineData("  networks: [{name: x, gateway: {service: {ports: []}}}]\n  clusters: [{name: a}]\n", "spec.networks[0].gateway.service: sets ports or selector")]
-    [InlineData("  networks: [{name: x, gateway: {clusters: [b]}}]\n  clusters: [{name: a}, {name: b}, {name: c, primaries: [a]}]\n", "spec.clusters[2].primaries: 'a' runs no east-west gateway")]
+    [InlineData("  networks: [{name: x, gateway: {replicas: 0}}]\n  clusters: [{name: a}]\n",
+        "spec.networks[0].gateway.replicas: '0' is not a whole number between 1 and 100")]
+    [InlineData("  networks: [{name: x, gateway: {clusters: [b]}}]\n  clusters: [{name: a}]\n",
+        "spec.networks[0].gateway.clusters[0]: 'b' is not a cluster in network 'x' (its clusters are: a)")]
+    [InlineData("  networks: [{name: x, gateway: {service: {ports: []}}}]\n  clusters: [{name: a}]\n",
+        "spec.networks[0].gateway.service: sets ports or selector")]
+    [InlineData("  networks: [{name: x, gateway: {clusters: [b]}}]\n  clusters: [{name: a}, {name: b}, {name: c, primaries: [a]}]\n",
+        "spec.clusters[2].primaries: 'a' runs no east-west gateway")]
     [InlineData("  install: {profile: huge}\n  clusters: [{name: a}]\n", "spec.install.profile: 'huge' is not a profile")]
     [InlineData("  install: {valuez: {}}\n  clusters: [{name: a}]\n", "spec.install.valuez: unknown field \"valuez\" in spec.install (fields are: ")]
-    [InlineData("  clusters: [{name: a, install: {values: {global: {network: x}}}}]\n", "spec.clusters[0].install.values.global.network: 'x' conflicts with the mesh file")]
+    [InlineData("  clusters: [{name: a, install: {values: {global: {network: x}}}}]\n",
+        "spec.clusters[0].install.values.global.network: 'x' conflicts with the mesh file")]
     [InlineData("  install: {revision: x}\n  clusters: [{name: a}]\n", "spec.install.revision: 'x' conflicts with the mesh file (set spec.revision instead)")]
     public void A_contradiction_is_told_with_the_file_the_field_the_value_and_a_remedy(string spec, string words)
     {
@@ -78,8 +91,10 @@ public sealed class MeshReaderTests
     [Fact]
     public void All_that_is_wrong_is_told_at_once()
     {
-        var problems = Assert.Throws<MeshProblemsException>(() => Read("  color: red\n  clusters: [{name: a}, {name: a, primaries: [z]}, {name: b, network: nowhere}]\n")).Problems;
-        Assert.Equal(["spec.color", "spec.clusters[1].name", "spec.clusters[1].context", "spec.clusters[2].network", "spec.clusters[1].primaries[0]"], problems.Select(problem => problem.Path));
+        var problems = Assert.Throws<MeshProblemsException>(
+            () => Read("  color: red\n  clusters: [{name: a}, {name: a, primaries: [z]}, {name: b, network: nowhere}]\n")).Problems;
+        Assert.Equal(["spec.color", "spec.clusters[1].name", "spec.clusters[1].context", "spec.clusters[2].network", "spec.clusters[1].primaries[0]"],
+            problems.Select(problem => problem.Path));
     }
 
     [Theory]
@@ -93,7 +108,9 @@ public sealed class MeshReaderTests
     [Fact]
     public void Another_kind_is_refused()
     {
-        var problems = Assert.Throws<MeshProblemsException>(() => MeshReader.Read("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {clusters: [{name: a}]}\n", "mesh.yaml", "")).Problems;
+        var problems = Assert.Throws<MeshProblemsException>(
+            () => MeshReader.Read("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {clusters: [{name: a}]}\n",
+            "mesh.yaml", "")).Problems;
         Assert.Equal(["apiVersion", "kind"], problems.Select(problem => problem.Path));
     }
 

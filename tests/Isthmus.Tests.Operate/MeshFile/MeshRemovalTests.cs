@@ -50,9 +50,15 @@ public sealed class MeshRemovalTests : IAsyncLifetime
         using var links = await OpenAsync();
         var client = links.All[0].Client;
         await InstallAsync(links);
-        await client.CreateAsync(Kinds.Secret, Parse("""{"metadata": {"name": "www", "namespace": "istio-system"}, "type": "kubernetes.io/tls", "data": {"tls.crt": "YQ==", "tls.key": "YQ=="} }"""), Stop);
+        await client.CreateAsync(Kinds.Secret,
+            Parse(
+                """{"metadata": {"name": "www", "namespace": "istio-system"}, "type": "kubernetes.io/tls", "data": {"tls.crt": "YQ==", "tls.key": "YQ=="} }"""),
+            Stop);
         foreach (var name in (string[])["deny", "allow"])
-            await client.CreateAsync(Policies, Parse($$"""{"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy", "metadata": {"name": "{{name}}", "namespace": "shop"}, "spec": {} }"""), Stop);
+            await client.CreateAsync(Policies,
+                Parse(
+                    $$"""{"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy", "metadata": {"name": "{{name}}", "namespace": "shop"}, "spec": {} }"""),
+                Stop);
         // The mesh's own, of a kind that stays.
         await client.CreateAsync(Policies, Parse("""
             {"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy", "metadata": {"name": "ours", "namespace": "shop", "annotations": {"isthmus.internal/mesh": "ours"} }, "spec": {} }
@@ -63,22 +69,26 @@ public sealed class MeshRemovalTests : IAsyncLifetime
         await removal.RunAsync([plan], Stop);
         Assert.Equal(["2 × AuthorizationPolicy: shop/allow, shop/deny", "1 × Secret: istio-system/www"], Bystander.Describe(plan.Others));
         Assert.NotNull(await client.FindAsync(Kinds.Secret, "istio-system", "www", Stop));
-        Assert.Equal(["allow", "deny"], (await client.ListAllAsync<JsonObject>(Policies, null, new(), Stop)).Select(one => one["metadata"]!["name"]!.ToString()).Order());
+        Assert.Equal(["allow", "deny"],
+            (await client.ListAllAsync<JsonObject>(Policies, null, new(), Stop)).Select(one => one["metadata"]!["name"]!.ToString()).Order());
         Assert.Equal(["authorizationpolicies.security.istio.io"], await DefinitionsAsync(links));
         Assert.Null(await client.FindAsync(Kinds.ServiceAccount, "istio-system", "istiod", Stop));
 
         plan = Assert.Single(await Removal(links, purges: true).PlanAsync(Stop));
         Assert.Equal(3, plan.Others.Count);
-        Assert.Equal(["CustomResourceDefinition authorizationpolicies.security.istio.io", "Namespace istio-system"], plan.Removals.Select(removal => removal.ToString()).Order());
+        Assert.Equal(["CustomResourceDefinition authorizationpolicies.security.istio.io", "Namespace istio-system"],
+            plan.Removals.Select(removal => removal.ToString()).Order());
     }
 
     [Fact]
     public async Task A_cluster_that_joins_is_told_of_Pods_without_sidecars()
     {
         using var links = await OpenAsync();
-        await links.All[0].Client.PatchAsync(Kinds.Namespace, null, "shop", Parse("""{"metadata": {"labels": {"istio-injection": "enabled"} } }"""), PatchType.Merge, Stop);
+        await links.All[0].Client.PatchAsync(Kinds.Namespace, null, "shop", Parse("""{"metadata": {"labels": {"istio-injection": "enabled"} } }"""),
+            PatchType.Merge, Stop);
         await links.All[0].Client.CreateAsync(Kinds.ServiceAccount, Parse("""{"metadata": {"name": "default", "namespace": "shop"} }"""), Stop);
-        await links.All[0].Client.CreateAsync(Kinds.Pod, Parse("""{"metadata": {"name": "job-1", "namespace": "shop"}, "spec": {"containers": [{"name": "app", "image": "app"}]} }"""), Stop);
+        await links.All[0].Client.CreateAsync(Kinds.Pod,
+            Parse("""{"metadata": {"name": "job-1", "namespace": "shop"}, "spec": {"containers": [{"name": "app", "image": "app"}]} }"""), Stop);
         Assert.Contains("a: 1 Pod (shop/job-1) of namespaces with injection has no sidecar; restart it when the mesh is up", (await PlanAsync(links)).Notes);
     }
 
@@ -96,7 +106,8 @@ public sealed class MeshRemovalTests : IAsyncLifetime
         await new NodePlaces(links.Design, links.Links.All[0]).RemoveAsync(Stop);
         Assert.Equal(("eu", null), (await LabelAsync("region"), await LabelAsync("zone")));
 
-        async Task<string?> LabelAsync(string name) => (await client.GetAsync(Kinds.Node, null, "n1", Stop))["metadata"]!["labels"]![$"topology.kubernetes.io/{name}"]?.ToString();
+        async Task<string?> LabelAsync(string name) =>
+            (await client.GetAsync(Kinds.Node, null, "n1", Stop))["metadata"]!["labels"]![$"topology.kubernetes.io/{name}"]?.ToString();
     }
 
     [Fact]
@@ -105,7 +116,10 @@ public sealed class MeshRemovalTests : IAsyncLifetime
         using var links = await OpenAsync("region: eu");
         await links.All[0].Client.CreateAsync(Kinds.Node, Parse("""{"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "us"} } }"""), Stop);
         var problem = Assert.Single((await Assert.ThrowsAsync<MeshProblemsException>(() => PlanAsync(links))).Problems);
-        Assert.Equal("mesh.yaml: spec.clusters[0].region: is 'eu', but Node n1 of 'a' has topology.kubernetes.io/region=us (correct it, or omit it: each Node says where it is)", problem.ToString());
+        Assert.Equal(
+            "mesh.yaml: spec.clusters[0].region: is 'eu', but Node n1 of 'a' has topology.kubernetes.io/region=us (correct it, or omit it: each Node says "
+                + "where it is)",
+            problem.ToString());
     }
 
     [Fact]
@@ -115,7 +129,9 @@ public sealed class MeshRemovalTests : IAsyncLifetime
         var changes = (await PlanAsync(links)).Changes;
         Assert.Contains(changes, change => change is { Part: Part.Gateways, Object: "Deployment istio-system/istio-egressgateway" });
         Assert.Contains(changes, change => change is { Part: Part.ControlPlane, Object: "Deployment istio-system/istiod" });
-        Assert.DoesNotContain(changes, change => change.Part == Part.ControlPlane && change.Object.Contains("gateway", StringComparison.Ordinal) && change.Object.StartsWith("Deployment", StringComparison.Ordinal));
+        Assert.DoesNotContain(changes,
+            change => change.Part == Part.ControlPlane && change.Object.Contains("gateway", StringComparison.Ordinal)
+                && change.Object.StartsWith("Deployment", StringComparison.Ordinal));
     }
 
     /// <summary>The definitions, and the namespace with one object of the installation.</summary>
@@ -124,7 +140,8 @@ public sealed class MeshRemovalTests : IAsyncLifetime
         var client = links.All[0].Client;
         await client.CreateAsync(Kinds.Namespace, links.Design.Owned(Parse("""{"metadata": {"name": "istio-system"} }""")), Stop);
         foreach (var value in Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], "default")).SelectMany(component => component.Objects)
-            .Where(value => value["kind"]!.ToString() is "CustomResourceDefinition" or "ServiceAccount")) await client.CreateAsync(Manifests.KindOf(value)!, value, Stop);
+            .Where(value => value["kind"]!.ToString() is "CustomResourceDefinition" or "ServiceAccount"))
+                await client.CreateAsync(Manifests.KindOf(value)!, value, Stop);
         while (true)
         {
             try
@@ -140,15 +157,20 @@ public sealed class MeshRemovalTests : IAsyncLifetime
     }
 
     private static async Task<IEnumerable<string>> DefinitionsAsync(Opened links) =>
-        (await links.All[0].Client.ListAllAsync<JsonObject>(Kinds.CustomResourceDefinition, null, new(), Stop)).Select(one => one["metadata"]!["name"]!.ToString()).Where(name => name.EndsWith(".istio.io", StringComparison.Ordinal));
+        (await links.All[0].Client.ListAllAsync<JsonObject>(Kinds.CustomResourceDefinition, null, new(), Stop))
+            .Select(one => one["metadata"]!["name"]!.ToString()).Where(name => name.EndsWith(".istio.io", StringComparison.Ordinal));
 
-    private static MeshRemoval Removal(Opened links, bool purges) => new(links.Design, links.Links, new(["a"], purges), TimeSpan.FromMinutes(1), new Unseen(), TimeProvider.System);
+    private static MeshRemoval Removal(Opened links, bool purges) =>
+        new(links.Design, links.Links, new(["a"], purges), TimeSpan.FromMinutes(1), new Unseen(), TimeProvider.System);
 
     private static Task<MeshPlan> PlanAsync(Opened links) => new MeshPlanner(links.Design, links.Links, TimeProvider.System).PlanAsync(Stop);
 
     private async Task<Opened> OpenAsync(string more = "")
     {
-        var mesh = MeshReader.Read($"apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {{name: ours}}\nspec: {{clusters: [{{name: a{(more.Length > 0 ? $", {more}" : "")}}}]}}\n", "mesh.yaml", _folder);
+        var mesh = MeshReader.Read(
+            $"apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {{name: ours}}\nspec: {{clusters: [{{name: "
+                + $"a{(more.Length > 0 ? $", {more}" : "")}}}]}}\n",
+            "mesh.yaml", _folder);
         return new(new MeshDesign(mesh), await MeshLinks.OpenAsync(mesh, _ => _server.Access, ["a"], Stop));
     }
 

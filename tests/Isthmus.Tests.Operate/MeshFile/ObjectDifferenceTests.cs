@@ -19,7 +19,8 @@ public sealed class ObjectDifferenceTests
     [Theory]
     [InlineData("{spec: {replicas: 1}}", "{spec: {replicas: 2}}", "spec.replicas: 1 / 2")]
     [InlineData("{spec: {env: [{name: A}]}}", "{spec: {env: [{name: A}, {name: B}]}}", "spec.env[B]:  / {\"name\":\"B\"}")]
-    [InlineData("{spec: {env: [{name: A, value: a}, {name: B}]}}", "{spec: {env: [{name: C}, {name: A, value: x}, {name: D}]}}", "spec.env[0].value: a / x; spec.env[1].name: B / ; spec.env[C]:  / {\"name\":\"C\"}; spec.env[D]:  / {\"name\":\"D\"}")]
+    [InlineData("{spec: {env: [{name: A, value: a}, {name: B}]}}", "{spec: {env: [{name: C}, {name: A, value: x}, {name: D}]}}",
+        "spec.env[0].value: a / x; spec.env[1].name: B / ; spec.env[C]:  / {\"name\":\"C\"}; spec.env[D]:  / {\"name\":\"D\"}")]
     [InlineData("{spec: {ports: [{port: 80}]}}", "{spec: {ports: [{port: 80}, {port: 81}]}}", "spec.ports: [{\"port\":80}] / [{\"port\":80},{\"port\":81}]")]
     [InlineData("{metadata: {labels: {a: b}}}", "{metadata: {}}", "metadata.labels.a: b / ")]
     [InlineData("{spec: {resources: {limits: {memory: 1Gi}}}}", "{spec: {resources: {limits: {memory: 1G}}}}", "spec.resources.limits.memory: 1Gi / 1G")]

@@ -35,7 +35,8 @@ public sealed class OtherMeshTests : IAsyncLifetime
     {
         await NamespaceAsync(""","annotations":{"isthmus.internal/mesh":"theirs"}""");
         const string found = "'a' belongs to mesh 'theirs' (Namespace istio-system), and would move to 'ours'";
-        Assert.Equal([$"mesh.yaml: spec.clusters[0]: {found} (correct metadata.name, remove the cluster from that mesh first, or use --take-over)"], await ProblemsAsync());
+        Assert.Equal([$"mesh.yaml: spec.clusters[0]: {found} (correct metadata.name, remove the cluster from that mesh first, or use --take-over)"],
+            await ProblemsAsync());
         Assert.Equal([found], (await PlanAsync(takesOver: true)).Notes);
     }
 
@@ -45,7 +46,11 @@ public sealed class OtherMeshTests : IAsyncLifetime
     public async Task A_cluster_whose_control_plane_says_another_mesh_ID_is_named(string id, bool other)
     {
         await NamespaceAsync("");
-        await PostAsync("configmaps", new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio" }, ["data"] = new JsonObject { ["mesh"] = $"defaultConfig:\n  meshId: {id}\n" } });
+        await PostAsync("configmaps",
+            new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["name"] = "istio" }, ["data"] = new JsonObject { ["mesh"] = $"defaultConfig:\n  meshId: {id}\n" }
+            });
         var notes = (await PlanAsync(takesOver: true)).Notes;
         Assert.Equal(other ? ["'a' belongs to mesh 'theirs' (ConfigMap istio-system/istio), and would move to 'ours'"] : [], notes);
     }
@@ -90,13 +95,15 @@ public sealed class OtherMeshTests : IAsyncLifetime
         files.MakeIntermediate("a", request, "istio-system");
     }
 
-    private Task NamespaceAsync(string annotations) => _server.SendAsync("POST", "/api/v1/namespaces", $$"""{"metadata":{"name":"istio-system"{{annotations}} } }""");
+    private Task NamespaceAsync(string annotations) =>
+        _server.SendAsync("POST", "/api/v1/namespaces", $$"""{"metadata":{"name":"istio-system"{{annotations}} } }""");
 
     private Task PostAsync(string resource, JsonObject value) => _server.SendAsync("POST", $"/api/v1/namespaces/istio-system/{resource}", value.ToJsonString());
 
     private async Task<MeshPlan> PlanAsync(bool takesOver)
     {
-        var mesh = MeshReader.Read("apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {name: ours}\nspec: {clusters: [{name: a}]}\n", "mesh.yaml", _folder);
+        var mesh = MeshReader.Read("apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {name: ours}\nspec: {clusters: [{name: a}]}\n",
+            "mesh.yaml", _folder);
         using var links = await MeshLinks.OpenAsync(mesh, _ => _server.Access, ["a"], Stop);
         return await new MeshPlanner(new MeshDesign(mesh), links, TimeProvider.System, takesOver).PlanAsync(Stop);
     }

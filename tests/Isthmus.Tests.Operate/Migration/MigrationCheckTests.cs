@@ -22,18 +22,30 @@ public sealed class MigrationCheckTests : IDisposable
 
     public static TheoryData<string, string, string, string> Lost => new()
     {
-        { "Gateway", "networking.istio.io/v1", "{selector: {istio: x}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}", "{selector: {istio: x}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [a.example], tls: {mode: SIMPLE, credentialName: c, caCrl: /crl}}]}" },
-        { "VirtualService", "networking.istio.io/v1", "{hosts: [a], http: [{route: [{destination: {host: a}}]}]}", "{hosts: [a], http: [{fault: {delay: {exponentialDelay: 1s}}, route: [{destination: {host: a}}]}]}" },
+        {
+            "Gateway", "networking.istio.io/v1", "{selector: {istio: x}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}",
+            "{selector: {istio: x}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [a.example], tls: {mode: SIMPLE, credentialName: c, "
+                + "caCrl: /crl}}]}"
+        },
+        {
+            "VirtualService", "networking.istio.io/v1", "{hosts: [a], http: [{route: [{destination: {host: a}}]}]}",
+            "{hosts: [a], http: [{fault: {delay: {exponentialDelay: 1s}}, route: [{destination: {host: a}}]}]}"
+        },
         { "DestinationRule", "networking.istio.io/v1", "{host: a}", "{host: a, trafficPolicy: {tls: {mode: SIMPLE, caCrl: /crl}}}" },
-        { "Sidecar", "networking.istio.io/v1", "{egress: [{hosts: ['./*']}]}", "{egress: [{captureMode: NONE, hosts: ['./*'], port: {number: 80, protocol: HTTP, name: http}}]}" },
+        {
+            "Sidecar", "networking.istio.io/v1", "{egress: [{hosts: ['./*']}]}",
+            "{egress: [{captureMode: NONE, hosts: ['./*'], port: {number: 80, protocol: HTTP, name: http}}]}"
+        },
         { "WasmPlugin", "extensions.istio.io/v1alpha1", "{url: oci://x}", "{url: oci://x, targetRefs: [{kind: Service, group: '', name: g}]}" },
         { "TrafficExtension", "extensions.istio.io/v1alpha1", "", "{wasm: {url: oci://x}}" },
         { "WorkloadGroup", "networking.istio.io/v1", "", "{template: {serviceAccount: x}}" },
         { "AuthorizationPolicy", "security.istio.io/v1", "{rules: [{to: [{operation: {paths: [/a]}}]}]}",
             "{targetRefs: [{kind: Service, group: '', name: g}], rules: [{}]}" },
         { "PeerAuthentication", "security.istio.io/v1", "{mtls: {mode: STRICT}}", "{unknown: 1}" },
-        { "EnvoyFilter", "networking.istio.io/v1alpha3", "{configPatches: [{applyTo: CLUSTER, match: {context: SIDECAR_OUTBOUND}, patch: {operation: MERGE, value: {connect_timeout: 1s}}}]}",
-            "{configPatches: [{applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND}, patch: {operation: INSERT_BEFORE, value: {name: lua, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua}}}}]}" },
+        { "EnvoyFilter", "networking.istio.io/v1alpha3",
+            "{configPatches: [{applyTo: CLUSTER, match: {context: SIDECAR_OUTBOUND}, patch: {operation: MERGE, value: {connect_timeout: 1s}}}]}",
+            "{configPatches: [{applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND}, patch: {operation: INSERT_BEFORE, value: {name: lua, typed_config: "
+                + "{'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua}}}}]}" },
     };
 
     [Theory]
@@ -46,8 +58,12 @@ public sealed class MigrationCheckTests : IDisposable
             var text = $"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec: {spec}\n";
             var report = Check(text);
             Assert.Equal((kind, isLost), (kind, report.LosesSomething));
-            var refused = Validation.Check((JsonObject)Kubernetes.Yaml.YamlText.Parse(text, "x")!).Where(problem => problem.Severity == Severity.Error).ToList();
-            Assert.All(refused, problem => Assert.Contains(report.Findings, finding => finding.Level == MigrationLevel.Lost && finding.Field == problem.Path && finding.What == problem.Message && finding.Object == $"{kind} shop/x"));
+            var refused = Validation.Check((JsonObject)Kubernetes.Yaml.YamlText.Parse(text, "x")!).Where(problem => problem.Severity == Severity.Error)
+                .ToList();
+            Assert.All(refused,
+                problem => Assert.Contains(report.Findings,
+                    finding => finding.Level == MigrationLevel.Lost && finding.Field == problem.Path && finding.What == problem.Message
+                        && finding.Object == $"{kind} shop/x"));
         }
     }
 
@@ -77,11 +93,14 @@ public sealed class MigrationCheckTests : IDisposable
               config: "templates: {sidecar: '', house: ''}"
               values: "{}"
             """);
-        Assert.Contains(report.Findings, finding => finding is { Level: MigrationLevel.Lost, Object: "ConfigMap istio-system/istio", Field: "data[mesh].outboundTrafficPolicy.tls" });
-        Assert.Contains(report.Findings, finding => finding is { Level: MigrationLevel.Lost, Object: "IstioOperator istio-system/installed", Field: "values.ztunnel" });
+        Assert.Contains(report.Findings,
+            finding => finding is { Level: MigrationLevel.Lost, Object: "ConfigMap istio-system/istio", Field: "data[mesh].outboundTrafficPolicy.tls" });
+        Assert.Contains(report.Findings,
+            finding => finding is { Level: MigrationLevel.Lost, Object: "IstioOperator istio-system/installed", Field: "values.ztunnel" });
         Assert.Contains(report.Findings, finding => finding is { Level: MigrationLevel.Differs, Field: "values.pilot.env.PILOT_ENABLE_STATUS", Value: "true" });
         Assert.Contains(report.Findings, finding => finding is { Level: MigrationLevel.Differs, Field: "data[config].templates[house]" });
-        Assert.DoesNotContain(report.Findings, finding => finding.Field.Contains("accessLogFile", StringComparison.Ordinal) || finding.Field.Contains("sidecar]", StringComparison.Ordinal));
+        Assert.DoesNotContain(report.Findings,
+            finding => finding.Field.Contains("accessLogFile", StringComparison.Ordinal) || finding.Field.Contains("sidecar]", StringComparison.Ordinal));
     }
 
     /// <summary>It joins the mesh, and is not part of what moves.</summary>
@@ -96,9 +115,11 @@ public sealed class MigrationCheckTests : IDisposable
     [Fact]
     public void Values_of_Helm_releases_are_those_of_an_installation()
     {
-        var istiod = Release("istiod", "istiod", 1, """{"env": {"PILOT_OLD": "1"}}""") + Release("istiod", "istiod", 2, """{"env": {"PILOT_NEW": "1"}, "global": {"hub": "x"}, "meshConfig": {"trustDomain": "td"}}""", "deployed");
+        var istiod = Release("istiod", "istiod", 1, """{"env": {"PILOT_OLD": "1"}}""")
+            + Release("istiod", "istiod", 2, """{"env": {"PILOT_NEW": "1"}, "global": {"hub": "x"}, "meshConfig": {"trustDomain": "td"}}""", "deployed");
         var report = Check(istiod + Release("ztunnel", "ztunnel", 1, "{}", "deployed") + Release("other", "redis", 1, """{"env": {}}""", "deployed"));
-        Assert.Equal(["Helm release istio-system/istiod values.pilot.env.PILOT_NEW", "Helm release istio-system/ztunnel "], report.Findings.Select(finding => $"{finding.Object} {finding.Field}").Order(StringComparer.Ordinal));
+        Assert.Equal(["Helm release istio-system/istiod values.pilot.env.PILOT_NEW", "Helm release istio-system/ztunnel "],
+            report.Findings.Select(finding => $"{finding.Object} {finding.Field}").Order(StringComparer.Ordinal));
         Assert.Empty(report.Unknown);
         Assert.True(report.LosesSomething);
     }
@@ -110,7 +131,8 @@ public sealed class MigrationCheckTests : IDisposable
             {"name": "front", "kind": "DaemonSet", "service": {"type": "NodePort", "clusterIP": "", "ipFamilyPolicy": "PreferDualStack"}, "autoscaling": {"enabled": false}, "labels": {"istio.io/dataplane-mode": "none"},
              "additionalContainers": [], "initContainers": [{"name": "wait"}], "dnsConfig": {}, "minReadySeconds": 5, "global": {"networkPolicy": {"enabled": true}}}
             """, "deployed"));
-        Assert.Equal(["initContainers ", "kind DaemonSet", "minReadySeconds 5", "service.ipFamilyPolicy PreferDualStack"], report.Findings.Select(finding => $"{finding.Field} {finding.Value}").Order(StringComparer.Ordinal));
+        Assert.Equal(["initContainers ", "kind DaemonSet", "minReadySeconds 5", "service.ipFamilyPolicy PreferDualStack"],
+            report.Findings.Select(finding => $"{finding.Field} {finding.Value}").Order(StringComparer.Ordinal));
         Assert.All(report.Findings, finding => Assert.Equal((MigrationLevel.Differs, "Helm release istio-system/front"), (finding.Level, finding.Object)));
     }
 
@@ -130,10 +152,12 @@ public sealed class MigrationCheckTests : IDisposable
                   initContainers: [{{{(list == "initContainers" ? $"{{name: istio-proxy, {container}}}" : "")}}}]
             """;
         var report = Check(string.Join("\n---\n",
-            Of("fits", "image: auto, resources: {limits: {cpu: 1}}, env: [{name: A, value: b}], lifecycle: {preStop: {httpGet: {port: 15020, path: /quitquitquit}}}"),
+            Of("fits",
+                "image: auto, resources: {limits: {cpu: 1}}, env: [{name: A, value: b}], lifecycle: {preStop: {httpGet: {port: 15020, path: /quitquitquit}}}"),
             Of("image", "image: 'registry.example.com/proxyv2:1.31.0'"),
             Of("args", "image: auto, args: [proxy, sidecar, --concurrency, '2']"),
-            Of("hook", "image: auto, lifecycle: {postStart: {exec: {command: [pilot-agent, wait]}}}, readinessProbe: {exec: {command: [curl, localhost:15021]}}"),
+            Of("hook",
+                "image: auto, lifecycle: {postStart: {exec: {command: [pilot-agent, wait]}}}, readinessProbe: {exec: {command: [curl, localhost:15021]}}"),
             Of("user", "image: auto, securityContext: {runAsUser: 1000}"),
             Of("native", "image: auto, command: [sh]", "initContainers")));
         Assert.Equal(
@@ -150,7 +174,9 @@ public sealed class MigrationCheckTests : IDisposable
     [Fact]
     public void A_Secret_that_is_no_release_is_named()
     {
-        var report = Check("apiVersion: v1\nkind: Secret\ntype: helm.sh/release.v1\nmetadata: {name: broken, namespace: a, labels: {owner: helm}}\ndata: {release: bm9uZQ==}\n");
+        var report = Check(
+            "apiVersion: v1\nkind: Secret\ntype: helm.sh/release.v1\nmetadata: {name: broken, namespace: a, labels: {owner: helm}}\ndata: {release: "
+                + "bm9uZQ==}\n");
         Assert.Contains("Secret a/broken", Assert.Single(report.Unknown).ToString(), StringComparison.Ordinal);
     }
 
@@ -196,7 +222,8 @@ public sealed class MigrationCheckTests : IDisposable
             metadata: {name: other, namespace: shop}
             spec: {parentRefs: [{name: foreign}]}
             """);
-        Assert.Equal(["Gateway.gateway.networking.k8s.io shop/front spec.gatewayClassName", "HTTPRoute shop/shop spec.parentRefs[1]", "Namespace amb metadata.labels[istio.io/dataplane-mode]", "Namespace amb metadata.labels[istio.io/use-waypoint]"],
+        Assert.Equal(["Gateway.gateway.networking.k8s.io shop/front spec.gatewayClassName", "HTTPRoute shop/shop spec.parentRefs[1]",
+            "Namespace amb metadata.labels[istio.io/dataplane-mode]", "Namespace amb metadata.labels[istio.io/use-waypoint]"],
             report.Findings.Select(finding => $"{finding.Object} {finding.Field}"));
         Assert.All(report.Findings, finding => Assert.Equal(MigrationLevel.Lost, finding.Level));
     }
@@ -227,8 +254,11 @@ public sealed class MigrationCheckTests : IDisposable
             """);
         Assert.Equal(
         [
-            "Lost Deployment istio-system/istiod env[COMPLIANCE_POLICY]", "Lost Deployment shop/web metadata.annotations[proxy.istio.io/config].runtimeValues", "Lost Deployment shop/web metadata.annotations[sidecar.istio.io/bootstrapOverride]", "Lost Pod shop/job-1 metadata.annotations[inject.istio.io/templates]",
-            "Differs Deployment istio-system/istiod env[PILOT_SEND_UNHEALTHY_ENDPOINTS]", "Note Deployment shop/web metadata.annotations[proxy.istio.io/config].statNameLength", "Note Pod shop/job-1 image",
+            "Lost Deployment istio-system/istiod env[COMPLIANCE_POLICY]", "Lost Deployment shop/web metadata.annotations[proxy.istio.io/config].runtimeValues",
+            "Lost Deployment shop/web metadata.annotations[sidecar.istio.io/bootstrapOverride]",
+            "Lost Pod shop/job-1 metadata.annotations[inject.istio.io/templates]",
+            "Differs Deployment istio-system/istiod env[PILOT_SEND_UNHEALTHY_ENDPOINTS]",
+            "Note Deployment shop/web metadata.annotations[proxy.istio.io/config].statNameLength", "Note Pod shop/job-1 image",
         ], report.Findings.Select(finding => $"{finding.Level} {finding.Object} {finding.Field}"));
     }
 
@@ -237,16 +267,19 @@ public sealed class MigrationCheckTests : IDisposable
     private MigrationReport Check(string text)
     {
         File.WriteAllText(Path.Combine(_folder, "mesh.yaml"), text);
-        return MigrationCheck.Of([MigrationReader.Read(ManifestFiles.Read([_folder], recursive: false, "default", TextReader.Null), WellKnown.SystemNamespace)]);
+        return MigrationCheck.Of([MigrationReader.Read(ManifestFiles.Read([_folder], recursive: false, "default", TextReader.Null),
+            WellKnown.SystemNamespace)]);
     }
 
     /// <summary>A release as Helm stores it.</summary>
     private static string Release(string name, string chart, int number, string values, string status = "superseded")
     {
-        var release = $$$"""{"name": "{{{name}}}", "namespace": "istio-system", "version": {{{number}}}, "info": {"status": "{{{status}}}"}, "chart": {"metadata": {"name": "{{{chart}}}", "version": "1.31.0"}}, "config": {{{values}}}}""";
+        var release =
+            $$$"""{"name": "{{{name}}}", "namespace": "istio-system", "version": {{{number}}}, "info": {"status": "{{{status}}}"}, "chart": {"metadata": {"name": "{{{chart}}}", "version": "1.31.0"}}, "config": {{{values}}}}""";
         using var packed = new MemoryStream();
         using (var gzip = new GZipStream(packed, CompressionMode.Compress)) gzip.Write(Encoding.UTF8.GetBytes(release));
         var data = Convert.ToBase64String(Encoding.ASCII.GetBytes(Convert.ToBase64String(packed.ToArray())));
-        return $"apiVersion: v1\nkind: Secret\ntype: helm.sh/release.v1\nmetadata: {{name: sh.helm.release.v1.{name}.v{number}, namespace: istio-system, labels: {{owner: helm}}}}\ndata: {{release: {data}}}\n---\n";
+        return $"apiVersion: v1\nkind: Secret\ntype: helm.sh/release.v1\nmetadata: {{name: sh.helm.release.v1.{name}.v{number}, namespace: istio-system, "
+            + $"labels: {{owner: helm}}}}\ndata: {{release: {data}}}\n---\n";
     }
 }

@@ -83,14 +83,19 @@ public sealed class DefinitionJoinTests
         foreach (var version in MeshApi.DestinationRule.Versions.Append(stored))
         {
             var written = await WriteAsync(client, Kind(version));
-            Assert.Equal(("B", "NEWER", "."), (written["spec"]!["fromIstio"]!["kept"]!.ToString(), written["spec"]!["trafficPolicy"]!["loadBalancer"]!["simple"]!.ToString(), written["spec"]!["exportTo"]![0]!.ToString()));
+            Assert.Equal(("B", "NEWER", "."),
+                (written["spec"]!["fromIstio"]!["kept"]!.ToString(), written["spec"]!["trafficPolicy"]!["loadBalancer"]!["simple"]!.ToString(),
+                    written["spec"]!["exportTo"]![0]!.ToString()));
         }
-        var refused = await Assert.ThrowsAsync<KubeException>(() => CreateAsync(client, Kind("v1"), """{"metadata": {"name": "bare", "namespace": "default"}, "spec": {}}"""));
+        var refused = await Assert.ThrowsAsync<KubeException>(() => CreateAsync(client, Kind("v1"),
+            """{"metadata": {"name": "bare", "namespace": "default"}, "spec": {}}"""));
         Assert.Contains("spec.host: Required value", refused.Message, StringComparison.Ordinal);
 
         // The second installation has nothing to change, and Istio's own comes back over it.
         await InstallAsync(client);
-        Assert.Equal(live["metadata"]!["resourceVersion"]!.ToString(), (await client.GetAsync(Kinds.CustomResourceDefinition, null, "destinationrules.networking.istio.io", Stop))["metadata"]!["resourceVersion"]!.ToString());
+        Assert.Equal(live["metadata"]!["resourceVersion"]!.ToString(),
+            (await client.GetAsync(Kinds.CustomResourceDefinition, null, "destinationrules.networking.istio.io",
+                Stop))["metadata"]!["resourceVersion"]!.ToString());
         await client.ApplyAsync(Kinds.CustomResourceDefinition, definition, Stop);
         Assert.Equal("B", (await client.GetAsync(Kind(stored), "default", "rule", Stop))["spec"]!["fromIstio"]!["kept"]!.ToString());
     }
@@ -102,18 +107,21 @@ public sealed class DefinitionJoinTests
         var client = await cluster.StartAsync();
         await IstioObjects.NamespaceAsync(client, "istio-system");
         var later = IstioCrds.Of(MeshApi.DestinationRule);
-        foreach (var version in Versions(later)) version["schema"]!["openAPIV3Schema"]!["properties"]!["spec"]!["properties"]!["later"] = new JsonObject { ["type"] = "string" };
+        foreach (var version in Versions(later))
+            version["schema"]!["openAPIV3Schema"]!["properties"]!["spec"]!["properties"]!["later"] = new JsonObject { ["type"] = "string" };
         await new Applier(client, TimeProvider.System).ApplyAsync([later], Stop);
         await CreateAsync(client, Kind("v1"), """{"metadata": {"name": "rule", "namespace": "default"}, "spec": {"host": "a", "later": "x"}}""");
         var components = await InstallAsync(client);
         await client.PatchAsync(Kind("v1"), "default", "rule", JsonNode.Parse("""{"spec": {"exportTo": ["*"]}}""")!.AsObject(), PatchType.Merge, Stop);
         Assert.Equal("x", (await client.GetAsync(Kind("v1alpha3"), "default", "rule", Stop))["spec"]!["later"]!.ToString());
 
-        foreach (var value in components.SelectMany(component => component.Objects).Where(value => value["kind"]!.ToString() == "Deployment")) await client.CreateAsync(Kinds.Deployment, value, Stop);
+        foreach (var value in components.SelectMany(component => component.Objects).Where(value => value["kind"]!.ToString() == "Deployment"))
+            await client.CreateAsync(Kinds.Deployment, value, Stop);
         var uninstaller = new Uninstaller(client);
         await uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("default", Stop), _ => { }, Stop);
         var left = await client.ListAllAsync<JsonObject>(Kinds.CustomResourceDefinition, null, new ListOptions(), Stop);
-        Assert.Subset(left.Select(definition => definition["metadata"]!["name"]!.ToString()).ToHashSet(), MeshApi.Istio.Select(kind => kind.CrdName).ToHashSet());
+        Assert.Subset(left.Select(definition => definition["metadata"]!["name"]!.ToString()).ToHashSet(),
+            MeshApi.Istio.Select(kind => kind.CrdName).ToHashSet());
         Assert.NotNull(await client.FindAsync(Kind("v1"), "default", "rule", Stop));
     }
 
@@ -128,16 +136,27 @@ public sealed class DefinitionJoinTests
         await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
         await InstallAsync(client);
         var kind = new ResourceKind("security.istio.io", "v1", "AuthorizationPolicy", "authorizationpolicies", true);
-        var policy = await CreateAsync(client, kind, """{"metadata": {"name": "p", "namespace": "default"}, "selectors": {}, "spec": {"selectr": {}, "rules": [{"from": [{"source": {"unknown": ["a"]}}]}]}}""");
-        Assert.True(policy["selectors"] is not null && policy["spec"]!["selectr"] is not null && policy["spec"]!["rules"]![0]!["from"]![0]!["source"]!["unknown"] is not null, policy.ToJsonString());
+        var policy = await CreateAsync(client, kind,
+            """{"metadata": {"name": "p", "namespace": "default"}, "selectors": {}, "spec": {"selectr": {}, "rules": [{"from": [{"source": {"unknown": ["a"]}}]}]}}""");
+        Assert.True(policy["selectors"] is not null && policy["spec"]!["selectr"] is not null
+            && policy["spec"]!["rules"]![0]!["from"]![0]!["source"]!["unknown"] is not null,
+            policy.ToJsonString());
     }
 
     /// <summary>The fields of current Istio that earlier versions of Isthmus dropped.</summary>
     [Theory]
-    [InlineData("DestinationRule", "{host: a, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s, minimumPercent: 10, aggression: 1.5}}, proxyProtocol: {version: V2}, retryBudget: {percent: 20, minRetryConcurrency: 3}}}")]
-    [InlineData("VirtualService", "{hosts: [a], http: [{match: [{statPrefix: x}], route: [{destination: {host: a}}], corsPolicy: {unmatchedPreflights: FORWARD}, retries: {attempts: 1, backoff: 10ms, retryIgnorePreviousHosts: true}}]}", "spec.http[0].match[0].statPrefix")]
-    [InlineData("Sidecar", "{inboundConnectionPool: {tcp: {maxConnections: 1}}, ingress: [{port: {number: 80, protocol: HTTP, name: http}, connectionPool: {http: {http2MaxRequests: 1}}}]}")]
-    [InlineData("EnvoyFilter", "{configPatches: [{applyTo: HTTP_FILTER, match: {context: WAYPOINT, waypoint: {}}, patch: {operation: REMOVE}}]}", "spec.configPatches[0].match.waypoint")]
+    [InlineData("DestinationRule",
+        "{host: a, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s, minimumPercent: 10, aggression: 1.5}}, proxyProtocol: {version: "
+            + "V2}, retryBudget: {percent: 20, minRetryConcurrency: 3}}}")]
+    [InlineData("VirtualService",
+        "{hosts: [a], http: [{match: [{statPrefix: x}], route: [{destination: {host: a}}], corsPolicy: {unmatchedPreflights: FORWARD}, retries: {attempts: 1, "
+            + "backoff: 10ms, retryIgnorePreviousHosts: true}}]}",
+        "spec.http[0].match[0].statPrefix")]
+    [InlineData("Sidecar",
+        "{inboundConnectionPool: {tcp: {maxConnections: 1}}, ingress: [{port: {number: 80, protocol: HTTP, name: http}, connectionPool: {http: "
+            + "{http2MaxRequests: 1}}}]}")]
+    [InlineData("EnvoyFilter", "{configPatches: [{applyTo: HTTP_FILTER, match: {context: WAYPOINT, waypoint: {}}, patch: {operation: REMOVE}}]}",
+        "spec.configPatches[0].match.waypoint")]
     [InlineData("RequestAuthentication", "{jwtRules: [{issuer: a, jwks: '{\"keys\":[]}', spaceDelimitedClaims: [x]}]}")]
     [InlineData("AuthorizationPolicy", "{rules: [{from: [{source: {serviceAccounts: [a/b], trustDomains: [td]}}]}]}")]
     public async Task Fields_of_Istio_are_stored_and_named_where_they_have_no_effect(string kind, string spec, params string[] idle)
@@ -148,17 +167,25 @@ public sealed class DefinitionJoinTests
         var known = MeshApi.Istio.Single(one => one.Kind == kind);
         foreach (var version in known.Versions)
         {
-            var value = new JsonObject { ["apiVersion"] = $"{known.Group}/{version}", ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = version, ["namespace"] = "default" }, ["spec"] = YamlText.Parse(spec, kind) };
+            var value = new JsonObject
+            {
+                ["apiVersion"] = $"{known.Group}/{version}", ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = version, ["namespace"] = "default" },
+                ["spec"] = YamlText.Parse(spec, kind)
+            };
             var created = await CreateAsync(client, Manifests.ResourceOf(known, version), value.ToJsonString());
             Assert.True(JsonNode.DeepEquals(value["spec"], created["spec"]), created.ToJsonString());
-            Assert.Subset(Validation.Check(value).Where(problem => problem.Severity is Severity.Warning or Severity.Error).Select(problem => problem.Path).ToHashSet(), idle.ToHashSet());
+            Assert.Subset(Validation.Check(value).Where(problem => problem.Severity is Severity.Warning or Severity.Error).Select(problem => problem.Path)
+                .ToHashSet(),
+                idle.ToHashSet());
         }
     }
 
     [Theory]
     [InlineData("ServiceEntry", "{ports: [{number: 80}]}", "spec.hosts: Required value", "spec.ports[0].name: Required value")]
-    [InlineData("Gateway", "{servers: [{port: {number: 80}}]}", "spec.servers[0].hosts: Required value", "spec.servers[0].port.protocol: Required value", "spec.servers[0].port.name: Required value")]
-    [InlineData("VirtualService", "{http: [{route: [{}], mirror: {subset: a}}], tls: [{match: [{}]}]}", "spec.http[0].route[0].destination: Required value", "spec.http[0].mirror.host: Required value", "spec.tls[0].match[0].sniHosts: Required value")]
+    [InlineData("Gateway", "{servers: [{port: {number: 80}}]}", "spec.servers[0].hosts: Required value", "spec.servers[0].port.protocol: Required value",
+        "spec.servers[0].port.name: Required value")]
+    [InlineData("VirtualService", "{http: [{route: [{}], mirror: {subset: a}}], tls: [{match: [{}]}]}", "spec.http[0].route[0].destination: Required value",
+        "spec.http[0].mirror.host: Required value", "spec.tls[0].match[0].sniHosts: Required value")]
     [InlineData("WorkloadGroup", "{}", "spec.template: Required value")]
     [InlineData("AuthorizationPolicy", "{rules: [{when: [{values: [a]}]}]}", "spec.rules[0].when[0].key: Required value")]
     [InlineData("RequestAuthentication", "{jwtRules: [{fromHeaders: [{prefix: a}]}]}", "spec.jwtRules[0].fromHeaders[0].name: Required value")]
@@ -201,7 +228,9 @@ public sealed class DefinitionJoinTests
     private static async Task<IReadOnlyList<Component>> InstallAsync(KubeClient client)
     {
         var components = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], null));
-        await new Applier(client, TimeProvider.System).ApplyAsync([.. components[0].Objects.Where(value => value["kind"]!.ToString() == "CustomResourceDefinition")], Stop);
+        await new Applier(client,
+            TimeProvider.System).ApplyAsync([.. components[0].Objects.Where(value => value["kind"]!.ToString() == "CustomResourceDefinition")],
+            Stop);
         return components;
     }
 
@@ -224,8 +253,13 @@ public sealed class DefinitionJoinTests
         {
             try
             {
-                var patch = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["by"] = kind.Version } }, ["spec"] = new JsonObject { ["exportTo"] = new JsonArray(".") } };
-                if (await client.PatchAsync(kind, "default", "rule", patch, PatchType.Merge, Stop) is var written && written["spec"]!["exportTo"] is not null) return written;
+                var patch = new JsonObject
+                {
+                    ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["by"] = kind.Version } },
+                    ["spec"] = new JsonObject { ["exportTo"] = new JsonArray(".") }
+                };
+                if (await client.PatchAsync(kind, "default", "rule", patch, PatchType.Merge, Stop) is var written && written["spec"]!["exportTo"] is not null)
+                    return written;
             }
             catch (KubeException e) when (e.Code == 404)
             {
@@ -237,5 +271,6 @@ public sealed class DefinitionJoinTests
 
     private static IReadOnlyList<JsonObject> Versions(JsonObject definition) => [.. definition["spec"]!["versions"]!.AsArray().OfType<JsonObject>()];
 
-    private static IEnumerable<string> Stored(JsonObject definition) => definition["status"]!["storedVersions"]!.AsArray().Select(version => version!.ToString());
+    private static IEnumerable<string> Stored(JsonObject definition) =>
+        definition["status"]!["storedVersions"]!.AsArray().Select(version => version!.ToString());
 }

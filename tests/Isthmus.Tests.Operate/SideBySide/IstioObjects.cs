@@ -7,10 +7,13 @@ using Xunit;
 
 namespace Isthmus.Tests.Operate.SideBySide;
 
-/// <summary>What <c>istioctl install --revision 1-24</c> leaves in a cluster, restated in short: names, labels, and the parts that ours could collide with.</summary>
+/// <summary>What <c>istioctl install --revision 1-24</c> leaves in a cluster, restated in short: names, labels, and the parts that ours could collide
+/// with.</summary>
 internal static class IstioObjects
 {
-    private const string Labels = "release: istio, operator.istio.io/component: Pilot, operator.istio.io/managed: Reconcile, install.operator.istio.io/owning-resource: unknown, install.operator.istio.io/owning-resource-namespace: istio-system";
+    private const string Labels =
+        "release: istio, operator.istio.io/component: Pilot, operator.istio.io/managed: Reconcile, install.operator.istio.io/owning-resource: unknown, "
+            + "install.operator.istio.io/owning-resource-namespace: istio-system";
 
     private static string Text(string revision, string suffix) => $$"""
         {apiVersion: v1, kind: ServiceAccount, metadata: {name: istiod{{suffix}}, namespace: istio-system, labels: {app: istiod, istio.io/rev: {{revision}}, {{Labels}} } } }
@@ -89,7 +92,8 @@ internal static class IstioObjects
         """;
 
     /// <param name="revision">Empty for the default revision.</param>
-    internal static IReadOnlyList<JsonObject> Of(string revision) => Parse(Text(revision.Length == 0 ? "default" : revision, revision.Length == 0 ? "" : $"-{revision}"));
+    internal static IReadOnlyList<JsonObject> Of(string revision) =>
+        Parse(Text(revision.Length == 0 ? "default" : revision, revision.Length == 0 ? "" : $"-{revision}"));
 
     internal static IReadOnlyList<JsonObject> Parse(string text) => [.. YamlText.ParseAll(text, "istio").OfType<JsonObject>()];
 

@@ -100,7 +100,9 @@ public sealed class SideBySideTests
         var first = await client.GetAsync(Kinds.Service, Home, "istiod-revision-tag-prod", Stop);
         var own = await client.GetAsync(Kinds.Service, Home, "istiod-a", Stop);
         Assert.Equal(own["spec"]!["ports"]!.ToJsonString(), first["spec"]!["ports"]!.ToJsonString());
-        Assert.Equal(("istiod", "a", "prod"), (first["metadata"]!["labels"]!["app"]!.ToString(), first["metadata"]!["labels"]!["istio.io/rev"]!.ToString(), first["metadata"]!["labels"]!["istio.io/tag"]!.ToString()));
+        Assert.Equal(("istiod", "a", "prod"),
+            (first["metadata"]!["labels"]!["app"]!.ToString(), first["metadata"]!["labels"]!["istio.io/rev"]!.ToString(),
+                first["metadata"]!["labels"]!["istio.io/tag"]!.ToString()));
 
         await tags.SetAsync("prod", "b", overwrite: true, Stop);
         var moved = await client.GetAsync(Kinds.Service, Home, "istiod-revision-tag-prod", Stop);
@@ -124,16 +126,21 @@ public sealed class SideBySideTests
         // The label of an object, and who validates it. Istio's default validator is the one for objects without a label.
         foreach (var (revision, labels) in ((string, string[])[])[("", ["", "default"]), ("ours", ["ours"])])
         {
-            var validator = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], revision)).SelectMany(component => component.Objects).Single(value => value["kind"]!.ToString() == "ValidatingWebhookConfiguration");
+            var validator = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], revision)).SelectMany(component => component.Objects)
+                .Single(value => value["kind"]!.ToString() == "ValidatingWebhookConfiguration");
             foreach (var label in (string[])["", "default", "ours", "1-24", "prod"])
-                Assert.Equal(labels.Contains(label) ? 1 : 0, validator["webhooks"]!.AsArray().Count(webhook => Selects((JsonObject)webhook!["objectSelector"]!, label)));
+                Assert.Equal(labels.Contains(label) ? 1 : 0,
+                    validator["webhooks"]!.AsArray().Count(webhook => Selects((JsonObject)webhook!["objectSelector"]!, label)));
         }
-        var injector = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], "ours")).SelectMany(component => component.Objects).Single(value => value["kind"]!.ToString() == "MutatingWebhookConfiguration");
+        var injector = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], "ours")).SelectMany(component => component.Objects)
+            .Single(value => value["kind"]!.ToString() == "MutatingWebhookConfiguration");
         Assert.All(injector["webhooks"]!.AsArray(), webhook => Assert.Contains("\"values\":[\"ours\"]", webhook!.ToJsonString(), StringComparison.Ordinal));
     }
 
     [Theory]
-    [InlineData("", "Deployment istio-system/istiod in test: is a control plane that Isthmus did not install (image docker.io/istio/pilot:1.24.0) (install beside it with --revision NAME, and move namespaces one by one: docs/install/upgrade.md)")]
+    [InlineData("",
+        "Deployment istio-system/istiod in test: is a control plane that Isthmus did not install (image docker.io/istio/pilot:1.24.0) (install beside it with "
+            + "--revision NAME, and move namespaces one by one: docs/install/upgrade.md)")]
     [InlineData("1-24", "Deployment istio-system/istiod-1-24 in test: is a control plane that Isthmus did not install")]
     public async Task A_revision_of_Istios_is_not_taken_over(string revision, string message)
     {
@@ -157,7 +164,11 @@ public sealed class SideBySideTests
         {
             var labels = new JsonObject { ["release"] = "istio" };
             if (revision is not null) labels[Labels.Revision] = revision;
-            return new() { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = WellKnown.ReaderServiceAccount, ["namespace"] = "istio-system", ["labels"] = labels } };
+            return new()
+            {
+                ["apiVersion"] = "v1", ["kind"] = "ServiceAccount",
+                ["metadata"] = new JsonObject { ["name"] = WellKnown.ReaderServiceAccount, ["namespace"] = "istio-system", ["labels"] = labels }
+            };
         }
     }
 
@@ -169,7 +180,10 @@ public sealed class SideBySideTests
         await IstioAsync(client, "1-24");
         await IstioObjects.CreateAsync(client, IstioObjects.Parse(IstioObjects.Gateway));
         var refused = await Assert.ThrowsAsync<ProblemException>(() => CheckAsync(client, OperatorSpec.Build([], [], "ours")));
-        Assert.Contains("is a gateway that Isthmus did not install (image docker.io/istio/proxyv2:1.24.0) (choose another name for the gateway, or none: --set profile=minimal", refused.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is a gateway that Isthmus did not install (image docker.io/istio/proxyv2:1.24.0) (choose another name for the gateway, or none: --set "
+                + "profile=minimal",
+            refused.Message, StringComparison.Ordinal);
         await CheckAsync(client, OperatorSpec.Build([], ["profile=minimal"], "ours"));
     }
 
@@ -199,7 +213,10 @@ public sealed class SideBySideTests
         var before = await IstioObjects.ReadAsync(client, theirs);
         var uninstaller = new Uninstaller(client);
         var purge = await Assert.ThrowsAsync<ProblemException>(() => uninstaller.PlanPurgeAsync(Stop));
-        Assert.EndsWith($"--purge: would remove the control plane istio-system/istiod-1-24 in {client.Access.Name} and what belongs to it, which Isthmus did not install (remove Isthmus's revisions one by one with --revision NAME)", purge.Message);
+        Assert.EndsWith(
+            $"--purge: would remove the control plane istio-system/istiod-1-24 in {client.Access.Name} and what belongs to it, which Isthmus did not install "
+                + $"(remove Isthmus's revisions one by one with --revision NAME)",
+            purge.Message);
         var one = await Assert.ThrowsAsync<ProblemException>(() => uninstaller.PlanRevisionAsync("1-24", Stop));
         Assert.Contains("--revision 1-24: would remove the control plane istio-system/istiod-1-24", one.Message, StringComparison.Ordinal);
         Assert.Equal(before, await IstioObjects.ReadAsync(client, theirs));
@@ -213,16 +230,22 @@ public sealed class SideBySideTests
         var client = await cluster.StartAsync();
         await IstioAsync(client, "1-24");
         using var root = new TestCa("root");
-        await client.CreateAsync(Kinds.ConfigMap, Json("""{"metadata": {"name": "istio-ca-root-cert", "namespace": "istio-system"}}""", "data", "root-cert.pem", root.Pem), Stop);
+        await client.CreateAsync(Kinds.ConfigMap,
+            Json("""{"metadata": {"name": "istio-ca-root-cert", "namespace": "istio-system"}}""", "data", "root-cert.pem", root.Pem), Stop);
         var spec = OperatorSpec.Build([], ["profile=minimal"], "ours");
         var refused = await Assert.ThrowsAsync<ProblemException>(() => CheckAsync(client, spec));
         Assert.Contains("ConfigMap istio-system/istio-ca-root-cert", refused.Message, StringComparison.Ordinal);
-        Assert.EndsWith("(create the Secret cacerts in namespace istio-system with an intermediate CA of the same root (docs/guides/certificates.md))", refused.Message);
-        await client.CreateAsync(Kinds.Secret, Json("""{"metadata": {"name": "cacerts", "namespace": "istio-system"}}""", "data", "root-cert.pem", Convert.ToBase64String(Encoding.UTF8.GetBytes($"# a comment\n{root.Pem}"))), Stop);
+        Assert.EndsWith("(create the Secret cacerts in namespace istio-system with an intermediate CA of the same root (docs/guides/certificates.md))",
+            refused.Message);
+        await client.CreateAsync(Kinds.Secret,
+            Json("""{"metadata": {"name": "cacerts", "namespace": "istio-system"}}""", "data", "root-cert.pem",
+                Convert.ToBase64String(Encoding.UTF8.GetBytes($"# a comment\n{root.Pem}"))),
+            Stop);
         await CheckAsync(client, spec);
     }
 
-    private static bool Selects(JsonObject selector, string label) => (selector["matchExpressions"] as JsonArray ?? []).All(expression => expression!["operator"]!.ToString() switch
+    private static bool Selects(JsonObject selector, string label) =>
+        (selector["matchExpressions"] as JsonArray ?? []).All(expression => expression!["operator"]!.ToString() switch
     {
         "DoesNotExist" => label.Length == 0,
         "In" => expression["values"]!.AsArray().Any(value => value!.ToString() == label),
@@ -247,7 +270,8 @@ public sealed class SideBySideTests
         return components;
     }
 
-    private static Task CheckAsync(KubeClient client, OperatorSpec spec) => new Preconditions(client, new ManualClock(), _ => { }).CheckAsync(spec, Manifests.Render(spec), Stop);
+    private static Task CheckAsync(KubeClient client, OperatorSpec spec) =>
+        new Preconditions(client, new ManualClock(), _ => { }).CheckAsync(spec, Manifests.Render(spec), Stop);
 
     private static JsonObject Json(string text, string part, string key, string value)
     {

@@ -20,7 +20,8 @@ public sealed class AdminRepliesTests
     {
         using var port = new ReservedPort();
         using var end = new CancellationTokenSource();
-        var server = new AdminServer(new(IPAddress.Loopback, port.Number), new ProcessSockets(), (_, _) => { }, (request, _) => ValueTask.FromResult<AdminReply?>(
+        var server = new AdminServer(new(IPAddress.Loopback, port.Number), new ProcessSockets(), (_, _) => { },
+            (request, _) => ValueTask.FromResult<AdminReply?>(
             request.TargetText == "/none" ? AdminReply.None : AdminReply.Text("done"))).RunAsync(end.Token);
         using var client = new HttpClient();
         while (true)
@@ -85,7 +86,12 @@ public sealed class AdminRepliesTests
             Assert.Equal(coding.Length > 0, response.Headers.Vary.Contains("Accept-Encoding"));
             var sent = await response.Content.ReadAsByteArrayAsync(Stop);
             using var memory = new MemoryStream(sent);
-            using Stream plain = coding switch { "gzip" => new GZipStream(memory, CompressionMode.Decompress), "br" => new BrotliStream(memory, CompressionMode.Decompress), _ => memory };
+            using Stream plain = coding switch
+            {
+                "gzip" => new GZipStream(memory, CompressionMode.Decompress),
+                "br" => new BrotliStream(memory, CompressionMode.Decompress),
+                _ => memory
+            };
             Assert.Equal(string.Concat(lines), await new StreamReader(plain).ReadToEndAsync(Stop));
             if (coding.Length > 0) Assert.True(sent.Length < string.Concat(lines).Length / 3, $"{sent.Length} bytes");
         }
@@ -100,7 +106,8 @@ public sealed class AdminRepliesTests
         using var other = new TestCa("other");
         using var port = new ReservedPort();
         using var end = new CancellationTokenSource();
-        var server = new AdminServer(new(IPAddress.Loopback, port.Number), new ProcessSockets(), (_, _) => { }, (_, _) => ValueTask.FromResult<AdminReply?>(AdminReply.Text("metrics")))
+        var server = new AdminServer(new(IPAddress.Loopback, port.Number), new ProcessSockets(), (_, _) => { },
+            (_, _) => ValueTask.FromResult<AdminReply?>(AdminReply.Text("metrics")))
         {
             Tls = new(new MeshSecrets(mesh), TimeProvider.System),
         }.RunAsync(end.Token);

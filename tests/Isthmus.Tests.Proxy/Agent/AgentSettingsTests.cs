@@ -13,7 +13,8 @@ public sealed class AgentSettingsTests
     private static readonly Dictionary<string, string> Injected = new()
     {
         ["POD_NAME"] = "shop-1", ["POD_NAMESPACE"] = "sample", ["INSTANCE_IP"] = "10.244.0.7", ["SERVICE_ACCOUNT"] = "shop",
-        ["JWT_POLICY"] = "third-party-jwt", ["PILOT_CERT_PROVIDER"] = "istiod", ["CA_ADDR"] = "istiod.istio-system.svc:15012", ["TRUST_DOMAIN"] = "cluster.local",
+        ["JWT_POLICY"] = "third-party-jwt", ["PILOT_CERT_PROVIDER"] = "istiod", ["CA_ADDR"] = "istiod.istio-system.svc:15012",
+        ["TRUST_DOMAIN"] = "cluster.local",
         ["PROXY_CONFIG"] = """{"meshId":"mesh1","terminationDrainDuration":"20s"}""",
         ["ISTIO_META_POD_PORTS"] = """[{"name":"http","containerPort":80}]""",
         ["ISTIO_META_CLUSTER_ID"] = "cluster1", ["ISTIO_META_NETWORK"] = "network1", ["ISTIO_META_MESH_ID"] = "mesh1", ["ISTIO_META_DNS_CAPTURE"] = "true",
@@ -23,7 +24,8 @@ public sealed class AgentSettingsTests
     [Fact]
     public void Injected_environment_makes_the_node_that_control_planes_expect()
     {
-        var node = AgentNode.Build(Read(), new Dictionary<string, string> { ["app"] = "shop", ["service.istio.io/canonical-name"] = "shop" }, new Dictionary<string, string>());
+        var node = AgentNode.Build(Read(), new Dictionary<string, string> { ["app"] = "shop", ["service.istio.io/canonical-name"] = "shop" },
+            new Dictionary<string, string>());
 
         Golden.Verify(JsonNode.Parse(WireTypes.Json.Format(node))!.ToJsonString(new JsonSerializerOptions { WriteIndented = true }), "node");
     }
@@ -52,12 +54,14 @@ public sealed class AgentSettingsTests
     [Fact]
     public void Defaults_are_those_of_the_mesh_that_was_installed_by_default()
     {
-        var settings = AgentSettings.Read("router", "", new Dictionary<string, string> { ["POD_NAME"] = "gw", ["POD_NAMESPACE"] = "istio-system", ["INSTANCE_IP"] = "10.0.0.1" });
+        var settings = AgentSettings.Read("router", "",
+            new Dictionary<string, string> { ["POD_NAME"] = "gw", ["POD_NAMESPACE"] = "istio-system", ["INSTANCE_IP"] = "10.0.0.1" });
 
         Assert.Equal(("istiod.istio-system.svc:15012", "istiod.istio-system.svc:15012", "Kubernetes", "istio-system.svc.cluster.local"),
             (settings.Discovery.ToString(), settings.CertificateAuthority.ToString(), settings.ClusterId, settings.Domain));
         Assert.Equal(("/var/run/secrets/tokens/istio-token", "/var/run/secrets/istio/root-cert.pem"), (settings.TokenFile, settings.RootFile));
-        Assert.Equal((TimeSpan.FromHours(24), 15020, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(45)), (settings.CertificateLifetime, settings.StatusPort, settings.DrainTime, settings.ListenerDrainTime));
+        Assert.Equal((TimeSpan.FromHours(24), 15020, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(45)),
+            (settings.CertificateLifetime, settings.StatusPort, settings.DrainTime, settings.ListenerDrainTime));
         Assert.False(settings.CaptureDns);
     }
 

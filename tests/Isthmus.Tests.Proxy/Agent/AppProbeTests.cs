@@ -72,7 +72,8 @@ public sealed class AppProbeTests
         using var certificate = ca.Server("own");
         await using var app = await OriginServer.StartAsync(HttpProtocols.Http1, http => http.Response.WriteAsync(http.Request.Scheme), certificate);
         using var prober = new AppProber("127.0.0.1");
-        var probe = AppProbe.ReadAll($$"""{"/app-health/web/livez":{"httpGet":{"path":"/","port":{{app.Port}},"scheme":"HTTPS"},"timeoutSeconds":60} }""").Values.Single();
+        var probe = AppProbe.ReadAll(
+            $$"""{"/app-health/web/livez":{"httpGet":{"path":"/","port":{{app.Port}},"scheme":"HTTPS"},"timeoutSeconds":60} }""").Values.Single();
         Assert.Equal(200, (await prober.ProbeAsync(probe, Stop)).Status);
     }
 

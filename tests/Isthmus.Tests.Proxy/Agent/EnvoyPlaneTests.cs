@@ -32,13 +32,15 @@ public sealed class EnvoyPlaneTests : IDisposable
     {
         var source = new Source();
         var sockets = new EnvoySockets(_directory);
-        await using var server = await sockets.StartAsync(new(null!, new("istiod", 15012), null, () => null!, NullLogger.Instance), new(source, NullLogger.Instance), Stop);
+        await using var server = await sockets.StartAsync(new(null!, new("istiod", 15012), null, () => null!, NullLogger.Instance),
+            new(source, NullLogger.Instance), Stop);
         using var end = new CancellationTokenSource();
         // The client of SDS servers that our own agent has.
         var client = new SocketSecrets(sockets.Secrets, "cluster.local", "node", TimeProvider.System, new Random(1), NullLogger.Instance);
         var running = client.RunAsync(end.Token);
         source.Set(Certificate("spiffe://cluster.local/ns/shop/sa/web"), RootSecret.Load("ROOTCA", _mesh.Pem));
-        await Eventually.TrueAsync(() => client.FindCertificate("default")?.Self.Uris is ["spiffe://cluster.local/ns/shop/sa/web"] && client.FindRoots("ROOTCA")?.Pem == _mesh.Pem);
+        await Eventually.TrueAsync(() => client.FindCertificate("default")?.Self.Uris is ["spiffe://cluster.local/ns/shop/sa/web"]
+            && client.FindRoots("ROOTCA")?.Pem == _mesh.Pem);
 
         source.Set(Certificate("spiffe://cluster.local/ns/shop/sa/new"), source.Roots!);
         await Eventually.TrueAsync(() => client.FindCertificate("default")?.Self.Uris is ["spiffe://cluster.local/ns/shop/sa/new"]);
@@ -57,7 +59,8 @@ public sealed class EnvoyPlaneTests : IDisposable
     {
         Directory.CreateDirectory(Path.Combine(_directory, "envoy"));
         _ = new EnvoySockets(_directory);
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.Combine(_directory, "envoy")) & (UnixFileMode)0b111_111_111);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
+            File.GetUnixFileMode(Path.Combine(_directory, "envoy")) & (UnixFileMode)0b111_111_111);
         var refused = Assert.Throws<ProblemException>(() => new EnvoySockets(Path.Combine(_directory, new string('x', 100))));
         Assert.Contains("is too long for a socket", refused.Message, StringComparison.Ordinal);
     }
@@ -65,7 +68,8 @@ public sealed class EnvoyPlaneTests : IDisposable
     [Fact]
     public async Task A_program_that_is_missing_or_ends_is_named()
     {
-        Assert.Contains("there is no file /no/envoy", Assert.Throws<ProblemException>(() => EnvoyProcess.Start("/no/envoy", [])).Message, StringComparison.Ordinal);
+        Assert.Contains("there is no file /no/envoy", Assert.Throws<ProblemException>(() => EnvoyProcess.Start("/no/envoy", [])).Message,
+            StringComparison.Ordinal);
         var text = Path.Combine(_directory, "text");
         await File.WriteAllTextAsync(text, "no program", Stop);
         Assert.Contains($"{text} cannot be run", Assert.Throws<ProblemException>(() => EnvoyProcess.Start(text, [])).Message, StringComparison.Ordinal);
@@ -93,13 +97,16 @@ public sealed class EnvoyPlaneTests : IDisposable
 
     [Fact]
     public void A_relative_program_is_refused() =>
-        Assert.Contains("'envoy' is not an absolute path", Assert.Throws<ProblemException>(() => Settings("""{"binaryPath": "envoy"}""", "")).Message, StringComparison.Ordinal);
+        Assert.Contains("'envoy' is not an absolute path", Assert.Throws<ProblemException>(() => Settings("""{"binaryPath": "envoy"}""", "")).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public async Task Envoy_takes_the_bootstrap_without_a_warning()
     {
         Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
-        var settings = Settings("""{"binaryPath": "/usr/local/bin/envoy", "proxyStatsMatcher": {"inclusionRegexps": [".*circuit_breakers.*"], "inclusionSuffixes": ["upstream_cx_active"]}}""", "") with
+        var settings = Settings(
+            """{"binaryPath": "/usr/local/bin/envoy", "proxyStatsMatcher": {"inclusionRegexps": [".*circuit_breakers.*"], "inclusionSuffixes": ["upstream_cx_active"]}}""",
+            "") with
         {
             HistogramBuckets = """{"istiocustom": [1, 5, 10]}""",
         };
@@ -109,12 +116,14 @@ public sealed class EnvoyPlaneTests : IDisposable
         var proxy = ProxySettings.Default(ProxyIdentity.Unknown, "sidecar");
         var parts = new AgentParts
         {
-            Settings = settings, Node = node, Proxy = proxy, Dial = null!, Secrets = null!, Discovered = null!, Names = null!, Resolver = null!, Table = null, TakeNames = _ => { }, Ports = ports, Files = AgentFiles.OfProcess, Log = log,
+            Settings = settings, Node = node, Proxy = proxy, Dial = null!, Secrets = null!, Discovered = null!, Names = null!, Resolver = null!, Table = null,
+            TakeNames = _ => { }, Ports = ports, Files = AgentFiles.OfProcess, Log = log,
         };
         var sockets = new EnvoySockets(_directory);
         await File.WriteAllTextAsync(sockets.Bootstrap, EnvoyBootstrap.Write(parts, sockets).ToJsonString(), Stop);
         var arguments = EnvoyBootstrap.Arguments(settings, sockets);
-        var start = new ProcessStartInfo(RealEnvoy.Find()!, [.. arguments, "--mode", "validate"]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(RealEnvoy.Find()!,
+            [.. arguments, "--mode", "validate"]) { RedirectStandardError = true, RedirectStandardOutput = true };
         using var envoy = Process.Start(start)!;
         var said = await envoy.StandardError.ReadToEndAsync(Stop) + await envoy.StandardOutput.ReadToEndAsync(Stop);
         await envoy.WaitForExitAsync(Stop);
@@ -124,7 +133,10 @@ public sealed class EnvoyPlaneTests : IDisposable
 
     private static AgentSettings Settings(string config, string variable)
     {
-        var environment = new Dictionary<string, string> { ["POD_NAME"] = "web-0", ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = "10.0.0.1", ["PROXY_CONFIG"] = config };
+        var environment = new Dictionary<string, string>
+        {
+            ["POD_NAME"] = "web-0", ["POD_NAMESPACE"] = "shop", ["INSTANCE_IP"] = "10.0.0.1", ["PROXY_CONFIG"] = config
+        };
         if (variable.Length > 0) environment["PROXY_BINARY_PATH"] = variable;
         return AgentSettings.Read("sidecar", "", environment);
     }

@@ -90,7 +90,10 @@ public sealed class ModuleForwardTests : IAsyncDisposable
     [InlineData(FailurePolicy.FailOpen, true)]
     public async Task The_same_holds_for_connections_and_for_files_that_are_not_there(FailurePolicy policy, bool passes)
     {
-        var wasm = new NetworkWasm { Config = new() { FailurePolicy = policy, VmConfig = new() { Code = new() { Local = new() { Filename = "/no/such.wasm" } } } } };
+        var wasm = new NetworkWasm
+        {
+            Config = new() { FailurePolicy = policy, VmConfig = new() { Code = new() { Local = new() { Filename = "/no/such.wasm" } } } }
+        };
         await _forward.TakeAsync(Answer(new TypedExtensionConfig { Name = "a", TypedConfig = TypeNames.Pack(wasm) }), Stop);
         Assert.Equal(passes, Read<NetworkRbac>(await _sent.Reader.ReadAsync(Stop)).Rules is null);
     }
@@ -144,7 +147,8 @@ public sealed class ModuleForwardTests : IAsyncDisposable
 
     private static DeltaDiscoveryResponse Answer(TypedExtensionConfig config) => new()
     {
-        TypeUrl = TypeUrls.ExtensionConfig, Nonce = "n1", SystemVersionInfo = "v1", Resources = { new Resource { Name = config.Name, Version = "1", Resource_ = TypeNames.Pack(config) } },
+        TypeUrl = TypeUrls.ExtensionConfig, Nonce = "n1", SystemVersionInfo = "v1",
+        Resources = { new Resource { Name = config.Name, Version = "1", Resource_ = TypeNames.Pack(config) } },
     };
 
     private static T Read<T>(DeltaDiscoveryResponse answer) where T : class, IMessage<T>, new()

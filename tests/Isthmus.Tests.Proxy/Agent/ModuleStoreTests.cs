@@ -85,12 +85,18 @@ public sealed class ModuleStoreTests : IDisposable
     public async Task What_is_no_module_or_another_one_is_refused()
     {
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.Body.WriteAsync(
-            context.Request.Path == "/text" ? "hello there"u8.ToArray() : context.Request.Path == "/bomb" ? Compressed(new byte[ModuleArchive.MaxBytes + 1]) : Module).AsTask());
+            context.Request.Path == "/text"
+                ? "hello there"u8.ToArray()
+                : context.Request.Path == "/bomb"
+                ? Compressed(new byte[ModuleArchive.MaxBytes + 1])
+                : Module)
+            .AsTask());
         using var store = Store();
         var url = $"http://127.0.0.1:{server.Port}";
         Assert.Equal("it is not a module of Wasm", await RefusedAsync(store, Request($"{url}/text")));
         Assert.Contains("larger than", await RefusedAsync(store, Request($"{url}/bomb")), StringComparison.Ordinal);
-        Assert.Equal($"it hashes to {Hash(Module)}, which is not the sha256 of the plugin", await RefusedAsync(store, Request($"{url}/a", sha256: new('a', 64))));
+        Assert.Equal($"it hashes to {Hash(Module)}, which is not the sha256 of the plugin",
+            await RefusedAsync(store, Request($"{url}/a", sha256: new('a', 64))));
         Assert.Equal("URLs of ftp are not supported: use http, https or oci", await RefusedAsync(store, Request("ftp://a.example/b")));
         Assert.Empty(Directory.EnumerateFiles(_directory));
     }
@@ -109,7 +115,8 @@ public sealed class ModuleStoreTests : IDisposable
         });
         using var store = Store(new Names { ["inside.example"] = address });
         Assert.Contains("from which no module may come", await RefusedAsync(store, Request("http://inside.example/secret")), StringComparison.Ordinal);
-        Assert.Contains("from which no module may come", await RefusedAsync(store, Request($"http://127.0.0.1:{server.Port}/a.wasm")), StringComparison.Ordinal);
+        Assert.Contains("from which no module may come", await RefusedAsync(store, Request($"http://127.0.0.1:{server.Port}/a.wasm")),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -162,7 +169,9 @@ public sealed class ModuleStoreTests : IDisposable
     {
         await using var registry = await Registry.StartAsync(Plain, realm);
         using var store = Store(new Names { ["registry.example"] = "127.0.0.1" }, "*");
-        Assert.Contains("names the realm", await RefusedAsync(store, Request($"oci://registry.example:{registry.Port}/shop/filter:v1") with { Credentials = registry.Secret }), StringComparison.Ordinal);
+        Assert.Contains("names the realm",
+            await RefusedAsync(store, Request($"oci://registry.example:{registry.Port}/shop/filter:v1") with { Credentials = registry.Secret }),
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -170,7 +179,8 @@ public sealed class ModuleStoreTests : IDisposable
     [InlineData("oci://a.example:5000/c", "a.example:5000", "c", "latest", true)]
     [InlineData("oci://shop/filter", "index.docker.io", "shop/filter", "latest", true)]
     [InlineData("oci://filter:latest", "index.docker.io", "library/filter", "latest", true)]
-    [InlineData("oci://a.example/c@sha256:0123456789012345678901234567890123456789012345678901234567890123", "a.example", "c", "sha256:0123456789012345678901234567890123456789012345678901234567890123", false)]
+    [InlineData("oci://a.example/c@sha256:0123456789012345678901234567890123456789012345678901234567890123", "a.example", "c",
+        "sha256:0123456789012345678901234567890123456789012345678901234567890123", false)]
     public void The_address_of_an_image_is_read_as_Docker_does(string url, string registry, string repository, string name, bool always)
     {
         var image = ImageReference.Parse(url);
@@ -192,14 +202,16 @@ public sealed class ModuleStoreTests : IDisposable
     [InlineData("""{"auths": {"a.example": {"auth": "?"}}}""")]
     [InlineData("""{"auths": {"a.example": {"auth": 1}}}""")]
     public void Malformed_credentials_are_named_but_not_shown(string text) =>
-        Assert.Equal("the Secret with credentials of registries is malformed", Assert.Throws<ModuleException>(() => RegistryCredentials.Read(text, "a.example")).Message);
+        Assert.Equal("the Secret with credentials of registries is malformed",
+            Assert.Throws<ModuleException>(() => RegistryCredentials.Read(text, "a.example")).Message);
 
     private ModuleStore Store(Names? names = null, params string[] insecure) =>
         new(Path.Combine(_directory, "wasm"), new(_clock, new Random(1), new ProcessSockets(), names ?? new()), insecure);
 
     private static ModuleRequest Request(string url, string sha256 = "") => new("shop.filter", url, sha256, "", "1", null);
 
-    private static async Task<string> RefusedAsync(ModuleStore store, ModuleRequest request) => (await Assert.ThrowsAsync<ModuleException>(() => store.GetAsync(request, Stop))).Message;
+    private static async Task<string> RefusedAsync(ModuleStore store, ModuleRequest request) =>
+        (await Assert.ThrowsAsync<ModuleException>(() => store.GetAsync(request, Stop))).Message;
 
     private static string Hash(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
@@ -213,7 +225,8 @@ public sealed class ModuleStoreTests : IDisposable
     private static byte[] Archive(string name, byte[] bytes)
     {
         using var whole = new MemoryStream();
-        using (var writer = new TarWriter(whole, TarEntryFormat.Ustar, leaveOpen: true)) writer.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(bytes) });
+        using (var writer = new TarWriter(whole, TarEntryFormat.Ustar, leaveOpen: true))
+            writer.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(bytes) });
         return whole.ToArray();
     }
 
@@ -237,13 +250,15 @@ public sealed class ModuleStoreTests : IDisposable
 
         public IEnumerable<string> Shown => _asked.Select(asked => asked.Authorization);
 
-        public IEnumerable<string> ShownToRegistry => _asked.Where(asked => asked.Path.StartsWith("/v2/", StringComparison.Ordinal)).Select(asked => asked.Authorization);
+        public IEnumerable<string> ShownToRegistry =>
+            _asked.Where(asked => asked.Path.StartsWith("/v2/", StringComparison.Ordinal)).Select(asked => asked.Authorization);
 
         public static async Task<Registry> StartAsync(string form, string? realm = null)
         {
             var registry = new Registry();
             var layer = form == Layer ? Compressed(Archive("plugin.wasm", Module)) : Module;
-            var manifest = Encoding.UTF8.GetBytes($$"""{"schemaVersion": 2, "layers": [{"mediaType": "application/json", "digest": "sha256:{{new string('0', 64)}}"}, {"mediaType": "{{form}}", "digest": "sha256:{{Hash(layer)}}"}]}""");
+            var manifest = Encoding.UTF8.GetBytes(
+                $$"""{"schemaVersion": 2, "layers": [{"mediaType": "application/json", "digest": "sha256:{{new string('0', 64)}}"}, {"mediaType": "{{form}}", "digest": "sha256:{{Hash(layer)}}"}]}""");
             registry.ManifestHash = Hash(manifest);
             registry._server = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
             {
@@ -257,7 +272,8 @@ public sealed class ModuleStoreTests : IDisposable
                 if (authorization != "Bearer token-1")
                 {
                     context.Response.StatusCode = 401;
-                    context.Response.Headers.WWWAuthenticate = $"Bearer realm=\"{realm ?? $"http://auth.example:{registry.Port}/token"}\",service=\"registry\",scope=\"repository:shop/filter:pull\"";
+                    context.Response.Headers.WWWAuthenticate =
+                        $"Bearer realm=\"{realm ?? $"http://auth.example:{registry.Port}/token"}\",service=\"registry\",scope=\"repository:shop/filter:pull\"";
                     return Task.CompletedTask;
                 }
                 if (context.Request.Path == "/v2/shop/filter/manifests/v1") return context.Response.Body.WriteAsync(manifest).AsTask();

@@ -32,5 +32,6 @@ public sealed class RenewalTests
     }
 
     [Fact]
-    public void A_certificate_that_has_expired_is_not_asked_for_in_a_loop() => Assert.Equal(Renewal.ShortestPause, Renewal.Pause(TimeSpan.FromMinutes(-5), 0.5, 0));
+    public void A_certificate_that_has_expired_is_not_asked_for_in_a_loop() =>
+        Assert.Equal(Renewal.ShortestPause, Renewal.Pause(TimeSpan.FromMinutes(-5), 0.5, 0));
 }

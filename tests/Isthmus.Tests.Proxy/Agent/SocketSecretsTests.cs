@@ -71,7 +71,8 @@ public sealed class SocketSecretsTests : IDisposable
         await using (var server = await ServeAsync())
         {
             await server.Requests.ReadAsync(Stop);
-            await server.SendAsync("4", new Secret { Name = "ROOTCA", ValidationContext = new() { TrustedCa = new() { InlineBytes = ByteString.CopyFromUtf8(_other.Pem) } } });
+            await server.SendAsync("4",
+                new Secret { Name = "ROOTCA", ValidationContext = new() { TrustedCa = new() { InlineBytes = ByteString.CopyFromUtf8(_other.Pem) } } });
             await server.Requests.ReadAsync(Stop);
             Assert.Equal(_other.Pem, secrets.FindRoots("ROOTCA")!.Pem);
             await end.CancelAsync();
@@ -83,7 +84,8 @@ public sealed class SocketSecretsTests : IDisposable
     public async Task Secrets_of_a_socket_stand_in_the_place_of_the_CA_of_the_mesh()
     {
         var socket = Secrets();
-        var secrets = new WorkloadSecrets(Settings(), null, new("", TimeProvider.System, NullLogger.Instance), new(TimeProvider.System), TimeProvider.System, new(1), NullLogger.Instance) { Socket = socket };
+        var secrets = new WorkloadSecrets(Settings(), null, new("", TimeProvider.System, NullLogger.Instance), new(TimeProvider.System), TimeProvider.System,
+            new(1), NullLogger.Instance) { Socket = socket };
         var seen = Channel.CreateUnbounded<string>();
         secrets.Changed += name => seen.Writer.TryWrite(name);
         using var end = new CancellationTokenSource();
@@ -152,7 +154,10 @@ public sealed class SocketSecretsTests : IDisposable
                 {
                     TrustDomains =
                     {
-                        bundles.Select(bundle => new SPIFFECertValidatorConfig.Types.TrustDomain { Name = bundle.TrustDomain, TrustBundle = new() { InlineString = bundle.Ca.Pem } }),
+                        bundles.Select(bundle => new SPIFFECertValidatorConfig.Types.TrustDomain
+                        {
+                            Name = bundle.TrustDomain, TrustBundle = new() { InlineString = bundle.Ca.Pem }
+                        }),
                     },
                 }),
             },
@@ -200,7 +205,12 @@ public sealed class SocketSecretsTests : IDisposable
         internal Task StartAsync() => _app.StartAsync(Stop);
 
         internal ValueTask SendAsync(string version, params Secret[] secrets) => _responses.Writer.WriteAsync(
-            new() { VersionInfo = version, Nonce = $"n{version}", TypeUrl = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", Resources = { secrets.Select(Any.Pack) } }, Stop);
+            new()
+            {
+                VersionInfo = version, Nonce = $"n{version}", TypeUrl = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+                Resources = { secrets.Select(Any.Pack) }
+            },
+            Stop);
 
         private async Task SendAllAsync(GrpcWriter<DiscoveryResponse> responses, CancellationToken stop)
         {

@@ -25,7 +25,8 @@ public sealed class StatusRoutesTests
     {
         var seen = "";
         using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
-        var routes = new StatusRoutes(AppProbe.ReadAll(""), prober, () => "", new([], prober), (_, _) => ValueTask.CompletedTask, () => seen += "drain", () => seen += "quit");
+        var routes = new StatusRoutes(AppProbe.ReadAll(""), prober, () => "", new([], prober), (_, _) => ValueTask.CompletedTask, () => seen += "drain",
+            () => seen += "quit");
         var request = new RequestHead { Method = method, Peer = IPAddress.Parse(peer) };
         request.SetTarget(Encoding.ASCII.GetBytes(path));
         Assert.Equal(status, (await routes.HandleAsync(request, TestContext.Current.CancellationToken))!.Status);
@@ -47,7 +48,8 @@ public sealed class StatusRoutesTests
 
         // Nor do the proxy's, when one of their families fails.
         List<string> failures = [];
-        Assert.Equal("a 1\nc 3\nistio_agent_up 1\norders_total 1\n", await ScrapeAsync(application, Scrape.Of([["a 1\n"], Failing(), ["c 3\n"]], (what, e) => failures.Add($"{what}: {e.Message}"))));
+        Assert.Equal("a 1\nc 3\nistio_agent_up 1\norders_total 1\n",
+            await ScrapeAsync(application, Scrape.Of([["a 1\n"], Failing(), ["c 3\n"]], (what, e) => failures.Add($"{what}: {e.Message}"))));
         Assert.Equal(["metrics: out of memory"], failures);
 
         static IEnumerable<string> Failing() => new[] { 1 }.Select(string (_) => throw new InvalidOperationException("out of memory"));
@@ -82,7 +84,8 @@ public sealed class StatusRoutesTests
             {
                 // The head of the request.
             }
-            await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-length: {text.Length + end.Length}\r\n\r\n{text}"), TestContext.Current.CancellationToken);
+            await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\ncontent-length: {text.Length + end.Length}\r\n\r\n{text}"),
+                TestContext.Current.CancellationToken);
         }
         Assert.Equal(expected, await copied);
     }
@@ -91,7 +94,8 @@ public sealed class StatusRoutesTests
     public async Task Metrics_of_an_application_may_be_large_and_a_line_without_end_is_left_out()
     {
         var lines = string.Concat(Enumerable.Range(0, 50_000).Select(i => $"orders_total{{shop=\"{i}\"}} {i}\n"));
-        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, http => http.Response.WriteAsync(lines + (http.Request.Path == "/long" ? new string('x', 10_000_000) : "")));
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1,
+            http => http.Response.WriteAsync(lines + (http.Request.Path == "/long" ? new string('x', 10_000_000) : "")));
         Assert.Equal(lines, await CopyAsync(origin.Port));
         Assert.Equal(lines, await CopyAsync(origin.Port, "/long"));
     }
@@ -107,7 +111,8 @@ public sealed class StatusRoutesTests
             await http.Response.WriteAsync(http.Request.Path == "/first" ? "a 1" : "b 2\n");
         });
         using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
-        Assert.Equal("a 1\nb 2\n", await TextAsync(Scrape.Reply(new AppMetricsSource([new(origin.Port, "/first"), new(origin.Port, "/second")], prober).CopyAsync)));
+        Assert.Equal("a 1\nb 2\n",
+            await TextAsync(Scrape.Reply(new AppMetricsSource([new(origin.Port, "/first"), new(origin.Port, "/second")], prober).CopyAsync)));
     }
 
     [Fact]

@@ -27,7 +27,8 @@ public sealed class WorkloadSecretsTests : IDisposable
     public WorkloadSecretsTests()
     {
         _root = Issuer.SelfSigned(new("Istio", "Root CA"), Keys.Create(KeyKind.EcP256), _now.AddDays(-1), _now.AddDays(9));
-        _intermediate = _root.IssueIntermediate(new("Istio", "Intermediate CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, _now.AddDays(-1), _now.AddDays(9));
+        _intermediate = _root.IssueIntermediate(new("Istio", "Intermediate CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, _now.AddDays(-1),
+            _now.AddDays(9));
         File.WriteAllText(Path.Combine(_directory, "root-cert.pem"), CertificateText.Write(_root.Certificate));
         File.WriteAllText(Path.Combine(_directory, "token"), "secret-token\n");
     }
@@ -66,9 +67,11 @@ public sealed class WorkloadSecretsTests : IDisposable
     public async Task Another_issuer_is_followed_at_once_and_an_old_root_only_until_its_file_is_without_it()
     {
         using var root = Issuer.SelfSigned(new("Istio", "New root CA"), Keys.Create(KeyKind.EcP256), _now.AddDays(-1), _now.AddDays(9));
-        using var intermediate = root.IssueIntermediate(new("Istio", "New CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, _now.AddDays(-1), _now.AddDays(9));
+        using var intermediate = root.IssueIntermediate(new("Istio", "New CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, _now.AddDays(-1),
+            _now.AddDays(9));
         var (issuer, roots) = (_intermediate, CertificateText.Write(_root.Certificate) + CertificateText.Write(root.Certificate));
-        await using var ca = await ServeAsync(["istiod.istio-system.svc"], (_, request) => Answer(request, issuer, CertificateText.Write(issuer.Certificate), roots));
+        await using var ca = await ServeAsync(["istiod.istio-system.svc"],
+            (_, request) => Answer(request, issuer, CertificateText.Write(issuer.Certificate), roots));
         await PutAsync("root-cert.pem", roots);
         await PutAsync("issuer-cert.pem", CertificateText.Write(_intermediate.Certificate));
         var clock = new ManualClock();
@@ -96,7 +99,8 @@ public sealed class WorkloadSecretsTests : IDisposable
     [Fact]
     public async Task An_issuer_that_the_CA_does_not_use_is_asked_for_once()
     {
-        await using var ca = await ServeAsync(["istiod.istio-system.svc"], (_, request) => Answer(request, _intermediate, CertificateText.Write(_intermediate.Certificate), CertificateText.Write(_root.Certificate)));
+        await using var ca = await ServeAsync(["istiod.istio-system.svc"],
+            (_, request) => Answer(request, _intermediate, CertificateText.Write(_intermediate.Certificate), CertificateText.Write(_root.Certificate)));
         var clock = new ManualClock();
         var secrets = Secrets(ca.Port, clock);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
@@ -147,7 +151,8 @@ public sealed class WorkloadSecretsTests : IDisposable
     [InlineData("without its intermediate", "not trusted: unknown authority")]
     public async Task Control_plane_whose_certificate_leads_to_no_root_now_is_refused(string kind, string reason)
     {
-        await using var ca = await ServeAsync(["istiod.istio-system.svc"], (_, request) => Answer(request, _intermediate, "", CertificateText.Write(_root.Certificate)),
+        await using var ca = await ServeAsync(["istiod.istio-system.svc"],
+            (_, request) => Answer(request, _intermediate, "", CertificateText.Write(_root.Certificate)),
             kind == "expired" ? _now.AddMinutes(-1) : _now.AddDays(1), withIntermediate: kind == "expired");
         var refused = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(Stop));
         Assert.Contains(reason, refused.Message, StringComparison.Ordinal);
@@ -156,7 +161,8 @@ public sealed class WorkloadSecretsTests : IDisposable
     [Fact]
     public async Task Refusal_of_the_ca_is_told_in_its_words()
     {
-        await using var ca = await ServeAsync(["istiod.istio-system.svc"], (_, _) => throw new GrpcException(GrpcCode.Unauthenticated, "request authenticate failure"));
+        await using var ca = await ServeAsync(["istiod.istio-system.svc"],
+            (_, _) => throw new GrpcException(GrpcCode.Unauthenticated, "request authenticate failure"));
         var e = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(Stop));
         Assert.Equal((GrpcCode.Unauthenticated, "request authenticate failure"), (e.Code, e.Detail));
     }
@@ -190,7 +196,8 @@ public sealed class WorkloadSecretsTests : IDisposable
 
     private Task<IstioCertificateResponse> Answer(IstioCertificateRequest request, Issuer issuer, params string[] above)
     {
-        var leaf = issuer.IssueLeaf(new(SigningRequest.Check(request.Csr), new(["spiffe://cluster.local/ns/sample/sa/shop"], [], []), _now.AddMinutes(-2), _now.AddSeconds(request.ValidityDuration)));
+        var leaf = issuer.IssueLeaf(new(SigningRequest.Check(request.Csr), new(["spiffe://cluster.local/ns/sample/sa/shop"], [], []), _now.AddMinutes(-2),
+            _now.AddSeconds(request.ValidityDuration)));
         return Task.FromResult(new IstioCertificateResponse { CertChain = { above.Where(a => a.Length > 0).Prepend(CertificateText.Write(leaf)) } });
     }
 
@@ -203,7 +210,8 @@ public sealed class WorkloadSecretsTests : IDisposable
     private WorkloadSecrets Secrets(int port, TimeProvider? clock = null)
     {
         var (settings, time) = (Settings(port), clock ?? TimeProvider.System);
-        return new(settings, new(settings, Dial(settings), TimeProvider.System), new("", time, NullLogger.Instance), new(time), time, new(1), NullLogger.Instance);
+        return new(settings, new(settings, Dial(settings), TimeProvider.System), new("", time, NullLogger.Instance), new(time), time, new(1),
+            NullLogger.Instance);
     }
 
     private static ControlPlaneDial Dial(AgentSettings settings) => new(
@@ -211,14 +219,17 @@ public sealed class WorkloadSecretsTests : IDisposable
 
     private AgentSettings Settings(int port) => AgentSettings.Read("sidecar", "", new Dictionary<string, string>
     {
-        ["POD_NAME"] = "shop-1", ["POD_NAMESPACE"] = "sample", ["INSTANCE_IP"] = "10.0.0.1", ["SERVICE_ACCOUNT"] = "shop", ["ISTIO_META_CLUSTER_ID"] = "cluster1",
+        ["POD_NAME"] = "shop-1", ["POD_NAMESPACE"] = "sample", ["INSTANCE_IP"] = "10.0.0.1", ["SERVICE_ACCOUNT"] = "shop",
+        ["ISTIO_META_CLUSTER_ID"] = "cluster1",
         ["CA_ADDR"] = $"istiod.istio-system.svc:{port}", ["CA_ROOT_CA"] = Path.Combine(_directory, "root-cert.pem"),
     }) with { TokenFile = Path.Combine(_directory, "token") };
 
-    private async Task<Served> ServeAsync(string[] names, Func<GrpcCall, IstioCertificateRequest, Task<IstioCertificateResponse>> handler, DateTimeOffset? end = null, bool withIntermediate = true)
+    private async Task<Served> ServeAsync(string[] names, Func<GrpcCall, IstioCertificateRequest, Task<IstioCertificateResponse>> handler,
+        DateTimeOffset? end = null, bool withIntermediate = true)
     {
         using var key = Keys.Create(KeyKind.EcP256);
-        var leaf = _intermediate.IssueLeaf(new(PublicKey.CreateFromSubjectPublicKeyInfo(key.ExportSubjectPublicKeyInfo(), out _), new([], names, []), _now.AddMinutes(-2), end ?? _now.AddDays(1)));
+        var leaf = _intermediate.IssueLeaf(new(PublicKey.CreateFromSubjectPublicKeyInfo(key.ExportSubjectPublicKeyInfo(), out _), new([], names, []),
+            _now.AddMinutes(-2), end ?? _now.AddDays(1)));
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();

@@ -67,7 +67,8 @@ public sealed class WrittenCertificatesTests : IDisposable
     {
         using var leaf = _root.Server(identity);
         using var key = leaf.GetECDsaPrivateKey()!;
-        _secrets.Give(CertificateSecret.Load("default", $"{leaf.ExportCertificatePem()}\n{_root.Pem}\n", key.ExportPkcs8PrivateKeyPem()), RootSecret.Load("ROOTCA", _root.Pem));
+        _secrets.Give(CertificateSecret.Load("default", $"{leaf.ExportCertificatePem()}\n{_root.Pem}\n", key.ExportPkcs8PrivateKeyPem()),
+            RootSecret.Load("ROOTCA", _root.Pem));
         return leaf.Thumbprint;
     }
 
@@ -76,7 +77,8 @@ public sealed class WrittenCertificatesTests : IDisposable
     /// <summary>The thumbprint of the chain's first certificate, whose key is beside it.</summary>
     private string Read(string? directory = null)
     {
-        using var certificate = X509Certificate2.CreateFromPemFile(Path.Combine(directory ?? _directory, "cert-chain.pem"), Path.Combine(directory ?? _directory, "key.pem"));
+        using var certificate = X509Certificate2.CreateFromPemFile(Path.Combine(directory ?? _directory, "cert-chain.pem"),
+            Path.Combine(directory ?? _directory, "key.pem"));
         return certificate.Thumbprint;
     }
 
@@ -110,6 +112,7 @@ public sealed class WrittenCertificatesTests : IDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Add(formatter(state, exception));
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) => Lines.Add(formatter(state, exception));
     }
 }

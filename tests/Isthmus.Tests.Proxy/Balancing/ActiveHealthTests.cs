@@ -14,9 +14,11 @@ namespace Isthmus.Tests.Proxy.Balancing;
 
 public sealed class ActiveHealthTests
 {
-    private const string Checked = """ "health_checks": [{"timeout": "1s", "interval": "1s", "unhealthy_threshold": 3, "healthy_threshold": 2, "tcp_health_check": {} }] """;
+    private const string Checked =
+        """ "health_checks": [{"timeout": "1s", "interval": "1s", "unhealthy_threshold": 3, "healthy_threshold": 2, "tcp_health_check": {} }] """;
 
-    private static readonly CheckResult Wrong = new(CheckOutcome.Refused, ""), Maybe = new(CheckOutcome.Retriable, ""), Away = new(CheckOutcome.NetworkFailure, ""), Late = new(CheckOutcome.TimedOut, "");
+    private static readonly CheckResult Wrong = new(CheckOutcome.Refused, ""), Maybe = new(CheckOutcome.Retriable, ""),
+        Away = new(CheckOutcome.NetworkFailure, ""), Late = new(CheckOutcome.TimedOut, "");
 
     [Fact]
     public void A_host_is_unhealthy_until_its_first_check_which_decides_alone()
@@ -40,7 +42,8 @@ public sealed class ActiveHealthTests
         Assert.Equal([HealthTransition.Pending, HealthTransition.None, HealthTransition.Pending, HealthTransition.Changed, HealthTransition.None],
             Results(CheckResult.Passed, Away, CheckResult.Passed, CheckResult.Passed, CheckResult.Passed));
         // A success begins the count again.
-        Assert.Equal([HealthTransition.Pending, HealthTransition.Pending, HealthTransition.None, HealthTransition.Pending, HealthTransition.Pending], Results(Away, Away, CheckResult.Passed, Away, Away));
+        Assert.Equal([HealthTransition.Pending, HealthTransition.Pending, HealthTransition.None, HealthTransition.Pending, HealthTransition.Pending],
+            Results(Away, Away, CheckResult.Passed, Away, Away));
         Assert.Equal((1, 1), (cluster.HealthyHosts, health.Passing));
 
         HealthTransition[] Results(params CheckResult[] results) => [.. results.Select(result => health.Record(hosts[0], result))];
@@ -138,14 +141,19 @@ public sealed class ActiveHealthTests
     public void Jitter_only_adds_and_no_more_than_it_says() => Prop.ForAll(
         (from ms in Gen.Choose(0, 5000) from percent in Gen.Choose(0, 100) from seed in Gen.Choose(0, 1000) select (ms, percent, seed)).ToArbitrary(), input =>
         {
-            var intervals = Intervals with { Jitter = TimeSpan.FromMilliseconds(input.ms), JitterPercent = input.percent, InitialJitter = TimeSpan.FromMilliseconds(input.ms) };
+            var intervals = Intervals with
+            {
+                Jitter = TimeSpan.FromMilliseconds(input.ms), JitterPercent = input.percent, InitialJitter = TimeSpan.FromMilliseconds(input.ms)
+            };
             var random = new Random(input.seed);
             var wait = intervals.After(true, HealthTransition.None, true, random);
             Assert.InRange(wait, intervals.Usual, (intervals.Usual * (1 + (input.percent / 100.0))) + intervals.Jitter);
             Assert.InRange(intervals.BeforeFirst(random), TimeSpan.Zero, intervals.InitialJitter);
         }).MustHold();
 
-    private static HealthIntervals Intervals => new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(4), TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(6));
+    private static HealthIntervals Intervals =>
+        new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(4), TimeSpan.FromSeconds(5),
+            TimeSpan.FromSeconds(6));
 
     private static (ClusterState Cluster, IReadOnlyList<Host> Hosts) Cluster(int hosts, string fields = Checked)
     {
@@ -156,7 +164,9 @@ public sealed class ActiveHealthTests
 
     private static ClusterState State(string json) => new(ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>(json)), new ManualClock(), new Random(1));
 
-    private static LoadAssignment Assignment(int hosts) => new("a", [new LocalityEndpoints("", "", "", 0, 0, Enumerable.Range(1, hosts).Select(Endpoint).ToValueList())]);
+    private static LoadAssignment Assignment(int hosts) =>
+        new("a", [new LocalityEndpoints("", "", "", 0, 0, Enumerable.Range(1, hosts).Select(Endpoint).ToValueList())]);
 
-    private static Endpoint Endpoint(int port) => new(new IPEndPoint(IPAddress.Loopback, port), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false);
+    private static Endpoint Endpoint(int port) =>
+        new(new IPEndPoint(IPAddress.Loopback, port), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false);
 }

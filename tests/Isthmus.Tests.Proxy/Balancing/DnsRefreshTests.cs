@@ -49,7 +49,8 @@ public sealed class DnsRefreshTests
     /// <summary>Both forms in which a control plane says it.</summary>
     [Theory]
     [InlineData(""" "type": "LOGICAL_DNS", "dns_lookup_family": "ALL" """)]
-    [InlineData(""" "cluster_type": {"name": "envoy.cluster.dns", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster", "dns_lookup_family": "ALL", "all_addresses_in_single_endpoint": true} } """)]
+    [InlineData(
+        """ "cluster_type": {"name": "envoy.cluster.dns", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster", "dns_lookup_family": "ALL", "all_addresses_in_single_endpoint": true} } """)]
     public async Task All_addresses_of_a_name_are_those_of_one_host_the_families_by_turns(string type)
     {
         using var stop = new CancellationTokenSource();
@@ -61,7 +62,8 @@ public sealed class DnsRefreshTests
         var running = new DnsRefresh(cluster, resolver, new ManualClock()).RunAsync(warmed.SetResult, stop.Token);
         await warmed.Task;
         var host = Assert.Single(cluster.Hosts.All);
-        Assert.Equal(["10.1.1.1:80", "[2001:db8::1]:80", "10.1.1.2:80", "10.1.1.3:80"], host.Endpoint.MoreAddresses.Prepend(host.Address).Select(Endpoint.Text));
+        Assert.Equal(["10.1.1.1:80", "[2001:db8::1]:80", "10.1.1.2:80", "10.1.1.3:80"],
+            host.Endpoint.MoreAddresses.Prepend(host.Address).Select(Endpoint.Text));
         await stop.CancelAsync();
         await running;
     }
@@ -70,6 +72,7 @@ public sealed class DnsRefreshTests
     {
         internal TaskCompletionSource<IReadOnlyList<IPAddress>> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public async ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan TimeToLive)> ResolveAsync(string name, CancellationToken stop) => (await Answer.Task, TimeSpan.Zero);
+        public async ValueTask<(IReadOnlyList<IPAddress> Addresses, TimeSpan TimeToLive)> ResolveAsync(string name,
+            CancellationToken stop) => (await Answer.Task, TimeSpan.Zero);
     }
 }

@@ -90,7 +90,8 @@ public sealed class DynamicNamesTests
         _answers.Add("a.example", "192.0.2.1", TimeSpan.FromSeconds(10));
         Assert.Equal("192.0.2.1:80", await PickAsync(cluster, "a.example"));
         Assert.Equal("192.0.2.1:8080", await PickAsync(cluster, "a.example:8080"));
-        foreach (var wrong in (string[])["a.example:", "a.example:0", "a.example:65536", "a.example:+80", "a.example:http", "a.example: 80"]) Assert.Null(await PickAsync(cluster, wrong));
+        foreach (var wrong in (string[])["a.example:", "a.example:0", "a.example:65536", "a.example:+80", "a.example:http", "a.example: 80"])
+            Assert.Null(await PickAsync(cluster, wrong));
         resource.TransportSocket = new() { Name = "envoy.transport_sockets.tls", TypedConfig = Any.Pack(new UpstreamTlsContext { CommonTlsContext = new() }) };
         Assert.Equal("192.0.2.1:443", await PickAsync(new(ClusterDecoder.Decode(resource), _clock, new Random(1)), "a.example"));
     }
@@ -118,8 +119,18 @@ public sealed class DynamicNamesTests
         return new()
         {
             Name = "outbound|8443||*.dyn.example",
-            ClusterType = new() { Name = "envoy.clusters.dynamic_forward_proxy", TypedConfig = Any.Pack(new ClusterConfig { DnsCacheConfig = new() { Name = "x", MaxHosts = most, DnsRefreshRate = Duration.FromTimeSpan(TimeSpan.FromMinutes(1)) } }) },
-            Metadata = new() { FilterMetadata = { ["istio"] = new() { Fields = { ["default_original_port"] = Value.ForNumber(8443), ["services"] = Value.ForList(service) } } } },
+            ClusterType = new()
+            {
+                Name = "envoy.clusters.dynamic_forward_proxy",
+                TypedConfig = Any.Pack(new ClusterConfig
+                {
+                    DnsCacheConfig = new() { Name = "x", MaxHosts = most, DnsRefreshRate = Duration.FromTimeSpan(TimeSpan.FromMinutes(1)) }
+                })
+            },
+            Metadata = new()
+            {
+                FilterMetadata = { ["istio"] = new() { Fields = { ["default_original_port"] = Value.ForNumber(8443), ["services"] = Value.ForList(service) } } }
+            },
         };
     }
 
@@ -140,7 +151,9 @@ public sealed class DynamicNamesTests
             Count++;
             if (IsAway) throw new TimeoutException();
             return ValueTask.FromResult<(IReadOnlyList<IPAddress>, TimeSpan)>(
-                _all.TryGetValue(name.ToLowerInvariant(), out var known) ? ([.. known.Addresses.Split(' ').Select(IPAddress.Parse)], known.Life) : ([], TimeSpan.Zero));
+                _all.TryGetValue(name.ToLowerInvariant(), out var known)
+                    ? ([.. known.Addresses.Split(' ').Select(IPAddress.Parse)], known.Life)
+                    : ([], TimeSpan.Zero));
         }
     }
 }

@@ -58,7 +58,8 @@ public sealed class HashTableTests
     [InlineData(6311230543546372928, 91)]
     [InlineData(16117243373044804889, 90)]
     [InlineData(16117243373044804890, 94)]
-    public void A_ring_is_the_same_as_Envoys(ulong key, int port) => Assert.Equal(port, Port(HashTable.Ring(Hosts(90, 91, 92, 93, 94, 95), 12, 1000).Pick(key, new(0, null, null), false, false)));
+    public void A_ring_is_the_same_as_Envoys(ulong key, int port) =>
+        Assert.Equal(port, Port(HashTable.Ring(Hosts(90, 91, 92, 93, 94, 95), 12, 1000).Pick(key, new(0, null, null), false, false)));
 
     [Fact]
     public void A_Maglev_table_is_the_same_as_Envoys()
@@ -97,7 +98,10 @@ public sealed class HashTableTests
     }
 
     private static (Host Host, double Share)[] Hosts(params int[] ports) =>
-        [.. ports.Select(port => (new Host(new Endpoint(new IPEndPoint(IPAddress.Loopback, port), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false)), 1.0 / ports.Length))];
+        [.. ports.Select(
+            port => (new Host(new Endpoint(new IPEndPoint(IPAddress.Loopback, port), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown,
+                false)),
+            1.0 / ports.Length))];
 
     private static int Port(Host? host) => ((IPEndPoint)host!.Address).Port;
 }

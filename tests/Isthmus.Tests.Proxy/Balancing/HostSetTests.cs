@@ -31,12 +31,14 @@ public sealed class HostSetTests
     {
         var (set, hosts) = Set((0, [(1, false), (1, false), (1, false), (2, false)]));
         hosts[0].Eject(100);
-        var counts = Enumerable.Range(0, 400).Select(_ => set.Pick(new(50, null, null), BalancingPolicy.RoundRobin, new Random(1), 100, null)!).CountBy(host => host).ToDictionary();
+        var counts = Enumerable.Range(0, 400).Select(_ => set.Pick(new(50, null, null), BalancingPolicy.RoundRobin, new Random(1), 100, null)!)
+            .CountBy(host => host).ToDictionary();
         Assert.Equal([hosts[1], hosts[2], hosts[3]], counts.Keys.OrderBy(host => ((IPEndPoint)host.Address).Port));
         Assert.InRange(counts[hosts[1]], 95, 105);
         Assert.InRange(counts[hosts[3]], 195, 205);
         hosts[3].Eject(100);
-        Assert.Equal(2, Enumerable.Range(0, 2).Select(_ => set.Pick(new(50, null, null), BalancingPolicy.RoundRobin, new Random(1), 100, null)).Distinct().Count());
+        Assert.Equal(2,
+            Enumerable.Range(0, 2).Select(_ => set.Pick(new(50, null, null), BalancingPolicy.RoundRobin, new Random(1), 100, null)).Distinct().Count());
     }
 
     /// <summary>Envoy's panic threshold, in percent.</summary>
@@ -54,7 +56,8 @@ public sealed class HostSetTests
             var (set, hosts) = hasOther ? Set(four, (1, [(1, false)])) : Set(four);
             for (var i = 0; i < ejected; i++) hosts[i].Eject(100);
             var random = new Random(5);
-            var seen = Enumerable.Range(0, 2000).Select(_ => set.Pick(new(1, null, null), policy, random, 100, threshold)).Distinct().Select(host => hosts.ToList().IndexOf(host!)).Order();
+            var seen = Enumerable.Range(0, 2000).Select(_ => set.Pick(new(1, null, null), policy, random, 100, threshold)).Distinct()
+                .Select(host => hosts.ToList().IndexOf(host!)).Order();
             Assert.Equal(chosen, seen);
         }
     }
@@ -65,7 +68,8 @@ public sealed class HostSetTests
         var (set, hosts) = Set((0, [(1, false), (1, false), (1, false)]), (1, [(1, false)]));
         foreach (var host in hosts) host.Eject(100);
         var random = new Random(5);
-        var counts = Enumerable.Range(0, 4000).Select(_ => set.Pick(new(1, null, null), BalancingPolicy.Random, random, 100, 1)!).CountBy(host => host).ToDictionary();
+        var counts = Enumerable.Range(0, 4000).Select(_ => set.Pick(new(1, null, null), BalancingPolicy.Random, random, 100, 1)!).CountBy(host => host)
+            .ToDictionary();
         Assert.All(hosts, host => Assert.InRange(counts[host], 900, 1100));
     }
 
@@ -91,7 +95,8 @@ public sealed class HostSetTests
     {
         var (set, hosts) = Set((0, [(1, false), (1, false), (1, false)]), (1, [(1, false)]));
         var random = new Random(1);
-        Host? Pick(int tried, int leaveAfter) => set.Pick(new(0, [.. hosts.Take(tried)], null) { LeaveAfter = leaveAfter }, BalancingPolicy.Random, random, 0, null);
+        Host? Pick(int tried, int leaveAfter) =>
+            set.Pick(new(0, [.. hosts.Take(tried)], null) { LeaveAfter = leaveAfter }, BalancingPolicy.Random, random, 0, null);
         Assert.All(Enumerable.Range(0, 20), _ => Assert.NotSame(hosts[3], Pick(1, 2)));
         Assert.All(Enumerable.Range(0, 20), _ => Assert.Same(hosts[3], Pick(2, 2)));
         Assert.All(Enumerable.Range(0, 20), _ => Assert.Same(hosts[2], Pick(2, 0)));
@@ -169,7 +174,9 @@ public sealed class HostSetTests
         {
             var (set, hosts) = Shaped(shape);
             var random = new Random(5);
-            var seen = Enumerable.Range(0, 2000).Select(_ => set.Pick(new(1, null, null), policy, random, shape.Contains('e', StringComparison.Ordinal) ? 100 : 0, threshold)).Distinct().Where(host => host is not null).Select(host => hosts.IndexOf(host!)).Order();
+            var seen = Enumerable.Range(0, 2000)
+                .Select(_ => set.Pick(new(1, null, null), policy, random, shape.Contains('e', StringComparison.Ordinal) ? 100 : 0, threshold)).Distinct()
+                .Where(host => host is not null).Select(host => hosts.IndexOf(host!)).Order();
             Assert.Equal(chosen, string.Join(' ', seen));
         }
     }
@@ -180,11 +187,14 @@ public sealed class HostSetTests
     [InlineData(100)]
     public void A_priority_keeps_its_requests_until_too_few_of_its_hosts_are_ready(long impairedUntil)
     {
-        foreach (var (shape, least, most) in (ReadOnlySpan<(string, int, int)>)[("uhhh h", 4000, 4000), ("uuhh h", 2670, 2930), ("uuuh h", 1280, 1520), ("uuuu h", 0, 0)])
+        foreach (var (shape, least, most) in (ReadOnlySpan<(string, int, int)>)[("uhhh h", 4000, 4000), ("uuhh h", 2670, 2930), ("uuuh h", 1280, 1520),
+            ("uuuu h", 0, 0)])
         {
             var (set, hosts) = Shaped(shape);
             var random = new Random(3);
-            Assert.InRange(Enumerable.Range(0, 4000).Count(_ => hosts.IndexOf(set.Pick(new(1, null, null), BalancingPolicy.Random, random, impairedUntil, 0)!) < 4), least, most);
+            Assert.InRange(Enumerable.Range(0, 4000)
+                .Count(_ => hosts.IndexOf(set.Pick(new(1, null, null), BalancingPolicy.Random, random, impairedUntil, 0)!) < 4),
+                least, most);
         }
     }
 
@@ -194,7 +204,9 @@ public sealed class HostSetTests
         var groups = new List<(LocalityEndpoints, IReadOnlyList<Host>)>();
         foreach (var (priority, letters) in shape.Split(' ').Index())
         {
-            var made = letters.Select((letter, i) => new Host(new Endpoint(new IPEndPoint(IPAddress.Loopback, 1000 + all.Count + i), 1, letter == 'u' ? EndpointHealth.Unhealthy : EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false))).ToArray();
+            var made = letters.Select((letter, i) => new Host(new Endpoint(new IPEndPoint(IPAddress.Loopback, 1000 + all.Count + i), 1,
+                letter == 'u' ? EndpointHealth.Unhealthy : EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false)))
+                .ToArray();
             foreach (var (host, letter) in made.Zip(letters)) if (letter == 'e') host.Eject(100);
             groups.Add((new LocalityEndpoints("", "", "", priority, 0, []), made));
             all.AddRange(made);

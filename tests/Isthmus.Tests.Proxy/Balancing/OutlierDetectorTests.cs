@@ -18,7 +18,8 @@ public sealed class OutlierDetectorTests
     public void Failures_in_a_row_eject_and_a_success_between_them_does_not()
     {
         var (detector, hosts) = Detector(Settings, 2);
-        Report(detector, hosts, AttemptResult.ServerError, AttemptResult.ServerError, AttemptResult.Success, AttemptResult.ServerError, AttemptResult.ServerError);
+        Report(detector, hosts, AttemptResult.ServerError, AttemptResult.ServerError, AttemptResult.Success, AttemptResult.ServerError,
+            AttemptResult.ServerError);
         Assert.False(hosts[0].IsEjected(_clock.GetTimestamp()));
         Report(detector, hosts, AttemptResult.ServerError);
         Assert.True(hosts[0].IsEjected(_clock.GetTimestamp()));
@@ -91,7 +92,9 @@ public sealed class OutlierDetectorTests
         }).MustHold(300);
 
     private (OutlierDetector Detector, List<Host> Hosts) Detector(OutlierSettings settings, int count, bool isGateway = false) => (new(settings, _clock),
-        [.. Enumerable.Range(1, count).Select(i => new Host(new(new IPEndPoint(IPAddress.Loopback, i), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, isGateway)))]);
+        [.. Enumerable.Range(1, count)
+            .Select(i => new Host(new(new IPEndPoint(IPAddress.Loopback, i), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown,
+                isGateway)))]);
 
     private static void Report(OutlierDetector detector, List<Host> hosts, params AttemptResult[] results)
     {

@@ -17,7 +17,8 @@ public sealed class ZoneAwarenessTests : IDisposable
 {
     private const int Requests = 20_000;
 
-    private readonly SnapshotState _state = new(new ProxyPorts(TimeProvider.System, new Random(7), new ProcessSockets(), new SystemResolver()), new NoSecrets(), (_, _, _) => Task.CompletedTask, new((_, _) => { }), "10.0.1.1");
+    private readonly SnapshotState _state = new(new ProxyPorts(TimeProvider.System, new Random(7), new ProcessSockets(), new SystemResolver()), new NoSecrets(),
+        (_, _, _) => Task.CompletedTask, new((_, _) => { }), "10.0.1.1");
 
     public void Dispose() => _state.Dispose();
 
@@ -98,11 +99,14 @@ public sealed class ZoneAwarenessTests : IDisposable
         foreach (var turn in (int[])[0, 1])
         {
             // Also a retry, which looks at each host.
-            var tried = turn == 0 ? null : (IReadOnlyList<Host>)[new Host(new(new IPEndPoint(IPAddress.Loopback, 1), 1, EndpointHealth.Healthy, default, Workload.Unknown, false))];
+            var tried = turn == 0
+                ? null
+                : (IReadOnlyList<Host>)[new Host(new(new IPEndPoint(IPAddress.Loopback, 1), 1, EndpointHealth.Healthy, default, Workload.Unknown, false))];
             var counts = new int[4];
             for (var i = 0; i < Requests; i++) counts[((IPEndPoint)cluster.Pick(tried, null, null)!.Address).Address.GetAddressBytes()[2]]++;
             // Six times the standard deviation.
-            foreach (var (share, zone) in shares.Split(' ').Select((share, at) => (double.Parse(share, global::System.Globalization.CultureInfo.InvariantCulture) / 100, at + 1)))
+            foreach (var (share, zone) in shares.Split(' ')
+                .Select((share, at) => (double.Parse(share, global::System.Globalization.CultureInfo.InvariantCulture) / 100, at + 1)))
                 Assert.InRange(counts[zone] / (double)Requests, share - 0.025, share + 0.025);
         }
     }
@@ -110,7 +114,8 @@ public sealed class ZoneAwarenessTests : IDisposable
     private static ClusterLoadAssignment Assignment(string name, string counts, int unhealthy = 0, int network = 0)
     {
         var assignment = new ClusterLoadAssignment { ClusterName = name };
-        foreach (var (count, zone) in counts.Split(' ').Select((count, at) => (int.Parse(count, global::System.Globalization.CultureInfo.InvariantCulture), at + 1)))
+        foreach (var (count, zone) in counts.Split(' ')
+            .Select((count, at) => (int.Parse(count, global::System.Globalization.CultureInfo.InvariantCulture), at + 1)))
         {
             var group = new LocalityLbEndpoints { Locality = new() { Region = "r1", Zone = $"z{zone}" } };
             for (var i = 1; i <= count; i++)
@@ -131,5 +136,8 @@ public sealed class ZoneAwarenessTests : IDisposable
         """);
 
     private void Apply(string typeUrl, IMessage message) =>
-        Assert.Empty(_state.Apply(new(typeUrl, [new(message is Cluster cluster ? cluster.Name : ((ClusterLoadAssignment)message).ClusterName, "1", new Any { TypeUrl = typeUrl, Value = message.ToByteString() })], [], "1")));
+        Assert.Empty(_state.Apply(new(typeUrl,
+            [new(message is Cluster cluster ? cluster.Name : ((ClusterLoadAssignment)message).ClusterName, "1",
+                new Any { TypeUrl = typeUrl, Value = message.ToByteString() })],
+            [], "1")));
 }

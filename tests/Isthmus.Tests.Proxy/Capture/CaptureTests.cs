@@ -20,7 +20,8 @@ public sealed class CaptureTests
 
     [Fact]
     public void Every_exclusion_has_its_rule() => Golden.Verify(
-        Rules(Root, [.. Usual, "--redirect-dns", "-o", "5432,3306", "-x", "10.9.0.0/16,10.9.1.1", "-c", "eth9", "-b", "80,443", "-i", "10.96.0.0/16"]), "exclusions");
+        Rules(Root, [.. Usual, "--redirect-dns", "-o", "5432,3306", "-x", "10.9.0.0/16,10.9.1.1", "-c", "eth9", "-b", "80,443", "-i", "10.96.0.0/16"]),
+        "exclusions");
 
     [Fact]
     public void Owner_is_matched_only_where_that_user_exists()

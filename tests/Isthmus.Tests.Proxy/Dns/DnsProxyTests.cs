@@ -20,7 +20,8 @@ public sealed class DnsProxyTests
         using var port = ForBoth();
         var (upstreamAddress, address) = (upstreamPort.EndPoint, port.EndPoint);
         // The upstream is another proxy of the same kind, whose table has the names that the first lacks.
-        var upstream = new DnsProxy(upstreamAddress, new([], TimeProvider.System), TimeProvider.System, new(1), (_, _) => { }) { Table = Names("outside.example", "192.0.2.7") };
+        var upstream = new DnsProxy(upstreamAddress, new([], TimeProvider.System), TimeProvider.System, new(1),
+            (_, _) => { }) { Table = Names("outside.example", "192.0.2.7") };
         var proxy = new DnsProxy(address, new([upstreamAddress], new PatientTime()), TimeProvider.System, new(2), (_, _) => { });
         var running = Task.WhenAll(upstream.RunAsync(stop.Token), proxy.RunAsync(stop.Token));
         var client = new Upstream([address], new PatientTime());
@@ -41,11 +42,13 @@ public sealed class DnsProxyTests
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         using var port = ForBoth();
         var address = port.EndPoint;
-        var server = new DnsProxy(address, new([], TimeProvider.System), TimeProvider.System, new(1), (_, _) => { }) { Table = Names("istiod.istio-system.svc.cluster.local", "10.96.1.1") };
+        var server = new DnsProxy(address, new([], TimeProvider.System), TimeProvider.System, new(1),
+            (_, _) => { }) { Table = Names("istiod.istio-system.svc.cluster.local", "10.96.1.1") };
         var running = server.RunAsync(stop.Token);
         var settings = new ResolverSettings([address], ["svc.cluster.local", "cluster.local"], 5);
         // The server knows nobody to ask for the first candidate, and stays silent.
-        var lookup = new NameLookup(settings, new([address], new PatientTime { Factor = 3 }), () => "127.0.0.1 localhost # me\n10.0.0.9 here here.local\n", new(1));
+        var lookup = new NameLookup(settings, new([address], new PatientTime { Factor = 3 }), () => "127.0.0.1 localhost # me\n10.0.0.9 here here.local\n",
+            new(1));
 
         Assert.Equal([IPAddress.Parse("10.96.1.1")], (await lookup.ResolveAsync("istiod.istio-system.svc", stop.Token)).Addresses);
         Assert.Equal([IPAddress.Parse("10.0.0.9")], (await lookup.ResolveAsync("here.local", stop.Token)).Addresses);
@@ -58,7 +61,8 @@ public sealed class DnsProxyTests
     [Fact]
     public void Resolver_settings_are_read_as_resolvers_do()
     {
-        var settings = ResolverSettings.Parse("# x\nnameserver 10.96.0.10\nnameserver fd00::1\nnameserver oops\nsearch a.svc.cluster.local svc.cluster.local.\noptions edns0 ndots:5\n");
+        var settings = ResolverSettings.Parse(
+            "# x\nnameserver 10.96.0.10\nnameserver fd00::1\nnameserver oops\nsearch a.svc.cluster.local svc.cluster.local.\noptions edns0 ndots:5\n");
         Assert.Equal([new(IPAddress.Parse("10.96.0.10"), 53), new(IPAddress.Parse("fd00::1"), 53)], settings.Servers);
         Assert.Equal(["x.y.a.svc.cluster.local", "x.y.svc.cluster.local", "x.y"], settings.Candidates("x.y"));
         Assert.Equal(["x.y"], settings.Candidates("x.y."));

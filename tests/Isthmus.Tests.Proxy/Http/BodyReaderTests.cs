@@ -65,7 +65,8 @@ public sealed class BodyReaderTests
     }
 
     [Fact]
-    public void Random_chunks_never_hang_or_break_anything() => Prop.ForAll(Arb.From(Gen.Elements("0", "1", "a", "\r\n", "\r", ";", "x", "\n", " ").ListOf().Select(string.Concat)), text =>
+    public void Random_chunks_never_hang_or_break_anything() =>
+        Prop.ForAll(Arb.From(Gen.Elements("0", "1", "a", "\r\n", "\r", ";", "x", "\n", " ").ListOf().Select(string.Concat)), text =>
     {
         using var reader = new ByteReader(new MemoryTransport(Encoding.ASCII.GetBytes(text), () => 2));
         var body = new BodyReader(reader, HttpLimits.Default);

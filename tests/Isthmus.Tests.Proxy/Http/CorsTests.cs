@@ -13,12 +13,14 @@ public sealed class CorsTests
     [InlineData("*", "*", false, "*", "*")]
     [InlineData("*", "*", true, "PUT", "x-a, x-b")]
     [InlineData("GET,PUT", "x-c", true, "GET,PUT", "x-c")]
-    public void With_credentials_an_asterisk_becomes_what_was_asked_for(string methods, string headers, bool credentials, string allowedMethods, string allowedHeaders)
+    public void With_credentials_an_asterisk_becomes_what_was_asked_for(string methods, string headers, bool credentials, string allowedMethods,
+        string allowedHeaders)
     {
         var answer = Preflight(new([TextMatch.Exact("http://a.example")], methods, headers, "x-d", "60", credentials));
         Assert.Equal(
             ("http://a.example", allowedMethods, allowedHeaders, "x-d", "60"),
-            (Field(answer, "origin"), Field(answer, "methods"), Field(answer, "headers"), answer.Headers.GetString("access-control-expose-headers"u8), answer.Headers.GetString("access-control-max-age"u8)));
+            (Field(answer, "origin"), Field(answer, "methods"), Field(answer, "headers"), answer.Headers.GetString("access-control-expose-headers"u8),
+                answer.Headers.GetString("access-control-max-age"u8)));
     }
 
     [Fact]
@@ -28,7 +30,8 @@ public sealed class CorsTests
         Assert.Equal((null, null, null), (Field(answer, "methods"), Field(answer, "headers"), answer.Headers.GetString("access-control-expose-headers"u8)));
     }
 
-    private static string? Field(ResponseHead answer, string name) => answer.Headers.GetString(global::System.Text.Encoding.ASCII.GetBytes($"access-control-allow-{name}"));
+    private static string? Field(ResponseHead answer, string name) =>
+        answer.Headers.GetString(global::System.Text.Encoding.ASCII.GetBytes($"access-control-allow-{name}"));
 
     private static ResponseHead Preflight(CorsSettings cors)
     {

@@ -70,7 +70,8 @@ internal static class H2Conversation
     {
         var head = Assert.Single(said, frame => frame.Type == H2Frame.Headers && frame.Id == id);
         var status = "";
-        new HpackDecoder(4096, 65536).Decode(head.Payload, (name, value) => status = name.SequenceEqual(":status"u8) ? Encoding.ASCII.GetString(value) : status);
+        new HpackDecoder(4096, 65536).Decode(head.Payload,
+            (name, value) => status = name.SequenceEqual(":status"u8) ? Encoding.ASCII.GetString(value) : status);
         return status;
     }
 

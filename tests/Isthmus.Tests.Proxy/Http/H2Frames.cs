@@ -45,12 +45,15 @@ internal static class H2Frames
 
     internal static byte[] Reset(int id, H2Error error = H2Error.Cancel) => Frame(H2Frame.Reset, H2Flags.None, id, Number((int)error));
 
-    internal static byte[] Data(int id, int length, bool isLast = false) => Frame(H2Frame.Data, isLast ? H2Flags.EndStream : H2Flags.None, id, new byte[length]);
+    internal static byte[] Data(int id, int length, bool isLast = false) =>
+        Frame(H2Frame.Data, isLast ? H2Flags.EndStream : H2Flags.None, id, new byte[length]);
 
     /// <summary>The head of a request for <c>/</c>.</summary>
-    internal static byte[] Get(int id, H2Flags flags = Whole, string more = "") => Frame(H2Frame.Headers, flags, id, Block(":method GET|:scheme http|:path /|:authority a" + more));
+    internal static byte[] Get(int id, H2Flags flags = Whole, string more = "") =>
+        Frame(H2Frame.Headers, flags, id, Block(":method GET|:scheme http|:path /|:authority a" + more));
 
-    internal static byte[] Post(int id, string more = "") => Frame(H2Frame.Headers, H2Flags.EndHeaders, id, Block(":method POST|:scheme http|:path /|:authority a" + more));
+    internal static byte[] Post(int id, string more = "") =>
+        Frame(H2Frame.Headers, H2Flags.EndHeaders, id, Block(":method POST|:scheme http|:path /|:authority a" + more));
 
     /// <summary>Fields like <c>:method GET|te trailers</c>, encoded.</summary>
     internal static byte[] Block(string fields)

@@ -5,7 +5,8 @@ using static Isthmus.Tests.Proxy.Http.H2Frames;
 
 namespace Isthmus.Tests.Proxy.Http;
 
-/// <summary>What a server of HTTP/2 does with heads, bodies and trailers that keep or break the rules of RFC 9113; <c>docs/http2.md</c> names these tests.</summary>
+/// <summary>What a server of HTTP/2 does with heads, bodies and trailers that keep or break the rules of RFC 9113; <c>docs/http2.md</c> names these
+/// tests.</summary>
 public sealed class H2HeadRulesTests
 {
     [Fact]
@@ -13,7 +14,8 @@ public sealed class H2HeadRulesTests
     {
         var block = Block(":method GET|:scheme http|:path /|:authority a");
         var said = await TellAsync(
-            Empty, Frame(H2Frame.Headers, H2Flags.EndStream, 1, block[..3]), Frame(H2Frame.Continuation, H2Flags.None, 1, block[3..5]), Frame(H2Frame.Continuation, H2Flags.EndHeaders, 1, block[5..]));
+            Empty, Frame(H2Frame.Headers, H2Flags.EndStream, 1, block[..3]), Frame(H2Frame.Continuation, H2Flags.None, 1, block[3..5]),
+            Frame(H2Frame.Continuation, H2Flags.EndHeaders, 1, block[5..]));
         Assert.Equal("204", Answer(said, 1));
     }
 

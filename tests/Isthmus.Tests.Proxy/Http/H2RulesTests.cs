@@ -28,7 +28,8 @@ public sealed class H2RulesTests
     [Fact]
     public async Task Unknown_frames_and_flags_and_the_reserved_bit_are_ignored()
     {
-        var said = await TellAsync(Empty, Frame((H2Frame)99, (H2Flags)255, 7, new byte[30]), Frame(H2Frame.Ping, (H2Flags)0xfe, int.MinValue, new byte[8]), Get(1));
+        var said = await TellAsync(Empty, Frame((H2Frame)99, (H2Flags)255, 7, new byte[30]), Frame(H2Frame.Ping, (H2Flags)0xfe, int.MinValue, new byte[8]),
+            Get(1));
         Assert.Single(said, frame => frame is { Type: H2Frame.Ping, Flags: H2Flags.Ack });
         Assert.Equal("204", Answer(said, 1));
     }
@@ -69,7 +70,8 @@ public sealed class H2RulesTests
     [InlineData(4, 0x80000000u, H2Error.FlowControl)]
     [InlineData(5, 16383u, H2Error.Protocol)]
     [InlineData(5, 16777216u, H2Error.Protocol)]
-    internal async Task Settings_with_forbidden_values_end_the_connection(int setting, uint value, H2Error error) => await EndsAsync(error, Settings((setting, value)));
+    internal async Task Settings_with_forbidden_values_end_the_connection(int setting, uint value, H2Error error) =>
+        await EndsAsync(error, Settings((setting, value)));
 
     [Fact]
     public async Task Settings_with_permitted_and_unknown_values_are_acknowledged()
@@ -128,7 +130,8 @@ public sealed class H2RulesTests
     public async Task Late_frames_of_a_stream_that_was_reset_are_dropped()
     {
         // The head is malformed: the server resets stream 1 before it sees the rest.
-        var said = await TellAsync(Empty, Post(1, "|connection close"), Data(1, 100), WindowUpdate(1, 1), WindowUpdate(1, 0), Frame(H2Frame.Headers, Whole, 1, Block("x 1")), Reset(1), Get(3));
+        var said = await TellAsync(Empty, Post(1, "|connection close"), Data(1, 100), WindowUpdate(1, 1), WindowUpdate(1, 0),
+            Frame(H2Frame.Headers, Whole, 1, Block("x 1")), Reset(1), Get(3));
         Assert.Equal(H2Error.Protocol, Assert.Single(said, frame => frame.Type == H2Frame.Reset).Error);
         Assert.Equal("204", Answer(said, 3));
     }
@@ -137,7 +140,8 @@ public sealed class H2RulesTests
     public async Task More_streams_than_allowed_are_refused()
     {
         byte[][] frames = [Empty, .. Enumerable.Range(0, H2.MaxStreams + 1).Select(i => Post(2 * i + 1))];
-        var refused = Assert.Single(await RunAsync(HeldRequest.UntilEndAsync, Ends, frames), frame => frame.Type == H2Frame.Reset && frame.Error == H2Error.RefusedStream);
+        var refused = Assert.Single(await RunAsync(HeldRequest.UntilEndAsync, Ends, frames),
+            frame => frame.Type == H2Frame.Reset && frame.Error == H2Error.RefusedStream);
         Assert.Equal(2 * H2.MaxStreams + 1, refused.Id);
     }
 
@@ -145,14 +149,16 @@ public sealed class H2RulesTests
     public async Task A_stream_that_depends_on_itself_ends_the_connection()
     {
         await EndsAsync(H2Error.Protocol, Empty, Frame(H2Frame.Priority, H2Flags.None, 3, [0, 0, 0, 3, 16]));
-        await EndsAsync(H2Error.Protocol, Empty, Frame(H2Frame.Headers, Whole | H2Flags.Priority, 3, [0x80, 0, 0, 3, 16, .. Block(":method GET|:scheme http|:path /|:authority a")]));
+        await EndsAsync(H2Error.Protocol, Empty,
+            Frame(H2Frame.Headers, Whole | H2Flags.Priority, 3, [0x80, 0, 0, 3, 16, .. Block(":method GET|:scheme http|:path /|:authority a")]));
     }
 
     [Fact]
     public async Task Priorities_are_ignored()
     {
         var said = await TellAsync(
-            Empty, Frame(H2Frame.Priority, H2Flags.None, 9, [0, 0, 0, 3, 16]), Frame(H2Frame.Headers, Whole | H2Flags.Priority, 1, [0x80, 0, 0, 11, 16, .. Block(":method GET|:scheme http|:path /|:authority a")]));
+            Empty, Frame(H2Frame.Priority, H2Flags.None, 9, [0, 0, 0, 3, 16]),
+            Frame(H2Frame.Headers, Whole | H2Flags.Priority, 1, [0x80, 0, 0, 11, 16, .. Block(":method GET|:scheme http|:path /|:authority a")]));
         Assert.Equal("204", Answer(said, 1));
     }
 
@@ -161,7 +167,8 @@ public sealed class H2RulesTests
     {
         byte[][] tooMuch = [Empty, Post(1), .. Enumerable.Repeat(Data(1, 16384), H2.StreamWindow / 16384), Data(1, 1)];
         await ResetsAsync(H2Error.FlowControl, tooMuch);
-        byte[][] ofAll = [Empty, .. Enumerable.Range(0, 5).SelectMany(i => (byte[][])[Post(2 * i + 1), .. Enumerable.Repeat(Data(2 * i + 1, 16384), i == 4 ? 1 : 16)])];
+        byte[][] ofAll = [Empty,
+            .. Enumerable.Range(0, 5).SelectMany(i => (byte[][])[Post(2 * i + 1), .. Enumerable.Repeat(Data(2 * i + 1, 16384), i == 4 ? 1 : 16)])];
         await EndsAsync(H2Error.FlowControl, ofAll);
     }
 
@@ -258,5 +265,6 @@ public sealed class H2RulesTests
     }
 
     [Fact]
-    public async Task A_push_of_a_client_ends_the_connection() => await EndsAsync(H2Error.Protocol, Empty, Get(1), Frame(H2Frame.PushPromise, H2Flags.EndHeaders, 1, [0, 0, 0, 2, .. Block(":method GET")]));
+    public async Task A_push_of_a_client_ends_the_connection() =>
+        await EndsAsync(H2Error.Protocol, Empty, Get(1), Frame(H2Frame.PushPromise, H2Flags.EndHeaders, 1, [0, 0, 0, 2, .. Block(":method GET")]));
 }

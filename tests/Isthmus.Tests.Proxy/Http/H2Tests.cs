@@ -22,7 +22,9 @@ public sealed class H2Tests
 
     [Fact]
     public void What_is_encoded_decodes_to_the_same() => Prop.ForAll(
-        Arb.From(Gen.Elements(":status", "content-type", "x-own", "server", "accept-encoding").Zip(Gen.Elements("", "200", "a", "gzip, deflate", new string('x', 300))).ListOf()), fields =>
+        Arb.From(Gen.Elements(":status", "content-type", "x-own", "server", "accept-encoding")
+            .Zip(Gen.Elements("", "200", "a", "gzip, deflate", new string('x', 300))).ListOf()),
+        fields =>
         {
             using var block = new ByteWriter();
             foreach (var (name, value) in fields) HpackEncoder.Write(block, Encoding.ASCII.GetBytes(name), Encoding.ASCII.GetBytes(value));
@@ -53,7 +55,8 @@ public sealed class H2Tests
         block.Write([0x40, 1, (byte)'a', 0x7f, 0x80 + 0x21, 0x1e]);   // a value of 4000 bytes
         block.Write(new byte[4000]);
         for (var i = 0; i < 100; i++) block.Write([0xbe]);
-        Assert.Equal(H2Error.EnhanceYourCalm, Assert.Throws<H2ConnectionException>(() => new HpackDecoder(8192, 65536).Decode(block.Written.Span, (_, _) => { })).Error);
+        Assert.Equal(H2Error.EnhanceYourCalm,
+            Assert.Throws<H2ConnectionException>(() => new HpackDecoder(8192, 65536).Decode(block.Written.Span, (_, _) => { })).Error);
     }
 
     [Theory]
@@ -70,7 +73,8 @@ public sealed class H2Tests
     [InlineData(":method GET|:scheme http|:path /|:authority a|content-length 1|content-length 2")]
     [InlineData(":method GET|:scheme http|:path /|:authority a b")]
     [InlineData(":status 200")]
-    public void Heads_that_HTTP_1_could_read_differently_end_the_stream(string fields) => Assert.Throws<H2StreamException>(() => Fields(fields).ToRequest(new RequestHead(), isLast: false));
+    public void Heads_that_HTTP_1_could_read_differently_end_the_stream(string fields) =>
+        Assert.Throws<H2StreamException>(() => Fields(fields).ToRequest(new RequestHead(), isLast: false));
 
     [Fact]
     public void Cookies_become_one_field_and_the_host_field_gives_way()
@@ -126,7 +130,8 @@ public sealed class H2Tests
     private static Gen<byte[]> Frame()
     {
         var get = Convert.FromHexString("828684418cf1e3c2e5f23a6ba0ab90f4ff");
-        var payload = Gen.OneOf(Gen.Constant(get), Gen.Choose(0, 40).SelectMany(n => Gen.Choose(0, 255).ArrayOf(n)).Select(a => a.Select(i => (byte)i).ToArray()));
+        var payload = Gen.OneOf(Gen.Constant(get),
+            Gen.Choose(0, 40).SelectMany(n => Gen.Choose(0, 255).ArrayOf(n)).Select(a => a.Select(i => (byte)i).ToArray()));
         return from type in Gen.Choose(0, 10)
                from flags in Gen.Elements(0, 1, 4, 5, 8, 32, 37)
                from id in Gen.Elements(0, 1, 3, 5, 2)

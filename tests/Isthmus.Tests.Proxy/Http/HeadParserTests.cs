@@ -13,7 +13,8 @@ public sealed class HeadParserTests
     public void A_request_head_is_read_with_lower_case_names_and_without_fields_of_one_hop()
     {
         var head = Parse("GET /a?b=c HTTP/1.1\r\nHost: shop:80\r\nX-Thing:  one \r\nConnection: keep-alive, x-mine\r\nX-Mine: gone\r\nKeep-Alive: 5\r\n\r\n");
-        Assert.Equal(("GET", "/a?b=c", "shop:80", 11, true, BodyKind.None), (head.Method, head.TargetText, head.Authority, head.Version, head.KeepAlive, head.Body));
+        Assert.Equal(("GET", "/a?b=c", "shop:80", 11, true, BodyKind.None),
+            (head.Method, head.TargetText, head.Authority, head.Version, head.KeepAlive, head.Body));
         Assert.Equal(1, head.Headers.Count);
         Assert.Equal("one", head.Headers.GetString("x-thing"u8));
     }
@@ -91,7 +92,8 @@ public sealed class HeadParserTests
 
     private static Arbitrary<byte[]> Heads()
     {
-        string[] parts = ["GET ", "POST ", "/", "http://a", " HTTP/1.1", " HTTP/1.0", "\r\n", "\r", "\n", "Host: a", "host:b", "Content-Length: 5", "Transfer-Encoding: chunked",
+        string[] parts = ["GET ", "POST ", "/", "http://a", " HTTP/1.1", " HTTP/1.0", "\r\n", "\r", "\n", "Host: a", "host:b", "Content-Length: 5",
+            "Transfer-Encoding: chunked",
             "Connection: close, upgrade", "Upgrade: websocket", "Expect: 100-continue", ": ", ":", " ", "\t", "\0", "x", "é", "TE: trailers", "Keep-Alive: 1"];
         var text = Gen.Elements(parts).ListOf().Select(list => Encoding.Latin1.GetBytes(string.Concat(list)));
         return Arb.From(text);

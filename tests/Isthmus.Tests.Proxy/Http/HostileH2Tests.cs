@@ -33,7 +33,8 @@ public sealed class HostileH2Tests
     public async Task Streams_that_the_client_makes_the_server_reset_stop_the_connection(bool isMalformed)
     {
         var id = -1;
-        Assert.Equal(H2Error.EnhanceYourCalm, await FloodAsync([Settings()], () => isMalformed ? Get(id += 2, more: "|connection close") : [.. Get(id += 2), .. WindowUpdate(id, 0)]));
+        Assert.Equal(H2Error.EnhanceYourCalm,
+            await FloodAsync([Settings()], () => isMalformed ? Get(id += 2, more: "|connection close") : [.. Get(id += 2), .. WindowUpdate(id, 0)]));
         Assert.InRange(id, 1000, 1300);
     }
 

@@ -93,7 +93,10 @@ public sealed class RetryDecisionTests
     [InlineData(AttemptEnd.ConnectFailed, true, true, true)]
     public void A_retry_waits_unless_no_host_saw_the_request_and_another_takes_it(AttemptEnd end, bool isElsewhere, bool alwaysWaits, bool waits)
     {
-        var settings = Settings(RetryOn.None) with { BackoffBase = TimeSpan.FromMilliseconds(25), BackoffMax = TimeSpan.FromMilliseconds(250), AlwaysWaits = alwaysWaits };
+        var settings = Settings(RetryOn.None) with
+        {
+            BackoffBase = TimeSpan.FromMilliseconds(25), BackoffMax = TimeSpan.FromMilliseconds(250), AlwaysWaits = alwaysWaits
+        };
         foreach (var (attempt, most) in ((int, int)[])[(1, 25), (2, 50), (4, 200), (5, 250), (100, 250)])
         {
             var pause = RetryDecision.Pause(settings, end, attempt, isElsewhere, new Half());

@@ -69,7 +69,9 @@ public sealed class RoutingTests
     [InlineData("/a/b?q=1", "/a", "/z", "/z/b?q=1")]
     [InlineData("/a", "/a", "/", "/")]
     public void A_prefix_is_rewritten_and_the_query_stays(string target, string prefix, string rewrite, string expected) =>
-        Assert.Equal(expected, Encoding.ASCII.GetString(HeaderEditing.RewritePath(Encoding.ASCII.GetBytes(target), new PathMatch(PathMatchKind.Prefix, prefix, true, null), rewrite, null)!));
+        Assert.Equal(expected,
+            Encoding.ASCII.GetString(HeaderEditing.RewritePath(Encoding.ASCII.GetBytes(target), new PathMatch(PathMatchKind.Prefix, prefix, true, null),
+                rewrite, null)!));
 
     [Theory]
     [InlineData("/a/./b/../c", "/a/c")]
@@ -107,8 +109,10 @@ public sealed class RoutingTests
               "retry_policy": {"retry_on": "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes", "num_retries": 2, "retriable_status_codes": [503]}}}]}]}
             """).Find("x")!.Routes[0].Act).Retry!;
         Assert.Equal(expected, RetryDecision.IsRetriable(retry, end, Head($"{method} / HTTP/1.1\r\nhost: a\r\n\r\n"), new ResponseHead(), wasReused));
-        Assert.True(RetryDecision.IsRetriable(retry, AttemptEnd.Answered, Head("POST / HTTP/1.1\r\nhost: a\r\n\r\n"), new ResponseHead { Status = 503 }, false));
-        Assert.False(RetryDecision.IsRetriable(retry, AttemptEnd.Answered, Head("GET / HTTP/1.1\r\nhost: a\r\n\r\n"), new ResponseHead { Status = 500 }, false));
+        Assert.True(RetryDecision.IsRetriable(retry, AttemptEnd.Answered, Head("POST / HTTP/1.1\r\nhost: a\r\n\r\n"), new ResponseHead { Status = 503 },
+            false));
+        Assert.False(RetryDecision.IsRetriable(retry, AttemptEnd.Answered, Head("GET / HTTP/1.1\r\nhost: a\r\n\r\n"), new ResponseHead { Status = 500 },
+            false));
     }
 
     private static RouteTable Table(string json) => RouteDecoder.Decode(WireTypes.Strict.Parse<RouteConfiguration>(json));

@@ -42,7 +42,9 @@ public sealed class BytesThatAreNotTextTests
             const string Pattern = """{"safe_regex": {"regex": "/a.*"}}""";
             var rule = header ? $$$"""{"header": {"name": "x", "string_match": {{{Pattern}}} } }""" : $$$"""{"url_path": {"path": {{{Pattern}}} } }""";
             if (not.Length > 0) rule = $$"""{"not_rule": {{rule}} }""";
-            var policy = RbacPolicy.From(WireTypes.Strict.Parse<Isthmus.Wire.Envoy.Rbac.RBAC>($$$"""{"action": "{{{action}}}", "policies": {"p": {"principals": [{"any": true}], "permissions": [{{{rule}}}] } } }"""))!;
+            var policy = RbacPolicy.From(
+                WireTypes.Strict.Parse<Isthmus.Wire.Envoy.Rbac.RBAC>(
+                    $$$"""{"action": "{{{action}}}", "policies": {"p": {"principals": [{"any": true}], "permissions": [{{{rule}}}] } } }"""))!;
             for (var b = 0x80; b <= 0xff; b++)
             {
                 var request = Request([(byte)'/', (byte)'a', (byte)b]);
@@ -58,7 +60,8 @@ public sealed class BytesThatAreNotTextTests
         byte[] path = [(byte)'/', (byte)'a', 0x80, (byte)'?', 0xff];
         var regex = MatchDecoder.Path(WireTypes.Strict.Parse<RouteMatch>("""{"safe_regex": {"regex": "/.*"}}"""));
         Assert.False(regex.IsMatch(path.AsSpan(0, 3)));
-        var header = MatchDecoder.Header(WireTypes.Strict.Parse<HeaderMatcher>("""{"name": "x", "string_match": {"safe_regex": {"regex": "b"}}, "invert_match": true}"""));
+        var header = MatchDecoder.Header(
+            WireTypes.Strict.Parse<HeaderMatcher>("""{"name": "x", "string_match": {"safe_regex": {"regex": "b"}}, "invert_match": true}"""));
         var request = Request(path);
         request.Headers.Add("x"u8, [0x80]);
         Assert.False(header.IsMatch(request, "http"));
@@ -85,7 +88,8 @@ public sealed class BytesThatAreNotTextTests
     public void Hosts_have_no_such_bytes_in_any_version_and_form(string host)
     {
         foreach (var head in (string[])[$"GET / HTTP/1.1\r\nhost: {host}\r\n\r\n", $"GET http://{host}/ HTTP/1.1\r\nhost: x\r\n\r\n"])
-            Assert.Equal(400, Assert.Throws<HttpMessageException>(() => HeadParser.ParseRequest(Encoding.Latin1.GetBytes(head), new(), HttpLimits.Default)).Status);
+            Assert.Equal(400,
+                Assert.Throws<HttpMessageException>(() => HeadParser.ParseRequest(Encoding.Latin1.GetBytes(head), new(), HttpLimits.Default)).Status);
         var fields = new H2HeadFields();
         fields.Begin(1);
         foreach (var (name, value) in ((string, string)[])[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", host)])
@@ -100,5 +104,6 @@ public sealed class BytesThatAreNotTextTests
         return request;
     }
 
-    private static PolicyFacts Facts(RequestHead request) => new(request, "http", null, new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 8080), "");
+    private static PolicyFacts Facts(RequestHead request) =>
+        new(request, "http", null, new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 8080), "");
 }

@@ -32,7 +32,8 @@ public sealed class EndlessKindsTests
         await socket.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop);
         // The first head puts a field of almost 4 KiB into the table, which the others name 15 times: 62.
         var value = new string('c', 4000);
-        byte[] first = [.. Block($":method GET|:scheme http|:path /|:authority a"), 0x40, (byte)name.Length, .. Encoding.ASCII.GetBytes(name), 0x7f, .. Varint(4000 - 127), .. Encoding.ASCII.GetBytes(value)];
+        byte[] first = [.. Block($":method GET|:scheme http|:path /|:authority a"), 0x40, (byte)name.Length, .. Encoding.ASCII.GetBytes(name), 0x7f,
+            .. Varint(4000 - 127), .. Encoding.ASCII.GetBytes(value)];
         byte[] again = [.. Block(":method GET|:scheme http|:path /|:authority a"), .. Enumerable.Repeat((byte)(0x80 | 62), 15)];
         var all = new List<byte>([.. H2.Preface, .. Settings(), .. Frame(H2Frame.Headers, Whole, 1, first)]);
         for (var id = 3; id < 2 * H2.MaxStreams; id += 2) all.AddRange(Frame(H2Frame.Headers, Whole, id, again));
@@ -114,7 +115,8 @@ public sealed class EndlessKindsTests
     [InlineData(50_000, "431")] // of the server, whose limit is 32 KiB
     public async Task An_authority_may_be_longer_than_any_host(int length, string status)
     {
-        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync($"{context.Request.Host.Value!.Length}"));
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1,
+            context => context.Response.WriteAsync($"{context.Request.Host.Value!.Length}"));
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp);
         proxy.Endpoints("up", origin.Port);
         Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync($"GET / HTTP/1.1\r\nhost: {new string('a', length)}\r\nconnection: close\r\n\r\n"));

@@ -35,7 +35,8 @@ public sealed class HeadKindsTests
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], $$"""{{edits}} "route": {"cluster": "up", "timeout": "0s"} """);
         proxy.Endpoints("up", origin.Port);
         var hidden = "GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n";
-        var text = await proxy.RawAsync($"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: {hidden.Length}\r\n\r\n{hidden}GET /b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        var text = await proxy.RawAsync(
+            $"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: {hidden.Length}\r\n\r\n{hidden}GET /b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         Assert.Equal(3, text.Split("HTTP/1.1 200 OK").Length);
         Assert.Equal([$"POST /a {hidden}", "GET /b "], seen);
     }
@@ -127,7 +128,8 @@ public sealed class HeadKindsTests
 
     private static Gen<string[]> Texts()
     {
-        string[] parts = ["content-length", "transfer-encoding", "chunked", "host", "te", "connection", "upgrade", "x", "0", "\r\n", "\n", "\0", " ", ":", "#", "/", "ä", "\x7f", "close"];
+        string[] parts = ["content-length", "transfer-encoding", "chunked", "host", "te", "connection", "upgrade", "x", "0", "\r\n", "\n", "\0", " ", ":", "#",
+            "/", "ä", "\x7f", "close"];
         return Gen.Elements(parts).ListOf().Select(list => string.Concat(list)).ArrayOf(7);
     }
 }

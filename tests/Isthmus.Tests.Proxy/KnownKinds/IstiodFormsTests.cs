@@ -56,7 +56,8 @@ public sealed class IstiodFormsTests
     {
         using var proxy = new LoopbackProxy([], """ "direct_response": {"status": 200} """, filters: Policy("shadow_rules", "DENY", "127.0.0.0"));
         Assert.Equal(200, await StatusAsync(proxy, "/closed"));
-        Assert.Contains(proxy.Plane.Report.Access.All, item => item.Key.EndsWith("istio_dry_run_allow_shadow_denied", StringComparison.Ordinal) && item.Value == 1);
+        Assert.Contains(proxy.Plane.Report.Access.All,
+            item => item.Key.EndsWith("istio_dry_run_allow_shadow_denied", StringComparison.Ordinal) && item.Value == 1);
     }
 
     private static string Policy(string rules, string action, string range) => $$$"""

@@ -37,12 +37,17 @@ public sealed class LateBodyTests
                 await proxy.SayAsync("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
             }
         });
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "timeout": "0s", "retry_policy": {"retry_on": "5xx", "num_retries": 3, "retry_back_off": {"base_interval": "0.001s"}} } """);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")],
+            """ "route": {"cluster": "up", "timeout": "0s", "retry_policy": {"retry_on": "5xx", "num_retries": 3, "retry_back_off": {"base_interval": "0.001s"}} } """);
         proxy.Endpoints("up", server.Port);
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop);
         var stream = client.GetStream();
-        await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{framing}\r\n\r\n{(framing.EndsWith("chunked", StringComparison.Ordinal) ? "5\r\n" : "")}01234"), Stop);
+        await stream.WriteAsync(
+            Encoding.ASCII.GetBytes(
+                $"POST /a HTTP/1.1\r\nhost: x\r\nconnection: "
+                    + $"close\r\n{framing}\r\n\r\n{(framing.EndsWith("chunked", StringComparison.Ordinal) ? "5\r\n" : "")}01234"),
+            Stop);
         // The rest comes when the first attempt has failed, or at once if nothing is sent before all has come.
         if (attempts == 1) await failed.Task.WaitAsync(Stop);
         var rest = framing.EndsWith("chunked", StringComparison.Ordinal) ? "\r\n5\r\n56789\r\n0\r\n\r\n" : "56789";

@@ -63,7 +63,11 @@ public sealed class PeerHandshakeTests : IDisposable
         var socket = new SocketTransport(near);
         var other = IgnoreAsync(isServer
             ? tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = certificate }, Stop)
-            : tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "x", ClientCertificates = [certificate], LocalCertificateSelectionCallback = (_, _, _, _, _) => certificate }, Stop));
+            : tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+            {
+                TargetHost = "x", ClientCertificates = [certificate], LocalCertificateSelectionCallback = (_, _, _, _, _) => certificate
+            },
+                Stop));
         try
         {
             using var transport = new Ending(isServer

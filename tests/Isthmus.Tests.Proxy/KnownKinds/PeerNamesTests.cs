@@ -60,8 +60,10 @@ public sealed class PeerNamesTests
     public void Names_that_are_not_ASCII_or_cannot_be_read_are_none()
     {
         foreach (var kind in (int[])[Uri, Dns, Email])
-            Assert.Equal("verify_cert_failed:_malformed_SAN", Refusal("", isServer: true, list => list.WriteOctetString([(byte)'a', 0x80], new Asn1Tag(TagClass.ContextSpecific, kind))));
-        Assert.Equal("verify_cert_failed:_malformed_SAN", Refusal("", isServer: true, list => list.WriteOctetString([], new Asn1Tag(TagClass.ContextSpecific, Dns))));
+            Assert.Equal("verify_cert_failed:_malformed_SAN",
+                Refusal("", isServer: true, list => list.WriteOctetString([(byte)'a', 0x80], new Asn1Tag(TagClass.ContextSpecific, kind))));
+        Assert.Equal("verify_cert_failed:_malformed_SAN",
+            Refusal("", isServer: true, list => list.WriteOctetString([], new Asn1Tag(TagClass.ContextSpecific, Dns))));
         Assert.Null(Refusal("", isServer: true, list => Text(list, Other, "Zoë")));
     }
 

@@ -20,7 +20,8 @@ public sealed class PeerTalesTests
     public async Task A_client_that_is_someone_else_each_time_does_not_grow_the_metrics()
     {
         using var proxy = new LoopbackProxy([], """ "direct_response": {"status": 204} """,
-            """{"name": "istio.metadata_exchange", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"} },""", direction: "INBOUND");
+            """{"name": "istio.metadata_exchange", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"} },""",
+            direction: "INBOUND");
         await proxy.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         var before = ScrapedText.Of(proxy.Plane).Split('\n').Length;
         using var client = new TcpClient();
@@ -30,7 +31,10 @@ public sealed class PeerTalesTests
         for (var i = 0; i < Requests; i++)
         {
             var told = PeerMetadataText.Write(new($"n{i}", $"w{i}", $"ns{i}", $"app{i}", $"v{i}", $"s{i}", $"r{i}", $"c{i}", $"a{i}", ""));
-            await stream.WriteAsync(Encoding.ASCII.GetBytes($"GET /{i} HTTP/1.1\r\nhost: h{i}.example\r\nuser-agent: u{i}\r\nx-envoy-peer-metadata-id: n{i}\r\nx-envoy-peer-metadata: {told}\r\n\r\n"), Stop);
+            await stream.WriteAsync(
+                Encoding.ASCII.GetBytes(
+                    $"GET /{i} HTTP/1.1\r\nhost: h{i}.example\r\nuser-agent: u{i}\r\nx-envoy-peer-metadata-id: n{i}\r\nx-envoy-peer-metadata: {told}\r\n\r\n"),
+                Stop);
             // A scrape in the middle is a scrape like others.
             if (i % 5000 == 100) Assert.Contains("istio_requests_total{", ScrapedText.Of(proxy.Plane), StringComparison.Ordinal);
         }
@@ -39,7 +43,8 @@ public sealed class PeerTalesTests
         var lines = ScrapedText.Of(proxy.Plane).Split('\n');
         Assert.InRange(lines.Length, before, before + 100);
         var requests = lines.Where(line => line.StartsWith("istio_requests_total{", StringComparison.Ordinal)).ToList();
-        Assert.Equal(Requests + 1, requests.Sum(line => long.Parse(line[(line.LastIndexOf(' ') + 1)..], global::System.Globalization.CultureInfo.InvariantCulture)));
+        Assert.Equal(Requests + 1,
+            requests.Sum(line => long.Parse(line[(line.LastIndexOf(' ') + 1)..], global::System.Globalization.CultureInfo.InvariantCulture)));
         Assert.All(requests, line => Assert.Contains("source_workload=\"unknown\"", line, StringComparison.Ordinal));
     }
 

@@ -39,7 +39,8 @@ public sealed class UnknownTransportTests
         using var client = new HttpClient();
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable), (await CallAsync("near"), await CallAsync("far")));
         var far = proxy.Plane.State.Current.Clusters["far"].Config;
-        Assert.Equal(["endpoints that match 'hbone' are not reachable: transport socket 'envoy.transport_sockets.internal_upstream' is not supported"], far.Notes);
+        Assert.Equal(["endpoints that match 'hbone' are not reachable: transport socket 'envoy.transport_sockets.internal_upstream' is not supported"],
+            far.Notes);
 
         async Task<HttpStatusCode> CallAsync(string cluster)
         {
@@ -86,7 +87,8 @@ public sealed class UnknownTransportTests
         Assert.Equal(["an internal listener: nothing connects to it"], listener.Notes);
     }
 
-    /// <summary>A sidecar that says that it speaks HBONE gets a listener for CONNECT, and a cluster and a listener within the proxy. Each that cannot be done is
+    /// <summary>A sidecar that says that it speaks HBONE gets a listener for CONNECT, and a cluster and a listener within the proxy. Each that cannot be done
+    /// is
     /// refused by its own name: its port stays closed, and the rest of the same update is served.</summary>
     [Fact]
     public async Task Of_what_an_HBONE_sidecar_gets_only_the_tunnel_is_refused()
@@ -117,7 +119,8 @@ public sealed class UnknownTransportTests
         await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync($"http://127.0.0.1:{port.Number}/", Stop));
 
         IEnumerable<string> Refused(string type, params (string Name, IMessage Message)[] resources) => proxy.Plane.State.Apply(new(type,
-            [.. resources.Select(one => new NamedResource(one.Name, "2", new Any { TypeUrl = type, Value = one.Message.ToByteString() }))], [], "2")).Select(refused => refused.Name);
+            [.. resources.Select(one => new NamedResource(one.Name, "2", new Any { TypeUrl = type, Value = one.Message.ToByteString() }))], [], "2"))
+            .Select(refused => refused.Name);
     }
 
     [Theory]
@@ -139,7 +142,8 @@ public sealed class UnknownTransportTests
         {
             var request = new RequestHead { Method = "GET", Authority = "a" };
             request.SetTarget(global::System.Text.Encoding.ASCII.GetBytes(target));
-            var verdict = Policy(action, template).Decide(new(request, "http", null, new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 8080), ""));
+            var verdict = Policy(action, template)
+                .Decide(new(request, "http", null, new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 8080), ""));
             Assert.Equal(matches == (action == RBAC.Types.Action.Allow), verdict.IsAllowed);
         }
     }
@@ -152,7 +156,8 @@ public sealed class UnknownTransportTests
     [InlineData("/{a")]
     [InlineData("/a}")]
     public void A_policy_with_what_is_no_template_is_refused(string template) =>
-        Assert.StartsWith($"path template '{template}'", Assert.Throws<ResourceException>(() => Policy(RBAC.Types.Action.Allow, template)).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"path template '{template}'", Assert.Throws<ResourceException>(() => Policy(RBAC.Types.Action.Allow, template)).Message,
+            StringComparison.Ordinal);
 
     private static RbacPolicy Policy(RBAC.Types.Action action, string template) => RbacPolicy.From(WireTypes.Strict.Parse<RBAC>($$$"""
         {"action": "{{{(action == RBAC.Types.Action.Allow ? "ALLOW" : "DENY")}}}", "policies": {"p": {"principals": [{"any": true}], "permissions": [{"uri_template": {"name": "uri-template",

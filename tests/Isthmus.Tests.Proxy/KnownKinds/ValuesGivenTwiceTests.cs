@@ -113,10 +113,15 @@ public sealed class ValuesGivenTwiceTests
     [Theory]
     [InlineData("""{"header_value_match": {"descriptor_value": "d", "headers": [{"name": "x-tenant", "exact_match": "red"}]}}""", "red|blue", "/", true)]
     [InlineData("""{"header_value_match": {"descriptor_value": "d", "headers": [{"name": "x-tenant", "exact_match": "red"}]}}""", "green|blue", "/", false)]
-    [InlineData("""{"header_value_match": {"descriptor_value": "d", "expect_match": false, "headers": [{"name": "x-tenant", "exact_match": "red"}]}}""", "red|blue", "/", true)]
-    [InlineData("""{"header_value_match": {"descriptor_value": "d", "expect_match": false, "headers": [{"name": "x-tenant", "exact_match": "red"}]}}""", "red|red", "/", false)]
-    [InlineData("""{"query_parameter_value_match": {"descriptor_value": "d", "query_parameters": [{"name": "t", "string_match": {"exact": "red"}}]}}""", "", "/?t=blue&t=red", true)]
-    [InlineData("""{"query_parameter_value_match": {"descriptor_value": "d", "expect_match": false, "query_parameters": [{"name": "t", "string_match": {"exact": "red"}}]}}""", "", "/?t=red&t=blue", true)]
+    [InlineData("""{"header_value_match": {"descriptor_value": "d", "expect_match": false, "headers": [{"name": "x-tenant", "exact_match": "red"}]}}""",
+        "red|blue", "/", true)]
+    [InlineData("""{"header_value_match": {"descriptor_value": "d", "expect_match": false, "headers": [{"name": "x-tenant", "exact_match": "red"}]}}""",
+        "red|red", "/", false)]
+    [InlineData("""{"query_parameter_value_match": {"descriptor_value": "d", "query_parameters": [{"name": "t", "string_match": {"exact": "red"}}]}}""", "",
+        "/?t=blue&t=red", true)]
+    [InlineData(
+        """{"query_parameter_value_match": {"descriptor_value": "d", "expect_match": false, "query_parameters": [{"name": "t", "string_match": {"exact": "red"}}]}}""",
+        "", "/?t=red&t=blue", true)]
     public void Another_value_leaves_no_limit(string action, string values, string target, bool isLimited)
     {
         var request = Request(values);
@@ -167,7 +172,8 @@ public sealed class ValuesGivenTwiceTests
         return request;
     }
 
-    private static PolicyFacts Facts(RequestHead request) => new(request, "http", null, new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 8080), "");
+    private static PolicyFacts Facts(RequestHead request) =>
+        new(request, "http", null, new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 8080), "");
 
     /// <summary>A rule as the control plane writes it: alternatives, perhaps negated.</summary>
     private static string Rule(string rule, bool isPermission)

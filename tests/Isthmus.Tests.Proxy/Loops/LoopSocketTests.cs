@@ -176,7 +176,8 @@ public sealed class LoopSocketTests
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var nobody = (IPEndPoint)listener.LocalEndPoint!;
         using var refused = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        var failure = await Assert.ThrowsAsync<SocketException>(() => LoopSocket.ConnectAsync(refused, nobody, TimeSpan.FromMinutes(1), TimeProvider.System).AsTask());
+        var failure = await Assert.ThrowsAsync<SocketException>(() => LoopSocket.ConnectAsync(refused, nobody, TimeSpan.FromMinutes(1), TimeProvider.System)
+            .AsTask());
         Assert.Equal(SocketError.ConnectionRefused, failure.SocketErrorCode);
 
         // A queue that is full takes no more.
@@ -271,7 +272,8 @@ public sealed class LoopSocketTests
             for (var i = 0; i < 2 * Environment.ProcessorCount; i++) pairs.Add(await Pair.ConnectAsync());
             foreach (var pair in pairs)
             {
-                floods.Add(Task.Run(async () => { while (!flooding.IsCancellationRequested) await pair.Peer.SendAsync(new byte[64 * 1024], flooding.Token); }, Stop));
+                floods.Add(Task.Run(async () => { while (!flooding.IsCancellationRequested)
+                    await pair.Peer.SendAsync(new byte[64 * 1024], flooding.Token); }, Stop));
                 floods.Add(ReadAsync(pair.Own, flooding.Token));
             }
             using var quiet = await Pair.ConnectAsync();

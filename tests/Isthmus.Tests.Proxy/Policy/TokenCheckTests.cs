@@ -67,7 +67,8 @@ public sealed class TokenCheckTests : IDisposable
     [Fact]
     public async Task Only_a_token_may_say_what_the_application_is_told()
     {
-        var check = Check(""" "forward": true, "forward_payload_header": "x-payload", "claim_to_headers": [{"header_name": "x-name", "claim_name": "profile.name"}], """);
+        var check = Check(
+            """ "forward": true, "forward_payload_header": "x-payload", "claim_to_headers": [{"header_name": "x-name", "claim_name": "profile.name"}], """);
         var spoofed = Request(null);
         spoofed.Headers.Add("x-payload"u8, "I am root");
         spoofed.Headers.Add("x-name"u8, "root");
@@ -92,7 +93,8 @@ public sealed class TokenCheckTests : IDisposable
 
         var other = Request(null);
         other.Headers.Add("x-jwt"u8, "Tok " + _mint.Sign(Claims()));
-        Assert.Equal(0, (await DecideAsync(Check(""" "from_headers": [{"name": "X-Jwt", "value_prefix": "Tok "}], """, """{"provider_name": "p"}"""), other)).Status);
+        Assert.Equal(0,
+            (await DecideAsync(Check(""" "from_headers": [{"name": "X-Jwt", "value_prefix": "Tok "}], """, """{"provider_name": "p"}"""), other)).Status);
     }
 
     [Fact]
@@ -116,13 +118,16 @@ public sealed class TokenCheckTests : IDisposable
         Assert.Equal((401, "Jwks remote fetch is failed"), (none.Status, none.Failure));
         var old = JsonWebKeys.Parse("""{"keys": []}"""u8.ToArray());
         var rotated = JsonWebKeys.Parse(Encoding.UTF8.GetBytes(_mint.Keys));
-        Assert.Equal(0, (await check.DecideAsync(Request(_mint.Sign(Claims())), "http", (_, again) => ValueTask.FromResult(again ? rotated : old), Now)).Status);
+        Assert.Equal(0,
+            (await check.DecideAsync(Request(_mint.Sign(Claims())), "http", (_, again) => ValueTask.FromResult(again ? rotated : old), Now)).Status);
     }
 
     // Vectors of RFC 8032, section 7.1.
     [Theory]
-    [InlineData("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "", "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b")]
-    [InlineData("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72", "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00")]
+    [InlineData("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b")]
+    [InlineData("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00")]
     public void Signatures_of_Ed25519_are_verified(string key, string message, string signature)
     {
         var (owner, said, signed) = (Convert.FromHexString(key), Convert.FromHexString(message), Convert.FromHexString(signature));
@@ -139,7 +144,8 @@ public sealed class TokenCheckTests : IDisposable
     public async Task A_token_signed_with_EdDSA_needs_the_key_of_its_issuer(string key, int status, string failure)
     {
         // Made with openssl pkeyutl.
-        const string Token = "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkIn0.eyJpc3MiOiJodHRwczovL2FjY291bnRzLmV4YW1wbGUiLCJzdWIiOiJhbm4ifQ.0tDU5WOgUldzdF52C4vBNmXmlMIdbU0ut47YZJOUWgrWfHc2QgDnx8dC4FqBhQWowjg-xhSForYL89I3vqw-BQ";
+        const string Token =
+            "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkIn0.eyJpc3MiOiJodHRwczovL2FjY291bnRzLmV4YW1wbGUiLCJzdWIiOiJhbm4ifQ.0tDU5WOgUldzdF52C4vBNmXmlMIdbU0ut47YZJOUWgrWfHc2QgDnx8dC4FqBhQWowjg-xhSForYL89I3vqw-BQ";
         var check = new TokenCheck(WireTypes.Strict.Parse<JwtAuthentication>($$$"""
             {"providers": {"p": {"issuer": "{{{Issuer}}}", "local_jwks": {"inline_string": "{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"alg\": \"EdDSA\", \"kid\": \"ed\", \"x\": \"{{{key}}}\"}]}"} } },
              "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "p"} }]}
@@ -171,7 +177,10 @@ public sealed class TokenCheckTests : IDisposable
 
     private static JsonObject Claims(Action<JsonObject>? change = null)
     {
-        var claims = new JsonObject { ["iss"] = Issuer, ["sub"] = "ann", ["aud"] = new JsonArray("shop", "till"), ["exp"] = Now.AddHours(1).ToUnixTimeSeconds() };
+        var claims = new JsonObject
+        {
+            ["iss"] = Issuer, ["sub"] = "ann", ["aud"] = new JsonArray("shop", "till"), ["exp"] = Now.AddHours(1).ToUnixTimeSeconds()
+        };
         change?.Invoke(claims);
         return claims;
     }
@@ -193,7 +202,9 @@ public sealed class TokenCheckTests : IDisposable
         Assert.Equal(0, (await DecideAsync(check, Request(null))).Status);
     }
 
-    private TokenCheck Check(string more = "", string requires = """{"requires_any": {"requirements": [{"provider_name": "p"}, {"allow_missing": {} }] } }""") => new(WireTypes.Strict.Parse<JwtAuthentication>($$$"""
+    private TokenCheck Check(string more = "",
+        string requires = """{"requires_any": {"requirements": [{"provider_name": "p"}, {"allow_missing": {} }] } }""") =>
+        new(WireTypes.Strict.Parse<JwtAuthentication>($$$"""
         {"providers": {"p": {"issuer": "{{{Issuer}}}", "audiences": ["shop"], {{{more}}} "payload_in_metadata": "{{{Issuer}}}",
            "local_jwks": {"inline_string": {{{JsonValue.Create(_mint.Keys).ToJsonString()}}} } } },
          "rules": [{"match": {"prefix": "/"}, "requires": {{{requires}}} }], "bypass_cors_preflight": true}

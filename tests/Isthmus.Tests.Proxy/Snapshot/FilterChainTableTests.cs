@@ -45,8 +45,11 @@ public sealed class FilterChainTableTests
         Assert.Equal(expected, Table.Find(facts)?.Name);
     }
 
-    private static FilterChainSnapshot Chain(string name, int port = 0, string[]? ranges = null, string[]? names = null, string transport = "", string[]? protocols = null) => new(
+    private static FilterChainSnapshot Chain(string name, int port = 0, string[]? ranges = null, string[]? names = null, string transport = "",
+        string[]? protocols = null) =>
+        new(
         name,
-        new ChainMatch(port, (ranges ?? []).Select(Cidr.Parse).ToValueList(), (names ?? []).ToValueList(), transport, (protocols ?? []).ToValueList(), [], [], [], SourceKind.Any),
+        new ChainMatch(port, (ranges ?? []).Select(Cidr.Parse).ToValueList(), (names ?? []).ToValueList(), transport, (protocols ?? []).ToValueList(), [], [],
+            [], SourceKind.Any),
         null, new TcpAction("", [new("c", 1)], TimeSpan.Zero, 1, TimeSpan.Zero, []), []);
 }

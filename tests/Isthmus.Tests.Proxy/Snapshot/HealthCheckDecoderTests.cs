@@ -23,10 +23,14 @@ public sealed class HealthCheckDecoderTests
     [InlineData("""{"http_health_check": {"path": "/", "host": "a\r\nb"}}""", "http_health_check.host must not contain spaces or control characters")]
     [InlineData("""{"http_health_check": {"path": "/", "codec_client_type": "HTTP3"}}""", "http_health_check.codec_client_type Http3 is not supported")]
     [InlineData("""{"http_health_check": {"path": "/", "method": "CONNECT"}}""", "http_health_check.method Connect is not supported")]
-    [InlineData("""{"http_health_check": {"path": "/", "send": {"text": "00"}}}""", "http_health_check.send needs a method whose requests have a body, not Get")]
-    [InlineData("""{"http_health_check": {"path": "/", "expected_statuses": [{"start": 200, "end": 200}]}}""", "Invalid http expected status range: expecting start < end, but found start=200 and end=200")]
-    [InlineData("""{"http_health_check": {"path": "/", "expected_statuses": [{"start": 99, "end": 200}]}}""", "Invalid http expected status range: expecting start >= 100, but found start=99")]
-    [InlineData("""{"http_health_check": {"path": "/", "retriable_statuses": [{"start": 500, "end": 601}]}}""", "Invalid http retriable status range: expecting end <= 600, but found end=601")]
+    [InlineData("""{"http_health_check": {"path": "/", "send": {"text": "00"}}}""",
+        "http_health_check.send needs a method whose requests have a body, not Get")]
+    [InlineData("""{"http_health_check": {"path": "/", "expected_statuses": [{"start": 200, "end": 200}]}}""",
+        "Invalid http expected status range: expecting start < end, but found start=200 and end=200")]
+    [InlineData("""{"http_health_check": {"path": "/", "expected_statuses": [{"start": 99, "end": 200}]}}""",
+        "Invalid http expected status range: expecting start >= 100, but found start=99")]
+    [InlineData("""{"http_health_check": {"path": "/", "retriable_statuses": [{"start": 500, "end": 601}]}}""",
+        "Invalid http retriable status range: expecting end <= 600, but found end=601")]
     [InlineData("""{"tcp_health_check": {"send": {"text": "xyz"}}}""", "invalid hex string 'xyz'")]
     [InlineData("""{"tcp_health_check": {"receive": [{}]}}""", "a payload needs text (in hex) or binary")]
     [InlineData("""{"tcp_health_check": {"proxy_protocol_config": {}}}""", "tcp_health_check.proxy_protocol_config is not supported")]
@@ -41,21 +45,28 @@ public sealed class HealthCheckDecoderTests
         var few = Decode($$"""  "health_checks": [{ {{Whole}}, "tcp_health_check": {} }] """).HealthCheck!;
         Assert.Equal(Seconds(2, 2, 2, 2, 60, 60), few.Intervals);
         Assert.Equal((TimeSpan.FromSeconds(1), 3, 4, true), (few.Timeout, few.UnhealthyThreshold, few.HealthyThreshold, few.ReusesConnection));
-        Assert.Equal(Seconds(2, 5, 5, 2, 7, 7), Decode($$"""  "health_checks": [{ {{Whole}}, "unhealthy_interval": "5s", "no_traffic_interval": "7s", "tcp_health_check": {} }] """).HealthCheck!.Intervals);
+        Assert.Equal(Seconds(2, 5, 5, 2, 7, 7),
+            Decode(
+                $$"""  "health_checks": [{ {{Whole}}, "unhealthy_interval": "5s", "no_traffic_interval": "7s", "tcp_health_check": {} }] """).HealthCheck!.Intervals);
         var all = Decode($$"""
               "health_checks": [{ {{Whole}}, "unhealthy_interval": "5s", "unhealthy_edge_interval": "6s", "healthy_edge_interval": "7s", "no_traffic_interval": "8s", "no_traffic_healthy_interval": "9s",
                 "initial_jitter": "3s", "interval_jitter": "4s", "interval_jitter_percent": 50, "reuse_connection": false, "always_log_health_check_failures": true, "tcp_health_check": {} }]
             """).HealthCheck!;
-        Assert.Equal(Seconds(2, 5, 6, 7, 8, 9) with { InitialJitter = TimeSpan.FromSeconds(3), Jitter = TimeSpan.FromSeconds(4), JitterPercent = 50 }, all.Intervals);
+        Assert.Equal(Seconds(2, 5, 6, 7, 8, 9) with { InitialJitter = TimeSpan.FromSeconds(3), Jitter = TimeSpan.FromSeconds(4), JitterPercent = 50 },
+            all.Intervals);
         Assert.Equal((false, true), (all.ReusesConnection, all.LogsFailures));
     }
 
     [Fact]
     public void What_has_no_effect_is_noted()
     {
-        var cluster = Decode($$"""  "health_checks": [{ {{Whole}}, "alt_port": 1, "event_logger": [{"name": "a"}], "event_service": {}, "always_log_health_check_success": true, "tcp_health_check": {} }] """);
-        Assert.Equal(["health_checks.alt_port is ignored", "health_checks.event_logger is ignored", "health_checks.event_service is ignored", "health_checks.always_log_health_check_success is ignored"], cluster.Notes);
-        var chosen = ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>($$"""{"name": "a", "type": "ORIGINAL_DST", "health_checks": [{ {{Whole}}, "tcp_health_check": {} }]}"""));
+        var cluster = Decode(
+            $$"""  "health_checks": [{ {{Whole}}, "alt_port": 1, "event_logger": [{"name": "a"}], "event_service": {}, "always_log_health_check_success": true, "tcp_health_check": {} }] """);
+        Assert.Equal(["health_checks.alt_port is ignored", "health_checks.event_logger is ignored", "health_checks.event_service is ignored",
+            "health_checks.always_log_health_check_success is ignored"],
+            cluster.Notes);
+        var chosen = ClusterDecoder.Decode(
+            WireTypes.Strict.Parse<Cluster>($$"""{"name": "a", "type": "ORIGINAL_DST", "health_checks": [{ {{Whole}}, "tcp_health_check": {} }]}"""));
         Assert.Null(chosen.HealthCheck);
         Assert.Equal("health_checks are ignored: callers choose the hosts of this cluster", Assert.Single(chosen.Notes));
     }
@@ -67,7 +78,9 @@ public sealed class HealthCheckDecoderTests
     [InlineData("62 61", "a--b", false)]
     [InlineData("61 61", "a", false)]
     public void Pieces_must_follow_one_another(string pieces, string bytes, bool found) =>
-        Assert.Equal(found, new ByteSequence([.. pieces.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Convert.FromHexString)]).IsIn(global::System.Text.Encoding.ASCII.GetBytes(bytes)));
+        Assert.Equal(found,
+            new ByteSequence([.. pieces.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                .Select(Convert.FromHexString)]).IsIn(global::System.Text.Encoding.ASCII.GetBytes(bytes)));
 
     private static HealthIntervals Seconds(params int[] all)
     {
@@ -75,5 +88,6 @@ public sealed class HealthCheckDecoderTests
         return new(times[0], times[1], times[2], times[3], times[4], times[5]);
     }
 
-    private static ClusterSnapshot Decode(string fields) => ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>($$"""{"name": "a", "type": "STATIC", {{fields}} }"""));
+    private static ClusterSnapshot Decode(string fields) =>
+        ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>($$"""{"name": "a", "type": "STATIC", {{fields}} }"""));
 }

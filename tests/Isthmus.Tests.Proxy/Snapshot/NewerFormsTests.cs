@@ -17,13 +17,21 @@ public sealed class NewerFormsTests
     [Theory]
     [InlineData("'type': 'STRICT_DNS', 'dns_refresh_rate': '7s'", nameof(ClusterKind.StrictDns))]
     [InlineData("'type': 'LOGICAL_DNS', 'dns_refresh_rate': '7s'", nameof(ClusterKind.LogicalDns))]
-    [InlineData("'cluster_type': {'name': 'envoy.cluster.dns', 'typed_config': {'@type': 'type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster', 'dns_refresh_rate': '7s', 'dns_lookup_family': 'V4_ONLY'}}",
+    [InlineData(
+        "'cluster_type': {'name': 'envoy.cluster.dns', 'typed_config': {'@type': 'type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster', "
+            + "'dns_refresh_rate': '7s', 'dns_lookup_family': 'V4_ONLY'}}",
         nameof(ClusterKind.StrictDns))]
-    [InlineData("'cluster_type': {'name': 'envoy.cluster.dns', 'typed_config': {'@type': 'type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster', 'dns_refresh_rate': '7s', 'all_addresses_in_single_endpoint': true}}",
+    [InlineData(
+        "'cluster_type': {'name': 'envoy.cluster.dns', 'typed_config': {'@type': 'type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster', "
+            + "'dns_refresh_rate': '7s', 'all_addresses_in_single_endpoint': true}}",
         nameof(ClusterKind.LogicalDns))]
     public void Clusters_of_names(string discovery, string kind)
     {
-        var cluster = ClusterDecoder.Decode(Parse<Cluster>("{'name': 'd', <discovery>, 'load_assignment': {'endpoints': [{'lb_endpoints': [{'endpoint': {'address': {'socket_address': {'address': 'shop.example', 'port_value': 80}}}}]}]}}", discovery));
+        var cluster = ClusterDecoder.Decode(
+            Parse<Cluster>(
+                "{'name': 'd', <discovery>, 'load_assignment': {'endpoints': [{'lb_endpoints': [{'endpoint': {'address': {'socket_address': {'address': "
+                    + "'shop.example', 'port_value': 80}}}}]}]}}",
+            discovery));
         Assert.Equal((kind, TimeSpan.FromSeconds(7)), (cluster.Kind.ToString(), cluster.DnsRefresh));
         Assert.Equal("shop.example", Assert.Single(cluster.DnsTargets).Hostname);
     }
@@ -31,7 +39,8 @@ public sealed class NewerFormsTests
     [Fact]
     public void A_cluster_of_another_type_is_refused()
     {
-        var reason = Assert.Throws<ResourceException>(() => ClusterDecoder.Decode(Parse<Cluster>("{'name': 'd', <type>}", "'cluster_type': {'name': 'envoy.clusters.redis'}"))).Message;
+        var reason = Assert.Throws<ResourceException>(() => ClusterDecoder.Decode(Parse<Cluster>("{'name': 'd', <type>}",
+            "'cluster_type': {'name': 'envoy.clusters.redis'}"))).Message;
         Assert.Equal("cluster type 'envoy.clusters.redis' has no configuration", reason);
     }
 
@@ -40,7 +49,9 @@ public sealed class NewerFormsTests
     [InlineData("'match_typed_subject_alt_names': [{'san_type': 'URI', 'matcher': {'exact': 'spiffe://a/ns/b/sa/c'}}]")]
     public void Names_of_servers(string names)
     {
-        var settings = TlsSettings.From(Parse<UpstreamTlsContext>("{'common_tls_context': {'combined_validation_context': {'default_validation_context': {<names>}}}}", names));
+        var settings = TlsSettings.From(
+            Parse<UpstreamTlsContext>("{'common_tls_context': {'combined_validation_context': {'default_validation_context': {<names>}}}}",
+            names));
         var name = Assert.Single(settings.Peers);
         Assert.True(name.IsMatch(NameKind.Uri, "spiffe://a/ns/b/sa/c"));
         Assert.False(name.IsMatch(NameKind.Uri, "spiffe://a/ns/b/sa/other"));
@@ -48,10 +59,15 @@ public sealed class NewerFormsTests
 
     [Theory]
     [InlineData("'route': {'cluster': 'c', 'cors': {'allow_origin_string_match': [{'exact': 'https://a'}], 'allow_methods': 'GET'}}")]
-    [InlineData("'route': {'cluster': 'c'}, 'typed_per_filter_config': {'envoy.filters.http.cors': {'@type': 'type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy', 'allow_origin_string_match': [{'exact': 'https://a'}], 'allow_methods': 'GET'}}")]
+    [InlineData(
+        "'route': {'cluster': 'c'}, 'typed_per_filter_config': {'envoy.filters.http.cors': {'@type': "
+            + "'type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy', 'allow_origin_string_match': [{'exact': 'https://a'}], 'allow_methods': "
+            + "'GET'}}")]
     public void Policies_of_origins(string route)
     {
-        var table = RouteDecoder.Decode(Parse<RouteConfiguration>("{'name': 'r', 'virtual_hosts': [{'name': 'v', 'domains': ['*'], 'routes': [{'match': {'prefix': '/'}, <route>}]}]}", route));
+        var table = RouteDecoder.Decode(
+            Parse<RouteConfiguration>("{'name': 'r', 'virtual_hosts': [{'name': 'v', 'domains': ['*'], 'routes': [{'match': {'prefix': '/'}, <route>}]}]}",
+            route));
         Assert.Equal("GET", table.Find("a")!.Routes[0].Cors?.Methods);
     }
 

@@ -27,7 +27,9 @@ public sealed class SnapshotStateTests
     private readonly Resolver _resolver = new();
     private readonly SnapshotState _state;
 
-    public SnapshotStateTests() => _state = new(new ProxyPorts(TimeProvider.System, new Random(1), new ProcessSockets(), _resolver), _secrets, (_, _, _) => Task.CompletedTask, new((_, _) => { }));
+    public SnapshotStateTests() =>
+        _state = new(new ProxyPorts(TimeProvider.System, new Random(1), new ProcessSockets(), _resolver), _secrets, (_, _, _) => Task.CompletedTask,
+            new((_, _) => { }));
 
     [Fact]
     public void A_cluster_waits_for_its_endpoints_and_keeps_its_hosts_while_they_change()
@@ -99,16 +101,21 @@ public sealed class SnapshotStateTests
 
     [Theory]
     [InlineData("""{"name": "c", "cluster_type": {"name": "envoy.clusters.aggregate"}}""", "cluster type 'envoy.clusters.aggregate' has no configuration")]
-    [InlineData("""{"name": "c", "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"}}}""", "cluster type 'envoy.clusters.aggregate' is not supported")]
+    [InlineData(
+        """{"name": "c", "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"}}}""",
+        "cluster type 'envoy.clusters.aggregate' is not supported")]
     [InlineData("""{"name": "c", "transport_socket": {"name": "quic"}}""", "transport socket 'quic'")]
-    [InlineData("""{"name": "c", "type": "STATIC", "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "name"}}}}]}]}}""", "'name' is not an IP address")]
+    [InlineData(
+        """{"name": "c", "type": "STATIC", "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "name"}}}}]}]}}""",
+        "'name' is not an IP address")]
     [InlineData("""{"name": "c", "upstream_bind_config": {"source_address": {"address": "x"}}}""", "upstream_bind_config")]
     public void What_cannot_be_done_is_refused_with_its_reason(string json, string reason) =>
         Assert.Contains(reason, Assert.Single(_state.Apply(Update<Cluster>(TypeUrls.Cluster, json))).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Bytes_that_are_no_resource_are_refused() =>
-        Assert.Single(_state.Apply(new(TypeUrls.Cluster, [new("c", "1", new Any { TypeUrl = TypeUrls.Cluster, Value = ByteString.CopyFrom(255, 255, 255) })], [], "1")));
+        Assert.Single(_state.Apply(new(TypeUrls.Cluster, [new("c", "1", new Any { TypeUrl = TypeUrls.Cluster, Value = ByteString.CopyFrom(255, 255, 255) })],
+            [], "1")));
 
     [Fact]
     public void The_first_listeners_wait_for_the_first_clusters_and_later_ones_do_not()
@@ -133,7 +140,8 @@ public sealed class SnapshotStateTests
     public void Clusters_whose_endpoints_never_come_do_not_hold_listeners_forever()
     {
         var time = new ManualClock();
-        using var state = new SnapshotState(new ProxyPorts(time, new Random(1), new ProcessSockets(), _resolver), _secrets, (_, _, _) => Task.CompletedTask, new((_, _) => { }));
+        using var state = new SnapshotState(new ProxyPorts(time, new Random(1), new ProcessSockets(), _resolver), _secrets, (_, _, _) => Task.CompletedTask,
+            new((_, _) => { }));
         state.Apply(Update<Cluster>(TypeUrls.Cluster, Eds("a")));
         state.Apply(Update<RouteConfiguration>(TypeUrls.Route, Route("r", "x")));
         state.Apply(Update<Listener>(TypeUrls.Listener, Http));
@@ -174,7 +182,8 @@ public sealed class SnapshotStateTests
         Assert.False(_state.HasListeners);
         Apply<RouteConfiguration>(TypeUrls.Route, Route("r", "x"));
         Assert.True(_state.HasListeners);
-        Apply<Listener>(TypeUrls.Listener, Http.Replace("\"l\"", "\"later\"", StringComparison.Ordinal).Replace("\"r\"", "\"missing\"", StringComparison.Ordinal));
+        Apply<Listener>(TypeUrls.Listener,
+            Http.Replace("\"l\"", "\"later\"", StringComparison.Ordinal).Replace("\"r\"", "\"missing\"", StringComparison.Ordinal));
         Assert.True(_state.HasListeners);
     }
 
@@ -191,7 +200,8 @@ public sealed class SnapshotStateTests
     {
         var answers = new List<int>();
         // Opening sockets takes time: meanwhile, dumps must be answered.
-        _state.Published += _ => answers.Add(Task.Run(() => _state.Read(books => books.Routes.Count) + _state.Rejections.Count).WaitAsync(TimeSpan.FromMinutes(1)).GetAwaiter().GetResult());
+        _state.Published += _ => answers.Add(Task.Run(() => _state.Read(books => books.Routes.Count) + _state.Rejections.Count)
+            .WaitAsync(TimeSpan.FromMinutes(1)).GetAwaiter().GetResult());
         await Task.Run(() => Apply<RouteConfiguration>(TypeUrls.Route, Route("r", "x")), TestContext.Current.CancellationToken);
         Assert.Equal([1], answers);
     }
@@ -214,7 +224,9 @@ public sealed class SnapshotStateTests
     [Theory]
     [InlineData("ORIGINAL_DST", """, "lb_policy": "CLUSTER_PROVIDED" """, 10)] // on to where the client wanted to go, outside the mesh
     [InlineData("STATIC", "", 10)] // nowhere
-    [InlineData("STATIC", """, "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "10.9.9.9", "port_value": 81}}}}]}]} """, 1)]
+    [InlineData("STATIC",
+        """, "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "10.9.9.9", "port_value": 81}}}}]}]} """,
+        1)]
     public void A_silent_client_gets_more_time_where_going_on_means_leaving_the_mesh(string type, string more, int seconds)
     {
         Apply<Cluster>(TypeUrls.Cluster, $$"""{"name": "any-name", "type": "{{type}}" {{more}} }""");
@@ -232,11 +244,19 @@ public sealed class SnapshotStateTests
         where T : IMessage<T>, new() => new(typeUrl, [.. resources.Select(json =>
         {
             var message = WireTypes.Strict.Parse<T>(json);
-            var name = message switch { Cluster c => c.Name, Listener l => l.Name, RouteConfiguration r => r.Name, ClusterLoadAssignment a => a.ClusterName, _ => "" };
+            var name = message switch
+            {
+                Cluster c => c.Name,
+                Listener l => l.Name,
+                RouteConfiguration r => r.Name,
+                ClusterLoadAssignment a => a.ClusterName,
+                _ => ""
+            };
             return new NamedResource(name, "1", new Any { TypeUrl = typeUrl, Value = message.ToByteString() });
         })], [], "1");
 
-    private static string Eds(string name, string more = "") => $$"""{"name": "{{name}}", "type": "EDS", "eds_cluster_config": {"eds_config": {"ads": {} } } {{more}} }""";
+    private static string Eds(string name, string more = "") =>
+        $$"""{"name": "{{name}}", "type": "EDS", "eds_cluster_config": {"eds_config": {"ads": {} } } {{more}} }""";
 
     private static string Endpoints(string name, params int[] ports) =>
         $$"""{"cluster_name": "{{name}}", "endpoints": [{"lb_endpoints": [{{string.Join(',', ports.Select(p => $$"""{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": {{p}} } } } }"""))}}] }] }""";
@@ -253,7 +273,8 @@ public sealed class SnapshotStateTests
         internal void Come()
         {
             using var key = global::System.Security.Cryptography.ECDsa.Create();
-            var request = new global::System.Security.Cryptography.X509Certificates.CertificateRequest("CN=x", key, global::System.Security.Cryptography.HashAlgorithmName.SHA256);
+            var request = new global::System.Security.Cryptography.X509Certificates.CertificateRequest("CN=x", key,
+                global::System.Security.Cryptography.HashAlgorithmName.SHA256);
             using var certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
             _certificate = CertificateSecret.Load("default", certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
             Changed?.Invoke("default");

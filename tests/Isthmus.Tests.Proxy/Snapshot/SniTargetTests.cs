@@ -9,7 +9,8 @@ namespace Isthmus.Tests.Proxy.Snapshot;
 /// <summary>Chains whose cluster is named by the SNI (sni_cluster, tcp_cluster_rewrite).</summary>
 public sealed class SniTargetTests
 {
-    private const string SniCluster = """{"name": "envoy.filters.network.sni_cluster", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.sni_cluster.v3.SniCluster"} },""";
+    private const string SniCluster =
+        """{"name": "envoy.filters.network.sni_cluster", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.sni_cluster.v3.SniCluster"} },""";
 
     [Fact]
     public void The_sni_names_the_cluster_after_each_rewrite_in_turn()
@@ -30,7 +31,8 @@ public sealed class SniTargetTests
 
     [Fact]
     public void A_pattern_that_is_none_is_refused() =>
-        Assert.Contains("regular expression '('", Assert.Throws<ResourceException>(() => Decode(SniCluster + Rewrite("(", ""))).Message, StringComparison.Ordinal);
+        Assert.Contains("regular expression '('", Assert.Throws<ResourceException>(() => Decode(SniCluster + Rewrite("(", ""))).Message,
+            StringComparison.Ordinal);
 
     private static string Rewrite(string pattern, string replacement) => $$"""
         {"name": "envoy.filters.network.tcp_cluster_rewrite", "typed_config": {

@@ -11,9 +11,12 @@ public sealed class TlsSettingsTests
     [Theory]
     [InlineData("{}", "file-root:system")]
     [InlineData("""{"common_tls_context": {"validation_context": {}}}""", "file-root:system")]
-    [InlineData("""{"common_tls_context": {"combined_validation_context": {"default_validation_context": {"match_subject_alt_names": [{"exact": "a"}]}}}}""", "file-root:system")]
+    [InlineData("""{"common_tls_context": {"combined_validation_context": {"default_validation_context": {"match_subject_alt_names": [{"exact": "a"}]}}}}""",
+        "file-root:system")]
     [InlineData("""{"common_tls_context": {"validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"}}}""", "")]
-    [InlineData("""{"common_tls_context": {"validation_context": {"verify_certificate_hash": ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]}}}""", "")]
+    [InlineData(
+        """{"common_tls_context": {"validation_context": {"verify_certificate_hash": ["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]}}}""",
+        "")]
     [InlineData("""{"common_tls_context": {"validation_context": {"trusted_ca": {"filename": "/ca.pem"}}}}""", "file-root:/ca.pem")]
     [InlineData("""{"common_tls_context": {"validation_context_sds_secret_config": {"name": "ROOTCA"}}}""", "ROOTCA")]
     public void A_client_without_roots_uses_those_of_the_system_unless_it_is_told_otherwise(string context, string root) =>
@@ -21,16 +24,21 @@ public sealed class TlsSettingsTests
 
     [Theory]
     [InlineData("""{"require_client_certificate": true}""", "require_client_certificate without roots")]
-    [InlineData("""{"require_client_certificate": true, "common_tls_context": {"validation_context": {"match_subject_alt_names": [{"exact": "a"}]}}}""", "require_client_certificate without roots")]
+    [InlineData("""{"require_client_certificate": true, "common_tls_context": {"validation_context": {"match_subject_alt_names": [{"exact": "a"}]}}}""",
+        "require_client_certificate without roots")]
     [InlineData("""{"common_tls_context": {"validation_context": {"verify_certificate_hash": ["aa"]}}}""", "Invalid hex-encoded SHA-256 aa")]
     [InlineData("""{"common_tls_context": {"validation_context": {"verify_certificate_spki": ["aa"]}}}""", "Invalid base64-encoded SHA-256 aa")]
-    [InlineData("""{"common_tls_context": {"tls_params": {"tls_maximum_protocol_version": "TLSv1_1"}}}""", "tls_maximum_protocol_version: the oldest supported version is TLS 1.2")]
-    [InlineData("""{"common_tls_context": {"tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_2"}}}""", "tls_maximum_protocol_version is below")]
-    [InlineData("""{"common_tls_context": {"tls_params": {"cipher_suites": ["AES128-SHA", "[AES256-SHA|RC4-SHA]"]}}}""", "Failed to initialize cipher suites: RC4-SHA is not supported")]
+    [InlineData("""{"common_tls_context": {"tls_params": {"tls_maximum_protocol_version": "TLSv1_1"}}}""",
+        "tls_maximum_protocol_version: the oldest supported version is TLS 1.2")]
+    [InlineData("""{"common_tls_context": {"tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_2"}}}""",
+        "tls_maximum_protocol_version is below")]
+    [InlineData("""{"common_tls_context": {"tls_params": {"cipher_suites": ["AES128-SHA", "[AES256-SHA|RC4-SHA]"]}}}""",
+        "Failed to initialize cipher suites: RC4-SHA is not supported")]
     [InlineData("""{"common_tls_context": {"validation_context": {"crl": {"filename": "/crl.pem"}}}}""", "crl is not supported")]
     [InlineData("""{"common_tls_context": {"validation_context": {"custom_validator_config": {"name": "v"}}}}""", "custom_validator_config is not supported")]
     public void A_server_that_would_accept_more_than_it_says_is_refused(string context, string reason) =>
-        Assert.StartsWith(reason, Assert.Throws<ResourceException>(() => TlsSettings.From(WireTypes.Strict.Parse<DownstreamTlsContext>(context))).Message, StringComparison.Ordinal);
+        Assert.StartsWith(reason, Assert.Throws<ResourceException>(() => TlsSettings.From(WireTypes.Strict.Parse<DownstreamTlsContext>(context))).Message,
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData("a.example.com:443", "a.example.com", "a.example.com")]
@@ -69,6 +77,9 @@ public sealed class TlsSettingsTests
         var name = PeerName.From(new SubjectAltNameMatcher { SanType = SubjectAltNameMatcher.Types.SanType.Dns, Matcher = new() { Exact = "a.example.com" } });
         Assert.True(name.IsMatch(NameKind.Dns, "*.example.com"));
         Assert.False(name.IsMatch(NameKind.Uri, "a.example.com"));
-        Assert.Throws<ResourceException>(() => PeerName.From(new SubjectAltNameMatcher { SanType = SubjectAltNameMatcher.Types.SanType.Email, Matcher = new() { Exact = "a" } }));
+        Assert.Throws<ResourceException>(() => PeerName.From(new SubjectAltNameMatcher
+        {
+            SanType = SubjectAltNameMatcher.Types.SanType.Email, Matcher = new() { Exact = "a" }
+        }));
     }
 }

@@ -78,14 +78,28 @@ public sealed class WarmingTests
     }
 
     private static Gen<Event> Step() => Gen.OneOf(
-        from name in Gen.Elements("a", "b") from seconds in Gen.Choose(1, 2) from tls in Gen.Elements("", "x") select new Event($"cluster {name} {seconds} {tls}", run => run.Send(Cluster(name, seconds, tls))),
-        from name in Gen.Elements("a", "b") from seconds in Gen.Choose(1, 2) select new Event($"checked {name} {seconds}", run => run.Send(Checked(name, seconds))),
+        from name in Gen.Elements("a", "b")
+            from seconds in Gen.Choose(1, 2)
+            from tls in Gen.Elements("", "x")
+            select new Event($"cluster {name} {seconds} {tls}", run => run.Send(Cluster(name, seconds, tls))),
+        from name in Gen.Elements("a", "b")
+            from seconds in Gen.Choose(1, 2)
+            select new Event($"checked {name} {seconds}", run => run.Send(Checked(name, seconds))),
         from seconds in Gen.Choose(1, 2) select new Event($"names {seconds}", run => run.Send(Named("n", seconds))),
         from name in Gen.Elements("a", "b") from port in Gen.Choose(1, 2) select new Event($"endpoints {name} {port}", run => run.Send(Endpoints(name, port))),
-        from name in Gen.Elements("r", "s") from prefix in Gen.Elements("/", "/x") select new Event($"routes {name} {prefix}", run => run.Send(Routes(name, prefix))),
-        from name in Gen.Elements("l", "m") from route in Gen.Elements("r", "s") from tls in Gen.Elements("", "x", "kubernetes://y") select new Event($"listener {name} {route} {tls}", run => run.Send(Listener(name, route, tls))),
-        from one in Gen.Elements((TypeUrls.Cluster, "a"), (TypeUrls.Cluster, "n"), (TypeUrls.Endpoints, "a"), (TypeUrls.Route, "r"), (TypeUrls.Listener, "l"), (TypeUrls.Listener, "m")) select new Event($"without {one.Item2}", run => run.Remove(one.Item1, one.Item2)),
-        from secret in Gen.Elements("x", "kubernetes://y") from standing in Gen.Elements(SecretStanding.Awaited, SecretStanding.Absent, SecretStanding.There) select new Event($"{secret} {standing}", run => run.Set(secret, standing)),
+        from name in Gen.Elements("r", "s")
+            from prefix in Gen.Elements("/", "/x")
+            select new Event($"routes {name} {prefix}", run => run.Send(Routes(name, prefix))),
+        from name in Gen.Elements("l", "m")
+            from route in Gen.Elements("r", "s")
+            from tls in Gen.Elements("", "x", "kubernetes://y")
+            select new Event($"listener {name} {route} {tls}", run => run.Send(Listener(name, route, tls))),
+        from one in Gen.Elements((TypeUrls.Cluster, "a"), (TypeUrls.Cluster, "n"), (TypeUrls.Endpoints, "a"), (TypeUrls.Route, "r"), (TypeUrls.Listener, "l"),
+            (TypeUrls.Listener, "m"))
+            select new Event($"without {one.Item2}", run => run.Remove(one.Item1, one.Item2)),
+        from secret in Gen.Elements("x", "kubernetes://y")
+            from standing in Gen.Elements(SecretStanding.Awaited, SecretStanding.Absent, SecretStanding.There)
+            select new Event($"{secret} {standing}", run => run.Set(secret, standing)),
         Gen.Constant(new Event("resolved", run => run.Resolve())),
         Gen.Constant(new Event("checked", run => run.Examine())),
         Gen.Constant(new Event("20 s", run => run.Wait())));
@@ -174,11 +188,13 @@ public sealed class WarmingTests
             Assert.Equal(books.Listeners.Where(entry => entry.Value.Active is not null).Select(entry => entry.Value.Active), Current.Listeners.Values);
             Assert.Equal(books.Routes.Values.Select(entry => entry.Active), Current.Routes.Values);
 
-            var clusters = books.Clusters.Values.SelectMany(entry => new[] { entry.Active, entry.Waiting }).OfType<ClusterState>().Where(cluster => cluster.Config.Kind == ClusterKind.Eds).ToList();
+            var clusters = books.Clusters.Values.SelectMany(entry => new[] { entry.Active, entry.Waiting }).OfType<ClusterState>()
+                .Where(cluster => cluster.Config.Kind == ClusterKind.Eds).ToList();
             Assert.Equal(clusters.Select(cluster => cluster.Config.AssignmentName).Distinct().Order(StringComparer.Ordinal), _warming.WantedEndpoints);
             foreach (var cluster in clusters)
                 if (books.Assignments.TryGetValue(cluster.Config.AssignmentName, out var known)) Assert.Same(known.Active, cluster.Assignment);
-            var chains = books.Listeners.Values.SelectMany(entry => new[] { entry.Active, entry.Waiting }).OfType<ListenerSnapshot>().SelectMany(listener => listener.Chains.All).ToList();
+            var chains = books.Listeners.Values.SelectMany(entry => new[] { entry.Active, entry.Waiting }).OfType<ListenerSnapshot>()
+                .SelectMany(listener => listener.Chains.All).ToList();
             Assert.Equal(chains.Select(chain => ((HttpAction)chain.Action).RouteName).Distinct().Order(StringComparer.Ordinal), _warming.WantedRoutes);
             Assert.Equal(chains.SelectMany(chain => chain.Tls?.Secrets ?? []).Where(secret => secret != "x").Distinct(), _warming.WantedSecrets);
 

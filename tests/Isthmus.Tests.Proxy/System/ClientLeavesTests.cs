@@ -43,7 +43,8 @@ public sealed class ClientLeavesTests
     [MemberData(nameof(Cases))]
     public async Task Every_hop_ends_the_request_at_once(Moment moment, Way way, bool isHttp2, bool isHttp2Between)
     {
-        var (begun, ended) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var (begun, ended) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously),
+            new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         var reads = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var server = new ByteServer(proxy => ServeAsync(proxy, moment, begun, reads.Task, ended));
         using var back = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp, role: "sidecar", direction: "INBOUND", time: new ManualClock());
@@ -55,7 +56,8 @@ public sealed class ClientLeavesTests
             await client.ConnectAsync(IPAddress.Loopback, front.Port, Stop);
             await client.SendAsync(Request(moment, isHttp2), SocketFlags.None, Stop);
             await begun.Task.WaitAsync(Patience, Stop);
-            if (moment is Moment.Stream or Moment.UnreadResponse) await HearAsync(client, moment is Moment.Stream ? "hello" : "xxxxx").WaitAsync(Patience, Stop);
+            if (moment is Moment.Stream or Moment.UnreadResponse)
+                await HearAsync(client, moment is Moment.Stream ? "hello" : "xxxxx").WaitAsync(Patience, Stop);
             if (moment is Moment.UnreadUpload && !isHttp2) await FillAsync(client);
             Leave(client, way);
             await Eventually.TrueAsync(() => front.LogText.Length > 0);
@@ -126,7 +128,8 @@ public sealed class ClientLeavesTests
     [Fact]
     public async Task A_client_that_leaves_after_its_end_is_noticed_while_the_server_is_silent()
     {
-        var (ended, reset) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var (ended, reset) = (new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously),
+            new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         using var server = new ByteServer(async proxy =>
         {
             await proxy.HearAllAsync();
@@ -166,7 +169,8 @@ public sealed class ClientLeavesTests
         (Moment.UnreadUpload, false) => Encoding.ASCII.GetBytes("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n"),
         (_, false) => Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nhost: x\r\n\r\n"),
         (Moment.Upload, true) => [.. Isthmus.Proxy.Http.H2.H2.Preface, .. Settings(), .. Post(1), .. Data(1, 5)],
-        (Moment.UnreadUpload, true) => [.. Isthmus.Proxy.Http.H2.H2.Preface, .. Settings(), .. Post(1), .. Data(1, 16_000), .. Data(1, 16_000), .. Data(1, 16_000), .. Data(1, 16_000)],
+        (Moment.UnreadUpload, true) => [.. Isthmus.Proxy.Http.H2.H2.Preface, .. Settings(), .. Post(1), .. Data(1, 16_000), .. Data(1, 16_000),
+            .. Data(1, 16_000), .. Data(1, 16_000)],
         (_, true) => [.. Isthmus.Proxy.Http.H2.H2.Preface, .. Settings(), .. Get(1)],
     };
 

@@ -25,13 +25,16 @@ public sealed class ClientLimitTests
     public async Task Fields_with_an_underscore_in_their_name_are_dropped_or_refused(string action, string answered)
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync(
-            string.Concat(context.Request.Headers.Where(field => field.Key is "a_b" or "c-d").OrderBy(field => field.Key).Select(field => $" {field.Key}={field.Value}"))));
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp, more: action.Length == 0 ? "" : $$""" "common_http_protocol_options": {"headers_with_underscores_action": "{{action}}"}, """);
+            string.Concat(context.Request.Headers.Where(field => field.Key is "a_b" or "c-d").OrderBy(field => field.Key)
+                .Select(field => $" {field.Key}={field.Value}"))));
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp,
+            more: action.Length == 0 ? "" : $$""" "common_http_protocol_options": {"headers_with_underscores_action": "{{action}}"}, """);
         proxy.Endpoints("up", origin.Port);
         using var client = new HttpClient();
         foreach (var version in (Version[])[HttpVersion.Version11, HttpVersion.Version20])
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{proxy.Port}/") { Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+            using var request = new HttpRequestMessage(HttpMethod.Get,
+                $"http://127.0.0.1:{proxy.Port}/") { Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
             request.Headers.Add("a_b", "1");
             request.Headers.Add("c-d", "2");
             using var response = await client.SendAsync(request, Stop);
@@ -52,10 +55,13 @@ public sealed class ClientLimitTests
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", proxy.Port, Stop);
         var stream = client.GetStream();
-        await stream.WriteAsync((byte[])[.. H2.Preface, .. Settings(), .. Enumerable.Range(0, 3).SelectMany(i => Frame(H2Frame.Headers, Whole, (2 * i) + 1, Block(":method GET|:scheme http|:path /|:authority a")))], Stop);
+        await stream.WriteAsync((byte[])[.. H2.Preface, .. Settings(),
+            .. Enumerable.Range(0, 3).SelectMany(i => Frame(H2Frame.Headers, Whole, (2 * i) + 1, Block(":method GET|:scheme http|:path /|:authority a")))],
+            Stop);
         var said = new List<H2Said>();
         var head = new byte[9];
-        while (!said.Exists(frame => frame.Type == H2Frame.Settings && frame.Flags == H2Flags.None) || (most == 2 && !said.Exists(frame => frame.Type == H2Frame.Reset)))
+        while (!said.Exists(frame => frame.Type == H2Frame.Settings && frame.Flags == H2Flags.None)
+            || (most == 2 && !said.Exists(frame => frame.Type == H2Frame.Reset)))
         {
             await stream.ReadExactlyAsync(head, Stop);
             var frame = new byte[9 + ((head[0] << 16) | (head[1] << 8) | head[2])];

@@ -68,8 +68,10 @@ public sealed class ConnectionLimitTests
         await UntilAsync(() => Use(proxy).ActiveRequests == 2); // the third ends after its response
         var stats = StatsText.Plain(proxy.Plane, "^cluster.up.");
         foreach (var line in (string[])[
-            "upstream_cx_overflow: 1", "upstream_rq_pending_overflow: 1", "upstream_rq_pending_active: 1", "upstream_rq_pending_total: 2", "upstream_rq_active: 1",
-            "upstream_rq_retry: 0", "circuit_breakers.default.remaining_cx: 0", "circuit_breakers.default.remaining_pending: 0", "circuit_breakers.default.cx_open: 1",
+            "upstream_cx_overflow: 1", "upstream_rq_pending_overflow: 1", "upstream_rq_pending_active: 1", "upstream_rq_pending_total: 2",
+            "upstream_rq_active: 1",
+            "upstream_rq_retry: 0", "circuit_breakers.default.remaining_cx: 0", "circuit_breakers.default.remaining_pending: 0",
+            "circuit_breakers.default.cx_open: 1",
             "circuit_breakers.default.rq_pending_open: 1"])
             Assert.Contains($"cluster.up.{line}\n", stats);
         Assert.Contains("envoy_cluster_circuit_breakers_default_remaining_pending{cluster_name=\"up\"} 0\n", ScrapedText.Of(proxy.Plane));
@@ -254,7 +256,8 @@ public sealed class ConnectionLimitTests
         foreach (var host in (string[])["a.example", "b.example", "a.example"])
         {
             Assert.Equal((HttpStatusCode.OK, host), await GetAsync(proxy, host, 0));
-            await UntilAsync(() => Use(proxy) is { ActiveRequests: 0, ActiveConnections: 1 }, () => $"after {host}: {Use(proxy).ActiveRequests} requests, {Use(proxy).ActiveConnections} connections");
+            await UntilAsync(() => Use(proxy) is { ActiveRequests: 0, ActiveConnections: 1 },
+                () => $"after {host}: {Use(proxy).ActiveRequests} requests, {Use(proxy).ActiveConnections} connections");
         }
         Assert.Equal(3, Counters(proxy).Connects);
     }

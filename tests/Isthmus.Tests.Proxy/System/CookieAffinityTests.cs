@@ -19,7 +19,8 @@ public sealed class CookieAffinityTests
         await using var one = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("one"));
         await using var two = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("two"));
         await using var three = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("three"));
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", more: ", \"lb_policy\": \"RING_HASH\"")], $$""" "route": {"cluster": "up", "hash_policy": [{"cookie": {"name": "user", {{settings}} } }] } """);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", more: ", \"lb_policy\": \"RING_HASH\"")],
+            $$""" "route": {"cluster": "up", "hash_policy": [{"cookie": {"name": "user", {{settings}} } }] } """);
         proxy.Endpoints("up", one.Port, two.Port, three.Port);
         var seen = new HashSet<string>();
         for (var i = 0; i < 100 && seen.Count < 2; i++)
@@ -31,7 +32,9 @@ public sealed class CookieAffinityTests
             Assert.Matches("^user=\"[0-9a-f]{16}\"" + attributes + "$", cookie);
             // From other connections, with and without the quotes.
             var value = cookie!.Split(';')[0];
-            for (var again = 0; again < 5; again++) Assert.Equal((answer, null), await GetAsync(proxy.Port, $"other=1; {(again % 2 == 0 ? value : value.Replace("\"", "", StringComparison.Ordinal))}"));
+            for (var again = 0; again < 5; again++)
+                Assert.Equal((answer, null),
+                    await GetAsync(proxy.Port, $"other=1; {(again % 2 == 0 ? value : value.Replace("\"", "", StringComparison.Ordinal))}"));
         }
         Assert.True(seen.Count > 1, "all clients go to one host");
     }

@@ -55,7 +55,8 @@ public sealed class CutOffTests
         Assert.All(attempts, attempt => Assert.Equal("1", attempt));
     }
 
-    private static Task<OriginServer> StartAsync(bool http2, List<string> attempts) => OriginServer.StartAsync(http2 ? HttpProtocols.Http2 : HttpProtocols.Http1, async context =>
+    private static Task<OriginServer> StartAsync(bool http2, List<string> attempts) =>
+        OriginServer.StartAsync(http2 ? HttpProtocols.Http2 : HttpProtocols.Http1, async context =>
     {
         lock (attempts) attempts.Add(context.Request.Headers["x-envoy-attempt-count"].ToString());
         await context.Response.WriteAsync("good");

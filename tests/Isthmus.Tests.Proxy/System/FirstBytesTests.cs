@@ -38,7 +38,11 @@ public sealed class FirstBytesTests
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop);
         await using var tls = new SslStream(client.GetStream());
-        await Assert.ThrowsAnyAsync<Exception>(() => tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "x", EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13 }, Stop));
+        await Assert.ThrowsAnyAsync<Exception>(() => tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = "x", EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13
+        },
+            Stop));
     }
 
     [Fact]
@@ -49,7 +53,8 @@ public sealed class FirstBytesTests
         await socket.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop);
         foreach (var b in "\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n"u8.ToArray()) await socket.SendAsync(new[] { b }, SocketFlags.None, Stop);
         var buffer = new byte[1000];
-        Assert.StartsWith("HTTP/1.1 200 OK", global::System.Text.Encoding.ASCII.GetString(buffer, 0, await socket.ReceiveAsync(buffer, SocketFlags.None, Stop)));
+        Assert.StartsWith("HTTP/1.1 200 OK",
+            global::System.Text.Encoding.ASCII.GetString(buffer, 0, await socket.ReceiveAsync(buffer, SocketFlags.None, Stop)));
     }
 
     [Fact]
@@ -70,10 +75,12 @@ public sealed class FirstBytesTests
     [InlineData("H2C")]
     public async Task An_offer_to_upgrade_to_HTTP2_is_removed_and_ignored(string name)
     {
-        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync(string.Join(',', context.Request.Headers.Select(field => field.Key).Order(StringComparer.Ordinal))));
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1,
+            context => context.Response.WriteAsync(string.Join(',', context.Request.Headers.Select(field => field.Key).Order(StringComparer.Ordinal))));
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "timeout": "0s"} """);
         proxy.Endpoints("up", origin.Port);
-        var answer = await proxy.RawAsync($"GET / HTTP/1.1\r\nhost: x\r\nupgrade: {name}\r\nhttp2-settings: AAMAAABkAAQAAP__\r\nconnection: Upgrade, HTTP2-Settings, close\r\n\r\n");
+        var answer = await proxy.RawAsync(
+            $"GET / HTTP/1.1\r\nhost: x\r\nupgrade: {name}\r\nhttp2-settings: AAMAAABkAAQAAP__\r\nconnection: Upgrade, HTTP2-Settings, close\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 200 OK", answer);
         Assert.DoesNotContain("pgrade", answer);
         Assert.DoesNotContain("ettings", answer);

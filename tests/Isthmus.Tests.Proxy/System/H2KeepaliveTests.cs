@@ -40,7 +40,10 @@ public sealed class H2KeepaliveTests
     {
         var clock = new ManualClock();
         // The proxy answers the host's own PING when it has read the answer before it.
-        using var server = new ScriptedH2Server(Settings(), _ => [], ping => ping.Flags.HasFlag(H2Flags.Ack) ? [] : [.. Frame(H2Frame.Ping, H2Flags.Ack, 0, ping.Payload), .. Frame(H2Frame.Ping, H2Flags.None, 0, new byte[8])]);
+        using var server = new ScriptedH2Server(Settings(), _ => [],
+            ping => ping.Flags.HasFlag(H2Flags.Ack)
+                ? []
+                : [.. Frame(H2Frame.Ping, H2Flags.Ack, 0, ping.Payload), .. Frame(H2Frame.Ping, H2Flags.None, 0, new byte[8])]);
         using var proxy = Proxy(server, clock);
         var answer = AskAsync(proxy);
         await server.AskedAsync(Stop);
@@ -60,7 +63,8 @@ public sealed class H2KeepaliveTests
     public async Task Any_frame_is_a_sign_of_life()
     {
         var clock = new ManualClock();
-        using var server = new ScriptedH2Server(Settings(), _ => [], ping => ping.Flags.HasFlag(H2Flags.Ack) ? [] : Frame(H2Frame.Ping, H2Flags.None, 0, new byte[8]));
+        using var server = new ScriptedH2Server(Settings(), _ => [],
+            ping => ping.Flags.HasFlag(H2Flags.Ack) ? [] : Frame(H2Frame.Ping, H2Flags.None, 0, new byte[8]));
         using var proxy = Proxy(server, clock);
         var answer = AskAsync(proxy);
         await server.AskedAsync(Stop);

@@ -139,7 +139,8 @@ public sealed class H2UpstreamRulesTests
     public async Task Interim_answers_and_trailers_pass()
     {
         using var server = new ScriptedH2Server(
-            Empty, id => [.. Head(id, ":status 100"), .. Head(id, ":status 103|link x"), .. Head(id, ":status 200"), .. Data(id, 3), .. Head(id, "total 3", Whole)]);
+            Empty,
+            id => [.. Head(id, ":status 100"), .. Head(id, ":status 103|link x"), .. Head(id, ":status 200"), .. Data(id, 3), .. Head(id, "total 3", Whole)]);
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
         proxy.Endpoints("up", server.Port);
         var answer = await AskAsync(proxy);
@@ -198,13 +199,15 @@ public sealed class H2UpstreamRulesTests
     [InlineData(null, "http", "http")]
     public async Task The_scheme_of_a_client_is_that_of_the_next_hop(string? scheme, string forwarded, string seen)
     {
-        await using var server = await OriginServer.StartAsync(HttpProtocols.Http2, context => context.Response.WriteAsync($"scheme={context.Request.Scheme}."));
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http2,
+            context => context.Response.WriteAsync($"scheme={context.Request.Scheme}."));
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
         proxy.Endpoints("up", server.Port);
         var request = scheme is null
             ? $"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-proto: {forwarded}\r\nconnection: close\r\n\r\n"
             : Encoding.Latin1.GetString([
-                .. H2.Preface, .. Empty, .. Frame(H2Frame.Headers, Whole, 1, Block($":method GET|:scheme {scheme}|:path /|:authority a|x-forwarded-proto {forwarded}"))]);
+                .. H2.Preface, .. Empty,
+                .. Frame(H2Frame.Headers, Whole, 1, Block($":method GET|:scheme {scheme}|:path /|:authority a|x-forwarded-proto {forwarded}"))]);
         using var client = new TcpClient();
         await client.ConnectAsync("127.0.0.1", proxy.Port, Stop);
         await client.GetStream().WriteAsync(Encoding.Latin1.GetBytes(request), Stop);

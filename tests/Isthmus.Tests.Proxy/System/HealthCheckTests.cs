@@ -86,7 +86,9 @@ public sealed class HealthCheckTests
     public async Task A_retriable_status_counts_as_often_as_the_threshold_says()
     {
         await using var origin = await CheckedOrigin.StartAsync("a");
-        using var proxy = Proxy(false, Check(""" "http_health_check": {"path": "/health", "retriable_statuses": [{"start": 500, "end": 501}]} """, Times.Replace("\"unhealthy_threshold\": 2", "\"unhealthy_threshold\": 1000000", StringComparison.Ordinal)));
+        using var proxy = Proxy(false,
+            Check(""" "http_health_check": {"path": "/health", "retriable_statuses": [{"start": 500, "end": 501}]} """,
+                Times.Replace("\"unhealthy_threshold\": 2", "\"unhealthy_threshold\": 1000000", StringComparison.Ordinal)));
         proxy.Endpoints("up", origin.Port);
         await HealthyAsync(proxy, 1);
         origin.Status = 500;
@@ -104,7 +106,9 @@ public sealed class HealthCheckTests
         foreach (var protocol in (HttpProtocols[])[HttpProtocols.Http1, HttpProtocols.Http2])
         {
             await using var origin = await CheckedOrigin.StartAsync("a", protocol);
-            using var proxy = Proxy(false, Check($$""" "reuse_connection": {{(reuse ? "true" : "false")}}, "http_health_check": {"path": "/health", "codec_client_type": "{{(protocol == HttpProtocols.Http2 ? "HTTP2" : "HTTP1")}}"} """));
+            using var proxy = Proxy(false,
+                Check(
+                    $$""" "reuse_connection": {{(reuse ? "true" : "false")}}, "http_health_check": {"path": "/health", "codec_client_type": "{{(protocol == HttpProtocols.Http2 ? "HTTP2" : "HTTP1")}}"} """));
             proxy.Endpoints("up", origin.Port);
             await Eventually.TrueAsync(() => origin.Checks.Count >= 5);
             await HealthyAsync(proxy, 1);
@@ -122,14 +126,18 @@ public sealed class HealthCheckTests
         {
             var body = new MemoryStream();
             await context.Request.Body.CopyToAsync(body, Stop);
-            asked.Enqueue($"{context.Request.Path} {context.Request.Host} {HealthCheckRequest.Parser.ParseFrom(body.ToArray().AsSpan(5)).Service} {context.Request.Headers["x-more"]}");
+            asked.Enqueue(
+                $"{context.Request.Path} {context.Request.Host} {HealthCheckRequest.Parser.ParseFrom(body.ToArray().AsSpan(5)).Service} "
+                    + $"{context.Request.Headers["x-more"]}");
             var message = new HealthCheckResponse { Status = serving }.ToByteArray();
             context.Response.ContentType = "application/grpc";
             context.Response.DeclareTrailer("grpc-status");
             await context.Response.Body.WriteAsync((byte[])[0, 0, 0, 0, (byte)message.Length, .. message], Stop);
             context.Response.AppendTrailer("grpc-status", "0");
         });
-        using var proxy = Proxy(true, Check(""" "grpc_health_check": {"service_name": "shop.Cart", "authority": "cart.example", "initial_metadata": [{"header": {"key": "x-more", "value": "yes"} }]} """));
+        using var proxy = Proxy(true,
+            Check(
+                """ "grpc_health_check": {"service_name": "shop.Cart", "authority": "cart.example", "initial_metadata": [{"header": {"key": "x-more", "value": "yes"} }]} """));
         proxy.Endpoints("up", origin.Port);
         await HealthyAsync(proxy, 1);
         Assert.Equal("/grpc.health.v1.Health/Check cart.example shop.Cart yes", asked.First());
@@ -158,7 +166,8 @@ public sealed class HealthCheckTests
     public async Task Tcp_connects_sends_and_waits_for_what_it_is_told(string probe, bool isHealthy)
     {
         using var server = new PingServer();
-        using var proxy = Proxy(false, Check($$""" "tcp_health_check": {{probe}} """, Times.Replace("5s", isHealthy ? "5s" : "0.3s", StringComparison.Ordinal)));
+        using var proxy = Proxy(false,
+            Check($$""" "tcp_health_check": {{probe}} """, Times.Replace("5s", isHealthy ? "5s" : "0.3s", StringComparison.Ordinal)));
         proxy.Endpoints("up", server.Port);
         await HealthyAsync(proxy, isHealthy ? 1 : 0);
         if (!isHealthy) Assert.Contains("::health_flags::/failed_active_hc/active_hc_timeout\n", ClusterDumps.Text(proxy.Plane), StringComparison.Ordinal);
@@ -169,7 +178,9 @@ public sealed class HealthCheckTests
     {
         using var server = new PingServer();
         using var second = new PingServer();
-        using var proxy = Proxy(false, Check(""" "tcp_health_check": {"send": {"text": "50494E47"}, "receive": [{"text": "504F4E47"}]} """) + """, "ignore_health_on_host_removal": true """);
+        using var proxy = Proxy(false,
+            Check(""" "tcp_health_check": {"send": {"text": "50494E47"}, "receive": [{"text": "504F4E47"}]} """)
+                + """, "ignore_health_on_host_removal": true """);
         proxy.Endpoints("up", server.Port, second.Port);
         await HealthyAsync(proxy, 2);
         Assert.Equal((1, 1), (server.Open, second.Open));
@@ -227,7 +238,8 @@ public sealed class HealthCheckTests
         proxy.Endpoints("up", [.. origins.Select(origin => origin.Port)]);
         await HealthyAsync(proxy, healthy);
         await Eventually.TrueAsync(() => State(proxy).Hosts.All.All(host => host.Check!.HasResult));
-        Assert.Equal(answers.Contains("upstream", StringComparison.Ordinal) ? [answers] : answers.Split(' '), (await AnswersAsync(proxy)).Order(StringComparer.Ordinal));
+        Assert.Equal(answers.Contains("upstream", StringComparison.Ordinal) ? [answers] : answers.Split(' '),
+            (await AnswersAsync(proxy)).Order(StringComparer.Ordinal));
         foreach (var origin in origins) await origin.DisposeAsync();
     }
 
@@ -287,11 +299,13 @@ public sealed class HealthCheckTests
         new([LoopbackProxy.Cluster("up", http2, ", " + fields)], """ "route": {"cluster": "up", "timeout": "30s"} """, secrets: secrets);
 
     private static Task HealthyAsync(LoopbackProxy proxy, int hosts) =>
-        Eventually.TrueAsync(() => proxy.Plane.State.HasListeners && proxy.Plane.State.Current.Clusters.GetValueOrDefault("up") is { } cluster && cluster.HealthyHosts == hosts);
+        Eventually.TrueAsync(() => proxy.Plane.State.HasListeners && proxy.Plane.State.Current.Clusters.GetValueOrDefault("up") is { } cluster
+            && cluster.HealthyHosts == hosts);
 
     private static ClusterState State(LoopbackProxy proxy) => proxy.Plane.State.Current.Clusters["up"];
 
-    private static ClusterState? State(LoopbackProxy proxy, bool waits) => proxy.Plane.State.Read(books => books.Clusters.Values.Select(entry => waits ? entry.Waiting ?? entry.Active : entry.Active).FirstOrDefault());
+    private static ClusterState? State(LoopbackProxy proxy, bool waits) =>
+        proxy.Plane.State.Read(books => books.Clusters.Values.Select(entry => waits ? entry.Waiting ?? entry.Active : entry.Active).FirstOrDefault());
 
     /// <summary>Who answers some requests.</summary>
     private static async Task<string[]> AnswersAsync(LoopbackProxy proxy)
@@ -318,7 +332,8 @@ public sealed class HealthCheckTests
 
         internal int Port => _server!.Port;
 
-        internal static async Task<CheckedOrigin> StartAsync(string name, HttpProtocols protocols = HttpProtocols.Http1, global::System.Security.Cryptography.X509Certificates.X509Certificate2? certificate = null)
+        internal static async Task<CheckedOrigin> StartAsync(string name, HttpProtocols protocols = HttpProtocols.Http1,
+            global::System.Security.Cryptography.X509Certificates.X509Certificate2? certificate = null)
         {
             var origin = new CheckedOrigin(name);
             origin._server = await OriginServer.StartAsync(protocols, origin.AnswerAsync, certificate);
@@ -338,7 +353,9 @@ public sealed class HealthCheckTests
             using var body = new StreamReader(context.Request.Body);
             var request = context.Request;
             Connections.Enqueue(context.Connection.Id);
-            Checks.Enqueue($"{request.Method} {request.Path}{request.QueryString} {request.Host} {request.Headers.UserAgent} {request.Headers["x-asks"]} {await body.ReadToEndAsync()}");
+            Checks.Enqueue(
+                $"{request.Method} {request.Path}{request.QueryString} {request.Host} {request.Headers.UserAgent} {request.Headers["x-asks"]} "
+                    + $"{await body.ReadToEndAsync()}");
             context.Response.StatusCode = Status;
             context.Response.Headers["x-envoy-upstream-healthchecked-cluster"] = "shop-cart";
             if (Status == 200) await context.Response.WriteAsync("healthy");

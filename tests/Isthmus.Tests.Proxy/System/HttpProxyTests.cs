@@ -144,7 +144,9 @@ public sealed class HttpProxyTests
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, c => c.Response.WriteAsync($"<{c.Request.Path}>"));
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp);
         proxy.Endpoints("up", origin.Port);
-        var text = await proxy.RawAsync("GET /a HTTP/1.1\r\nhost: x\r\n\r\nHEAD /b HTTP/1.1\r\nhost: x\r\n\r\n\r\nPOST /c HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabcGET /d HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        var text = await proxy.RawAsync(
+            "GET /a HTTP/1.1\r\nhost: x\r\n\r\nHEAD /b HTTP/1.1\r\nhost: x\r\n\r\n\r\nPOST /c HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\nabcGET /d "
+                + "HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         Assert.Equal(4, text.Split("HTTP/1.1 200 OK").Length - 1);
         Assert.Equal(["</a>", "</c>", "</d>"], new[] { "</a>", "</b>", "</c>", "</d>" }.Where(p => text.Contains(p, StringComparison.Ordinal)));
     }
@@ -155,7 +157,8 @@ public sealed class HttpProxyTests
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, c => c.Response.WriteAsync("never"));
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp);
         proxy.Endpoints("up", origin.Port);
-        var text = await proxy.RawAsync("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nhost: x\r\n\r\n");
+        var text = await proxy.RawAsync(
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nhost: x\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 400 Bad Request", text);
         Assert.Single(text.Split("HTTP/1.1 ", StringSplitOptions.RemoveEmptyEntries));
         Assert.Equal(0, proxy.Plane.State.Current.Clusters["up"].Counters.Requests);
@@ -195,7 +198,8 @@ public sealed class HttpProxyTests
                 var got = await socket.ReceiveAsync(buffer, Stop);
                 await socket.SendAsync(buffer.AsMemory(0, got.Count), WebSocketMessageType.Text, true, Stop);
                 await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", Stop);
-            }, Microsoft.Extensions.Options.Options.Create(new WebSocketOptions()), Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance).Invoke(context);
+            }, Microsoft.Extensions.Options.Options.Create(new WebSocketOptions()),
+            Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance).Invoke(context);
         });
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp);
         proxy.Endpoints("up", origin.Port);
@@ -210,7 +214,8 @@ public sealed class HttpProxyTests
     [Fact]
     public async Task What_an_upstream_does_wrong_is_told_as_Envoy_tells_it()
     {
-        await using var slow = await OriginServer.StartAsync(HttpProtocols.Http1, c => Task.Delay(Timeout.Infinite, c.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default));
+        await using var slow = await OriginServer.StartAsync(HttpProtocols.Http1,
+            c => Task.Delay(Timeout.Infinite, c.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default));
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up"), LoopbackProxy.Cluster("empty")], ToUp);
         using var nobody = new ReservedPort();
         proxy.Endpoints("up", nobody.Number);
@@ -231,7 +236,8 @@ public sealed class HttpProxyTests
         proxy.Route(""" "route": {"cluster": "up", "timeout": "0.2s"} """);
         Assert.Contains("upstream request timeout", await AskAsync());
         Assert.Equal(
-            ["GET 503 UF upstream_reset_before_response_started{connection_failure|delayed_connect_error:_111}", "GET 503 UH no_healthy_upstream", "GET 503 NC cluster_not_found",
+            ["GET 503 UF upstream_reset_before_response_started{connection_failure|delayed_connect_error:_111}", "GET 503 UH no_healthy_upstream",
+                "GET 503 NC cluster_not_found",
                 "GET 418 - direct_response", "GET 301 - direct_response", "GET 504 UT upstream_response_timeout"],
             await LinesAsync(proxy, 6));
     }
@@ -335,7 +341,8 @@ public sealed class HttpProxyTests
         return proxy.LogText.Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 
-    private static HttpClient Client(bool http2) => new(new SocketsHttpHandler { EnableMultipleHttp2Connections = false, Expect100ContinueTimeout = TimeSpan.FromSeconds(10) })
+    private static HttpClient Client(bool http2) =>
+        new(new SocketsHttpHandler { EnableMultipleHttp2Connections = false, Expect100ContinueTimeout = TimeSpan.FromSeconds(10) })
     {
         DefaultRequestVersion = http2 ? HttpVersion.Version20 : HttpVersion.Version11,
         DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,

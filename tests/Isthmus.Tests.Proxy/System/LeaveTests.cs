@@ -17,7 +17,8 @@ public sealed class LeaveTests
     public async Task Clients_connect_elsewhere_and_the_application_goes_on(string role, string direction, bool ends)
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.EchoAsync);
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "timeout": "0s"} """, role: role, direction: direction);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "timeout": "0s"} """, role: role,
+            direction: direction);
         proxy.Endpoints("up", origin.Port);
         Assert.False(await ClosesAsync());
         proxy.Plane.Leave();

@@ -25,7 +25,8 @@ public sealed class LocalRateLimitTests
     public async Task Requests_beyond_the_bucket_get_429(string form)
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("origin"));
-        using var proxy = Proxy(origin.Port, Filter($"{Bucket(2)}, {On}, \"response_headers_to_add\": [{{\"header\": {{\"key\": \"x-local-rate-limit\", \"value\": \"true\"}}}}]", form));
+        using var proxy = Proxy(origin.Port,
+            Filter($"{Bucket(2)}, {On}, \"response_headers_to_add\": [{{\"header\": {{\"key\": \"x-local-rate-limit\", \"value\": \"true\"}}}}]", form));
         for (var i = 0; i < 2; i++) Assert.Equal((200, "origin"), await CallAsync(proxy));
         using var refused = await SendAsync(proxy);
         Assert.Equal((429, "local_rate_limited"), ((int)refused.StatusCode, await refused.Content.ReadAsStringAsync(Stop)));
@@ -60,7 +61,8 @@ public sealed class LocalRateLimitTests
     [Fact]
     public async Task Without_being_enforced_the_server_learns_about_requests_beyond_the_bucket()
     {
-        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync($"{context.Request.Headers["x-too-many"]}"));
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1,
+            context => context.Response.WriteAsync($"{context.Request.Headers["x-too-many"]}"));
         using var proxy = Proxy(origin.Port, Filter($$"""
             {{Bucket(1)}}, "filter_enabled": { {{All}} }, "request_headers_to_add_when_not_enforced": [{"header": {"key": "x-too-many", "value": "yes"} }]
             """));
@@ -78,7 +80,8 @@ public sealed class LocalRateLimitTests
         Assert.Equal([200, 200, 503], await StatusesAsync(proxy, 3));
         Assert.Equal(1, proxy.Plane.Report.Access.All.Single(item => item.Key == "route.http_local_rate_limit.enforced").Value);
         // The route may also switch the filter off.
-        proxy.Route($$"""{{To}}, "typed_per_filter_config": {"limit": {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true} } """);
+        proxy.Route(
+            $$"""{{To}}, "typed_per_filter_config": {"limit": {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true} } """);
         Assert.Equal([200, 200, 200], await StatusesAsync(proxy, 3));
     }
 
@@ -108,7 +111,8 @@ public sealed class LocalRateLimitTests
         for (var i = 0; i < 2; i++)
         {
             var answers = await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-            Assert.Equal([200, 429], [.. answers.Split("HTTP/1.1 ").Skip(1).Select(answer => int.Parse(answer[..3], global::System.Globalization.CultureInfo.InvariantCulture))]);
+            Assert.Equal([200, 429],
+                [.. answers.Split("HTTP/1.1 ").Skip(1).Select(answer => int.Parse(answer[..3], global::System.Globalization.CultureInfo.InvariantCulture))]);
         }
     }
 
@@ -116,7 +120,8 @@ public sealed class LocalRateLimitTests
     [Fact]
     public async Task Filters_run_in_their_order()
     {
-        const string fault = """{"name": "envoy.filters.http.fault", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault", "abort": {"http_status": 418, "percentage": {"numerator": 100} } } },""";
+        const string fault =
+            """{"name": "envoy.filters.http.fault", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault", "abort": {"http_status": 418, "percentage": {"numerator": 100} } } },""";
         using var before = Proxy(1, Filter($"{Bucket(1)}, {On}") + fault);
         Assert.Equal([418, 429], await StatusesAsync(before, 2));
         using var after = Proxy(1, fault + Filter($"{Bucket(1)}, {On}"));
@@ -131,15 +136,20 @@ public sealed class LocalRateLimitTests
     [InlineData("\"token_bucket\": {\"max_tokens\": 1, \"tokens_per_fill\": 0, \"fill_interval\": \"1s\"}", "tokens_per_fill must be greater than 0")]
     public void A_filter_that_cannot_be_used_is_rejected(string field, string reason)
     {
-        var json = $$$"""{"stat_prefix": "in", "rds": {"route_config_name": "r"}, "http_filters": [{{{Filter(field).TrimEnd(',').Replace("\"stat_prefix\": \"in\", \"stat_prefix\"", "\"stat_prefix\"", StringComparison.Ordinal)}}}]}""";
-        Assert.Contains(reason, Assert.Throws<ResourceException>(() => HttpDecoder.Decode(WireTypes.Strict.Parse<HttpConnectionManager>(json), [])).Message, StringComparison.Ordinal);
+        var json =
+            $$$"""{"stat_prefix": "in", "rds": {"route_config_name": "r"}, "http_filters": [{{{Filter(field).TrimEnd(',').Replace("\"stat_prefix\": \"in\", \"stat_prefix\"", "\"stat_prefix\"", StringComparison.Ordinal)}}}]}""";
+        Assert.Contains(reason, Assert.Throws<ResourceException>(() => HttpDecoder.Decode(WireTypes.Strict.Parse<HttpConnectionManager>(json), [])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_TypedStruct_with_an_unknown_field_is_rejected()
     {
-        var json = $$"""{"stat_prefix": "in", "rds": {"route_config_name": "r"}, "http_filters": [{{Filter("\"token_buckets\": {}", "type.googleapis.com/udpa.type.v1.TypedStruct").TrimEnd(',')}}]}""";
-        Assert.Contains("token_buckets", Assert.Throws<ResourceException>(() => HttpDecoder.Decode(WireTypes.Strict.Parse<HttpConnectionManager>(json), [])).Message, StringComparison.Ordinal);
+        var json =
+            $$"""{"stat_prefix": "in", "rds": {"route_config_name": "r"}, "http_filters": [{{Filter("\"token_buckets\": {}", "type.googleapis.com/udpa.type.v1.TypedStruct").TrimEnd(',')}}]}""";
+        Assert.Contains("token_buckets",
+            Assert.Throws<ResourceException>(() => HttpDecoder.Decode(WireTypes.Strict.Parse<HttpConnectionManager>(json), [])).Message,
+            StringComparison.Ordinal);
     }
 
     private const string To = "\"route\": {\"cluster\": \"o\"}";
@@ -185,5 +195,6 @@ public sealed class LocalRateLimitTests
         while (!proxy.LogText.Contains(line, StringComparison.Ordinal)) await Task.Delay(5, patience.Token);
     }
 
-    private static long Count(LoopbackProxy proxy, string name) => proxy.Plane.Report.Access.All.FirstOrDefault(item => item.Key == $"in.http_local_rate_limit.{name}").Value;
+    private static long Count(LoopbackProxy proxy, string name) =>
+        proxy.Plane.Report.Access.All.FirstOrDefault(item => item.Key == $"in.http_local_rate_limit.{name}").Value;
 }

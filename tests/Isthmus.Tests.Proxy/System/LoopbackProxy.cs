@@ -29,10 +29,18 @@ internal sealed class LoopbackProxy : IDisposable
     /// <param name="clusters">CDS resources as JSON. Endpoints are inline or set with <see cref="Endpoints"/>.</param>
     /// <param name="route">The action of the only route, as JSON.</param>
     /// <param name="filters">HTTP filters before the router, each followed by a comma.</param>
-    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router", string direction = "OUTBOUND", TimeProvider? time = null, ISocketFactory? sockets = null, StatsSelection? stats = null, int mostConnections = int.MaxValue, ProxyIdentity? identity = null, Func<string, string?>? files = null, ILoggerFactory? messages = null)
+    internal LoopbackProxy(string[] clusters, string route, string filters = "", string more = "", ISecretSource? secrets = null, string role = "router",
+        string direction = "OUTBOUND", TimeProvider? time = null, ISocketFactory? sockets = null, StatsSelection? stats = null,
+        int mostConnections = int.MaxValue, ProxyIdentity? identity = null, Func<string, string?>? files = null, ILoggerFactory? messages = null)
     {
-        var ports = new ProxyPorts(time ?? TimeProvider.System, new ThreadRandom(), sockets ?? new ProcessSockets(), new SystemResolver()) { ReadText = files ?? (_ => null) };
-        Plane = DataPlane.Build(ProxySettings.Default(identity ?? ProxyIdentity.Unknown, role) with { ListenerDrainTime = ListenerDrainTime, BatchTime = BatchTime, MaxConnections = mostConnections, Stats = stats ?? StatsSelection.Everything }, ports, secrets ?? new NoSecrets(), new Log(_log), messages ?? NullLoggerFactory.Instance);
+        var ports = new ProxyPorts(time ?? TimeProvider.System, new ThreadRandom(), sockets ?? new ProcessSockets(),
+            new SystemResolver()) { ReadText = files ?? (_ => null) };
+        Plane = DataPlane.Build(ProxySettings.Default(identity ?? ProxyIdentity.Unknown,
+            role) with
+            {
+                ListenerDrainTime = ListenerDrainTime, BatchTime = BatchTime, MaxConnections = mostConnections, Stats = stats ?? StatsSelection.Everything
+            },
+            ports, secrets ?? new NoSecrets(), new Log(_log), messages ?? NullLoggerFactory.Instance);
         Apply(TypeUrls.Cluster, [.. clusters.Select(c => WireTypes.Strict.Parse<Cluster>(c))], m => ((Cluster)m).Name);
         Route(route);
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
@@ -83,7 +91,10 @@ internal sealed class LoopbackProxy : IDisposable
         var assignment = new ClusterLoadAssignment { ClusterName = cluster };
         var group = new LocalityLbEndpoints();
         foreach (var port in ports)
-            group.LbEndpoints.Add(new LbEndpoint { Endpoint = new() { Address = new() { SocketAddress = new() { Address = "127.0.0.1", PortValue = (uint)port } } } });
+            group.LbEndpoints.Add(new LbEndpoint
+            {
+                Endpoint = new() { Address = new() { SocketAddress = new() { Address = "127.0.0.1", PortValue = (uint)port } } }
+            });
         assignment.Endpoints.Add(group);
         Apply(TypeUrls.Endpoints, [assignment], m => ((ClusterLoadAssignment)m).ClusterName);
     }
@@ -141,7 +152,8 @@ internal sealed class LoopbackProxy : IDisposable
         var all = new StringBuilder();
         var buffer = new byte[16 * 1024];
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (await socket.ReceiveAsync(buffer, SocketFlags.None, patience.Token) is > 0 and var count) all.Append(Encoding.Latin1.GetString(buffer, 0, count));
+        while (await socket.ReceiveAsync(buffer, SocketFlags.None, patience.Token) is > 0 and var count)
+            all.Append(Encoding.Latin1.GetString(buffer, 0, count));
         return all.ToString();
     }
 
@@ -153,7 +165,8 @@ internal sealed class LoopbackProxy : IDisposable
     }
 
     private void Apply(string typeUrl, IReadOnlyList<IMessage> messages, Func<IMessage, string> name) =>
-        Assert.Empty(Plane.State.Apply(new(typeUrl, [.. messages.Select(m => new NamedResource(name(m), "1", new Any { TypeUrl = typeUrl, Value = m.ToByteString() }))], [], "1")));
+        Assert.Empty(Plane.State.Apply(new(typeUrl,
+            [.. messages.Select(m => new NamedResource(name(m), "1", new Any { TypeUrl = typeUrl, Value = m.ToByteString() }))], [], "1")));
 
     private sealed class Log(StringBuilder into) : Stream, ILogFiles
     {

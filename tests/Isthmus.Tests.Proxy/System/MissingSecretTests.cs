@@ -37,7 +37,8 @@ public sealed class MissingSecretTests : IDisposable
     public MissingSecretTests()
     {
         var ports = new ProxyPorts(_clock, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
-        _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new Source(_discovered), new NoLogs(), NullLoggerFactory.Instance);
+        _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new Source(_discovered), new NoLogs(),
+            NullLoggerFactory.Instance);
         _sink = new(_plane.State, _discovered, _ => { });
     }
 
@@ -179,7 +180,11 @@ public sealed class MissingSecretTests : IDisposable
         return new()
         {
             Name = secret,
-            TlsCertificate = new() { CertificateChain = new() { InlineBytes = ByteString.CopyFromUtf8(certificate) }, PrivateKey = new() { InlineBytes = ByteString.CopyFromUtf8(key) } },
+            TlsCertificate = new()
+            {
+                CertificateChain = new() { InlineBytes = ByteString.CopyFromUtf8(certificate) },
+                PrivateKey = new() { InlineBytes = ByteString.CopyFromUtf8(key) }
+            },
         };
     }
 

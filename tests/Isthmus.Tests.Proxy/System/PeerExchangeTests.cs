@@ -25,9 +25,11 @@ namespace Isthmus.Tests.Proxy.System;
 /// <summary>TCP peers of a mesh tell each other who they are, so that the metrics of both name both.</summary>
 public sealed class PeerExchangeTests : IDisposable
 {
-    private const string Exchange = """{"name": "istio.metadata_exchange", "typed_config": {"@type": "type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange", "protocol": "istio-peer-exchange"} }""";
+    private const string Exchange =
+        """{"name": "istio.metadata_exchange", "typed_config": {"@type": "type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange", "protocol": "istio-peer-exchange"} }""";
     private const string Tls = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
-    private const string Inspector = """{"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"} }""";
+    private const string Inspector =
+        """{"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"} }""";
 
     private const string Filters = ", \"filters\": [" + Exchange + "]";
 
@@ -78,7 +80,17 @@ public sealed class PeerExchangeTests : IDisposable
         Server(exchanges: true);
         await using var tls = await HandshakeAsync("istio-peer-exchange", "istio");
         Assert.Equal("istio-peer-exchange", tls.NegotiatedApplicationProtocol.ToString());
-        var body = Any.Pack(new Struct { Fields = { ["x-envoy-peer-metadata"] = Value.ForStruct(new() { Fields = { ["WORKLOAD_NAME"] = Value.ForString("envoy"), ["NAMESPACE"] = Value.ForString("shop") } }) } }).ToByteArray();
+        var body = Any.Pack(new Struct
+        {
+            Fields =
+            {
+                ["x-envoy-peer-metadata"] = Value.ForStruct(new()
+                {
+                    Fields = { ["WORKLOAD_NAME"] = Value.ForString("envoy"), ["NAMESPACE"] = Value.ForString("shop") }
+                })
+            }
+        })
+            .ToByteArray();
         var header = new byte[8];
         BinaryPrimitives.WriteUInt32BigEndian(header, 0x3D230467);
         BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(4), (uint)body.Length);
@@ -126,7 +138,8 @@ public sealed class PeerExchangeTests : IDisposable
         await using var tls = new SslStream(new NetworkStream(socket));
         var (certificate, key) = TestCa.SelfSignedPair("x");
         using var own = X509Certificate2.CreateFromPem(certificate, key);
-        await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = own, ApplicationProtocols = [new("istio-peer-exchange")] }, Stop);
+        await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = own, ApplicationProtocols = [new("istio-peer-exchange")] },
+            Stop);
         await tls.WriteAsync("welcome"u8.ToArray(), Stop);
         Assert.Equal("welcome", await ReceiveAsync(caller, 7));
     }
@@ -169,7 +182,9 @@ public sealed class PeerExchangeTests : IDisposable
     private void Gateway()
     {
         Put(_gateway, Upstream("up", _serverPort.Number, ""));
-        Put(_gateway, Listener("gw", "OUTBOUND", _gatewayPort.Number, Inspector, "", """, "filter_chain_match": {"server_names": ["x"], "application_protocols": ["istio", "istio-peer-exchange"]} """));
+        Put(_gateway,
+            Listener("gw", "OUTBOUND", _gatewayPort.Number, Inspector, "",
+                """, "filter_chain_match": {"server_names": ["x"], "application_protocols": ["istio", "istio-peer-exchange"]} """));
     }
 
     private void Client(bool exchanges, int port)
@@ -186,7 +201,8 @@ public sealed class PeerExchangeTests : IDisposable
           {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": {{port}}} } } }] }] } {{more}} }
         """);
 
-    private static Listener Listener(string name, string direction, int port, string inspector, string filter, string more) => WireTypes.Strict.Parse<Listener>($$"""
+    private static Listener Listener(string name, string direction, int port, string inspector, string filter, string more) =>
+        WireTypes.Strict.Parse<Listener>($$"""
         {"name": "{{name}}", "traffic_direction": "{{direction}}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{port}}} }, "listener_filters": [{{inspector}}],
          "filter_chains": [{"filters": [{{filter}} {"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t", "cluster": "up"} }] {{more}} }] }
         """);
@@ -219,7 +235,11 @@ public sealed class PeerExchangeTests : IDisposable
         var (certificate, key) = Pair("envoy");
         using var ephemeral = X509Certificate2.CreateFromPem(certificate, key);
         var own = X509CertificateLoader.LoadPkcs12(ephemeral.Export(X509ContentType.Pkcs12), null);
-        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "x", ClientCertificates = [own], ApplicationProtocols = [.. alpn.Select(name => new SslApplicationProtocol(name))] }, Stop);
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = "x", ClientCertificates = [own], ApplicationProtocols = [.. alpn.Select(name => new SslApplicationProtocol(name))]
+        },
+            Stop);
         return tls;
     }
 

@@ -77,7 +77,9 @@ public sealed class PeerFieldPathsTests
         Assert.Contains($"\r\n{Field}: {Callee.PeerMetadata}\r\n", told);
         Assert.StartsWith($"HTTP/1.1 {Kinds[kind].Status} ", told);
 
-        var (status, fields) = isHttp2 && !isSwitch ? await AskAsync(front.Port, kind) : Split(await front.RawAsync($"GET {kind} HTTP/1.1\r\nhost: x\r\n{Upgrade(kind)}"));
+        var (status, fields) = isHttp2 && !isSwitch
+            ? await AskAsync(front.Port, kind)
+            : Split(await front.RawAsync($"GET {kind} HTTP/1.1\r\nhost: x\r\n{Upgrade(kind)}"));
         Assert.Equal(Kinds[kind].Status, status);
         Assert.DoesNotContain(Field, fields, StringComparison.OrdinalIgnoreCase);
         if (kind == "/denied") Assert.Empty(server.Heard);
@@ -91,7 +93,8 @@ public sealed class PeerFieldPathsTests
     private static async Task<(string Status, string Fields)> AskAsync(int port, string path)
     {
         using var client = new HttpClient();
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{port}{path}") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var request = new HttpRequestMessage(HttpMethod.Get,
+            $"http://127.0.0.1:{port}{path}") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
         using var answer = await client.SendAsync(request, Stop);
         return (((int)answer.StatusCode).ToString(global::System.Globalization.CultureInfo.InvariantCulture), $"{answer.Headers}{answer.TrailingHeaders}");
     }

@@ -119,7 +119,8 @@ public sealed class RequestAllocationTests
         {
             client.Send(Question);
             var length = 0;
-            while (!buffer[..length].EndsWith("hello"u8)) length += client.Receive(buffer[length..]) is > 0 and var count ? count : throw new EndOfStreamException();
+            while (!buffer[..length].EndsWith("hello"u8))
+                length += client.Receive(buffer[length..]) is > 0 and var count ? count : throw new EndOfStreamException();
         }
     }
 
@@ -139,7 +140,8 @@ public sealed class RequestAllocationTests
             foreach (var client in clients)
             {
                 var length = 0;
-                while (!buffer[..length].EndsWith("hello"u8)) length += client.Receive(buffer[length..]) is > 0 and var count ? count : throw new EndOfStreamException();
+                while (!buffer[..length].EndsWith("hello"u8))
+                    length += client.Receive(buffer[length..]) is > 0 and var count ? count : throw new EndOfStreamException();
             }
         }
     }
@@ -194,7 +196,8 @@ public sealed class RequestAllocationTests
         while (Read(connection) is var (type, flags, id))
         {
             if (type != H2Frame.Data || !flags.HasFlag(H2Flags.EndStream)) continue;
-            connection.Send([.. Frame(H2Frame.Headers, H2Flags.EndHeaders, id, head), .. Data(id, 100), .. Frame(H2Frame.Headers, H2Flags.EndHeaders | H2Flags.EndStream, id, trailers)]);
+            connection.Send([.. Frame(H2Frame.Headers, H2Flags.EndHeaders, id, head), .. Data(id, 100),
+                .. Frame(H2Frame.Headers, H2Flags.EndHeaders | H2Flags.EndStream, id, trailers)]);
         }
     }
 

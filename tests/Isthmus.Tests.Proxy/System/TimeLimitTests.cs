@@ -22,10 +22,14 @@ public sealed class TimeLimitTests
     [Theory]
     [InlineData("the stream", "504", "stream timeout", "504 SI stream_idle_timeout", """ "stream_idle_timeout": "5s", """, "")]
     [InlineData("the route", "504", "stream timeout", "504 SI stream_idle_timeout", """ "stream_idle_timeout": "0s", """, """, "idle_timeout": "5s" """)]
-    [InlineData("the whole exchange", "504", "downstream duration timeout", "504 - max_duration_timeout", """ "stream_idle_timeout": "0s", "common_http_protocol_options": {"max_stream_duration": "5s"}, """, "")]
-    [InlineData("the whole exchange by the route", "504", "downstream duration timeout", "504 - max_duration_timeout", """ "stream_idle_timeout": "0s", """, """, "max_stream_duration": {"max_stream_duration": "5s"} """)]
-    [InlineData("an attempt", "504", "upstream max stream duration reached", "504 UMSDR upstream_max_stream_duration_reached", """ "stream_idle_timeout": "0s", """, "", "5s")]
-    public async Task A_server_that_does_not_answer_ends_the_request(string _, string status, string text, string logged, string listener, string route, string cluster = "0s")
+    [InlineData("the whole exchange", "504", "downstream duration timeout", "504 - max_duration_timeout",
+        """ "stream_idle_timeout": "0s", "common_http_protocol_options": {"max_stream_duration": "5s"}, """, "")]
+    [InlineData("the whole exchange by the route", "504", "downstream duration timeout", "504 - max_duration_timeout", """ "stream_idle_timeout": "0s", """,
+        """, "max_stream_duration": {"max_stream_duration": "5s"} """)]
+    [InlineData("an attempt", "504", "upstream max stream duration reached", "504 UMSDR upstream_max_stream_duration_reached",
+        """ "stream_idle_timeout": "0s", """, "", "5s")]
+    public async Task A_server_that_does_not_answer_ends_the_request(string _, string status, string text, string logged, string listener, string route,
+        string cluster = "0s")
     {
         foreach (var isHttp2 in (bool[])[false, true])
         {
@@ -43,7 +47,8 @@ public sealed class TimeLimitTests
     [Theory]
     [InlineData(" \"request_timeout\": \"5s\", \"stream_idle_timeout\": \"0s\", ", "request timeout", "408 - request_overall_timeout")]
     [InlineData(" \"stream_idle_timeout\": \"5s\", ", "stream timeout", "408 SI stream_idle_timeout")]
-    [InlineData(" \"stream_idle_timeout\": \"0s\", \"common_http_protocol_options\": {\"max_stream_duration\": \"5s\"}, ", "downstream duration timeout", "408 - max_duration_timeout")]
+    [InlineData(" \"stream_idle_timeout\": \"0s\", \"common_http_protocol_options\": {\"max_stream_duration\": \"5s\"}, ", "downstream duration timeout",
+        "408 - max_duration_timeout")]
     public async Task A_client_that_does_not_send_its_whole_request_gets_408(string listener, string text, string logged)
     {
         foreach (var kind in (string[])["small", "chunked", "http2"])
@@ -107,7 +112,8 @@ public sealed class TimeLimitTests
             await context.Response.WriteAsync("late");
         });
         // The connection was idle for long, too; but a request was in progress.
-        using var proxy = Proxy(out var clock, """ "stream_idle_timeout": "5s", "common_http_protocol_options": {"max_stream_duration": "5s", "idle_timeout": "3s"}, """,
+        using var proxy = Proxy(out var clock,
+            """ "stream_idle_timeout": "5s", "common_http_protocol_options": {"max_stream_duration": "5s", "idle_timeout": "3s"}, """,
             """ "route": {"cluster": "up", "idle_timeout": "0s", "max_stream_duration": {"max_stream_duration": "0s"} } """);
         proxy.Endpoints("up", origin.Port);
         using var client = await Raw.ConnectAsync(proxy, isHttp2: false);
@@ -184,7 +190,8 @@ public sealed class TimeLimitTests
     [InlineData(true)]
     public async Task A_connection_to_a_host_that_is_too_old_gets_no_more_requests(bool isHttp2)
     {
-        await using var origin = await OriginServer.StartAsync(isHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1, context => context.Response.WriteAsync("up"));
+        await using var origin = await OriginServer.StartAsync(isHttp2 ? HttpProtocols.Http2 : HttpProtocols.Http1,
+            context => context.Response.WriteAsync("up"));
         using var proxy = Proxy(out var clock, "", ToUp, age: "5s", isHttp2: isHttp2);
         proxy.Endpoints("up", origin.Port);
         using var client = await Raw.ConnectAsync(proxy, isHttp2: false);
@@ -290,8 +297,11 @@ public sealed class TimeLimitTests
                 var end = text.IndexOf("\r\n\r\n", StringComparison.Ordinal);
                 var at = text.IndexOf("content-length: ", StringComparison.Ordinal);
                 var isChunked = text.Contains("transfer-encoding: chunked", StringComparison.Ordinal);
-                if (end > 0 && isChunked && text.EndsWith("0\r\n\r\n", StringComparison.Ordinal)) return new(text[9..12], text[..end], text[(end + 4)..].Split("\r\n")[1]);
-                if (end > 0 && !isChunked && (at < 0 || text.Length >= end + 4 + int.Parse(text[(at + 16)..].Split('\r')[0], global::System.Globalization.CultureInfo.InvariantCulture)))
+                if (end > 0 && isChunked && text.EndsWith("0\r\n\r\n", StringComparison.Ordinal))
+                    return new(text[9..12], text[..end], text[(end + 4)..].Split("\r\n")[1]);
+                if (end > 0 && !isChunked
+                    && (at < 0
+                        || text.Length >= end + 4 + int.Parse(text[(at + 16)..].Split('\r')[0], global::System.Globalization.CultureInfo.InvariantCulture)))
                     return new(text[9..12], text[..(end + 2)], text[(end + 4)..]);
                 var count = await ReadAsync();
                 Assert.True(count > 0, $"closed after '{text}'");
@@ -309,7 +319,9 @@ public sealed class TimeLimitTests
             {
                 var frame = await ReadFrameAsync();
                 if (frame.Id != 1) continue;
-                if (frame.Type == H2Frame.Headers) new HpackDecoder(4096, 65536).Decode(frame.Payload, (name, value) => status = name.SequenceEqual(":status"u8) ? Encoding.ASCII.GetString(value) : status);
+                if (frame.Type == H2Frame.Headers)
+                    new HpackDecoder(4096, 65536).Decode(frame.Payload,
+                        (name, value) => status = name.SequenceEqual(":status"u8) ? Encoding.ASCII.GetString(value) : status);
                 if (frame.Type == H2Frame.Data) body += Encoding.ASCII.GetString(frame.Payload);
                 if (frame.Type is H2Frame.Headers or H2Frame.Data && frame.Flags.HasFlag(H2Flags.EndStream)) return new(status, "", body);
             }

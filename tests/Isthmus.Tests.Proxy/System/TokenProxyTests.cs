@@ -38,8 +38,10 @@ public sealed class TokenProxyTests
         proxy.Endpoints("keys", keys.Port);
 
         Assert.Equal((403, "RBAC: access denied"), await AskAsync(proxy, null));
-        Assert.Equal((200, "money"), await AskAsync(proxy, mint.Sign(new() { ["iss"] = "bank", ["sub"] = "ann", ["groups"] = new JsonArray("cleaners", "tellers") })));
-        Assert.Equal((403, "RBAC: access denied"), await AskAsync(proxy, mint.Sign(new() { ["iss"] = "bank", ["sub"] = "bob", ["groups"] = new JsonArray("cleaners") })));
+        Assert.Equal((200, "money"),
+            await AskAsync(proxy, mint.Sign(new() { ["iss"] = "bank", ["sub"] = "ann", ["groups"] = new JsonArray("cleaners", "tellers") })));
+        Assert.Equal((403, "RBAC: access denied"),
+            await AskAsync(proxy, mint.Sign(new() { ["iss"] = "bank", ["sub"] = "bob", ["groups"] = new JsonArray("cleaners") })));
         using var thief = TokenMint.OfStranger();
         Assert.Equal((401, "Jwt verification fails"), await AskAsync(proxy, thief.Sign(new() { ["iss"] = "bank", ["sub"] = "ann", ["groups"] = "tellers" })));
         Assert.Equal(["keys.bank:8080/all?of=them"], asked);
@@ -82,7 +84,8 @@ public sealed class TokenProxyTests
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("money"));
         using var messages = new Recorder();
         var clock = new ManualClock();
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up"), LoopbackProxy.Cluster("keys")], """ "route": {"cluster": "up"} """, Filters, time: clock, messages: messages);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up"), LoopbackProxy.Cluster("keys")], """ "route": {"cluster": "up"} """, Filters,
+            time: clock, messages: messages);
         proxy.Endpoints("up", origin.Port);
         proxy.Endpoints("keys", keys.Port);
         for (var calls = 0; calls < 3; calls++)
@@ -119,7 +122,8 @@ public sealed class TokenProxyTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Enqueue(formatter(state, exception));
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) => Lines.Enqueue(formatter(state, exception));
 
         public void Dispose()
         {

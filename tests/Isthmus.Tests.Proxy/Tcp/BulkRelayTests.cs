@@ -215,7 +215,8 @@ public sealed class BulkRelayTests
         internal Socket Server { get; private set; } = null!;
 
         /// <summary>Bytes that the proxy sent to the server, and received from it.</summary>
-        internal (long Up, long Down) Counted => _proxy.Plane.State.Current.Clusters["back"].Counters is var counters ? (counters.BytesSent, counters.BytesReceived) : default;
+        internal (long Up, long Down) Counted =>
+            _proxy.Plane.State.Current.Clusters["back"].Counters is var counters ? (counters.BytesSent, counters.BytesReceived) : default;
 
         internal static async Task<Route> OpenAsync()
         {

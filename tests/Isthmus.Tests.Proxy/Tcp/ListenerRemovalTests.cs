@@ -79,7 +79,8 @@ public sealed class ListenerRemovalTests
         await client.GetStream().WriteAsync("GET / HTTP/1.1\r\nhost: a\r\n\r\n"u8.ToArray(), Stop);
         var answer = new StringBuilder();
         var buffer = new byte[1000];
-        while (!answer.ToString().EndsWith("here", StringComparison.Ordinal)) answer.Append(Encoding.ASCII.GetString(buffer, 0, await client.GetStream().ReadAsync(buffer, Stop)));
+        while (!answer.ToString().EndsWith("here", StringComparison.Ordinal))
+            answer.Append(Encoding.ASCII.GetString(buffer, 0, await client.GetStream().ReadAsync(buffer, Stop)));
         Assert.DoesNotContain("connection: close", answer.ToString(), StringComparison.Ordinal);
         proxy.Remove("in");
         Assert.Equal(0, await ReadAsync(client, buffer));

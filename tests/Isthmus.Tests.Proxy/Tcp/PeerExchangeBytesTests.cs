@@ -102,7 +102,11 @@ public sealed class PeerExchangeBytesTests
             // Value { struct_value = 5: Struct { fields = 1: entry { value = 2: … } } }
             foreach (var tag in (byte[])[0x12, 0x0a, 0x2a]) value = [tag, .. Varint(value.Length), .. value];
         }
-        var any = new Any { TypeUrl = "type.googleapis.com/google.protobuf.Struct", Value = ByteString.CopyFrom([0x0a, .. Varint(value.Length + 4), 0x0a, 0x01, (byte)'x', 0x12, .. Varint(value.Length), .. value]) };
+        var any = new Any
+        {
+            TypeUrl = "type.googleapis.com/google.protobuf.Struct",
+            Value = ByteString.CopyFrom([0x0a, .. Varint(value.Length + 4), 0x0a, 0x01, (byte)'x', 0x12, .. Varint(value.Length), .. value])
+        };
         return any.ToByteArray();
     }
 

@@ -39,7 +39,8 @@ public sealed class SilenceTests
         var silence = new Silence(TimeProvider.System);
         // Segments without an acknowledgment, and how often the first of them was retransmitted.
         var told = ((uint, int)[])[(0, 0), (1, 1), (2, 2), (2, 3), (5, 4), (0, 0), (1, 0), (1, 3), (1, 5)];
-        Assert.Equal([false, false, false, true, false, false, false, true, false], told.Select(info => silence.IsSuspect(new(info.Item1, info.Item2, TimeSpan.Zero))));
+        Assert.Equal([false, false, false, true, false, false, false, true, false],
+            told.Select(info => silence.IsSuspect(new(info.Item1, info.Item2, TimeSpan.Zero))));
     }
 
     [Fact]
@@ -50,7 +51,8 @@ public sealed class SilenceTests
         listener.Listen();
         var clock = new Clock();
         var watch = new SilenceWatch(clock);
-        var connection = await new Dialer(new ProcessSockets(), watch, TimeProvider.System).ConnectAsync(listener.LocalEndPoint!, null, TimeSpan.FromSeconds(10), null);
+        var connection = await new Dialer(new ProcessSockets(), watch, TimeProvider.System).ConnectAsync(listener.LocalEndPoint!, null,
+            TimeSpan.FromSeconds(10), null);
         using var peer = await listener.AcceptAsync(Stop);
         connection.Socket.Blocking = false;
         try
@@ -84,11 +86,14 @@ public sealed class SilenceTests
         var numbers = told?.Split(' ').Select(int.Parse).ToArray();
         var keepalive = numbers is null ? null : new KeepaliveSettings(numbers[0], numbers[1], numbers[2]);
         var watch = new SilenceWatch(TimeProvider.System);
-        var connection = await new Dialer(new ProcessSockets(), watch, TimeProvider.System).ConnectAsync(listener.LocalEndPoint!, null, TimeSpan.FromSeconds(10), keepalive);
+        var connection = await new Dialer(new ProcessSockets(), watch, TimeProvider.System).ConnectAsync(listener.LocalEndPoint!, null,
+            TimeSpan.FromSeconds(10), keepalive);
         watch.Look();
         int Option(SocketOptionLevel level, SocketOptionName name) => (int)connection.Socket.GetSocketOption(level, name)!;
         Assert.NotEqual(0, Option(SocketOptionLevel.Socket, SocketOptionName.KeepAlive));
-        Assert.Equal((idle, interval, probes), (Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime), Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval), Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount)));
+        Assert.Equal((idle, interval, probes),
+            (Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime), Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval),
+                Option(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount)));
         connection.Abort();
     }
 
@@ -101,7 +106,8 @@ public sealed class SilenceTests
         listener.Listen();
         var watch = new SilenceWatch(TimeProvider.System);
         var dialer = new Dialer(new ProcessSockets(), watch, TimeProvider.System);
-        var (one, other) = (await dialer.ConnectAsync(listener.LocalEndPoint!, null, TimeSpan.FromSeconds(10), null), await dialer.ConnectAsync(listener.LocalEndPoint!, null, TimeSpan.FromSeconds(10), null));
+        var (one, other) = (await dialer.ConnectAsync(listener.LocalEndPoint!, null, TimeSpan.FromSeconds(10), null),
+            await dialer.ConnectAsync(listener.LocalEndPoint!, null, TimeSpan.FromSeconds(10), null));
         Assert.Equal(2, watch.Count);
         one.Abort();
         Assert.Equal(1, watch.Count);

@@ -37,7 +37,8 @@ public sealed class ExpressionTests
     [InlineData("source.port == 4711 && destination.address == '10.96.0.1:80' && response.grpc_status == 4", true)]
     [InlineData("string(response.code) + request.method == '503GET' && string(connection.mtls) == 'true' && string(1.5) == '1.5'", true)]
     [InlineData("request['method'] == 'GET' && request.headers.accept == 'a,b'", true)]
-    public void A_condition_holds_as_CEL_says(string expression, bool expected) => Assert.Equal(expected, Expression.Condition(expression)(SampleRecord.Make()));
+    public void A_condition_holds_as_CEL_says(string expression, bool expected) =>
+        Assert.Equal(expected, Expression.Condition(expression)(SampleRecord.Make()));
 
     [Theory]
     [InlineData("response.code >= ", "1:18: Syntax error")]
@@ -73,7 +74,9 @@ public sealed class ExpressionTests
     public void A_condition_creates_no_objects()
     {
         var record = SampleRecord.Make();
-        var condition = Expression.Condition("request.headers['user-agent'].startsWith('curl') && request.url_path.matches('^/ord') && (response.code >= 500 || has(request.referer)) && request.host == 'shop:80'");
+        var condition = Expression.Condition(
+            "request.headers['user-agent'].startsWith('curl') && request.url_path.matches('^/ord') && (response.code >= 500 || has(request.referer)) && "
+                + "request.host == 'shop:80'");
         Assert.True(condition(record));
         Assert.Equal(0, Allocations.Least(() => condition(record)));
     }

@@ -16,11 +16,17 @@ public sealed class LogFormatTests
     {
         var format = LogFormat.ParseText(
             "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% " +
-            "%CONNECTION_TERMINATION_DETAILS% \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% " +
-            "\"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER% %UPSTREAM_LOCAL_ADDRESS% " +
+            "%CONNECTION_TERMINATION_DETAILS% \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% "
+                + "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "
+            +
+            "\"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER% "
+                + "%UPSTREAM_LOCAL_ADDRESS% "
+            +
             "%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n");
         Assert.Equal(
-            "[2026-11-20T10:00:00.123Z] \"GET /orders?a=b HTTP/1.1\" 503 UF,URX upstream_reset_before_response_started{connection_failure} - \"delayed_connect_error:_111\" 5 91 12 - " +
+            "[2026-11-20T10:00:00.123Z] \"GET /orders?a=b HTTP/1.1\" 503 UF,URX upstream_reset_before_response_started{connection_failure} - "
+                + "\"delayed_connect_error:_111\" 5 91 12 - "
+                +
             "\"-\" \"curl/8\" \"-\" \"shop:80\" \"-\" outbound|80||shop - 10.96.0.1:80 10.1.0.2:4711 - default\n",
             format.Format(SampleRecord.Make()));
     }
@@ -28,8 +34,10 @@ public sealed class LogFormatTests
     [Fact]
     public void Numbers_stay_numbers_in_JSON_and_what_is_missing_is_null()
     {
-        var fields = Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson("""{"code": "%RESPONSE_CODE%", "method": "%REQ(:METHOD)%", "up": "%UPSTREAM_HOST%", "both": "%PROTOCOL% \"x\""}""");
-        Assert.Equal("""{"both":"HTTP/1.1 \u0022x\u0022","code":503,"method":"GET","up":null}""" + "\n", LogFormat.ParseJson(fields).Format(SampleRecord.Make()));
+        var fields = Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson(
+            """{"code": "%RESPONSE_CODE%", "method": "%REQ(:METHOD)%", "up": "%UPSTREAM_HOST%", "both": "%PROTOCOL% \"x\""}""");
+        Assert.Equal("""{"both":"HTTP/1.1 \u0022x\u0022","code":503,"method":"GET","up":null}""" + "\n",
+            LogFormat.ParseJson(fields).Format(SampleRecord.Make()));
     }
 
     [Fact]
@@ -58,7 +66,9 @@ public sealed class LogFormatTests
             var isPrintable = held is >= 0x20 and < 0x7f;
             var shown = isPrintable ? $"a{(char)held}z" : $"a\\x{held:x2}z";
             Assert.Equal($"<{shown}> - 503\n", Line(LogFormat.ParseText("<%REQ(X-SENT)%> %REQ(NONE)% %RESPONSE_CODE%\n"), record));
-            var json = Line(LogFormat.ParseJson(Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson("""{"alone": "%REQ(X-SENT)%", "in": "is %REQ(X-SENT)%"}""")), record);
+            var json = Line(
+                LogFormat.ParseJson(Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson("""{"alone": "%REQ(X-SENT)%", "in": "is %REQ(X-SENT)%"}""")),
+                record);
             Assert.DoesNotContain(json[..^1], c => char.IsControl(c));
             var line = JsonDocument.Parse(json).RootElement;
             var read = held < 0x80 ? $"a{(char)held}z" : "a\ufffdz";
@@ -76,7 +86,9 @@ public sealed class LogFormatTests
         (record.ServerName, record.RouteName, record.TransportFailure) = (name, name, name);
         record.DownstreamPeer = new([$"spiffe://a/{name}"], [name], $"CN={name}", "ab", "", name, "");
         Assert.Equal($"{shown} {shown} {shown} spiffe://a/{shown} {shown} CN={shown}", Line(LogFormat.ParseText(
-            "%REQUESTED_SERVER_NAME% %ROUTE_NAME% %UPSTREAM_TRANSPORT_FAILURE_REASON% %DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_PEER_DNS_SAN% %DOWNSTREAM_PEER_SUBJECT%"), record));
+            "%REQUESTED_SERVER_NAME% %ROUTE_NAME% %UPSTREAM_TRANSPORT_FAILURE_REASON% %DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_PEER_DNS_SAN% "
+                + "%DOWNSTREAM_PEER_SUBJECT%"),
+            record));
     }
 
     [Theory]
@@ -97,13 +109,24 @@ public sealed class LogFormatTests
     public void What_a_record_does_not_have_is_a_dash_or_null()
     {
         var bare = new TrafficRecord();
-        var names = LogFormatText.Names.Where(name => name is not ("HOSTNAME" or "START_TIME" or "EMIT_TIME" or "RESPONSE_FLAGS" or "RESPONSE_FLAGS_LONG") && !LogValues.IsNumber(name));
+        var names = LogFormatText.Names.Where(name => name is not ("HOSTNAME" or "START_TIME" or "EMIT_TIME" or "RESPONSE_FLAGS" or "RESPONSE_FLAGS_LONG")
+            && !LogValues.IsNumber(name));
         foreach (var name in names)
         {
-            var argument = name switch { "REQ" or "RESP" or "TRAILER" or "REQ_WITHOUT_QUERY" => "(a)", "DYNAMIC_METADATA" => "(a:b)", "CEL" => "(connection.requested_server_name)", "ENVIRONMENT" => "(NOT_SET_ANYWHERE)", _ => "" };
+            var argument = name switch
+            {
+                "REQ" or "RESP" or "TRAILER" or "REQ_WITHOUT_QUERY" => "(a)",
+                "DYNAMIC_METADATA" => "(a:b)",
+                "CEL" => "(connection.requested_server_name)",
+                "ENVIRONMENT" => "(NOT_SET_ANYWHERE)",
+                _ => ""
+            };
             if (name == "CEL") continue; // an empty text is a value
             Assert.Equal("-", Line(LogFormat.ParseText($"%{name}{argument}%"), bare));
-            var fields = new Google.Protobuf.WellKnownTypes.Struct { Fields = { ["v"] = Google.Protobuf.WellKnownTypes.Value.ForString($"%{name}{argument}%") } };
+            var fields = new Google.Protobuf.WellKnownTypes.Struct
+            {
+                Fields = { ["v"] = Google.Protobuf.WellKnownTypes.Value.ForString($"%{name}{argument}%") }
+            };
             Assert.Equal("{\"v\":null}\n", Line(LogFormat.ParseJson(fields), bare));
         }
     }
@@ -120,8 +143,12 @@ public sealed class LogFormatTests
     {
         var record = SampleRecord.Make();
         record.Host = null;
-        var text = LogFormat.ParseText("[%START_TIME%] %START_TIME(%s.%3f)% %REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL% %RESPONSE_CODE% %DURATION% %REQ(USER-AGENT):3% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%\n");
-        var json = LogFormat.ParseJson(Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson("""{"code": "%RESPONSE_CODE%", "agent": "%REQ(USER-AGENT)%", "both": "%PROTOCOL% %REQ(:PATH)%"}"""));
+        var text = LogFormat.ParseText(
+            "[%START_TIME%] %START_TIME(%s.%3f)% %REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL% %RESPONSE_CODE% %DURATION% %REQ(USER-AGENT):3% "
+                + "%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%\n");
+        var json = LogFormat.ParseJson(
+            Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson(
+                """{"code": "%RESPONSE_CODE%", "agent": "%REQ(USER-AGENT)%", "both": "%PROTOCOL% %REQ(:PATH)%"}"""));
         using var line = new ByteWriter();
         Assert.Equal(0, Allocations.Least(() =>
         {
@@ -154,7 +181,8 @@ public sealed class LogFormatTests
     [InlineData("%DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_PEER_DNS_SAN% %DOWNSTREAM_PEER_FINGERPRINT_256%", "spiffe://a/1,spiffe://a/2 a.example ab12")]
     [InlineData("%ENVIRONMENT(NOT_SET_ANYWHERE)%", "-")]
     [InlineData("%CEL(request.headers['accept'] + string(response.code))% %CEL(response.headers['none'])%", "a,b503 -")]
-    public void Operators_are_read_as_Envoy_reads_them(string format, string expected) => Assert.Equal(expected, LogFormat.ParseText(format).Format(SampleRecord.Make()));
+    public void Operators_are_read_as_Envoy_reads_them(string format, string expected) =>
+        Assert.Equal(expected, LogFormat.ParseText(format).Format(SampleRecord.Make()));
 
     [Theory]
     [InlineData("%REQ(a", "access log format: the '%' at 0 begins an operator that has no end")]
@@ -174,7 +202,14 @@ public sealed class LogFormatTests
     {
         foreach (var name in LogFormatText.Names)
         {
-            var argument = name switch { "REQ" or "RESP" or "TRAILER" or "REQ_WITHOUT_QUERY" => "(a)", "DYNAMIC_METADATA" => "(a:b)", "CEL" => "(response.code)", "ENVIRONMENT" => "(A)", _ => "" };
+            var argument = name switch
+            {
+                "REQ" or "RESP" or "TRAILER" or "REQ_WITHOUT_QUERY" => "(a)",
+                "DYNAMIC_METADATA" => "(a:b)",
+                "CEL" => "(response.code)",
+                "ENVIRONMENT" => "(A)",
+                _ => ""
+            };
             Assert.NotEqual("", LogFormat.ParseText($"%{name}{argument}%").Format(SampleRecord.Make()));
         }
     }

@@ -14,7 +14,8 @@ namespace Isthmus.Tests.Proxy.Telemetry;
 /// <summary>Against https://istio.io/latest/docs/reference/config/metrics.</summary>
 public sealed class MeshMetricsTests
 {
-    private static readonly ProxyIdentity Self = new("n", "orders-v1", "shop", "orders", "v1", "orders", "v1", "c1", "orders", "") { TrustDomain = "corp.example" };
+    private static readonly ProxyIdentity Self = new("n", "orders-v1", "shop", "orders", "v1", "orders", "v1", "c1", "orders",
+        "") { TrustDomain = "corp.example" };
     private static readonly TlsPeer Caller = new(["spiffe://corp.example/ns/web/sa/front"], [], "", "ab", "", "", "");
 
     private readonly MeshMetrics _metrics = new(Self);
@@ -34,8 +35,10 @@ public sealed class MeshMetricsTests
         Assert.Equal("destination", labels["reporter"]);
         Assert.Equal(("front-v2", "web", "spiffe://corp.example/ns/web/sa/front", "front", "v2", "c2"), Party(labels, "source"));
         Assert.Equal(("orders-v1", "shop", "spiffe://corp.example/ns/shop/sa/orders", "orders", "v1", "c1"), Party(labels, "destination"));
-        Assert.Equal(("orders.shop.svc.cluster.local", "orders", "shop"), (labels["destination_service"], labels["destination_service_name"], labels["destination_service_namespace"]));
-        Assert.Equal(("http", "200", "-", "mutual_tls"), (labels["request_protocol"], labels["response_code"], labels["response_flags"], labels["connection_security_policy"]));
+        Assert.Equal(("orders.shop.svc.cluster.local", "orders", "shop"),
+            (labels["destination_service"], labels["destination_service_name"], labels["destination_service_namespace"]));
+        Assert.Equal(("http", "200", "-", "mutual_tls"),
+            (labels["request_protocol"], labels["response_code"], labels["response_flags"], labels["connection_security_policy"]));
     }
 
     [Theory]
@@ -110,8 +113,13 @@ public sealed class MeshMetricsTests
     [Fact]
     public void A_host_outside_of_the_mesh_says_nothing_that_counts()
     {
-        var passthrough = new ClusterState(ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>("""{"name": "PassthroughCluster", "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}""")), TimeProvider.System, new Random(1));
-        _metrics.Request(Direction.Outbound, Record(record => (record.Cluster, record.ClusterName, record.UpstreamPeer, record.PeerMetadata) = (passthrough, "PassthroughCluster", Caller, Said())));
+        var passthrough = new ClusterState(
+            ClusterDecoder.Decode(
+                WireTypes.Strict.Parse<Cluster>("""{"name": "PassthroughCluster", "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}""")),
+            TimeProvider.System, new Random(1));
+        _metrics.Request(Direction.Outbound,
+            Record(record => (record.Cluster, record.ClusterName, record.UpstreamPeer,
+                record.PeerMetadata) = (passthrough, "PassthroughCluster", Caller, Said())));
         Assert.Equal("unknown", Labels(Assert.Single(_metrics.Http))["destination_workload"]);
     }
 
@@ -124,7 +132,8 @@ public sealed class MeshMetricsTests
         Assert.InRange(workload.Length, 100, 2 * PeerMetadataText.MostOfText);
     }
 
-    private void Connect(TlsPeer? peer, string told) => _metrics.Connection(Direction.Inbound, Record(record => (record.DownstreamPeer, record.PeerMetadata) = (peer, told)));
+    private void Connect(TlsPeer? peer, string told) =>
+        _metrics.Connection(Direction.Inbound, Record(record => (record.DownstreamPeer, record.PeerMetadata) = (peer, told)));
 
     private static string Said(string workload = "front-v2", string ns = "web", string account = "front") =>
         PeerMetadataText.Write(new("n", workload, ns, "front", "v2", "front", "v2", "c2", account, ""));
@@ -134,14 +143,16 @@ public sealed class MeshMetricsTests
     {
         _metrics.Request(Direction.Inbound, Record(record => record.DownstreamPeer = Caller));
         _metrics.Request(Direction.Inbound, Record(_ => { }));
-        Assert.Equal(["spiffe://corp.example/ns/shop/sa/orders", "unknown"], _metrics.Http.Select(counts => Labels(counts)["destination_principal"]).Order(StringComparer.Ordinal));
+        Assert.Equal(["spiffe://corp.example/ns/shop/sa/orders", "unknown"],
+            _metrics.Http.Select(counts => Labels(counts)["destination_principal"]).Order(StringComparer.Ordinal));
         Assert.Equal(["mutual_tls", "none"], _metrics.Http.Select(counts => Labels(counts)["connection_security_policy"]).Order(StringComparer.Ordinal));
     }
 
     [Fact]
     public void A_request_that_leaves_is_labelled_by_the_endpoint_where_the_peer_says_nothing()
     {
-        var host = new Host(new(new IPEndPoint(IPAddress.Loopback, 1), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, new("stock-v3", "depot", "stock", "v3", "c2"), false));
+        var host = new Host(new(new IPEndPoint(IPAddress.Loopback, 1), 1, EndpointHealth.Healthy, ValueMap<string>.Empty,
+            new("stock-v3", "depot", "stock", "v3", "c2"), false));
         _metrics.Request(Direction.Outbound, Record(record => (record.Host, record.ClusterName, record.UpstreamPeer) = (host, "outbound|80||stock", Caller)));
         var labels = Labels(Assert.Single(_metrics.Http));
         Assert.Equal("source", labels["reporter"]);
@@ -164,7 +175,8 @@ public sealed class MeshMetricsTests
     [Fact]
     public void Equal_requests_are_counted_together_and_others_apart()
     {
-        for (var i = 0; i < 3; i++) _metrics.Request(Direction.Inbound, Record(record => (record.Status, record.BytesSent, record.Duration) = (200, 10, TimeSpan.FromMilliseconds(7))));
+        for (var i = 0; i < 3; i++)
+            _metrics.Request(Direction.Inbound, Record(record => (record.Status, record.BytesSent, record.Duration) = (200, 10, TimeSpan.FromMilliseconds(7))));
         _metrics.Request(Direction.Inbound, Record(record => record.Status = 503));
         var counts = Assert.Single(_metrics.Http, counts => counts.Requests == 3);
         Assert.Equal((21.0, 30.0), (counts.Duration.Sum, counts.ResponseBytes.Sum));
@@ -207,5 +219,6 @@ public sealed class MeshMetricsTests
     private static Dictionary<string, string> Labels(MeshCounts counts) => counts.Labels.Pairs.ToDictionary();
 
     private static (string, string, string, string, string, string) Party(Dictionary<string, string> labels, string end) =>
-        (labels[$"{end}_workload"], labels[$"{end}_workload_namespace"], labels[$"{end}_principal"], labels[$"{end}_app"], labels[$"{end}_version"], labels[$"{end}_cluster"]);
+        (labels[$"{end}_workload"], labels[$"{end}_workload_namespace"], labels[$"{end}_principal"], labels[$"{end}_app"], labels[$"{end}_version"],
+            labels[$"{end}_cluster"]);
 }

@@ -226,7 +226,9 @@ internal static class ProxyTelemetryPage
             |---|---|
 
             """);
-        foreach (var family in AccessStats.All) page.Append("| ").AppendJoin(", ", family.Ends.Select((end, i) => $"`{(i == 0 ? family.Family : "")}{end}`")).Append(" | ").Append(family.Meaning).Append(" |\n");
+        foreach (var family in AccessStats.All)
+            page.Append("| ").AppendJoin(", ", family.Ends.Select((end, i) => $"`{(i == 0 ? family.Family : "")}{end}`")).Append(" | ").Append(family.Meaning)
+                .Append(" |\n");
         page.Append("""
 
             ### The agent
@@ -256,9 +258,14 @@ internal static class ProxyTelemetryPage
             | `istio_agent_go_*`, `istio_agent_process_*` | Agent and proxy are one process, and no Go program: see `server.memory_*`. |
 
             """.ReplaceLineEndings("\n"));
-        page.Append("\n## Access logs\n\nThe operators of formats (`accessLogFormat`, `envoyFileAccessLog`, `envoyOtelAls`), as `%OPERATOR%` or `%OPERATOR(ARGUMENT):LENGTH%`. Unknown operators are refused.\n\n| operator | value |\n|---|---|\n");
+        page.Append(
+            "\n## Access logs\n\nThe operators of formats (`accessLogFormat`, `envoyFileAccessLog`, `envoyOtelAls`), as `%OPERATOR%` or "
+                + "`%OPERATOR(ARGUMENT):LENGTH%`. Unknown operators are refused.\n\n| operator | value |\n|---|---|\n");
         foreach (var (name, meaning) in Operators.OrderBy(item => item.Key, StringComparer.Ordinal)) Row(page, name, meaning);
-        page.Append("\n## Spans\n\nA span has the attributes that apply to its request. The control plane adds `istio.canonical_service`, `istio.canonical_revision`, `istio.namespace`, `istio.cluster_id` and `istio.mesh_id`; a Telemetry or MeshConfig adds more (`customTags`).\n\n| attribute | value |\n|---|---|\n");
+        page.Append(
+            "\n## Spans\n\nA span has the attributes that apply to its request. The control plane adds `istio.canonical_service`, `istio.canonical_revision`, "
+                + "`istio.namespace`, `istio.cluster_id` and `istio.mesh_id`; a Telemetry or MeshConfig adds more (`customTags`).\n\n| attribute | value "
+                + "|\n|---|---|\n");
         foreach (var (name, meaning) in Attributes) Row(page, name, meaning);
         return page.ToString();
     }

@@ -35,7 +35,8 @@ public sealed class ResourceAttributesTests
         var resources = ExportTraceServiceRequest.Parser.ParseFrom(body.Span).ResourceSpans;
         Assert.Equal(
             [("service.name=web;service.namespace=shop", 2), ("service.name=web", 1)],
-            resources.Select(one => (string.Join(';', one.Resource.Attributes.Select(pair => $"{pair.Key}={pair.Value.StringValue}")), one.ScopeSpans[0].Spans.Count)));
+            resources.Select(one => (string.Join(';', one.Resource.Attributes.Select(pair => $"{pair.Key}={pair.Value.StringValue}")),
+                one.ScopeSpans[0].Spans.Count)));
     }
 
     /// <summary>The first file holds the name of another one, which Dynatrace's agent makes for each process.</summary>

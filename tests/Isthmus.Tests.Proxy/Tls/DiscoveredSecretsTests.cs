@@ -32,7 +32,12 @@ public sealed class DiscoveredSecretsTests
     public void Roots_are_given_under_a_name_of_their_own()
     {
         var secrets = new DiscoveredSecrets(TimeProvider.System);
-        secrets.Put("1", new() { Name = "kubernetes://front-cacert", ValidationContext = new() { TrustedCa = new() { InlineBytes = ByteString.CopyFromUtf8(TestCa.SelfSignedPair("roots").Certificate) } } });
+        secrets.Put("1",
+            new()
+            {
+                Name = "kubernetes://front-cacert",
+                ValidationContext = new() { TrustedCa = new() { InlineBytes = ByteString.CopyFromUtf8(TestCa.SelfSignedPair("roots").Certificate) } }
+            });
         Assert.Equal("CN=roots", Assert.Single(secrets.FindRoots("kubernetes://front-cacert")!.Roots).Subject);
     }
 
@@ -54,6 +59,9 @@ public sealed class DiscoveredSecretsTests
     private static Secret Made(string certificate, string key) => new()
     {
         Name = "kubernetes://front",
-        TlsCertificate = new() { CertificateChain = new() { InlineBytes = ByteString.CopyFromUtf8(certificate) }, PrivateKey = new() { InlineBytes = ByteString.CopyFromUtf8(key) } },
+        TlsCertificate = new()
+        {
+            CertificateChain = new() { InlineBytes = ByteString.CopyFromUtf8(certificate) }, PrivateKey = new() { InlineBytes = ByteString.CopyFromUtf8(key) }
+        },
     };
 }

@@ -136,8 +136,10 @@ public sealed class TlsTransportTests : IDisposable
 
         Assert.Same(TlsContext.For(first, own, roots, isServer: false), TlsContext.For(second, own, roots, isServer: false));
         Assert.NotSame(TlsContext.For(first, own, roots, isServer: false), TlsContext.For(first, own, roots, isServer: true));
-        Assert.NotSame(TlsContext.For(first, own, roots, isServer: false), TlsContext.For(first, own, RootSecret.Load("ROOTCA", Authority.Pem), isServer: false));
-        Assert.NotSame(TlsContext.For(first, own, roots, isServer: false), TlsContext.For(first with { Protocols = SslProtocols.Tls13 }, own, roots, isServer: false));
+        Assert.NotSame(TlsContext.For(first, own, roots, isServer: false),
+            TlsContext.For(first, own, RootSecret.Load("ROOTCA", Authority.Pem), isServer: false));
+        Assert.NotSame(TlsContext.For(first, own, roots, isServer: false),
+            TlsContext.For(first with { Protocols = SslProtocols.Tls13 }, own, roots, isServer: false));
     }
 
     [Theory]
@@ -264,7 +266,8 @@ public sealed class TlsTransportTests : IDisposable
         return ((client.IsResumed, server.IsResumed), [client.Peer, server.Peer]);
     }
 
-    private static TlsSettings Settings(SslProtocols versions = SslProtocols.Tls12 | SslProtocols.Tls13) => new(["default"], "ROOTCA", [], default, RequirePeer: true, "", versions);
+    private static TlsSettings Settings(SslProtocols versions = SslProtocols.Tls12 | SslProtocols.Tls13) =>
+        new(["default"], "ROOTCA", [], default, RequirePeer: true, "", versions);
 
     private async Task<(SocketTransport Near, SocketTransport Far)> SocketsAsync()
     {

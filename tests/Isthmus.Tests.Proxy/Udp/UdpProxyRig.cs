@@ -31,7 +31,8 @@ internal sealed class UdpProxyRig : IDisposable
     {
         Port = UdpClient.FreePort();
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver()) { ReadText = _ => null };
-        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new NoSecrets(), new NoLogs(), NullLoggerFactory.Instance);
+        Plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new NoSecrets(), new NoLogs(),
+            NullLoggerFactory.Instance);
         foreach (var name in (string[])["up", "other"])
             Apply(TypeUrls.Cluster, name, WireTypes.Strict.Parse<Cluster>(LoopbackProxy.Cluster(name, more: limits)));
         Endpoints("up");
@@ -60,14 +61,18 @@ internal sealed class UdpProxyRig : IDisposable
         var assignment = new ClusterLoadAssignment { ClusterName = cluster };
         var group = new LocalityLbEndpoints();
         foreach (var port in ports)
-            group.LbEndpoints.Add(new LbEndpoint { Endpoint = new() { Address = new() { SocketAddress = new() { Address = "127.0.0.1", PortValue = (uint)port } } } });
+            group.LbEndpoints.Add(new LbEndpoint
+            {
+                Endpoint = new() { Address = new() { SocketAddress = new() { Address = "127.0.0.1", PortValue = (uint)port } } }
+            });
         assignment.Endpoints.Add(group);
         Apply(TypeUrls.Endpoints, cluster, assignment);
     }
 
     internal void Remove() => Assert.Empty(Plane.State.Apply(new(TypeUrls.Listener, [], ["udp"], "2")));
 
-    internal IReadOnlyList<string> Rejections(Listener listener) => [.. Plane.State.Apply(new(TypeUrls.Listener, [Named(TypeUrls.Listener, "udp", listener)], [], "1")).Select(rejection => rejection.Message)];
+    internal IReadOnlyList<string> Rejections(Listener listener) =>
+        [.. Plane.State.Apply(new(TypeUrls.Listener, [Named(TypeUrls.Listener, "udp", listener)], [], "1")).Select(rejection => rejection.Message)];
 
     /// <summary>A statistic, as <c>/stats</c> has it.</summary>
     internal long Stat(string name)
@@ -80,7 +85,8 @@ internal sealed class UdpProxyRig : IDisposable
 
     private void Apply(string type, string name, IMessage message) => Assert.Empty(Plane.State.Apply(new(type, [Named(type, name, message)], [], "1")));
 
-    private static NamedResource Named(string type, string name, IMessage message) => new(name, "1", new Any { TypeUrl = type, Value = message.ToByteString() });
+    private static NamedResource Named(string type, string name, IMessage message) =>
+        new(name, "1", new Any { TypeUrl = type, Value = message.ToByteString() });
 
     private sealed class NoLogs : ILogFiles
     {
@@ -118,7 +124,8 @@ internal sealed class UdpServer : IDisposable
             {
                 var got = await _socket.ReceiveFromAsync(buffer, SocketFlags.None, new IPEndPoint(IPAddress.Any, 0));
                 Callers.TryAdd(got.RemoteEndPoint, 0);
-                await _socket.SendToAsync(Encoding.ASCII.GetBytes($"{Port}:{Encoding.ASCII.GetString(buffer, 0, got.ReceivedBytes)}"), SocketFlags.None, got.RemoteEndPoint);
+                await _socket.SendToAsync(Encoding.ASCII.GetBytes($"{Port}:{Encoding.ASCII.GetString(buffer, 0, got.ReceivedBytes)}"), SocketFlags.None,
+                    got.RemoteEndPoint);
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)

@@ -183,7 +183,8 @@ public sealed class UdpProxyTests
     [Theory]
     [InlineData(""" "cluster": "up", "use_original_src_ip": true """, "use_original_src_ip")]
     [InlineData(""" "cluster": "up", "use_per_packet_load_balancing": true """, "use_per_packet_load_balancing")]
-    [InlineData(""" "matcher": {"matcher_list": {"matchers": [{"predicate": {"single_predicate": {"value_match": {"exact": "1"} } } }] } } """, "only a safe_regex of the client's port")]
+    [InlineData(""" "matcher": {"matcher_list": {"matchers": [{"predicate": {"single_predicate": {"value_match": {"exact": "1"} } } }] } } """,
+        "only a safe_regex of the client's port")]
     [InlineData(""" "matcher": {"on_no_match": {"matcher": {} } } """, "not a Route")]
     public void What_is_not_supported_is_refused_by_name(string route, string why)
     {

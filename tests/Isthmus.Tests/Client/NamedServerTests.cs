@@ -19,7 +19,8 @@ public sealed class NamedServerTests : IAsyncDisposable
         using var right = new KubeClient(access with { TlsServerName = "kubernetes.default.svc" });
         Assert.NotNull(await right.FindAsync(Kinds.Namespace, null, "default", TestContext.Current.CancellationToken));
         using var wrong = new KubeClient(access with { TlsServerName = "another.example" });
-        var refused = await Assert.ThrowsAsync<HttpRequestException>(() => wrong.FindAsync(Kinds.Namespace, null, "default", TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<HttpRequestException>(() => wrong.FindAsync(Kinds.Namespace, null, "default",
+            TestContext.Current.CancellationToken));
         Assert.Contains("RemoteCertificateNameMismatch", refused.InnerException?.Message, StringComparison.Ordinal);
     }
 }

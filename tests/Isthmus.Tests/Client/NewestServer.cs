@@ -39,13 +39,15 @@ internal sealed partial class NewestServer : IAsyncDisposable
 
     private async Task HandleAsync(HttpContext http)
     {
-        var isList = Lists().IsMatch(http.Request.Path.Value!) && !http.Request.Headers.Accept.ToString().Contains("v=v2;as=APIGroupDiscoveryList", StringComparison.Ordinal);
+        var isList = Lists().IsMatch(http.Request.Path.Value!)
+            && !http.Request.Headers.Accept.ToString().Contains("v=v2;as=APIGroupDiscoveryList", StringComparison.Ordinal);
         if (isList || Endpoints().IsMatch(http.Request.Path.Value!))
         {
             Interlocked.Increment(ref Refused);
             http.Response.StatusCode = 404;
             http.Response.ContentType = "application/json";
-            await http.Response.WriteAsync("""{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server could not find the requested resource","reason":"NotFound","details":{},"code":404}""");
+            await http.Response.WriteAsync(
+                """{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server could not find the requested resource","reason":"NotFound","details":{},"code":404}""");
             return;
         }
         using var request = new HttpRequestMessage(new(http.Request.Method), http.Request.GetEncodedPathAndQuery());

@@ -42,7 +42,8 @@ public sealed class NewestServerTests : IAsyncLifetime
     {
         _server = await NewestServer.StartAsync((await _cluster.StartAsync()).Access);
         _client = new(_server.Access);
-        await _client.CreateAsync(Kinds.Namespace, YamlText.Parse("{apiVersion: v1, kind: Namespace, metadata: {name: istio-system}}", "test")!.AsObject(), Stop);
+        await _client.CreateAsync(Kinds.Namespace, YamlText.Parse("{apiVersion: v1, kind: Namespace, metadata: {name: istio-system}}", "test")!.AsObject(),
+            Stop);
         foreach (var kind in MeshApi.Istio) await _client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(kind), Stop);
         await new Applier(_client, TimeProvider.System).ApplyAsync([.. YamlText.ParseAll(Objects, "test").OfType<JsonObject>()], Stop);
     }
@@ -57,7 +58,8 @@ public sealed class NewestServerTests : IAsyncLifetime
     [Fact]
     public async Task The_server_lacks_what_it_should_and_nothing_else()
     {
-        foreach (var path in (string[])["/api", "/apis", "/api/v1", "/apis/networking.istio.io/v1", "/api/v1/endpoints", "/api/v1/namespaces/shop/endpoints/1web"])
+        foreach (var path in (string[])["/api", "/apis", "/api/v1", "/apis/networking.istio.io/v1", "/api/v1/endpoints",
+            "/api/v1/namespaces/shop/endpoints/1web"])
             Assert.True((await Assert.ThrowsAsync<KubeException>(() => _client.RawAsync(HttpMethod.Get, path, null, Stop))).IsNotFound);
         Assert.Single(await _client.ListAllAsync<JsonObject>(Kinds.EndpointSlice, "shop", new(), Stop));
     }
@@ -68,12 +70,17 @@ public sealed class NewestServerTests : IAsyncLifetime
         var before = _server.Refused;
         using var end = new CancellationTokenSource();
         ReservedPort[] ports = [new(), new(), new(), new(), new()];
-        var settings = new DiscoverySettings { ClusterId = "c1", MonitoringPort = ports[4].Number, ControlPort = 0, Listen = new(ports[0].Number, ports[1].Number, ports[2].Number, ports[3].Number) };
+        var settings = new DiscoverySettings
+        {
+            ClusterId = "c1", MonitoringPort = ports[4].Number, ControlPort = 0,
+            Listen = new(ports[0].Number, ports[1].Number, ports[2].Number, ports[3].Number)
+        };
         await using (var plane = Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(1), _server.Access, new NoNames())))
         {
             var running = plane.RunAsync(end.Token);
             using var client = new HttpClient { BaseAddress = new($"http://127.0.0.1:{ports[0].Number}") };
-            await Eventually.TrueAsync(async () => (await PageAsync(client, "/debug/registryz")).Contains("1web.shop.svc.cluster.local", StringComparison.Ordinal));
+            await Eventually.TrueAsync(async () => (await PageAsync(client, "/debug/registryz"))
+                .Contains("1web.shop.svc.cluster.local", StringComparison.Ordinal));
             await Eventually.TrueAsync(async () => (await PageAsync(client, "/debug/endpointz")).Contains("10.1.2.3", StringComparison.Ordinal));
             await Eventually.TrueAsync(async () => await PageAsync(client, "/ready") == "ok\n");
             await end.CancelAsync();
@@ -90,7 +97,8 @@ public sealed class NewestServerTests : IAsyncLifetime
         var facts = Assert.Single(verification.Clusters);
         Assert.Equal("", facts.Error);
         // Of the Service of the webhook it looks for Endpoints, too: that there are none of them is an answer.
-        Assert.Contains(verification.Checks, check => check.Problem is { Code: "ISM1008", Message: "Service istio-system/istiod has no ready endpoint, so no Pod can be injected" });
+        Assert.Contains(verification.Checks,
+            check => check.Problem is { Code: "ISM1008", Message: "Service istio-system/istiod has no ready endpoint, so no Pod can be injected" });
         var inventory = await new InventoryReader("istio-system", proxies: 0).ReadAsync("newest", _server.Access, Stop);
         Assert.Equal(("", ""), (inventory.Error, string.Join(',', inventory.Unread)));
         Assert.Contains(inventory.Services, service => service.Metadata.Name == "1web");
@@ -111,6 +119,7 @@ public sealed class NewestServerTests : IAsyncLifetime
 
     private sealed class NoNames : INameClient
     {
-        public Task<Isthmus.ControlPlane.Resolve.NameAnswer> AskAsync(string host, CancellationToken stop) => throw new InvalidOperationException("nothing may be asked");
+        public Task<Isthmus.ControlPlane.Resolve.NameAnswer> AskAsync(string host, CancellationToken stop) =>
+            throw new InvalidOperationException("nothing may be asked");
     }
 }

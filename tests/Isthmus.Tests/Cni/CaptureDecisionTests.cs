@@ -38,7 +38,9 @@ public sealed class CaptureDecisionTests
 
     [Fact]
     public void A_native_sidecar_counts() =>
-        Assert.True(CaptureDecision.Of(Parse(InMesh.Replace(", {name: istio-proxy}]", "]", StringComparison.Ordinal).Replace("initContainers: [", "initContainers: [{name: istio-proxy}, ", StringComparison.Ordinal)), []).Captures);
+        Assert.True(CaptureDecision.Of(Parse(InMesh.Replace(", {name: istio-proxy}]", "]", StringComparison.Ordinal)
+            .Replace("initContainers: [", "initContainers: [{name: istio-proxy}, ", StringComparison.Ordinal)),
+            []).Captures);
 
     [Fact]
     public void The_rules_are_those_that_the_container_names()
@@ -50,18 +52,23 @@ public sealed class CaptureDecisionTests
         // The agent does not know the Pod's name servers.
         Assert.Contains("    udp dport 53 redirect to :15053", rules, StringComparison.Ordinal);
         var bad = CaptureDecision.Of(Parse(InMesh.Replace("\"15001\"", "\"x; drop\"", StringComparison.Ordinal)), []);
-        Assert.Contains("-p: invalid value 'x; drop'", Assert.Throws<ProblemException>(() => PodCapture.Rules(bad.Flags!, bad.Environment)).Message, StringComparison.Ordinal);
+        Assert.Contains("-p: invalid value 'x; drop'", Assert.Throws<ProblemException>(() => PodCapture.Rules(bad.Flags!, bad.Environment)).Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>With the agent, a Pod is captured exactly as its init container would capture it.</summary>
     [Theory]
     [InlineData("")]
-    [InlineData("traffic.sidecar.istio.io/excludeOutboundIPRanges: 10.1.0.0/16, traffic.sidecar.istio.io/excludeInboundPorts: '81,82', traffic.sidecar.istio.io/includeOutboundPorts: '443', traffic.sidecar.istio.io/excludeInterfaces: eth1")]
+    [InlineData(
+        "traffic.sidecar.istio.io/excludeOutboundIPRanges: 10.1.0.0/16, traffic.sidecar.istio.io/excludeInboundPorts: '81,82', "
+            + "traffic.sidecar.istio.io/includeOutboundPorts: '443', traffic.sidecar.istio.io/excludeInterfaces: eth1")]
     public void The_agent_and_the_init_container_load_the_same_rules(string annotations)
     {
         var pod = YamlText.Parse($"{{metadata: {{name: web, annotations: {{{annotations}}}}}, spec: {{containers: [{{name: web}}]}}}}", "test")!.AsObject();
-        JsonObject Inject(string values) => PodInjector.Inject(pod, "shop", new((JsonObject)JsonNode.Parse(values)!, [], "cluster.local"), InjectionPath.Default, NativeSidecars.Off)!;
-        var own = Inject("""{"global": {"proxy": {"includeIPRanges": "10.0.0.0/8"}}}""")["spec"]!["initContainers"]![0]!["args"]!.AsArray().Skip(1).Select(arg => arg!.ToString()).ToList();
+        JsonObject Inject(string values) =>
+            PodInjector.Inject(pod, "shop", new((JsonObject)JsonNode.Parse(values)!, [], "cluster.local"), InjectionPath.Default, NativeSidecars.Off)!;
+        var own = Inject("""{"global": {"proxy": {"includeIPRanges": "10.0.0.0/8"}}}""")["spec"]!["initContainers"]![0]!["args"]!.AsArray().Skip(1)
+            .Select(arg => arg!.ToString()).ToList();
         var decision = CaptureDecision.Of(Typed(Inject("""{"global": {"proxy": {"includeIPRanges": "10.0.0.0/8"}}, "istio_cni": {"enabled": true}}""")), []);
         Assert.Equal("", decision.Reason);
         Assert.Equal(PodCapture.Rules(own, new Dictionary<string, string>()), PodCapture.Rules(decision.Flags!, decision.Environment));

@@ -8,7 +8,8 @@ namespace Isthmus.Tests.Cni;
 /// <summary>The files of a node's chain, beside other installers that write them.</summary>
 public sealed class ChainDirectoryTests : IDisposable
 {
-    private const string Entry = """{"type":"istio-cni"}""", List = "{\"name\": \"a\", \"plugins\": [{\"type\": \"bridge\"}]}\n", Single = "{\"name\": \"b\", \"type\": \"flannel\"}\n";
+    private const string Entry = """{"type":"istio-cni"}""", List = "{\"name\": \"a\", \"plugins\": [{\"type\": \"bridge\"}]}\n",
+        Single = "{\"name\": \"b\", \"type\": \"flannel\"}\n";
 
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-chain-").FullName;
 

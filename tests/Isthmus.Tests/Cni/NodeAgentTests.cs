@@ -68,7 +68,8 @@ public sealed class NodeAgentTests : IAsyncLifetime
     {
         File.Delete(Path.Combine(_directory, "plugin"));
         var agent = new NodeAgent(Settings(), _client, TimeProvider.System, NullLogger.Instance);
-        Assert.EndsWith("this image has no CNI plug-in (build the image with 'isthmus image build' on a machine with gcc and libc6-dev)", (await Assert.ThrowsAsync<ProblemException>(() => agent.RunAsync(Stop))).Message);
+        Assert.EndsWith("this image has no CNI plug-in (build the image with 'isthmus image build' on a machine with gcc and libc6-dev)",
+            (await Assert.ThrowsAsync<ProblemException>(() => agent.RunAsync(Stop))).Message);
         Assert.Equal(List, await File.ReadAllTextAsync(Chain, Stop));
     }
 
@@ -103,9 +104,11 @@ public sealed class NodeAgentTests : IAsyncLifetime
         }
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         var log = new Lines();
-        var running = new PodRepair(_client, "n1", new(repair, delete, label), new(_client, new(_directory), [], TimeProvider.System, log), TimeProvider.System, log).RunAsync(stop.Token);
+        var running = new PodRepair(_client, "n1", new(repair, delete, label), new(_client, new(_directory), [], TimeProvider.System, log), TimeProvider.System,
+            log).RunAsync(stop.Token);
         if (repair || delete || label)
-            while (!log.Any(line => line.StartsWith("default/web: started without capture", StringComparison.Ordinal)) && !running.IsCompleted) await Task.Delay(10, Stop);
+            while (!log.Any(line => line.StartsWith("default/web: started without capture", StringComparison.Ordinal)) && !running.IsCompleted)
+                await Task.Delay(10, Stop);
         await stop.CancelAsync();
         await running;
         var left = await _client.FindAsync<Pod>(Kinds.Pod, "default", "web", Stop);
@@ -125,11 +128,13 @@ public sealed class NodeAgentTests : IAsyncLifetime
     [InlineData("/proc/1/ns/mnt")]
     [InlineData("/proc//ns/net")]
     public void Only_network_namespaces_are_entered(string path) =>
-        Assert.Contains("is not the path of a network namespace", Assert.Throws<ProblemException>(() => new NodeNamespaces("").Run(path, () => 0)).Message, StringComparison.Ordinal);
+        Assert.Contains("is not the path of a network namespace", Assert.Throws<ProblemException>(() => new NodeNamespaces("").Run(path, () => 0)).Message,
+            StringComparison.Ordinal);
 
     private CniSettings Settings() => new()
     {
-        NodeName = "n1", Namespace = "kube-system", ConfigurationDirectory = Path.Combine(_directory, "net.d"), BinaryDirectory = Path.Combine(_directory, "bin"),
+        NodeName = "n1", Namespace = "kube-system", ConfigurationDirectory = Path.Combine(_directory, "net.d"),
+        BinaryDirectory = Path.Combine(_directory, "bin"),
         Binary = Path.Combine(_directory, "plugin"), Socket = Path.Combine(_directory, "run/agent.sock"),
     };
 
@@ -141,6 +146,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
 
         public bool IsEnabled(Microsoft.Extensions.Logging.LogLevel logLevel) => true;
 
-        public void Log<TState>(Microsoft.Extensions.Logging.LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Enqueue(formatter(state, exception));
+        public void Log<TState>(Microsoft.Extensions.Logging.LogLevel logLevel, Microsoft.Extensions.Logging.EventId eventId, TState state,
+            Exception? exception, Func<TState, Exception?, string> formatter) => Enqueue(formatter(state, exception));
     }
 }

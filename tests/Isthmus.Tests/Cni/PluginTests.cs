@@ -23,7 +23,8 @@ public sealed class PluginTests : IDisposable
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
     [Theory]
-    [InlineData("0.3.1", """{"cniVersion":"0.3.1","interfaces":[{"name":"eth0","sandbox":"/n"}],"ips":[{"version":"4","address":"10.1.0.5/24","interface":0}],"dns":{}}""")]
+    [InlineData("0.3.1",
+        """{"cniVersion":"0.3.1","interfaces":[{"name":"eth0","sandbox":"/n"}],"ips":[{"version":"4","address":"10.1.0.5/24","interface":0}],"dns":{}}""")]
     [InlineData("0.4.0", """{"cniVersion":"0.4.0","ips":[]}""")]
     [InlineData("1.0.0", """{"cniVersion":"1.0.0","ips":[{"address":"10.1.0.5/24"}],"x-unknown":{"a":[1.50,null]}}""")]
     [InlineData("1.1.0", """{"cniVersion":"1.1.0"}""")]
@@ -44,7 +45,8 @@ public sealed class PluginTests : IDisposable
 
     [Theory]
     [InlineData("ADD", "", """{"cniVersion":"1.1.0","code":6,"msg":"istio-cni: the network configuration is not JSON",""")]
-    [InlineData("ADD", """{"cniVersion":"1.0.0","name":"a","name":"b"}""", """{"cniVersion":"1.1.0","code":6,"msg":"istio-cni: the network configuration is not JSON",""")]
+    [InlineData("ADD", """{"cniVersion":"1.0.0","name":"a","name":"b"}""",
+        """{"cniVersion":"1.1.0","code":6,"msg":"istio-cni: the network configuration is not JSON",""")]
     [InlineData("ADD", "[]", """{"cniVersion":"1.1.0","code":6,"msg":"istio-cni: the network configuration is not a JSON object"}""")]
     [InlineData("ADD", """{"cniVersion":"9.0.0"}""", """{"cniVersion":"9.0.0","code":1,"msg":"istio-cni: CNI version 9.0.0 is not supported",""")]
     [InlineData("", """{"cniVersion":"1.0.0"}""", """{"cniVersion":"1.0.0","code":4,"msg":"istio-cni: CNI_COMMAND \u0027\u0027 is not a command",""")]
@@ -142,7 +144,8 @@ public sealed class PluginTests : IDisposable
     {
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["CNI_COMMAND"] = command, ["CNI_CONTAINERID"] = "c1", ["CNI_NETNS"] = "/var/run/netns/cni-1", ["CNI_IFNAME"] = "eth0", ["CNI_ARGS"] = arguments, ["CNI_PATH"] = "/opt/cni/bin",
+            ["CNI_COMMAND"] = command, ["CNI_CONTAINERID"] = "c1", ["CNI_NETNS"] = "/var/run/netns/cni-1", ["CNI_IFNAME"] = "eth0", ["CNI_ARGS"] = arguments,
+            ["CNI_PATH"] = "/opt/cni/bin",
         };
         using var output = new MemoryStream();
         using var errors = new StringWriter { NewLine = "\n" };

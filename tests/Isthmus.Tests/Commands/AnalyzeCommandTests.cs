@@ -6,12 +6,18 @@ namespace Isthmus.Tests.Commands;
 /// <summary>The command itself, on files alone.</summary>
 public sealed class AnalyzeCommandTests : IDisposable
 {
-    private const string Warned = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: web, namespace: shop}, spec: {host: web, trafficPolicy: {tls: {mode: SIMPLE, insecureSkipVerify: true}}}}";
-    private const string Wrong = "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: front}, spec: {selector: {a: b}, servers: [{port: {number: 99999, name: http, protocol: HTTP}, hosts: [web]}]}}";
+    private const string Warned =
+        "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: web, namespace: shop}, spec: {host: web, trafficPolicy: {tls: {mode: "
+            + "SIMPLE, insecureSkipVerify: true}}}}";
+    private const string Wrong =
+        "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: front}, spec: {selector: {a: b}, servers: [{port: {number: 99999, name: http, "
+            + "protocol: HTTP}, hosts: [web]}]}}";
 
     private readonly string _file = Path.Combine(Directory.CreateTempSubdirectory("isthmus-analyze-").FullName, "test.yaml");
 
-    private string Silent => $"✔ No validation issues found when analyzing {_file}.\nObjects do not show everything: 'isthmus trace' follows a call, and 'isthmus verify' checks what runs.\n";
+    private string Silent =>
+        $"✔ No validation issues found when analyzing {_file}.\nObjects do not show everything: 'isthmus trace' follows a call, and 'isthmus verify' checks "
+            + $"what runs.\n";
 
     public void Dispose() => Directory.Delete(Path.GetDirectoryName(_file)!, recursive: true);
 
@@ -20,7 +26,10 @@ public sealed class AnalyzeCommandTests : IDisposable
     {
         await File.WriteAllTextAsync(_file, Warned, TestContext.Current.CancellationToken);
         var printed = await RunAsync();
-        Assert.Equal((0, true), (printed.ExitCode, printed.Output.StartsWith($"Warning [IST0133] (DestinationRule shop/web {_file}:1) spec.trafficPolicy.tls.insecureSkipVerify: ", StringComparison.Ordinal)));
+        Assert.Equal((0, true),
+            (printed.ExitCode,
+                printed.Output.StartsWith($"Warning [IST0133] (DestinationRule shop/web {_file}:1) spec.trafficPolicy.tls.insecureSkipVerify: ",
+                    StringComparison.Ordinal)));
         Assert.Equal(79, (await RunAsync("--failure-threshold", "warning")).ExitCode);
         var silent = await RunAsync("--output-threshold=Error", "--failure-threshold=Warning", "--verbose");
         Assert.Equal((79, Silent), (silent.ExitCode, silent.Output));

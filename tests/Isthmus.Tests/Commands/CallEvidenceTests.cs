@@ -13,7 +13,8 @@ public sealed class CallEvidenceTests
     {
         var earlier = Enumerable.Repeat(Call(CallEvidence.Agent("cluster1", 1)), 18);
         var now = Enumerable.Repeat(Call(CallEvidence.Agent("cluster1", 2)), 7);
-        var logs = new ClusterLogs("cluster2", [.. earlier.Concat(now).Select(line => ("v2", line))], [Call("-") with { UpstreamLocal = Gateway, Sni = "outbound" }], "172.18.202.1");
+        var logs = new ClusterLogs("cluster2", [.. earlier.Concat(now).Select(line => ("v2", line))],
+            [Call("-") with { UpstreamLocal = Gateway, Sni = "outbound" }], "172.18.202.1");
         var row = Assert.Single(CallEvidence.Rows("cluster1", 2, [logs]));
         Assert.Equal(new CallRow("cluster1", "v2", "cluster2", 7, "gateway of cluster2 172.18.202.1, SNI outbound", "spiffe://caller"), row);
     }

@@ -29,27 +29,40 @@ public sealed partial class CommandLineTests
     [InlineData("tag lst", "Error: unknown command \"tag lst\" (did you mean list?)\nRun 'isthmus tag --help' for usage.")]
     [InlineData("proxy-status --nope", "Error: unknown flag --nope\nRun 'isthmus proxy-status --help' for usage.")]
     [InlineData("analyze --nope", "Error: unknown flag --nope\nRun 'isthmus analyze --help' for usage.")]
-    [InlineData("analyze -o xml", "Error: --output: 'xml' is not an output format (use log, table, json, yaml or sarif)\nRun 'isthmus analyze --help' for usage.")]
-    [InlineData("analyze --failure-threshold bad", "Error: --failure-threshold: 'bad' is not a level (use Info, Warning or Error)\nRun 'isthmus analyze --help' for usage.")]
-    [InlineData("kube-inject -f a.yaml --injectConfigFile b.yaml", "Error: --injectConfigFile: is not supported (the templates sidecar and gateway are built in: give others to the installation as values.sidecarInjectorWebhook.templates, or with --valuesFile)\nRun 'isthmus kube-inject --help' for usage.")]
-    [InlineData("analyze --revision canary", "Error: --revision: is not supported (the objects of all revisions are analyzed: choose clusters with --contexts)\nRun 'isthmus analyze --help' for usage.")]
+    [InlineData("analyze -o xml",
+        "Error: --output: 'xml' is not an output format (use log, table, json, yaml or sarif)\nRun 'isthmus analyze --help' for usage.")]
+    [InlineData("analyze --failure-threshold bad",
+        "Error: --failure-threshold: 'bad' is not a level (use Info, Warning or Error)\nRun 'isthmus analyze --help' for usage.")]
+    [InlineData("kube-inject -f a.yaml --injectConfigFile b.yaml",
+        "Error: --injectConfigFile: is not supported (the templates sidecar and gateway are built in: give others to the installation as "
+            + "values.sidecarInjectorWebhook.templates, or with --valuesFile)\nRun 'isthmus kube-inject --help' for usage.")]
+    [InlineData("analyze --revision canary",
+        "Error: --revision: is not supported (the objects of all revisions are analyzed: choose clusters with --contexts)\nRun 'isthmus analyze --help' for "
+            + "usage.")]
     [InlineData("lab shell --nope", "Error: unknown flag --nope\nRun 'isthmus lab shell --help' for usage.")]
     [InlineData("proxy-config secrets pod --fqdn x", "Error: unknown flag --fqdn\nRun 'isthmus proxy-config secrets --help' for usage.")]
     [InlineData("verify --nope", "Error: unknown flag --nope\nRun 'isthmus verify --help' for usage.")]
-    [InlineData("mesh plan mesh.yaml", "Error: unexpected argument 'mesh.yaml' (give files with -f, as in -f mesh.yaml)\nRun 'isthmus mesh plan --help' for usage.")]
+    [InlineData("mesh plan mesh.yaml",
+        "Error: unexpected argument 'mesh.yaml' (give files with -f, as in -f mesh.yaml)\nRun 'isthmus mesh plan --help' for usage.")]
     [InlineData("verify cluster1", "Error: unexpected argument 'cluster1'\nRun 'isthmus verify --help' for usage.")]
     [InlineData("verify --contxts=a", "Error: unknown flag --contxts=a (did you mean --contexts?)\nRun 'isthmus verify --help' for usage.")]
     [InlineData("mesh plan --kubconfig x", "Error: unknown flag --kubconfig (did you mean --kubeconfig?)\nRun 'isthmus mesh plan --help' for usage.")]
     [InlineData("mesh plan", "Error: flag --filename is required\nRun 'isthmus mesh plan --help' for usage.")]
     [InlineData("ca intermediate", "Error: argument <cluster> is required\nRun 'isthmus ca intermediate --help' for usage.")]
     [InlineData("version --context", "Error: flag --context needs a value\nRun 'isthmus version --help' for usage.")]
-    [InlineData("proxy-config clusters pod --direction up", "Error: --direction: 'up' is not a direction (use inbound or outbound)\nRun 'isthmus proxy-config clusters --help' for usage.")]
-    [InlineData("proxy-config all pod --direction up", "Error: --direction: 'up' is not a direction (use inbound or outbound)\nRun 'isthmus proxy-config all --help' for usage.")]
+    [InlineData("proxy-config clusters pod --direction up",
+        "Error: --direction: 'up' is not a direction (use inbound or outbound)\nRun 'isthmus proxy-config clusters --help' for usage.")]
+    [InlineData("proxy-config all pod --direction up",
+        "Error: --direction: 'up' is not a direction (use inbound or outbound)\nRun 'isthmus proxy-config all --help' for usage.")]
     [InlineData("verify -o xml", "Error: --output: 'xml' is not an output format (use table, json or yaml)\nRun 'isthmus verify --help' for usage.")]
-    [InlineData("trace a b --timeout 5", "Error: --timeout: invalid duration '5' (use a number and a unit, for example 90s or 5m)\nRun 'isthmus trace --help' for usage.")]
-    [InlineData("trace a b --timeout 10m", "Error: --timeout: duration '10m' cannot be kept (use a duration from 1ms to 5m)\nRun 'isthmus trace --help' for usage.")]
-    [InlineData("trace a b --timeout 0s", "Error: --timeout: duration '0s' cannot be kept (use a duration from 1ms to 5m)\nRun 'isthmus trace --help' for usage.")]
-    [InlineData("create-remote-secret --token-duration x", "Error: --token-duration: invalid duration 'x' (use a number and a unit, for example 90s or 5m)\nRun 'isthmus create-remote-secret --help' for usage.")]
+    [InlineData("trace a b --timeout 5",
+        "Error: --timeout: invalid duration '5' (use a number and a unit, for example 90s or 5m)\nRun 'isthmus trace --help' for usage.")]
+    [InlineData("trace a b --timeout 10m",
+        "Error: --timeout: duration '10m' cannot be kept (use a duration from 1ms to 5m)\nRun 'isthmus trace --help' for usage.")]
+    [InlineData("trace a b --timeout 0s",
+        "Error: --timeout: duration '0s' cannot be kept (use a duration from 1ms to 5m)\nRun 'isthmus trace --help' for usage.")]
+    [InlineData("create-remote-secret --token-duration x",
+        "Error: --token-duration: invalid duration 'x' (use a number and a unit, for example 90s or 5m)\nRun 'isthmus create-remote-secret --help' for usage.")]
     [InlineData("version --context a --context b", "Error: flag --context is given more than once\nRun 'isthmus version --help' for usage.")]
     public void A_mistake_is_told_in_one_line(string line, string told) => Assert.Equal(told, WrongUseText.Of(Parse(line.Split(' ')), "isthmus"));
 
@@ -64,7 +77,8 @@ public sealed partial class CommandLineTests
     [InlineData("lab shell -- -l", false)]
     [InlineData("lab shell ls -l", false)]
     [InlineData("proxy-status pod", false)]
-    public void Words_that_nobody_knows_are_told_of_beside_help_and_where_a_name_belongs(string line, bool wrong) => Assert.Equal(wrong, WrongUseText.HasUnknownWord(Parse(line.Split(' '))));
+    public void Words_that_nobody_knows_are_told_of_beside_help_and_where_a_name_belongs(string line, bool wrong) =>
+        Assert.Equal(wrong, WrongUseText.HasUnknownWord(Parse(line.Split(' '))));
 
     [Theory]
     [InlineData("version --context nope", "context \"nope\" does not exist (contexts are: here, there)")]
@@ -78,22 +92,29 @@ public sealed partial class CommandLineTests
     [InlineData("image build --output /", "--output: / is a directory (specify a file)")]
     [InlineData("image build --output /nowhere/image.tar", "--output: the directory /nowhere does not exist (create it first)")]
     [InlineData("image push x@sha256:00", "image: 'x@sha256:00' is not the name of an image with a tag (for example registry.example.com/isthmus:1.0)")]
-    [InlineData("image push x --username me", "--username: needs --password-stdin, and vice versa (use both, for example: isthmus image push IMAGE --username USER --password-stdin < FILE)")]
+    [InlineData("image push x --username me",
+        "--username: needs --password-stdin, and vice versa (use both, for example: isthmus image push IMAGE --username USER --password-stdin < FILE)")]
     [InlineData("image push x --file /nowhere", "image archive /nowhere: does not exist (check the file's name)")]
     [InlineData("image push 127.0.0.1:1/isthmus:1", "registry 127.0.0.1:1: cannot be reached: Connection refused (check the name and the network)")]
     [InlineData("image load --to nomad", "--to: 'nomad' is not a place for images (use containerd, docker, podman, kind or k3s)")]
     [InlineData("image build --mirror nowhere", "--mirror: 'nowhere' is not an address (for example http://deb.debian.org/debian)")]
     [InlineData("manifest generate -f /", "-f /: is a directory (name a file in it)")]
-    [InlineData("x wait pod web.shop", "wait: 'pod' is not a type that affects proxies (use one of gateway, virtualservice, destinationrule, serviceentry, workloadentry, sidecar, envoyfilter, proxyconfig, peerauthentication, authorizationpolicy, requestauthentication, telemetry, wasmplugin)")]
+    [InlineData("x wait pod web.shop",
+        "wait: 'pod' is not a type that affects proxies (use one of gateway, virtualservice, destinationrule, serviceentry, workloadentry, sidecar, "
+            + "envoyfilter, proxyconfig, peerauthentication, authorizationpolicy, requestauthentication, telemetry, wasmplugin)")]
     [InlineData("x wait virtualservice", "wait: no name is given (for example: isthmus experimental wait virtualservice reviews.default)")]
     [InlineData("x wait vs web.shop --threshold 95", "--threshold: '95' is not a share (give a number from 0 to 1, for example 0.95)")]
-    [InlineData("x workload group create", "isthmus experimental workload: is not supported (instead: WorkloadGroups have no effect: virtual machines join with a ServiceEntry and WorkloadEntries)")]
+    [InlineData("x workload group create",
+        "isthmus experimental workload: is not supported (instead: WorkloadGroups have no effect: virtual machines join with a ServiceEntry and "
+            + "WorkloadEntries)")]
     [InlineData("dashboard kiali --port 70000", "--port 70000: is not a port number (use a number from 0 to 65535)")]
     [InlineData("dashboard envoy a --address example.com", "--address example.com: is not an IP address (use localhost, or an address of this machine)")]
     [InlineData("version --kubeconfig /", "kubeconfig /: is a directory (name a file in it)")]
     [InlineData("verify --kubeconfig /nope", "kubeconfig /nope: does not exist (use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up')")]
-    [InlineData("analyze --kubeconfig /nope:/nor", "kubeconfig /nope:/nor: does not exist (use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up')")]
-    [InlineData("verify --kubeconfig /etc/hosts:/nope", "kubeconfig /etc/hosts:/nope: does not exist (--kubeconfig names one file; for several, set KUBECONFIG=/etc/hosts:/nope)")]
+    [InlineData("analyze --kubeconfig /nope:/nor",
+        "kubeconfig /nope:/nor: does not exist (use --kubeconfig, set KUBECONFIG, or create a cluster with 'isthmus lab up')")]
+    [InlineData("verify --kubeconfig /etc/hosts:/nope",
+        "kubeconfig /etc/hosts:/nope: does not exist (--kubeconfig names one file; for several, set KUBECONFIG=/etc/hosts:/nope)")]
     public async Task What_cannot_be_is_told_before_anything_is_done(string line, string told)
     {
         var file = Path.GetTempFileName();
@@ -101,7 +122,8 @@ public sealed partial class CommandLineTests
         string[] args = line.Contains("--kubeconfig", StringComparison.Ordinal) ? line.Split(' ') : [.. line.Split(' '), "--kubeconfig", file];
         try
         {
-            var refused = await Assert.ThrowsAnyAsync<ProblemException>(() => Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }, TestContext.Current.CancellationToken));
+            var refused = await Assert.ThrowsAnyAsync<ProblemException>(() => Parse(args)
+                .InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }, TestContext.Current.CancellationToken));
             Assert.EndsWith(told, refused.Message, StringComparison.Ordinal);
         }
         finally
@@ -113,7 +135,8 @@ public sealed partial class CommandLineTests
     /// <summary>A flag that is known and not supported is an error only when it is given.</summary>
     [Fact]
     public void No_command_refuses_a_flag_that_is_not_given() =>
-        Assert.All(Lines(CommandLine.BuildRoot([]), []), line => Assert.DoesNotContain(Parse(line).Errors, error => error.Message.Contains("is not supported", StringComparison.Ordinal)));
+        Assert.All(Lines(CommandLine.BuildRoot([]), []),
+            line => Assert.DoesNotContain(Parse(line).Errors, error => error.Message.Contains("is not supported", StringComparison.Ordinal)));
 
     [Theory]
     [InlineData("profile list --help", false)]
@@ -135,13 +158,15 @@ public sealed partial class CommandLineTests
         foreach (var command in CommandLine.BuildRoot([]).Subcommands.Where(command => !command.Hidden))
         {
             var help = Said(command.Name, "--help");
-            var examples = help[help.LastIndexOf("Examples:", StringComparison.Ordinal)..].Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith("isthmus ", StringComparison.Ordinal)).ToList();
+            var examples = help[help.LastIndexOf("Examples:", StringComparison.Ordinal)..].Split('\n').Select(line => line.Trim())
+                .Where(line => line.StartsWith("isthmus ", StringComparison.Ordinal)).ToList();
             Assert.True(examples.Exists(line => line.StartsWith($"isthmus {command.Name}", StringComparison.Ordinal)), command.Name);
             foreach (var example in examples)
             {
                 var words = Words().Matches(example.Split(" | ")[0].Split(" > ")[0]).Select(word => word.Value.Trim('\'', '"')).Skip(1).ToArray();
                 var line = Parse(HelpCommand.Rewrite(words));
-                Assert.True(line.Errors.Count == 0 && !WrongUseText.HasUnknownWord(line), $"{example}: {string.Join(", ", line.Errors.Select(error => error.Message))}");
+                Assert.True(line.Errors.Count == 0 && !WrongUseText.HasUnknownWord(line),
+                    $"{example}: {string.Join(", ", line.Errors.Select(error => error.Message))}");
             }
         }
         Assert.Contains("\n  install  ", Said("--help"), StringComparison.Ordinal);
@@ -160,7 +185,8 @@ public sealed partial class CommandLineTests
         {
             await File.WriteAllTextAsync(file, "contexts: [{name: here}, {name: there}]\n", TestContext.Current.CancellationToken);
             const string typed = "isthmus verify --contexts here,t";
-            var (_, suggested, _) = await StartedProgram.RunAsync([$"[suggest:{typed.Length}]", typed], TestContext.Current.CancellationToken, ("KUBECONFIG", file));
+            var (_, suggested,
+                _) = await StartedProgram.RunAsync([$"[suggest:{typed.Length}]", typed], TestContext.Current.CancellationToken, ("KUBECONFIG", file));
             Assert.Equal("here,there", suggested.Trim());
         }
         finally
@@ -253,7 +279,8 @@ public sealed partial class CommandLineTests
         string[] asked = [$"[suggest:{typed.Length}]", typed];
         Assert.True(CompletionCommand.IsAsked(asked));
         var begun = typed.Split(' ')[^1];
-        Assert.Equal(expected.Split(' '), Said(asked).Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith(begun, StringComparison.Ordinal)).Order());
+        Assert.Equal(expected.Split(' '),
+            Said(asked).Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith(begun, StringComparison.Ordinal)).Order());
     }
 
     [Theory]

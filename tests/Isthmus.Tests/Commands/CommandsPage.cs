@@ -31,7 +31,8 @@ internal static class CommandsPage
         var name = $"{parent} {command.Name}";
         var arguments = command.Arguments.Where(argument => !argument.Hidden).ToList();
         page.Append($"\n{new string('#', Math.Min(level, 4))} `{string.Join(' ', arguments.Select(Usage).Prepend(name))}`\n\n{Text(command.Description)}\n");
-        if (command.Aliases.Count > 0) page.Append($"\nAlso: {string.Join(", ", command.Aliases.Order(StringComparer.Ordinal).Select(alias => $"`{parent} {alias}`"))}\n");
+        if (command.Aliases.Count > 0)
+            page.Append($"\nAlso: {string.Join(", ", command.Aliases.Order(StringComparer.Ordinal).Select(alias => $"`{parent} {alias}`"))}\n");
         var described = arguments.Where(argument => argument.Description is { Length: > 0 }).ToList();
         if (described.Count > 0) page.Append("\n| argument | |\n|---|---|\n");
         foreach (var argument in described) page.Append($"| `{argument.Name}` | {Cell(argument.Description)} |\n");
@@ -44,7 +45,8 @@ internal static class CommandsPage
         var options = command.Options.Where(option => !option.Hidden && option is not (HelpOption or VersionOption)).ToList();
         if (options.Count > 0) page.Append("\n| option | |\n|---|---|\n");
         foreach (var option in options)
-            page.Append($"| {string.Join(", ", option.Aliases.Prepend(option.Name).Distinct().OrderBy(name => name.Length).ThenBy(name => name, StringComparer.Ordinal).Select(name => $"`{name}`"))} | {Cell(option.Description)}{(option.Required ? " (required)" : "")} |\n");
+            page.Append(
+                $"| {string.Join(", ", option.Aliases.Prepend(option.Name).Distinct().OrderBy(name => name.Length).ThenBy(name => name, StringComparer.Ordinal).Select(name => $"`{name}`"))} | {Cell(option.Description)}{(option.Required ? " (required)" : "")} |\n");
     }
 
     private static string Usage(Argument argument)

@@ -28,7 +28,8 @@ public sealed class FileCommandTests : IDisposable
     {
         var file = await FileAsync("dump.json", Dump);
         Assert.Equal("Istio Version: 1.14.6\nProxy Version: 1.22.2\n", (await RunAsync("proxy-config", "bootstrap", "--file", file, "-o", "short")).Output);
-        Assert.Equal("sidecar~1.2.3.4~web.shop~shop.svc", JsonNode.Parse((await RunAsync("pc", "b", "-f", file)).Output)!["bootstrap"]!["node"]!["id"]!.ToString());
+        Assert.Equal("sidecar~1.2.3.4~web.shop~shop.svc",
+            JsonNode.Parse((await RunAsync("pc", "b", "-f", file)).Output)!["bootstrap"]!["node"]!["id"]!.ToString());
         Assert.Contains("web.shop.svc.cluster.local", (await RunAsync("pc", "clusters", "--file", file)).Output, StringComparison.Ordinal);
         Assert.Contains("15006", (await RunAsync("pc", "listeners", "--file", file)).Output, StringComparison.Ordinal);
         Assert.Contains("shop.filter     Wasm", (await RunAsync("pc", "ecds", "--file", file)).Output, StringComparison.Ordinal);
@@ -45,14 +46,21 @@ public sealed class FileCommandTests : IDisposable
     [Fact]
     public async Task Validation_says_what_admission_would_say()
     {
-        var good = await FileAsync("good.yaml", "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: web, namespace: shop}, spec: {host: web}}");
+        var good = await FileAsync("good.yaml",
+            "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: web, namespace: shop}, spec: {host: web}}");
         Assert.Equal((0, $"\"{good}\" is valid\n", ""), await RunAsync("validate", "-f", good));
-        var bad = await FileAsync("bad.yaml", "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: front}, spec: {selector: {a: b}, servers: [{port: {number: 99999, name: http, protocol: HTTP}, hosts: [web]}]}}");
+        var bad = await FileAsync("bad.yaml",
+            "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: front}, spec: {selector: {a: b}, servers: [{port: {number: 99999, name: "
+                + "http, protocol: HTTP}, hosts: [web]}]}}");
         var refused = await RunAsync("v", "-f", good, "-f", bad, "-n", "shop");
         Assert.Equal((1, $"\"{good}\" is valid\n"), (refused.ExitCode, refused.Output));
-        Assert.StartsWith($"Error: \"{bad}\": 1 error occurred:\n\t* Gateway/shop/front: spec.servers[0].port.number: ", refused.Error, StringComparison.Ordinal);
-        var warned = await FileAsync("warned.yaml", "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: web, namespace: shop}, spec: {host: web, trafficPolicy: {tls: {mode: SIMPLE, insecureSkipVerify: true}}}}");
-        Assert.StartsWith($"\"{warned}\" has warnings:\n\t* DestinationRule/shop/web: spec.trafficPolicy.tls.insecureSkipVerify: ", (await RunAsync("validate", "-f", warned)).Output, StringComparison.Ordinal);
+        Assert.StartsWith($"Error: \"{bad}\": 1 error occurred:\n\t* Gateway/shop/front: spec.servers[0].port.number: ", refused.Error,
+            StringComparison.Ordinal);
+        var warned = await FileAsync("warned.yaml",
+            "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: web, namespace: shop}, spec: {host: web, trafficPolicy: {tls: {mode: "
+                + "SIMPLE, insecureSkipVerify: true}}}}");
+        Assert.StartsWith($"\"{warned}\" has warnings:\n\t* DestinationRule/shop/web: spec.trafficPolicy.tls.insecureSkipVerify: ",
+            (await RunAsync("validate", "-f", warned)).Output, StringComparison.Ordinal);
         var tree = JsonNode.Parse((await RunAsync("validate", "-f", $"{good},{bad}", "-o", "json")).Output)!.AsArray();
         Assert.Equal([true, false], tree.Select(file => (bool)file!["valid"]!));
         Assert.Equal(1, (await RunAsync("validate", "-f", Path.Combine(_directory, "none.yaml"))).ExitCode);

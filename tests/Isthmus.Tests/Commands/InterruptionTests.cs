@@ -24,7 +24,8 @@ public sealed class InterruptionTests
     {
         using var error = new StringWriter();
         Assert.Equal(3, await Interruption.TellAsync(() => Task.FromResult(3), () => "stays", error, CancellationToken.None));
-        await Assert.ThrowsAsync<OperationCanceledException>(() => Interruption.TellAsync<int>(() => throw new OperationCanceledException(), () => "stays", error, CancellationToken.None));
+        await Assert.ThrowsAsync<OperationCanceledException>(() => Interruption.TellAsync<int>(() => throw new OperationCanceledException(), () => "stays",
+            error, CancellationToken.None));
         Assert.Empty(error.ToString());
     }
 }

@@ -18,7 +18,8 @@ public sealed class PaintTests
     public void Colors_take_no_room_in_a_table()
     {
         using var output = new StringWriter();
-        TextTable.Write(output, 19, ["NAME", "RESULT"], [["cluster1", "ok"], ["c2", "ISM1001"]], paint: (column, cell) => column == 1 ? Paint.Passed(cell) : cell);
+        TextTable.Write(output, 19, ["NAME", "RESULT"], [["cluster1", "ok"], ["c2", "ISM1001"]],
+            paint: (column, cell) => column == 1 ? Paint.Passed(cell) : cell);
         Assert.Equal("NAME      RESULT\ncluster1  \e[32mok\e[0m\nc2        \e[32mISM1001\e[0m\n", output.ToString());
     }
 

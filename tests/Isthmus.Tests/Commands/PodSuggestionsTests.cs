@@ -28,7 +28,11 @@ public sealed class PodSuggestionsTests : IDisposable
     public async Task Pods_with_a_proxy_are_named_with_their_namespace_unless_the_line_has_one(string? ns, string begun, string expected)
     {
         var finding = PodSuggestions.FindAsync(_server.Client, ns, begun, Stop);
-        await (await _server.NextAsync()).ListAsync("1", [.. ((string[])[Object("pay-1", "bank", "pay", "istio-proxy"), Object("orders-1", "shop", "orders", "istio-proxy"), Object("coredns-1", "kube-system", "coredns")]).Where(pod => ns is null || pod.Contains($"\"{ns}\"", StringComparison.Ordinal))]);
+        await (await _server.NextAsync())
+            .ListAsync("1",
+                [.. ((string[])[Object("pay-1", "bank", "pay", "istio-proxy"), Object("orders-1", "shop", "orders", "istio-proxy"),
+                    Object("coredns-1", "kube-system", "coredns")])
+                    .Where(pod => ns is null || pod.Contains($"\"{ns}\"", StringComparison.Ordinal))]);
         Assert.Equal(expected, string.Join(' ', await finding));
     }
 

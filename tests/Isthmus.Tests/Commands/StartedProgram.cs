@@ -7,7 +7,8 @@ internal static class StartedProgram
 {
     /// <summary>Starts the native program that <c>ISTHMUS_TEST_PROGRAM</c> names; otherwise the one of the same build as the tests, which takes
     /// ten times as long.</summary>
-    internal static async Task<(int ExitCode, string Output, string Error)> RunAsync(IEnumerable<string> arguments, CancellationToken stop, params (string Name, string Value)[] environment)
+    internal static async Task<(int ExitCode, string Output, string Error)> RunAsync(IEnumerable<string> arguments, CancellationToken stop,
+        params (string Name, string Value)[] environment)
     {
         var start = Environment.GetEnvironmentVariable("ISTHMUS_TEST_PROGRAM") is { Length: > 0 } native
             ? new ProcessStartInfo(native, arguments)

@@ -41,14 +41,22 @@ public sealed class VisibleOutputTests
 
     [Fact]
     public void A_problem_is_one_line() =>
-        Assert.Equal($"VirtualService shop/a: spec.a\\nb: {Shown} is wrong (remove \\n)", new Problem("IST0106", "VirtualService shop/a", "spec.a\nb", $"{Evil} is wrong", "remove \n").ToString());
+        Assert.Equal($"VirtualService shop/a: spec.a\\nb: {Shown} is wrong (remove \\n)",
+            new Problem("IST0106", "VirtualService shop/a", "spec.a\nb", $"{Evil} is wrong", "remove \n").ToString());
 
     /// <summary>What programs read keeps its value, and needs no other form on its way to a terminal.</summary>
     [Fact]
     public void Json_and_yaml_keep_every_value()
     {
-        var tree = new JsonObject { ["k" + Evil] = Evil + "\nnext line\ttab \"quoted\" \\x1b", ["list"] = new JsonArray(Evil, "plain", "two\nlines", "two\nlines " + Evil) };
-        var json = Visible.Json(tree.ToJsonString(new JsonSerializerOptions { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping, TypeInfoResolver = Isthmus.Kubernetes.Objects.KubeJson.Default }));
+        var tree = new JsonObject
+        {
+            ["k" + Evil] = Evil + "\nnext line\ttab \"quoted\" \\x1b", ["list"] = new JsonArray(Evil, "plain", "two\nlines", "two\nlines " + Evil)
+        };
+        var json = Visible.Json(tree.ToJsonString(new JsonSerializerOptions
+        {
+            WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            TypeInfoResolver = Isthmus.Kubernetes.Objects.KubeJson.Default
+        }));
         var yaml = YamlText.Print(tree);
         foreach (var text in (string[])[json, yaml]) Assert.Equal(text, Visible.Lines(text));
         Assert.True(JsonNode.DeepEquals(tree, JsonNode.Parse(json)));

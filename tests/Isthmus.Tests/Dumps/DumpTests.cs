@@ -44,7 +44,8 @@ public sealed class DumpTests : IDisposable
              {"name": "odd", "type": "STATIC", "filters": [{"name": "x", "typed_config": {"@type": "type.googleapis.com/nobody.knows.This"}}]}]
             """);
         var ports = new ProxyPorts(TimeProvider.System, new Random(1), new ProcessSockets(), new SystemResolver());
-        _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown with { NodeId = "sidecar~1.2.3.4~p.n~n.svc" }, "sidecar"), ports, new DirectorySecrets(_directory, TimeProvider.System),
+        _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown with { NodeId = "sidecar~1.2.3.4~p.n~n.svc" }, "sidecar"), ports,
+            new DirectorySecrets(_directory, TimeProvider.System),
             new ProcessLogFiles(), NullLoggerFactory.Instance);
         _admin = new AdminRoutes(_plane);
         foreach (var update in DirectorySource.Read(_directory, _ => { })) Assert.Empty(_plane.State.Apply(update));
@@ -100,14 +101,20 @@ public sealed class DumpTests : IDisposable
     {
         var (part, whole) = (JsonNode.Parse(await GetAsync($"/{ConfigDump.SecretsPath}"))!, JsonNode.Parse(await GetAsync("/config_dump"))!);
         Assert.DoesNotContain("Cluster", part.ToJsonString(), StringComparison.Ordinal);
-        static IEnumerable<string> Read(JsonNode dump) => new ConfigDump(dump).Secrets.Select(entry => $"{entry.Secret.ToJsonString()} {entry.State} {entry.Updated}");
-        Assert.Equal(["default", "ROOTCA"], new ConfigDump(part).Secrets.Select(entry => entry.Secret["name"]!.ToString()).Order(StringComparer.OrdinalIgnoreCase));
+        static IEnumerable<string> Read(JsonNode dump) =>
+            new ConfigDump(dump).Secrets.Select(entry => $"{entry.Secret.ToJsonString()} {entry.State} {entry.Updated}");
+        Assert.Equal(["default", "ROOTCA"],
+            new ConfigDump(part).Secrets.Select(entry => entry.Secret["name"]!.ToString()).Order(StringComparer.OrdinalIgnoreCase));
         Assert.Equal(Read(whole), Read(part));
     }
 
     [Theory]
-    [InlineData("resource=dynamic_active_clusters&name_regex=^fi", """[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","cluster":{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"fixed"}}]""", "&mask=cluster.name")]
-    [InlineData("resource=dynamic_active_clusters", """[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","version_info":""},{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","version_info":""}]""", "&mask=version_info")]
+    [InlineData("resource=dynamic_active_clusters&name_regex=^fi",
+        """[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","cluster":{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"fixed"}}]""",
+        "&mask=cluster.name")]
+    [InlineData("resource=dynamic_active_clusters",
+        """[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","version_info":""},{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","version_info":""}]""",
+        "&mask=version_info")]
     [InlineData("resource=static_listeners", "[]", "")]
     [InlineData("mask=dynamic_warming_clusters.cluster.name,bootstrap.node.id", """
         [{"@type":"type.googleapis.com/envoy.admin.v3.BootstrapConfigDump","bootstrap":{"node":{"id":"sidecar~1.2.3.4~p.n~n.svc"}}},
@@ -145,7 +152,9 @@ public sealed class DumpTests : IDisposable
     public async Task Statistics_come_as_text_and_as_JSON()
     {
         var stats = JsonNode.Parse(await GetAsync("/stats?format=json&filter=^cluster.fixed.membership"))!["stats"]!.AsArray();
-        Assert.Equal("""[{"name":"cluster.fixed.membership_change","value":1},{"name":"cluster.fixed.membership_healthy","value":1},{"name":"cluster.fixed.membership_total","value":1}]""", stats.ToJsonString());
+        Assert.Equal(
+            """[{"name":"cluster.fixed.membership_change","value":1},{"name":"cluster.fixed.membership_healthy","value":1},{"name":"cluster.fixed.membership_total","value":1}]""",
+            stats.ToJsonString());
         Assert.Equal("cluster.fixed.membership_total: 1\n", await GetAsync("/stats?filter=^cluster.fixed.membership_total$"));
         Assert.Equal(400, (await HandleAsync("GET", "/stats?format=xml"))!.Status);
     }

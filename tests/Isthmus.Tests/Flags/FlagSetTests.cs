@@ -6,9 +6,11 @@ namespace Isthmus.Tests.Flags;
 public sealed class FlagSetTests
 {
     private static readonly Flag<string> File = Flag.Text("--file", "FILE", "default", "-f");
-    private static readonly Flag<int> Port = Flag.Port("--port", 80), FreePort = Flag.Port("--free-port", 1, lowest: 0), Count = Flag.PositiveNumber("--count", 3);
+    private static readonly Flag<int> Port = Flag.Port("--port", 80), FreePort = Flag.Port("--free-port", 1, lowest: 0),
+        Count = Flag.PositiveNumber("--count", 3);
     private static readonly Flag<bool> Full = Flag.Switch("--full-sync");
-    private static readonly FlagSet Set = new("isthmus test", [File, Port, FreePort, Count, Full, .. Flag.Ignored("--oldValue"), .. Flag.IgnoredSwitches("--oldSwitch")]) { MaxWords = 1 };
+    private static readonly FlagSet Set = new("isthmus test",
+        [File, Port, FreePort, Count, Full, .. Flag.Ignored("--oldValue"), .. Flag.IgnoredSwitches("--oldSwitch")]) { MaxWords = 1 };
 
     [Fact]
     public void Without_flags_there_are_the_defaults()

@@ -14,7 +14,8 @@ public sealed class RoleFlagsTests
     [Fact]
     public void The_proxy_takes_the_flags_that_the_injector_and_istio_write()
     {
-        Assert.Equal(new("sidecar", "shop.svc.cluster.local", "debug", "misc:error", "", ""), ProxyArguments.Parse(["sidecar", "--domain", "shop.svc.cluster.local", "--proxyLogLevel=debug",
+        Assert.Equal(new("sidecar", "shop.svc.cluster.local", "debug", "misc:error", "", ""),
+            ProxyArguments.Parse(["sidecar", "--domain", "shop.svc.cluster.local", "--proxyLogLevel=debug",
             "--proxyComponentLogLevel=misc:error", "--log_output_level=default:info", "--concurrency", "2", "--stsPort=15463", "--log_as_json"]));
         Assert.Equal(new("router", "", "warning", "", "/xds", "/certs"), ProxyArguments.Parse(["router", "--xds-dir", "/xds", "--cert-dir=/certs"]));
     }
@@ -24,7 +25,8 @@ public sealed class RoleFlagsTests
     [InlineData("gateway", "isthmus proxy: invalid role 'gateway' (expected sidecar or router)")]
     [InlineData("sidecar router", "isthmus proxy: unexpected argument 'router'")]
     [InlineData("sidecar --domian x", "isthmus proxy: unknown flag --domian (did you mean --domain?)")]
-    [InlineData("sidecar --proxyLogLevel=loud", "isthmus proxy: --proxyLogLevel: invalid value 'loud' (expected trace, debug, info, warning, error, critical or off)")]
+    [InlineData("sidecar --proxyLogLevel=loud",
+        "isthmus proxy: --proxyLogLevel: invalid value 'loud' (expected trace, debug, info, warning, error, critical or off)")]
     [InlineData("sidecar --domain", "isthmus proxy: flag --domain needs a value (write --domain DOMAIN)")]
     public void The_proxy_names_a_mistake(string line, string message) =>
         Assert.Equal(message, Assert.Throws<WrongUseException>(() => ProxyArguments.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries))).Message);
@@ -32,7 +34,9 @@ public sealed class RoleFlagsTests
     [Fact]
     public void Discovery_takes_the_flags_of_istiod()
     {
-        var settings = DiscoverySettings.Read(["--monitoringAddr=127.0.0.1:9999", "--log_output_level=default:info", "--domain", "mesh.example", "--keepaliveMaxServerConnectionAge", "30m"], _ => null);
+        var settings = DiscoverySettings.Read(["--monitoringAddr=127.0.0.1:9999", "--log_output_level=default:info", "--domain", "mesh.example",
+            "--keepaliveMaxServerConnectionAge", "30m"],
+            _ => null);
         Assert.Equal(("mesh.example", 9999), (settings.DomainSuffix, settings.MonitoringPort));
         Assert.Equal(new DiscoverySettings { ExternalIstiod = null }, DiscoverySettings.Read([], _ => null));
         Assert.Equal(1234, DiscoverySettings.Read(["--monitoringAddr", ":1234"], _ => null).MonitoringPort);

@@ -31,23 +31,31 @@ internal static class FuzzTargets
             "PUT http://a/b HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntrailer: t\r\n\r\n5;x=\"y\"\r\nhello\r\n0\r\nt: 1\r\n\r\n",
             "OPTIONS * HTTP/1.0\r\nconnection: keep-alive, upgrade\r\nupgrade: websocket\r\nexpect: 100-continue\r\n\r\n"), Requests),
         ["http1-responses"] = new(Texts(
-            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", "HTTP/1.0 304 Not Modified\r\n\r\n", "HTTP/1.1 200\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"), Response),
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", "HTTP/1.0 304 Not Modified\r\n\r\n",
+            "HTTP/1.1 200\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"),
+            Response),
         ["http1-chunks"] = new(Texts("5\r\nhello\r\n0\r\n\r\n", "a;ext=1\r\n0123456789\r\n0\r\nTrailer: 1\r\n\r\n", "ffffffff\r\n"), Chunks),
         ["http2-frames"] = new([.. Conversations()], Conversation, IsBounded: false),
         ["hpack"] = new(
-            [.. ((string[])["828684418cf1e3c2e5f23a6ba0ab90f4ff", "828684be5886a8eb10649cbf", "400a637573746f6d2d6b65790d637573746f6d2d686561646572", "3fe11f"]).Select(Convert.FromHexString),
+            [.. ((string[])["828684418cf1e3c2e5f23a6ba0ab90f4ff", "828684be5886a8eb10649cbf", "400a637573746f6d2d6b65790d637573746f6d2d686561646572", "3fe11f"])
+                .Select(Convert.FromHexString),
                 Block("x-name value|cookie a=b|:path /x")], HeaderBlock),
         ["client-hello"] = new([.. Hellos()], bytes => ClientHello.TryRead(bytes, out _)),
         ["proxy-header"] = new(
             [.. ((ProxyProtocolVersion[])[ProxyProtocolVersion.V1, ProxyProtocolVersion.V2]).SelectMany(version => (byte[][])[
-                ProxyHeader.Write(version, null), ProxyHeader.Write(version, new(new(IPAddress.Loopback, 1), new(IPAddress.Broadcast, 2))), ProxyHeader.Write(version, new(new(IPAddress.IPv6Loopback, 3), new(IPAddress.Any, 4)))])],
+                ProxyHeader.Write(version, null), ProxyHeader.Write(version, new(new(IPAddress.Loopback, 1), new(IPAddress.Broadcast, 2))),
+                ProxyHeader.Write(version, new(new(IPAddress.IPv6Loopback, 3), new(IPAddress.Any, 4)))])],
             bytes => ProxyHeader.Read(bytes, out _)),
-        ["peer-exchange"] = new([PeerExchange.Introduction(ProxyIdentity.Unknown), [.. PeerExchange.Introduction(ProxyIdentity.Unknown), .. "the first bytes"u8]], Exchange),
-        ["peer-metadata"] = new(Texts("CgwKBE5BTUUSBBoCdjE=", Convert.ToBase64String(new byte[100])), bytes => PeerMetadataText.Read(Encoding.Latin1.GetString(bytes), "spiffe://cluster.local/ns/shop/sa/web")),
+        ["peer-exchange"] = new([PeerExchange.Introduction(ProxyIdentity.Unknown),
+            [.. PeerExchange.Introduction(ProxyIdentity.Unknown), .. "the first bytes"u8]],
+            Exchange),
+        ["peer-metadata"] = new(Texts("CgwKBE5BTUUSBBoCdjE=", Convert.ToBase64String(new byte[100])),
+            bytes => PeerMetadataText.Read(Encoding.Latin1.GetString(bytes), "spiffe://cluster.local/ns/shop/sa/web")),
         ["dns"] = new([.. Questions()], Dns),
         ["json-web-token"] = new([.. Tokens()], bytes => Use(WebToken.Parse(Encoding.Latin1.GetString(bytes)))),
         ["token-claims"] = new(Texts(
-            """{"iss": "a", "sub": "b", "aud": ["c", "d"], "exp": 1700000000, "nbf": 1.5e9, "scope": "x y"}""", """{"exp": "soon", "nbf": -1, "aud": {"a": [1, null, true]}, "iss": 5}""",
+            """{"iss": "a", "sub": "b", "aud": ["c", "d"], "exp": 1700000000, "nbf": 1.5e9, "scope": "x y"}""",
+            """{"exp": "soon", "nbf": -1, "aud": {"a": [1, null, true]}, "iss": 5}""",
             """{"iss": "a", "iss": "b", "crit": []}"""), bytes => Use(WebToken.Parse($"{Encode("""{"alg": "RS256", "kid": "k"}"""u8)}.{Encode(bytes)}.AAAA"))),
         ["json-web-keys"] = new(Texts(
             """{"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "alg": "RS256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}""",
@@ -72,7 +80,8 @@ internal static class FuzzTargets
         {
             while (Wait(stream.ReadHeadAsync()))
             {
-                read.Append(stream.Request.Method).Append(' ').Append(stream.Request.Authority).Append(stream.Request.TargetText).Append(stream.Request.Headers.Count).Append('\n');
+                read.Append(stream.Request.Method).Append(' ').Append(stream.Request.Authority).Append(stream.Request.TargetText)
+                    .Append(stream.Request.Headers.Count).Append('\n');
                 while (Wait(stream.ReadBodyAsync()) is { IsEmpty: false } body) read.Append(Encoding.Latin1.GetString(body.Span));
             }
         }
@@ -118,8 +127,10 @@ internal static class FuzzTargets
     {
         yield return [.. Settings((3, 10), (4, 1000)), .. Get(1), .. Post(3, "|content-length 5"), .. Data(3, 5, isLast: true), .. WindowUpdate(0, 1000)];
         yield return [.. Settings(), .. Post(1), .. WindowUpdate(1, 5), .. Data(1, 5), .. Frame(H2Frame.Headers, Whole, 1, Block("total 5")), .. Reset(1)];
-        yield return [.. Settings(), .. Frame(H2Frame.Headers, H2Flags.EndStream, 1, Block(":method GET|:scheme http")), .. Frame(H2Frame.Continuation, H2Flags.EndHeaders, 1, Block(":path /|:authority a"))];
-        yield return [.. Settings(), .. Frame(H2Frame.Ping, H2Flags.None, 0, new byte[8]), .. Frame(H2Frame.Priority, H2Flags.None, 1, new byte[5]), .. Frame(H2Frame.GoAway, H2Flags.None, 0, new byte[8])];
+        yield return [.. Settings(), .. Frame(H2Frame.Headers, H2Flags.EndStream, 1, Block(":method GET|:scheme http")),
+            .. Frame(H2Frame.Continuation, H2Flags.EndHeaders, 1, Block(":path /|:authority a"))];
+        yield return [.. Settings(), .. Frame(H2Frame.Ping, H2Flags.None, 0, new byte[8]), .. Frame(H2Frame.Priority, H2Flags.None, 1, new byte[5]),
+            .. Frame(H2Frame.GoAway, H2Flags.None, 0, new byte[8])];
     }
 
     private static void Conversation(byte[] bytes)
@@ -179,7 +190,8 @@ internal static class FuzzTargets
 
     private static void Exchange(byte[] bytes)
     {
-        var exchange = PeerExchange.Over(new MemoryTransport(bytes, () => 5) { Client = new([], [], "", "", Alpn.IstioPeerExchange, "", "") }, new byte[] { 1 });
+        var exchange = PeerExchange.Over(new MemoryTransport(bytes, () => 5) { Client = new([], [], "", "", Alpn.IstioPeerExchange, "", "") },
+            new byte[] { 1 });
         var buffer = new byte[64];
         try
         {

@@ -24,9 +24,16 @@ internal sealed class EnvoyProcess : IDisposable
     {
         Directory.CreateDirectory(folder);
         var text = File.ReadAllText(Repository.At("tests/Isthmus.Tests/IstioMesh/envoy.yaml"));
-        foreach (var (name, value) in values.Append(new("DIR", folder)).OrderByDescending(pair => pair.Key.Length)) text = text.Replace($"${name}", value, StringComparison.Ordinal);
-        foreach (var (name, document) in Files.Zip(YamlText.ParseAll(text, "envoy.yaml").OfType<JsonObject>())) File.WriteAllText(Path.Combine(folder, name), document.ToJsonString());
-        var start = new ProcessStartInfo(RealEnvoy.Find()!, ["-c", Path.Combine(folder, "bootstrap.json"), "--disable-hot-restart", "--concurrency", "1", "-l", "warn", "--log-path", Path.Combine(folder, "log")]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        foreach (var (name, value) in values.Append(new("DIR", folder)).OrderByDescending(pair => pair.Key.Length))
+            text = text.Replace($"${name}", value, StringComparison.Ordinal);
+        foreach (var (name, document) in Files.Zip(YamlText.ParseAll(text, "envoy.yaml").OfType<JsonObject>()))
+            File.WriteAllText(Path.Combine(folder, name), document.ToJsonString());
+        var start = new ProcessStartInfo(RealEnvoy.Find()!,
+            ["-c", Path.Combine(folder, "bootstrap.json"), "--disable-hot-restart", "--concurrency", "1", "-l", "warn", "--log-path",
+                Path.Combine(folder, "log")])
+            {
+                RedirectStandardError = true, RedirectStandardOutput = true
+            };
         return new(Process.Start(start)!);
     }
 
@@ -38,7 +45,8 @@ internal sealed class EnvoyProcess : IDisposable
         {
             try
             {
-                if ((await http.GetStringAsync(new Uri($"http://{address}:15000/listeners"), stop)).Contains("virtualInbound", StringComparison.Ordinal)) return;
+                if ((await http.GetStringAsync(new Uri($"http://{address}:15000/listeners"), stop)).Contains("virtualInbound", StringComparison.Ordinal))
+                    return;
             }
             catch (HttpRequestException) when (left > 0)
             {

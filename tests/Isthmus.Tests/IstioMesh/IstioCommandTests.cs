@@ -58,7 +58,8 @@ public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
         var (code, output, error) = await mesh.RunAsync("migrate", "check", "-f", file, "-o", "json");
         Assert.True(code == 79, output + error);
         var found = Assert.Single(JsonNode.Parse(output)!.AsArray(), line => line!["level"]!.ToString() == "lost")!;
-        Assert.Equal(("VirtualService other/slow", "spec.http[0].fault.delay.exponentialDelay", "1s"), (found["object"]!.ToString(), found["field"]!.ToString(), found["value"]!.ToString()));
+        Assert.Equal(("VirtualService other/slow", "spec.http[0].fault.delay.exponentialDelay", "1s"),
+            (found["object"]!.ToString(), found["field"]!.ToString(), found["value"]!.ToString()));
         Has(found["remedy"]!.ToString(), "fixedDelay");
     }
 
@@ -117,7 +118,8 @@ public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
     {
         var (code, output, error) = await mesh.RunAsync("history");
         Assert.True(code == 0, output + error);
-        Has(output, "No control plane that answers keeps a history of changes.", $"{IstioMeshRig.Istiod} in cluster1 keeps no history: it is a control plane that is not of Isthmus", "--show-managed-fields");
+        Has(output, "No control plane that answers keeps a history of changes.",
+            $"{IstioMeshRig.Istiod} in cluster1 keeps no history: it is a control plane that is not of Isthmus", "--show-managed-fields");
         Assert.Equal("", error);
         (code, output, _) = await mesh.RunAsync("history", "-o", "json");
         Assert.Equal(0, code);
@@ -129,7 +131,8 @@ public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
     {
         { "listener", "127.* 15006 +Trans: tls; App: istio,istio-peer-exchange.*Cluster: inbound\\|8080\\|\\|" },
         { "cluster", "web.shop.svc.cluster.local +80 +- +outbound +EDS" }, { "route", "80 +web.shop.svc.cluster.local:80 +web.shop.svc.cluster.local" },
-        { "endpoint", @":8080 +HEALTHY +OK +outbound\|80\|\|web.shop.svc.cluster.local" }, { "secret", "default +Cert Chain +ACTIVE +true +[0-9a-f]+" }, { "bootstrap", "\"ISTIO_VERSION\": \"1.31.0\"" },
+        { "endpoint", @":8080 +HEALTHY +OK +outbound\|80\|\|web.shop.svc.cluster.local" }, { "secret", "default +Cert Chain +ACTIVE +true +[0-9a-f]+" },
+        { "bootstrap", "\"ISTIO_VERSION\": \"1.31.0\"" },
         { "all", "web.shop.svc.cluster.local" }, { "log", "http: warning" }, { "ecds", "ECDS NAME" },
     };
 
@@ -149,7 +152,8 @@ public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
         EnvoyProcess.IsNeeded();
         var (code, output, error) = await mesh.RunAsync("trace", $"{IstioMeshRig.Sleep}.shop", "web.shop/");
         Assert.True(code == 0, output + error);
-        Has(output, "route         web.shop.svc.cluster.local:80, route default", "✔ TLS           mutual TLS of the mesh", "✔ inbound       0.0.0.0_8080 → inbound|8080||", "The configuration shows no failure, but 1 hop is not known");
+        Has(output, "route         web.shop.svc.cluster.local:80, route default", "✔ TLS           mutual TLS of the mesh",
+            "✔ inbound       0.0.0.0_8080 → inbound|8080||", "The configuration shows no failure, but 1 hop is not known");
         (code, output, _) = await mesh.RunAsync("trace", $"{IstioMeshRig.Sleep}.shop", "web.shop/closed");
         Assert.Equal(1, code);
         Has(output, "AuthorizationPolicy shop/closed in cluster1", "ISM2064");
@@ -185,7 +189,10 @@ public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
     public async Task Diff_says_that_istiod_cannot_tell()
     {
         var file = Path.Combine(_folder, "web.yaml");
-        await File.WriteAllTextAsync(file, "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: web, namespace: shop}, spec: {hosts: [web], http: [{route: [{destination: {host: web}}]}]}}", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(file,
+            "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: web, namespace: shop}, spec: {hosts: [web], http: [{route: "
+                + "[{destination: {host: web}}]}]}}",
+            TestContext.Current.CancellationToken);
         var (code, _, error) = await mesh.RunAsync("diff", "-f", file);
         Assert.Equal(2, code);
         Has(error, "what the files would change for its proxies is not known", "isthmus migrate check -f");

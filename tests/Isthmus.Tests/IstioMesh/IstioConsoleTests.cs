@@ -28,7 +28,9 @@ public sealed class IstioConsoleTests(IstioMeshRig mesh) : IDisposable
         var cluster = Assert.Single(topology.Clusters);
         Assert.Equal(("", 1), (cluster.Error, cluster.ControlPlanes.Count));
         using var sampler = new TrafficSampler(_reader.Client, TimeProvider.System);
-        await sampler.SampleAsync([new(mesh.Access, "shop", IstioMeshRig.Web), new(mesh.Access, "shop", IstioMeshRig.Sleep), new(mesh.Access, WellKnown.SystemNamespace, IstioMeshRig.Gateway)], Stop);
+        await sampler.SampleAsync([new(mesh.Access, "shop", IstioMeshRig.Web), new(mesh.Access, "shop", IstioMeshRig.Sleep),
+            new(mesh.Access, WellKnown.SystemNamespace, IstioMeshRig.Gateway)],
+            Stop);
         Assert.Equal((3, 3), sampler.Proxies);
     }
 
@@ -37,11 +39,20 @@ public sealed class IstioConsoleTests(IstioMeshRig mesh) : IDisposable
     {
         EnvoyProcess.IsNeeded();
         var answers = await AnswersAsync();
-        foreach (var (part, known) in ((string, string)[])[("listeners", "virtualInbound"), ("routes", "web.shop.svc.cluster.local"), ("clusters", "outbound|80||web.shop.svc.cluster.local"), ("endpoints", "outbound|80||web.shop.svc.cluster.local"), ("secrets", "ROOTCA")])
-            Assert.Contains(known, (await answers["configuration"](new() { ["cluster"] = "cluster1", ["namespace"] = "shop", ["pod"] = IstioMeshRig.Web, ["part"] = part }, Stop)).ToJsonString().Replace("\\u0022", "\"", StringComparison.Ordinal), StringComparison.Ordinal);
-        var trace = await answers["trace"](new() { ["cluster"] = "cluster1", ["namespace"] = "shop", ["pod"] = IstioMeshRig.Sleep, ["target"] = "web.shop/closed", ["method"] = "GET", ["headers"] = "" }, Stop);
+        foreach (var (part, known) in ((string, string)[])[("listeners", "virtualInbound"), ("routes", "web.shop.svc.cluster.local"),
+            ("clusters", "outbound|80||web.shop.svc.cluster.local"), ("endpoints", "outbound|80||web.shop.svc.cluster.local"), ("secrets", "ROOTCA")])
+            Assert.Contains(known,
+                (await answers["configuration"](new() { ["cluster"] = "cluster1", ["namespace"] = "shop", ["pod"] = IstioMeshRig.Web, ["part"] = part }, Stop))
+                    .ToJsonString().Replace("\\u0022", "\"", StringComparison.Ordinal),
+                StringComparison.Ordinal);
+        var trace = await answers["trace"](new()
+        {
+            ["cluster"] = "cluster1", ["namespace"] = "shop", ["pod"] = IstioMeshRig.Sleep, ["target"] = "web.shop/closed", ["method"] = "GET", ["headers"] = ""
+        },
+            Stop);
         Assert.Contains("AuthorizationPolicy shop/closed", trace["text"]!.ToString(), StringComparison.Ordinal);
-        Assert.Contains(IstioMeshRig.Web, (await answers["service"](new() { ["namespace"] = "shop", ["name"] = "web" }, Stop)).ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains(IstioMeshRig.Web, (await answers["service"](new() { ["namespace"] = "shop", ["name"] = "web" }, Stop)).ToJsonString(),
+            StringComparison.Ordinal);
         Assert.Contains("spiffe://cluster.local/ns/shop/sa/default", (await answers["certificates"]([], Stop)).ToJsonString(), StringComparison.Ordinal);
     }
 

@@ -69,15 +69,18 @@ public sealed class IstioMeshRig : IAsyncLifetime
     }
 
     /// <summary>Runs a command as a user does.</summary>
-    internal Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] line) => StartedProgram.RunAsync(line, Stop, ("KUBECONFIG", Kubeconfig));
+    internal Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] line) =>
+        StartedProgram.RunAsync(line, Stop, ("KUBECONFIG", Kubeconfig));
 
-    internal async Task ApplyAsync(string text) => await new Applier(Client, TimeProvider.System).ApplyAsync([.. YamlText.ParseAll(text, "test").OfType<JsonObject>()], Stop);
+    internal async Task ApplyAsync(string text) =>
+        await new Applier(Client, TimeProvider.System).ApplyAsync([.. YamlText.ParseAll(text, "test").OfType<JsonObject>()], Stop);
 
     private async Task ApplyAsync()
     {
         await ApplyAsync(await File.ReadAllTextAsync(Repository.At("charts/base/files/crd-all.gen.yaml"), Stop));
         var text = (await File.ReadAllTextAsync(Repository.At("tests/Isthmus.Tests/IstioMesh/objects.yaml"), Stop))
-            .Replace("$ROOT", System.Text.Json.JsonSerializer.Serialize(_ca.Pem), StringComparison.Ordinal).Replace("$BUNDLE", Convert.ToBase64String(Encoding.ASCII.GetBytes(_ca.Pem)), StringComparison.Ordinal);
+            .Replace("$ROOT", System.Text.Json.JsonSerializer.Serialize(_ca.Pem), StringComparison.Ordinal)
+            .Replace("$BUNDLE", Convert.ToBase64String(Encoding.ASCII.GetBytes(_ca.Pem)), StringComparison.Ordinal);
         var objects = YamlText.ParseAll(text, "objects.yaml").OfType<JsonObject>().ToList();
         var sleep = (JsonObject)objects.Find(value => value["metadata"]!["name"]!.ToString() == Web)!.DeepClone();
         sleep["metadata"]!["name"] = Sleep;
@@ -87,8 +90,10 @@ public sealed class IstioMeshRig : IAsyncLifetime
         var webhook = objects.Find(value => value["kind"]!.ToString() == "MutatingWebhookConfiguration")!;
         objects.Remove(webhook);
         await new Applier(Client, TimeProvider.System).ApplyAsync(objects, Stop);
-        foreach (var (pod, address) in _addresses) await ReportAsync(objects.Find(value => value["kind"]!.ToString() == "Pod" && value["metadata"]!["name"]!.ToString() == pod)!, address);
-        foreach (var (service, ns, pod, port) in ((string, string, string, int)[])[("web", "shop", Web, 8080), ("sleep", "shop", Sleep, 8081), ("istiod", "istio-system", Istiod, 15012)])
+        foreach (var (pod, address) in _addresses)
+            await ReportAsync(objects.Find(value => value["kind"]!.ToString() == "Pod" && value["metadata"]!["name"]!.ToString() == pod)!, address);
+        foreach (var (service, ns, pod, port) in ((string, string, string, int)[])[("web", "shop", Web, 8080), ("sleep", "shop", Sleep, 8081),
+            ("istiod", "istio-system", Istiod, 15012)])
             await ApplyAsync($$$"""
                 apiVersion: discovery.k8s.io/v1
                 kind: EndpointSlice
@@ -105,16 +110,25 @@ public sealed class IstioMeshRig : IAsyncLifetime
         const string Since = "2026-11-27T10:00:00Z";
         JsonArray Statuses(string list) => new JsonArray([.. (pod["spec"]![list] as JsonArray ?? []).Select(container => (JsonNode)new JsonObject
         {
-            ["name"] = container!["name"]!.ToString(), ["image"] = container["image"]!.ToString(), ["imageID"] = container["image"]!.ToString(), ["ready"] = true, ["started"] = true, ["restartCount"] = 0,
-            ["state"] = list == "containers" ? new JsonObject { ["running"] = new JsonObject { ["startedAt"] = Since } } : new JsonObject { ["terminated"] = new JsonObject { ["exitCode"] = 0, ["reason"] = "Completed", ["startedAt"] = Since, ["finishedAt"] = Since } },
+            ["name"] = container!["name"]!.ToString(), ["image"] = container["image"]!.ToString(), ["imageID"] = container["image"]!.ToString(),
+            ["ready"] = true, ["started"] = true, ["restartCount"] = 0,
+            ["state"] = list == "containers"
+                ? new JsonObject { ["running"] = new JsonObject { ["startedAt"] = Since } }
+                : new JsonObject
+                {
+                    ["terminated"] = new JsonObject { ["exitCode"] = 0, ["reason"] = "Completed", ["startedAt"] = Since, ["finishedAt"] = Since }
+                },
         })]);
         var status = new JsonObject
         {
-            ["phase"] = "Running", ["podIP"] = address.ToString(), ["podIPs"] = new JsonArray(new JsonObject { ["ip"] = address.ToString() }), ["hostIP"] = "127.0.0.1", ["startTime"] = Since,
-            ["conditions"] = new JsonArray([.. ((string[])["Initialized", "Ready", "ContainersReady", "PodScheduled"]).Select(type => (JsonNode)new JsonObject { ["type"] = type, ["status"] = "True", ["lastTransitionTime"] = Since })]),
+            ["phase"] = "Running", ["podIP"] = address.ToString(), ["podIPs"] = new JsonArray(new JsonObject { ["ip"] = address.ToString() }),
+            ["hostIP"] = "127.0.0.1", ["startTime"] = Since,
+            ["conditions"] = new JsonArray([.. ((string[])["Initialized", "Ready", "ContainersReady", "PodScheduled"])
+                .Select(type => (JsonNode)new JsonObject { ["type"] = type, ["status"] = "True", ["lastTransitionTime"] = Since })]),
             ["containerStatuses"] = Statuses("containers"), ["initContainerStatuses"] = Statuses("initContainers"),
         };
-        await Client.PatchAsync(Kinds.Pod, pod["metadata"]!["namespace"]!.ToString(), pod["metadata"]!["name"]!.ToString(), new JsonObject { ["status"] = status }, PatchType.Merge, Stop, "status");
+        await Client.PatchAsync(Kinds.Pod, pod["metadata"]!["namespace"]!.ToString(), pod["metadata"]!["name"]!.ToString(),
+            new JsonObject { ["status"] = status }, PatchType.Merge, Stop, "status");
     }
 
     private void Begin(string pod, string ns, string app, string port, string type, string account)
@@ -124,8 +138,10 @@ public sealed class IstioMeshRig : IAsyncLifetime
         static string Packed(string text) => Convert.ToBase64String(Encoding.ASCII.GetBytes(text));
         _envoys.Add(EnvoyProcess.Start(Path.Combine(_folder, pod), new Dictionary<string, string>
         {
-            ["TYPE"] = type, ["IP"] = _addresses[pod].ToString(), ["POD"] = pod, ["NS"] = ns, ["APP"] = app, ["PORT"] = port, ["ACCOUNT"] = account, ["WEB"] = _addresses[Web].ToString(),
-            ["CERT"] = Packed(certificate.ExportCertificatePem() + "\n" + _ca.Pem), ["KEY"] = Packed(key.ExportPkcs8PrivateKeyPem()), ["ROOT"] = Packed(_ca.Pem),
+            ["TYPE"] = type, ["IP"] = _addresses[pod].ToString(), ["POD"] = pod, ["NS"] = ns, ["APP"] = app, ["PORT"] = port, ["ACCOUNT"] = account,
+            ["WEB"] = _addresses[Web].ToString(),
+            ["CERT"] = Packed(certificate.ExportCertificatePem() + "\n" + _ca.Pem), ["KEY"] = Packed(key.ExportPkcs8PrivateKeyPem()),
+            ["ROOT"] = Packed(_ca.Pem),
         }));
     }
 

@@ -14,13 +14,18 @@ internal static class IstiodPages
 
     private static readonly Dictionary<string, string> Pages = new(StringComparer.Ordinal)
     {
-        ["/debug/list"] = """["/debug/adsz","/debug/cachez","/debug/clusterz","/debug/config_distribution","/debug/config_dump","/debug/configz","/debug/connections","/debug/ecdsz","/debug/edsz","/debug/endpointShardz","/debug/endpointz","/debug/inject","/debug/instancesz","/debug/list","/debug/mesh","/debug/networkz","/debug/push_status","/debug/pushcontext","/debug/registryz","/debug/resourcesz","/debug/sidecarz","/debug/syncz","/debug/telemetryz"]""",
+        ["/debug/list"] =
+            """["/debug/adsz","/debug/cachez","/debug/clusterz","/debug/config_distribution","/debug/config_dump","/debug/configz","/debug/connections","/debug/ecdsz","/debug/edsz","/debug/endpointShardz","/debug/endpointz","/debug/inject","/debug/instancesz","/debug/list","/debug/mesh","/debug/networkz","/debug/push_status","/debug/pushcontext","/debug/registryz","/debug/resourcesz","/debug/sidecarz","/debug/syncz","/debug/telemetryz"]""",
         ["/debug/syncz"] = Proxies,
         ["/debug/clusterz"] = """[{"id":"cluster1","secretName":"","syncStatus":"synced"}]""",
-        ["/debug/adsz"] = """{"totalClients":3,"clients":[{"connectionId":"web-5d9-w1.shop-1","connectedAt":"2026-11-27T10:00:00Z","address":"10.1.0.3:4000"}]}""",
-        ["/debug/connections"] = """{"totalClients":3,"clients":[{"connectionId":"web-5d9-w1.shop-1","connectedAt":"2026-11-27T10:00:00Z","address":"10.1.0.3:4000"}]}""",
-        ["/debug/configz"] = "[]", ["/debug/registryz"] = "[]", ["/debug/endpointz"] = "{}", ["/debug/endpointShardz"] = "{}", ["/debug/instancesz"] = "{}", ["/debug/networkz"] = "[]", ["/debug/resourcesz"] = "{}",
-        ["/debug/cachez"] = "[]", ["/debug/ecdsz"] = "{}", ["/debug/inject"] = "{}", ["/debug/push_status"] = "{}", ["/debug/pushcontext"] = "{}", ["/debug/telemetryz"] = "{}", ["/debug/mcsz"] = "[]",
+        ["/debug/adsz"] =
+            """{"totalClients":3,"clients":[{"connectionId":"web-5d9-w1.shop-1","connectedAt":"2026-11-27T10:00:00Z","address":"10.1.0.3:4000"}]}""",
+        ["/debug/connections"] =
+            """{"totalClients":3,"clients":[{"connectionId":"web-5d9-w1.shop-1","connectedAt":"2026-11-27T10:00:00Z","address":"10.1.0.3:4000"}]}""",
+        ["/debug/configz"] = "[]", ["/debug/registryz"] = "[]", ["/debug/endpointz"] = "{}", ["/debug/endpointShardz"] = "{}", ["/debug/instancesz"] = "{}",
+        ["/debug/networkz"] = "[]", ["/debug/resourcesz"] = "{}",
+        ["/debug/cachez"] = "[]", ["/debug/ecdsz"] = "{}", ["/debug/inject"] = "{}", ["/debug/push_status"] = "{}", ["/debug/pushcontext"] = "{}",
+        ["/debug/telemetryz"] = "{}", ["/debug/mcsz"] = "[]",
         ["/debug/mesh"] = """{"trustDomain":"cluster.local","rootNamespace":"istio-system","enableAutoMtls":true,"accessLogFile":"/dev/stdout"}""",
         ["/version"] = "1.31.0-1a2b3c4d-Clean",
         ["/ready"] = "",
@@ -38,7 +43,11 @@ internal static class IstiodPages
             var path = request.Split(' ')[1].Split('?')[0];
             var found = Pages.TryGetValue(path, out var body) && (hasDebug() || !path.StartsWith("/debug/", StringComparison.Ordinal));
             if (!found) body = "404 page not found\n";
-            await stream.WriteAsync(Encoding.UTF8.GetBytes($"HTTP/1.1 {(found ? "200 OK" : "404 Not Found")}\r\ncontent-type: application/json\r\ncontent-length: {Encoding.UTF8.GetByteCount(body!)}\r\n\r\n{body}"), stop);
+            await stream.WriteAsync(
+                Encoding.UTF8.GetBytes(
+                    $"HTTP/1.1 {(found ? "200 OK" : "404 Not Found")}\r\ncontent-type: application/json\r\ncontent-length: "
+                        + $"{Encoding.UTF8.GetByteCount(body!)}\r\n\r\n{body}"),
+                stop);
             if (isLast) return;
         }
     }

@@ -12,7 +12,8 @@ namespace Isthmus.Tests.LoopbackMesh;
 [Collection(nameof(SharedLoopbackMesh))]
 public sealed class BadInputTests(LoopbackMeshRig mesh)
 {
-    private const string Gateway = "istio-eastwestgateway", Network = "topology.istio.io/network", Remote = "istio-remote-secret-cluster2", System = "istio-system";
+    private const string Gateway = "istio-eastwestgateway", Network = "topology.istio.io/network", Remote = "istio-remote-secret-cluster2",
+        System = "istio-system";
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
@@ -44,7 +45,8 @@ public sealed class BadInputTests(LoopbackMeshRig mesh)
         // Nobody signed this certificate, and it expired in 2023.
         await ChangeAsync(secret, text => Regex.Replace(text, "token: .*", $"token: {Part("""{"alg":"none"}""")}.{Part("""{"exp":1700000000}""")}.x"));
         await ToldAsync("ISM1023", $"Secret istio-system/{Remote} in cluster1", "create-remote-secret --context=cluster2 --name=cluster2");
-        var listed = await mesh.UntilAsync(() => mesh.WatchedAsync("cluster1"), text => text.Contains("rejects the token", StringComparison.Ordinal), "the list of clusters tells of the token");
+        var listed = await mesh.UntilAsync(() => mesh.WatchedAsync("cluster1"), text => text.Contains("rejects the token", StringComparison.Ordinal),
+            "the list of clusters tells of the token");
         Assert.Contains("the previous ones stay in effect", listed, StringComparison.Ordinal);
         await ChangeAsync(secret, text => text);
 
@@ -67,7 +69,8 @@ public sealed class BadInputTests(LoopbackMeshRig mesh)
     {
         var settings = await mesh.Client("cluster2").GetAsync(Kinds.ConfigMap, System, "istio", Stop);
         var text = settings["data"]!["mesh"]!.ToString();
-        Task SetAsync(string changed) => mesh.PatchAsync("cluster2", Kinds.ConfigMap, System, "istio", new() { ["data"] = new JsonObject { ["mesh"] = changed } });
+        Task SetAsync(string changed) =>
+            mesh.PatchAsync("cluster2", Kinds.ConfigMap, System, "istio", new() { ["data"] = new JsonObject { ["mesh"] = changed } });
         await SetAsync(Regex.Replace(text, "meshId: .*", "meshId: another"));
         await ToldAsync("ISM1012", "cluster cluster2", "values.global.meshID");
         await SetAsync($"{Regex.Replace(text, "trustDomain: .*", "")}\ntrustDomain: another.example\n");
@@ -81,19 +84,28 @@ public sealed class BadInputTests(LoopbackMeshRig mesh)
     private Task GatewayAsync(string? network) => mesh.LabelAsync("cluster2", Kinds.Service, System, Gateway, Network, network);
 
     private Task ToldAsync(string code, string @object, string remedy) => mesh.UntilAsync(VerifyAsync,
-        text => text.Split('\n').Any(line => line.StartsWith($"{code} {@object}: ", StringComparison.Ordinal) && line.Contains(remedy, StringComparison.Ordinal)), $"{code} at {@object} with the remedy {remedy}");
+        text => text.Split('\n')
+            .Any(line => line.StartsWith($"{code} {@object}: ", StringComparison.Ordinal) && line.Contains(remedy, StringComparison.Ordinal)),
+        $"{code} at {@object} with the remedy {remedy}");
 
     private Task InOrderAsync() => mesh.UntilAsync(VerifyAsync, text => text.Length == 0, "nothing is wrong any more");
 
     /// <summary>What is wrong between the clusters: the services that others test have faults of their own.</summary>
-    private async Task<string> VerifyAsync() => string.Join('\n', (await mesh.VerifyAsync()).Where(problem => problem.Severity == Severity.Error && problem.Code.StartsWith("ISM10", StringComparison.Ordinal)).Select(problem => $"{problem.Code} {problem}"));
+    private async Task<string> VerifyAsync() =>
+        string.Join('\n',
+            (await mesh.VerifyAsync()).Where(problem => problem.Severity == Severity.Error && problem.Code.StartsWith("ISM10", StringComparison.Ordinal))
+                .Select(problem => $"{problem.Code} {problem}"));
 
     /// <param name="cluster">The name by which the Secret calls the cluster.</param>
     private Task ChangeAsync(JsonObject secret, Func<string, string> change, string name = Remote, string cluster = "cluster2")
     {
         var copy = LoopbackMeshRig.Anew(secret);
         copy["metadata"]!["name"] = name;
-        copy["data"] = new JsonObject { [cluster] = Convert.ToBase64String(Encoding.UTF8.GetBytes(change(Encoding.UTF8.GetString(Convert.FromBase64String(secret["data"]!["cluster2"]!.ToString()))))) };
+        copy["data"] = new JsonObject
+        {
+            [cluster] = Convert.ToBase64String(
+                Encoding.UTF8.GetBytes(change(Encoding.UTF8.GetString(Convert.FromBase64String(secret["data"]!["cluster2"]!.ToString())))))
+        };
         return mesh.Client("cluster1").ApplyAsync(Kinds.Secret, copy, Stop);
     }
 

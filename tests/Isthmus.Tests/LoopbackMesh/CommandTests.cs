@@ -25,7 +25,8 @@ public sealed class CommandTests(LoopbackMeshRig mesh)
         var tree = JsonNode.Parse(output)!;
         Assert.True((string?)tree["cluster"] == "cluster1", error);
         Assert.Equal(tree["issues"]!.AsArray().Count == 0, code == 0);
-        Assert.All(tree["issues"]!.AsArray(), issue => Assert.All((string[])["object", "message", "remedy"], field => Assert.NotEmpty(issue![field]!.ToString())));
+        Assert.All(tree["issues"]!.AsArray(),
+            issue => Assert.All((string[])["object", "message", "remedy"], field => Assert.NotEmpty(issue![field]!.ToString())));
         var (plain, text, _) = await RunAsync("precheck", "--context=cluster1");
         Assert.Equal((code, code == 0), (plain, text.Contains("✔ No issues found", StringComparison.Ordinal)));
     }

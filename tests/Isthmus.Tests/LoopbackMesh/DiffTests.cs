@@ -59,7 +59,8 @@ public sealed class DiffTests(LoopbackMeshRig mesh)
         await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, Objects)));
         await mesh.UntilAsync(TraceAsync, text => text.Contains("✔ The call gets through", StringComparison.Ordinal), "the call gets through");
         // What is applied already changes nothing.
-        await mesh.UntilAsync(() => DiffAsync("cluster1", Objects[Objects.IndexOf("apiVersion: v1\nkind: Service", StringComparison.Ordinal)..]), text => text.Length == 0, "no difference");
+        await mesh.UntilAsync(() => DiffAsync("cluster1", Objects[Objects.IndexOf("apiVersion: v1\nkind: Service", StringComparison.Ordinal)..]),
+            text => text.Length == 0, "no difference");
 
         await ForeseesAsync("""
             apiVersion: networking.istio.io/v1
@@ -110,7 +111,8 @@ public sealed class DiffTests(LoopbackMeshRig mesh)
         Assert.Contains("timeout", refused.Message, StringComparison.Ordinal);
 
         // Nothing of this was applied.
-        await mesh.UntilAsync(() => DiffAsync("cluster1", Objects[Objects.IndexOf("apiVersion: networking", StringComparison.Ordinal)..]), text => text.Length == 0, "no difference again");
+        await mesh.UntilAsync(() => DiffAsync("cluster1", Objects[Objects.IndexOf("apiVersion: networking", StringComparison.Ordinal)..]),
+            text => text.Length == 0, "no difference again");
         await mesh.UntilAsync(TraceAsync, text => text.Contains("✔ The call gets through", StringComparison.Ordinal), "the call still gets through");
     }
 

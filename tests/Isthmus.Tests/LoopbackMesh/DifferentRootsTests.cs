@@ -56,22 +56,29 @@ public sealed class DifferentRootsTests(LoopbackMeshRig mesh) : IClassFixture<Lo
 
         CallTrace? trace = null;
         // The proxy says why only after its last attempt. On a busy machine, three that fail in the handshake take more than 3 s.
-        await mesh.UntilAsync(async () => TraceText.Write(trace = await mesh.TraceAsync("deployment/buyer", "shop", "mirror.shop:8000/headers", seconds: 20), details: true),
+        await mesh.UntilAsync(async () => TraceText.Write(trace = await mesh.TraceAsync("deployment/buyer", "shop", "mirror.shop:8000/headers", seconds: 20),
+            details: true),
             text => trace!.Call is { Status: 503 } call && call.Detail.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal)
-                && text.Contains("(ISM1010)", StringComparison.Ordinal) && text.Contains("object  CA of cluster2", StringComparison.Ordinal), "the caller is told of the certificate, and the trace of the root");
+                && text.Contains("(ISM1010)", StringComparison.Ordinal) && text.Contains("object  CA of cluster2", StringComparison.Ordinal),
+                "the caller is told of the certificate, and the trace of the root");
         Assert.False(trace!.Succeeds);
         // The proxy creates the file with the first lines.
         var log = mesh.Pod("cluster1", "shop", "buyer").AccessLog;
         await mesh.UntilAsync(async () => File.Exists(log) ? await File.ReadAllTextAsync(log, Stop) : "",
-            lines => lines.Split('\n').Any(line => line.Contains("/headers", StringComparison.Ordinal) && line.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal)), "the log names the certificate");
+            lines => lines.Split('\n')
+                .Any(line => line.Contains("/headers", StringComparison.Ordinal) && line.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal)),
+            "the log names the certificate");
 
-        await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => problem.Code)), codes => codes.Contains("ISM1010", StringComparison.Ordinal), "verify names the root");
-        await mesh.UntilAsync(async () => string.Join('\n', (await mesh.AnalyzeAsync()).Select(finding => finding.Problem.Code)), codes => codes.Contains("ISM1454", StringComparison.Ordinal), "analyze names the root");
+        await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => problem.Code)),
+            codes => codes.Contains("ISM1010", StringComparison.Ordinal), "verify names the root");
+        await mesh.UntilAsync(async () => string.Join('\n', (await mesh.AnalyzeAsync()).Select(finding => finding.Problem.Code)),
+            codes => codes.Contains("ISM1454", StringComparison.Ordinal), "analyze names the root");
 
         foreach (var cluster in LoopbackMeshRig.Clusters)
         {
             await mesh.UntilAsync(() => mesh.WatchedAsync(cluster),
-                listed => listed.Contains("is not ours", StringComparison.Ordinal) && listed.Contains("certificate errors", StringComparison.Ordinal), $"{cluster} tells that the roots differ");
+                listed => listed.Contains("is not ours", StringComparison.Ordinal) && listed.Contains("certificate errors", StringComparison.Ordinal),
+                $"{cluster} tells that the roots differ");
         }
     }
 
@@ -85,7 +92,8 @@ public sealed class DifferentRootsTests(LoopbackMeshRig mesh) : IClassFixture<Lo
             var request = new CaRequest(KeyKind.EcP256, 10);
             files.MakeRoot(request);
             files.MakeIntermediate(cluster, request, WellKnown.SystemNamespace);
-            foreach (var file in CaFiles.ClusterFiles) data[file] = Convert.ToBase64String(await File.ReadAllBytesAsync(Path.Combine(folder, cluster, file), Stop));
+            foreach (var file in CaFiles.ClusterFiles)
+                data[file] = Convert.ToBase64String(await File.ReadAllBytesAsync(Path.Combine(folder, cluster, file), Stop));
         }
         finally
         {
@@ -93,13 +101,20 @@ public sealed class DifferentRootsTests(LoopbackMeshRig mesh) : IClassFixture<Lo
         }
         await mesh.PatchAsync(cluster, Kinds.Secret, WellKnown.SystemNamespace, WellKnown.CaCerts, new() { ["data"] = data });
         await mesh.PatchAsync(cluster, Kinds.Deployment, WellKnown.SystemNamespace, WellKnown.Istiod,
-            new() { ["spec"] = new JsonObject { ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["restarted"] = "yes" } } } } });
+            new()
+            {
+                ["spec"] = new JsonObject
+                {
+                    ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["restarted"] = "yes" } } }
+                }
+            });
         await ReadyAsync(cluster, WellKnown.SystemNamespace, WellKnown.Istiod);
     }
 
     private async Task ReadyAsync(string cluster, string ns, string deployment)
     {
         var client = mesh.Client(cluster);
-        await new Applier(client, TimeProvider.System).ReadyAsync([await client.GetAsync(Kinds.Deployment, ns, deployment, Stop)], TimeSpan.FromSeconds(60), Stop);
+        await new Applier(client, TimeProvider.System).ReadyAsync([await client.GetAsync(Kinds.Deployment, ns, deployment, Stop)], TimeSpan.FromSeconds(60),
+            Stop);
     }
 }

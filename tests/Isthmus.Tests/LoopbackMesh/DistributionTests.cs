@@ -46,7 +46,10 @@ public sealed class DistributionTests(LoopbackMeshRig mesh)
         var client = mesh.Client("cluster1");
         var query = new MeshQuery(client, WellKnown.SystemNamespace);
         var pod = "";
-        await mesh.UntilAsync(async () => pod = (await client.ListAllAsync<Pod>(Kinds.Pod, "awaited", new(), Stop)).FirstOrDefault(known => known.Status.IsReady)?.Metadata.Name ?? "", name => name.Length > 0, "the caller is ready");
+        await mesh.UntilAsync(async () => pod = (await client.ListAllAsync<Pod>(Kinds.Pod, "awaited", new(), Stop))
+            .FirstOrDefault(known => known.Status.IsReady)?.Metadata.Name
+            ?? "",
+            name => name.Length > 0, "the caller is ready");
         for (var seconds = 1; seconds <= Changes; seconds++)
         {
             await mesh.ApplyAsync("cluster1", $"""
@@ -64,7 +67,12 @@ public sealed class DistributionTests(LoopbackMeshRig mesh)
                         host: called
                 """);
             var version = (await client.GetAsync(Routes, "awaited", "called", Stop))["metadata"]!["resourceVersion"]!.ToString();
-            await mesh.UntilAsync(async () => (await Distribution.AskAsync(query, MeshApi.VirtualService, version, Stop)).Of($"{pod}.awaited") is { Proxies.Count: 1 } one && one.Reaches(1) ? "all" : "", all => all.Length > 0, "the change is distributed");
+            await mesh.UntilAsync(async () => (await Distribution.AskAsync(query, MeshApi.VirtualService, version, Stop))
+                .Of($"{pod}.awaited") is { Proxies.Count: 1 } one
+                && one.Reaches(1)
+                ? "all"
+                : "",
+                all => all.Length > 0, "the change is distributed");
             var routes = (await query.AskProxyAsync("awaited", pod, "/config_dump?resource=dynamic_route_configs", Stop)).ToJsonString();
             Assert.Contains($"\"timeout\":\"{seconds}s\"", routes, StringComparison.Ordinal);
         }

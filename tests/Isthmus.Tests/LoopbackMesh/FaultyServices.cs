@@ -30,7 +30,9 @@ public sealed partial class FaultyServices : IDisposable
     private async Task<string> ReadAsync(string file) => Fill(await File.ReadAllTextAsync(Path.Combine(Folder(), file), TestContext.Current.CancellationToken));
 
     /// <summary>The text with the names of this run in place of <c>$word</c>.</summary>
-    internal string Fill(string text) => Word().Replace(text, match => Name(match.Groups[1].Value)).Replace("INWARD", $"{_inward.Number}", StringComparison.Ordinal).Replace("KEYS", Tokens.Keys, StringComparison.Ordinal);
+    internal string Fill(string text) =>
+        Word().Replace(text, match => Name(match.Groups[1].Value)).Replace("INWARD", $"{_inward.Number}", StringComparison.Ordinal)
+            .Replace("KEYS", Tokens.Keys, StringComparison.Ordinal);
 
     /// <summary>The text with <c>$word</c> in place of the names of this run.</summary>
     internal string Unfill(string text) => _names.Aggregate(text, (now, name) => now.Replace(name.Value, $"${name.Key}", StringComparison.Ordinal));

@@ -40,7 +40,8 @@ public sealed class ForeignControlPlaneTests(LoopbackMeshRig mesh) : IAsyncLifet
     public async ValueTask DisposeAsync()
     {
         await mesh.Client("cluster1").DeleteAsync(Kinds.Namespace, null, Foreign, default);
-        await mesh.UntilAsync(async () => $"{await mesh.Client("cluster1").FindAsync<Namespace>(Kinds.Namespace, null, Foreign, Stop)}", found => found.Length == 0, "the foreign control plane is gone");
+        await mesh.UntilAsync(async () => $"{await mesh.Client("cluster1").FindAsync<Namespace>(Kinds.Namespace, null, Foreign, Stop)}",
+            found => found.Length == 0, "the foreign control plane is gone");
     }
 
     [Fact]
@@ -51,7 +52,8 @@ public sealed class ForeignControlPlaneTests(LoopbackMeshRig mesh) : IAsyncLifet
         Assert.Equal((Severity.Info, $"Pod {Foreign}/{pod}"), (unknown.Severity, unknown.Object));
         Assert.EndsWith("what it finds wrong with objects and proxies is not known", unknown.Message, StringComparison.Ordinal);
 
-        var history = await MeshHistory.AskAsync([(mesh.Client("cluster1"), Foreign), (mesh.Client("cluster1"), WellKnown.SystemNamespace)], new("", "", TimeSpan.FromHours(1)), Stop);
+        var history = await MeshHistory.AskAsync([(mesh.Client("cluster1"), Foreign), (mesh.Client("cluster1"), WellKnown.SystemNamespace)],
+            new("", "", TimeSpan.FromHours(1)), Stop);
         Assert.Empty(history.Silent);
         var without = Assert.Single(history.WithoutHistory);
         Assert.Equal((pod, $"Pod {Foreign}/{pod}"), (without.Pod, without.Problem.Object));

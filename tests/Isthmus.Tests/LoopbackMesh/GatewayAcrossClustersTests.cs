@@ -110,12 +110,14 @@ public sealed class GatewayAcrossClustersTests(LoopbackMeshRig mesh) : IClassFix
         }
         await ApplyAsync("cluster2", Export);
         await ApplyAsync("cluster1", Front);
-        await mesh.UntilAsync(async () => $"{await Client.FindAsync(Manifests.ResourceOf(MeshApi.ServiceImport), "shop", "remote", Stop)}", text => text.Length > 0, "cluster1 imports the Service");
+        await mesh.UntilAsync(async () => $"{await Client.FindAsync(Manifests.ResourceOf(MeshApi.ServiceImport), "shop", "remote", Stop)}",
+            text => text.Length > 0, "cluster1 imports the Service");
         var address = IPAddress.Parse(await mesh.UntilAsync(
             async () => Of(await FrontAsync(), "Programmed") is "True" ? (await FrontAsync())!["status"]!["addresses"]![0]!["value"]!.ToString() : "",
             text => IPAddress.TryParse(text, out _), "the Gateway is programmed, and has the address of its load balancer"));
 
-        await mesh.UntilAsync(() => AskAsync(address, "GET", "pages.example.com", "/front"), answer => answer.StartsWith("200 Hello version: v2", StringComparison.Ordinal), "an HTTPRoute");
+        await mesh.UntilAsync(() => AskAsync(address, "GET", "pages.example.com", "/front"),
+            answer => answer.StartsWith("200 Hello version: v2", StringComparison.Ordinal), "an HTTPRoute");
         await mesh.UntilAsync(() => AskAsync(address, "POST", "calls.example.com", "/shop.Desk/Ask"), answer => answer == "200 httpbin", "a GRPCRoute");
         Assert.StartsWith("404", await AskAsync(address, "POST", "calls.example.com", "/shop.Desk/Other"), StringComparison.Ordinal);
         await mesh.UntilAsync(() => SecureAsync(address, "own.example.com"), answer => answer == "CN=own 200 own", "a TLSRoute, whose TLS ends at the backend");
@@ -124,12 +126,15 @@ public sealed class GatewayAcrossClustersTests(LoopbackMeshRig mesh) : IClassFix
         // Nobody exports it any more, and there is no Service of the name.
         await mesh.Client("cluster2").DeleteAsync(Manifests.ResourceOf(MeshApi.ServiceExport), "shop", "remote", Stop);
         await mesh.Client("cluster2").DeleteAsync(Kinds.Service, "shop", "remote", Stop);
-        await mesh.UntilAsync(() => AskAsync(address, "GET", "pages.example.com", "/front"), answer => answer.StartsWith("500", StringComparison.Ordinal), "its share of the requests gets 500");
-        await mesh.UntilAsync(async () => ReasonOf(await Client.FindAsync(Manifests.ResourceOf(MeshApi.HttpRoute), "shop", "pages", Stop)), reason => reason == "BackendNotFound", "the status says so");
+        await mesh.UntilAsync(() => AskAsync(address, "GET", "pages.example.com", "/front"), answer => answer.StartsWith("500", StringComparison.Ordinal),
+            "its share of the requests gets 500");
+        await mesh.UntilAsync(async () => ReasonOf(await Client.FindAsync(Manifests.ResourceOf(MeshApi.HttpRoute), "shop", "pages", Stop)),
+            reason => reason == "BackendNotFound", "the status says so");
 
         await Client.DeleteAsync(Manifests.ResourceOf(MeshApi.ApiGateway), "shop", "front", Stop);
         await mesh.UntilAsync(async () => string.Join(' ', await Task.WhenAll(((ResourceKind[])[Kinds.Deployment, Kinds.Service, Kinds.ServiceAccount])
-            .Select(async kind => (await Client.FindAsync(kind, "shop", "front-istio", Stop))?["kind"]?.ToString() ?? ""))), left => left.Trim().Length == 0, "what was made for the Gateway goes with it");
+            .Select(async kind => (await Client.FindAsync(kind, "shop", "front-istio", Stop))?["kind"]?.ToString() ?? ""))), left => left.Trim().Length == 0,
+            "what was made for the Gateway goes with it");
     }
 
     /// <summary>Applies objects of the mesh's APIs that no installation brings.</summary>

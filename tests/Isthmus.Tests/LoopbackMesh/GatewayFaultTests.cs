@@ -10,7 +10,8 @@ using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;
 
-/// <summary>Faults at a gateway that clients outside meet: its certificates, its hosts, and the VirtualServices that name it. Each command names the one that it can know.</summary>
+/// <summary>Faults at a gateway that clients outside meet: its certificates, its hosts, and the VirtualServices that name it. Each command names the one that
+/// it can know.</summary>
 [Collection(nameof(SharedLoopbackMesh))]
 public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices services)
 {
@@ -88,50 +89,69 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
             await StoreAsync("unfit", ca.Server(Host("unfit")), ca.Server(Host("unfit")));
 
             await TracedAsync("https://$valid.example.com/hello", "✔ The call would get through; it was not made.");
-            await TracedAsync("https://$expired.example.com/hello", "(ISM2061)", "object  Gateway istio-system/$porch in cluster1", "field   spec.servers[1].tls", "clients refuse it");
-            await TracedAsync("https://$elsename.example.com/hello", "(ISM2102)", "object  Gateway istio-system/$porch in cluster1", "is for other.example.com, and not for $elsename.example.com");
-            await TracedAsync("https://$unfit.example.com/hello", "(ISM2060)", "object  Gateway istio-system/$porch in cluster1", "field   spec.servers[3].tls", "holds none that can be used");
-            await TracedAsync("https://$absent.example.com/hello", "(ISM2060)", "object  Gateway istio-system/$porch in cluster1", "field   spec.servers[4].tls");
-            await TracedAsync("http://$wild.example.com/hello", "(ISM2055)", "object  Gateway istio-system/$porch in cluster1", "*.$wild.example.com", "but not $wild.example.com");
-            await TracedAsync("http://$foreign.example.com/hello", "(ISM2085)", "object  VirtualService $ns/$foreign in cluster1", "field   spec.gateways", "add istio-system/$porch to spec.gateways");
+            await TracedAsync("https://$expired.example.com/hello", "(ISM2061)", "object  Gateway istio-system/$porch in cluster1",
+                "field   spec.servers[1].tls", "clients refuse it");
+            await TracedAsync("https://$elsename.example.com/hello", "(ISM2102)", "object  Gateway istio-system/$porch in cluster1",
+                "is for other.example.com, and not for $elsename.example.com");
+            await TracedAsync("https://$unfit.example.com/hello", "(ISM2060)", "object  Gateway istio-system/$porch in cluster1", "field   spec.servers[3].tls",
+                "holds none that can be used");
+            await TracedAsync("https://$absent.example.com/hello", "(ISM2060)", "object  Gateway istio-system/$porch in cluster1",
+                "field   spec.servers[4].tls");
+            await TracedAsync("http://$wild.example.com/hello", "(ISM2055)", "object  Gateway istio-system/$porch in cluster1", "*.$wild.example.com",
+                "but not $wild.example.com");
+            await TracedAsync("http://$foreign.example.com/hello", "(ISM2085)", "object  VirtualService $ns/$foreign in cluster1", "field   spec.gateways",
+                "add istio-system/$porch to spec.gateways");
 
             await FoundAsync("analyze", async () => (await mesh.AnalyzeAsync()).Select(finding => finding.Problem),
                 "ISM1461 Secret istio-system/$expired", "ISM1464 Secret istio-system/$elsename", "IST0161 Gateway istio-system/$porch: spec.servers[3].tls",
-                "IST0101 Gateway istio-system/$porch: spec.servers[4].tls", "IST0132 VirtualService $ns/$wild: spec.gateways[0]", "IST0101 VirtualService $ns/$foreign: spec.gateways[0]",
+                "IST0101 Gateway istio-system/$porch: spec.servers[4].tls", "IST0132 VirtualService $ns/$wild: spec.gateways[0]",
+                "IST0101 VirtualService $ns/$foreign: spec.gateways[0]",
                 "IST0145 Gateway istio-system/$porch-b: spec.servers[0]", "IST0138 Gateway istio-system/$porch-b: ");
             await FoundAsync("verify", async () => await mesh.VerifyAsync(), "ISM1461 Secret istio-system/$expired", "ISM1464 Secret istio-system/$elsename",
-                "IST0161 Gateway istio-system/$porch: spec.servers[3].tls", "IST0101 Gateway istio-system/$porch: spec.servers[4].tls", "ISM1031 VirtualService $ns/$foreign: spec.gateways[0]");
+                "IST0161 Gateway istio-system/$porch: spec.servers[3].tls", "IST0101 Gateway istio-system/$porch: spec.servers[4].tls",
+                "ISM1031 VirtualService $ns/$foreign: spec.gateways[0]");
 
             // The gateway refuses the pair for as long as it has no other.
             await StoreAsync("unfit", ca.Server(Host("unfit")));
             await TracedAsync("https://$unfit.example.com/hello", "✔ The call would get through; it was not made.");
-            await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => problem.Code)), codes => !codes.Contains("ISM1032", StringComparison.Ordinal), "the gateway has taken the pair that fits");
+            await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => problem.Code)),
+                codes => !codes.Contains("ISM1032", StringComparison.Ordinal), "the gateway has taken the pair that fits");
         }
         finally
         {
             await client.DeleteAsync(Kinds.Service, System, services.Name("porch"), Stop);
             foreach (var name in (string[])["valid", "expired", "elsename", "unfit"]) await client.DeleteAsync(Kinds.Secret, System, services.Name(name), Stop);
-            foreach (var suffix in (string[])["", "-b"]) await client.DeleteAsync(Manifests.ResourceOf(MeshApi.Gateway), System, services.Name("porch") + suffix, Stop);
-            foreach (var name in (string[])["porch", "wild", "foreign"]) await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
+            foreach (var suffix in (string[])["", "-b"])
+                await client.DeleteAsync(Manifests.ResourceOf(MeshApi.Gateway), System, services.Name("porch") + suffix, Stop);
+            foreach (var name in (string[])["porch", "wild", "foreign"])
+                await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
         }
     }
 
     private string Host(string name) => $"{services.Name(name)}.example.com";
 
     /// <param name="keyOf">The certificate whose key the Secret has; null: the same.</param>
-    private Task StoreAsync(string name, X509Certificate2 certificate, X509Certificate2? keyOf = null) => mesh.Client("cluster1").ApplyAsync(Kinds.Secret, new JsonObject
+    private Task StoreAsync(string name, X509Certificate2 certificate, X509Certificate2? keyOf = null) =>
+        mesh.Client("cluster1").ApplyAsync(Kinds.Secret, new JsonObject
     {
-        ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "kubernetes.io/tls", ["metadata"] = new JsonObject { ["name"] = services.Name(name), ["namespace"] = System },
-        ["data"] = new JsonObject { ["tls.crt"] = Packed(certificate.ExportCertificatePem()), ["tls.key"] = Packed((keyOf ?? certificate).GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem()) },
+        ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "kubernetes.io/tls",
+        ["metadata"] = new JsonObject { ["name"] = services.Name(name), ["namespace"] = System },
+        ["data"] = new JsonObject
+        {
+            ["tls.crt"] = Packed(certificate.ExportCertificatePem()),
+            ["tls.key"] = Packed((keyOf ?? certificate).GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem())
+        },
     }, Stop);
 
     private static string Packed(string text) => Convert.ToBase64String(Encoding.ASCII.GetBytes(text));
 
     private Task TracedAsync(string target, params string[] parts) => mesh.UntilAsync(
         async () => TraceText.Write(await mesh.TraceAsync($"gateway/{services.Name("porch")}", System, services.Fill(target)), details: true),
-        text => parts.All(part => text.Contains(services.Fill(part), StringComparison.Ordinal)), $"{services.Fill(target)}: {services.Fill(string.Join(" | ", parts))}");
+        text => parts.All(part => text.Contains(services.Fill(part), StringComparison.Ordinal)),
+        $"{services.Fill(target)}: {services.Fill(string.Join(" | ", parts))}");
 
     private Task FoundAsync(string command, Func<Task<IEnumerable<Core.Problems.Problem>>> ask, params string[] lines) => mesh.UntilAsync(
         async () => string.Join('\n', (await ask()).Select(problem => $"{problem.Code} {problem.Object}: {problem.Path}")),
-        text => lines.All(line => text.Split('\n').Any(found => found.StartsWith(services.Fill(line), StringComparison.Ordinal))), $"{command} finds {services.Fill(string.Join('\n', lines))}");
+        text => lines.All(line => text.Split('\n').Any(found => found.StartsWith(services.Fill(line), StringComparison.Ordinal))),
+        $"{command} finds {services.Fill(string.Join('\n', lines))}");
 }

@@ -85,10 +85,12 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
         try
         {
             await mesh.ApplyAsync("cluster1", services.Fill(Objects));
-            await ExpectAsync("$door.example.com/hello", "✔ The call would get through; it was not made.", "a client outside, through $door.istio-system", "18480", "Pod $ns/$here", "? call", "only a client outside can make it");
+            await ExpectAsync("$door.example.com/hello", "✔ The call would get through; it was not made.", "a client outside, through $door.istio-system",
+                "18480", "Pod $ns/$here", "? call", "only a client outside can make it");
             await ExpectAsync("$door.example.com/other", "(ISM2024)", "object  VirtualService $ns/$door in cluster1");
             await ExpectAsync("x$door.example.com/", "(ISM2055)", "object  Gateway istio-system/$door in cluster1", "but not x$door.example.com");
-            await ExpectAsync("$unrouted.example.com/", "(ISM2085)", "object  Gateway istio-system/$door in cluster1", "no VirtualService with this Gateway routes $unrouted.example.com");
+            await ExpectAsync("$unrouted.example.com/", "(ISM2085)", "object  Gateway istio-system/$door in cluster1",
+                "no VirtualService with this Gateway routes $unrouted.example.com");
             await ExpectAsync("$unbound.example.com/", "(ISM2085)", "object  VirtualService $ns/$unbound in cluster1", "field   spec.gateways");
             await ExpectAsync("https://$door.example.com:80/hello", "(ISM2084)", "object  Gateway istio-system/$door in cluster1", "accepts no TLS at port 80");
             await ExpectAsync("$door.example.com:81/hello", "(ISM2053)", "but the call arrives at 81");
@@ -100,7 +102,8 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
             var client = mesh.Client("cluster1");
             await client.DeleteAsync(Kinds.Service, System, services.Name("door"), Stop);
             await client.DeleteAsync(Manifests.ResourceOf(MeshApi.Gateway), System, services.Name("door"), Stop);
-            foreach (var name in (string[])["door", "unbound"]) await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
+            foreach (var name in (string[])["door", "unbound"])
+                await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
         }
     }
 
@@ -118,14 +121,19 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
             var clerk = services.Tokens.Sign(claims);
             await mesh.ApplyAsync("cluster1", services.Fill(Objects));
             await mesh.ApplyAsync("cluster1", services.Fill(Tokens));
-            await ExpectWithAsync("", "$claimed.example.com/hello", "✔ The call would get through; it was not made.", "route others, chosen without claims: the call has no valid token: responds with a redirect, 301");
-            await ExpectWithAsync(admin, "$claimed.example.com/hello", "✔ The call would get through; it was not made.", "route admins, chosen with the claims of the token", "Pod $ns/$here");
+            await ExpectWithAsync("", "$claimed.example.com/hello", "✔ The call would get through; it was not made.",
+                "route others, chosen without claims: the call has no valid token: responds with a redirect, 301");
+            await ExpectWithAsync(admin, "$claimed.example.com/hello", "✔ The call would get through; it was not made.",
+                "route admins, chosen with the claims of the token", "Pod $ns/$here");
             await ExpectWithAsync(clerk, "$claimed.example.com/hello", "route others, chosen with the claims of the token: responds with a redirect, 301");
-            await ExpectWithAsync("", "$claimed.example.com/staff", "(ISM2024)", "object  VirtualService $ns/$claimed in cluster1", "Some match claims of tokens, and this call has no valid token", "--jwt TOKEN");
+            await ExpectWithAsync("", "$claimed.example.com/staff", "(ISM2024)", "object  VirtualService $ns/$claimed in cluster1",
+                "Some match claims of tokens, and this call has no valid token", "--jwt TOKEN");
             await ExpectWithAsync(clerk, "$claimed.example.com/staff", "(ISM2024)", "Some match claims of tokens, and this call has others");
             await ExpectWithAsync(admin, "$claimed.example.com/staff", "route staff, chosen with the claims of the token: responds with a redirect, 301");
-            await ExpectWithAsync(stolen, "$claimed.example.com/hello", "(ISM2082)", "object  RequestAuthentication istio-system/$claimed in cluster1", "Jwt verification fails; the response is 401");
-            await ExpectWithAsync("", "$claimed.example.com/hello/vault", "(ISM2064)", "object  AuthorizationPolicy istio-system/$claimed in cluster1", "denies requests without a valid token");
+            await ExpectWithAsync(stolen, "$claimed.example.com/hello", "(ISM2082)", "object  RequestAuthentication istio-system/$claimed in cluster1",
+                "Jwt verification fails; the response is 401");
+            await ExpectWithAsync("", "$claimed.example.com/hello/vault", "(ISM2064)", "object  AuthorizationPolicy istio-system/$claimed in cluster1",
+                "denies requests without a valid token");
             await ExpectWithAsync(admin, "$claimed.example.com/hello/vault", "✔ The call would get through; it was not made.");
         }
         finally
@@ -135,13 +143,17 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
             await client.DeleteAsync(Manifests.ResourceOf(MeshApi.RequestAuthentication), System, services.Name("claimed"), Stop);
             await client.DeleteAsync(Kinds.Service, System, services.Name("door"), Stop);
             await client.DeleteAsync(Manifests.ResourceOf(MeshApi.Gateway), System, services.Name("door"), Stop);
-            foreach (var name in (string[])["door", "unbound", "claimed"]) await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
+            foreach (var name in (string[])["door", "unbound", "claimed"])
+                await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
         }
     }
 
     private Task ExpectAsync(string target, params string[] parts) => ExpectWithAsync("", target, parts);
 
     private Task ExpectWithAsync(string token, string target, params string[] parts) => mesh.UntilAsync(
-        async () => TraceText.Write(await mesh.TraceAsync($"gateway/{services.Name("door")}", System, services.Fill(target), SentRequest.Parse("", [], "", token)), details: true),
-        text => parts.All(part => text.Contains(services.Fill(part), StringComparison.Ordinal)), $"{services.Fill(target)}: {services.Fill(string.Join(" | ", parts))}");
+        async () => TraceText.Write(await mesh.TraceAsync($"gateway/{services.Name("door")}", System, services.Fill(target),
+            SentRequest.Parse("", [], "", token)),
+            details: true),
+        text => parts.All(part => text.Contains(services.Fill(part), StringComparison.Ordinal)),
+        $"{services.Fill(target)}: {services.Fill(string.Join(" | ", parts))}");
 }

@@ -65,41 +65,54 @@ public sealed class HistoryTests(LoopbackMeshRig mesh)
     public async Task A_failing_call_names_what_changed_and_who_changed_it()
     {
         // What vanishes in the moment of a change counts as its effect.
-        await mesh.UntilAsync(async () => string.Join(' ', (await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.Client(cluster).ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions(), Stop))))
-            .SelectMany(list => list).Where(ns => ns.Metadata.DeletionTimestamp is not null).Select(ns => ns.Metadata.Name)), leaving => leaving.Length == 0, "the namespaces of other tests are gone");
+        await mesh.UntilAsync(async () => string.Join(' ',
+            (await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.Client(cluster)
+                .ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions(), Stop))))
+            .SelectMany(list => list).Where(ns => ns.Metadata.DeletionTimestamp is not null).Select(ns => ns.Metadata.Name)), leaving => leaving.Length == 0,
+            "the namespaces of other tests are gone");
         await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, Objects)));
         await UntilTracedAsync(text => text.Contains("✔ The call", StringComparison.Ordinal));
 
         // A change that concerns another host, and one of the callee in the callee's own cluster.
         await mesh.ApplyAsync("cluster1", Elsewhere);
         await mesh.ApplyAsync("cluster2", Denial);
-        var text = await UntilTracedAsync(text => text.Contains("ISM2064", StringComparison.Ordinal) && text.Contains("Shortly before:", StringComparison.Ordinal));
+        var text = await UntilTracedAsync(text => text.Contains("ISM2064", StringComparison.Ordinal)
+            && text.Contains("Shortly before:", StringComparison.Ordinal));
         Assert.Matches(@"created \d+s ago: AuthorizationPolicy remembered/deny-all in cluster2, by \S+ \(user [^)]+\)", text);
         Assert.DoesNotContain("unrelated", text[text.IndexOf("Shortly before:", StringComparison.Ordinal)..], StringComparison.Ordinal);
 
         // Each control plane remembers what it sees when it sees it, and what that did to proxies when they have it.
         MeshHistory history = null!;
-        await mesh.UntilAsync(async () => string.Join('\n', (history = await HistoryAsync("called.remembered")).Changes.Concat((await HistoryAsync("")).Changes).Select(change => $"{change.Verb} {change.Object} {change.Cluster} {change.Proxies}")),
-            text => history.Changes.Any(change => change is { Kind: "AuthorizationPolicy", Proxies: > 0 }) && history.Changes.Count(change => change is { Kind: "Service", Name: "called", Verb: "created" }) == 2
-                && text.Contains("unrelated", StringComparison.Ordinal) && history.ControlPlanes.All(plane => plane.Since is not null), "both control planes remember the changes");
+        await mesh.UntilAsync(async () => string.Join('\n',
+            (history = await HistoryAsync("called.remembered")).Changes.Concat((await HistoryAsync("")).Changes)
+                .Select(change => $"{change.Verb} {change.Object} {change.Cluster} {change.Proxies}")),
+            text => history.Changes.Any(change => change is { Kind: "AuthorizationPolicy", Proxies: > 0 })
+                && history.Changes.Count(change => change is { Kind: "Service", Name: "called", Verb: "created" }) == 2
+                && text.Contains("unrelated", StringComparison.Ordinal) && history.ControlPlanes.All(plane => plane.Since is not null),
+                "both control planes remember the changes");
         var policy = Assert.Single(history.Changes, change => change.Kind == "AuthorizationPolicy");
         Assert.Equal(("created", "cluster2", mesh.Client("cluster2").FieldManager, 1), (policy.Verb, policy.Cluster, policy.FieldManager, policy.Proxies));
         Assert.Equal(["listeners"], policy.Resources.Select(type => type.Type));
         // Both control planes saw the Services of both clusters: each is shown once.
-        Assert.Equal(["cluster1", "cluster2"], history.Changes.Where(change => change is { Kind: "Service", Name: "called", Verb: "created" }).Select(change => change.Cluster).Order(StringComparer.Ordinal));
+        Assert.Equal(["cluster1", "cluster2"],
+            history.Changes.Where(change => change is { Kind: "Service", Name: "called", Verb: "created" }).Select(change => change.Cluster)
+                .Order(StringComparer.Ordinal));
         Assert.DoesNotContain(history.Changes, change => change.Name == "unrelated");
         Assert.Equal(2, history.ControlPlanes.Count(plane => plane.Since is not null));
 
         // The policy goes: the call gets through, and nothing is blamed any more.
         await mesh.Client("cluster2").DeleteAsync(Policies, "remembered", "deny-all", Stop);
-        Assert.DoesNotContain("Shortly before", await UntilTracedAsync(text => text.Contains("✔ The call", StringComparison.Ordinal)), StringComparison.Ordinal);
-        await mesh.UntilAsync(async () => string.Join('\n', (await HistoryAsync("called.remembered")).Changes.Select(change => $"{change.Verb} {change.Object} {change.User}")),
+        Assert.DoesNotContain("Shortly before", await UntilTracedAsync(text => text.Contains("✔ The call", StringComparison.Ordinal)),
+            StringComparison.Ordinal);
+        await mesh.UntilAsync(async () => string.Join('\n',
+            (await HistoryAsync("called.remembered")).Changes.Select(change => $"{change.Verb} {change.Object} {change.User}")),
             text => text.Contains("deleted AuthorizationPolicy remembered/deny-all", StringComparison.Ordinal), "the deletion is remembered");
         await mesh.Client("cluster1").DeleteAsync(Routes, "remembered", "unrelated", Stop);
     }
 
     private Task<string> UntilTracedAsync(Func<string, bool> wanted) =>
-        mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync("deployment/caller", "remembered", "called:5000/hello"), details: false), wanted, "the trace says what is expected");
+        mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync("deployment/caller", "remembered", "called:5000/hello"), details: false), wanted,
+            "the trace says what is expected");
 
     private async Task<MeshHistory> HistoryAsync(string host)
     {

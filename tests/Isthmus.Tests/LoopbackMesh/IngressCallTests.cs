@@ -63,17 +63,21 @@ public sealed class IngressCallTests(LoopbackMeshRig mesh, FaultyServices servic
             (settings["ingressService"], settings["ingressSelector"]) = (services.Name("door"), "eastwestgateway");
             await mesh.PatchAsync("cluster1", Kinds.ConfigMap, System, Settings, new() { ["data"] = new JsonObject { ["mesh"] = YamlText.Print(settings) } });
             await mesh.ApplyAsync("cluster1", services.Fill(Objects));
-            await mesh.UntilAsync(() => AskAsync(gateway, "http", "/hello"), answer => answer.StartsWith("200 Hello version", StringComparison.Ordinal), "the gateway routes by path");
+            await mesh.UntilAsync(() => AskAsync(gateway, "http", "/hello"), answer => answer.StartsWith("200 Hello version", StringComparison.Ordinal),
+                "the gateway routes by path");
             Assert.StartsWith("503", await AskAsync(gateway, "http", "/away"), StringComparison.Ordinal);
-            Assert.StartsWith("404", await AskAsync(gateway, "http", "/helloween"), StringComparison.Ordinal); // from the default backend, which is not to be called /hello
+            // from the default backend, which is not to be called /hello
+            Assert.StartsWith("404", await AskAsync(gateway, "http", "/helloween"), StringComparison.Ordinal);
             Assert.StartsWith("200 Hello", await AskAsync(gateway, "http", "/hello", "other.example.com"), StringComparison.Ordinal);
 
             await client.ApplyAsync(Kinds.Secret, new()
             {
-                ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "kubernetes.io/tls", ["metadata"] = new JsonObject { ["name"] = services.Name("door"), ["namespace"] = System },
+                ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "kubernetes.io/tls",
+                ["metadata"] = new JsonObject { ["name"] = services.Name("door"), ["namespace"] = System },
                 ["stringData"] = new JsonObject { ["tls.crt"] = certificate.ExportCertificatePem(), ["tls.key"] = key.ExportPkcs8PrivateKeyPem() },
             }, Stop);
-            await mesh.UntilAsync(() => AskAsync(gateway, "https", "/hello", trusted: root), answer => answer.StartsWith("200 Hello version", StringComparison.Ordinal), "the gateway ends TLS with the Secret's certificate");
+            await mesh.UntilAsync(() => AskAsync(gateway, "https", "/hello", trusted: root),
+                answer => answer.StartsWith("200 Hello version", StringComparison.Ordinal), "the gateway ends TLS with the Secret's certificate");
 
             var address = await mesh.UntilAsync(() => AddressOf(Kinds.Service, System), answer => answer.Length > 0, "the Service has an address");
             await mesh.UntilAsync(() => AddressOf(Kinds.Ingress, services.Name("ns")), answer => answer == address, "the status of the Ingress has it");
@@ -88,10 +92,13 @@ public sealed class IngressCallTests(LoopbackMeshRig mesh, FaultyServices servic
         }
 
         async Task<string> AddressOf(ResourceKind kind, string ns) =>
-            (await client.FindAsync(kind, ns, services.Name("door"), Stop))?["status"]?["loadBalancer"]?["ingress"]?.AsArray().FirstOrDefault()?["ip"]?.ToString() ?? "";
+            (await client.FindAsync(kind, ns, services.Name("door"),
+                Stop))?["status"]?["loadBalancer"]?["ingress"]?.AsArray().FirstOrDefault()?["ip"]?.ToString()
+                ?? "";
     }
 
-    private static async Task<string> AskAsync(IPAddress gateway, string scheme, string path, string host = "door.example.com", X509Certificate2? trusted = null)
+    private static async Task<string> AskAsync(IPAddress gateway, string scheme, string path, string host = "door.example.com",
+        X509Certificate2? trusted = null)
     {
         using var handler = new SocketsHttpHandler
         {
@@ -103,7 +110,12 @@ public sealed class IngressCallTests(LoopbackMeshRig mesh, FaultyServices servic
             },
             SslOptions = new SslClientAuthenticationOptions
             {
-                CertificateChainPolicy = trusted is null ? null : new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { trusted }, RevocationMode = X509RevocationMode.NoCheck },
+                CertificateChainPolicy = trusted is null
+                    ? null
+                    : new X509ChainPolicy
+                    {
+                        TrustMode = X509ChainTrustMode.CustomRootTrust, CustomTrustStore = { trusted }, RevocationMode = X509RevocationMode.NoCheck
+                    },
             },
         };
         using var http = new HttpClient(handler);

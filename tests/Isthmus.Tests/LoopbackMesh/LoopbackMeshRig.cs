@@ -45,7 +45,11 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     {
         foreach (var name in Clusters) _clusters.Add(new(name, _range, _clusters.Count + 1));
         await Task.WhenAll(_clusters.Select(cluster => cluster.StartAsync(Stop)));
-        var config = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Config", ["current-context"] = Clusters[0], ["clusters"] = new JsonArray(), ["contexts"] = new JsonArray(), ["users"] = new JsonArray() };
+        var config = new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Config", ["current-context"] = Clusters[0], ["clusters"] = new JsonArray(), ["contexts"] = new JsonArray(),
+            ["users"] = new JsonArray()
+        };
         foreach (var cluster in _clusters)
         {
             _proxy.Lead(cluster.HostName, new(System.Net.IPAddress.Loopback, cluster.Client.Access.Server.Port));
@@ -69,16 +73,21 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     internal ClusterAccess Access(string cluster) => KubeConfig.Load(Kubeconfig, cluster, _ => null);
 
     internal LoopbackPod Pod(string cluster, string ns, string app) =>
-        _clusters.First(one => one.Name == cluster).Node.Pods.First(pod => pod.Pod.Metadata.Namespace == ns && pod.Pod.Metadata.Labels.GetValueOrDefault("app") == app);
+        _clusters.First(one => one.Name == cluster).Node.Pods.First(pod => pod.Pod.Metadata.Namespace == ns
+            && pod.Pod.Metadata.Labels.GetValueOrDefault("app") == app);
 
     /// <summary>Applies the documents that belong to the cluster: an annotation of a document can name one.</summary>
     internal async Task ApplyAsync(string cluster, string text)
     {
-        var documents = text.Split("\n---\n").Where(document => Clusters.All(name => name == cluster || !document.Contains($"in-cluster: {name}", StringComparison.Ordinal)));
-        await new Applier(Client(cluster), TimeProvider.System).ApplyAsync([.. YamlText.ParseAll(string.Join("\n---\n", documents), "test").OfType<JsonObject>()], Stop);
+        var documents = text.Split("\n---\n")
+            .Where(document => Clusters.All(name => name == cluster || !document.Contains($"in-cluster: {name}", StringComparison.Ordinal)));
+        await new Applier(Client(cluster),
+            TimeProvider.System).ApplyAsync([.. YamlText.ParseAll(string.Join("\n---\n", documents), "test").OfType<JsonObject>()],
+            Stop);
     }
 
-    internal Task PatchAsync(string cluster, ResourceKind kind, string? ns, string name, JsonObject patch) => Client(cluster).PatchAsync(kind, ns, name, patch, PatchType.Merge, Stop);
+    internal Task PatchAsync(string cluster, ResourceKind kind, string? ns, string name,
+        JsonObject patch) => Client(cluster).PatchAsync(kind, ns, name, patch, PatchType.Merge, Stop);
 
     internal Task LabelAsync(string cluster, ResourceKind kind, string? ns, string name, string label, string? value) =>
         PatchAsync(cluster, kind, ns, name, new() { ["metadata"] = new JsonObject { ["labels"] = new JsonObject { [label] = value } } });
@@ -100,12 +109,14 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     {
         // One for all, since its connections stay open.
         _trace ??= new([.. Clusters.Select(Access)], WellKnown.SystemNamespace, TimeProvider.System, new Random());
-        return await _trace.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(seconds)) { Sent = sent ?? SentRequest.Plain }, Stop);
+        return await _trace.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(seconds)) { Sent = sent ?? SentRequest.Plain },
+            Stop);
     }
 
     /// <summary>What <c>isthmus verify</c> finds.</summary>
     internal async Task<IEnumerable<Problem>> VerifyAsync() =>
-        (await Verification.RunAsync([.. Clusters.Select(Access)], WellKnown.SystemNamespace, TimeProvider.System, Stop)).Checks.Select(check => check.Problem).OfType<Problem>();
+        (await Verification.RunAsync([.. Clusters.Select(Access)], WellKnown.SystemNamespace, TimeProvider.System, Stop)).Checks.Select(check => check.Problem)
+            .OfType<Problem>();
 
     /// <summary>What <c>isthmus analyze</c> finds, with the cluster of each object.</summary>
     internal async Task<IEnumerable<Finding>> AnalyzeAsync()
@@ -130,7 +141,8 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     {
         using var client = new KubeClient(Access(cluster));
         var answers = await new MeshQuery(client, WellKnown.SystemNamespace).AskControlPlanesAsync("/debug/clusterz", Stop);
-        return string.Join('\n', answers.SelectMany(answer => (JsonArray)answer.Answer).Select(line => line!["message"]?.ToString() ?? line["warning"]?.ToString() ?? ""));
+        return string.Join('\n',
+            answers.SelectMany(answer => (JsonArray)answer.Answer).Select(line => line!["message"]?.ToString() ?? line["warning"]?.ToString() ?? ""));
     }
 
     /// <summary>Repeats a query until the answer is as expected: changes take a moment to pass between clusters.</summary>
@@ -173,7 +185,8 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
         }
         foreach (var watch in design.Watches()) await JoinAsync(watch);
         // Tests that change remote secrets expect that the first ones have worked.
-        await UntilAsync(async () => string.Join('\n', (await VerifyAsync()).Where(problem => problem.Code is "ISM1020" or "ISM1021")), problems => problems.Length == 0, "the control planes watch all clusters");
+        await UntilAsync(async () => string.Join('\n', (await VerifyAsync()).Where(problem => problem.Code is "ISM1020" or "ISM1021")),
+            problems => problems.Length == 0, "the control planes watch all clusters");
     }
 
     private static async Task InstallAsync(Cluster cluster, ClusterSpec spec, MeshDesign design, MeshTrust trust)
@@ -193,7 +206,8 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
         var text = await new RemoteSecret(watched.Client, TimeProvider.System, _ => { }).MakeAsync(new() { Name = watched.Name, Server = server }, Stop);
         // The indentation is that of the field in the kubeconfig in the Secret.
         var indent = text.Split('\n').First(line => line.Contains("server: ", StringComparison.Ordinal)).Split("server")[0];
-        text = text.Replace($"server: {server}", $"server: {server}\n{indent}proxy-url: {_proxy.Address}\n{indent}tls-server-name: {Cluster.CertifiedName}", StringComparison.Ordinal);
+        text = text.Replace($"server: {server}", $"server: {server}\n{indent}proxy-url: {_proxy.Address}\n{indent}tls-server-name: {Cluster.CertifiedName}",
+            StringComparison.Ordinal);
         await Client(watch.Watcher).ApplyAsync(Kinds.Secret, (JsonObject)YamlText.ParseAll(text, "remote secret")[0], Stop);
     }
 
@@ -235,7 +249,9 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
         {
             Client = await _server.StartAsync(name);
             (_admin, _adminKey) = await _server.Pki.ReadPairAsync(PkiNames.Admin, stop);
-            var settings = new ControllerSettings(_server.Pki.CaPem, (ns, account, uid, secret) => SecretToken.Mint(_server.Pki.ServiceAccountKey, ns, account, uid, secret), $"{range.Address(100 + number, 1)}-{range.Address(100 + number, 20)}")
+            var settings = new ControllerSettings(_server.Pki.CaPem,
+                (ns, account, uid, secret) => SecretToken.Mint(_server.Pki.ServiceAccountKey, ns, account, uid, secret),
+                $"{range.Address(100 + number, 1)}-{range.Address(100 + number, 20)}")
             {
                 NodeGracePeriod = TimeSpan.FromHours(1),
             };
@@ -251,10 +267,19 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
             config["clusters"]!.AsArray().Add((JsonNode)new JsonObject
             {
                 ["name"] = name,
-                ["cluster"] = new JsonObject { ["server"] = $"https://{HostName}:6443", ["proxy-url"] = proxy.ToString(), ["tls-server-name"] = CertifiedName, ["certificate-authority-data"] = Packed(_server.Pki.CaPem) },
+                ["cluster"] = new JsonObject
+                {
+                    ["server"] = $"https://{HostName}:6443", ["proxy-url"] = proxy.ToString(), ["tls-server-name"] = CertifiedName,
+                    ["certificate-authority-data"] = Packed(_server.Pki.CaPem)
+                },
             });
-            config["users"]!.AsArray().Add((JsonNode)new JsonObject { ["name"] = name, ["user"] = new JsonObject { ["client-certificate-data"] = Packed(_admin), ["client-key-data"] = Packed(_adminKey) } });
-            config["contexts"]!.AsArray().Add((JsonNode)new JsonObject { ["name"] = name, ["context"] = new JsonObject { ["cluster"] = name, ["user"] = name } });
+            config["users"]!.AsArray()
+                .Add((JsonNode)new JsonObject
+                {
+                    ["name"] = name, ["user"] = new JsonObject { ["client-certificate-data"] = Packed(_admin), ["client-key-data"] = Packed(_adminKey) }
+                });
+            config["contexts"]!.AsArray()
+                .Add((JsonNode)new JsonObject { ["name"] = name, ["context"] = new JsonObject { ["cluster"] = name, ["user"] = name } });
         }
 
         public async ValueTask DisposeAsync()

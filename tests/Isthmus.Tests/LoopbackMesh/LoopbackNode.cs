@@ -61,7 +61,8 @@ internal sealed class LoopbackNode(KubeClient client, string folder, Func<int, I
         _ending = new((name, e) => Log($"{name}: {e}"));
         _forward = new(Path.Combine(folder, NodeSocket.FileName), FindPod);
         await client.CreateAsync(Kinds.Node, Describe(), stop);
-        var pods = new WatchedList<Pod>(client, Kinds.Pod, KubeNodeApi.Watching, TimeProvider.System).Listen(change => Take(change.Object ?? change.Before!, change.Object is null));
+        var pods = new WatchedList<Pod>(client, Kinds.Pod, KubeNodeApi.Watching,
+            TimeProvider.System).Listen(change => Take(change.Object ?? change.Before!, change.Object is null));
         var services = new WatchedList<Service>(client, Kinds.Service, KubeNodeApi.Watching, TimeProvider.System).Listen(Balance);
         var watching = Api.RunAsync(Refresh, _stop.Token);
         await Api.Synced.WaitAsync(stop);
@@ -79,7 +80,8 @@ internal sealed class LoopbackNode(KubeClient client, string folder, Func<int, I
         _stop.Dispose();
     }
 
-    private IPAddress? FindPod(string ns, string name) => _pods.Values.FirstOrDefault(pod => pod.Pod.Metadata.Namespace == ns && pod.Pod.Metadata.Name == name)?.Address;
+    private IPAddress? FindPod(string ns, string name) =>
+        _pods.Values.FirstOrDefault(pod => pod.Pod.Metadata.Namespace == ns && pod.Pod.Metadata.Name == name)?.Address;
 
     private void Take(Pod pod, bool isGone)
     {
@@ -93,7 +95,8 @@ internal sealed class LoopbackNode(KubeClient client, string folder, Func<int, I
         {
             var started = new LoopbackPod(pod, addressOf(++_last), this);
             _pods[uid] = started;
-            if (pod.Metadata.Namespace == WellKnown.SystemNamespace && pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod) File.WriteAllText(Hosts, $"{started.Address} istiod.{pod.Metadata.Namespace}.svc\n");
+            if (pod.Metadata.Namespace == WellKnown.SystemNamespace && pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod)
+                File.WriteAllText(Hosts, $"{started.Address} istiod.{pod.Metadata.Namespace}.svc\n");
             started.Start();
         }
     }
@@ -116,13 +119,16 @@ internal sealed class LoopbackNode(KubeClient client, string folder, Func<int, I
         foreach (var ip in service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip))
         {
             foreach (var port in service.Spec.Ports)
-                _balanced.GetOrAdd($"{ip}:{port.Port}", _ => new(new(IPAddress.Parse(ip), port.Port), (socket, stop) => BalanceAsync(service, port, socket, stop)));
+                _balanced.GetOrAdd($"{ip}:{port.Port}",
+                    _ => new(new(IPAddress.Parse(ip), port.Port), (socket, stop) => BalanceAsync(service, port, socket, stop)));
         }
     }
 
     private async Task BalanceAsync(Service service, ServicePort port, Socket client, CancellationToken stop)
     {
-        var ready = _pods.Values.Where(pod => pod.IsReady && pod.Pod.Metadata.Namespace == service.Metadata.Namespace && service.Spec.Selector.All(label => pod.Pod.Metadata.Labels.GetValueOrDefault(label.Key) == label.Value)).ToList();
+        var ready = _pods.Values.Where(pod => pod.IsReady && pod.Pod.Metadata.Namespace == service.Metadata.Namespace
+            && service.Spec.Selector.All(label => pod.Pod.Metadata.Labels.GetValueOrDefault(label.Key) == label.Value))
+            .ToList();
         if (ready.Count == 0) return;
         LoopbackPod chosen;
         lock (_random) chosen = ready[_random.Next(ready.Count)];
@@ -193,12 +199,14 @@ internal sealed class LoopbackForward : IAsyncDisposable
     {
         using var client = socket;
         var (head, one) = (new StringBuilder(), new byte[1]);
-        while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal) && await client.ReceiveAsync(one, SocketFlags.None, _stop.Token) == 1) head.Append((char)one[0]);
+        while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal) && await client.ReceiveAsync(one, SocketFlags.None, _stop.Token) == 1)
+            head.Append((char)one[0]);
         var words = head.ToString().Split(' ')[1].Split('/', '?', '=');
         using var pod = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
-            if (words is not [_, "portForward", var ns, var name, _, var port] || _find(ns, name) is not { } address) throw new SocketException((int)SocketError.HostNotFound);
+            if (words is not [_, "portForward", var ns, var name, _, var port] || _find(ns, name) is not { } address)
+                throw new SocketException((int)SocketError.HostNotFound);
             await pod.ConnectAsync(new IPEndPoint(address, int.Parse(port, CultureInfo.InvariantCulture)), _stop.Token);
         }
         catch (SocketException e)
@@ -206,7 +214,8 @@ internal sealed class LoopbackForward : IAsyncDisposable
             await client.SendAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 502 Bad Gateway\r\n\r\n0\r\n{e.Message}\r\n"), SocketFlags.None, _stop.Token);
             return;
         }
-        await client.SendAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {NodeSocket.Tunnel}\r\n\r\n"), SocketFlags.None, _stop.Token);
+        await client.SendAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {NodeSocket.Tunnel}\r\n\r\n"),
+            SocketFlags.None, _stop.Token);
         await ByteRelay.RunAsync(client, pod, _stop.Token);
     }
 }

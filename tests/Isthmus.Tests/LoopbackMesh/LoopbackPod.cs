@@ -165,12 +165,14 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
         var settings = DiscoverySettings.Read(arguments, environment.GetValueOrDefault);
         var access = new ClusterAccess
         {
-            Name = "in-cluster", Server = node.Server, CertificateAuthority = await File.ReadAllTextAsync($"{files}{ServiceAccountFolder}/ca.crt", stop), TokenFile = $"{files}{ServiceAccountFolder}/token",
+            Name = "in-cluster", Server = node.Server, CertificateAuthority = await File.ReadAllTextAsync($"{files}{ServiceAccountFolder}/ca.crt", stop),
+            TokenFile = $"{files}{ServiceAccountFolder}/token",
         };
         var names = new NameClient(() => new([], [], 1), new Random(), TimeProvider.System);
         while (true)
         {
-            await using var controlPlane = global::Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(), access, names, Address: address, Log: NullLoggerProvider.Instance));
+            await using var controlPlane = global::Isthmus.ControlPlane.ControlPlane.Build(settings,
+                new(TimeProvider.System, new Random(), access, names, Address: address, Log: NullLoggerProvider.Instance));
             try
             {
                 await controlPlane.RunAsync(stop);
@@ -190,7 +192,8 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
         var parsed = ProxyArguments.Parse(arguments);
         using var log = new ProcessLog(TextWriter.Null, TimeProvider.System);
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), Sockets, new SystemResolver());
-        var settings = AgentSettings.Read(parsed.Role, parsed.Domain, environment) with { DrainTime = TimeSpan.Zero, ListenerDrainTime = TimeSpan.FromSeconds(1), LossTime = TimeSpan.FromSeconds(2) };
+        var settings = AgentSettings.Read(parsed.Role, parsed.Domain,
+            environment) with { DrainTime = TimeSpan.Zero, ListenerDrainTime = TimeSpan.FromSeconds(1), LossTime = TimeSpan.FromSeconds(2) };
         await AgentRun.RunAsync(settings, environment, ports, new(files, new OneLog(AccessLog)), log, Isthmus.Proxy.Programs.AgentPlanes.Of, stop);
     }
 
@@ -248,7 +251,8 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
         {
             var ready = new HashSet<string>(StringComparer.Ordinal);
             foreach (var container in pod.Spec.Containers)
-                if (!IsCrashing(container) && (container.ReadinessProbe is not { } probe || await SampleApplications.ProbeAsync(http, address, probe, stop))) ready.Add(container.Name);
+                if (!IsCrashing(container) && (container.ReadinessProbe is not { } probe || await SampleApplications.ProbeAsync(http, address, probe, stop)))
+                    ready.Add(container.Name);
             if (reported is null || !ready.SetEquals(reported)) await node.Api.WriteStatusAsync(pod, Status(ready), stop);
             reported = ready;
             IsReady = ready.Count == pod.Spec.Containers.Count;
@@ -271,11 +275,21 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
             ["podIPs"] = new JsonArray(new JsonObject { ["ip"] = address.ToString() }),
             ["hostIP"] = IPAddress.Loopback.ToString(),
             ["startTime"] = ApiTime.Seconds(_started),
-            ["conditions"] = new JsonArray(Condition("Initialized", "True"), Ready(isWhole), Condition("ContainersReady", whole), Condition("PodScheduled", "True")),
+            ["conditions"] = new JsonArray(Condition("Initialized", "True"), Ready(isWhole), Condition("ContainersReady", whole),
+                Condition("PodScheduled", "True")),
             ["containerStatuses"] = new JsonArray([.. pod.Spec.Containers.Select(container => (JsonNode)new JsonObject
             {
-                ["name"] = container.Name, ["image"] = container.Image, ["imageID"] = container.Image, ["ready"] = ready.Contains(container.Name), ["started"] = !IsCrashing(container), ["restartCount"] = IsCrashing(container) ? 5 : 0,
-                ["state"] = IsCrashing(container) ? new JsonObject { ["waiting"] = new JsonObject { ["reason"] = "CrashLoopBackOff", ["message"] = $"back-off 2m40s restarting failed container={container.Name}" } } : new JsonObject { ["running"] = new JsonObject { ["startedAt"] = ApiTime.Seconds(_started) } },
+                ["name"] = container.Name, ["image"] = container.Image, ["imageID"] = container.Image, ["ready"] = ready.Contains(container.Name),
+                ["started"] = !IsCrashing(container), ["restartCount"] = IsCrashing(container) ? 5 : 0,
+                ["state"] = IsCrashing(container)
+                    ? new JsonObject
+                    {
+                        ["waiting"] = new JsonObject
+                        {
+                            ["reason"] = "CrashLoopBackOff", ["message"] = $"back-off 2m40s restarting failed container={container.Name}"
+                        }
+                    }
+                    : new JsonObject { ["running"] = new JsonObject { ["startedAt"] = ApiTime.Seconds(_started) } },
             })]),
         };
 

@@ -48,7 +48,8 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
                 await CallAsync();
                 var pack = await mesh.PackAsync(mesh.Access("cluster1"));
                 var packed = Analysis.Run([await new InventoryReader(System, proxies: 200).ReadAsync("cluster1", pack.Access("cluster1"), Stop)]);
-                return string.Join('\n', packed.Where(finding => finding.Problem.Code == OwnCodes.TelemetryLost.Code).Select(finding => finding.Problem.Object));
+                return string.Join('\n',
+                    packed.Where(finding => finding.Problem.Code == OwnCodes.TelemetryLost.Code).Select(finding => finding.Problem.Object));
             }, found => found.Split('\n').Contains($"Telemetry {Namespace}/all"), "the pack says so");
 
             await using var collector = await CollectorAsync(port.Number);
@@ -61,7 +62,8 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
                 // The commands read whole clusters, so they wait for the status.
                 var status = await StatusAsync();
                 return IsSo(lost, status) ? string.Join('\n', status, await AnalyzedAsync(), await VerifiedAsync(), await PageAsync()) : $"status: {status}";
-            }, text => text.Split('\n') is { Length: 4 } lines && lines.All(line => IsSo(lost, line)), lost ? "status, analyze, verify and the debug page say so" : "nobody says so anymore");
+            }, text => text.Split('\n') is { Length: 4 } lines && lines.All(line => IsSo(lost, line)),
+            lost ? "status, analyze, verify and the debug page say so" : "nobody says so anymore");
 
             async Task CallAsync()
             {
@@ -78,7 +80,9 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
         }
     }
 
-    private const string IsLost = "spans do not reach the provider \"losing-spans\" (collector.losing.example, port 4317): it cannot be connected to, or closes connections (of proxy web-";
+    private const string IsLost =
+        "spans do not reach the provider \"losing-spans\" (collector.losing.example, port 4317): it cannot be connected to, or closes connections (of proxy "
+            + "web-";
 
     private IPAddress? Ready()
     {
@@ -93,22 +97,29 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
     }
 
     private async Task<string> StatusAsync() =>
-        ((await mesh.Client("cluster1").GetAsync(Telemetry, Namespace, "all", Stop))["status"]?["conditions"] as JsonArray ?? []).Where(condition => condition!["type"]?.ToString() == "Delivered").Select(condition => condition!["message"]!.ToString()).FirstOrDefault("");
+        ((await mesh.Client("cluster1").GetAsync(Telemetry, Namespace, "all", Stop))["status"]?["conditions"] as JsonArray ?? [])
+            .Where(condition => condition!["type"]?.ToString() == "Delivered").Select(condition => condition!["message"]!.ToString()).FirstOrDefault("");
 
-    private async Task<string> AnalyzedAsync() => (await mesh.AnalyzeAsync()).Where(finding => finding.Problem.Code == OwnCodes.TelemetryLost.Code).Select(finding => finding.Problem.ToString()).FirstOrDefault("");
+    private async Task<string> AnalyzedAsync() =>
+        (await mesh.AnalyzeAsync()).Where(finding => finding.Problem.Code == OwnCodes.TelemetryLost.Code).Select(finding => finding.Problem.ToString())
+            .FirstOrDefault("");
 
-    private async Task<string> VerifiedAsync() => (await mesh.VerifyAsync()).Where(problem => problem.Code == OwnCodes.TelemetryLost.Code).Select(problem => problem.ToString()).FirstOrDefault("");
+    private async Task<string> VerifiedAsync() =>
+        (await mesh.VerifyAsync()).Where(problem => problem.Code == OwnCodes.TelemetryLost.Code).Select(problem => problem.ToString()).FirstOrDefault("");
 
     private async Task<string> PageAsync() =>
-        (await new MeshQuery(mesh.Client("cluster1"), System).ProblemsAsync(Stop)).Where(problem => problem.Object == $"Telemetry {Namespace}/all").Select(problem => problem.Message).FirstOrDefault("");
+        (await new MeshQuery(mesh.Client("cluster1"), System).ProblemsAsync(Stop)).Where(problem => problem.Object == $"Telemetry {Namespace}/all")
+            .Select(problem => problem.Message).FirstOrDefault("");
 
-    private Task SetAsync(string text) => mesh.PatchAsync("cluster1", Kinds.ConfigMap, System, "istio", new() { ["data"] = new JsonObject { ["mesh"] = text } });
+    private Task SetAsync(string text) =>
+        mesh.PatchAsync("cluster1", Kinds.ConfigMap, System, "istio", new() { ["data"] = new JsonObject { ["mesh"] = text } });
 
     private static string WithProvider(string settings, int port)
     {
         var config = (JsonObject)YamlText.Parse(settings, "mesh")!;
         var providers = config["extensionProviders"] as JsonArray ?? [];
-        config["extensionProviders"] = new JsonArray([.. providers.Select(item => item!.DeepClone()), new JsonObject { ["name"] = "losing-spans", ["opentelemetry"] = new JsonObject { ["service"] = "collector.losing.example", ["port"] = 4317 } }]);
+        config["extensionProviders"] = new JsonArray([.. providers.Select(item => item!.DeepClone()),
+            new JsonObject { ["name"] = "losing-spans", ["opentelemetry"] = new JsonObject { ["service"] = "collector.losing.example", ["port"] = 4317 } }]);
         return YamlText.Print(config);
     }
 

@@ -22,7 +22,11 @@ public sealed class ManifestInjectionTests(LoopbackMeshRig mesh)
     public async Task A_workload_gets_the_same_proxy_as_by_the_webhook(string kind, string template)
     {
         var injection = await new InjectionSource(mesh.Client("cluster2"), WellKnown.SystemNamespace, "").ReadAsync(null, null, Stop);
-        JsonNode manifest = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["app"] = "made" } }, ["spec"] = new JsonObject { ["containers"] = new JsonArray(new JsonObject { ["name"] = "web", ["image"] = "any" }) } };
+        JsonNode manifest = new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["app"] = "made" } },
+            ["spec"] = new JsonObject { ["containers"] = new JsonArray(new JsonObject { ["name"] = "web", ["image"] = "any" }) }
+        };
         foreach (var step in template.Split('.').Reverse()) manifest = new JsonObject { [step] = manifest };
         var workload = manifest.AsObject();
         (workload["kind"], workload["metadata"]) = (kind, new JsonObject { ["name"] = "made", ["namespace"] = "sample" });
@@ -37,7 +41,8 @@ public sealed class ManifestInjectionTests(LoopbackMeshRig mesh)
         var real = pod.Spec.Containers.Concat(pod.Spec.InitContainers).Single(container => container.Name == "istio-proxy");
         Assert.Equal(real.Image, made["image"]!.ToString());
         foreach (var name in (string[])["ISTIO_META_CLUSTER_ID", "ISTIO_META_NETWORK", "CA_ADDR", "ISTIO_META_MESH_ID"])
-            Assert.Equal(real.Env.Single(variable => variable.Name == name).Value, made["env"]!.AsArray().Single(variable => variable!["name"]!.ToString() == name)!["value"]!.ToString());
+            Assert.Equal(real.Env.Single(variable => variable.Name == name).Value,
+                made["env"]!.AsArray().Single(variable => variable!["name"]!.ToString() == name)!["value"]!.ToString());
         Assert.Equal("made", injected["metadata"]!["labels"]!["service.istio.io/canonical-name"]!.ToString());
     }
 
@@ -51,7 +56,8 @@ public sealed class ManifestInjectionTests(LoopbackMeshRig mesh)
             "{kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}",
             "{kind: Pod, metadata: {name: web}, spec: {hostNetwork: true, containers: [{name: web}]}}",
             "{kind: Turbine, metadata: {name: web}, spec: {template: {spec: {containers: [{name: web}]}}}}",
-            "{kind: List, items: [{kind: Deployment, metadata: {name: web}, spec: {template: {metadata: {labels: {sidecar.istio.io/inject: \"false\"}}, spec: {containers: [{name: web}]}}}}]}",
+            "{kind: List, items: [{kind: Deployment, metadata: {name: web}, spec: {template: {metadata: {labels: {sidecar.istio.io/inject: \"false\"}}, spec: "
+                + "{containers: [{name: web}]}}}}]}",
         ])
         {
             var value = (JsonObject)YamlText.Parse(text, "test")!;
@@ -61,5 +67,6 @@ public sealed class ManifestInjectionTests(LoopbackMeshRig mesh)
     }
 
     private static JsonNode Proxy(JsonNode pod) =>
-        (pod["spec"]!["containers"] as JsonArray ?? []).Concat(pod["spec"]!["initContainers"] as JsonArray ?? []).Single(container => container!["name"]!.ToString() == "istio-proxy")!;
+        (pod["spec"]!["containers"] as JsonArray ?? []).Concat(pod["spec"]!["initContainers"] as JsonArray ?? [])
+            .Single(container => container!["name"]!.ToString() == "istio-proxy")!;
 }

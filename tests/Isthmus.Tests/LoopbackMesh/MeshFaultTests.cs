@@ -22,7 +22,9 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
         await services.ReadyAsync(mesh);
         await TracedAsync("$narrowed/status/200", "✔ The call gets through.");
         var storm = Task.WhenAll(Enumerable.Range(0, 12).Select(_ => TraceAsync("$narrowed/delay/600")));
-        Assert.Contains(await storm, text => text.Contains("(ISM2079)", StringComparison.Ordinal) && text.Contains(services.Fill("object  DestinationRule $ns/$narrowed in cluster1"), StringComparison.Ordinal));
+        Assert.Contains(await storm,
+            text => text.Contains("(ISM2079)", StringComparison.Ordinal)
+                && text.Contains(services.Fill("object  DestinationRule $ns/$narrowed in cluster1"), StringComparison.Ordinal));
         await TracedAsync("$narrowed/status/200", "✔ The call gets through.", "ISM2097 DestinationRule $ns/$narrowed in cluster1");
     }
 
@@ -39,7 +41,8 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
     {
         await services.ReadyAsync(mesh);
         var name = services.Name("everywhere");
-        await mesh.ApplyAsync("cluster1", $"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: {System}}}\nspec: {{}}\n");
+        await mesh.ApplyAsync("cluster1",
+            $"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: {System}}}\nspec: {{}}\n");
         try
         {
             await TracedAsync("$bin/status/200", "(ISM2064)", "object  AuthorizationPolicy istio-system/$everywhere in cluster1", "has no rules");
@@ -98,9 +101,11 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
         }
     }
 
-    private Task SelectAsync(string app) => mesh.PatchAsync("cluster1", Kinds.Service, System, "istiod", new() { ["spec"] = new JsonObject { ["selector"] = new JsonObject { ["app"] = app } } });
+    private Task SelectAsync(string app) =>
+        mesh.PatchAsync("cluster1", Kinds.Service, System, "istiod", new() { ["spec"] = new JsonObject { ["selector"] = new JsonObject { ["app"] = app } } });
 
-    private Task VerifiedAsync(string problem) => mesh.UntilAsync(VerifyAsync, text => text.Split('\n').Any(line => line.StartsWith(problem, StringComparison.Ordinal)), $"verify finds {problem}");
+    private Task VerifiedAsync(string problem) =>
+        mesh.UntilAsync(VerifyAsync, text => text.Split('\n').Any(line => line.StartsWith(problem, StringComparison.Ordinal)), $"verify finds {problem}");
 
     private async Task<string> VerifyAsync() => string.Join('\n', (await mesh.VerifyAsync()).Select(found => $"{found.Code} {found}"));
 
@@ -108,5 +113,6 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
         TraceText.Write(await mesh.TraceAsync($"deployment/{services.Name("caller")}", services.Name("ns"), services.Fill(target)), details: false);
 
     private Task TracedAsync(string target, params string[] parts) => mesh.UntilAsync(() => TraceAsync(target),
-        text => parts.All(part => text.Contains(services.Fill(part), StringComparison.Ordinal)), $"{services.Fill(target)}: {services.Fill(string.Join(" | ", parts))}");
+        text => parts.All(part => text.Contains(services.Fill(part), StringComparison.Ordinal)),
+        $"{services.Fill(target)}: {services.Fill(string.Join(" | ", parts))}");
 }

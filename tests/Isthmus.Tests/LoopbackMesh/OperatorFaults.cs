@@ -10,36 +10,48 @@ internal static class OperatorFaults
     internal static IReadOnlyList<InjectedFault> All { get; } =
     [
         // Ports that are declared otherwise than what is spoken there
-        new("$caller", "grpc://$untyped/", "ISM2074 | Service $ns/$untyped in cluster1 | the call is gRPC, which needs HTTP/2", Call, Call) { IsSeenOnlyByCall = true },
+        new("$caller", "grpc://$untyped/", "ISM2074 | Service $ns/$untyped in cluster1 | the call is gRPC, which needs HTTP/2", Call,
+            Call) { IsSeenOnlyByCall = true },
         new("$fenced", "https://$sealedweb:443/", "ISM2093 | Service $ns/$sealedweb in cluster1 | declares HTTP, and the call is HTTPS", Call, Call),
-        new("$fenced", "http://$sealedweb:443/", "ISM2074 | Service $ns/$sealedweb in cluster1 | it probably speaks something else, such as TLS", Call, Call) { IsSeenOnlyByCall = true },
+        new("$fenced", "http://$sealedweb:443/", "ISM2074 | Service $ns/$sealedweb in cluster1 | it probably speaks something else, such as TLS", Call,
+            Call) { IsSeenOnlyByCall = true },
         new("$caller", "https://$sealedweb:443/", "ISM2093 | Service $ns/$sealedweb in cluster1 | declares HTTP, and the call is HTTPS", Call, Call),
-        new("$caller", "grpc://$agreed-b/", "ISM2074 | Service $ns/$agreed-b in cluster1 | while Service $ns/$agreed in cluster1 declares HTTP for the same port 8093", Call,
+        new("$caller", "grpc://$agreed-b/",
+            "ISM2074 | Service $ns/$agreed-b in cluster1 | while Service $ns/$agreed in cluster1 declares HTTP for the same port 8093", Call,
             "cluster1 IST0116 Deployment $ns/$speaker: spec.template") { IsSeenOnlyByCall = true },
-        new("$caller", "http://$bytes:17005/", "ISM2101 | cluster1, network1: Pod $ns/$speaker | probably speaks no HTTP/1.1", Call, Call) { IsSeenOnlyByCall = true },
+        new("$caller", "http://$bytes:17005/", "ISM2101 | cluster1, network1: Pod $ns/$speaker | probably speaks no HTTP/1.1", Call,
+            Call) { IsSeenOnlyByCall = true },
 
         // What callers may reach
         new("$fenced", "https://10.98.0.1:7443/", "ISM2027 | host 10.98.0.1 | REGISTRY_ONLY", Meant, Meant),
         new("$fenced", "$alias/", "ISM2098 | Service $ns/$alias in cluster1 | which has no address", Meant, Meant),
-        new("$fenced", "$both:18081/hello", "ISM2027 | host elsewhere.example.com | header Host", Call, Call) { Sent = _ => SentRequest.Parse("", ["Host: elsewhere.example.com"], "", "") },
+        new("$fenced", "$both:18081/hello", "ISM2027 | host elsewhere.example.com | header Host", Call,
+            Call) { Sent = _ => SentRequest.Parse("", ["Host: elsewhere.example.com"], "", "") },
 
         // TLS
         new("$caller", "$mistakenfar/hello", "ISM2089 | DestinationRule $ns/$mistakenfar in cluster1 | begin TLS of its own", Call, Call),
-        new("$plain", "$levelled/hello", "ISM2058 | PeerAuthentication $ns/$levelled in cluster1 | leads to port 5000 of the workload", Other, "cluster1 ISM1435 PeerAuthentication $ns/$levelled: spec.portLevelMtls[80]"),
-        new("$caller", "$opened/hello", "ISM2066 | DestinationRule $ns/$opened in cluster1 | PeerAuthentication $ns/$opened in cluster1 disables it on port 5000", Other, "cluster1 IST0113 DestinationRule $ns/$opened: spec.trafficPolicy.tls.mode"),
+        new("$plain", "$levelled/hello", "ISM2058 | PeerAuthentication $ns/$levelled in cluster1 | leads to port 5000 of the workload", Other,
+            "cluster1 ISM1435 PeerAuthentication $ns/$levelled: spec.portLevelMtls[80]"),
+        new("$caller", "$opened/hello",
+            "ISM2066 | DestinationRule $ns/$opened in cluster1 | PeerAuthentication $ns/$opened in cluster1 disables it on port 5000", Other,
+            "cluster1 IST0113 DestinationRule $ns/$opened: spec.trafficPolicy.tls.mode"),
 
         // Endpoints
-        new("$caller", "$probed.$other/hello", "ISM2047 | Pod $other/$probed | it checks port 5000 without mutual TLS, and PeerAuthentication $other/$locked", "ISM2047 Pod $other/$probed in cluster1: status", "cluster1 ISM1434 Pod $other/$probed: spec.containers[0].readinessProbe.httpGet"),
+        new("$caller", "$probed.$other/hello", "ISM2047 | Pod $other/$probed | it checks port 5000 without mutual TLS, and PeerAuthentication $other/$locked",
+            "ISM2047 Pod $other/$probed in cluster1: status", "cluster1 ISM1434 Pod $other/$probed: spec.containers[0].readinessProbe.httpGet"),
         new("$caller", "$gated/hello", "ISM2047 | Pod $ns/$gated | example.com/balanced", "ISM2047 Pod $ns/$gated in cluster1: status", Other),
 
         // Policies
-        new("$caller", "$prefixed/hello", "ISM2064 | AuthorizationPolicy $ns/$prefixed in cluster1 | spiffe://", Other, "cluster1 ISM1415 AuthorizationPolicy $ns/$prefixed: spec.rules[0].from[0].source.principals"),
+        new("$caller", "$prefixed/hello", "ISM2064 | AuthorizationPolicy $ns/$prefixed in cluster1 | spiffe://", Other,
+            "cluster1 ISM1415 AuthorizationPolicy $ns/$prefixed: spec.rules[0].from[0].source.principals"),
         new("$caller", "$keyless/hello", "ISM2096 | RequestAuthentication $ns/$keyless in cluster1 | it cannot fetch them from",
-            "ISM1466 RequestAuthentication $ns/$keyless: spec.jwtRules[0].jwksUri", "cluster1 ISM1466 RequestAuthentication $ns/$keyless: spec.jwtRules[0].jwksUri")
+            "ISM1466 RequestAuthentication $ns/$keyless: spec.jwtRules[0].jwksUri",
+            "cluster1 ISM1466 RequestAuthentication $ns/$keyless: spec.jwtRules[0].jwksUri")
             { Sent = services => SentRequest.Parse("", [], "", services.Tokens.Sign(InjectedFault.Claims(services, 1))) },
         new("$caller", "$limited/hello", "ISM2094 | Pod $ns/$limited | local rate limit", Call, Call) { IsSeenOnlyByCall = true },
 
         // Routes
-        new("$caller", "$parent/hello", "ISM2024 | VirtualService $ns/$parent in cluster1 | $ns/$orphan, which does not exist", Other, "cluster1 ISM1431 VirtualService $ns/$parent: spec.http[0].delegate"),
+        new("$caller", "$parent/hello", "ISM2024 | VirtualService $ns/$parent in cluster1 | $ns/$orphan, which does not exist", Other,
+            "cluster1 ISM1431 VirtualService $ns/$parent: spec.http[0].delegate"),
     ];
 }

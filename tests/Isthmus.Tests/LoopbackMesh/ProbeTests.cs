@@ -26,7 +26,9 @@ public sealed class ProbeTests(LoopbackMeshRig mesh)
         await LeaveAsync("isthmus-probe-old", "elsewhere/1/1", TimeProvider.System.GetUtcNow().AddMinutes(-2));
         IReadOnlyList<ProbedCall> calls = [];
         // A busy machine may need longer than the seconds that a probe gives a mesh to learn of its Pods.
-        await mesh.UntilAsync(async () => string.Join('\n', (calls = await ProbeAsync(Stop)).Where(call => !call.IsReached).Select(call => $"{call.From} → {call.To}, {call.Protocol}: {call.Error}")), failed => failed.Length == 0, "all calls are answered");
+        await mesh.UntilAsync(async () => string.Join('\n',
+            (calls = await ProbeAsync(Stop)).Where(call => !call.IsReached).Select(call => $"{call.From} → {call.To}, {call.Protocol}: {call.Error}")),
+            failed => failed.Length == 0, "all calls are answered");
         Assert.Equal(12, calls.Count);
         foreach (var call in calls)
         {
@@ -61,15 +63,20 @@ public sealed class ProbeTests(LoopbackMeshRig mesh)
     private Task LeaveAsync(string name, string owner, DateTimeOffset until) => mesh.Client("cluster1").CreateAsync(Kinds.Namespace, new JsonObject
     {
         ["apiVersion"] = "v1", ["kind"] = "Namespace",
-        ["metadata"] = new JsonObject { ["name"] = name, ["labels"] = new JsonObject { [Label] = "true" }, ["annotations"] = new JsonObject { [Owner] = owner, [Until] = $"{until:O}" } },
+        ["metadata"] = new JsonObject
+        {
+            ["name"] = name, ["labels"] = new JsonObject { [Label] = "true" }, ["annotations"] = new JsonObject { [Owner] = owner, [Until] = $"{until:O}" }
+        },
     }, Stop);
 
-    private Task GoneAsync() => mesh.UntilAsync(async () => string.Join(' ', await NamespacesAsync()), found => found.Length == 0, "all namespaces of probes are deleted");
+    private Task GoneAsync() =>
+        mesh.UntilAsync(async () => string.Join(' ', await NamespacesAsync()), found => found.Length == 0, "all namespaces of probes are deleted");
 
     /// <summary>Those that nobody has deleted. How long the cluster takes to empty a deleted one is its own affair.</summary>
     private async Task<IEnumerable<string>> NamespacesAsync()
     {
-        var lists = await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.Client(cluster).ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions { LabelSelector = $"{Label}=true" }, Stop)));
+        var lists = await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.Client(cluster)
+            .ListAllAsync<Namespace>(Kinds.Namespace, null, new ListOptions { LabelSelector = $"{Label}=true" }, Stop)));
         return lists.SelectMany(list => list).Where(ns => ns.Metadata.DeletionTimestamp is null).Select(ns => ns.Metadata.Name);
     }
 }

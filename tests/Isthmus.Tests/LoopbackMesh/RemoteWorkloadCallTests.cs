@@ -40,13 +40,16 @@ public sealed class RemoteWorkloadCallTests(LoopbackMeshRig mesh, FaultyServices
         try
         {
             await mesh.ApplyAsync("cluster2", services.Fill(Workload).Replace("ADDRESS", $"{there}", StringComparison.Ordinal));
-            await mesh.UntilAsync(() => TraceAsync("$machines.machines.local:8000/hello"), text => text.Contains("✔ The call gets through", StringComparison.Ordinal), "the WorkloadEntry answers");
+            await mesh.UntilAsync(() => TraceAsync("$machines.machines.local:8000/hello"),
+                text => text.Contains("✔ The call gets through", StringComparison.Ordinal), "the WorkloadEntry answers");
             await mesh.Client("cluster2").DeleteAsync(Manifests.ResourceOf(MeshApi.WorkloadEntry), services.Name("ns"), services.Name("machines"), Stop);
-            await mesh.UntilAsync(() => TraceAsync("$machines.machines.local:8000/hello"), text => text.Contains("✘ The call fails", StringComparison.Ordinal), "without it, nobody does");
+            await mesh.UntilAsync(() => TraceAsync("$machines.machines.local:8000/hello"), text => text.Contains("✘ The call fails", StringComparison.Ordinal),
+                "without it, nobody does");
         }
         finally
         {
-            foreach (var cluster in LoopbackMeshRig.Clusters) await mesh.Client(cluster).DeleteAsync(Manifests.ResourceOf(MeshApi.ServiceEntry), services.Name("ns"), services.Name("machines"), Stop);
+            foreach (var cluster in LoopbackMeshRig.Clusters)
+                await mesh.Client(cluster).DeleteAsync(Manifests.ResourceOf(MeshApi.ServiceEntry), services.Name("ns"), services.Name("machines"), Stop);
         }
     }
 

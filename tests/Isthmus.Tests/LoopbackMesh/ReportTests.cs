@@ -111,8 +111,10 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
     {
         Assert.True(InjectedFault.All.Count >= 40);
         Assert.Distinct(InjectedFault.All.Select(fault => (fault.Caller, fault.Target, fault.Trace)));
-        Assert.All(InjectedFault.All, fault => Assert.True(InjectedFault.IsReason(fault.Verify) || Verified.Contains(fault.Verify), $"{fault.Target}: {fault.Verify}"));
-        Assert.All(InjectedFault.All, fault => Assert.True(InjectedFault.IsReason(fault.Analyze) || Analyzed.Contains(fault.Analyze), $"{fault.Target}: {fault.Analyze}"));
+        Assert.All(InjectedFault.All,
+            fault => Assert.True(InjectedFault.IsReason(fault.Verify) || Verified.Contains(fault.Verify), $"{fault.Target}: {fault.Verify}"));
+        Assert.All(InjectedFault.All,
+            fault => Assert.True(InjectedFault.IsReason(fault.Analyze) || Analyzed.Contains(fault.Analyze), $"{fault.Target}: {fault.Analyze}"));
     }
 
     private Task SameAsync(IEnumerable<string> expected, Func<Task<IEnumerable<string>>> ask)
@@ -122,7 +124,8 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
     }
 
     /// <summary>Other tests of the mesh have namespaces of their own.</summary>
-    private static bool IsOurs(string line) => Namespace().Match(line) is not { Success: true } found || found.Value.StartsWith('$') || found.Value == "istio-system";
+    private static bool IsOurs(string line) =>
+        Namespace().Match(line) is not { Success: true } found || found.Value.StartsWith('$') || found.Value == "istio-system";
 
     private static string Sorted(IEnumerable<string> lines) => string.Join('\n', lines.Order(StringComparer.Ordinal));
 

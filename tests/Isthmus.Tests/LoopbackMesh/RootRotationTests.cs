@@ -31,13 +31,16 @@ public sealed class RootRotationTests(LoopbackMeshRig mesh) : IClassFixture<Loop
             files.MakeRoot(new(KeyKind.EcP256, 365));
             var clusters = LoopbackMeshRig.Clusters.Select(name => new RotatedCluster(name, name, mesh.Client(name))).ToList();
             var run = new RotationRun(clusters, WellKnown.SystemNamespace, files, TimeProvider.System);
-            var (target, before) = (run.NewRoot(), Assert.Single((await ReadAsync()).SelectMany(cluster => cluster.Certificates).Where(one => one.Signs).Select(one => one.Root).Distinct()));
+            var (target, before) = (run.NewRoot(),
+                Assert.Single((await ReadAsync()).SelectMany(cluster => cluster.Certificates).Where(one => one.Signs).Select(one => one.Root).Distinct()));
 
             await StepAsync(run, target, RotationAction.Trust);
-            Assert.Contains(await mesh.VerifyAsync(), problem => problem.Code == "ISM1467" && problem.Message.StartsWith("step 2 of 4 is due", StringComparison.Ordinal));
+            Assert.Contains(await mesh.VerifyAsync(),
+                problem => problem.Code == "ISM1467" && problem.Message.StartsWith("step 2 of 4 is due", StringComparison.Ordinal));
             Assert.Equal(before, await run.OldRootAsync(await run.ReadAsync(Stop), Stop));
             await StepAsync(run, target, RotationAction.Sign);
-            Assert.Contains(await mesh.VerifyAsync(), problem => problem.Code == "ISM1467" && problem.Message.StartsWith("step 4 of 4 is due", StringComparison.Ordinal));
+            Assert.Contains(await mesh.VerifyAsync(),
+                problem => problem.Code == "ISM1467" && problem.Message.StartsWith("step 4 of 4 is due", StringComparison.Ordinal));
 
             // The way back is the same way, and does not turn round when Secrets have changed places.
             Assert.Equal(before, await run.OldRootAsync(await run.ReadAsync(Stop), Stop));
@@ -73,7 +76,12 @@ public sealed class RootRotationTests(LoopbackMeshRig mesh) : IClassFixture<Loop
         foreach (var cluster in await ReadAsync())
         {
             var roles = cluster.Certificates.Select(one => one.Role).ToHashSet();
-            Assert.Superset(new HashSet<CertificateRole> { CertificateRole.Root, CertificateRole.Authority, CertificateRole.ControlPlane, CertificateRole.WebhookBundle, CertificateRole.Workload, CertificateRole.RemoteToken }, roles);
+            Assert.Superset(new HashSet<CertificateRole>
+            {
+                CertificateRole.Root, CertificateRole.Authority, CertificateRole.ControlPlane, CertificateRole.WebhookBundle, CertificateRole.Workload,
+                CertificateRole.RemoteToken
+            },
+                roles);
             var root = Assert.Single(cluster.Certificates, one => one.Role == CertificateRole.Root).Fingerprint;
             Assert.All(cluster.Certificates.Where(one => one.Role == CertificateRole.WebhookBundle), one => Assert.Equal(("", root), (one.Fault, one.Root)));
             Assert.All(cluster.Certificates.Where(one => one.Role == CertificateRole.Workload), one => Assert.Equal(("", root), (one.Fault, one.Root)));
@@ -88,14 +96,18 @@ public sealed class RootRotationTests(LoopbackMeshRig mesh) : IClassFixture<Loop
         var secret = (await client.FindAsync<Secret>(Kinds.Secret, WellKnown.SystemNamespace, WellKnown.CaCerts, Stop))!;
         var (right, wrong) = (secret.Data["ca-key.pem"], Convert.ToBase64String(Encoding.UTF8.GetBytes(Keys.ToPem(Keys.Create(KeyKind.EcP256)))));
         await PutKeyAsync(client, wrong);
-        await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => $"{problem.Code} {problem}")), text => text.Contains("ISM1463", StringComparison.Ordinal) && text.Contains("the key does not belong to the certificate", StringComparison.Ordinal), "verify says why");
+        await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => $"{problem.Code} {problem}")),
+            text => text.Contains("ISM1463", StringComparison.Ordinal) && text.Contains("the key does not belong to the certificate", StringComparison.Ordinal),
+            "verify says why");
         Assert.Contains(await mesh.AnalyzeAsync(), finding => finding is { Cluster: "cluster1", Problem.Code: "ISM1463" });
         await PutKeyAsync(client, right);
-        await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => $"{problem.Code} {problem}")), text => !text.Contains("ISM1463", StringComparison.Ordinal), "it is in force again");
+        await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => $"{problem.Code} {problem}")),
+            text => !text.Contains("ISM1463", StringComparison.Ordinal), "it is in force again");
     }
 
     private static Task PutKeyAsync(KubeClient client, string key) =>
-        client.PatchAsync(Kinds.Secret, WellKnown.SystemNamespace, WellKnown.CaCerts, new JsonObject { ["data"] = new JsonObject { ["ca-key.pem"] = key } }, PatchType.Merge, Stop);
+        client.PatchAsync(Kinds.Secret, WellKnown.SystemNamespace, WellKnown.CaCerts, new JsonObject { ["data"] = new JsonObject { ["ca-key.pem"] = key } },
+            PatchType.Merge, Stop);
 
     private Task<ClusterInventory[]> ReadAsync()
     {

@@ -26,10 +26,21 @@ internal static class SampleApplications
         }
         return image switch
         {
-            "httpbin" => [new(Number(container.Args[0]), Http(path => path.StartsWith("/status/", StringComparison.Ordinal) ? (Number(path["/status/".Length..]), "") : path.StartsWith("/delay/", StringComparison.Ordinal) ? (Never, "") : (200, "httpbin")))],
+            "httpbin" => [new(Number(container.Args[0]),
+                Http(path => path.StartsWith("/status/", StringComparison.Ordinal)
+                    ? (Number(path["/status/".Length..]), "")
+                    : path.StartsWith("/delay/", StringComparison.Ordinal)
+                    ? (Never, "")
+                    : (200, "httpbin")))],
             "tcp-echo-server" => container.Args[0].Split(',').Select(port => new Application(Number(port), Greet(container.Args[1]))),
             // The pages of a control plane of Istio, of which it has not those of Isthmus.
-            "pilot" => [new(Number(container.Args[0]), Http(path => path switch { "/debug/list" => (200, """["/debug/clusterz"]"""), "/debug/clusterz" => (200, "[]"), _ => (404, "404 page not found") }))],
+            "pilot" => [new(Number(container.Args[0]),
+                Http(path => path switch
+                {
+                    "/debug/list" => (200, """["/debug/clusterz"]"""),
+                    "/debug/clusterz" => (200, "[]"),
+                    _ => (404, "404 page not found")
+                }))],
             "http2" => [new(Number(container.Args[0]), Http2Application.ServeAsync)],
             "answers-at-the-end" => [new(Number(container.Args[0]), AnswerAtTheEnd)],
             "silent" => [new(Number(container.Args[0]), Silent)],
@@ -95,7 +106,8 @@ internal static class SampleApplications
     private static async Task Tls(Socket socket, CancellationToken stop)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var made = new CertificateRequest("CN=own", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        using var made = new CertificateRequest("CN=own", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1),
+            DateTimeOffset.UtcNow.AddDays(1));
         await using var stream = new SslStream(new NetworkStream(socket));
         await stream.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = made }, stop);
         await HttpAsync(stream, _ => (200, "own"), stop);

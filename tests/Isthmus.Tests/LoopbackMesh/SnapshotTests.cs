@@ -12,7 +12,8 @@ using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;
 
-/// <summary>From what <c>isthmus bug-report</c> packed, <c>trace</c>, <c>verify</c> and <c>analyze</c> name the same faults as the running mesh, and the pack holds no secret.</summary>
+/// <summary>From what <c>isthmus bug-report</c> packed, <c>trace</c>, <c>verify</c> and <c>analyze</c> name the same faults as the running mesh, and the pack
+/// holds no secret.</summary>
 [Collection(nameof(SharedLoopbackMesh))]
 public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices services)
 {
@@ -22,12 +23,19 @@ public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices s
     public async Task A_packed_mesh_has_the_faults_of_the_running_one()
     {
         await services.ReadyAsync(mesh);
-        var expected = InjectedFault.All.Select(fault => $"{fault.Target}: {(fault.IsSeenOnlyByCall ? "" : string.Join(" | ", fault.Trace.Split(" | ")[..2]))}").ToList();
+        var expected = InjectedFault.All.Select(fault => $"{fault.Target}: {(fault.IsSeenOnlyByCall ? "" : string.Join(" | ", fault.Trace.Split(" | ")[..2]))}")
+            .ToList();
         await mesh.UntilAsync(async () =>
         {
             var pack = await mesh.PackAsync();
-            var found = await Task.WhenAll(InjectedFault.All.Select(async fault => $"{fault.Target}: {Cause(await TraceAsync(pack, fault.Caller, fault.Target, fault.Request(services)))}"));
-            return string.Join('\n', found.Zip(expected).Where(pair => !pair.First.StartsWith(pair.Second, StringComparison.Ordinal) || (pair.Second.EndsWith(": ", StringComparison.Ordinal) && pair.First != pair.Second)).Select(pair => $"expected {pair.Second}, found {pair.First}"));
+            var found = await Task.WhenAll(
+                InjectedFault.All.Select(
+                    async fault => $"{fault.Target}: {Cause(await TraceAsync(pack, fault.Caller, fault.Target, fault.Request(services)))}"));
+            return string.Join('\n',
+                found.Zip(expected)
+                    .Where(pair => !pair.First.StartsWith(pair.Second, StringComparison.Ordinal)
+                        || (pair.Second.EndsWith(": ", StringComparison.Ordinal) && pair.First != pair.Second))
+                    .Select(pair => $"expected {pair.Second}, found {pair.First}"));
         }, different => different.Length == 0, "the packed mesh has the same first causes");
         Assert.True(InjectedFault.All.Count(fault => !fault.IsSeenOnlyByCall) >= 30);
     }
@@ -39,16 +47,21 @@ public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices s
         await mesh.UntilAsync(async () =>
         {
             var pack = await mesh.PackAsync();
-            var (live, packed) = (Sorted((await mesh.VerifyAsync()).Select(problem => problem.ToString())), Sorted((await VerifyAsync(pack)).Select(problem => problem.ToString())));
-            return live.Contains("ISM2051", StringComparison.Ordinal) || live.Contains("sidecar", StringComparison.Ordinal) ? Difference(live, packed) : "the mesh is not ready yet";
+            var (live, packed) = (Sorted((await mesh.VerifyAsync()).Select(problem => problem.ToString())),
+                Sorted((await VerifyAsync(pack)).Select(problem => problem.ToString())));
+            return live.Contains("ISM2051", StringComparison.Ordinal) || live.Contains("sidecar", StringComparison.Ordinal)
+                ? Difference(live, packed)
+                : "the mesh is not ready yet";
         }, different => different.Length == 0, "verify finds the same");
         await mesh.UntilAsync(async () =>
         {
             var pack = await mesh.PackAsync();
             var reader = new InventoryReader(WellKnown.SystemNamespace, proxies: 200);
             var inventories = await Task.WhenAll(pack.Contexts.Select(context => reader.ReadAsync(context, pack.Access(context), Stop)));
-            var known = (await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => reader.ReadAsync(cluster, mesh.Access(cluster), Stop)))).Select(Trusted).ToList();
-            if (known.Exists(one => one.Length == 0) || !known.SequenceEqual(inventories.Select(Trusted), StringComparer.Ordinal)) return $"proxies trust {string.Join('\n', known)}, in the pack {string.Join('\n', inventories.Select(Trusted))}";
+            var known = (await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => reader.ReadAsync(cluster, mesh.Access(cluster), Stop)))).Select(Trusted)
+                .ToList();
+            if (known.Exists(one => one.Length == 0) || !known.SequenceEqual(inventories.Select(Trusted), StringComparer.Ordinal))
+                return $"proxies trust {string.Join('\n', known)}, in the pack {string.Join('\n', inventories.Select(Trusted))}";
             var packed = Analysis.Run(inventories);
             var live = (await mesh.AnalyzeAsync()).ToList();
             return live.Count > 10 ? Difference(Sorted(live.Select(Line)), Sorted(packed.Select(Line))) : "the mesh is not ready yet";
@@ -57,14 +70,18 @@ public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices s
 
     /// <summary>The proxies that trust what their cluster distributes.</summary>
     private static string Trusted(ClusterInventory inventory) =>
-        string.Join(", ", inventory.Trust.Proxies.Where(proxy => proxy.Root == inventory.Trust.InForce && proxy.Root.IsKnown).Select(proxy => $"{proxy.Namespace}/{proxy.Pod}").Order(StringComparer.Ordinal));
+        string.Join(", ",
+            inventory.Trust.Proxies.Where(proxy => proxy.Root == inventory.Trust.InForce && proxy.Root.IsKnown)
+                .Select(proxy => $"{proxy.Namespace}/{proxy.Pod}").Order(StringComparer.Ordinal));
 
     [Fact]
     public async Task What_a_pack_cannot_know_is_said()
     {
         await services.ReadyAsync(mesh);
         await mesh.UntilAsync(async () => TraceText.Write(await TraceAsync(await mesh.PackAsync(), "$caller", "$both:18081/hello"), details: false),
-            text => text.Contains("? call", StringComparison.Ordinal) && text.Contains("not made: the clusters are those of a snapshot of ", StringComparison.Ordinal) && text.Contains("✔ The call would get through; it was not made.", StringComparison.Ordinal),
+            text => text.Contains("? call", StringComparison.Ordinal)
+                && text.Contains("not made: the clusters are those of a snapshot of ", StringComparison.Ordinal)
+                && text.Contains("✔ The call would get through; it was not made.", StringComparison.Ordinal),
             "the call is not made");
         // The proxies were asked when the pack was made.
         MeshPack pack = null!;
@@ -72,7 +89,8 @@ public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices s
         {
             pack = await mesh.PackAsync();
             var checks = (await Verification.RunAsync([.. pack.Contexts.Select(pack.Access)], WellKnown.SystemNamespace, pack.Time, Stop)).Checks;
-            return string.Join('\n', checks.Where(check => check.What == "path to gateway").Select(path => path is { IsKnown: true, Problem: null } ? "known" : path.Found));
+            return string.Join('\n',
+                checks.Where(check => check.What == "path to gateway").Select(path => path is { IsKnown: true, Problem: null } ? "known" : path.Found));
         }, paths => paths == "known\nknown", "the path to each gateway is in the pack");
         var outside = TraceText.Write(await TraceAsync(pack, "$caller", $"{services.Name("outside")}.example.com"), details: false);
         Assert.Contains("what a DNS server outside answers is not in the snapshot", outside, StringComparison.Ordinal);
@@ -100,11 +118,14 @@ public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices s
         var text = pack.AllText();
         Assert.DoesNotContain("PRIVATE KEY", text, StringComparison.Ordinal);
         Assert.DoesNotMatch(Token(), text);
-        var symmetric = System.Text.Json.Nodes.JsonNode.Parse(services.Tokens.Keys)!["keys"]!.AsArray().First(key => key!["kty"]!.ToString() == "oct")!["k"]!.ToString();
+        var symmetric = System.Text.Json.Nodes.JsonNode.Parse(services.Tokens.Keys)!["keys"]!.AsArray()
+            .First(key => key!["kty"]!.ToString() == "oct")!["k"]!.ToString();
         Assert.DoesNotContain(symmetric, text, StringComparison.Ordinal);
         Assert.Contains("RequestAuthentication", text, StringComparison.Ordinal);
         var secrets = 0;
-        foreach (var secret in (await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.Client(cluster).ListAllAsync<Secret>(Kinds.Secret, null, new(), Stop)))).SelectMany(list => list))
+        foreach (var secret in (await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.Client(cluster)
+            .ListAllAsync<Secret>(Kinds.Secret, null, new(), Stop))))
+            .SelectMany(list => list))
         {
             foreach (var key in secret.Data.Keys)
             {
@@ -127,11 +148,14 @@ public sealed partial class SnapshotTests(LoopbackMeshRig mesh, FaultyServices s
     private async Task<CallTrace> TraceAsync(MeshPack pack, string caller, string target, SentRequest? sent = null)
     {
         using var run = new TraceRun([.. pack.Contexts.Select(pack.Access)], WellKnown.SystemNamespace, pack.Time, new Random());
-        return await run.RunAsync(new($"deployment/{services.Fill(caller)}", services.Name("ns"), TraceTarget.Parse(services.Fill(target)), true, TimeSpan.FromSeconds(3)) { Sent = sent ?? SentRequest.Plain }, Stop);
+        return await run.RunAsync(new($"deployment/{services.Fill(caller)}", services.Name("ns"), TraceTarget.Parse(services.Fill(target)), true,
+            TimeSpan.FromSeconds(3)) { Sent = sent ?? SentRequest.Plain },
+            Stop);
     }
 
     private static async Task<IEnumerable<Core.Problems.Problem>> VerifyAsync(MeshPack pack) =>
-        (await Verification.RunAsync([.. pack.Contexts.Select(pack.Access)], WellKnown.SystemNamespace, pack.Time, Stop)).Checks.Select(check => check.Problem).OfType<Core.Problems.Problem>();
+        (await Verification.RunAsync([.. pack.Contexts.Select(pack.Access)], WellKnown.SystemNamespace, pack.Time, Stop)).Checks.Select(check => check.Problem)
+            .OfType<Core.Problems.Problem>();
 
     private string Cause(CallTrace trace) => trace.Failure?.Problem is { } problem ? services.Unfill($"{problem.Code} | {problem.Object}") : "";
 

@@ -14,7 +14,8 @@ namespace Isthmus.Tests.LoopbackMesh;
 [Collection(nameof(SharedLoopbackMesh))]
 public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
 {
-    private const string Gateway = "istio-eastwestgateway", System = "istio-system", Network = "topology.istio.io/network", Remote = "istio-remote-secret-cluster2";
+    private const string Gateway = "istio-eastwestgateway", System = "istio-system", Network = "topology.istio.io/network",
+        Remote = "istio-remote-secret-cluster2";
 
     private static readonly ResourceKind Gateways = Manifests.ResourceOf(MeshApi.FindIstio("networking.istio.io/v1", "Gateway")!);
 
@@ -93,8 +94,11 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
     public async Task A_slow_answer_is_not_blamed_on_the_network()
     {
         await ReadyAsync();
-        await mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), $"{Name("bin")}/delay/600"), details: false),
-            text => text.Contains("(ISM2077)", StringComparison.Ordinal) && text.Contains($"Pod {Name("ns")}/{Name("here")}", StringComparison.Ordinal) && text.Contains("the limit of the trace, not of the mesh", StringComparison.Ordinal), "the trace names its own limit");
+        await mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), $"{Name("bin")}/delay/600"),
+            details: false),
+            text => text.Contains("(ISM2077)", StringComparison.Ordinal) && text.Contains($"Pod {Name("ns")}/{Name("here")}", StringComparison.Ordinal)
+                && text.Contains("the limit of the trace, not of the mesh", StringComparison.Ordinal),
+            "the trace names its own limit");
     }
 
     [Fact]
@@ -102,11 +106,16 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
     {
         await ReadyAsync();
         CallTrace? trace = null;
-        Task FollowAsync(string target, string text) => mesh.UntilAsync(async () => TraceText.Write(trace = await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), Fill(target)), details: false),
-            answer => answer.Contains("The name has 2 addresses; the hops above are those of", StringComparison.Ordinal) && answer.Contains(Fill(text), StringComparison.Ordinal), text);
+        Task FollowAsync(string target, string text) =>
+            mesh.UntilAsync(async () => TraceText.Write(trace = await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), Fill(target)),
+                details: false),
+            answer => answer.Contains("The name has 2 addresses; the hops above are those of", StringComparison.Ordinal)
+                && answer.Contains(Fill(text), StringComparison.Ordinal),
+            text);
 
         await FollowAsync("tcp://$double.example.com:9000", "object  Service $ns/$deaf in cluster1");
-        Assert.Equal([("10.77.0.1", true, ""), ("10.77.0.2", false, "ISM2070")], trace!.Addresses.Select(verdict => (verdict.Address, verdict.Succeeds, verdict.Problem?.Code ?? "")));
+        Assert.Equal([("10.77.0.1", true, ""), ("10.77.0.2", false, "ISM2070")],
+            trace!.Addresses.Select(verdict => (verdict.Address, verdict.Succeeds, verdict.Problem?.Code ?? "")));
         Assert.All(trace.Addresses, verdict => Assert.NotNull(verdict.Call));
         var tree = TraceText.Tree(trace);
         Assert.Equal((false, "10.77.0.2"), ((bool)tree["succeeds"]!, tree["address"]!.ToString()));
@@ -126,7 +135,8 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         var (policies, client) = (new ResourceKind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", true), mesh.Client("cluster1"));
         await client.CreateAsync(policies, new JsonObject
         {
-            ["apiVersion"] = policies.ApiVersion, ["kind"] = policies.Kind, ["metadata"] = new JsonObject { ["name"] = Name("fence"), ["namespace"] = Name("other") },
+            ["apiVersion"] = policies.ApiVersion, ["kind"] = policies.Kind,
+            ["metadata"] = new JsonObject { ["name"] = Name("fence"), ["namespace"] = Name("other") },
             ["spec"] = new JsonObject { ["podSelector"] = new JsonObject(), ["policyTypes"] = new JsonArray("Ingress") },
         }, Stop);
         try
@@ -134,7 +144,9 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
             await mesh.UntilAsync(async () =>
             {
                 using var run = new TraceRun([.. LoopbackMeshRig.Clusters.Select(mesh.Access)], System, TimeProvider.System, new Random());
-                var silent = await run.RunAsync(new($"deployment/{Name("caller")}", Name("ns"), TraceTarget.Parse(Fill("$guarded.$other/hello")), false, TimeSpan.FromSeconds(3)), Stop);
+                var silent = await run.RunAsync(new($"deployment/{Name("caller")}", Name("ns"), TraceTarget.Parse(Fill("$guarded.$other/hello")), false,
+                    TimeSpan.FromSeconds(3)),
+                    Stop);
                 return $"{silent.Succeeds} {silent.Hops.FirstOrDefault(hop => hop.Name == "packets")?.Problem?.Object}";
             }, answer => answer == Fill("True NetworkPolicy $other/$fence in cluster1"), "without a call, the policy is named");
             await ExpectAsync(("$caller", "$guarded.$other/hello", ""));
@@ -145,8 +157,10 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         }
     }
 
-    private Task WarnedAsync(string target, string warning) => mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), Fill(target)), details: false),
-        text => text.Contains("✔ The call gets through. ", StringComparison.Ordinal) && text.Contains(Fill(warning), StringComparison.Ordinal), $"{Fill(target)}: {Fill(warning)}");
+    private Task WarnedAsync(string target, string warning) =>
+        mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), Fill(target)), details: false),
+        text => text.Contains("✔ The call gets through. ", StringComparison.Ordinal) && text.Contains(Fill(warning), StringComparison.Ordinal),
+        $"{Fill(target)}: {Fill(warning)}");
 
     [Fact]
     public async Task Faults_of_the_mesh_itself_are_named_whatever_service_is_called()
@@ -175,7 +189,9 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await SelectAsync(Name("net"));
         await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM2049 | Service istio-system/{Gateway} in cluster2 | istio={Name("net")}"));
         await VerifiedAsync($"ISM1006 Service istio-system/{Gateway} in cluster2");
-        await mesh.UntilAsync(async () => string.Join('\n', (await mesh.AnalyzeAsync()).Select(finding => $"{finding.Cluster} {finding.Problem.Code} {finding.Problem}")), text => text.Contains($"cluster2 ISM1417 Service istio-system/{Gateway}: spec.selector", StringComparison.Ordinal), "analyze names the selector");
+        await mesh.UntilAsync(async () => string.Join('\n',
+            (await mesh.AnalyzeAsync()).Select(finding => $"{finding.Cluster} {finding.Problem.Code} {finding.Problem}")),
+            text => text.Contains($"cluster2 ISM1417 Service istio-system/{Gateway}: spec.selector", StringComparison.Ordinal), "analyze names the selector");
         await SelectAsync("eastwestgateway");
 
         var secret = await mesh.Client("cluster1").GetAsync(Kinds.Secret, System, Remote, Stop);
@@ -186,9 +202,13 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await ExpectAsync(("$caller", "$remote:8000/hello", ""));
     }
 
-    private Task SelectAsync(string gateway) => mesh.PatchAsync("cluster2", Kinds.Service, System, Gateway, new() { ["spec"] = new JsonObject { ["selector"] = new JsonObject { ["istio"] = gateway } } });
+    private Task SelectAsync(string gateway) =>
+        mesh.PatchAsync("cluster2", Kinds.Service, System, Gateway,
+            new() { ["spec"] = new JsonObject { ["selector"] = new JsonObject { ["istio"] = gateway } } });
 
-    private Task VerifiedAsync(string problem) => mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(found => $"{found.Code} {found}")), text => text.Contains($"{problem}: ", StringComparison.Ordinal), $"verify finds {problem}");
+    private Task VerifiedAsync(string problem) =>
+        mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(found => $"{found.Code} {found}")),
+            text => text.Contains($"{problem}: ", StringComparison.Ordinal), $"verify finds {problem}");
 
     /// <summary>Repeats the trace until the answer is as expected: an injected fault takes a moment to reach the
     /// proxies.</summary>
@@ -197,8 +217,11 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         var (target, expected) = (Fill(call.Target), Fill(call.Cause));
         var wanted = expected.Split(" | ", StringSplitOptions.RemoveEmptyEntries);
         await mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Fill(call.Caller)}", Name("ns"), target, sent), details: false),
-            text => expected.Length == 0 ? text.Contains("✔ The call", StringComparison.Ordinal) && !text.Contains("✘", StringComparison.Ordinal) && !text.Contains("! ", StringComparison.Ordinal)
-                : text.Contains($"({wanted[0]})", StringComparison.Ordinal) && text.Contains($"object  {wanted[1]}", StringComparison.Ordinal) && text[text.IndexOf("✘ The call fails", StringComparison.Ordinal)..].Contains(wanted[2], StringComparison.Ordinal),
+            text => expected.Length == 0
+                ? text.Contains("✔ The call", StringComparison.Ordinal) && !text.Contains("✘", StringComparison.Ordinal)
+                    && !text.Contains("! ", StringComparison.Ordinal)
+                : text.Contains($"({wanted[0]})", StringComparison.Ordinal) && text.Contains($"object  {wanted[1]}", StringComparison.Ordinal)
+                    && text[text.IndexOf("✘ The call fails", StringComparison.Ordinal)..].Contains(wanted[2], StringComparison.Ordinal),
             $"{call.Caller} → {target}: {(expected.Length == 0 ? "gets through" : expected)}");
     }
 

@@ -39,7 +39,8 @@ internal sealed class TunnelProxy : IAsyncDisposable
     private static async Task<string> ReadHeadAsync(Socket client, CancellationToken stop)
     {
         var (head, one) = (new StringBuilder(), new byte[1]);
-        while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal) && await client.ReceiveAsync(one, SocketFlags.None, stop) == 1) head.Append((char)one[0]);
+        while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal) && await client.ReceiveAsync(one, SocketFlags.None, stop) == 1)
+            head.Append((char)one[0]);
         return head.ToString();
     }
 }

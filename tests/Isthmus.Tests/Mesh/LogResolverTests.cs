@@ -14,7 +14,8 @@ public sealed class LogResolverTests
 {
     private const string Providers = "extensionProviders: [{name: a, envoyFileAccessLog: {path: /a}}, {name: b, envoyFileAccessLog: {path: /b}}]";
 
-    /// <summary>The columns: MeshConfig; Telemetries as <c>NAMESPACE LABEL RULES</c>; the files that calls to others and calls to the workload are logged to.</summary>
+    /// <summary>The columns: MeshConfig; Telemetries as <c>NAMESPACE LABEL RULES</c>; the files that calls to others and calls to the workload are logged
+    /// to.</summary>
     [Theory]
     [InlineData("accessLogFile: /m", "", "/m", "/m")]
     [InlineData("", "", "", "")]
@@ -60,11 +61,15 @@ public sealed class LogResolverTests
     public void A_file_has_the_format_of_its_provider(string format, string expected)
     {
         var rig = new MeshRig("c1");
-        rig.Settings($"extensionProviders: [{{name: lines, envoyFileAccessLog: {{path: /lines, logFormat: {format}}}}}]\ndefaultProviders: {{accessLogging: [lines]}}\naccessLogFormat: unused");
+        rig.Settings(
+            $"extensionProviders: [{{name: lines, envoyFileAccessLog: {{path: /lines, logFormat: {format}}}}}]\ndefaultProviders: {{accessLogging: "
+                + $"[lines]}}\naccessLogFormat: unused");
         rig.App("c1", "web", "10.96.0.10", "10.244.0.1");
         var feed = rig.Sidecar("c1", "web-1", "10.244.0.1");
         rig.Push();
-        Assert.Contains(expected, WireTypes.Json.Format(Assert.Single(Listener(feed, ResourceNames.VirtualInbound).AccessLog).TypedConfig.Unpack<FileAccessLog>()), StringComparison.Ordinal);
+        Assert.Contains(expected,
+            WireTypes.Json.Format(Assert.Single(Listener(feed, ResourceNames.VirtualInbound).AccessLog).TypedConfig.Unpack<FileAccessLog>()),
+            StringComparison.Ordinal);
     }
 
     private static ProxyFeed Sidecar(string settings, string telemetries)
@@ -76,7 +81,9 @@ public sealed class LogResolverTests
         foreach (var (item, index) in telemetries.Split('|', StringSplitOptions.RemoveEmptyEntries).Select((item, index) => (item.Split(' ', 3), index)))
         {
             var selector = item[1] == "-" ? "" : $"selector: {{matchLabels: {{app: {item[1]}}}}}, ";
-            rig.Config($"{{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {{name: t{index}, namespace: {item[0]}}}, spec: {{{selector}accessLogging: [{item[2]}]}}}}");
+            rig.Config(
+                $"{{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {{name: t{index}, namespace: {item[0]}}}, spec: {{{selector}accessLogging: "
+                    + $"[{item[2]}]}}}}");
         }
         var feed = rig.Sidecar("c1", "web-1", "10.244.0.1");
         rig.Push();
@@ -89,7 +96,8 @@ public sealed class LogResolverTests
     private static string Files(ProxyFeed feed, string name)
     {
         var filters = Listener(feed, name).FilterChains.SelectMany(chain => chain.Filters).Where(filter => filter.TypedConfig is not null).ToList();
-        var logs = filters.Select(filter => filter.TypedConfig).FirstOrDefault(config => config.Is(HttpConnectionManager.Descriptor))?.Unpack<HttpConnectionManager>().AccessLog
+        var logs = filters.Select(filter => filter.TypedConfig)
+            .FirstOrDefault(config => config.Is(HttpConnectionManager.Descriptor))?.Unpack<HttpConnectionManager>().AccessLog
             ?? filters.Select(filter => filter.TypedConfig).Last(config => config.Is(TcpProxy.Descriptor)).Unpack<TcpProxy>().AccessLog;
         return string.Join(' ', logs.Select(File));
     }

@@ -110,7 +110,8 @@ public sealed class PolicyScopeTests
             rig.Config(Policy(action, $"rules: [{{from: [{{source: {{namespaces: [till]}}}}]}}]\n  {field}"));
             rig.Push();
             Assert.Equal(before, MeshRig.Versions(orders));
-            Assert.Contains(rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems), problem => problem.Path.StartsWith("spec." + field[..field.IndexOf(':', StringComparison.Ordinal)], StringComparison.Ordinal));
+            Assert.Contains(rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems),
+                problem => problem.Path.StartsWith("spec." + field[..field.IndexOf(':', StringComparison.Ordinal)], StringComparison.Ordinal));
         }
     }
 
@@ -122,7 +123,8 @@ public sealed class PolicyScopeTests
         var before = MeshRig.Versions(orders);
         var policy = Policy("ALLOW", "rules: [{from: [{source: {namespaces: [till]}}]}]") + "\nselector: {matchLabels: {app: other}}\n";
         var stored = YamlText.Parse(policy, "test")!.AsObject();
-        Pruning.Prune(stored, StructuralSchema.Read((JsonObject)IstioCrds.Of(MeshApi.AuthorizationPolicy)["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!), null);
+        Pruning.Prune(stored,
+            StructuralSchema.Read((JsonObject)IstioCrds.Of(MeshApi.AuthorizationPolicy)["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!), null);
         Assert.Equal("selector", Assert.Single(IstioConfig.Read(stored, "c1").Problems).Path);
         rig.Writer.PutConfig("c1", stored);
         rig.Push();
@@ -165,7 +167,9 @@ public sealed class PolicyScopeTests
             spec: {mtls: {mode: PERMISSIVE, unless: {port: 1}}}
             """);
         rig.Push();
-        Assert.Equal(["tls"], MeshRig.Listener(orders, "virtualInbound")!.FilterChains.Where(chain => chain.FilterChainMatch.DestinationPort == 8080).Select(chain => chain.FilterChainMatch.TransportProtocol).Distinct());
+        Assert.Equal(["tls"],
+            MeshRig.Listener(orders, "virtualInbound")!.FilterChains.Where(chain => chain.FilterChainMatch.DestinationPort == 8080)
+                .Select(chain => chain.FilterChainMatch.TransportProtocol).Distinct());
         Assert.Equal("spec.mtls.unless", rig.Mesh.Sources.Problems.Items.Values.Single().Problems.Single().Path);
     }
 
@@ -191,10 +195,13 @@ public sealed class PolicyScopeTests
         {
             var schema = StructuralSchema.Read((JsonObject)IstioCrds.Of(kind)["spec"]!["versions"]![0]!["schema"]!["openAPIV3Schema"]!);
             foreach (var spec in (string[])[
-                """{"new": 1}""", """{"selector": {"new": 1}}""", """{"rules": [{"new": 1, "from": [{"new": 1, "source": {"new": 1}}], "to": [{"new": 1, "operation": {"new": 1}}], "when": [{"new": 1}]}]}""",
-                """{"mtls": {"new": 1}, "portLevelMtls": {"80": {"new": 1}}}""", """{"jwtRules": [{"new": 1, "fromHeaders": [{"new": 1}]}]}""", """{"targetRefs": [{"new": 1}], "provider": {"new": 1}}"""])
+                """{"new": 1}""", """{"selector": {"new": 1}}""",
+                """{"rules": [{"new": 1, "from": [{"new": 1, "source": {"new": 1}}], "to": [{"new": 1, "operation": {"new": 1}}], "when": [{"new": 1}]}]}""",
+                """{"mtls": {"new": 1}, "portLevelMtls": {"80": {"new": 1}}}""", """{"jwtRules": [{"new": 1, "fromHeaders": [{"new": 1}]}]}""",
+                """{"targetRefs": [{"new": 1}], "provider": {"new": 1}}"""])
             {
-                var item = (JsonObject)JsonNode.Parse($$"""{"apiVersion": "{{kind.Group}}/v1", "kind": "{{kind.Kind}}", "metadata": {"name": "x", "namespace": "shop"}, "spec": {{spec}}}""")!;
+                var item = (JsonObject)JsonNode.Parse(
+                    $$"""{"apiVersion": "{{kind.Group}}/v1", "kind": "{{kind.Kind}}", "metadata": {"name": "x", "namespace": "shop"}, "spec": {{spec}}}""")!;
                 Pruning.Prune(item, schema, null);
                 Assert.Equal(spec.Replace(" ", "", StringComparison.Ordinal), item["spec"]!.ToJsonString());
                 Assert.False(IstioConfig.Read(item, "c1").IsValid);
@@ -219,18 +226,24 @@ public sealed class PolicyScopeTests
         """;
 
     private static HttpConnectionManager Http(ProxyFeed proxy) =>
-        MeshRig.Listener(proxy, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080).Filters[^1].TypedConfig.Unpack<HttpConnectionManager>();
+        MeshRig.Listener(proxy,
+            "virtualInbound")!.FilterChains.First(
+                chain => chain.FilterChainMatch.DestinationPort == 8080).Filters[^1].TypedConfig.Unpack<HttpConnectionManager>();
 
     /// <summary>The callers whose requests, or connections, pass all filters.</summary>
     private static IEnumerable<string> Allowed(ProxyFeed proxy, bool http)
     {
         var chains = MeshRig.Listener(proxy, "virtualInbound")!.FilterChains;
         var rules = http
-            ? Http(proxy).HttpFilters.Where(filter => filter.Name == "envoy.filters.http.rbac").Select(filter => filter.TypedConfig.Unpack<Isthmus.Wire.Envoy.HttpFilters.RBAC>().Rules)
-            : chains.First(chain => chain.Filters.Any(filter => filter.Name == "envoy.filters.network.tcp_proxy") && chain.FilterChainMatch.DestinationPort is null)
-                .Filters.Where(filter => filter.Name == "envoy.filters.network.rbac").Select(filter => filter.TypedConfig.Unpack<Isthmus.Wire.Envoy.NetworkFilters.RBAC>().Rules);
+            ? Http(proxy).HttpFilters.Where(filter => filter.Name == "envoy.filters.http.rbac")
+                .Select(filter => filter.TypedConfig.Unpack<Isthmus.Wire.Envoy.HttpFilters.RBAC>().Rules)
+            : chains.First(chain => chain.Filters.Any(filter => filter.Name == "envoy.filters.network.tcp_proxy")
+                && chain.FilterChainMatch.DestinationPort is null)
+                .Filters.Where(filter => filter.Name == "envoy.filters.network.rbac")
+                .Select(filter => filter.TypedConfig.Unpack<Isthmus.Wire.Envoy.NetworkFilters.RBAC>().Rules);
         var filters = rules.Where(made => made is not null).Select(RbacPolicy.From).ToList();
         return new[] { Cashier, Cleaner, Foreigner }.Where(caller => filters.All(filter => filter!.Decide(new(
-            null, "http", new TlsPeer([caller], [], "", "cafe", "", "", ""), new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 8080), "")).IsAllowed));
+            null, "http", new TlsPeer([caller], [], "", "cafe", "", "", ""), new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 8080),
+            "")).IsAllowed));
     }
 }

@@ -35,7 +35,9 @@ public class LabelSelectorTests
     [InlineData(",")]
     [InlineData("a b")]
     [InlineData("n>x")]
-    public void Nonsense_is_refused(string selector) => Assert.StartsWith("unable to parse requirement: ", Assert.Throws<FormatException>(() => LabelSelector.Parse(selector)).Message, StringComparison.Ordinal);
+    public void Nonsense_is_refused(string selector) =>
+        Assert.StartsWith("unable to parse requirement: ", Assert.Throws<FormatException>(() => LabelSelector.Parse(selector)).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Any_text_is_a_selector_or_is_refused()
@@ -58,7 +60,8 @@ public class LabelSelectorTests
     [Fact]
     public void A_selector_of_an_object_ignores_values_of_the_wrong_type()
     {
-        var selector = LabelSelector.Read(JsonNode.Parse("""{"matchLabels":{"app":"web"},"matchExpressions":["x",{"key":"version","operator":"NotIn","values":[1,"v1"]}]}"""))!;
+        var selector = LabelSelector.Read(
+            JsonNode.Parse("""{"matchLabels":{"app":"web"},"matchExpressions":["x",{"key":"version","operator":"NotIn","values":[1,"v1"]}]}"""))!;
         Assert.True(selector.Matches(Labels));
         Assert.Equal("app=web,version notin (v1)", selector.ToString());
         Assert.True(LabelSelector.Read(new JsonObject())!.IsEmpty);

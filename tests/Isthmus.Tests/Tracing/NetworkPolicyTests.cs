@@ -14,7 +14,8 @@ public sealed class NetworkPolicyTests
 {
     private static readonly Dictionary<string, string> Shop = new() { ["kubernetes.io/metadata.name"] = "shop", ["team"] = "a" };
 
-    /// <summary>The policies of namespace shop, the direction, and whether TCP port 8080 of a Pod web (app=web, port name http) from a Pod shop/buyer (app=buyer) at 10.1.0.2
+    /// <summary>The policies of namespace shop, the direction, and whether TCP port 8080 of a Pod web (app=web, port name http) from a Pod shop/buyer
+    /// (app=buyer) at 10.1.0.2
     /// is dropped.</summary>
     public static TheoryData<string, string, bool> Specs => new()
     {
@@ -32,8 +33,13 @@ public sealed class NetworkPolicyTests
         { "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: a}}}]}]}", "Ingress", false },
         { "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: b}}}]}]}", "Ingress", true },
         { "{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}", "Ingress", false },
-        { "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: a}}, podSelector: {matchLabels: {app: thief}}}]}]}", "Ingress", true }, // both
-        { "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: a}}}, {podSelector: {matchLabels: {app: thief}}}]}]}", "Ingress", false }, // either
+        // both
+        { "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: a}}, podSelector: {matchLabels: {app: thief}}}]}]}", "Ingress", true },
+        // either
+        {
+            "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: a}}}, {podSelector: {matchLabels: {app: thief}}}]}]}", "Ingress",
+            false
+        },
         { "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.1.0.0/24}}]}]}", "Ingress", false },
         { "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.1.0.0/24, except: [10.1.0.2/32]}}]}]}", "Ingress", true },
         { "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.2.0.0/16}}]}]}", "Ingress", true },
@@ -45,7 +51,8 @@ public sealed class NetworkPolicyTests
         { "{podSelector: {}, ingress: [{ports: [{port: metrics}]}]}", "Ingress", true },
         { "{podSelector: {}, ingress: [{ports: [{protocol: UDP}]}]}", "Ingress", true },
         { "{podSelector: {}, ingress: [{ports: [{protocol: TCP}]}]}", "Ingress", false },
-        { "{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: buyer}}}], ports: [{port: 80}]}]}", "Ingress", true }, // the port is part of the rule
+        // the port is part of the rule
+        { "{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: buyer}}}], ports: [{port: 80}]}]}", "Ingress", true },
         { "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: buyer}}}], ports: [{port: http}]}]}", "Egress", false },
         { "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: nonsense}}]}]}", "Ingress", true },
     };
@@ -55,7 +62,8 @@ public sealed class NetworkPolicyTests
     public void A_connection_is_dropped_when_policies_select_the_Pod_and_none_allows_it(string spec, string direction, bool drops)
     {
         var web = Pod("web", "8080", "http");
-        var dropping = NetworkPolicy.Dropping([Policy("shop", "one", spec)], web, Enum.Parse<PacketDirection>(direction), new(IPAddress.Parse("10.1.0.2"), Pod("buyer", "1", "x"), Shop), 8080, web);
+        var dropping = NetworkPolicy.Dropping([Policy("shop", "one", spec)], web, Enum.Parse<PacketDirection>(direction),
+            new(IPAddress.Parse("10.1.0.2"), Pod("buyer", "1", "x"), Shop), 8080, web);
         Assert.Equal(drops ? ["one"] : [], dropping.Select(policy => policy.Name));
     }
 
@@ -64,8 +72,12 @@ public sealed class NetworkPolicyTests
     {
         var (web, buyer) = (Pod("web", "8080", "http"), new PacketEnd(IPAddress.Parse("10.1.0.2"), Pod("buyer", "1", "x"), Shop));
         var closed = Policy("shop", "closed", "podSelector: {}");
-        Assert.Equal(["closed", "other"], NetworkPolicy.Dropping([closed, Policy("shop", "other", "{podSelector: {}, ingress: [{ports: [{port: 1}]}]}")], web, PacketDirection.Ingress, buyer, 8080, web).Select(policy => policy.Name));
-        Assert.Empty(NetworkPolicy.Dropping([closed, Policy("shop", "open", "{podSelector: {}, ingress: [{}]}")], web, PacketDirection.Ingress, buyer, 8080, web));
+        Assert.Equal(["closed", "other"],
+            NetworkPolicy.Dropping([closed, Policy("shop", "other", "{podSelector: {}, ingress: [{ports: [{port: 1}]}]}")], web, PacketDirection.Ingress, buyer,
+                8080, web)
+                .Select(policy => policy.Name));
+        Assert.Empty(NetworkPolicy.Dropping([closed, Policy("shop", "open", "{podSelector: {}, ingress: [{}]}")], web, PacketDirection.Ingress, buyer, 8080,
+            web));
         Assert.Empty(NetworkPolicy.Dropping([Policy("bank", "closed", "podSelector: {}")], web, PacketDirection.Ingress, buyer, 8080, web));
     }
 
@@ -75,7 +87,8 @@ public sealed class NetworkPolicyTests
     {
         var web = Pod("web", "8080", "http");
         IReadOnlyList<NetworkPolicy> From(string peer, string? address) =>
-            NetworkPolicy.Dropping([Policy("shop", "one", $"{{podSelector: {{}}, ingress: [{{from: [{peer}]}}]}}")], web, PacketDirection.Ingress, new(address is null ? null : IPAddress.Parse(address), null, Shop), 8080, web);
+            NetworkPolicy.Dropping([Policy("shop", "one", $"{{podSelector: {{}}, ingress: [{{from: [{peer}]}}]}}")], web, PacketDirection.Ingress,
+                new(address is null ? null : IPAddress.Parse(address), null, Shop), 8080, web);
         Assert.Single(From("{podSelector: {}}", "10.1.0.2"));
         Assert.Single(From("{namespaceSelector: {}}", null));
         Assert.Empty(From("{ipBlock: {cidr: 10.1.0.0/16}}", "10.1.0.2"));
@@ -93,5 +106,8 @@ public sealed class NetworkPolicyTests
         NetworkPolicy.Read(YamlText.Parse($"metadata: {{name: {name}, namespace: {ns}}}\nspec:\n  {spec}\n", "test")!.AsObject());
 
     private static Pod Pod(string name, string port, string portName, string more = "") =>
-        YamlText.Parse($"{{metadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}, spec: {{{more}containers: [{{name: main, ports: [{{name: {portName}, containerPort: {port}}}]}}]}}}}", "test")!.Deserialize(KubeJson.Of<Pod>())!;
+        YamlText.Parse(
+            $"{{metadata: {{name: {name}, namespace: shop, labels: {{app: {name}}}}}, spec: {{{more}containers: [{{name: main, ports: [{{name: {portName}, "
+                + $"containerPort: {port}}}]}}]}}}}",
+            "test")!.Deserialize(KubeJson.Of<Pod>())!;
 }

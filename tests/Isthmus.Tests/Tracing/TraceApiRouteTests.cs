@@ -6,7 +6,8 @@ namespace Isthmus.Tests.Tracing;
 /// <summary>Routes of the Gateway API are named by their kind.</summary>
 public sealed class TraceApiRouteTests
 {
-    private const string VirtualService = "/apis/networking.istio.io/v1alpha3/namespaces/shop/virtual-service/orders", Route = "/apis/gateway.networking.k8s.io/v1/namespaces/shop/HTTPRoute/orders",
+    private const string VirtualService = "/apis/networking.istio.io/v1alpha3/namespaces/shop/virtual-service/orders",
+        Route = "/apis/gateway.networking.k8s.io/v1/namespaces/shop/HTTPRoute/orders",
         Forwarded = "\"route\": {\"cluster\": \"outbound|80||" + TraceScenario.Fqdn + "\"}";
 
     [Fact]
@@ -20,7 +21,8 @@ public sealed class TraceApiRouteTests
 
     [Theory]
     [InlineData("\"direct_response\": {\"status\": 500}", "ISM2025", "spec.rules[*]", "does not exist or is not permitted")]
-    [InlineData("\"route\": {\"cluster\": \"outbound|80||gone.shop.svc.cluster.local\"}", "ISM2010", "spec.rules[*].backendRefs", "gone.shop.svc.cluster.local")]
+    [InlineData("\"route\": {\"cluster\": \"outbound|80||gone.shop.svc.cluster.local\"}", "ISM2010", "spec.rules[*].backendRefs",
+        "gone.shop.svc.cluster.local")]
     public void A_route_that_leads_nowhere_is_to_blame(string act, string code, string path, string says)
     {
         var scenario = Scenario();

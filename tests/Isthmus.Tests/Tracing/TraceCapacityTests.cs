@@ -42,7 +42,9 @@ public sealed class TraceCapacityTests
         var text = TraceText.Write(trace, details: false);
         Assert.Contains($"{code} {@object}", text);
         Assert.EndsWith("✔ The call gets through. 1 warning: see above.\n", text);
-        if (isVerified) Assert.Equal((code, @object), Assert.Single(Verified(scenario), check => check.Problem is not null).Problem is { } told ? (told.Code, told.Object) : default);
+        if (isVerified)
+            Assert.Equal((code, @object),
+                Assert.Single(Verified(scenario), check => check.Problem is not null).Problem is { } told ? (told.Code, told.Object) : default);
     }
 
     /// <summary>Who asks after the fact learns of it; what was long ago explains nothing.</summary>
@@ -54,13 +56,15 @@ public sealed class TraceCapacityTests
     {
         var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
         scenario.Client = scenario.Client.Replace("\"listening\": []",
-            $"\"listening\": [], \"refusals\": [{{\"cluster\": \"outbound|80||{TraceScenario.Fqdn}\", \"count\": {count}, \"seconds_ago\": {secondsAgo}}}]", StringComparison.Ordinal);
+            $"\"listening\": [], \"refusals\": [{{\"cluster\": \"outbound|80||{TraceScenario.Fqdn}\", \"count\": {count}, \"seconds_ago\": {secondsAgo}}}]",
+            StringComparison.Ordinal);
         var trace = scenario.Walk();
         Assert.True(trace.Succeeds);
         var warnings = trace.Hops.Where(hop => hop.Name == "pool").ToList();
         Assert.Equal(says is null ? 0 : 1, warnings.Count);
         if (says is null) return;
-        Assert.Equal((HopStatus.Warning, "ISM2097", "spec.trafficPolicy.connectionPool"), (warnings[0].Status, warnings[0].Problem!.Code, warnings[0].Problem!.Path));
+        Assert.Equal((HopStatus.Warning, "ISM2097", "spec.trafficPolicy.connectionPool"),
+            (warnings[0].Status, warnings[0].Problem!.Code, warnings[0].Problem!.Path));
         Assert.StartsWith(says, warnings[0].Problem!.Message, StringComparison.Ordinal);
     }
 
@@ -95,16 +99,25 @@ public sealed class TraceCapacityTests
         var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
         switch (mesh)
         {
-            case "a Service that only gives callers the name": (scenario.Client, scenario.Two) = (scenario.ClientOfOne, Without(Without(scenario.Two, "kind: Pod, metadata: {name: orders-b"), "kind: Deployment, metadata: {name: orders,")); break;
-            case "scaled to zero in one cluster": (scenario.Client, scenario.Two) = (scenario.ClientOfOne, Without(scenario.Two, "kind: Pod, metadata: {name: orders-b").Replace("name: orders, namespace: shop}, spec: {replicas: 1", "name: orders, namespace: shop}, spec: {replicas: 0", StringComparison.Ordinal)); break;
+            case "a Service that only gives callers the name": (scenario.Client, scenario.Two) = (scenario.ClientOfOne,
+                Without(Without(scenario.Two, "kind: Pod, metadata: {name: orders-b"), "kind: Deployment, metadata: {name: orders,")); break;
+            case "scaled to zero in one cluster": (scenario.Client, scenario.Two) = (scenario.ClientOfOne,
+                Without(scenario.Two, "kind: Pod, metadata: {name: orders-b")
+                    .Replace("name: orders, namespace: shop}, spec: {replicas: 1", "name: orders, namespace: shop}, spec: {replicas: 0",
+                        StringComparison.Ordinal)); break;
             case "local to each cluster":
                 scenario.Client = scenario.ClientOfOne;
-                scenario.One += "\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: '{serviceSettings: [{settings: {clusterLocal: true}, hosts: [\"*.shop.svc.cluster.local\"]}]}'}}";
+                scenario.One += "\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: '{serviceSettings: "
+                    + "[{settings: {clusterLocal: true}, hosts: [\"*.shop.svc.cluster.local\"]}]}'}}";
                 break;
-            case "a workload of its own beside it": scenario.Two += "\n---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: orders-report, namespace: shop}, spec: {replicas: 1, template: {metadata: {labels: {app: report}}}}}"; break;
+            case "a workload of its own beside it": scenario.Two += "\n---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: orders-report, namespace: "
+                + "shop}, spec: {replicas: 1, template: {metadata: {labels: {app: report}}}}}"; break;
             case "no sidecars at all":
-                scenario.One = scenario.One.Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}", "{name: web, ports: [{containerPort: 8080}]}", StringComparison.Ordinal);
-                scenario.Two = scenario.Two.Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c2}]}", "{name: web, ports: [{containerPort: 8080}]}", StringComparison.Ordinal);
+                scenario.One = scenario.One.Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}",
+                    "{name: web, ports: [{containerPort: 8080}]}", StringComparison.Ordinal);
+                scenario.Two = scenario.Two.Replace(
+                    "{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c2}]}",
+                    "{name: web, ports: [{containerPort: 8080}]}", StringComparison.Ordinal);
                 Assert.DoesNotContain(Verified(scenario), check => check.Problem is not null);
                 return;
         }
@@ -125,15 +138,25 @@ public sealed class TraceCapacityTests
         switch (fault)
         {
             case "crash loop":
-                s.Two = s.Two.Replace("status: {phase: Running, podIP: 10.1.0.5, " + Ready + "}", "status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: \"False\"}], containerStatuses: [{name: web, ready: false, restartCount: 4, state: {waiting: {reason: CrashLoopBackOff, message: back-off 40s restarting failed container}}}]}", StringComparison.Ordinal);
+                s.Two = s.Two.Replace("status: {phase: Running, podIP: 10.1.0.5, " + Ready + "}",
+                    "status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: \"False\"}], containerStatuses: [{name: web, ready: false, "
+                        + "restartCount: 4, state: {waiting: {reason: CrashLoopBackOff, message: back-off 40s restarting failed container}}}]}",
+                    StringComparison.Ordinal);
                 break;
-            case "no sidecar": s.Two = s.Two.Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c2}]}", "{name: web, ports: [{containerPort: 8080}]}", StringComparison.Ordinal); break;
+            case "no sidecar": s.Two = s.Two.Replace(
+                "{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c2}]}",
+                "{name: web, ports: [{containerPort: 8080}]}", StringComparison.Ordinal); break;
             case "selector that matches nothing": s.Two = s.Two.Replace("selector: {app: orders}", "selector: {app: oders}", StringComparison.Ordinal); break;
-            case "wrong label": s.Two += "\n---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: orders-v2, namespace: shop}, spec: {replicas: 1, template: {metadata: {labels: {app: ordres, version: v2}}}}}"; break;
+            case "wrong label": s.Two += "\n---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: orders-v2, namespace: shop}, spec: {replicas: 1, "
+                + "template: {metadata: {labels: {app: ordres, version: v2}}}}}"; break;
             case "admission refuses the Pods":
-                s.Two = Without(s.Two, "kind: Pod, metadata: {name: orders-b").Replace("labels: {app: orders, version: v1}}}}}", "labels: {app: orders, version: v1}}}}, status: {conditions: [{type: ReplicaFailure, status: \"True\", message: exceeded quota}]}}", StringComparison.Ordinal);
+                s.Two = Without(s.Two, "kind: Pod, metadata: {name: orders-b")
+                    .Replace("labels: {app: orders, version: v1}}}}}",
+                        "labels: {app: orders, version: v1}}}}, status: {conditions: [{type: ReplicaFailure, status: \"True\", message: exceeded quota}]}}",
+                        StringComparison.Ordinal);
                 break;
-            case "another port number": s.Two = s.Two.Replace("{name: http, port: 80, targetPort: 8080}", "{name: http, port: 81, targetPort: 8080}", StringComparison.Ordinal); break;
+            case "another port number": s.Two = s.Two.Replace("{name: http, port: 80, targetPort: 8080}", "{name: http, port: 81, targetPort: 8080}",
+                StringComparison.Ordinal); break;
             case "not watched": s.Watched = []; break;
             case "selector of the gateway's Service":
                 s.Client = s.ClientOfOne;
@@ -150,5 +173,6 @@ public sealed class TraceCapacityTests
 
     private static ClusterObjects Objects(string context, string yaml) => ClusterObjects.From(context, YamlText.ParseAll(yaml, context).OfType<JsonObject>());
 
-    private static string Without(string yaml, string begin) => string.Join("\n---\n", yaml.Split("---").Where(document => !document.Contains(begin, StringComparison.Ordinal)).Select(document => document.Trim()));
+    private static string Without(string yaml, string begin) =>
+        string.Join("\n---\n", yaml.Split("---").Where(document => !document.Contains(begin, StringComparison.Ordinal)).Select(document => document.Trim()));
 }

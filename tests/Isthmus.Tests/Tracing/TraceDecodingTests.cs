@@ -13,7 +13,8 @@ public sealed class TraceDecodingTests
     [Fact]
     public void Of_gateways_and_callees_only_what_the_call_takes_is_decoded()
     {
-        var facts = Walk(new TraceScenario(), """{"cluster": {"name": "outbound|80||other-<n>.shop.svc.cluster.local", "type": "STATIC"}}, """, """{"route_config": {"name": "80<n>"}}, """);
+        var facts = Walk(new TraceScenario(), """{"cluster": {"name": "outbound|80||other-<n>.shop.svc.cluster.local", "type": "STATIC"}}, """,
+            """{"route_config": {"name": "80<n>"}}, """);
         // The caller's proxy is read whole: its hop tells what cannot be decoded.
         Assert.All(facts.Proxies.Where(proxy => proxy.Key != facts.Client), proxy => Assert.Equal(1, Decoded(proxy.Value.Snapshot)));
         Assert.Equal([101, 101, 101, 102], facts.Proxies.Values.Select(proxy => proxy.Snapshot.Clusters.Count).Order());
@@ -23,7 +24,8 @@ public sealed class TraceDecodingTests
     public void What_cannot_be_decoded_does_not_stop_a_call_that_does_not_take_it_and_is_told_when_asked_for()
     {
         var scenario = new TraceScenario();
-        var facts = Walk(scenario, """{"cluster": {"name": "bad-<n>", "type": "NO_SUCH_TYPE"}}, """, """{"route_config": {"name": "bad-<n>", "virtual_hosts": 1}}, """);
+        var facts = Walk(scenario, """{"cluster": {"name": "bad-<n>", "type": "NO_SUCH_TYPE"}}, """,
+            """{"route_config": {"name": "bad-<n>", "virtual_hosts": 1}}, """);
         var proxy = facts.Proxies[facts.Client];
         Assert.Equal(200, proxy.Unread.Count());
         Assert.StartsWith("bad-0: ", proxy.Unread.First(), StringComparison.Ordinal);
@@ -35,8 +37,10 @@ public sealed class TraceDecodingTests
     /// <summary>The facts of a finished walk through proxies with a hundred more clusters and routes each.</summary>
     private static TraceFacts Walk(TraceScenario scenario, string cluster, string route)
     {
-        string More(string dump) => dump.Replace(Clusters, Clusters + Hundred(cluster), StringComparison.Ordinal).Replace(Routes, Routes + Hundred(route), StringComparison.Ordinal);
-        (scenario.Client, scenario.Gateway, scenario.Callee, scenario.CalleeThere) = (More(scenario.Client), More(scenario.Gateway), More(scenario.Callee), More(scenario.CalleeThere));
+        string More(string dump) =>
+            dump.Replace(Clusters, Clusters + Hundred(cluster), StringComparison.Ordinal).Replace(Routes, Routes + Hundred(route), StringComparison.Ordinal);
+        (scenario.Client, scenario.Gateway, scenario.Callee, scenario.CalleeThere) = (More(scenario.Client), More(scenario.Gateway), More(scenario.Callee),
+            More(scenario.CalleeThere));
         var walk = new AddressWalk(scenario.Facts(), new Random(1));
         scenario.Complete(walk);
         Assert.True(walk.Trace.Succeeds);
@@ -45,5 +49,6 @@ public sealed class TraceDecodingTests
 
     private static string Hundred(string item) => string.Concat(Enumerable.Range(0, 100).Select(n => item.Replace("<n>", $"{n}", StringComparison.Ordinal)));
 
-    private static int Decoded(ProxySnapshot snapshot) => ((DumpedResources<ClusterState>)snapshot.Clusters).Decoded + ((DumpedResources<RouteTable>)snapshot.Routes).Decoded;
+    private static int Decoded(ProxySnapshot snapshot) =>
+        ((DumpedResources<ClusterState>)snapshot.Clusters).Decoded + ((DumpedResources<RouteTable>)snapshot.Routes).Decoded;
 }

@@ -16,8 +16,10 @@ public sealed class TraceOutcomeTests
     [InlineData(429, "RL", "request_rate_limited", "ISM2094", "envoy.filters.http.ratelimit", "rate limit service")]
     [InlineData(403, "UAEX", "ext_authz_denied", "ISM2094", "envoy.filters.http.ext_authz", "external authorizer")]
     [InlineData(403, "UAEX", "ext_authz_error", "ISM2094", "envoy.filters.http.ext_authz", "no answer from the external authorizer")]
-    [InlineData(401, "UAEX", "jwt_authn_access_denied{Jwks_remote_fetch_is_failed}", "ISM2096", "envoy.filters.http.jwt_authn", "no keys of the token's issuer")]
-    [InlineData(401, "UAEX", "jwt_authn_access_denied{Jwt_is_expired}", "ISM2082", "envoy.filters.http.jwt_authn", "refuses the token of the request (jwt_authn_access_denied{Jwt_is_expired})")]
+    [InlineData(401, "UAEX", "jwt_authn_access_denied{Jwks_remote_fetch_is_failed}", "ISM2096", "envoy.filters.http.jwt_authn",
+        "no keys of the token's issuer")]
+    [InlineData(401, "UAEX", "jwt_authn_access_denied{Jwt_is_expired}", "ISM2082", "envoy.filters.http.jwt_authn",
+        "refuses the token of the request (jwt_authn_access_denied{Jwt_is_expired})")]
     [InlineData(418, "FI", "fault_filter_abort", "ISM2094", "envoy.filters.http.fault", "injected")]
     [InlineData(503, "UO", "upstream_reset_before_response_started{overflow}", "ISM2079", "", "limits")]
     [InlineData(429, "-", "via_upstream", "ISM2073", "", "its application responded with status 429")]
@@ -58,7 +60,11 @@ public sealed class TraceOutcomeTests
     [InlineData("http2", "http://orders:80", "UPE", "ISM2074", "declares HTTP2")]
     public void A_port_that_declares_another_protocol_is_the_first_cause(string name, string target, string seen, string code, string message)
     {
-        var scenario = new TraceScenario { Call = new("GET /", false, seen.Length > 0 ? 503 : 0, 3, Callee, seen.Length > 0 ? "-" : "UC", "", []), Sighted = seen.Length > 0 ? [Seen(seen, "", 503)] : [] };
+        var scenario = new TraceScenario
+        {
+            Call = new("GET /", false, seen.Length > 0 ? 503 : 0, 3, Callee, seen.Length > 0 ? "-" : "UC", "", []),
+            Sighted = seen.Length > 0 ? [Seen(seen, "", 503)] : []
+        };
         (scenario.One, scenario.Two) = (Named(scenario.One, name), Named(scenario.Two, name));
         var trace = scenario.Walk(target);
         var problem = trace.Failure?.Problem;
@@ -74,9 +80,17 @@ public sealed class TraceOutcomeTests
     [InlineData(true, HopStatus.Warning)]
     public void Requests_on_a_port_of_TCP_get_through_untyped(bool hasRoutes, HopStatus status)
     {
-        var scenario = new TraceScenario { Call = CallReading.Read(Wanted("grpc"), JsonNode.Parse($$"""{"status": 200, "grpc_status": 0, "seen": {"flags": "DC", "upstream": "{{Callee}}", "upstream_local": "10.1.0.4:1"} }""")!, []) };
+        var scenario = new TraceScenario
+        {
+            Call = CallReading.Read(Wanted("grpc"),
+                JsonNode.Parse($$"""{"status": 200, "grpc_status": 0, "seen": {"flags": "DC", "upstream": "{{Callee}}", "upstream_local": "10.1.0.4:1"} }""")!,
+                [])
+        };
         (scenario.One, scenario.Two) = (Named(scenario.One, "tcp"), Named(scenario.Two, "tcp"));
-        if (hasRoutes) scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: aborts, namespace: shop}, spec: {hosts: [orders.shop.svc.cluster.local], http: [{fault: {abort: {httpStatus: 500, percentage: {value: 100}}}, route: [{destination: {host: orders}}]}]}}";
+        if (hasRoutes)
+            scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: aborts, namespace: shop}, spec: {hosts: "
+                + "[orders.shop.svc.cluster.local], http: [{fault: {abort: {httpStatus: 500, percentage: {value: 100}}}, route: [{destination: {host: "
+                + "orders}}]}]}}";
         scenario.Client = Changed(scenario.Client, "0.0.0.0_80", listener => listener["filter_chains"] = JsonNode.Parse("""
             [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x", "cluster": "outbound|80||orders.shop.svc.cluster.local"}}]}]
             """));
@@ -98,13 +112,21 @@ public sealed class TraceOutcomeTests
     {
         var scenario = new TraceScenario();
         if (host.Length > 0) scenario.Sent = SentRequest.Parse("", [$"host: {host}"], "", "");
-        if (why == "sidecar") scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: few, namespace: shop}, spec: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}, egress: [{hosts: [\"istio-system/*\"]}]}}";
+        if (why == "sidecar")
+            scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: few, namespace: shop}, spec: {outboundTrafficPolicy: "
+                + "{mode: REGISTRY_ONLY}, egress: [{hosts: [\"istio-system/*\"]}]}}";
         if (why == "exportTo") (scenario.One, scenario.Two) = (Hidden(scenario.One), Hidden(scenario.Two));
-        if (why == "alias") scenario.One += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: ext, namespace: shop}, spec: {type: ExternalName, externalName: nowhere.example, ports: [{name: http, port: 80}]}}";
-        scenario.Client = scenario.Client.Replace("\"domains\": [\"orders\", \"orders.shop\", \"orders.shop.svc.cluster.local\"]", "\"domains\": [\"else\"]", StringComparison.Ordinal)
+        if (why == "alias")
+            scenario.One += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: ext, namespace: shop}, spec: {type: ExternalName, externalName: "
+                + "nowhere.example, ports: [{name: http, port: 80}]}}";
+        scenario.Client = scenario.Client.Replace("\"domains\": [\"orders\", \"orders.shop\", \"orders.shop.svc.cluster.local\"]", "\"domains\": [\"else\"]",
+            StringComparison.Ordinal)
             .Replace("\"host\": \"orders\"", $"\"host\": \"{target}\"", StringComparison.Ordinal)
-            .Replace("{\"name\": \"allow_any\", \"domains\": [\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"PassthroughCluster\"}}]}",
-                "{\"name\": \"block_all\", \"domains\": [\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, \"direct_response\": {\"status\": 502}}]}", StringComparison.Ordinal);
+            .Replace(
+                "{\"name\": \"allow_any\", \"domains\": [\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": "
+                    + "\"PassthroughCluster\"}}]}",
+                "{\"name\": \"block_all\", \"domains\": [\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, \"direct_response\": {\"status\": 502}}]}",
+                StringComparison.Ordinal);
         Assert.Contains("block_all", scenario.Client, StringComparison.Ordinal);
         var trace = scenario.Walk(target);
         Assert.Equal((code, @object), (trace.Failure?.Problem?.Code, trace.Failure?.Problem?.Object));
@@ -117,22 +139,28 @@ public sealed class TraceOutcomeTests
     {
         var scenario = new TraceScenario();
         scenario.Client = scenario.Client.Replace($", \"sni\": \"{TraceScenario.Sni}\"", "", StringComparison.Ordinal)
-            .Replace("\"type\": \"EDS\"", "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": \"/apis/x/v1/namespaces/shop/destination-rule/simple\"}}}", StringComparison.Ordinal);
+            .Replace("\"type\": \"EDS\"",
+                "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": \"/apis/x/v1/namespaces/shop/destination-rule/simple\"}}}",
+                StringComparison.Ordinal);
         var problem = scenario.Walk().Failure?.Problem;
         Assert.Equal(("ISM2089", "DestinationRule shop/simple in c1", "spec.trafficPolicy.tls"), (problem?.Code, problem?.Object, problem?.Path));
         Assert.Contains("begin TLS of its own, without a server name: the gateway of c2", problem!.Message, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("""{"name": "rq_error", "value": "5"}, {"name": "rq_total", "value": "7"}""", "because 5 of 7 requests failed: 5xx of the application, or no response")]
-    [InlineData("""{"name": "cx_connect_fail", "value": "3"}, {"name": "rq_error", "value": "3"}, {"name": "rq_total", "value": "3"}""", "because 3 connections failed")]
+    [InlineData("""{"name": "rq_error", "value": "5"}, {"name": "rq_total", "value": "7"}""",
+        "because 5 of 7 requests failed: 5xx of the application, or no response")]
+    [InlineData("""{"name": "cx_connect_fail", "value": "3"}, {"name": "rq_error", "value": "3"}, {"name": "rq_total", "value": "3"}""",
+        "because 3 connections failed")]
     [InlineData("""{"name": "rq_timeout", "value": "2"}""", "because 2 requests timed out")]
     [InlineData("", "because calls kept failing")]
     public void An_ejection_says_what_was_counted(string stats, string why)
     {
         var scenario = new TraceScenario();
         scenario.Client = scenario.Client.Replace("\"cluster_statuses\": []", "\"cluster_statuses\": [{\"name\": \"outbound|80||" + TraceScenario.Fqdn
-            + "\", \"host_statuses\": [{\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\", \"port_value\": 8080}}, \"stats\": [" + stats + "], \"health_status\": {\"failed_outlier_check\": true}}]}]", StringComparison.Ordinal);
+            + "\", \"host_statuses\": [{\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\", \"port_value\": 8080}}, \"stats\": [" + stats
+            + "], \"health_status\": {\"failed_outlier_check\": true}}]}]",
+            StringComparison.Ordinal);
         Assert.Contains(scenario.Walk().Hops, hop => hop.Problem is { Code: "ISM2041" } problem && problem.Message.EndsWith(why, StringComparison.Ordinal));
     }
 
@@ -147,8 +175,13 @@ public sealed class TraceOutcomeTests
     [InlineData("closed", "-", "10.1.0.4:1", "UF", false)]
     public void A_TCP_server_is_judged_by_what_it_does(string says, string flags, string local, string seenElsewhere, bool isAnswered)
     {
-        Sighting[] seen = seenElsewhere.Length == 0 ? [] : [new(new("c2", "istio-system", "gw"), false, 1, null, 0, seenElsewhere, "", "", "10.1.0.5:8080", "", local, "", "")];
-        var call = CallReading.Read(Wanted("tcp"), JsonNode.Parse($$"""{"received": 0, "says": "{{says}}", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}", "upstream_local": "{{local}}"} }""")!, seen);
+        Sighting[] seen = seenElsewhere.Length == 0
+            ? []
+            : [new(new("c2", "istio-system", "gw"), false, 1, null, 0, seenElsewhere, "", "", "10.1.0.5:8080", "", local, "", "")];
+        var call = CallReading.Read(Wanted("tcp"),
+            JsonNode.Parse(
+                $$"""{"received": 0, "says": "{{says}}", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}", "upstream_local": "{{local}}"} }""")!,
+            seen);
         Assert.Equal(isAnswered, call.Answered);
     }
 
@@ -156,12 +189,14 @@ public sealed class TraceOutcomeTests
 
     private static MadeCall Made(int status) => new("GET /", true, status, 3, Callee, "-", "via_upstream", []);
 
-    private static Sighting Seen(string flags, string details, int status) => new(new("c1", "shop", "orders-a"), true, 2, null, status, flags, details, "", Callee, "", "", "", "");
+    private static Sighting Seen(string flags, string details, int status) =>
+        new(new("c1", "shop", "orders-a"), true, 2, null, status, flags, details, "", Callee, "", "", "", "");
 
     private static string Named(string objects, string name) => objects.Replace("{name: http, port: 80", $"{{name: {name}, port: 80", StringComparison.Ordinal);
 
     private static string Hidden(string objects) =>
-        objects.Replace("metadata: {name: orders, namespace: shop}, spec: {clusterIP", "metadata: {name: orders, namespace: shop, annotations: {networking.istio.io/exportTo: other}}, spec: {clusterIP", StringComparison.Ordinal);
+        objects.Replace("metadata: {name: orders, namespace: shop}, spec: {clusterIP",
+            "metadata: {name: orders, namespace: shop, annotations: {networking.istio.io/exportTo: other}}, spec: {clusterIP", StringComparison.Ordinal);
 
     private static string Changed(string inspection, string listener, Action<JsonNode> change)
     {

@@ -13,13 +13,37 @@ public sealed class TracePacketsTests
     /// <summary>The cluster that the policy is in, the policy, the address that the failed call went to, and the object of the report.</summary>
     public static TheoryData<int, string, string, string, string> Dropping => new()
     {
-        { 1, "name: out, namespace: shop}, spec: {podSelector: {matchLabels: {app: buyer}}, policyTypes: [Egress]", Here, "NetworkPolicy shop/out in c1", "Pod shop/buyer in c1 opens only connections that its NetworkPolicies allow, and none to Pod shop/orders-a in c1 at 10.1.0.5:8080" },
-        { 1, "name: in, namespace: shop}, spec: {podSelector: {matchLabels: {app: orders}}, ingress: [{from: [{namespaceSelector: {matchLabels: {a: b}}}]}]", Here, "NetworkPolicy shop/in in c1", "none from Pod shop/buyer in c1 to port 8080" },
-        { 1, "name: out, namespace: shop}, spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {}}]}]", There, "NetworkPolicy shop/out in c1", "none to 172.18.2.1:15443" },
-        { 2, "name: door, namespace: istio-system}, spec: {podSelector: {}, ingress: [{ports: [{port: 443}]}]", There, "NetworkPolicy istio-system/door in c2", "none from the address of its Service to port 15443" },
-        { 2, "name: door, namespace: istio-system}, spec: {podSelector: {matchLabels: {istio: eastwest}}, policyTypes: [Egress], egress: [{ports: [{port: 15012}]}]", There, "NetworkPolicy istio-system/door in c2", "Pod istio-system/gw in c2 opens only" },
-        { 2, "name: in, namespace: shop}, spec: {podSelector: {matchLabels: {app: orders}}", There, "NetworkPolicy shop/in in c2", "none from Pod istio-system/gw in c2 to port 8080" },
-        { 1, "name: out, namespace: shop}, spec: {podSelector: {matchLabels: {app: buyer}}, policyTypes: [Egress]", "", "NetworkPolicy shop/out in c1", "opens only connections" }, // it hangs before there is an address
+        {
+            1, "name: out, namespace: shop}, spec: {podSelector: {matchLabels: {app: buyer}}, policyTypes: [Egress]", Here, "NetworkPolicy shop/out in c1",
+            "Pod shop/buyer in c1 opens only connections that its NetworkPolicies allow, and none to Pod shop/orders-a in c1 at 10.1.0.5:8080"
+        },
+        {
+            1, "name: in, namespace: shop}, spec: {podSelector: {matchLabels: {app: orders}}, ingress: [{from: [{namespaceSelector: {matchLabels: {a: b}}}]}]",
+            Here, "NetworkPolicy shop/in in c1", "none from Pod shop/buyer in c1 to port 8080"
+        },
+        {
+            1, "name: out, namespace: shop}, spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {}}]}]", There,
+            "NetworkPolicy shop/out in c1", "none to 172.18.2.1:15443"
+        },
+        {
+            2, "name: door, namespace: istio-system}, spec: {podSelector: {}, ingress: [{ports: [{port: 443}]}]", There,
+            "NetworkPolicy istio-system/door in c2", "none from the address of its Service to port 15443"
+        },
+        {
+            2,
+            "name: door, namespace: istio-system}, spec: {podSelector: {matchLabels: {istio: eastwest}}, policyTypes: [Egress], egress: [{ports: [{port: "
+                + "15012}]}]",
+            There, "NetworkPolicy istio-system/door in c2", "Pod istio-system/gw in c2 opens only"
+        },
+        {
+            2, "name: in, namespace: shop}, spec: {podSelector: {matchLabels: {app: orders}}", There, "NetworkPolicy shop/in in c2",
+            "none from Pod istio-system/gw in c2 to port 8080"
+        },
+        // it hangs before there is an address
+        {
+            1, "name: out, namespace: shop}, spec: {podSelector: {matchLabels: {app: buyer}}, policyTypes: [Egress]", "", "NetworkPolicy shop/out in c1",
+            "opens only connections"
+        },
     };
 
     [Theory]
@@ -27,7 +51,8 @@ public sealed class TracePacketsTests
     public void A_policy_explains_a_call_that_fails(int cluster, string policy, string upstream, string @object, string message)
     {
         var scenario = With(cluster, policy);
-        scenario.Call = new("GET /", false, upstream.Length == 0 ? 0 : 503, 5000, upstream, upstream.Length == 0 ? "" : "UF", "no answer within 5 s", []) { IsOutOfTime = upstream.Length == 0 };
+        scenario.Call = new("GET /", false, upstream.Length == 0 ? 0 : 503, 5000, upstream, upstream.Length == 0 ? "" : "UF", "no answer within 5 s",
+            []) { IsOutOfTime = upstream.Length == 0 };
         var failure = scenario.Walk().Failure;
         Assert.Equal(("packets", PacketCauses.Code, @object), (failure?.Name, failure?.Problem?.Code, failure?.Problem?.Object));
         Assert.Contains(message, failure!.Problem!.Message, StringComparison.Ordinal);

@@ -22,12 +22,14 @@ public sealed class TraceRunTests
     public async Task A_caller_that_comes_and_goes_is_a_problem_with_a_remedy()
     {
         var told = await Assert.ThrowsAsync<ProblemException>(() => TraceAsync(new(missing: int.MaxValue)));
-        Assert.Equal("Pod deployment/caller in here: was created or deleted while the cluster was read (repeat the command when its workload is rolled out)", told.Message);
+        Assert.Equal("Pod deployment/caller in here: was created or deleted while the cluster was read (repeat the command when its workload is rolled out)",
+            told.Message);
     }
 
     private static async Task<CallTrace> TraceAsync(ChangingCluster cluster)
     {
-        using var run = new TraceRun([new() { Name = "here", Server = new("https://here.test"), StandIn = cluster }], "istio-system", TimeProvider.System, new Random(1));
+        using var run = new TraceRun([new() { Name = "here", Server = new("https://here.test"), StandIn = cluster }], "istio-system", TimeProvider.System,
+            new Random(1));
         return await run.RunAsync(new("deployment/caller", "shop", TraceTarget.Parse("called:80/"), MakeCall: false, TimeSpan.FromSeconds(1)), Stop);
     }
 
@@ -43,14 +45,19 @@ public sealed class TraceRunTests
 
         public override StandInAnswer Ask(string path) => path.Split('?')[0] switch
         {
-            Pods when Interlocked.Increment(ref _lists) is var number => List(number % 2 == 1 && number / 2 < missing ? "" : """{"metadata": {"name": "caller-1", "namespace": "shop", "labels": {"app": "caller"}}}"""),
-            "/apis/apps/v1/namespaces/shop/deployments/caller" => StandInAnswer.Ok("""{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "caller", "namespace": "shop"}, "spec": {"selector": {"matchLabels": {"app": "caller"}}}}"""),
+            Pods when Interlocked.Increment(ref _lists) is var number => List(number % 2 == 1 && number / 2 < missing
+                ? ""
+                : """{"metadata": {"name": "caller-1", "namespace": "shop", "labels": {"app": "caller"}}}"""),
+            "/apis/apps/v1/namespaces/shop/deployments/caller" =>
+                StandInAnswer.Ok(
+                    """{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "caller", "namespace": "shop"}, "spec": {"selector": {"matchLabels": {"app": "caller"}}}}"""),
             var other when other.EndsWith("/caller", StringComparison.Ordinal) => StandInAnswer.Refused(404, "NotFound", "not found"),
             _ => List(""),
         };
 
         public override StandInAnswer AskPod(string ns, string pod, int port, PodRequest request) => throw new HttpRequestException("nobody answers");
 
-        private static StandInAnswer List(string item) => StandInAnswer.Ok($$"""{"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": [{{item}}]}""");
+        private static StandInAnswer List(string item) =>
+            StandInAnswer.Ok($$"""{"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": [{{item}}]}""");
     }
 }

@@ -105,7 +105,8 @@ internal sealed class TraceScenario
     }
 
     internal TraceFacts Facts(string target = "orders", string client = "buyer") =>
-        new([Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two)], new("c1", "shop", client), TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted), Sent = Sent };
+        new([Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two)], new("c1", "shop", client),
+            TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted), Sent = Sent };
 
     /// <summary>Walks until nothing is missing.</summary>
     internal void Complete(AddressWalk of)
@@ -119,7 +120,8 @@ internal sealed class TraceScenario
                 facts.Proxies[pod] = View(pod.Name switch { "buyer" => Client, "gw" => Gateway, "orders-a" => Callee, _ => CalleeThere });
             foreach (var ns in walk.WantedNamespaces)
                 foreach (var cluster in facts.Clusters) cluster.AddPods(ns, []);
-            foreach (var context in walk.WantedWatches) facts.Watched[context] = Watched ?? [new(context == "c1" ? "c2" : "c1", "istio-system/remote", "synced", "")];
+            foreach (var context in walk.WantedWatches)
+                facts.Watched[context] = Watched ?? [new(context == "c1" ? "c2" : "c1", "istio-system/remote", "synced", "")];
         }
         throw new InvalidOperationException("the walk asks for ever more");
     }
@@ -151,7 +153,10 @@ internal sealed class TraceScenario
           <secrets>]},
          "clusters": {}, "pod": {"listening": ["0.0.0.0:8080", "0.0.0.0:15006"]}}
         """, ("<http>", Http("\"route_config\": {\"name\": \"inbound|8080||\", \"virtual_hosts\": [{\"name\": \"any\", \"domains\": [\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"inbound|8080||\"}}]}]}",
-                "\"name\": \"0.0.0.0_8080\", \"filter_chain_match\": {\"destination_port\": 8080, \"transport_protocol\": \"tls\", \"application_protocols\": [\"istio\"]}, \"transport_socket\": " + Tls("DownstreamTlsContext", ", \"require_client_certificate\": true", "h2", "{\"prefix\": \"spiffe://cluster.local/\"}") + ", ")), ("<secrets>", Secrets(issuer, account, until, domain)));
+                "\"name\": \"0.0.0.0_8080\", \"filter_chain_match\": {\"destination_port\": 8080, \"transport_protocol\": \"tls\", \"application_protocols\": "
+                    + "[\"istio\"]}, \"transport_socket\": "
+                    + Tls("DownstreamTlsContext", ", \"require_client_certificate\": true", "h2", "{\"prefix\": \"spiffe://cluster.local/\"}") + ", ")),
+                ("<secrets>", Secrets(issuer, account, until, domain)));
 
     private static string Tls(string type, string more, string alpn, string peer) => Fill("""
         {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.<type>", "common_tls_context": {"alpn_protocols": ["<alpn>"], "tls_certificate_sds_secret_configs": [{"name": "default"}],
@@ -174,7 +179,8 @@ internal sealed class TraceScenario
     private static string Secrets(Issuer issuer, string account, DateTimeOffset? until = null, string domain = "cluster.local")
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var leaf = issuer.IssueLeaf(new(new PublicKey(key), new([$"spiffe://{domain}/ns/shop/sa/{account}"], [], []), Now.AddHours(-2), until ?? Now.AddHours(23)));
+        var leaf = issuer.IssueLeaf(new(new PublicKey(key), new([$"spiffe://{domain}/ns/shop/sa/{account}"], [], []), Now.AddHours(-2),
+            until ?? Now.AddHours(23)));
         static string Base64(X509Certificate2 certificate) => Convert.ToBase64String(Encoding.UTF8.GetBytes(certificate.ExportCertificatePem()));
         return Fill("""
             {"@type": "x.SecretsConfigDump", "dynamic_active_secrets": [

@@ -16,11 +16,20 @@ public sealed class TraceVerdictTests
     public static TheoryData<string, string, string, string> Faults => new()
     {
         { "half of the requests aborted", "ISM2026", "VirtualService shop/orders in c1", "50 %" },
-        { "all requests aborted with a status below 500", "ISM2026", "VirtualService shop/orders in c1", "injects status 404 into 100 % of the requests, and a delay of 0.2 s for 10 % of the requests" },
+        {
+            "all requests aborted with a status below 500", "ISM2026", "VirtualService shop/orders in c1",
+            "injects status 404 into 100 % of the requests, and a delay of 0.2 s for 10 % of the requests"
+        },
         { "slow application", "ISM2077", "Pod shop/orders-a in c1", "limit of the trace, not of the mesh" },
         { "slow, and nobody saw it", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080", "limit of the trace" },
-        { "out of time, and nothing seen", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080", "either the application needs longer, or packets do not arrive" },
-        { "out of time while it connects", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080", "either the application needs longer, or packets do not arrive" },
+        {
+            "out of time, and nothing seen", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080",
+            "either the application needs longer, or packets do not arrive"
+        },
+        {
+            "out of time while it connects", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080",
+            "either the application needs longer, or packets do not arrive"
+        },
         { "limits of the connection pool", "ISM2079", "DestinationRule shop/orders in c1", "limits refuse the call" },
         { "HTTP on a port named grpc", "ISM2074", "Service shop/orders in c1", "probably speaks HTTP/1.1" },
         { "long headers", "ISM2091", "Pod shop/orders-a in c1", "60 KiB of headers" },
@@ -50,11 +59,14 @@ public sealed class TraceVerdictTests
     {
         var scenario = new TraceScenario();
         scenario.Client = WithFault(scenario.Client, """ "delay": {"fixed_delay": "3s", "percentage": {"numerator": 100}} """);
-        if (isMade) scenario.Call = CallReading.Read(Wanted, JsonNode.Parse($$"""{"status": 200, "took_ms": 3005, "seen": {"flags": "DI", "details": "via_upstream", "upstream": "{{Callee}}"} }""")!, []);
+        if (isMade)
+            scenario.Call = CallReading.Read(Wanted,
+                JsonNode.Parse($$"""{"status": 200, "took_ms": 3005, "seen": {"flags": "DI", "details": "via_upstream", "upstream": "{{Callee}}"} }""")!, []);
         var trace = scenario.Walk();
         Assert.Null(trace.Failure);
         Assert.Contains(trace.Hops, hop => hop is { Name: "route", Status: HopStatus.Warning, Problem: { Code: "ISM2092", Severity: Severity.Warning } });
-        Assert.Contains($"{verdict}VirtualService shop/orders in c1 delays 100 % of the calls by 3 s. 1 warning: see above.", TraceText.Write(trace, details: false), StringComparison.Ordinal);
+        Assert.Contains($"{verdict}VirtualService shop/orders in c1 delays 100 % of the calls by 3 s. 1 warning: see above.",
+            TraceText.Write(trace, details: false), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -75,11 +87,16 @@ public sealed class TraceVerdictTests
     [InlineData("UF,URX", false)]
     [InlineData("DI,DC", true)]
     public void A_trace_gave_up_only_if_the_proxy_had_not(string flags, bool isOutOfTime) =>
-        Assert.Equal(isOutOfTime, CallReading.Read(Wanted, JsonNode.Parse($$"""{"timed_out": true, "error": "no answer within 30 s", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}"} }""")!, []).IsOutOfTime);
+        Assert.Equal(isOutOfTime,
+            CallReading.Read(Wanted,
+                JsonNode.Parse($$"""{"timed_out": true, "error": "no answer within 30 s", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}"} }""")!,
+                []).IsOutOfTime);
 
     [Fact]
     public void The_verdict_tells_clusters_of_Envoy_from_those_of_Kubernetes() =>
-        Assert.Contains("✘ The call fails at: Envoy cluster\n", TraceText.Write(new("a.shop", "c1", "b", [new("cluster", 0, HopStatus.Failed, "does not exist", [])], [], null), details: false), StringComparison.Ordinal);
+        Assert.Contains("✘ The call fails at: Envoy cluster\n",
+            TraceText.Write(new("a.shop", "c1", "b", [new("cluster", 0, HopStatus.Failed, "does not exist", [])], [], null), details: false),
+            StringComparison.Ordinal);
 
     private static WantedCall Wanted => new(IPEndPoint.Parse(Callee), "http", "orders", "/", "GET", SentRequest.Plain);
 
@@ -90,7 +107,8 @@ public sealed class TraceVerdictTests
 
     private static string Inject(TraceScenario s, string fault)
     {
-        Sighting Seen(string flags, string failure = "", string details = "") => new(new("c1", "shop", "orders-a"), true, 2, null, 503, flags, details, failure, Callee, "", "", "");
+        Sighting Seen(string flags, string failure = "", string details = "") =>
+            new(new("c1", "shop", "orders-a"), true, 2, null, 503, flags, details, failure, Callee, "", "", "");
         switch (fault)
         {
             case "half of the requests aborted":
@@ -107,7 +125,8 @@ public sealed class TraceVerdictTests
                 s.Call = new("GET /", false, 0, 5000, Callee, "DC", "no answer within 5 s", []) { IsOutOfTime = true };
                 s.Sighted = [Seen("DC")];
                 break;
-            case "slow, and nobody saw it": s.Call = new("GET /", false, 0, 5000, Callee, "DC", "no answer within 5 s", []) { IsOutOfTime = true, IsConnected = true }; break;
+            case "slow, and nobody saw it": s.Call = new("GET /", false, 0, 5000, Callee, "DC", "no answer within 5 s",
+                []) { IsOutOfTime = true, IsConnected = true }; break;
             case "out of time while it connects": s.Call = new("GET /", false, 0, 5000, Callee, "DC", "no answer within 5 s", []) { IsOutOfTime = true }; break;
             case "out of time, and nothing seen":
                 s.Client = s.ClientOfOne;
@@ -115,7 +134,9 @@ public sealed class TraceVerdictTests
                 s.Call = new("GET /", false, 0, 5000, "", "", "no answer within 5 s", []) { IsOutOfTime = true };
                 break;
             case "limits of the connection pool":
-                s.Client = s.Client.Replace("\"type\": \"EDS\"", "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": \"/apis/x/v1/namespaces/shop/destination-rule/orders\"}}}", StringComparison.Ordinal);
+                s.Client = s.Client.Replace("\"type\": \"EDS\"",
+                    "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": \"/apis/x/v1/namespaces/shop/destination-rule/orders\"}}}",
+                    StringComparison.Ordinal);
                 s.Call = new("GET /", false, 503, 1, "", "UO", "upstream_reset_before_response_started{overflow}", []);
                 break;
             case "long headers":
@@ -123,22 +144,33 @@ public sealed class TraceVerdictTests
                 s.Sighted = [Seen("UPE", details: "upstream_reset_before_response_started{http1.headers_too_large}")];
                 break;
             case "HTTP on a port named grpc" or "nothing accepts on a port named grpc":
-                (s.One, s.Two) = (s.One.Replace("{name: http, port: 80", "{name: grpc-web2, port: 80", StringComparison.Ordinal), s.Two.Replace("{name: http, port: 80", "{name: grpc-web2, port: 80", StringComparison.Ordinal));
+                (s.One, s.Two) = (s.One.Replace("{name: http, port: 80", "{name: grpc-web2, port: 80", StringComparison.Ordinal),
+                    s.Two.Replace("{name: http, port: 80", "{name: grpc-web2, port: 80", StringComparison.Ordinal));
                 s.Call = new("GET /", false, 503, 1, Callee, "-", "via_upstream", []);
                 s.Sighted = [fault.StartsWith("HTTP", StringComparison.Ordinal) ? Seen("UC") : Seen("UF", "Connection refused")];
                 break;
             case "ServiceEntry of the same host":
-                s.One += "\n---\n{apiVersion: networking.istio.io/v1beta1, kind: ServiceEntry, metadata: {name: mine, namespace: shop}, spec: {hosts: [orders.shop.svc.cluster.local], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 10.99.0.9}]}}";
-                s.Client = s.ClientOfOne.Replace("\"address\": \"10.1.0.5\"", "\"address\": \"10.99.0.9\"", StringComparison.Ordinal).Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal);
+                s.One += "\n---\n{apiVersion: networking.istio.io/v1beta1, kind: ServiceEntry, metadata: {name: mine, namespace: shop}, spec: {hosts: "
+                    + "[orders.shop.svc.cluster.local], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], "
+                    + "endpoints: [{address: 10.99.0.9}]}}";
+                s.Client = s.ClientOfOne.Replace("\"address\": \"10.1.0.5\"", "\"address\": \"10.99.0.9\"", StringComparison.Ordinal)
+                    .Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal);
                 s.Call = new("GET /", false, 503, 3, "10.99.0.9:8080", "UF", "delayed connect error: 111", []);
                 break;
             case "DNS without Pods":
-                s.Client = s.Client.Replace("\"host\": \"orders\"", "\"host\": \"example.com\"", StringComparison.Ordinal).Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
-                s.One += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: kube-dns, namespace: kube-system, labels: {k8s-app: kube-dns}}, spec: {clusterIP: 10.96.0.10, selector: {k8s-app: kube-dns}, ports: [{name: dns, port: 53, protocol: UDP}]}}"
-                    + "\n---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: coredns, namespace: kube-system}, spec: {replicas: 0, template: {metadata: {labels: {k8s-app: kube-dns}}}}}";
+                s.Client = s.Client.Replace("\"host\": \"orders\"", "\"host\": \"example.com\"", StringComparison.Ordinal)
+                    .Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
+                s.One += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: kube-dns, namespace: kube-system, labels: {k8s-app: kube-dns}}, spec: "
+                    + "{clusterIP: 10.96.0.10, selector: {k8s-app: kube-dns}, ports: [{name: dns, port: 53, protocol: UDP}]}}"
+                    + "\n---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: coredns, namespace: kube-system}, spec: {replicas: 0, template: "
+                    + "{metadata: {labels: {k8s-app: kube-dns}}}}}";
                 return "example.com";
             case "a warning before a failure that nobody explains":
-                s.Client = s.Client.Replace("\"cluster_statuses\": []", "\"cluster_statuses\": [{\"name\": \"outbound|80||" + TraceScenario.Fqdn + "\", \"host_statuses\": [{\"address\": {\"socket_address\": {\"address\": \"172.18.2.1\", \"port_value\": 15443}}, \"health_status\": {\"failed_outlier_check\": true}}]}]", StringComparison.Ordinal);
+                s.Client = s.Client.Replace("\"cluster_statuses\": []",
+                    "\"cluster_statuses\": [{\"name\": \"outbound|80||" + TraceScenario.Fqdn
+                        + "\", \"host_statuses\": [{\"address\": {\"socket_address\": {\"address\": \"172.18.2.1\", \"port_value\": 15443}}, "
+                        + "\"health_status\": {\"failed_outlier_check\": true}}]}]",
+                    StringComparison.Ordinal);
                 s.Call = new("GET /", false, 503, 3, Callee, "UF", "delayed connect error: 113", []);
                 break;
             case "nothing to be seen": s.Call = new("GET /", false, 503, 3, "172.18.2.1:15443", "UF", "delayed connect error: 113", []); break;

@@ -14,9 +14,11 @@ public sealed class TraceWalkTests
     {
         var trace = new TraceScenario().Walk();
         Assert.Empty(trace.Hops.Where(hop => hop.Status != HopStatus.Ok).Select(hop => $"{hop.Name}: {hop.Summary} {hop.Problem}"));
-        Assert.Equal(["client", "name", "capture", "listener", "filter chain", "route", "cluster", "endpoints"], trace.Hops.Where(hop => hop.Way == 0).Select(hop => hop.Name));
+        Assert.Equal(["client", "name", "capture", "listener", "filter chain", "route", "cluster", "endpoints"],
+            trace.Hops.Where(hop => hop.Way == 0).Select(hop => hop.Name));
         Assert.Equal(["TLS", "inbound", "application"], trace.Hops.Where(hop => hop.Way == 1).Select(hop => hop.Name));
-        Assert.Equal(["gateway", "SNI", "gateway chain", "gateway endpoints", "TLS", "inbound", "application"], trace.Hops.Where(hop => hop.Way == 2).Select(hop => hop.Name));
+        Assert.Equal(["gateway", "SNI", "gateway chain", "gateway endpoints", "TLS", "inbound", "application"],
+            trace.Hops.Where(hop => hop.Way == 2).Select(hop => hop.Name));
         Assert.Equal([50, 50], trace.Ways.Select(way => way.Percent));
         Assert.Contains("✔ The call would get through", TraceText.Write(trace, details: true));
     }
@@ -27,7 +29,8 @@ public sealed class TraceWalkTests
     {
         static string Envoy(string inspection)
         {
-            const string bootstrap = """{"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump", "bootstrap": {"node": {"user_agent_name": "envoy", "user_agent_build_version": {"version": {"major_number": 1, "minor_number": 28, "patch": 3}}}}}, """;
+            const string bootstrap =
+                """{"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump", "bootstrap": {"node": {"user_agent_name": "envoy", "user_agent_build_version": {"version": {"major_number": 1, "minor_number": 28, "patch": 3}}}}}, """;
             var page = JsonNode.Parse(inspection.Replace("\"configs\": [", $"\"configs\": [{bootstrap}", StringComparison.Ordinal))!.AsObject();
             page.Remove("pod");
             return page.ToJsonString();
@@ -36,7 +39,8 @@ public sealed class TraceWalkTests
         (scenario.Client, scenario.Callee) = (Envoy(scenario.Client), Envoy(scenario.Callee));
         var trace = scenario.Walk();
         Assert.True(trace.Succeeds);
-        string? Proxy(string hop, int way) => trace.Hops.First(one => one.Name == hop && one.Way == way).Facts.FirstOrDefault(fact => fact.Name == "proxy")?.Value;
+        string? Proxy(string hop, int way) =>
+            trace.Hops.First(one => one.Name == hop && one.Way == way).Facts.FirstOrDefault(fact => fact.Name == "proxy")?.Value;
         const string told = "envoy 1.28.3, not Isthmus: followed by its configuration only, no call is made or seen";
         Assert.Equal((told, told, null), (Proxy("client", 0), Proxy("inbound", 1), Proxy("inbound", 2)));
         Assert.DoesNotContain(new TraceScenario().Walk().Hops, hop => hop.Facts.Any(fact => fact.Name == "proxy"));
@@ -46,7 +50,9 @@ public sealed class TraceWalkTests
     public void What_may_be_of_a_cluster_that_cannot_be_asked_is_said_to_be()
     {
         var trace = new TraceScenario { TwoIsSilent = "no route to it" }.Walk();
-        Assert.Contains(trace.Hops, hop => hop.Status == HopStatus.Unknown && hop.Summary.StartsWith("172.18.2.1:15443 may be a", StringComparison.Ordinal) && hop.Summary.EndsWith("of c2, which cannot be queried: no route to it", StringComparison.Ordinal));
+        Assert.Contains(trace.Hops,
+            hop => hop.Status == HopStatus.Unknown && hop.Summary.StartsWith("172.18.2.1:15443 may be a", StringComparison.Ordinal)
+                && hop.Summary.EndsWith("of c2, which cannot be queried: no route to it", StringComparison.Ordinal));
     }
 
     /// <summary>The injected fault, and the code, hop and object of the expected report.</summary>
@@ -115,32 +121,42 @@ public sealed class TraceWalkTests
     private static string Inject(TraceScenario s, string fault)
     {
         const string cluster = "outbound|80||" + TraceScenario.Fqdn;
-        const string rule = "{apiVersion: networking.istio.io/v1beta1, kind: DestinationRule, metadata: {name: orders, namespace: shop}, spec: {host: orders, subsets: [{name: v2, labels: {version: v2}}]}}";
+        const string rule =
+            "{apiVersion: networking.istio.io/v1beta1, kind: DestinationRule, metadata: {name: orders, namespace: shop}, spec: {host: orders, subsets: [{name: "
+                + "v2, labels: {version: v2}}]}}";
         var noEndpoints = s.Client.Replace("\"lb_endpoints\": [", "\"ignored\": [", StringComparison.Ordinal);
-        var disabled = s.Client.Replace("\"tlsMode\": \"istio\"}, \"transport_socket\"", "\"tlsMode\": \"never\"}, \"transport_socket\"", StringComparison.Ordinal)
-            .Replace("\"type\": \"EDS\"", "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": \"/apis/x/v1/namespaces/shop/destination-rule/orders\"}}}", StringComparison.Ordinal);
+        var disabled = s.Client.Replace("\"tlsMode\": \"istio\"}, \"transport_socket\"", "\"tlsMode\": \"never\"}, \"transport_socket\"",
+            StringComparison.Ordinal)
+            .Replace("\"type\": \"EDS\"",
+                "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": \"/apis/x/v1/namespaces/shop/destination-rule/orders\"}}}",
+                StringComparison.Ordinal);
         switch (fault)
         {
             case "name":
-                s.Client = s.Client.Replace("\"host\": \"orders\"", "\"host\": \"ordrs\"", StringComparison.Ordinal).Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
+                s.Client = s.Client.Replace("\"host\": \"orders\"", "\"host\": \"ordrs\"", StringComparison.Ordinal)
+                    .Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
                 return "ordrs";
             case "port": return "orders:81";
             case "excluded from capture":
                 s.One = s.One.Replace("-x, \"\"", "-x, 10.96.0.0/16", StringComparison.Ordinal) + "\n---\n" + Slice;
                 break;
-            case "route to nobody": s.Client = s.Client.Replace($"\"route\": {{\"cluster\": \"{cluster}\"}}", "\"route\": {\"cluster\": \"outbound|80||bills.shop.svc.cluster.local\"}", StringComparison.Ordinal); break;
-            case "unknown subset": s.Client = s.Client.Replace($"\"route\": {{\"cluster\": \"{cluster}\"}}", $"\"route\": {{\"cluster\": \"outbound|80|v3|{TraceScenario.Fqdn}\"}}", StringComparison.Ordinal); break;
+            case "route to nobody": s.Client = s.Client.Replace($"\"route\": {{\"cluster\": \"{cluster}\"}}",
+                "\"route\": {\"cluster\": \"outbound|80||bills.shop.svc.cluster.local\"}", StringComparison.Ordinal); break;
+            case "unknown subset": s.Client = s.Client.Replace($"\"route\": {{\"cluster\": \"{cluster}\"}}",
+                $"\"route\": {{\"cluster\": \"outbound|80|v3|{TraceScenario.Fqdn}\"}}", StringComparison.Ordinal); break;
             case "empty subset":
                 s.Client = noEndpoints.Replace(cluster, $"outbound|80|v2|{TraceScenario.Fqdn}", StringComparison.Ordinal);
                 s.One += "\n---\n" + rule;
                 break;
             case "no endpoints, none selected":
                 s.Client = noEndpoints;
-                (s.One, s.Two) = (s.One.Replace("selector: {app: orders}", "selector: {app: order}", StringComparison.Ordinal), s.Two.Replace("selector: {app: orders}", "selector: {app: order}", StringComparison.Ordinal));
+                (s.One, s.Two) = (s.One.Replace("selector: {app: orders}", "selector: {app: order}", StringComparison.Ordinal),
+                    s.Two.Replace("selector: {app: orders}", "selector: {app: order}", StringComparison.Ordinal));
                 break;
             case "no endpoints, scaled down":
                 s.Client = noEndpoints;
-                (s.One, s.Two) = (Without(s.One.Replace(Deployment(1), Deployment(0), StringComparison.Ordinal), "orders-a"), Without(s.Two, "orders-b").Replace("selector: {app: orders}", "selector: {app: none}", StringComparison.Ordinal));
+                (s.One, s.Two) = (Without(s.One.Replace(Deployment(1), Deployment(0), StringComparison.Ordinal), "orders-a"),
+                    Without(s.Two, "orders-b").Replace("selector: {app: orders}", "selector: {app: none}", StringComparison.Ordinal));
                 break;
             case "not watched": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), []); break;
             case "local to each cluster":
@@ -153,12 +169,21 @@ public sealed class TraceWalkTests
                     data: {mesh: "serviceSettings: [{settings: {clusterLocal: true}, hosts: [orders.shop.svc.cluster.local]}]"}
                     """);
                 break;
-            case "rejected token": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), [new("c2", "istio-system/remote", "timeout", "rejects the token")]); break;
-            case "rejected token of a file": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), [new("c2", "/kubeconfigs/c2.yaml", "timeout", "rejects the token")]); break;
-            case "gateway without address": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("{loadBalancer: {ingress: [{ip: 172.18.2.1}]}}", "{}", StringComparison.Ordinal)); break;
-            case "gateway of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {topology.istio.io/network: n7}}, spec", StringComparison.Ordinal)); break;
-            case "pod of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"), s.Two.Replace("name: orders-b, namespace: shop, labels: {app: orders,", "name: orders-b, namespace: shop, labels: {topology.istio.io/network: n22, app: orders,", StringComparison.Ordinal)); break;
-            case "gateway without listener": (s.Two, s.Gateway) = (s.Two.Replace("AUTO_PASSTHROUGH", "PASSTHROUGH", StringComparison.Ordinal), s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"", StringComparison.Ordinal)); break;
+            case "rejected token": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"),
+                [new("c2", "istio-system/remote", "timeout", "rejects the token")]); break;
+            case "rejected token of a file": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"),
+                [new("c2", "/kubeconfigs/c2.yaml", "timeout", "rejects the token")]); break;
+            case "gateway without address": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"),
+                s.Two.Replace("{loadBalancer: {ingress: [{ip: 172.18.2.1}]}}", "{}", StringComparison.Ordinal)); break;
+            case "gateway of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"),
+                s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {topology.istio.io/network: n7}}, spec",
+                    StringComparison.Ordinal)); break;
+            case "pod of another network": (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a"),
+                s.Two.Replace("name: orders-b, namespace: shop, labels: {app: orders,",
+                    "name: orders-b, namespace: shop, labels: {topology.istio.io/network: n22, app: orders,", StringComparison.Ordinal)); break;
+            case "gateway without listener": (s.Two, s.Gateway) = (s.Two.Replace("AUTO_PASSTHROUGH", "PASSTHROUGH", StringComparison.Ordinal),
+                s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"",
+                    StringComparison.Ordinal)); break;
             case "Gateway of the API without passing listener": ServeApi("", "port: 15443, tls: {mode: Terminate}"); break;
             case "Gateway of the API at another port":
                 ServeApi("", "port: 15444, tls: {mode: Passthrough, options: {gateway.istio.io/listener-protocol: auto-passthrough}}");
@@ -174,26 +199,40 @@ public sealed class TraceWalkTests
                 s.Two = s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {a: b}}, spec", StringComparison.Ordinal);
                 ServeApi("infrastructure: {labels: {a: b}}, ", "port: 15443, tls: {mode: Passthrough}");
                 break;
-            case "gateway selects others": (s.Two, s.Gateway) = (s.Two.Replace("selector: {istio: eastwest}, servers", "selector: {istio: west}, servers", StringComparison.Ordinal), s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"", StringComparison.Ordinal)); break;
-            case "gateway hides the host": (s.Two, s.Gateway) = (s.Two.Replace("*.local", "*.bank.svc.cluster.local", StringComparison.Ordinal), s.Gateway.Replace($"[\"{TraceScenario.Sni}\"]", "[\"outbound_.80_._.x.bank.svc.cluster.local\"]", StringComparison.Ordinal)); break;
-            case "plain to the gateway": s.Client = disabled.Replace("\"address\": \"10.1.0.5\"", "\"address\": \"10.1.0.77\"", StringComparison.Ordinal); break;
+            case "gateway selects others": (s.Two,
+                s.Gateway) = (s.Two.Replace("selector: {istio: eastwest}, servers", "selector: {istio: west}, servers", StringComparison.Ordinal),
+                s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"",
+                    StringComparison.Ordinal)); break;
+            case "gateway hides the host": (s.Two, s.Gateway) = (s.Two.Replace("*.local", "*.bank.svc.cluster.local", StringComparison.Ordinal),
+                s.Gateway.Replace($"[\"{TraceScenario.Sni}\"]", "[\"outbound_.80_._.x.bank.svc.cluster.local\"]", StringComparison.Ordinal)); break;
+            case "plain to the gateway": s.Client = disabled.Replace("\"address\": \"10.1.0.5\"", "\"address\": \"10.1.0.77\"",
+                StringComparison.Ordinal); break;
             case "plain to strict":
                 s.Client = disabled;
-                s.One += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: locked, namespace: shop}, spec: {mtls: {mode: STRICT}}}";
+                s.One += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: locked, namespace: shop}, spec: {mtls: "
+                    + "{mode: STRICT}}}";
                 break;
             case "another root": s.CalleeThere = TraceScenario.Stranger; break;
             case "another root, and taken out for it" or "called without the gateway, and taken out for it" or "taken out for nobody knows what":
-                string Ejected(string address, int port) => $"{{\"address\": {{\"socket_address\": {{\"address\": \"{address}\", \"port_value\": {port}}}}}, \"health_status\": {{\"failed_outlier_check\": true}}}}";
-                s.Client = s.Client.Replace("\"cluster_statuses\": []", $"\"cluster_statuses\": [{{\"name\": \"{cluster}\", \"host_statuses\": [{Ejected("10.1.0.5", 8080)}, {Ejected("172.18.2.1", 15443)}]}}]", StringComparison.Ordinal);
+                string Ejected(string address, int port) =>
+                    $"{{\"address\": {{\"socket_address\": {{\"address\": \"{address}\", \"port_value\": {port}}}}}, \"health_status\": "
+                        + $"{{\"failed_outlier_check\": true}}}}";
+                s.Client = s.Client.Replace("\"cluster_statuses\": []",
+                    $"\"cluster_statuses\": [{{\"name\": \"{cluster}\", \"host_statuses\": [{Ejected("10.1.0.5", 8080)}, {Ejected("172.18.2.1", 15443)}]}}]",
+                    StringComparison.Ordinal);
                 if (fault.StartsWith("called", StringComparison.Ordinal))
-                    (s.Client, s.Two) = (s.ClientOfOne.Replace("orders;shop;orders;v1;c1", "orders;shop;orders;v1;c2", StringComparison.Ordinal), s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {topology.istio.io/network: n7}}, spec", StringComparison.Ordinal));
+                    (s.Client, s.Two) = (s.ClientOfOne.Replace("orders;shop;orders;v1;c1", "orders;shop;orders;v1;c2", StringComparison.Ordinal),
+                        s.Two.Replace("labels: {topology.istio.io/network: n2}}, spec", "labels: {topology.istio.io/network: n7}}, spec",
+                            StringComparison.Ordinal));
                 if (fault.StartsWith("another", StringComparison.Ordinal)) (s.Callee, s.CalleeThere) = (TraceScenario.Stranger, TraceScenario.Stranger);
                 break;
             case "expired": s.Callee = s.ExpiredCallee; break;
-            case "another account": s.Client = s.Client.Replace("\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"", "\"exact\": \"spiffe://cluster.local/ns/shop/sa/bank\"", StringComparison.Ordinal); break;
+            case "another account": s.Client = s.Client.Replace("\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"",
+                "\"exact\": \"spiffe://cluster.local/ns/shop/sa/bank\"", StringComparison.Ordinal); break;
             case "another trust domain":
                 s.Callee = s.ForeignCallee;
-                s.Client = s.Client.Replace("\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"", "\"prefix\": \"spiffe://cluster.local/\"", StringComparison.Ordinal);
+                s.Client = s.Client.Replace("\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"", "\"prefix\": \"spiffe://cluster.local/\"",
+                    StringComparison.Ordinal);
                 break;
             case "nobody listens":
                 s.Callee = s.Callee.Replace("0.0.0.0:8080\"", "0.0.0.0:9090\"", StringComparison.Ordinal);
@@ -202,40 +241,62 @@ public sealed class TraceWalkTests
             case "declared and closed": s.Callee = s.Callee.Replace("0.0.0.0:8080\"", "0.0.0.0:9090\"", StringComparison.Ordinal); break;
             case "loopback only": s.Callee = s.Callee.Replace("0.0.0.0:8080\"", "127.0.0.1:8080\"", StringComparison.Ordinal); break;
             case "hidden by exportTo":
-                s.Client = s.Client.Replace("\"domains\": [\"orders\", \"orders.shop\", \"" + TraceScenario.Fqdn + "\"]", "\"domains\": [\"elsewhere\"]", StringComparison.Ordinal).Replace($"\"name\": \"{cluster}\"", "\"name\": \"gone\"", StringComparison.Ordinal);
-                s.One = s.One.Replace("kind: Service, metadata: {name: orders, namespace: shop}", "kind: Service, metadata: {name: orders, namespace: shop, annotations: {networking.istio.io/exportTo: bank}}", StringComparison.Ordinal) + "\n---\n" + Slice;
+                s.Client = s.Client.Replace("\"domains\": [\"orders\", \"orders.shop\", \"" + TraceScenario.Fqdn + "\"]", "\"domains\": [\"elsewhere\"]",
+                    StringComparison.Ordinal)
+                    .Replace($"\"name\": \"{cluster}\"", "\"name\": \"gone\"", StringComparison.Ordinal);
+                s.One = s.One.Replace("kind: Service, metadata: {name: orders, namespace: shop}",
+                    "kind: Service, metadata: {name: orders, namespace: shop, annotations: {networking.istio.io/exportTo: bank}}", StringComparison.Ordinal)
+                    + "\n---\n" + Slice;
                 break;
             case "plain across networks":
-                (s.Client, s.One) = (noEndpoints, Without(s.One, "orders-a") + "\n---\n" + rule.Replace("subsets:", "trafficPolicy: {tls: {mode: DISABLE}}, subsets:", StringComparison.Ordinal));
+                (s.Client, s.One) = (noEndpoints,
+                    Without(s.One, "orders-a") + "\n---\n"
+                        + rule.Replace("subsets:", "trafficPolicy: {tls: {mode: DISABLE}}, subsets:", StringComparison.Ordinal));
                 break;
             case "mesh TLS off across networks":
                 (s.Client, s.One) = (noEndpoints, Without(s.One, "orders-a"));
-                s.Two += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: opened, namespace: shop}, spec: {mtls: {mode: DISABLE}}}";
+                s.Two += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: opened, namespace: shop}, spec: {mtls: "
+                    + "{mode: DISABLE}}}";
                 break;
             case "only by its global name":
                 (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One, "orders-a") + "\n---\n" + Zone, s.Two + "\n---\n" + Zone);
                 break;
             case "no entry for a global name":
-                s.Client = s.Client.Replace("\"host\": \"orders\"", "\"host\": \"orders.shop.global\"", StringComparison.Ordinal).Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
+                s.Client = s.Client.Replace("\"host\": \"orders\"", "\"host\": \"orders.shop.global\"", StringComparison.Ordinal)
+                    .Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
                 return "orders.shop.global";
             case "control plane scaled down":
-                (s.Client, s.One) = (noEndpoints, Without(s.One.Replace("{replicas: 1, selector: {matchLabels: {app: istiod", "{replicas: 0, selector: {matchLabels: {app: istiod", StringComparison.Ordinal), "istiod-x"));
+                (s.Client, s.One) = (noEndpoints,
+                    Without(s.One.Replace("{replicas: 1, selector: {matchLabels: {app: istiod", "{replicas: 0, selector: {matchLabels: {app: istiod",
+                        StringComparison.Ordinal),
+                        "istiod-x"));
                 break;
             case "control plane of a remote not exposed" or "control plane of a remote elsewhere":
                 // c1 becomes a remote of c2. The gateway of c2 has the control plane's port, but no Gateway object opens
                 // it.
                 var address = fault.EndsWith("elsewhere", StringComparison.Ordinal) ? "172.18.2.9" : "172.18.2.1";
                 s.Client = noEndpoints;
-                s.One = Without(s.One, "istiod-x").Replace("labels: {app: istiod}}, spec: {replicas", "labels: {app: none}}, spec: {replicas", StringComparison.Ordinal) + "\n---\n{apiVersion: v1, kind: Service, metadata: {name: istiod, namespace: istio-system}, spec: {ports: [{port: 15012}]}}"
-                    + $"\n---\n{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: istiod-x, namespace: istio-system, labels: {{kubernetes.io/service-name: istiod}}}}, endpoints: [{{addresses: [{address}]}}]}}";
-                s.Two = s.Two.Replace("ports: [{name: tls, port: 15443, targetPort: 15443}]", "ports: [{name: tls, port: 15443, targetPort: 15443}, {name: xds, port: 15012}]", StringComparison.Ordinal);
+                s.One = Without(s.One, "istiod-x")
+                    .Replace("labels: {app: istiod}}, spec: {replicas", "labels: {app: none}}, spec: {replicas", StringComparison.Ordinal)
+                    + "\n---\n{apiVersion: v1, kind: Service, metadata: {name: istiod, namespace: istio-system}, spec: {ports: [{port: 15012}]}}"
+                    + $"\n---\n{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: istiod-x, namespace: istio-system, labels: "
+                    + $"{{kubernetes.io/service-name: istiod}}}}, endpoints: [{{addresses: [{address}]}}]}}";
+                s.Two = s.Two.Replace("ports: [{name: tls, port: 15443, targetPort: 15443}]",
+                    "ports: [{name: tls, port: 15443, targetPort: 15443}, {name: xds, port: 15012}]", StringComparison.Ordinal);
                 break;
             case "gone while the control plane was away":
-                s.One = Without(Without(s.One.Replace("{replicas: 1, selector: {matchLabels: {app: istiod", "{replicas: 0, selector: {matchLabels: {app: istiod", StringComparison.Ordinal), "istiod-x"), "orders-a");
+                s.One = Without(Without(s.One.Replace("{replicas: 1, selector: {matchLabels: {app: istiod",
+                    "{replicas: 0, selector: {matchLabels: {app: istiod", StringComparison.Ordinal),
+                    "istiod-x"),
+                    "orders-a");
                 s.Call = new("GET /", false, 0, 3, "10.1.0.5:8080", "UF", "no answer", []);
                 break;
             case "denied":
-                s.Callee = s.Callee.Replace("\"http_filters\": [", "\"http_filters\": [{\"name\": \"envoy.filters.http.rbac\", \"typed_config\": {\"@type\": \"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\", \"rules\": {\"action\": \"DENY\", \"policies\": {\"ns[shop]-policy[barred]-rule[0]\": {\"permissions\": [{\"any\": true}], \"principals\": [{\"any\": true}]}}}}}, ", StringComparison.Ordinal);
+                s.Callee = s.Callee.Replace("\"http_filters\": [",
+                    "\"http_filters\": [{\"name\": \"envoy.filters.http.rbac\", \"typed_config\": {\"@type\": "
+                        + "\"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\", \"rules\": {\"action\": \"DENY\", \"policies\": "
+                        + "{\"ns[shop]-policy[barred]-rule[0]\": {\"permissions\": [{\"any\": true}], \"principals\": [{\"any\": true}]}}}}}, ",
+                    StringComparison.Ordinal);
                 s.Call = new("GET /", true, 403, 3, "10.1.0.5:8080", "-", "via_upstream", []);
                 break;
             case "application says no":
@@ -260,11 +321,18 @@ public sealed class TraceWalkTests
         }
     }
 
-    private const string Zone = "{apiVersion: networking.istio.io/v1beta1, kind: Gateway, metadata: {name: zone, namespace: istio-system}, spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: [\"*.global\"]}]}}";
+    private const string Zone =
+        "{apiVersion: networking.istio.io/v1beta1, kind: Gateway, metadata: {name: zone, namespace: istio-system}, spec: {selector: {istio: ingressgateway}, "
+            + "servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: [\"*.global\"]}]}}";
 
-    private const string Slice = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: orders-x, namespace: shop, labels: {kubernetes.io/service-name: orders}}, endpoints: [{addresses: [10.1.0.5], conditions: {ready: true}}], ports: [{name: http, port: 8080}]}";
+    private const string Slice =
+        "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: orders-x, namespace: shop, labels: {kubernetes.io/service-name: orders}}, "
+            + "endpoints: [{addresses: [10.1.0.5], conditions: {ready: true}}], ports: [{name: http, port: 8080}]}";
 
-    private static string Without(string yaml, string pod) => string.Join("\n---\n", yaml.Split("---").Where(document => !document.Contains($"kind: Pod, metadata: {{name: {pod}", StringComparison.Ordinal)).Select(document => document.Trim()));
+    private static string Without(string yaml, string pod) =>
+        string.Join("\n---\n",
+            yaml.Split("---").Where(document => !document.Contains($"kind: Pod, metadata: {{name: {pod}", StringComparison.Ordinal))
+                .Select(document => document.Trim()));
 
     [Fact]
     public void A_call_that_got_through_proves_what_configuration_seemed_to_forbid()
@@ -279,10 +347,18 @@ public sealed class TraceWalkTests
     [Fact]
     public void A_control_plane_that_serves_another_cluster_is_that_clusters()
     {
-        const string webhook = "\n---\n{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: injector}, webhooks: [{clientConfig: {service: {name: istiod, namespace: PLACE, path: /inject/cluster/c1/net/n1}}}]}";
-        var deployment = (string ns, string id) => $"{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: istiod, namespace: {ns}, labels: {{app: istiod}}}}, spec: {{template: {{spec: {{containers: [{{name: discovery, env: [{{name: CLUSTER_ID, value: {id}}}]}}]}}}}}}}}";
-        ClusterObjects Read(string context, string yaml) => ClusterObjects.From(context, Kubernetes.Yaml.YamlText.ParseAll(yaml, context).OfType<System.Text.Json.Nodes.JsonObject>());
-        var host = Read("host", deployment("istio-system", "c0") + "\n---\n" + deployment("external-istiod", "c1") + webhook.Replace("PLACE", "istio-system", StringComparison.Ordinal).Replace("/cluster/c1/net/n1", "", StringComparison.Ordinal));
+        const string webhook =
+            "\n---\n{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: injector}, webhooks: [{clientConfig: "
+                + "{service: {name: istiod, namespace: PLACE, path: /inject/cluster/c1/net/n1}}}]}";
+        var deployment = (
+            string ns, string id) =>
+            $"{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: istiod, namespace: {ns}, labels: {{app: istiod}}}}, spec: {{template: {{spec: "
+                + $"{{containers: [{{name: discovery, env: [{{name: CLUSTER_ID, value: {id}}}]}}]}}}}}}}}";
+        ClusterObjects Read(string context, string yaml) =>
+            ClusterObjects.From(context, Kubernetes.Yaml.YamlText.ParseAll(yaml, context).OfType<System.Text.Json.Nodes.JsonObject>());
+        var host = Read("host",
+            deployment("istio-system", "c0") + "\n---\n" + deployment("external-istiod", "c1")
+                + webhook.Replace("PLACE", "istio-system", StringComparison.Ordinal).Replace("/cluster/c1/net/n1", "", StringComparison.Ordinal));
         var hosted = Read("hosted", webhook[5..].Replace("PLACE", "external-istiod", StringComparison.Ordinal));
         var facts = new TraceFacts([hosted, host], new("hosted", "shop", "buyer"), TraceTarget.Parse("orders"), TraceScenario.Now);
         Assert.Equal(("c1", "external-istiod", "c0"), (hosted.Id, hosted.SystemNamespace, host.Id));
@@ -302,8 +378,11 @@ public sealed class TraceWalkTests
     public void A_name_that_only_another_clusters_DNS_has_needs_a_Service_here_too()
     {
         var scenario = new TraceScenario();
-        scenario.One = string.Join("\n---\n", scenario.One.Split("---").Where(document => !document.Contains("kind: Service, metadata: {name: orders", StringComparison.Ordinal)).Select(document => document.Trim()));
-        scenario.Client = scenario.Client.Replace("\"dns_capture\": true", "\"dns_capture\": false", StringComparison.Ordinal).Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
+        scenario.One = string.Join("\n---\n",
+            scenario.One.Split("---").Where(document => !document.Contains("kind: Service, metadata: {name: orders", StringComparison.Ordinal))
+                .Select(document => document.Trim()));
+        scenario.Client = scenario.Client.Replace("\"dns_capture\": true", "\"dns_capture\": false", StringComparison.Ordinal)
+            .Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
         var problem = scenario.Walk().Failure?.Problem;
         Assert.Equal(("ISM2011", "Service shop/orders"), (problem?.Code, problem?.Object));
         Assert.StartsWith("create the Service in c1 as well (without Pods), or set ISTIO_META_DNS_CAPTURE", problem!.Remedy, StringComparison.Ordinal);
@@ -313,7 +392,9 @@ public sealed class TraceWalkTests
     public void A_call_that_hangs_is_told_from_one_that_configuration_forbids()
     {
         var scenario = new TraceScenario { Call = new("GET /", false, 0, 5000, "", "", "no answer within 5 s", []) };
-        scenario.Client = System.Text.RegularExpressions.Regex.Replace(scenario.Client, """\{"endpoint": \{"address": \{"socket_address": \{"address": "10\.1\.0\.5".*?\}\s*,\s*(?=\{"endpoint")""", "", System.Text.RegularExpressions.RegexOptions.Singleline);
+        scenario.Client = System.Text.RegularExpressions.Regex.Replace(scenario.Client,
+            """\{"endpoint": \{"address": \{"socket_address": \{"address": "10\.1\.0\.5".*?\}\s*,\s*(?=\{"endpoint")""", "",
+            System.Text.RegularExpressions.RegexOptions.Singleline);
         var problem = scenario.Walk().Failure?.Problem;
         Assert.Equal(("ISM2076", "n2 through gateway 172.18.2.1:15443"), (problem?.Code, problem?.Object));
         Assert.Contains("no proxy on the path saw the call", problem!.Message);
@@ -325,7 +406,8 @@ public sealed class TraceWalkTests
     [InlineData("https://vault", "https", "vault", 0, "")]
     [InlineData("grpc://orders:9000/shop.Orders/Get", "grpc", "orders", 9000, "/shop.Orders/Get")]
     [InlineData("tcp://10.0.0.1:5432", "tcp", "10.0.0.1", 5432, "")]
-    public void Targets_are_read(string text, string scheme, string host, int port, string path) => Assert.Equal(new TraceTarget(scheme, host, port, path), TraceTarget.Parse(text));
+    public void Targets_are_read(string text, string scheme, string host, int port, string path) =>
+        Assert.Equal(new TraceTarget(scheme, host, port, path), TraceTarget.Parse(text));
 
     [Fact]
     public void What_is_sent_is_read()
@@ -342,10 +424,13 @@ public sealed class TraceWalkTests
     [InlineData("GET", ": b", "", "--header")]
     [InlineData("GET", "a: b\r\nhost: c", "", "--header")]
     public void What_cannot_be_sent_is_refused(string method, string header, string body, string option) =>
-        Assert.Contains(option, Assert.Throws<Core.Flags.WrongUseException>(() => SentRequest.Parse(method, [header], body, "")).Message, StringComparison.Ordinal);
+        Assert.Contains(option, Assert.Throws<Core.Flags.WrongUseException>(() => SentRequest.Parse(method, [header], body, "")).Message,
+            StringComparison.Ordinal);
 
     [Fact]
-    public void A_body_longer_than_proxies_take_is_refused() => Assert.Contains("--data", Assert.Throws<Core.Flags.WrongUseException>(() => SentRequest.Parse("", [], new string('a', 9000), "")).Message, StringComparison.Ordinal);
+    public void A_body_longer_than_proxies_take_is_refused() =>
+        Assert.Contains("--data", Assert.Throws<Core.Flags.WrongUseException>(() => SentRequest.Parse("", [], new string('a', 9000), "")).Message,
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData("")]
@@ -354,7 +439,8 @@ public sealed class TraceWalkTests
     [InlineData("ftp://orders")]
     [InlineData("or ders")]
     [InlineData("orders/a b")]
-    public void Targets_that_are_none_are_refused(string text) => Assert.Contains("target", Assert.Throws<Core.Flags.WrongUseException>(() => TraceTarget.Parse(text)).Message);
+    public void Targets_that_are_none_are_refused(string text) =>
+        Assert.Contains("target", Assert.Throws<Core.Flags.WrongUseException>(() => TraceTarget.Parse(text)).Message);
 
     [Theory]
     [InlineData("orders", "orders", 0)]

@@ -17,7 +17,8 @@ public sealed class OpenUmask;
 [Collection(nameof(OpenUmask))]
 public sealed partial class OpenUmaskTests : IDisposable
 {
-    private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
+    private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute | UnixFileMode.OtherRead
+        | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
     private readonly string _root = Directory.CreateTempSubdirectory("isthmus-umask-").FullName;
     private readonly uint _before = Umask(0);
@@ -53,7 +54,8 @@ public sealed partial class OpenUmaskTests : IDisposable
             await Kubeconfig.WriteAsync(Path.Combine(home.Clusters, "c1", "kubeconfig"), pki, "c1", new Uri("https://127.0.0.1:1"), null, Stop);
         }
         Assert.InRange(Closed("*"), 5, int.MaxValue);
-        foreach (var directory in (string[])[home.Directory, home.Logs, home.Clusters, home.Mesh]) Assert.Equal(default, File.GetUnixFileMode(directory) & Others);
+        foreach (var directory in (string[])[home.Directory, home.Logs, home.Clusters, home.Mesh])
+            Assert.Equal(default, File.GetUnixFileMode(directory) & Others);
     }
 
     [Fact]
@@ -82,7 +84,8 @@ public sealed partial class OpenUmaskTests : IDisposable
 
     /// <summary>Lock files hold nothing, and the list of directories that the lab made no secrets.</summary>
     private static List<string> Files(string directory, string pattern) =>
-        [.. Directory.EnumerateFiles(directory, pattern, SearchOption.AllDirectories).Where(file => !file.EndsWith("lock", StringComparison.Ordinal) && Path.GetFileName(file) != "made")];
+        [.. Directory.EnumerateFiles(directory, pattern, SearchOption.AllDirectories)
+            .Where(file => !file.EndsWith("lock", StringComparison.Ordinal) && Path.GetFileName(file) != "made")];
 
     [LibraryImport("libc", EntryPoint = "umask")]
     private static partial uint Umask(uint mask);

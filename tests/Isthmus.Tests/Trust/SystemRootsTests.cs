@@ -62,7 +62,8 @@ public sealed class SystemRootsTests : IDisposable
     {
         var file = Path.Combine(_folder, "bundle.pem");
         File.WriteAllText(file, Nonsense);
-        Assert.StartsWith($"trusted certificates in {file}: cannot be read: ", Assert.Throws<ProblemException>(() => Subjects(file, "")).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"trusted certificates in {file}: cannot be read: ", Assert.Throws<ProblemException>(() => Subjects(file, "")).Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>The program keeps the machine's roots from the runtime, but not from these.</summary>
@@ -112,9 +113,14 @@ public sealed class SystemRootsTests : IDisposable
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(options => options.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
+        builder.WebHost.UseKestrelHttpsConfiguration()
+            .ConfigureKestrel(options => options.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
         var app = builder.Build();
-        app.Run(context => context.Response.WriteAsJsonAsync(new { kind = "List", apiVersion = "v1", metadata = new { resourceVersion = "1" }, items = Array.Empty<string>() }, context.RequestAborted));
+        app.Run(context => context.Response.WriteAsJsonAsync(new
+        {
+            kind = "List", apiVersion = "v1", metadata = new { resourceVersion = "1" }, items = Array.Empty<string>()
+        },
+            context.RequestAborted));
         await app.StartAsync(Stop);
         return app;
     }

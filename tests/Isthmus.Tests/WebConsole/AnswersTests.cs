@@ -32,7 +32,8 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
         using var reader = new MeshStateReader(clusters, WellKnown.SystemNamespace, TimeProvider.System);
         MeshState? read = null;
         // A cluster that does not answer in time is shown as such, and read again later.
-        await mesh.UntilAsync(async () => string.Concat((read = await reader.ReadAsync(Stop)).Clusters.Select(cluster => cluster.Facts.Error)), errors => errors.Length == 0, "both clusters answer");
+        await mesh.UntilAsync(async () => string.Concat((read = await reader.ReadAsync(Stop)).Clusters.Select(cluster => cluster.Facts.Error)),
+            errors => errors.Length == 0, "both clusters answer");
         var state = read!;
         await use(state, new PageAnswers(clusters, WellKnown.SystemNamespace, reader, TimeProvider.System).All(() => state, () => [], () => { }));
     }
@@ -79,7 +80,10 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
     public Task A_service_has_its_endpoints_and_what_each_control_plane_knows_of_them() => UseAsync(async (_, answers) =>
     {
         JsonNode page = new JsonObject();
-        await mesh.UntilAsync(async () => (page = (await answers["service"](new() { ["namespace"] = System, ["name"] = Gateway }, Stop))!)["knowing"]!.ToJsonString(), knowing => knowing.Contains("cluster1", StringComparison.Ordinal) && knowing.Contains("cluster2", StringComparison.Ordinal), "both control planes say what they know");
+        await mesh.UntilAsync(
+            async () => (page = (await answers["service"](new() { ["namespace"] = System, ["name"] = Gateway }, Stop))!)["knowing"]!.ToJsonString(),
+            knowing => knowing.Contains("cluster1", StringComparison.Ordinal) && knowing.Contains("cluster2", StringComparison.Ordinal),
+            "both control planes say what they know");
         Assert.Equal(["cluster1", "cluster2"], page["places"]!.AsArray().Select(place => place!["cluster"]!.ToString()));
         Assert.Equal(["cluster1", "cluster2"], page["knowing"]!.AsArray().Select(name => name!.ToString()));
         var endpoint = page["endpoints"]!.AsArray().First(one => one!["pod"]!.ToString() == GatewayPod)!;
@@ -94,7 +98,8 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
     public Task All_clusters_trust_one_root_and_proxies_have_certificates_of_it() => UseAsync(async (_, answers) =>
     {
         JsonNode page = new JsonObject();
-        await mesh.UntilAsync(async () => (page = (await answers["certificates"]([], Stop))!)["notes"]!.ToJsonString(), notes => notes == "[]", "the certificates of both clusters are read");
+        await mesh.UntilAsync(async () => (page = (await answers["certificates"]([], Stop))!)["notes"]!.ToJsonString(), notes => notes == "[]",
+            "the certificates of both clusters are read");
         var all = page["certificates"]!.AsArray().Select(one => one!).ToList();
         var roots = all.Where(one => one["role"]!.ToString() == "root").ToList();
         Assert.Equal(["cluster1", "cluster2"], roots.Select(one => one["cluster"]!.ToString()).Order());
@@ -111,24 +116,34 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
     [Fact]
     public Task The_configuration_of_a_proxy_is_that_of_proxy_config() => UseAsync(async (_, answers) =>
     {
-        foreach (var (part, column) in ((string, string)[])[("clusters", "SERVICE FQDN"), ("listeners", "ADDRESS"), ("routes", "NAME"), ("endpoints", "ENDPOINT"), ("secrets", "RESOURCE NAME")])
+        foreach (var (part, column) in ((string, string)[])[("clusters", "SERVICE FQDN"), ("listeners", "ADDRESS"), ("routes", "NAME"),
+            ("endpoints", "ENDPOINT"), ("secrets", "RESOURCE NAME")])
         {
             var page = await answers["configuration"](new() { ["cluster"] = "cluster1", ["namespace"] = System, ["pod"] = GatewayPod, ["part"] = part }, Stop);
             Assert.Equal(column, page["head"]![0]!.ToString());
             Assert.True(part == "routes" || page["rows"]!.AsArray().Count > 0, part);
             Assert.IsType<JsonArray>(JsonNode.Parse(page["json"]!.ToString()));
         }
-        await Assert.ThrowsAsync<ProblemException>(() => answers["configuration"](new() { ["cluster"] = "other", ["namespace"] = System, ["pod"] = GatewayPod }, Stop));
+        await Assert.ThrowsAsync<ProblemException>(() => answers["configuration"](new() { ["cluster"] = "other", ["namespace"] = System, ["pod"] = GatewayPod },
+            Stop));
     });
 
     [Fact]
     public Task A_trace_needs_a_caller_that_exists() => UseAsync(async (_, answers) =>
     {
         Assert.Contains((await answers["pods"]([], Stop)).AsArray(), pod => pod!["name"]!.ToString() == GatewayPod && (bool)pod["proxy"]!);
-        Assert.Equal("target: is missing (fill in the field)", (await Assert.ThrowsAsync<ProblemException>(() => answers["trace"](new() { ["pod"] = "a" }, Stop))).Message);
+        Assert.Equal("target: is missing (fill in the field)",
+            (await Assert.ThrowsAsync<ProblemException>(() => answers["trace"](new() { ["pod"] = "a" }, Stop))).Message);
         await Assert.ThrowsAsync<ProblemException>(() => answers["trace"](new() { ["cluster"] = "cluster1", ["pod"] = "none.shop", ["target"] = "b" }, Stop));
-        foreach (var (field, value, option) in ((string, string, string)[])[("method", "GE T", "--method"), ("headers", "x-user: ann\nnone", "--header"), ("body", new('a', 9000), "--data")])
-            Assert.Contains(option, (await Assert.ThrowsAsync<Isthmus.Core.Flags.WrongUseException>(() => answers["trace"](new() { ["pod"] = "a", ["target"] = "b", [field] = value }, Stop))).Message, StringComparison.Ordinal);
+        foreach (var (field, value, option) in ((string, string, string)[])[("method", "GE T", "--method"), ("headers", "x-user: ann\nnone", "--header"),
+            ("body", new('a', 9000), "--data")])
+            Assert.Contains(option,
+                (await Assert.ThrowsAsync<Isthmus.Core.Flags.WrongUseException>(() => answers["trace"](new()
+                {
+                    ["pod"] = "a", ["target"] = "b", [field] = value
+                },
+                    Stop))).Message,
+                StringComparison.Ordinal);
         var trace = await answers["trace"](new() { ["cluster"] = "cluster1", ["pod"] = $"{GatewayPod}.{System}", ["target"] = "http://nowhere.test" }, Stop);
         Assert.False((bool)trace["succeeds"]!);
         Assert.NotEmpty(trace["cause"]!["message"]!.ToString());
@@ -182,14 +197,17 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
             """);
         Task<JsonNode> AskAsync(string host) => answers["history"](new() { ["host"] = host, ["since"] = "15m" }, Stop);
         var page = "";
-        await mesh.UntilAsync(async () => page = (await AskAsync($"{name}.default")).ToJsonString(), text => text.Contains($"\"object\":\"Service default/{name}\"", StringComparison.Ordinal), "the change");
+        await mesh.UntilAsync(async () => page = (await AskAsync($"{name}.default")).ToJsonString(),
+            text => text.Contains($"\"object\":\"Service default/{name}\"", StringComparison.Ordinal), "the change");
         var line = Assert.Single(JsonNode.Parse(page)!["changes"]!.AsArray(), change => change!["kind"]!.ToString() == "Service")!;
-        Assert.Equal(("created", "cluster1", $"{name}.default.svc.cluster.local"), (line["verb"]!.ToString(), line["cluster"]!.ToString(), line["concerns"]!.ToString()));
+        Assert.Equal(("created", "cluster1", $"{name}.default.svc.cluster.local"),
+            (line["verb"]!.ToString(), line["cluster"]!.ToString(), line["concerns"]!.ToString()));
         Assert.NotNull(line["effect"]);
         Assert.Equal(["cluster1", "cluster2"], JsonNode.Parse(page)!["controlPlanes"]!.AsArray().Select(plane => plane!["context"]!.ToString()));
         Assert.DoesNotContain(name, (await AskAsync("other.default"))["changes"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Contains(name, (await AskAsync(""))["changes"]!.ToJsonString(), StringComparison.Ordinal);
-        Assert.Equal("time 1y: is not one of the choices (use 15m, 1h, 6h, 24h)", (await Assert.ThrowsAsync<ProblemException>(() => answers["history"](new() { ["since"] = "1y" }, Stop))).Message);
+        Assert.Equal("time 1y: is not one of the choices (use 15m, 1h, 6h, 24h)",
+            (await Assert.ThrowsAsync<ProblemException>(() => answers["history"](new() { ["since"] = "1y" }, Stop))).Message);
         await mesh.Client("cluster1").DeleteAsync(Kinds.Service, "default", name, Stop);
     });
 }

@@ -82,7 +82,8 @@ internal sealed class ConsolePage(Uri address) : IDisposable
 
     private HttpRequestMessage Request(string name, JsonObject arguments)
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, new Uri(address, $"/api/{name}")) { Content = new StringContent(arguments.ToJsonString(), Encoding.UTF8, "application/json") };
+        var request = new HttpRequestMessage(HttpMethod.Post,
+            new Uri(address, $"/api/{name}")) { Content = new StringContent(arguments.ToJsonString(), Encoding.UTF8, "application/json") };
         if (Cookie.Length > 0) request.Headers.Add("Cookie", Cookie);
         if (Key.Length > 0) request.Headers.Add(ConsoleServer.KeyHeader, Key);
         if (Token.Length > 0) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Token);

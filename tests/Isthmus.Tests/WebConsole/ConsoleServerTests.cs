@@ -65,7 +65,8 @@ public sealed class ConsoleServerTests : IAsyncLifetime
         Assert.Equal((HttpStatusCode.OK, type), (response.StatusCode, response.Content.Headers.ContentType?.MediaType));
         Assert.Equal(ConsoleServer.ContentSecurityPolicy, response.Headers.GetValues("Content-Security-Policy").Single());
         Assert.DoesNotContain("unsafe", ConsoleServer.ContentSecurityPolicy, StringComparison.Ordinal);
-        Assert.Equal(("nosniff", "no-referrer", "same-origin", "no-store"), (response.Headers.GetValues("X-Content-Type-Options").Single(), response.Headers.GetValues("Referrer-Policy").Single(),
+        Assert.Equal(("nosniff", "no-referrer", "same-origin", "no-store"),
+            (response.Headers.GetValues("X-Content-Type-Options").Single(), response.Headers.GetValues("Referrer-Policy").Single(),
             response.Headers.GetValues("Cross-Origin-Resource-Policy").Single(), response.Headers.CacheControl?.ToString()));
         Assert.False(response.Headers.Contains("Server"));
         if (path == "/") Assert.DoesNotMatch("""(src|href)="(https?:)?//""", await response.Content.ReadAsStringAsync(Stop));
@@ -119,7 +120,8 @@ public sealed class ConsoleServerTests : IAsyncLifetime
 
     [Fact]
     public async Task A_problem_is_told_as_commands_tell_it() =>
-        Assert.Equal((HttpStatusCode.UnprocessableEntity, "Pod shop/orders: does not exist (name another)\n"), await CallAsync("fail", "{}", await EnterAsync()));
+        Assert.Equal((HttpStatusCode.UnprocessableEntity, "Pod shop/orders: does not exist (name another)\n"),
+            await CallAsync("fail", "{}", await EnterAsync()));
 
     [Fact]
     public async Task A_page_gets_the_last_event_of_each_name_and_then_the_new_ones()

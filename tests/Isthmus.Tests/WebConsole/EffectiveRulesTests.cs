@@ -10,17 +10,23 @@ public sealed class EffectiveRulesTests
 {
     private static readonly RuleSubject Orders = new("shop", "orders", [new() { ["app"] = "orders" }], "istio-system");
 
-    private static IReadOnlyList<RuleRow> Rows(string cluster, params string[] objects) => EffectiveRules.Of(cluster, objects.Select(text => (JsonObject)YamlText.ParseAll(text, "test")[0]), Orders);
+    private static IReadOnlyList<RuleRow> Rows(string cluster, params string[] objects) =>
+        EffectiveRules.Of(cluster, objects.Select(text => (JsonObject)YamlText.ParseAll(text, "test")[0]), Orders);
 
-    private static string Object(string kind, string spec, string name = "one", string ns = "shop") => $"{{apiVersion: {(kind.EndsWith("Rule", StringComparison.Ordinal) || kind.EndsWith("Service", StringComparison.Ordinal) ? "networking" : "security")}.istio.io/v1beta1, kind: {kind}, metadata: {{name: {name}, namespace: {ns}, uid: u}}, spec: {spec}, status: {{}}}}";
+    private static string Object(string kind, string spec, string name = "one", string ns = "shop") =>
+        $"{{apiVersion: {(kind.EndsWith("Rule", StringComparison.Ordinal) || kind.EndsWith("Service", StringComparison.Ordinal) ? "networking" : "security")}.istio.io/v1beta1, kind: {kind}, metadata: {{name: {name}, namespace: {ns}, uid: u}}, spec: {spec}, status: {{}}}}";
 
     [Theory]
     [InlineData("VirtualService", "{hosts: [orders], http: []}", "shop", "routes calls of the service")]
     [InlineData("VirtualService", "{hosts: [orders.shop.svc.cluster.local], gateways: [edge, mesh]}", "other", "routes calls of the service, through edge")]
     [InlineData("VirtualService", "{hosts: [orders]}", "other", "")]
-    [InlineData("VirtualService", "{hosts: [api.example.com], http: [{route: [{destination: {host: orders.shop.svc.cluster.local}}]}]}", "edge", "routes calls of api.example.com to it")]
-    [InlineData("VirtualService", "{hosts: [orders], http: [{fault: {delay: {fixedDelay: 3s, percentage: {value: 100}}}, route: [{destination: {host: orders}}]}]}", "shop", "routes calls of the service; delays 100 % of them by 3 s")]
-    [InlineData("DestinationRule", "{host: '*.shop.svc.cluster.local', trafficPolicy: {tls: {mode: DISABLE}, connectionPool: {}}}", "shop", "sets tls DISABLE, connectionPool")]
+    [InlineData("VirtualService", "{hosts: [api.example.com], http: [{route: [{destination: {host: orders.shop.svc.cluster.local}}]}]}", "edge",
+        "routes calls of api.example.com to it")]
+    [InlineData("VirtualService",
+        "{hosts: [orders], http: [{fault: {delay: {fixedDelay: 3s, percentage: {value: 100}}}, route: [{destination: {host: orders}}]}]}", "shop",
+        "routes calls of the service; delays 100 % of them by 3 s")]
+    [InlineData("DestinationRule", "{host: '*.shop.svc.cluster.local', trafficPolicy: {tls: {mode: DISABLE}, connectionPool: {}}}", "shop",
+        "sets tls DISABLE, connectionPool")]
     [InlineData("DestinationRule", "{host: buyer}", "shop", "")]
     [InlineData("PeerAuthentication", "{mtls: {mode: STRICT}}", "istio-system", "mutual TLS STRICT, for the mesh")]
     [InlineData("PeerAuthentication", "{mtls: {mode: STRICT}}", "other", "")]
@@ -32,7 +38,8 @@ public sealed class EffectiveRulesTests
         "routes calls of the service, from namespace buyers")]
     [InlineData("HTTPRoute", "{parentRefs: [{kind: Service, group: '', name: orders}], rules: []}", "shop", "routes calls of the service")]
     [InlineData("TCPRoute", "{parentRefs: [{name: front}], rules: [{backendRefs: [{name: orders, port: 80}]}]}", "other", "")]
-    [InlineData("UDPRoute", "{parentRefs: [{name: front}], rules: [{backendRefs: [{name: orders, port: 53}]}]}", "shop", "routes calls of every host to it, through shop/front")]
+    [InlineData("UDPRoute", "{parentRefs: [{name: front}], rules: [{backendRefs: [{name: orders, port: 53}]}]}", "shop",
+        "routes calls of every host to it, through shop/front")]
     public void An_object_has_its_effect_in_words(string kind, string spec, string ns, string effect) =>
         Assert.Equal(effect, Rows("c1", Object(kind, spec, ns: ns)).SingleOrDefault()?.Effect ?? "");
 
@@ -41,7 +48,11 @@ public sealed class EffectiveRulesTests
     {
         var rows = EffectiveRules.Mark(
         [
-            .. Rows("c1", Object("VirtualService", "{hosts: [orders]}"), Object("VirtualService", "{hosts: [orders.shop], http: [{fault: {abort: {httpStatus: 500, percentage: {value: 10}}}, route: [{destination: {host: orders}}]}]}", "two"), Object("PeerAuthentication", "{mtls: {mode: STRICT}}", "all", "istio-system"), Object("PeerAuthentication", "{mtls: {mode: DISABLE}}", "own"),
+            .. Rows("c1", Object("VirtualService", "{hosts: [orders]}"),
+                Object("VirtualService",
+                    "{hosts: [orders.shop], http: [{fault: {abort: {httpStatus: 500, percentage: {value: 10}}}, route: [{destination: {host: orders}}]}]}",
+                    "two"),
+                Object("PeerAuthentication", "{mtls: {mode: STRICT}}", "all", "istio-system"), Object("PeerAuthentication", "{mtls: {mode: DISABLE}}", "own"),
                 Object("DestinationRule", "{host: orders}")),
             .. Rows("c2", Object("DestinationRule", "{host: orders, trafficPolicy: {tls: {mode: DISABLE}}}")),
         ]);
@@ -59,8 +70,10 @@ public sealed class EffectiveRulesTests
     [InlineData("c2", "10.9.9.9", "")]
     public void What_a_control_plane_knows_of_an_endpoint_has_an_age(string cluster, string address, string known)
     {
-        var shards = (JsonObject)JsonNode.Parse("""{"Kubernetes/c1": [{"Address": "10.0.0.3", "Health": "Healthy"}], "Kubernetes/c2": [{"Address": "10.0.0.1", "Health": "Healthy"}], "Kubernetes/c3": [{"Address": "10.0.0.2", "Health": "Unhealthy"}]}""")!;
-        var clusters = (JsonArray)JsonNode.Parse("""[{"id": "c2", "source": "live"}, {"id": "c3", "source": "memory", "confirmed": "2026-06-01T00:00:00Z"}]""")!;
+        var shards = (JsonObject)JsonNode.Parse(
+            """{"Kubernetes/c1": [{"Address": "10.0.0.3", "Health": "Healthy"}], "Kubernetes/c2": [{"Address": "10.0.0.1", "Health": "Healthy"}], "Kubernetes/c3": [{"Address": "10.0.0.2", "Health": "Unhealthy"}]}""")!;
+        var clusters = (JsonArray)JsonNode.Parse(
+            """[{"id": "c2", "source": "live"}, {"id": "c3", "source": "memory", "confirmed": "2026-06-01T00:00:00Z"}]""")!;
         Assert.Equal(known, new EndpointKnowledge("c1", shards, clusters, new(2026, 6, 1, 0, 1, 30, TimeSpan.Zero)).Of(cluster, address));
     }
 }

@@ -20,13 +20,16 @@ public sealed class PictureTests
 {
     private static T Read<T>(string yaml) => ((JsonObject)YamlText.ParseAll(yaml, "test")[0]).Deserialize(KubeJson.Of<T>())!;
 
-    private static Service Service(string name, string selector = "") => Read<Service>($"{{metadata: {{name: {name}, namespace: shop}}, spec: {{selector: {{{selector}}}}}}}");
+    private static Service Service(string name, string selector = "") =>
+        Read<Service>($"{{metadata: {{name: {name}, namespace: shop}}, spec: {{selector: {{{selector}}}}}}}");
 
     private static Pod Pod(string name, string app, string ip, string container = "istio-proxy") => Read<Pod>(
-        $"{{metadata: {{name: {name}-abc12-x, namespace: shop, labels: {{app: {app}, pod-template-hash: abc12}}, ownerReferences: [{{kind: ReplicaSet, name: {name}-abc12, controller: true}}]}}, spec: {{containers: [{{name: {container}}}]}}, status: {{phase: Running, podIP: {ip}}}}}");
+        $"{{metadata: {{name: {name}-abc12-x, namespace: shop, labels: {{app: {app}, pod-template-hash: abc12}}, ownerReferences: [{{kind: ReplicaSet, name: "
+            + $"{name}-abc12, controller: true}}]}}, spec: {{containers: [{{name: {container}}}]}}, status: {{phase: Running, podIP: {ip}}}}}");
 
     private static EndpointSlice Slice(string service, params bool[] ready) => Read<EndpointSlice>(
-        $"{{metadata: {{name: {service}-1, namespace: shop, labels: {{kubernetes.io/service-name: {service}}}}}, endpoints: [{string.Join(", ", ready.Select((value, i) => $"{{addresses: [10.0.0.{i}], conditions: {{ready: {(value ? "true" : "false")}}}}}"))}]}}");
+        $"{{metadata: {{name: {service}-1, namespace: shop, labels: {{kubernetes.io/service-name: {service}}}}}, endpoints: "
+            + $"[{string.Join(", ", ready.Select((value, i) => $"{{addresses: [10.0.0.{i}], conditions: {{ready: {(value ? "true" : "false")}}}}}"))}]}}");
 
     private static ClusterState Cluster(int number, IReadOnlyList<Service> services, IReadOnlyList<EndpointSlice> slices, IReadOnlyList<Pod> pods) => new(
         new ClusterAccess { Server = new("https://127.0.0.1:1"), Name = $"context{number}" },
@@ -38,13 +41,15 @@ public sealed class PictureTests
     [
         Cluster(1, [Service("buyer", "app: buyer"), Service("orders", "app: orders"), Service("stray", "app: none"), Service("half", "app: half")],
             [Slice("buyer", true), Slice("half", true, false)], [Pod("buyer-v1", "buyer", "10.1.0.1"), Pod("half", "half", "10.1.0.2", "app")]),
-        Cluster(2, [Service("orders", "app: orders"), Service("sick", "app: sick")], [Slice("orders", true), Slice("sick", false)], [Pod("orders", "orders", "10.2.0.1"), Pod("twin", "twin", "10.1.0.2", "app")]),
+        Cluster(2, [Service("orders", "app: orders"), Service("sick", "app: sick")], [Slice("orders", true), Slice("sick", false)],
+            [Pod("orders", "orders", "10.2.0.1"), Pod("twin", "twin", "10.1.0.2", "app")]),
     ]);
 
     private static readonly Topology Drawn = TopologyBuilder.Build(Mesh);
 
     private static CallRate Rate(string source, string cluster, string service, string to, bool bySource, double rate = 10, double errors = 0) =>
-        new(new(new(source, source.Length > 0 ? "shop" : "", cluster), new(service, "shop", to), bySource, "http"), rate, errors, 1, 2, 0) { IsMutualTls = bySource ? null : true, Identity = bySource ? "" : "spiffe://x" };
+        new(new(new(source, source.Length > 0 ? "shop" : "", cluster), new(service, "shop", to), bySource, "http"), rate, errors, 1, 2,
+            0) { IsMutualTls = bySource ? null : true, Identity = bySource ? "" : "spiffe://x" };
 
     [Fact]
     public void Clusters_have_their_network_control_planes_gateways_and_watches()
@@ -62,11 +67,13 @@ public sealed class PictureTests
     [InlineData("context1/shop/orders", "empty")] // the other cluster has endpoints
     [InlineData("context1/shop/stray", "down")] // no cluster has any
     [InlineData("context2/shop/sick", "down")]
-    public void The_health_of_a_service_is_that_of_its_endpoints(string id, string health) => Assert.Equal(health, Drawn.Services.Single(service => service.Id == id).Health);
+    public void The_health_of_a_service_is_that_of_its_endpoints(string id, string health) =>
+        Assert.Equal(health, Drawn.Services.Single(service => service.Id == id).Health);
 
     [Fact]
     public void Only_Pods_with_a_proxy_count_as_part_of_the_mesh() =>
-        Assert.Equal((1, 0), (Drawn.Services.Single(service => service.Name == "buyer").Sidecars, Drawn.Services.Single(service => service.Name == "half").Sidecars));
+        Assert.Equal((1, 0),
+            (Drawn.Services.Single(service => service.Name == "buyer").Sidecars, Drawn.Services.Single(service => service.Name == "half").Sidecars));
 
     [Theory]
     [InlineData("docker.io/istio/proxyv2:1.20.8", true)]
@@ -77,7 +84,9 @@ public sealed class PictureTests
     [InlineData("", false)]
     public void A_proxy_that_is_not_Isthmus_is_named_by_its_image(string image, bool isOther)
     {
-        var pod = Read<Pod>($"{{metadata: {{name: a, namespace: shop, labels: {{app: buyer}}}}, spec: {{containers: [{{name: app, image: proxyv2}}, {{name: istio-proxy, image: '{image}'}}]}}, status: {{phase: Running}}}}");
+        var pod = Read<Pod>(
+            $"{{metadata: {{name: a, namespace: shop, labels: {{app: buyer}}}}, spec: {{containers: [{{name: app, image: proxyv2}}, {{name: istio-proxy, "
+                + $"image: '{image}'}}]}}, status: {{phase: Running}}}}");
         Assert.Equal(isOther ? image : "", ClusterState.OtherProxy(pod));
         var drawn = TopologyBuilder.Build(new(default, [Cluster(1, [Service("buyer", "app: buyer")], [], [pod])]));
         Assert.Equal(isOther ? [image] : [], Assert.Single(drawn.Services).OtherProxies);
@@ -87,7 +96,8 @@ public sealed class PictureTests
     public void The_first_picture_has_the_services_and_leaves_out_what_may_be_a_gateway()
     {
         var gateway = Read<Service>("{metadata: {name: gw2, namespace: istio-system}}");
-        var part = Cluster(1, [Service("buyer", "app: buyer"), gateway], [Slice("buyer", true)], []) with { Facts = new ClusterFacts("context1", ""), IsPart = true };
+        var part = Cluster(1, [Service("buyer", "app: buyer"), gateway], [Slice("buyer", true)],
+            []) with { Facts = new ClusterFacts("context1", ""), IsPart = true };
         var drawn = TopologyBuilder.Build(new(default, [part]));
         Assert.True(drawn.IsPart);
         Assert.Equal("buyer", Assert.Single(drawn.Services).Name);
@@ -98,11 +108,15 @@ public sealed class PictureTests
     [Fact]
     public void A_service_has_the_problems_of_its_clusters_too()
     {
-        static ProblemRow Row(string code, string cluster, string @object, string message, string by = "verify", Severity severity = Severity.Error) => ProblemRow.Of(by, cluster, new(code, @object, "", message, "", severity));
+        static ProblemRow Row(string code, string cluster, string @object, string message, string by = "verify",
+            Severity severity = Severity.Error) => ProblemRow.Of(by, cluster, new(code, @object, "", message, "", severity));
         ProblemRow[] rows =
         [
-            Row("ISM1015", "context2", "cluster context2", "no Gateway exposes its services"), Row("ISM1021", "context1", "cluster context1", "does not watch context2"), Row("ISM1021", "context3", "cluster context3", "does not watch context4"),
-            Row("ISM2047", "context2", "Pod shop/sick-1 in context2", "is not ready"), Row("ISM1015", "context2", "cluster context2", "stops shop/orders"), Row("ISM1031", "context2", "VirtualService shop/other", "refers to a Gateway that does not exist"),
+            Row("ISM1015", "context2", "cluster context2", "no Gateway exposes its services"),
+            Row("ISM1021", "context1", "cluster context1", "does not watch context2"),
+            Row("ISM1021", "context3", "cluster context3", "does not watch context4"),
+            Row("ISM2047", "context2", "Pod shop/sick-1 in context2", "is not ready"), Row("ISM1015", "context2", "cluster context2", "stops shop/orders"),
+            Row("ISM1031", "context2", "VirtualService shop/other", "refers to a Gateway that does not exist"),
             Row("IST0101", "context2", "Gateway shop/other", "selects nothing", "analyze"),
         ];
         Assert.Equal([rows[0], rows[1]], ServiceAnswer.Around(rows, ["context2", "c2"], "shop", "orders"));
@@ -126,7 +140,9 @@ public sealed class PictureTests
     [Fact]
     public void A_call_that_both_ends_count_is_one_arrow_with_what_each_end_knows()
     {
-        var (flows, callers) = new FlowBuilder(Mesh, Drawn, (_, _) => ["172.18.0.1", "172.18.0.2"]).Build([Rate("buyer-v1", "c1", "orders", "c2", true, 10, 0.5), Rate("buyer-v1", "c1", "orders", "c2", false, 5)]);
+        var (flows,
+            callers) = new FlowBuilder(Mesh, Drawn, (_, _) => ["172.18.0.1", "172.18.0.2"]).Build([Rate("buyer-v1", "c1", "orders", "c2", true, 10, 0.5),
+                Rate("buyer-v1", "c1", "orders", "c2", false, 5)]);
         var flow = Assert.Single(flows);
         Assert.Equal(("context1/shop/buyer", "context2/shop/orders", 10, 0.5), (flow.From, flow.To, flow.Rate, flow.Errors));
         Assert.Equal(("mtls", "spiffe://x", "istio-system/gw in context2"), (flow.Security, flow.Identity, flow.Way));
@@ -158,14 +174,19 @@ public sealed class PictureTests
     [Fact]
     public void A_call_inside_a_network_is_direct_and_one_without_an_endpoint_leads_to_where_the_service_is()
     {
-        var (flows, _) = new FlowBuilder(Mesh, Drawn, (_, _) => ["172.18.0.1", "172.18.0.2"]).Build([Rate("orders", "c2", "sick", "", true, 1, 1), Rate("buyer-v1", "c1", "half", "c1", true)]);
-        Assert.Equal([("context1/shop/buyer", "context1/shop/half", "direct"), ("context2/shop/orders", "context2/shop/sick", "direct")], flows.Select(flow => (flow.From, flow.To, flow.Way)));
+        var (flows,
+            _) = new FlowBuilder(Mesh, Drawn, (_, _) => ["172.18.0.1", "172.18.0.2"]).Build([Rate("orders", "c2", "sick", "", true, 1, 1),
+                Rate("buyer-v1", "c1", "half", "c1", true)]);
+        Assert.Equal([("context1/shop/buyer", "context1/shop/half", "direct"), ("context2/shop/orders", "context2/shop/sick", "direct")],
+            flows.Select(flow => (flow.From, flow.To, flow.Way)));
     }
 
     [Fact]
     public void Callers_without_a_Service_have_nodes_of_their_own()
     {
-        var (flows, callers) = new FlowBuilder(Mesh, Drawn, (_, _) => ["172.18.0.1", "172.18.0.2"]).Build([Rate("job", "c1", "orders", "c2", true), Rate("", "", "orders", "c2", false), Rate("", "", "InboundPassthroughCluster", "c2", false)]);
+        var (flows,
+            callers) = new FlowBuilder(Mesh, Drawn, (_, _) => ["172.18.0.1", "172.18.0.2"]).Build([Rate("job", "c1", "orders", "c2", true),
+                Rate("", "", "orders", "c2", false), Rate("", "", "InboundPassthroughCluster", "c2", false)]);
         Assert.Equal(2, flows.Count);
         Assert.Equal([("context1", "job", "workload"), ("context2", "outside", "outside")], callers.Select(node => (node.Cluster, node.Name, node.Kind)));
     }
@@ -173,27 +194,38 @@ public sealed class PictureTests
     [Fact]
     public void Findings_of_both_commands_are_one_list_with_errors_first()
     {
-        Problem warning = new("IST0170", "Service shop/orders", "spec.ports", "differs", "", Severity.Warning), error = new("ISM1003", "cluster context1", "", "is not ready", "inspect it with 'kubectl describe pod'");
-        var rows = ProblemRow.Join([new("context1", "ports", "", warning), new("context1", "fine", "", null), new("context1", "control plane", "", error)], [new Finding("context1", warning)]);
+        Problem warning = new("IST0170", "Service shop/orders", "spec.ports", "differs", "", Severity.Warning),
+            error = new("ISM1003", "cluster context1", "", "is not ready", "inspect it with 'kubectl describe pod'");
+        var rows = ProblemRow.Join([new("context1", "ports", "", warning), new("context1", "fine", "", null), new("context1", "control plane", "", error)],
+            [new Finding("context1", warning)]);
         Assert.Equal([("error", "verify", "kubectl describe pod"), ("warning", "verify", "")], rows.Select(row => (row.Severity, row.FoundBy, row.Command)));
-        Problem crash = new("ISM2047", "Pod shop/web in context1", "status", "is not ready", ""), same = new("ISM1418", "Pod shop/web", "status.containerStatuses", "cannot run", "");
+        Problem crash = new("ISM2047", "Pod shop/web in context1", "status", "is not ready", ""),
+            same = new("ISM1418", "Pod shop/web", "status.containerStatuses", "cannot run", "");
         Assert.Equal(["ISM1418"], ProblemRow.Join([new("context1", "workloads", "", crash)], [new Finding("context1", same)]).Select(row => row.Problem.Code));
-        Assert.Equal(["ISM2047", "ISM1418"], ProblemRow.Join([new("context1", "workloads", "", crash)], [new Finding("context2", same)]).Select(row => row.Problem.Code));
+        Assert.Equal(["ISM2047", "ISM1418"],
+            ProblemRow.Join([new("context1", "workloads", "", crash)], [new Finding("context2", same)]).Select(row => row.Problem.Code));
         var missing = new Finding("context2", error, new("context2", (JsonObject)YamlText.ParseAll("{kind: Gateway, metadata: {name: g}}", "test")[0]));
-        Assert.Equal("kubectl --context=context2 apply -f - <<'EOF'\nkind: Gateway\nmetadata:\n  name: g\nEOF", Assert.Single(ProblemRow.Join([], [missing])).Missing);
+        Assert.Equal("kubectl --context=context2 apply -f - <<'EOF'\nkind: Gateway\nmetadata:\n  name: g\nEOF",
+            Assert.Single(ProblemRow.Join([], [missing])).Missing);
     }
 
     [Fact]
     public void Problems_that_calls_meet_come_first_with_these_calls()
     {
         static ProblemRow Row(string @object, Severity severity) => ProblemRow.Of("analyze", "context1", new("ISM1", @object, "", "is wrong", "", severity));
-        var rows = new[] { Row("Service shop/other", Severity.Error), Row("Pod shop/orders-1", Severity.Error), Row("Service shop/orders", Severity.Error), Row("Service shop/orders", Severity.Warning) };
+        var rows = new[]
+        {
+            Row("Service shop/other", Severity.Error), Row("Pod shop/orders-1", Severity.Error), Row("Service shop/orders", Severity.Error),
+            Row("Service shop/orders", Severity.Warning)
+        };
         Flow[] flows =
         [
-            new("context1/shop/buyer", "context2/shop/orders", "http", 10, 0.5, null, null, 0, "direct", "mtls"), new("context1/shop/buyer", "context1/shop/other", "http", 10, 0, null, null, 0, "direct", "mtls"),
+            new("context1/shop/buyer", "context2/shop/orders", "http", 10, 0.5, null, null, 0, "direct", "mtls"),
+            new("context1/shop/buyer", "context1/shop/other", "http", 10, 0, null, null, 0, "direct", "mtls"),
         ];
         var ranked = FailingCalls.Rank(rows, Mesh, flows);
-        Assert.Equal([("Service shop/orders", "error", 1), ("Service shop/other", "error", 0), ("Pod shop/orders-1", "error", 0), ("Service shop/orders", "warning", 1)],
+        Assert.Equal([("Service shop/orders", "error", 1), ("Service shop/other", "error", 0), ("Pod shop/orders-1", "error", 0),
+            ("Service shop/orders", "warning", 1)],
             ranked.Select(row => (row.Problem.Object, row.Severity, row.Failing.Count)));
         Assert.Equal(new FailingCalls("context1/shop/buyer", "context2/shop/orders", 10, 0.5), ranked[0].Failing[0]);
     }
@@ -206,11 +238,13 @@ public sealed class PictureTests
         Assert.Equal([(start, true)], Mark(start, ["verify"], Row("verify", "a")));
         // The first analysis comes later, and what it finds may be as old.
         Assert.Equal([(start, true), (start.AddSeconds(9), true)], Mark(start.AddSeconds(9), ["verify", "analyze"], Row("verify", "a"), Row("analyze", "b")));
-        Assert.Equal([(start.AddSeconds(9), true), (start.AddSeconds(60), false)], Mark(start.AddSeconds(60), ["verify", "analyze"], Row("analyze", "b"), Row("verify", "c")));
+        Assert.Equal([(start.AddSeconds(9), true), (start.AddSeconds(60), false)],
+            Mark(start.AddSeconds(60), ["verify", "analyze"], Row("analyze", "b"), Row("verify", "c")));
         // It went away in between.
         Assert.Equal([(start.AddSeconds(90), false)], Mark(start.AddSeconds(90), ["verify", "analyze"], Row("verify", "a")));
 
-        IEnumerable<(DateTimeOffset, bool)> Mark(DateTimeOffset now, string[] looked, params ProblemRow[] rows) => ages.Mark(rows, looked, now).Select(row => (row.Since!.Value, row.IsOlder));
+        IEnumerable<(DateTimeOffset, bool)> Mark(DateTimeOffset now, string[] looked, params ProblemRow[] rows) =>
+            ages.Mark(rows, looked, now).Select(row => (row.Since!.Value, row.IsOlder));
     }
 
     [Theory]

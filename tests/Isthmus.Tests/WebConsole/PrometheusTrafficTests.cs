@@ -27,7 +27,8 @@ public sealed class PrometheusTrafficTests
     private static string Row(string reporter, string value, string more = "", string protocol = "http") =>
         $$"""{"metric": {"reporter": "{{reporter}}", "source_workload": "buyer", "source_workload_namespace": "shop", "source_cluster": "c1", "destination_service_name": "orders", "destination_service_namespace": "shop", "destination_cluster": "c2", "request_protocol": "{{protocol}}"{{more}}}, "value": [1780000000.1, "{{value}}"]}""";
 
-    private static string Vector(params string[] rows) => $$$"""{"status": "success", "data": {"resultType": "vector", "result": [{{{string.Join(",", rows)}}}]}}""";
+    private static string Vector(params string[] rows) =>
+        $$$"""{"status": "success", "data": {"resultType": "vector", "result": [{{{string.Join(",", rows)}}}]}}""";
 
     /// <summary>Answers each question as a Prometheus with traffic of one minute does.</summary>
     private static string Answer(string question) => !question.Contains("[1m]", StringComparison.Ordinal) ? Nothing : question switch
@@ -37,7 +38,9 @@ public sealed class PrometheusTrafficTests
         _ when question.Contains("istio_requests_total", StringComparison.Ordinal) => Vector(
             Row("source", "7.5", ", \"response_code\": \"200\", \"response_flags\": \"-\", \"connection_security_policy\": \"unknown\""),
             Row("source", "2.5", ", \"response_code\": \"503\", \"response_flags\": \"UF\", \"connection_security_policy\": \"unknown\""),
-            Row("destination", "7.5", ", \"response_code\": \"200\", \"connection_security_policy\": \"mutual_tls\", \"source_principal\": \"spiffe://cluster.local/ns/shop/sa/buyer\""),
+            Row("destination", "7.5",
+                ", \"response_code\": \"200\", \"connection_security_policy\": \"mutual_tls\", \"source_principal\": "
+                    + "\"spiffe://cluster.local/ns/shop/sa/buyer\""),
             """{"metric": {"reporter": "source", "destination_service_name": "unknown"}, "value": [1, "5"]}"""),
         _ when question.Contains("istio_tcp_connections_opened_total", StringComparison.Ordinal) => Vector(Row("source", "0.5", protocol: "tcp")),
         _ => Vector(Row("source", "100", protocol: "tcp")),
@@ -56,7 +59,8 @@ public sealed class PrometheusTrafficTests
         return service;
     }
 
-    private PrometheusTraffic At(string where) => new(PrometheusChoice.Read("--prometheus", where), WellKnown.SystemNamespace, _ => throw new InvalidOperationException("no API server is asked"), _time);
+    private PrometheusTraffic At(string where) =>
+        new(PrometheusChoice.Read("--prometheus", where), WellKnown.SystemNamespace, _ => throw new InvalidOperationException("no API server is asked"), _time);
 
     private async Task<PrometheusPicture> AskAsync(string where)
     {
@@ -77,7 +81,8 @@ public sealed class PrometheusTrafficTests
         Assert.Equal((10, 0.25, 12.5, null, "UF", null), (http.Rate, http.Errors, http.P50, http.P95, Assert.Single(http.Flags), http.IsMutualTls));
         Assert.Equal(new Call(new("buyer", "shop", "c1"), new("orders", "shop", "c2"), true, "http"), http.Call);
         var callee = picture.Rates.Single(rate => !rate.Call.BySource);
-        Assert.Equal((7.5, 0.0, 80, true, "spiffe://cluster.local/ns/shop/sa/buyer"), (callee.Rate, callee.Errors, callee.P95, callee.IsMutualTls, callee.Identity));
+        Assert.Equal((7.5, 0.0, 80, true, "spiffe://cluster.local/ns/shop/sa/buyer"),
+            (callee.Rate, callee.Errors, callee.P95, callee.IsMutualTls, callee.Identity));
         var tcp = picture.Rates.Single(rate => rate.Call.Protocol == "tcp");
         Assert.Equal((0.5, 200), (tcp.Rate, tcp.Bytes));
         Assert.Equal(3, picture.Rates.Count);
@@ -98,7 +103,8 @@ public sealed class PrometheusTrafficTests
     [Fact]
     public async Task A_longer_window_is_used_when_the_scrape_interval_is_long()
     {
-        await using var server = await PrometheusPage.StartAsync(http => http.Answer(200, Answer(http.Question.Replace("[5m]", "[1m]", StringComparison.Ordinal) is var asked && http.Question == asked ? "[2m]" : asked)));
+        await using var server = await PrometheusPage.StartAsync(http => http.Answer(200,
+            Answer(http.Question.Replace("[5m]", "[1m]", StringComparison.Ordinal) is var asked && http.Question == asked ? "[2m]" : asked)));
         Assert.Equal(("5m", 3), (await AskAsync(server.Address) is var picture ? (Assert.Single(picture.States).Window, picture.Rates.Count) : default));
     }
 
@@ -107,16 +113,31 @@ public sealed class PrometheusTrafficTests
         { "an error of the server", 500, "boom", "answers 500 Internal Server Error" },
         { "a login", 401, "", "answers 401 Unauthorized" },
         { "a redirection", 302, "", "answers 302 Found" },
-        { "an error of Prometheus", 422, """{"status": "error", "errorType": "execution", "error": "query processing would load too many samples"}""", "answers: query processing would load too many samples" },
+        {
+            "an error of Prometheus", 422, """{"status": "error", "errorType": "execution", "error": "query processing would load too many samples"}""",
+            "answers: query processing would load too many samples"
+        },
         { "another page", 200, "<html>", "does not answer as Prometheus does: its answer is not the JSON of an instant query" },
         { "another JSON", 200, """{"items": []}""", "does not answer as Prometheus does: its answer is not a vector" },
         { "null", 200, "null", "does not answer as Prometheus does: its answer is not a vector" },
-        { "a matrix", 200, """{"status": "success", "data": {"resultType": "matrix", "result": []}}""", "does not answer as Prometheus does: its answer is not a vector" },
-        { "rows without values", 200, """{"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}}]}}""", "does not answer as Prometheus does: its answer is not a vector" },
-        { "empty rows", 200, """{"status": "success", "data": {"resultType": "vector", "result": [null]}}""", "does not answer as Prometheus does: its answer is not a vector" },
+        {
+            "a matrix", 200, """{"status": "success", "data": {"resultType": "matrix", "result": []}}""",
+            "does not answer as Prometheus does: its answer is not a vector"
+        },
+        {
+            "rows without values", 200, """{"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}}]}}""",
+            "does not answer as Prometheus does: its answer is not a vector"
+        },
+        {
+            "empty rows", 200, """{"status": "success", "data": {"resultType": "vector", "result": [null]}}""",
+            "does not answer as Prometheus does: its answer is not a vector"
+        },
         { "a deep answer", 200, new string('[', 5_000), "does not answer as Prometheus does: its answer is not the JSON of an instant query" },
         { "a huge answer", 200, new string(' ', (8 << 20) + 1), "answers a question with more than 8 MiB" },
-        { "too many series", 200, Vector([.. Enumerable.Repeat("""{"metric": {}, "value": [1, "1"]}""", 20_001)]), "answers a question with 20001 series, more than 20000" },
+        {
+            "too many series", 200, Vector([.. Enumerable.Repeat("""{"metric": {}, "value": [1, "1"]}""", 20_001)]),
+            "answers a question with 20001 series, more than 20000"
+        },
         { "no calls", 200, Nothing, "knows no calls of the last 5 minutes (istio_requests_total, istio_tcp_connections_opened_total)" },
     };
 
@@ -182,17 +203,21 @@ public sealed class PrometheusTrafficTests
     public async Task A_Service_beside_the_control_plane_is_found_and_read_through_the_API_server()
     {
         await using var first = await PrometheusPage.StartAsync(http => http.Answer(200, Answer(http.Question)));
-        await using var second = await PrometheusPage.StartAsync(http => http.Answer(403, """{"kind": "Status", "message": "services \"prometheus\" is forbidden"}"""));
-        var mesh = Mesh(Cluster("c1", new(first.Address), Prometheus()), Cluster("c2", new(second.Address), Prometheus()), Cluster("c3", null, Prometheus("monitoring")));
+        await using var second = await PrometheusPage.StartAsync(http => http.Answer(403,
+            """{"kind": "Status", "message": "services \"prometheus\" is forbidden"}"""));
+        var mesh = Mesh(Cluster("c1", new(first.Address), Prometheus()), Cluster("c2", new(second.Address), Prometheus()),
+            Cluster("c3", null, Prometheus("monitoring")));
         using var clients = new Clients(mesh);
         using var traffic = new PrometheusTraffic(PrometheusChoice.Found, WellKnown.SystemNamespace, clients.Of, _time);
         await traffic.AskAsync(mesh, Stop);
         Assert.Equal(
         [
             "Service istio-system/prometheus in c1: c1, c2",
-            "Service istio-system/prometheus in c2: you may not read it through the API server, ask for the right to get services/proxy in namespace istio-system",
+            "Service istio-system/prometheus in c2: you may not read it through the API server, ask for the right to get services/proxy in namespace "
+                + "istio-system",
         ], traffic.Latest.States.Select(state => $"{state.Name}: {string.Join(", ", state.Error.Length == 0 ? state.Clusters : [state.Error, state.Remedy])}"));
-        Assert.All(first.Asked, path => Assert.StartsWith("/api/v1/namespaces/istio-system/services/prometheus:9090/proxy/api/v1/query?", path, StringComparison.Ordinal));
+        Assert.All(first.Asked,
+            path => Assert.StartsWith("/api/v1/namespaces/istio-system/services/prometheus:9090/proxy/api/v1/query?", path, StringComparison.Ordinal));
         Assert.Equal(10, traffic.Latest.Rates.Single(rate => rate.Call is { BySource: true, Protocol: "http" }).Rate);
     }
 
@@ -238,12 +263,14 @@ public sealed class PrometheusTrafficTests
     {
         var problem = Assert.Throws<WrongUseException>(() => ViewerSettings.Read(["--prometheus", "http://prometheus.monitoring:9090"])).Problem;
         Assert.Contains("viewers read Prometheus with their own rights", problem.Message, StringComparison.Ordinal);
-        Assert.Equal(("monitoring", "prometheus"), ViewerSettings.Read(["--prometheus", "monitoring/prometheus"]).Prometheus is var choice ? (choice.Namespace, choice.Name) : default);
+        Assert.Equal(("monitoring", "prometheus"),
+            ViewerSettings.Read(["--prometheus", "monitoring/prometheus"]).Prometheus is var choice ? (choice.Namespace, choice.Name) : default);
     }
 
     private sealed class Clients(MeshState mesh) : IDisposable
     {
-        private readonly Dictionary<string, KubeClient> _clients = mesh.Clusters.ToDictionary(cluster => cluster.Context, cluster => new KubeClient(cluster.Access), StringComparer.Ordinal);
+        private readonly Dictionary<string, KubeClient> _clients = mesh.Clusters.ToDictionary(cluster => cluster.Context,
+            cluster => new KubeClient(cluster.Access), StringComparer.Ordinal);
 
         public KubeClient Of(string context) => _clients[context];
 

@@ -82,7 +82,8 @@ public sealed class RequestRulesTests
     [InlineData("evil.test:8090", "http://evil.test:8090", 421)]
     [InlineData(":8090", "", 421)]
     public void A_forwarded_port_may_be_any_and_its_name_is_that_of_the_loopback(string host, string origin, int? status) =>
-        Assert.Equal(status, RequestRules.Check(Call with { Host = host, Origin = origin }, new("http", ["localhost", "127.0.0.1", "[::1]"], AnyPort: true))?.Status);
+        Assert.Equal(status,
+            RequestRules.Check(Call with { Host = host, Origin = origin }, new("http", ["localhost", "127.0.0.1", "[::1]"], AnyPort: true))?.Status);
 
     [Theory]
     [InlineData("console.example.com", "https://console.example.com", null)]
@@ -93,7 +94,8 @@ public sealed class RequestRulesTests
     [InlineData("other.example.com", "", 421)]
     [InlineData("localhost", "", 421)]
     public void Over_TLS_only_the_names_that_are_set_are_served(string host, string origin, int? status) =>
-        Assert.Equal(status, RequestRules.Check(Call with { Host = host, Origin = origin }, new("https", ["console.example.com", "console.example.com:8443"]))?.Status);
+        Assert.Equal(status,
+            RequestRules.Check(Call with { Host = host, Origin = origin }, new("https", ["console.example.com", "console.example.com:8443"]))?.Status);
 
     [Fact]
     public async Task The_token_opens_once_and_only_its_key_admits()

@@ -38,7 +38,8 @@ public sealed class TrafficTests
         Assert.Equal((100, 10, "UF", null), (sums.Requests, sums.Errors, Assert.Single(sums.Flags), sums.IsMutualTls));
         Assert.Equal((0, 10), (sums.Denied, totals.Single(item => !item.Key.BySource).Value.Denied));
         Assert.Equal((45, 90), (sums.Buckets[2], sums.Buckets[^1]));
-        Assert.Equal((true, "spiffe://cluster.local/ns/shop/sa/buyer"), (totals.Single(item => !item.Key.BySource).Value.IsMutualTls, totals.Single(item => !item.Key.BySource).Value.Identity));
+        Assert.Equal((true, "spiffe://cluster.local/ns/shop/sa/buyer"),
+            (totals.Single(item => !item.Key.BySource).Value.IsMutualTls, totals.Single(item => !item.Key.BySource).Value.Identity));
     }
 
     [Fact]
@@ -68,7 +69,8 @@ public sealed class TrafficTests
         var (window, counters) = (new TrafficWindow(TimeSpan.FromSeconds(10)), new ProxyCounters());
         async Task<CallRate> AtAsync(int second, int good, int bad)
         {
-            var text = string.Create(CultureInfo.InvariantCulture, $"istio_requests_total{Labels("source", "200")} {good}\nistio_requests_total{Labels("source", "503")} {bad}\n");
+            var text = string.Create(CultureInfo.InvariantCulture,
+                $"istio_requests_total{Labels("source", "200")} {good}\nistio_requests_total{Labels("source", "503")} {bad}\n");
             window.Add("c1/shop/buyer", Start.AddSeconds(second), await ReadAsync(counters, text));
             return Assert.Single(window.Rates());
         }
@@ -100,6 +102,7 @@ public sealed class TrafficTests
     /// <summary>Gives a few bytes at a time, as a network may.</summary>
     private sealed class SlowStream(byte[] bytes) : MemoryStream(bytes)
     {
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => base.ReadAsync(buffer[..Math.Min(7, buffer.Length)], cancellationToken);
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+            base.ReadAsync(buffer[..Math.Min(7, buffer.Length)], cancellationToken);
     }
 }

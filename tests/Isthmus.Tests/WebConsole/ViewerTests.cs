@@ -65,17 +65,24 @@ public sealed class ViewerTests(LoopbackMeshRig mesh) : IAsyncLifetime
     /// <summary>A namespace with a Service.</summary>
     private async Task<(string Namespace, string Service)> ShopAsync()
     {
-        var ns = await MakeAsync(Kinds.Namespace, null, new() { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = Random("shop") } });
-        var service = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Service", ["metadata"] = new JsonObject { ["name"] = Random("orders") }, ["spec"] = new JsonObject { ["ports"] = new JsonArray(new JsonObject { ["port"] = 80 }) } };
+        var ns = await MakeAsync(Kinds.Namespace, null,
+            new() { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = Random("shop") } });
+        var service = new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Service", ["metadata"] = new JsonObject { ["name"] = Random("orders") },
+            ["spec"] = new JsonObject { ["ports"] = new JsonArray(new JsonObject { ["port"] = 80 }) }
+        };
         return (ns, await MakeAsync(Kinds.Service, ns, service));
     }
 
     /// <summary>The token of a new account, which may do what the role says: everywhere without a namespace, otherwise there only.</summary>
-    private Task<(string Name, string Token)> AccountAsync(string ns, string? where, params JsonObject[] rules) => AccountAsync(ns, where, TimeSpan.FromHours(2), rules);
+    private Task<(string Name, string Token)> AccountAsync(string ns, string? where, params JsonObject[] rules) =>
+        AccountAsync(ns, where, TimeSpan.FromHours(2), rules);
 
     private async Task<(string Name, string Token)> AccountAsync(string ns, string? where, TimeSpan lifetime, params JsonObject[] rules)
     {
-        var name = await MakeAsync(Kinds.ServiceAccount, ns, new() { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = Random("viewer") } });
+        var name = await MakeAsync(Kinds.ServiceAccount, ns,
+            new() { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = Random("viewer") } });
         var (role, binding) = where is null ? ("ClusterRole", "ClusterRoleBinding") : ("Role", "RoleBinding");
         const string group = "rbac.authorization.k8s.io";
         JsonObject Made(string kind) => new() { ["apiVersion"] = $"{group}/v1", ["kind"] = kind, ["metadata"] = new JsonObject { ["name"] = name } };
@@ -90,7 +97,11 @@ public sealed class ViewerTests(LoopbackMeshRig mesh) : IAsyncLifetime
             bound["subjects"] = new JsonArray(new JsonObject { ["kind"] = "ServiceAccount", ["name"] = name, ["namespace"] = ns });
             await MakeAsync(Kind(binding), where, bound);
         }
-        var request = new JsonObject { ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "TokenRequest", ["spec"] = new JsonObject { ["expirationSeconds"] = (int)lifetime.TotalSeconds } };
+        var request = new JsonObject
+        {
+            ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "TokenRequest",
+            ["spec"] = new JsonObject { ["expirationSeconds"] = (int)lifetime.TotalSeconds }
+        };
         var answer = JsonNode.Parse(await Client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path(ns, name, "token"), request, Stop))!;
         return ($"system:serviceaccount:{ns}:{name}", answer["status"]!["token"]!.ToString());
     }
@@ -113,7 +124,8 @@ public sealed class ViewerTests(LoopbackMeshRig mesh) : IAsyncLifetime
         using var page = Page();
         using var http = new HttpClient();
         Assert.Contains("console.js", await http.GetStringAsync(new Uri($"http://127.0.0.1:{_server.Port}/"), Stop), StringComparison.Ordinal);
-        foreach (var name in (string[])["events", "pods", "service", "trace", "certificates", "configuration", "history", "refresh", "namespaces", "leave", "none"])
+        foreach (var name in (string[])["events", "pods", "service", "trace", "certificates", "configuration", "history", "refresh", "namespaces", "leave",
+            "none"])
             Assert.Equal((HttpStatusCode.Unauthorized, "log in with a token for the API server of this cluster\n", true), await page.CallAsync(name, [], Stop));
         Assert.StartsWith("401 that is not a token", await page.LoginAsync("", Stop), StringComparison.Ordinal);
         Assert.StartsWith("401 that is not a token", await page.LoginAsync("two words", Stop), StringComparison.Ordinal);
@@ -121,7 +133,8 @@ public sealed class ViewerTests(LoopbackMeshRig mesh) : IAsyncLifetime
         var (_, token) = await AccountAsync(System, null);
         Assert.StartsWith("401 the API server refuses the token: ", await page.LoginAsync(token[..^40] + new string('A', 40), Stop), StringComparison.Ordinal);
         page.Token = "guess";
-        Assert.Equal((HttpStatusCode.Unauthorized, true), await page.CallAsync("pods", [], Stop) is var refused ? (refused.Status, refused.AsksForToken) : default);
+        Assert.Equal((HttpStatusCode.Unauthorized, true),
+            await page.CallAsync("pods", [], Stop) is var refused ? (refused.Status, refused.AsksForToken) : default);
         Assert.Equal(0, _entrance.Count);
     }
 
@@ -141,7 +154,8 @@ public sealed class ViewerTests(LoopbackMeshRig mesh) : IAsyncLifetime
         // The other cluster is read with what its remote secret allows, and the page says what that does not.
         Assert.Contains("cluster2: ", (await page.EventAsync("problems", _ => true, Stop))!["unverified"]!.ToJsonString(), StringComparison.Ordinal);
         var gateway = mesh.Pod("cluster1", System, "istio-eastwestgateway").Pod.Metadata.Name;
-        var tables = await page.CallAsync("configuration", new() { ["cluster"] = "cluster1", ["namespace"] = System, ["pod"] = gateway, ["part"] = "clusters" }, Stop);
+        var tables = await page.CallAsync("configuration", new() { ["cluster"] = "cluster1", ["namespace"] = System, ["pod"] = gateway, ["part"] = "clusters" },
+            Stop);
         Assert.True(tables.Status == HttpStatusCode.OK, tables.Body);
     }
 
@@ -156,9 +170,11 @@ public sealed class ViewerTests(LoopbackMeshRig mesh) : IAsyncLifetime
         Assert.Equal(own.Service, Assert.Single(topology["services"]!.AsArray())!["name"]!.ToString());
         var cluster = Assert.Single(topology["clusters"]!.AsArray())!;
         Assert.Equal("", cluster["error"]!.ToString());
-        Assert.Equal([$"endpointslices.discovery.k8s.io: you may list those of {own.Namespace} only", $"pods: you may list those of {own.Namespace} only", $"services: you may list those of {own.Namespace} only"],
+        Assert.Equal([$"endpointslices.discovery.k8s.io: you may list those of {own.Namespace} only", $"pods: you may list those of {own.Namespace} only",
+            $"services: you may list those of {own.Namespace} only"],
             cluster["withheld"]!.AsArray().Select(line => line!.ToString()));
-        Assert.Contains("other clusters are not shown: you may not read the remote secrets", (await page.EventAsync("viewer", _ => true, Stop))!["notes"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("other clusters are not shown: you may not read the remote secrets",
+            (await page.EventAsync("viewer", _ => true, Stop))!["notes"]!.ToJsonString(), StringComparison.Ordinal);
         var problems = (await page.EventAsync("problems", _ => true, Stop))!;
         Assert.Contains("forbidden", Assert.Single(problems["unverified"]!.AsArray())!.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain(other.Service, topology.ToJsonString() + problems.ToJsonString(), StringComparison.Ordinal);
@@ -167,7 +183,9 @@ public sealed class ViewerTests(LoopbackMeshRig mesh) : IAsyncLifetime
         Assert.Contains("authorizationpolicies.security.istio.io: you may list none", service["withheld"]!.ToJsonString(), StringComparison.Ordinal);
         var missing = await page.CallAsync("service", new() { ["namespace"] = other.Namespace, ["name"] = other.Service }, Stop);
         Assert.Equal(HttpStatusCode.UnprocessableEntity, missing.Status);
-        foreach (var (call, arguments) in ((string, JsonObject)[])[("history", new() { ["since"] = "1h" }), ("configuration", new() { ["cluster"] = "cluster1", ["namespace"] = System, ["pod"] = mesh.Pod("cluster1", System, "istio-eastwestgateway").Pod.Metadata.Name })])
+        foreach (var (call, arguments) in ((string, JsonObject)[])[("history", new() { ["since"] = "1h" }),
+            ("configuration",
+                new() { ["cluster"] = "cluster1", ["namespace"] = System, ["pod"] = mesh.Pod("cluster1", System, "istio-eastwestgateway").Pod.Metadata.Name })])
         {
             var (status, body, _) = await page.CallAsync(call, arguments, Stop);
             Assert.Equal((HttpStatusCode.UnprocessableEntity, call), (status, call));

@@ -70,7 +70,8 @@ public sealed class WireTypesTests
     {
         const int MethodSpecifications = 0x2B << 24;
         var read = new HashSet<System.Type>();
-        foreach (var module in (Module[])[typeof(Isthmus.Proxy.ProxySettings).Assembly.ManifestModule, typeof(Isthmus.Mesh.Generate.Parts).Assembly.ManifestModule])
+        foreach (var module in (Module[])[typeof(Isthmus.Proxy.ProxySettings).Assembly.ManifestModule,
+            typeof(Isthmus.Mesh.Generate.Parts).Assembly.ManifestModule])
         {
             for (var i = 1; Resolve(module, MethodSpecifications | i) is { } method; i++)
                 if (method.Name == nameof(TypeNames.TryRead) && method.DeclaringType == typeof(TypeNames)) read.Add(method.GetGenericArguments()[0]);

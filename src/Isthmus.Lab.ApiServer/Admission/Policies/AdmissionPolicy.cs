@@ -19,7 +19,8 @@ internal sealed record ParamKind(string Group, string Version, string Kind);
 
 /// <summary>A ValidatingAdmissionPolicy.</summary>
 internal sealed record AdmissionPolicy(
-    string Name, AdmissionMatch Match, ValueList<NamedExpression> Conditions, ValueList<NamedExpression> Variables, ValueList<PolicyValidation> Validations, bool FailOpen, ParamKind? Params)
+    string Name, AdmissionMatch Match, ValueList<NamedExpression> Conditions, ValueList<NamedExpression> Variables, ValueList<PolicyValidation> Validations,
+    bool FailOpen, ParamKind? Params)
 {
     public static AdmissionPolicy Read(StoredObject stored)
     {
@@ -68,5 +69,6 @@ internal sealed record PolicyBinding(string Name, string Policy, AdmissionMatch?
 internal sealed record ParamReference(string Name, string Namespace, LabelSelector? Selector, bool AllowsNone)
 {
     public static ParamReference Read(JsonNode reference) => new(
-        reference.TextAt("name"), reference.TextAt("namespace"), LabelSelector.Read(reference.At("selector")), reference.TextAt("parameterNotFoundAction") == "Allow");
+        reference.TextAt("name"), reference.TextAt("namespace"), LabelSelector.Read(reference.At("selector")),
+        reference.TextAt("parameterNotFoundAction") == "Allow");
 }

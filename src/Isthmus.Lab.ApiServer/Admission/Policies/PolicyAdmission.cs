@@ -34,7 +34,8 @@ internal sealed class PolicyAdmission(IObjectStore store, KindRegistry kinds) : 
         foreach (var finding in Findings(policy, binding, objects, request))
         {
             if (binding.Actions.Contains("Deny")) throw Denied(policy, binding, request, finding);
-            if (binding.Actions.Contains("Warn")) request.Warnings.Add($"Validation failed for ValidatingAdmissionPolicy '{policy.Name}' with binding '{binding.Name}': {finding.Message}");
+            if (binding.Actions.Contains("Warn"))
+                request.Warnings.Add($"Validation failed for ValidatingAdmissionPolicy '{policy.Name}' with binding '{binding.Name}': {finding.Message}");
         }
     }
 
@@ -107,7 +108,10 @@ internal sealed class PolicyAdmission(IObjectStore store, KindRegistry kinds) : 
     {
         try
         {
-            return validation.MessageExpression?.Evaluate(scope()) is string text && text.Trim() is { Length: > 0 } made && !made.Contains('\n', StringComparison.Ordinal) ? made : null;
+            return validation.MessageExpression?.Evaluate(scope()) is string text && text.Trim() is { Length: > 0 } made
+                && !made.Contains('\n', StringComparison.Ordinal)
+                ? made
+                : null;
         }
         catch (CelFailureException)
         {

@@ -16,7 +16,8 @@ internal sealed class PolicyParams(IObjectStore store, KindRegistry kinds)
         var kind = kinds.All.FirstOrDefault(kind => kind.Group == wanted.Group && kind.Version == wanted.Version && kind.Kind == wanted.Kind);
         if (kind is null)
         {
-            obstacle = $"failed to find resource referenced by paramKind: '{(wanted.Group.Length > 0 ? $"{wanted.Group}/" : "")}{wanted.Version}, Kind={wanted.Kind}'";
+            obstacle =
+                $"failed to find resource referenced by paramKind: '{(wanted.Group.Length > 0 ? $"{wanted.Group}/" : "")}{wanted.Version}, Kind={wanted.Kind}'";
             return false;
         }
         var ns = !kind.Namespaced ? "" : reference.Namespace.Length > 0 ? reference.Namespace : request.Namespace;

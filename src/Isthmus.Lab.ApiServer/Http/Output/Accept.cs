@@ -17,7 +17,9 @@ internal enum OutputForm
 /// <param name="Pretty">Indented.</param>
 internal sealed record Accept(OutputForm Form, string MetaVersion, bool Pretty)
 {
-    private const string Available = "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+    private const string Available =
+        "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, "
+            + "application/vnd.kubernetes.protobuf;stream=watch";
 
     internal static readonly Accept PlainJson = new(OutputForm.Json, "v1", false);
 
@@ -69,6 +71,7 @@ internal sealed record Accept(OutputForm Form, string MetaVersion, bool Pretty)
     {
         if (request.Query.TryGetValue("pretty", out var asked)) return asked.ToString() is "true" or "1";
         var agent = request.Headers.UserAgent.ToString();
-        return agent.StartsWith("curl", StringComparison.Ordinal) || agent.StartsWith("Wget", StringComparison.Ordinal) || agent.StartsWith("Mozilla/5.0", StringComparison.Ordinal);
+        return agent.StartsWith("curl", StringComparison.Ordinal) || agent.StartsWith("Wget", StringComparison.Ordinal)
+            || agent.StartsWith("Mozilla/5.0", StringComparison.Ordinal);
     }
 }

@@ -15,7 +15,8 @@ internal static class Responses
     internal static Task StatusAsync(HttpContext http, ApiException e)
     {
         var pretty = Accept.PlainJson;
-        if (e.Details.RetryAfterSeconds > 0) http.Response.Headers.RetryAfter = e.Details.RetryAfterSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        if (e.Details.RetryAfterSeconds > 0)
+            http.Response.Headers.RetryAfter = e.Details.RetryAfterSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
         return TreeAsync(http, e.Code, e.ToStatus(), pretty);
     }
 
@@ -28,7 +29,8 @@ internal static class Responses
     {
         foreach (var warning in warnings.Distinct())
         {
-            var text = new string([.. warning.Where(c => c >= ' ')]).Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal);
+            var text = new string([.. warning.Where(c => c >= ' ')]).Replace("\\", "\\\\", StringComparison.Ordinal)
+                .Replace("\"", "\\\"", StringComparison.Ordinal);
             http.Response.Headers.Append("Warning", $"299 - \"{text}\"");
         }
     }

@@ -29,7 +29,8 @@ internal sealed class KubeletNode(string authority, HttpMessageInvoker http) : I
             SslOptions = new SslClientAuthenticationOptions
             {
                 EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
-                ClientCertificateContext = SslStreamCertificateContext.Create(X509Certificate2.CreateFromPemFile(pki + ".crt", pki + ".key"), null, offline: true),
+                ClientCertificateContext = SslStreamCertificateContext.Create(X509Certificate2.CreateFromPemFile(pki + ".crt", pki + ".key"), null,
+                    offline: true),
                 CertificateChainPolicy = PeerChain.Unjudged(),
                 RemoteCertificateValidationCallback = (_, _, _, _) => true,
             },

@@ -45,7 +45,9 @@ internal sealed class LabNode(ApiServerSettings settings) : INode
         var stream = new NetworkStream(await DialAsync(settings, stop), ownsSocket: true);
         try
         {
-            await stream.WriteAsync(Text.GetBytes($"GET {path}?port={port} HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: {NodeSocket.Tunnel}\r\n\r\n"), stop);
+            await stream.WriteAsync(
+                Text.GetBytes($"GET {path}?port={port} HTTP/1.1\r\nHost: node\r\nConnection: Upgrade\r\nUpgrade: {NodeSocket.Tunnel}\r\n\r\n"),
+                stop);
             var head = await ReadHeadAsync(stream, stop);
             if (head.StartsWith("HTTP/1.1 101 ", StringComparison.Ordinal)) return (new(stream, () => stream.Socket.Shutdown(SocketShutdown.Send)), "");
             var rest = new byte[1024];

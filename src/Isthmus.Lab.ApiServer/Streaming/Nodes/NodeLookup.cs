@@ -18,7 +18,8 @@ internal sealed class NodeLookup(ApiServerSettings settings, IObjectStore store)
         var status = store.Find(Resources.Nodes, "", name)?.Parse()["status"];
         // A node that reports no port has 0 by default.
         if (Json.Whole(status.At("daemonEndpoints", "kubeletEndpoint", "Port")) is not { } port || port == 0) return _own;
-        var address = Json.Objects(status?["addresses"]).Where(address => address.TextAt("type") == "InternalIP").Select(address => address.TextAt("address")).FirstOrDefault()
+        var address = Json.Objects(status?["addresses"]).Where(address => address.TextAt("type") == "InternalIP").Select(address => address.TextAt("address"))
+            .FirstOrDefault()
             ?? throw ApiException.Internal($"no preferred addresses found for node \"{name}\"");
         return new KubeletNode(address.Contains(':', StringComparison.Ordinal) ? $"[{address}]:{port}" : $"{address}:{port}", _kubelets.Value);
     }

@@ -33,7 +33,10 @@ internal static class ApiFilterReader
                     changes = changes with { Headers = new(Headers(filter["requestHeaderModifier"], mayMoveHost: true), changes.Headers?.Response ?? Nothing) };
                     break;
                 case "ResponseHeaderModifier":
-                    changes = changes with { Headers = new(changes.Headers?.Request ?? Nothing, Headers(filter["responseHeaderModifier"], mayMoveHost: false)) };
+                    changes = changes with
+                    {
+                        Headers = new(changes.Headers?.Request ?? Nothing, Headers(filter["responseHeaderModifier"], mayMoveHost: false))
+                    };
                     break;
                 case "RequestMirror":
                     mirrors.Add(Mirror(filter["requestMirror"], ns));
@@ -52,13 +55,15 @@ internal static class ApiFilterReader
                     break;
             }
         }
-        if (changes is { Redirect: not null, Rewrite: not null }) faults.Add(new(Incompatible, $"{filters.Path}: a request cannot be both redirected and rewritten"));
+        if (changes is { Redirect: not null, Rewrite: not null })
+            faults.Add(new(Incompatible, $"{filters.Path}: a request cannot be both redirected and rewritten"));
         return new(changes, mirrors.ToValueList(), faults.Concat(FaultsOf(findings)).ToValueList());
     }
 
     /// <summary>The errors of a field as faults of its rule.</summary>
     internal static IEnumerable<ApiFault> FaultsOf(Findings findings) =>
-        findings.Problems.Where(problem => problem.Severity == Severity.Error).Select(problem => new ApiFault(Unsupported, $"{problem.Path}: {problem.Message}"));
+        findings.Problems.Where(problem => problem.Severity == Severity.Error)
+            .Select(problem => new ApiFault(Unsupported, $"{problem.Path}: {problem.Message}"));
 
     /// <summary>Names of headers are the same in upper and lower case; the first entry for a name counts.</summary>
     private static HeaderChange Headers(Field change, bool mayMoveHost)
@@ -79,18 +84,22 @@ internal static class ApiFilterReader
             if (IsHost(name.Text)) name.Error("a request has a host");
             else HeadTexts.CheckName(name, name.Text);
         }
-        return new(Values(change["set"]), Values(change["add"]), change["remove"].Texts.Select(name => name.ToLowerInvariant()).Distinct(StringComparer.Ordinal).ToValueList());
+        return new(Values(change["set"]), Values(change["add"]),
+            change["remove"].Texts.Select(name => name.ToLowerInvariant()).Distinct(StringComparer.Ordinal).ToValueList());
     }
 
     private static bool IsHost(string name) => name.Equals("host", StringComparison.OrdinalIgnoreCase);
 
     private static ValueMap<string> Values(Field entries) => entries.Items
-        .Select(entry => KeyValuePair.Create(entry["name"].Text.ToLowerInvariant(), entry["value"].Text)).DistinctBy(entry => entry.Key, StringComparer.Ordinal).ToValueMap();
+        .Select(entry => KeyValuePair.Create(entry["name"].Text.ToLowerInvariant(), entry["value"].Text)).DistinctBy(entry => entry.Key, StringComparer.Ordinal)
+        .ToValueMap();
 
     private static ApiMirror Mirror(Field mirror, string ns)
     {
         var fraction = mirror["fraction"];
-        var percent = fraction.Exists ? 100 * (fraction["numerator"].Number ?? 0) / Math.Max(1, fraction["denominator"].Number ?? 100) : mirror["percent"].Number ?? 100;
+        var percent = fraction.Exists
+            ? 100 * (fraction["numerator"].Number ?? 0) / Math.Max(1, fraction["denominator"].Number ?? 100)
+            : mirror["percent"].Number ?? 100;
         return new(References.Backend(mirror["backendRef"], ns), Math.Clamp(percent, 0, 100));
     }
 
@@ -100,7 +109,8 @@ internal static class ApiFilterReader
         var (full, elements) = Path(redirect["path"]);
         HeadTexts.CheckAuthority(redirect["hostname"]);
         if (scheme is not ("" or "http" or "https")) redirect["scheme"].Error($"scheme \"{scheme}\" is not one of http, https");
-        if (status is not (301 or 302 or 303 or 307 or 308)) redirect["statusCode"].Error($"status {status.ToString(CultureInfo.InvariantCulture)} is not one of 301, 302, 303, 307, 308");
+        if (status is not (301 or 302 or 303 or 307 or 308))
+            redirect["statusCode"].Error($"status {status.ToString(CultureInfo.InvariantCulture)} is not one of 301, 302, 303, 307, 308");
         // Without a port, a new scheme has its own one, and the old one that of the listener.
         return new(full ?? "", redirect["hostname"].Text, scheme, port, port == 0 && scheme.Length == 0, status) { Elements = elements };
     }
@@ -139,7 +149,8 @@ internal static class ApiFilterReader
     private static StringMatch Origin(string origin) => origin switch
     {
         "*" => new(MatchKind.Regex, @"[a-zA-Z][a-zA-Z0-9+.\-]*://[^/\s?#]+"),
-        _ when origin.Contains('*', StringComparison.Ordinal) => new(MatchKind.Regex, LinearRegex.Literal(origin).Replace(@"\*", @"[^/\s?#]+", StringComparison.Ordinal)),
+        _ when origin.Contains('*', StringComparison.Ordinal) => new(MatchKind.Regex,
+            LinearRegex.Literal(origin).Replace(@"\*", @"[^/\s?#]+", StringComparison.Ordinal)),
         _ => new(MatchKind.Exact, origin),
     };
 }

@@ -55,7 +55,8 @@ internal static class ApiRuleReader
         foreach (var regex in all.Where(value => value.Kind == MatchKind.Regex))
         {
             if (LinearRegex.Fault(regex.Value) is { } fault)
-                (matches with { Path = string.Create(CultureInfo.InvariantCulture, $"{matches.Path}[{index}]") }).Error($"\"{regex.Value}\" is not a regular expression: {fault}", "write it in the syntax of RE2");
+                (matches with { Path = string.Create(CultureInfo.InvariantCulture, $"{matches.Path}[{index}]") })
+                    .Error($"\"{regex.Value}\" is not a regular expression: {fault}", "write it in the syntax of RE2");
         }
     }
 }

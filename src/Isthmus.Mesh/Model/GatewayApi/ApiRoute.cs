@@ -6,7 +6,8 @@ namespace Isthmus.Mesh.Model.GatewayApi;
 /// <param name="Parents">The Gateways, ListenerSets, Services and ServiceEntries that it attaches to.</param>
 /// <param name="Hostnames">None: every host.</param>
 /// <param name="CreatedAt">Unix seconds: of two rules that match alike, the older object's applies.</param>
-public sealed record ApiRoute(ObjectRef Source, ValueList<ApiReference> Parents, ValueList<string> Hostnames, ValueList<ApiRule> Rules, long Generation, long CreatedAt)
+public sealed record ApiRoute(ObjectRef Source, ValueList<ApiReference> Parents, ValueList<string> Hostnames, ValueList<ApiRule> Rules, long Generation,
+    long CreatedAt)
 {
     public string Namespace => Source.Namespace;
 

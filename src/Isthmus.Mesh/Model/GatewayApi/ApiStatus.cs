@@ -9,15 +9,18 @@ public sealed record ApiCondition(string Type, bool? Status, string Reason, stri
 /// <param name="Generation">That of the object which was judged: the <c>observedGeneration</c> of every condition.</param>
 public abstract record ApiStatus(ObjectRef Source, long Generation);
 
-public sealed record GatewayClassStatus(ObjectRef Source, long Generation, ValueList<ApiCondition> Conditions, ValueList<string> Features) : ApiStatus(Source, Generation);
+public sealed record GatewayClassStatus(ObjectRef Source, long Generation, ValueList<ApiCondition> Conditions, ValueList<string> Features)
+    : ApiStatus(Source, Generation);
 
 /// <param name="Addresses">What clients may call.</param>
 /// <param name="AttachedListenerSets">How many ListenerSets add listeners.</param>
 public sealed record GatewayStatus(
-    ObjectRef Source, long Generation, ValueList<ApiCondition> Conditions, ValueList<ListenerStatus> Listeners, ValueList<ApiAddress> Addresses, int AttachedListenerSets)
+    ObjectRef Source, long Generation, ValueList<ApiCondition> Conditions, ValueList<ListenerStatus> Listeners, ValueList<ApiAddress> Addresses,
+    int AttachedListenerSets)
     : ApiStatus(Source, Generation);
 
-public sealed record ListenerSetStatus(ObjectRef Source, long Generation, ValueList<ApiCondition> Conditions, ValueList<ListenerStatus> Listeners) : ApiStatus(Source, Generation);
+public sealed record ListenerSetStatus(ObjectRef Source, long Generation, ValueList<ApiCondition> Conditions, ValueList<ListenerStatus> Listeners)
+    : ApiStatus(Source, Generation);
 
 /// <param name="Port">Of listeners of ListenerSets; 0: not said.</param>
 public sealed record ListenerStatus(string Name, int Port, ValueList<RouteKind> SupportedKinds, int AttachedRoutes, ValueList<ApiCondition> Conditions);

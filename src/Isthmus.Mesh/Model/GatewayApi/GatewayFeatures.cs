@@ -1,6 +1,7 @@
 namespace Isthmus.Mesh.Model.GatewayApi;
 
-/// <summary>The features of the Gateway API that gateways and sidecars have, by the names of its conformance suite: what a GatewayClass says that it supports.</summary>
+/// <summary>The features of the Gateway API that gateways and sidecars have, by the names of its conformance suite: what a GatewayClass says that it
+/// supports.</summary>
 public static class GatewayFeatures
 {
     /// <summary>By profile or kind.</summary>
@@ -13,9 +14,12 @@ public static class GatewayFeatures
         ]),
         ("HTTPRoute", [
             "HTTPRoute", "HTTPRoute303RedirectStatusCode", "HTTPRoute307RedirectStatusCode", "HTTPRoute308RedirectStatusCode", "HTTPRouteBackendProtocolH2C",
-            "HTTPRouteBackendProtocolWebSocket", "HTTPRouteBackendRequestHeaderModification", "HTTPRouteBackendTimeout", "HTTPRouteBackendURLRewrite", "HTTPRouteCORS",
-            "HTTPRouteDestinationPortMatching", "HTTPRouteHostRewrite", "HTTPRouteMethodMatching", "HTTPRouteNamedRouteRule", "HTTPRouteParentRefPort", "HTTPRoutePathRedirect", "HTTPRoutePathRewrite",
-            "HTTPRoutePortRedirect", "HTTPRouteQueryParamMatching", "HTTPRouteRequestMirror", "HTTPRouteRequestMultipleMirrors", "HTTPRouteRequestPercentageMirror",
+            "HTTPRouteBackendProtocolWebSocket", "HTTPRouteBackendRequestHeaderModification", "HTTPRouteBackendTimeout", "HTTPRouteBackendURLRewrite",
+            "HTTPRouteCORS",
+            "HTTPRouteDestinationPortMatching", "HTTPRouteHostRewrite", "HTTPRouteMethodMatching", "HTTPRouteNamedRouteRule", "HTTPRouteParentRefPort",
+            "HTTPRoutePathRedirect", "HTTPRoutePathRewrite",
+            "HTTPRoutePortRedirect", "HTTPRouteQueryParamMatching", "HTTPRouteRequestMirror", "HTTPRouteRequestMultipleMirrors",
+            "HTTPRouteRequestPercentageMirror",
             "HTTPRouteRequestTimeout", "HTTPRouteResponseHeaderModification", "HTTPRouteRetry", "HTTPRouteRetryBackendTimeout", "HTTPRouteRetryCodes",
             "HTTPRouteRetryConnectionError", "HTTPRouteSchemeRedirect",
         ]),

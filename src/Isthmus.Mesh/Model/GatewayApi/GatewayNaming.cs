@@ -30,7 +30,8 @@ public static class GatewayNaming
         gateway.Annotations.GetValueOrDefault(AccountOverride) is { Length: > 0 } own ? own : DefaultOf(gateway, withClass);
 
     /// <summary>
-    /// The Service that the Gateway is bound to, if it names one (<c>spec.addresses</c>, type <c>Hostname</c>): <c>name</c>, <c>name.namespace</c>, or the whole
+    /// The Service that the Gateway is bound to, if it names one (<c>spec.addresses</c>, type <c>Hostname</c>): <c>name</c>, <c>name.namespace</c>, or the
+    /// whole
     /// host. Null: it names none.
     /// </summary>
     /// <returns>The namespace and the name; with an empty name, a host that is no Service.</returns>
@@ -46,7 +47,8 @@ public static class GatewayNaming
         };
     }
 
-    /// <summary>Whether something is made for it: not for one that names a host, which is there already, or that asks for an address of a kind that nobody here has.</summary>
+    /// <summary>Whether something is made for it: not for one that names a host, which is there already, or that asks for an address of a kind that nobody here
+    /// has.</summary>
     public static bool IsDeployed(ApiGateway gateway) =>
         BoundService(gateway) is null && gateway.Addresses.All(address => address.Type == "IPAddress" || address is { Type: "Hostname", Value.Length: 0 });
 

@@ -8,9 +8,11 @@ namespace Isthmus.Mesh.Resolve.GatewayApi;
 public static class BackendTlsRules
 {
     /// <summary>The order of precedence: the oldest policy, then by name.</summary>
-    public static IEnumerable<BackendTlsPolicy> Ordered(IEnumerable<BackendTlsPolicy> policies) => policies.OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source);
+    public static IEnumerable<BackendTlsPolicy> Ordered(IEnumerable<BackendTlsPolicy> policies) =>
+        policies.OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source);
 
-    /// <summary>What applies at the ports of a host. A policy for a port comes before one for all, and for one target, the first by precedence applies.</summary>
+    /// <summary>What applies at the ports of a host. A policy for a port comes before one for all, and for one target, the first by precedence
+    /// applies.</summary>
     /// <param name="service">The host.</param>
     /// <param name="policies">Those with a target that is the host's Service.</param>
     /// <param name="bundleOf">Finds ConfigMaps.</param>
@@ -24,7 +26,8 @@ public static class BackendTlsRules
                 var port = target.Section.Length == 0 ? 0 : service.Ports.FirstOrDefault(port => port.Name == target.Section)?.Number ?? -1;
                 if (port < 0 || found.Exists(other => other.Port == port)) continue;
                 var roots = Roots(policy, bundleOf);
-                found.Add(new(policy.Source, port, policy.Hostname, policy.SubjectAltNames.Select(name => name.Value).ToValueList(), roots.Pem) { IsBlocked = roots.Invalid is not null });
+                found.Add(new(policy.Source, port, policy.Hostname, policy.SubjectAltNames.Select(name => name.Value).ToValueList(),
+                    roots.Pem) { IsBlocked = roots.Invalid is not null });
             }
         }
         return found.ToValueList();
@@ -34,7 +37,8 @@ public static class BackendTlsRules
     /// <param name="policy">The policy.</param>
     /// <param name="others">All policies with one of its targets.</param>
     /// <param name="bundleOf">Finds ConfigMaps.</param>
-    public static ValueList<ApiCondition> ConditionsOf(BackendTlsPolicy policy, IEnumerable<BackendTlsPolicy> others, Func<ApiReference, TlsCredential?> bundleOf)
+    public static ValueList<ApiCondition> ConditionsOf(BackendTlsPolicy policy, IEnumerable<BackendTlsPolicy> others,
+        Func<ApiReference, TlsCredential?> bundleOf)
     {
         var roots = Roots(policy, bundleOf);
         var before = Ordered(others).TakeWhile(other => other.Source != policy.Source).SelectMany(other => other.Targets).Select(Place).ToHashSet();
@@ -43,7 +47,9 @@ public static class BackendTlsRules
         return
         [
             accepted is null ? new("Accepted", true, "Accepted", "The policy applies") : new("Accepted", false, accepted.Reason, accepted.Message),
-            roots.Unresolved is null ? new("ResolvedRefs", true, "ResolvedRefs", "All references resolved") : new("ResolvedRefs", false, roots.Unresolved.Reason, roots.Unresolved.Message),
+            roots.Unresolved is null
+                ? new("ResolvedRefs", true, "ResolvedRefs", "All references resolved")
+                : new("ResolvedRefs", false, roots.Unresolved.Reason, roots.Unresolved.Message),
         ];
 
         static (string, string, string, string) Place(ApiReference target) => (target.Group, target.Kind, target.Name, target.Section);
@@ -57,7 +63,9 @@ public static class BackendTlsRules
     private static (string Pem, ApiFault? Invalid, ApiFault? Unresolved) Roots(BackendTlsPolicy policy, Func<ApiReference, TlsCredential?> bundleOf)
     {
         if (policy.CaCertificates.IsEmpty)
-            return policy.UsesSystemCas ? ("", null, null) : ("", new("Invalid", "spec.validation names neither caCertificateRefs nor wellKnownCACertificates System"), null);
+            return policy.UsesSystemCas
+                ? ("", null, null)
+                : ("", new("Invalid", "spec.validation names neither caCertificateRefs nor wellKnownCACertificates System"), null);
         ApiFault? unresolved = null;
         var pems = new List<string>();
         foreach (var reference in policy.CaCertificates)

@@ -52,19 +52,29 @@ public static class GatewayProgress
     private static ApiCondition Progress(ApiGateway gateway, string controller, GatewayPlace place)
     {
         if (controller == GatewayClasses.Unmanaged)
-            return gateway.Addresses.Any(address => address.Value.Length > 0) ? Served("The gateway runs elsewhere") : Missing("AddressNotAssigned", "a Gateway of this class needs the addresses of what serves it: set spec.addresses");
+            return gateway.Addresses.Any(address => address.Value.Length > 0)
+                ? Served("The gateway runs elsewhere")
+                : Missing("AddressNotAssigned", "a Gateway of this class needs the addresses of what serves it: set spec.addresses");
         if (place.Trouble is { } trouble) return Missing(trouble.Reason, trouble.Message);
         var bound = GatewayNaming.BoundService(gateway);
         if (bound is { } other && other.Namespace != gateway.Namespace)
-            return Missing("AddressNotUsable", $"\"{gateway.Addresses[0].Value}\" is no Service of namespace {gateway.Namespace}: a Gateway can be bound to Services of its own namespace only");
+            return Missing("AddressNotUsable",
+                $"\"{gateway.Addresses[0].Value}\" is no Service of namespace {gateway.Namespace}: a Gateway can be bound to Services of its own namespace "
+                    + $"only");
         if (place.Service is not { } service)
-            return bound is { } missing ? Missing("AddressNotUsable", $"Service {missing.Namespace}/{missing.Name} does not exist") : Missing("Pending", "the Service is not created yet");
+            return bound is { } missing
+                ? Missing("AddressNotUsable", $"Service {missing.Namespace}/{missing.Name} does not exist")
+                : Missing("Pending", "the Service is not created yet");
         if (bound is not null && gateway.Listeners.FirstOrDefault(listener => service.Ports.All(port => port.Number != listener.Port)) is { } closed)
             return Missing("AddressNotUsable", $"Service {service.Namespace}/{service.Name} has no port {closed.Port} (listener {closed.Name})");
-        if (gateway.Addresses.FirstOrDefault(address => address is { Type: "IPAddress", Value.Length: > 0 } && !service.ExternalAddresses.Contains(address.Value)) is { } refused)
+        if (gateway.Addresses.FirstOrDefault(address => address is { Type: "IPAddress", Value.Length: > 0 }
+            && !service.ExternalAddresses.Contains(address.Value)) is { } refused)
             return Missing("AddressNotUsable", $"Service {service.Namespace}/{service.Name} did not get the address {refused.Value}");
-        if (service is { IsLoadBalancer: true, ExternalAddresses.IsEmpty: true }) return Missing("AddressNotAssigned", $"Service {service.Namespace}/{service.Name} has no address of a load balancer yet");
-        return place.IsReady ? Served($"Service {service.Namespace}/{service.Name} serves the listeners") : Missing("Pending", $"no Pod behind Service {service.Namespace}/{service.Name} is ready");
+        if (service is { IsLoadBalancer: true, ExternalAddresses.IsEmpty: true })
+            return Missing("AddressNotAssigned", $"Service {service.Namespace}/{service.Name} has no address of a load balancer yet");
+        return place.IsReady
+            ? Served($"Service {service.Namespace}/{service.Name} serves the listeners")
+            : Missing("Pending", $"no Pod behind Service {service.Namespace}/{service.Name} is ready");
 
         static ApiCondition Served(string message) => new(Programmed, true, Programmed, message);
         static ApiCondition Missing(string reason, string message) => new(Programmed, false, reason, message);

@@ -87,6 +87,7 @@ public static class ListenerJudge
     private static RouteKind Kind(KindDescriptor kind) => new(kind.Group, kind.Kind);
 
     private static GatewayServer ServerOf(ApiListener listener, ServerTls? tls) => new(
-        listener.Port, listener.Name, listener.Protocol switch { "HTTP" => Protocol.Http, "HTTPS" => Protocol.Https, "TLS" => Protocol.Tls, "UDP" => Protocol.Udp, _ => Protocol.Tcp },
+        listener.Port, listener.Name,
+        listener.Protocol switch { "HTTP" => Protocol.Http, "HTTPS" => Protocol.Https, "TLS" => Protocol.Tls, "UDP" => Protocol.Udp, _ => Protocol.Tcp },
         0, "", [listener.Hostname.Length > 0 ? listener.Hostname : "*"], tls);
 }

@@ -24,7 +24,8 @@ public static class RouteConditions
                 : new("ResolvedRefs", false, converted.References[0].Reason, Joined(converted.References)),
         };
         if (!converted.Faults.IsEmpty && !converted.IsAllFaulty)
-            conditions.Add(new("PartiallyInvalid", true, converted.Faults[0].Reason, $"Dropped Rule: requests that match it get 500: {Joined(converted.Faults)}"));
+            conditions.Add(new("PartiallyInvalid", true, converted.Faults[0].Reason,
+                $"Dropped Rule: requests that match it get 500: {Joined(converted.Faults)}"));
         return conditions.ToValueList();
     }
 

@@ -45,7 +45,8 @@ public static class RouteConversion
             else if (!rule.Faults.IsEmpty) http.AddRange(Failing(name, rule));
             else http.AddRange(Rules(name, rule, Find));
         }
-        return new(http.Select(rule => rule with { Source = route.Source }).ToValueList(), l4.ToValueList(), faults.ToValueList(), references.Distinct().ToValueList())
+        return new(http.Select(rule => rule with { Source = route.Source }).ToValueList(), l4.ToValueList(), faults.ToValueList(),
+            references.Distinct().ToValueList())
         {
             IsAllFaulty = !route.Rules.IsEmpty && route.Rules.All(rule => !rule.Faults.IsEmpty),
         };
@@ -78,7 +79,8 @@ public static class RouteConversion
         var rules = new List<RouteRule>();
         foreach (var backend in used)
         {
-            rules.Add(new(name, rule.Matches, Shares([backend], find), With(filters, backend, find)) { Share = backend == used[^1] ? 1 : backend.Weight / rest });
+            rules.Add(new(name, rule.Matches, Shares([backend], find),
+                With(filters, backend, find)) { Share = backend == used[^1] ? 1 : backend.Weight / rest });
             rest -= backend.Weight;
         }
         return rules;
@@ -86,7 +88,8 @@ public static class RouteConversion
 
     /// <summary>What it does to its share is not a matter of header fields and host alone.</summary>
     private static bool NeedsRule(ApiBackend backend) =>
-        backend.Filters is { Redirect: not null } or { Cors: not null } or { Rewrite: { Regex: not null } or { Elements: not null } } || !backend.Mirrors.IsEmpty;
+        backend.Filters is { Redirect: not null } or { Cors: not null } or { Rewrite: { Regex: not null } or { Elements: not null } }
+            || !backend.Mirrors.IsEmpty;
 
     private static RouteFilters With(RouteFilters filters, ApiBackend backend, Func<ApiReference, Destination?> find) => filters with
     {
@@ -94,18 +97,22 @@ public static class RouteConversion
         Cors = backend.Filters.Cors ?? filters.Cors,
         Mirrors = filters.Mirrors.Concat(Mirrors(backend.Mirrors, find)).ToValueList(),
         Rewrite = backend.Filters.Rewrite is not { } own ? filters.Rewrite
-            : own.Regex is not null || own.Elements is not null || filters.Rewrite is null ? own with { Authority = own.Authority.Length > 0 ? own.Authority : filters.Rewrite?.Authority ?? "" }
+            : own.Regex is not null || own.Elements is not null || filters.Rewrite is null
+            ? own with { Authority = own.Authority.Length > 0 ? own.Authority : filters.Rewrite?.Authority ?? "" }
             : filters.Rewrite with { Authority = own.Authority },
     };
 
     private static ValueList<HttpMirror> Mirrors(ValueList<ApiMirror> mirrors, Func<ApiReference, Destination?> find) =>
-        mirrors.Select(mirror => (To: find(mirror.To), mirror.Percent)).Where(mirror => mirror.To is not null).Select(mirror => new HttpMirror(mirror.To!, mirror.Percent)).ToValueList();
+        mirrors.Select(mirror => (To: find(mirror.To), mirror.Percent)).Where(mirror => mirror.To is not null)
+            .Select(mirror => new HttpMirror(mirror.To!, mirror.Percent)).ToValueList();
 
     /// <summary>Without a backend that gets something, there is nothing for requests and connections.</summary>
     private static ValueList<RouteBackend> Shares(ValueList<ApiBackend> backends, Func<ApiReference, Destination?> find)
     {
         var shares = backends.Select(backend => (To: find(backend.To), Backend: backend)).Where(share => share.Backend.Weight > 0)
-            .Select(share => new RouteBackend(share.To, share.Backend.Weight, share.Backend.Filters.Headers) { Authority = share.Backend.Filters.Rewrite?.Authority ?? "" }).ToValueList();
+            .Select(share => new RouteBackend(share.To, share.Backend.Weight,
+                share.Backend.Filters.Headers) { Authority = share.Backend.Filters.Rewrite?.Authority ?? "" })
+            .ToValueList();
         return shares.IsEmpty ? [new(null, 1)] : shares;
     }
 }

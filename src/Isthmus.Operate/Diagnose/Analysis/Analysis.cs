@@ -19,10 +19,12 @@ public static class Analysis
     public static AnalysisResult Examine(IReadOnlyList<ClusterInventory> clusters)
     {
         var mesh = new MeshSnapshot(clusters);
-        var (executed, skipped) = (Analyzers.All.Where(analyzer => mesh.Knows(analyzer.Inputs)).ToList(), Analyzers.All.Where(analyzer => !mesh.Knows(analyzer.Inputs)).ToList());
+        var (executed, skipped) = (Analyzers.All.Where(analyzer => mesh.Knows(analyzer.Inputs)).ToList(),
+            Analyzers.All.Where(analyzer => !mesh.Knows(analyzer.Inputs)).ToList());
         var byContext = clusters.DistinctBy(cluster => cluster.Context).ToDictionary(cluster => cluster.Context, StringComparer.Ordinal);
         // Several objects can lead to the same problem of another one.
-        var findings = executed.SelectMany(analyzer => analyzer.Check(mesh)).DistinctBy(finding => (finding.Cluster, finding.Problem)).Where(finding => !IsSuppressed(finding.Problem, byContext[finding.Cluster]));
+        var findings = executed.SelectMany(analyzer => analyzer.Check(mesh)).DistinctBy(finding => (finding.Cluster, finding.Problem))
+            .Where(finding => !IsSuppressed(finding.Problem, byContext[finding.Cluster]));
         return new([.. findings], executed, skipped);
     }
 

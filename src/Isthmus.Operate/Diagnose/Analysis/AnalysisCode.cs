@@ -15,5 +15,6 @@ public sealed record AnalysisCode(string Code, string Name, Severity Severity, s
     /// <param name="remedy">A remedy for this object.</param>
     /// <param name="severity">If it is lower than usual.</param>
     public Finding At(ClusterInventory cluster, string @object, string path, string message, string? remedy = null, Severity? severity = null) =>
-        new(cluster.Context, new(Code, @object, path, message, remedy ?? $"{char.ToLowerInvariant(Remedy[0])}{Remedy[1..].TrimEnd('.')}", severity ?? Severity));
+        new(cluster.Context,
+            new(Code, @object, path, message, remedy ?? $"{char.ToLowerInvariant(Remedy[0])}{Remedy[1..].TrimEnd('.')}", severity ?? Severity));
 }

@@ -7,7 +7,10 @@ public sealed record AbsentCode(string Code, string Name, string Reason);
 public static class AnalysisCodes
 {
     /// <summary>The codes of all analyzers, in order.</summary>
-    public static IReadOnlyList<AnalysisCode> All { get; } = [.. Analyzers.All.SelectMany(analyzer => analyzer.Codes).Distinct().OrderBy(code => code.Code, StringComparer.Ordinal)];
+    public static IReadOnlyList<AnalysisCode> All
+    {
+        get;
+    } = [.. Analyzers.All.SelectMany(analyzer => analyzer.Codes).Distinct().OrderBy(code => code.Code, StringComparer.Ordinal)];
 
     public static AnalysisCode? Find(string code) => All.FirstOrDefault(known => known.Code == code);
 }

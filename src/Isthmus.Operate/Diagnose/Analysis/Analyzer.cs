@@ -7,4 +7,5 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <param name="Description">What it checks.</param>
 /// <param name="Codes">What it may find.</param>
 /// <param name="Inputs">The kinds without which it cannot conclude anything: where one of them was not read, the check is skipped.</param>
-public sealed record Analyzer(string Name, string Description, ValueList<AnalysisCode> Codes, ValueList<string> Inputs, Func<MeshSnapshot, IEnumerable<Finding>> Check);
+public sealed record Analyzer(string Name, string Description, ValueList<AnalysisCode> Codes, ValueList<string> Inputs,
+    Func<MeshSnapshot, IEnumerable<Finding>> Check);

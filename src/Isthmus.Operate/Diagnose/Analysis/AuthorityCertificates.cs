@@ -11,7 +11,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <param name="Own">Secret <c>istio-ca-secret</c>.</param>
 internal sealed record AuthorityCertificates(string Cluster, string Namespace, string Roots, string Issuer, SecretFacts? Given, SecretFacts? Own)
 {
-    private const string Proxies = "all proxies of the cluster", Rotate = "you: isthmus ca rotate", Replace = "you: a new Secret cacerts (isthmus ca intermediate)";
+    private const string Proxies = "all proxies of the cluster", Rotate = "you: isthmus ca rotate",
+        Replace = "you: a new Secret cacerts (isthmus ca intermediate)";
 
     private string Map => $"ConfigMap {Namespace}/{WellKnown.RootCertConfigMap}";
 
@@ -20,11 +21,17 @@ internal sealed record AuthorityCertificates(string Cluster, string Namespace, s
     public IEnumerable<MeshCertificate> All(DateTimeOffset now)
     {
         var roots = Read(CertificateRole.Root, Map, Roots).ToList();
-        var own = Read(CertificateRole.Root, $"Secret {Namespace}/{WellKnown.SelfSignedCa}", Own?.Certificates.GetValueOrDefault("ca-cert.pem")).Select(one => one.Fingerprint).ToHashSet(StringComparer.Ordinal);
+        var own = Read(CertificateRole.Root, $"Secret {Namespace}/{WellKnown.SelfSignedCa}", Own?.Certificates.GetValueOrDefault("ca-cert.pem"))
+            .Select(one => one.Fingerprint).ToHashSet(StringComparer.Ordinal);
         var issuing = Read(CertificateRole.Authority, Map, Issuer).FirstOrDefault() is { } signing
-            ? signing with { Signs = true, Root = CertificateRecord.RootOf(Issuer + (Given?.Certificates.GetValueOrDefault("cert-chain.pem") ?? ""), Roots) } : null;
+            ? signing with { Signs = true, Root = CertificateRecord.RootOf(Issuer + (Given?.Certificates.GetValueOrDefault("cert-chain.pem") ?? ""), Roots) }
+            : null;
         foreach (var root in roots)
-            yield return root with { Owner = own.Contains(root.Fingerprint) ? $"Secret {Namespace}/{WellKnown.SelfSignedCa}" : root.Owner, Signs = root.Fingerprint == issuing?.Fingerprint, Root = root.Fingerprint };
+            yield return root with
+            {
+                Owner = own.Contains(root.Fingerprint) ? $"Secret {Namespace}/{WellKnown.SelfSignedCa}" : root.Owner,
+                Signs = root.Fingerprint == issuing?.Fingerprint, Root = root.Fingerprint
+            };
         var trusted = roots.Select(root => root.Fingerprint).ToHashSet(StringComparer.Ordinal);
         var stored = Stored("ca-cert.pem", "tls.crt").Take(1).ToList();
         var isStored = issuing is not null && stored.Exists(one => one.Fingerprint == issuing.Fingerprint);
@@ -33,17 +40,29 @@ internal sealed record AuthorityCertificates(string Cluster, string Namespace, s
         foreach (var certificate in stored)
         {
             var fault = Given!.CaProblem.Length > 0 ? Given.CaProblem : certificate.Ends <= now ? $"it expired at {certificate.Ends:u}" : "";
-            if (issuing is null) yield return certificate with { Fault = Given.CaProblem, Signs = Given.CaProblem.Length == 0, Root = CertificateRecord.RootOf((Given.First("ca-cert.pem", "tls.crt") ?? "") + (Given.Certificates.GetValueOrDefault("cert-chain.pem") ?? ""), Roots) };
+            if (issuing is null)
+                yield return certificate with
+                {
+                    Fault = Given.CaProblem, Signs = Given.CaProblem.Length == 0,
+                    Root = CertificateRecord.RootOf((Given.First("ca-cert.pem", "tls.crt") ?? "")
+                        + (Given.Certificates.GetValueOrDefault("cert-chain.pem") ?? ""),
+                        Roots)
+                };
             else if (!isStored || Given.CaProblem.Length > 0) yield return certificate with { IsInForce = false, Fault = fault };
         }
         // Between the CA and its root there may be others.
-        foreach (var above in Stored("cert-chain.pem", "tls.crt").Where(one => !trusted.Contains(one.Fingerprint) && stored.TrueForAll(other => other.Fingerprint != one.Fingerprint) && one.Issuer != one.Subject).DistinctBy(one => one.Fingerprint))
+        foreach (var above in Stored("cert-chain.pem", "tls.crt")
+            .Where(one => !trusted.Contains(one.Fingerprint) && stored.TrueForAll(other => other.Fingerprint != one.Fingerprint) && one.Issuer != one.Subject)
+            .DistinctBy(one => one.Fingerprint))
             yield return above with { IsInForce = isStored || issuing is null };
-        foreach (var root in Stored("root-cert.pem", "ca.crt").Where(root => !trusted.Contains(root.Fingerprint))) yield return root with { Role = CertificateRole.Root, IsInForce = false, RenewedBy = Rotate };
+        foreach (var root in Stored("root-cert.pem", "ca.crt").Where(root => !trusted.Contains(root.Fingerprint)))
+            yield return root with { Role = CertificateRole.Root, IsInForce = false, RenewedBy = Rotate };
     }
 
-    private IEnumerable<MeshCertificate> Stored(string key, string other) => Read(CertificateRole.Authority, Secret, Given?.Certificates.GetValueOrDefault(key) ?? Given?.Certificates.GetValueOrDefault(other));
+    private IEnumerable<MeshCertificate> Stored(string key, string other) =>
+        Read(CertificateRole.Authority, Secret, Given?.Certificates.GetValueOrDefault(key) ?? Given?.Certificates.GetValueOrDefault(other));
 
     private IEnumerable<MeshCertificate> Read(CertificateRole role, string owner, string? pem) =>
-        CertificateRecord.All(Cluster, role, owner, pem).Select(one => one with { NeededBy = Proxies, RenewedBy = role == CertificateRole.Root ? Rotate : Replace });
+        CertificateRecord.All(Cluster, role, owner, pem)
+            .Select(one => one with { NeededBy = Proxies, RenewedBy = role == CertificateRole.Root ? Rotate : Replace });
 }

@@ -9,8 +9,13 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>What is wrong with the certificates of the inventory. Pure.</summary>
 public static class CertificateAnalysis
 {
-    public static Analyzer Analyzer { get; } = new("trust.CertificateAnalyzer", "Checks the certificates that the mesh lives by: their end, their names, and whether they are accepted",
-        [OwnCodes.CertificateExpired, OwnCodes.CertificateEnds, OwnCodes.AuthorityRefused, OwnCodes.CertificateForOthers, OwnCodes.WebhookUntrusted, IstioCodes.InvalidGatewayCredential], [],
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("trust.CertificateAnalyzer", "Checks the certificates that the mesh lives by: their end, their names, and whether they are accepted",
+        [OwnCodes.CertificateExpired, OwnCodes.CertificateEnds, OwnCodes.AuthorityRefused, OwnCodes.CertificateForOthers, OwnCodes.WebhookUntrusted,
+            IstioCodes.InvalidGatewayCredential],
+        [],
         mesh => mesh.Readable.SelectMany(Check));
 
     public static IEnumerable<Finding> Check(ClusterInventory cluster) => Check(cluster, _ => true);
@@ -20,7 +25,8 @@ public static class CertificateAnalysis
     {
         if (cluster.CertificatesAt is not { } now) yield break;
         // Owners of many Pods have the same certificate in each of their fields.
-        foreach (var certificate in cluster.Certificates.Where(which).DistinctBy(one => (one.Owner, one.Field, one.Fingerprint, one.Role, one.Hosts, one.Fault)))
+        foreach (var certificate in cluster.Certificates.Where(which)
+            .DistinctBy(one => (one.Owner, one.Field, one.Fingerprint, one.Role, one.Hosts, one.Fault)))
             if (Judge(cluster, certificate, now) is { } finding) yield return finding;
     }
 
@@ -31,20 +37,28 @@ public static class CertificateAnalysis
         if (certificate.Fault.Length > 0)
             return certificate.Role switch
             {
-                CertificateRole.Authority => OwnCodes.AuthorityRefused.At(cluster, certificate.Owner, certificate.Field, $"'{certificate.Subject}' is not used: {certificate.Fault}{(certificate.IsInForce ? "" : "; the CA that was in force before signs")}"),
-                CertificateRole.Origination => IstioCodes.InvalidGatewayCredential.At(cluster, certificate.Owner, certificate.Field, certificate.Fault, "correct the Secret"),
+                CertificateRole.Authority => OwnCodes.AuthorityRefused.At(cluster, certificate.Owner, certificate.Field,
+                    $"'{certificate.Subject}' is not used: {certificate.Fault}{(certificate.IsInForce ? "" : "; the CA that was in force before signs")}"),
+                CertificateRole.Origination => IstioCodes.InvalidGatewayCredential.At(cluster, certificate.Owner, certificate.Field, certificate.Fault,
+                    "correct the Secret"),
                 CertificateRole.WebhookBundle => OwnCodes.WebhookUntrusted.At(cluster, certificate.Owner, certificate.Field, certificate.Fault),
                 _ => null,
             };
         var renew = Renew(certificate);
         return CertificateState.TimeOf(certificate, now) switch
         {
-            CertificateTime.Expired => OwnCodes.CertificateExpired.At(cluster, certificate.Owner, certificate.Field, $"{What(certificate)} expired at {Time(certificate.Ends)}{Hit(certificate)}", renew),
-            CertificateTime.Early => OwnCodes.CertificateExpired.At(cluster, certificate.Owner, certificate.Field, $"{What(certificate)} is not valid before {Time(certificate.Begins)}{Hit(certificate)}", "correct the clock of the machine that made it, or use one that is valid"),
+            CertificateTime.Expired => OwnCodes.CertificateExpired.At(cluster, certificate.Owner, certificate.Field,
+                $"{What(certificate)} expired at {Time(certificate.Ends)}{Hit(certificate)}", renew),
+            CertificateTime.Early => OwnCodes.CertificateExpired.At(cluster, certificate.Owner, certificate.Field,
+                $"{What(certificate)} is not valid before {Time(certificate.Begins)}{Hit(certificate)}",
+                "correct the clock of the machine that made it, or use one that is valid"),
             _ when CertificateState.Misnamed(certificate) => OwnCodes.CertificateForOthers.At(cluster, certificate.Owner, certificate.Field,
-                $"{What(certificate)} is valid for {(certificate.Names.IsEmpty ? "no DNS name" : string.Join(", ", certificate.Names))}, and not for {string.Join(", ", certificate.Hosts)}"),
-            CertificateTime.EndsNow => OwnCodes.CertificateEnds.At(cluster, certificate.Owner, certificate.Field, $"{What(certificate)} expires at {Time(certificate.Ends)}, in {Left(certificate, now)}{Hit(certificate)}", renew, Severity.Error),
-            CertificateTime.EndsSoon => OwnCodes.CertificateEnds.At(cluster, certificate.Owner, certificate.Field, $"{What(certificate)} expires at {Time(certificate.Ends)}, in {Left(certificate, now)}{Hit(certificate)}", renew, Severity.Warning),
+                $"{What(certificate)} is valid for {(certificate.Names.IsEmpty ? "no DNS name" : string.Join(", ", certificate.Names))}, and not for "
+                    + $"{string.Join(", ", certificate.Hosts)}"),
+            CertificateTime.EndsNow => OwnCodes.CertificateEnds.At(cluster, certificate.Owner, certificate.Field,
+                $"{What(certificate)} expires at {Time(certificate.Ends)}, in {Left(certificate, now)}{Hit(certificate)}", renew, Severity.Error),
+            CertificateTime.EndsSoon => OwnCodes.CertificateEnds.At(cluster, certificate.Owner, certificate.Field,
+                $"{What(certificate)} expires at {Time(certificate.Ends)}, in {Left(certificate, now)}{Hit(certificate)}", renew, Severity.Warning),
             _ => null,
         };
     }
@@ -58,7 +72,10 @@ public static class CertificateAnalysis
         _ => $"the certificate '{certificate.Subject}'",
     };
 
-    private static string Hit(MeshCertificate certificate) => certificate.NeededBy.Length == 0 ? "" : $"; {certificate.NeededBy} {(certificate.NeededBy.StartsWith("each", StringComparison.Ordinal) ? "needs" : "need")} it";
+    private static string Hit(MeshCertificate certificate) =>
+        certificate.NeededBy.Length == 0
+            ? ""
+            : $"; {certificate.NeededBy} {(certificate.NeededBy.StartsWith("each", StringComparison.Ordinal) ? "needs" : "need")} it";
 
     private static string Renew(MeshCertificate certificate) => certificate.Role switch
     {
@@ -73,7 +90,10 @@ public static class CertificateAnalysis
     private static string Left(MeshCertificate certificate, DateTimeOffset now)
     {
         var left = certificate.Ends!.Value - now;
-        return left.TotalDays >= 2 ? string.Create(CultureInfo.InvariantCulture, $"{left.TotalDays:0} days") : left.TotalHours >= 2 ? string.Create(CultureInfo.InvariantCulture, $"{left.TotalHours:0} hours")
+        return left.TotalDays >= 2
+            ? string.Create(CultureInfo.InvariantCulture, $"{left.TotalDays:0} days")
+            : left.TotalHours >= 2
+            ? string.Create(CultureInfo.InvariantCulture, $"{left.TotalHours:0} hours")
             : string.Create(CultureInfo.InvariantCulture, $"{Math.Max(1, left.TotalMinutes):0} minutes");
     }
 

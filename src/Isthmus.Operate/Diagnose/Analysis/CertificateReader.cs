@@ -13,7 +13,8 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Reads the certificates that a cluster lives by: one inventory for all commands, the analysis and the console. It changes nothing, and keeps no key.</summary>
+/// <summary>Reads the certificates that a cluster lives by: one inventory for all commands, the analysis and the console. It changes nothing, and keeps no
+/// key.</summary>
 internal sealed class CertificateReader(KubeClient client, string istioNamespace, DateTimeOffset now)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -21,12 +22,14 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
     private readonly ConcurrentDictionary<string, Task<SecretFacts?>> _secrets = new(StringComparer.Ordinal);
 
     /// <param name="roots">ConfigMap <c>istio-ca-root-cert</c> of the system namespace.</param>
-    public async Task<ValueList<MeshCertificate>> ReadAsync(ClusterInventory cluster, ConfigMap? roots, IReadOnlyList<ProxySecrets> proxies, CancellationToken stop)
+    public async Task<ValueList<MeshCertificate>> ReadAsync(ClusterInventory cluster, ConfigMap? roots, IReadOnlyList<ProxySecrets> proxies,
+        CancellationToken stop)
     {
         var (given, own, checking) = (FindAsync(istioNamespace, WellKnown.CaCerts, stop), FindAsync(istioNamespace, WellKnown.SelfSignedCa, stop),
             ValidatingAsync(stop));
         var (serving, credentials) = (ServedAsync(cluster, stop), new CredentialCertificates(cluster, (ns, name) => FindAsync(ns, name, stop)).ReadAsync());
-        var authorities = new AuthorityCertificates(cluster.Context, istioNamespace, Of(roots, WellKnown.RootCertKey), Of(roots, WellKnown.IssuerCertKey), await given, await own);
+        var authorities = new AuthorityCertificates(cluster.Context, istioNamespace, Of(roots, WellKnown.RootCertKey), Of(roots, WellKnown.IssuerCertKey),
+            await given, await own);
         var injecting = cluster.Objects("MutatingWebhookConfiguration").Where(value => value["metadata"]?["labels"]?["app"]?.ToString() == "sidecar-injector");
         return
         [
@@ -51,7 +54,8 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
     {
         try
         {
-            var found = await client.ListAllAsync<JsonObject>(Kinds.ValidatingWebhookConfiguration, null, new ListOptions { LabelSelector = $"app={WellKnown.Istiod}" }, stop);
+            var found = await client.ListAllAsync<JsonObject>(Kinds.ValidatingWebhookConfiguration, null,
+                new ListOptions { LabelSelector = $"app={WellKnown.Istiod}" }, stop);
             foreach (var value in found) value["kind"] = Kinds.ValidatingWebhookConfiguration.Kind;
             return found;
         }
@@ -65,7 +69,8 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
     private async Task<IReadOnlyList<ServedChain>> ServedAsync(ClusterInventory cluster, CancellationToken stop)
     {
         if (client.Access.StandIn is not null) return [];
-        var planes = cluster.Pods.Where(pod => pod.Metadata.Namespace == istioNamespace && pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null);
+        var planes = cluster.Pods.Where(pod => pod.Metadata.Namespace == istioNamespace && pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod
+            && pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null);
         return [.. (await Task.WhenAll(planes.Select(pod => ShakeHandsAsync(pod.Metadata.Namespace, pod.Metadata.Name, stop)))).OfType<ServedChain>()];
     }
 
@@ -92,7 +97,8 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
                 },
             }, limited.Token);
         }
-        catch (Exception e) when (e is KubeException or HttpRequestException or IOException or AuthenticationException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        catch (Exception e) when (e is KubeException or HttpRequestException or IOException or AuthenticationException
+            || (e is OperationCanceledException && !stop.IsCancellationRequested))
         {
             return null;
         }

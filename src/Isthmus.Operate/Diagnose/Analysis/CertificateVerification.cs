@@ -13,12 +13,18 @@ public static class CertificateVerification
     {
         if (inventory is null) return cluster;
         var proven = inventory.Certificates.Where(one => one.Role == CertificateRole.WebhookBundle && (one.Fault.Length > 0 || one.Root.Length > 0));
-        return cluster with { Handshakes = proven.GroupBy(one => one.Owner, StringComparer.Ordinal).Select(group => KeyValuePair.Create(group.Key, group.Select(one => one.Fault).Max() ?? "")).ToValueMap() };
+        return cluster with
+        {
+            Handshakes = proven.GroupBy(one => one.Owner, StringComparer.Ordinal)
+                .Select(group => KeyValuePair.Create(group.Key, group.Select(one => one.Fault).Max() ?? "")).ToValueMap()
+        };
     }
 
     /// <summary>Whether one root is on its way to replace another.</summary>
     public static IEnumerable<Check> Roots(IReadOnlyList<ClusterInventory> clusters) =>
-        RotationAnalysis.Check(clusters).Select(finding => new Check(finding.Cluster, "root of trust", finding.Problem.Code == OwnCodes.RotationUnderWay.Code ? "being replaced" : finding.Problem.Object, finding.Problem));
+        RotationAnalysis.Check(clusters)
+            .Select(finding => new Check(finding.Cluster, "root of trust",
+                finding.Problem.Code == OwnCodes.RotationUnderWay.Code ? "being replaced" : finding.Problem.Object, finding.Problem));
 
     /// <param name="told">Code and object of what other checks say.</param>
     public static IEnumerable<Check> Checks(ClusterInventory cluster, IReadOnlySet<(string Code, string Object)> told)
@@ -29,10 +35,16 @@ public static class CertificateVerification
         foreach (var finding in CertificateAnalysis.Check(cluster, one => one.Role is not (CertificateRole.RemoteToken or CertificateRole.WebhookBundle)))
         {
             count++;
-            if (!told.Contains((finding.Problem.Code, finding.Problem.Object))) yield return new(cluster.Context, "certificate", finding.Problem.Object, finding.Problem with { Object = $"{finding.Problem.Object} in {cluster.Context}" });
+            if (!told.Contains((finding.Problem.Code, finding.Problem.Object)))
+                yield return new(cluster.Context, "certificate", finding.Problem.Object,
+                    finding.Problem with { Object = $"{finding.Problem.Object} in {cluster.Context}" });
         }
         if (count > 0) yield break;
         var first = cluster.Certificates.Where(one => one.Ends is not null && !one.IsRenewed && one.IsInForce).MinBy(one => one.Ends);
-        yield return new(cluster.Context, "certificates", first is null ? $"{cluster.Certificates.Count}" : string.Create(CultureInfo.InvariantCulture, $"{cluster.Certificates.Count}, the first to renew by {first.Ends:yyyy-MM-dd}: {first.Subject}"), null);
+        yield return new(cluster.Context, "certificates",
+            first is null
+                ? $"{cluster.Certificates.Count}"
+                : string.Create(CultureInfo.InvariantCulture, $"{cluster.Certificates.Count}, the first to renew by {first.Ends:yyyy-MM-dd}: {first.Subject}"),
+            null);
     }
 }

@@ -18,7 +18,8 @@ public static class ClaimRoutes
         from gateway in config.Cluster.Written<Gateway>().Where(gateway => service.Gateways.Contains(gateway.FullName))
         let pods = config.Reach.SelectMany(area => area.All).Where(workload => LabelSelector.Selects(gateway.Selector, workload.Labels)).ToList()
         where pods.Count > 0 && !pods.Exists(pod => ChecksTokens(config, pod))
-        select IstioCodes.ClaimsWithoutTokens.At(config.Cluster, $"VirtualService {service.Namespace}/{service.Name}", path, $"matches claims of a token, and no RequestAuthentication selects the Pods of Gateway {gateway.FullName}: the route is never used"));
+        select IstioCodes.ClaimsWithoutTokens.At(config.Cluster, $"VirtualService {service.Namespace}/{service.Name}", path,
+            $"matches claims of a token, and no RequestAuthentication selects the Pods of Gateway {gateway.FullName}: the route is never used"));
 
     private static bool ChecksTokens(ConfigCluster config, Workload pod) => config.Cluster.Istio<RequestAuthentication>()
         .Any(policy => policy.Reaches(pod.Namespace, config.Cluster.RootNamespace) && LabelSelector.Selects(policy.Selector, pod.Labels));

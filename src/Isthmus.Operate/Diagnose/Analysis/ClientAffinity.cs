@@ -6,7 +6,11 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Services with <c>sessionAffinity: ClientIP</c>, which nodes follow and proxies, as those of Istio, do not. Pure.</summary>
 public static class ClientAffinity
 {
-    public static Analyzer Analyzer { get; } = new("service.AffinityAnalyzer", "Checks for Services with sessionAffinity", [OwnCodes.ClientAffinityIneffective], ["Service"], mesh => Check(mesh.Readable));
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("service.AffinityAnalyzer", "Checks for Services with sessionAffinity", [OwnCodes.ClientAffinityIneffective], ["Service"],
+        mesh => Check(mesh.Readable));
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
         from cluster in clusters

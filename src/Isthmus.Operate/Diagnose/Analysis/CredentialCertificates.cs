@@ -17,7 +17,9 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
     }
 
     /// <summary>The tokens with which control planes here read other clusters.</summary>
-    public static IEnumerable<MeshCertificate> Tokens(string context, IEnumerable<RemoteSecretFacts> remotes) => remotes.Select(remote => new MeshCertificate(context, CertificateRole.RemoteToken, $"Secret {remote.Secret}", $"cluster {remote.Cluster}", null, remote.Expires)
+    public static IEnumerable<MeshCertificate> Tokens(string context, IEnumerable<RemoteSecretFacts> remotes) =>
+        remotes.Select(remote => new MeshCertificate(context, CertificateRole.RemoteToken, $"Secret {remote.Secret}", $"cluster {remote.Cluster}", null,
+            remote.Expires)
     {
         Fault = remote.Error, NeededBy = "the control planes here", RenewedBy = "you: isthmus create-remote-secret --rotate",
     });
@@ -31,7 +33,8 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
             found.Add(leaf with { Fault = facts.KeyPairProblem, Hosts = reference.Hosts, NeededBy = by, RenewedBy = facts.RenewedBy });
         if (!reference.ChecksClients) return found;
         var holder = facts.HasClientCa ? facts : await find(reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}");
-        found.AddRange(CertificateRecord.All(cluster.Context, CertificateRole.ClientAuthority, facts.HasClientCa ? owner : $"{owner}{SecretFacts.CaSuffix}", holder?.First("ca.crt", "cacert"))
+        found.AddRange(CertificateRecord.All(cluster.Context, CertificateRole.ClientAuthority, facts.HasClientCa ? owner : $"{owner}{SecretFacts.CaSuffix}",
+            holder?.First("ca.crt", "cacert"))
             .Select(root => root with { NeededBy = $"clients of {by}", RenewedBy = holder!.RenewedBy }));
         return found;
     }
@@ -41,7 +44,8 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
         if (await find(used.Namespace, used.Name) is not { } facts) return [];
         var owner = $"Secret {used.Namespace}/{used.Name}";
         var found = new List<MeshCertificate>();
-        if (CertificateRecord.Leaf(cluster.Context, CertificateRole.Origination, owner, facts.First("tls.crt", "cert")) is { } leaf) found.Add(leaf with { Fault = facts.KeyPairProblem });
+        if (CertificateRecord.Leaf(cluster.Context, CertificateRole.Origination, owner, facts.First("tls.crt", "cert")) is { } leaf)
+            found.Add(leaf with { Fault = facts.KeyPairProblem });
         found.AddRange(CertificateRecord.All(cluster.Context, CertificateRole.Origination, owner, facts.First("ca.crt", "cacert")));
         return [.. found.Select(one => one with { NeededBy = $"calls by DestinationRule {used.Rule}", RenewedBy = facts.RenewedBy })];
     }
@@ -49,7 +53,9 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
     /// <summary>A rule's Secret is in the namespace of the proxy that calls: a gateway, or the Pods that the rule selects.</summary>
     private IEnumerable<(string Namespace, string Name, string Rule)> Rules()
     {
-        var gateways = cluster.Istio<Gateway>().SelectMany(gateway => cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap()))).Select(pod => pod.Metadata.Namespace).Distinct().ToList();
+        var gateways = cluster.Istio<Gateway>()
+            .SelectMany(gateway => cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())))
+            .Select(pod => pod.Metadata.Namespace).Distinct().ToList();
         return from rule in cluster.Istio<DestinationRule>()
                from name in rule.Tls.Select(tls => tls.CredentialName).Where(name => name.Length > 0).Distinct()
                from ns in rule.WorkloadSelector.Count > 0 ? (IReadOnlyList<string>)[rule.Namespace] : gateways

@@ -41,12 +41,14 @@ public static class CredentialReferences
         from server in gateway.Servers.Index()
         from credential in (server.Item.Tls?.Credentials ?? []).Index()
         let checksClients = server.Item.Tls!.NeedsCa(credential.Index)
-        from pods in cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())).GroupBy(pod => pod.Metadata.Namespace, StringComparer.Ordinal)
+        from pods in cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap()))
+            .GroupBy(pod => pod.Metadata.Namespace, StringComparer.Ordinal)
         select new CredentialReference(gateway, $"spec.servers[{server.Index}].tls.{credential.Item.Field}", pods.Key, credential.Item.Name, checksClients)
         {
             // A host may begin with the namespaces whose routes it takes.
             Hosts = server.Item.Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]).ToValueList(),
-            Accounts = pods.Select(pod => pod.Spec.ServiceAccountName is { Length: > 0 } name ? name : "default").Distinct().Order(StringComparer.Ordinal).ToValueList(),
+            Accounts = pods.Select(pod => pod.Spec.ServiceAccountName is { Length: > 0 } name ? name : "default").Distinct().Order(StringComparer.Ordinal)
+                .ToValueList(),
         };
 
     /// <summary>The cluster with what Secrets of files say of the references.</summary>
@@ -54,13 +56,16 @@ public static class CredentialReferences
     /// <param name="isAll">Only files are read, without a cluster: if they contain Secrets, one that they lack does not exist.</param>
     public static ClusterInventory WithSecrets(ClusterInventory cluster, IReadOnlyList<JsonObject> files, bool isAll)
     {
-        var secrets = files.Where(value => value["kind"]?.ToString() == "Secret" && value["apiVersion"]?.ToString() == "v1").ToDictionary(Name, Facts, StringComparer.Ordinal);
+        var secrets = files.Where(value => value["kind"]?.ToString() == "Secret" && value["apiVersion"]?.ToString() == "v1")
+            .ToDictionary(Name, Facts, StringComparer.Ordinal);
         if (secrets.Count == 0) return cluster;
         var known = cluster.Credentials.ToDictionary(StringComparer.Ordinal);
         foreach (var reference in Of(cluster))
         {
             var own = secrets.GetValueOrDefault($"{reference.Namespace}/{reference.Name}");
-            if (own is not null || isAll) known[reference.Key] = SecretFacts.Problem(own, secrets.GetValueOrDefault($"{reference.Namespace}/{reference.Name}{SecretFacts.CaSuffix}"), reference.ChecksClients);
+            if (own is not null || isAll)
+                known[reference.Key] = SecretFacts.Problem(own, secrets.GetValueOrDefault($"{reference.Namespace}/{reference.Name}{SecretFacts.CaSuffix}"),
+                    reference.ChecksClients);
         }
         var remotes = secrets.Where(secret => secret.Key.StartsWith($"{cluster.RootNamespace}/", StringComparison.Ordinal))
             .SelectMany(secret => secret.Value.Remote).ToList();
@@ -83,14 +88,16 @@ public static class CredentialReferences
         from reference in Of(cluster)
         where read.TrueForAll(names => names.Count > 0 && !names.Contains(reference.Namespace))
         select IstioCodes.InvalidGatewayCredential.At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path,
-            $"Secret {reference.Namespace}/{reference.Name} is not read: {WellKnown.SecretNamespaces} of the control plane ({string.Join(',', read.SelectMany(names => names).Distinct())}) leaves out namespace {reference.Namespace}",
+            $"Secret {reference.Namespace}/{reference.Name} is not read: {WellKnown.SecretNamespaces} of the control plane "
+                + $"({string.Join(',', read.SelectMany(names => names).Distinct())}) leaves out namespace {reference.Namespace}",
             $"add the namespace to values.pilot.env.{WellKnown.SecretNamespaces} of the installation");
 
     /// <summary>The namespaces whose Secrets each control plane of the cluster reads; none: all.</summary>
     private static IEnumerable<IReadOnlyCollection<string>> Scopes(ClusterInventory cluster) =>
         cluster.Pods.Where(pod => IsControlPlane(pod.Metadata.Labels)).Select(pod => pod.Spec)
             .Concat(cluster.Templates.Where(template => IsControlPlane(template.Labels)).Select(template => template.Spec))
-            .Select(spec => spec.Containers.SelectMany(container => container.Env).LastOrDefault(variable => variable.Name == WellKnown.SecretNamespaces)?.Value ?? "")
+            .Select(spec => spec.Containers.SelectMany(container => container.Env).LastOrDefault(variable => variable.Name == WellKnown.SecretNamespaces)?.Value
+                ?? "")
             .Select(text => text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
 
     private static bool IsControlPlane(IReadOnlyDictionary<string, string> labels) => labels.GetValueOrDefault("app") == WellKnown.Istiod;
@@ -101,7 +108,8 @@ public static class CredentialReferences
         from account in reference.Accounts
         let problem = cluster.Credentials.GetValueOrDefault(reference.KeyOf(account), "")
         where problem.Length > 0
-        select IstioCodes.InvalidGatewayCredential.At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path, $"Secret {reference.Namespace}/{reference.Name} is not sent to gateways of ServiceAccount {reference.Namespace}/{account}: {problem}",
+        select IstioCodes.InvalidGatewayCredential.At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path,
+            $"Secret {reference.Namespace}/{reference.Name} is not sent to gateways of ServiceAccount {reference.Namespace}/{account}: {problem}",
             $"bind the ServiceAccount to a Role that gets, lists and watches Secrets in namespace {reference.Namespace}");
 
     private static IEnumerable<Finding> Unusable(IReadOnlyList<ClusterInventory> clusters) =>
@@ -110,7 +118,10 @@ public static class CredentialReferences
         let problem = cluster.Credentials.GetValueOrDefault(reference.Key, "")
         where problem.Length > 0
         let isMissing = problem == DoesNotExist
-        select (isMissing ? IstioCodes.ReferencedResourceNotFound : IstioCodes.InvalidGatewayCredential).At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path,
-            isMissing ? $"Referenced credentialName not found: \"{reference.Name}\" (Secret {reference.Namespace}/{reference.Name} {problem})" : $"Secret {reference.Namespace}/{reference.Name} {problem}",
+        select (isMissing ? IstioCodes.ReferencedResourceNotFound : IstioCodes.InvalidGatewayCredential)
+            .At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path,
+            isMissing
+                ? $"Referenced credentialName not found: \"{reference.Name}\" (Secret {reference.Namespace}/{reference.Name} {problem})"
+                : $"Secret {reference.Namespace}/{reference.Name} {problem}",
             isMissing ? $"create the Secret in namespace {reference.Namespace}, or correct the name" : "correct the Secret");
 }

@@ -19,21 +19,27 @@ public static class DeprecatedFields
         ("DestinationRule", ["spec", "subsets", "[]", "trafficPolicy", "outlierDetection", "consecutiveErrors"], "consecutive5xxErrors"),
     ];
 
-    public static Analyzer Analyzer { get; } = new("deprecation.FieldAnalyzer", "Checks for fields that Istio has replaced", [IstioCodes.Deprecated], [], mesh =>
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("deprecation.FieldAnalyzer", "Checks for fields that Istio has replaced", [IstioCodes.Deprecated], [], mesh =>
     [
         ..
         from cluster in mesh.Readable
         from field in Fields
         from value in cluster.Objects(field.Kind)
         from path in Paths(value, field.Path, "")
-        select IstioCodes.Deprecated.At(cluster, ClusterInventory.NameOf(value), path, "is deprecated", field.Instead.Length > 0 ? $"use {field.Instead}" : "remove it"),
+        select IstioCodes.Deprecated.At(cluster, ClusterInventory.NameOf(value), path, "is deprecated",
+            field.Instead.Length > 0 ? $"use {field.Instead}" : "remove it"),
         ..
         from cluster in mesh.Readable
         from telemetry in cluster.Istio<Telemetry>()
         from rule in telemetry.Tracing.Items.Index()
         from provider in rule.Item.Providers.Items.Index()
         where cluster.Lightsteps.Contains(provider.Item)
-        select IstioCodes.Deprecated.At(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.tracing[{rule.Index}].providers[{provider.Index}].name", $"the provider \"{provider.Item}\" is of Lightstep, which is deprecated", "use a provider of opentelemetry"),
+        select IstioCodes.Deprecated.At(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}",
+            $"spec.tracing[{rule.Index}].providers[{provider.Index}].name", $"the provider \"{provider.Item}\" is of Lightstep, which is deprecated",
+            "use a provider of opentelemetry"),
     ]);
 
     private static IEnumerable<string> Paths(JsonNode? node, ReadOnlyMemory<string> rest, string path)

@@ -5,7 +5,10 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Jobs whose work is done, and whose sidecars keep them from completing. Pure.</summary>
 public static class EndedJobs
 {
-    public static Analyzer Analyzer { get; } = new("job.SidecarAnalyzer", "Checks that sidecars do not keep Jobs from completing", [OwnCodes.JobKeptRunning], ["Pod"], mesh =>
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("job.SidecarAnalyzer", "Checks that sidecars do not keep Jobs from completing", [OwnCodes.JobKeptRunning], ["Pod"], mesh =>
         from area in mesh.Workloads
         from workload in area.All
         where workload.Pod is not null

@@ -25,7 +25,8 @@ public static class EnvoyFilterOperations
     }
 
     public static Analyzer Analyzer { get; } = new("envoyfilter.OperationAnalyzer", "Checks the operations of EnvoyFilters",
-        [IstioCodes.ReplaceWithoutEffect, IstioCodes.AddWithoutEffect, IstioCodes.RemoveWithoutEffect, IstioCodes.RelativePatch, IstioCodes.RelativePatchOfVersion],
+        [IstioCodes.ReplaceWithoutEffect, IstioCodes.AddWithoutEffect, IstioCodes.RemoveWithoutEffect, IstioCodes.RelativePatch,
+            IstioCodes.RelativePatchOfVersion],
         ["EnvoyFilter"], mesh => mesh.Readable.SelectMany(Check));
 
     private static IEnumerable<Finding> Check(ClusterInventory cluster)

@@ -10,7 +10,10 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>WasmPlugins, and EnvoyFilters with what only Envoy knows, that are for Pods whose proxy is not an Envoy. Pure.</summary>
 public static class EnvoyOnlyObjects
 {
-    public static Analyzer Analyzer { get; } = new("workload.EnvoyOnlyAnalyzer", "Checks that Pods have the proxy that WasmPlugins and EnvoyFilters need", [OwnCodes.NeedsEnvoy], ["Pod"],
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("workload.EnvoyOnlyAnalyzer", "Checks that Pods have the proxy that WasmPlugins and EnvoyFilters need", [OwnCodes.NeedsEnvoy], ["Pod"],
         mesh => mesh.Clusters.SelectMany(Check));
 
     private static IEnumerable<Finding> Check(ConfigCluster config) =>
@@ -18,20 +21,25 @@ public static class EnvoyOnlyObjects
         let wanted = EnvoyOnly.Of(item)
         where wanted is not null
         let places = config.Selected(wanted.Value.Source.Namespace, wanted.Value.Selector).Where(workload => workload.Pod is not null && workload.HasProxy)
-            .Select(workload => new EnvoyOnly.Place(workload.Pod!.Key, workload.Namespace, workload.Labels.ToValueMap(), IsEnvoy(Workload.ProxyOf(workload.Pod.Spec)!)))
+            .Select(workload => new EnvoyOnly.Place(workload.Pod!.Key, workload.Namespace, workload.Labels.ToValueMap(),
+                IsEnvoy(Workload.ProxyOf(workload.Pod.Spec)!)))
         let unserved = EnvoyOnly.Unserved(wanted.Value.Source.Namespace, wanted.Value.Selector, config.Cluster.RootNamespace, places)
         where unserved is not null
-        select OwnCodes.NeedsEnvoy.At(config.Cluster, $"{wanted.Value.Source.Kind} {wanted.Value.Source.Namespace}/{wanted.Value.Source.Name}", "spec", unserved);
+        select OwnCodes.NeedsEnvoy.At(config.Cluster, $"{wanted.Value.Source.Kind} {wanted.Value.Source.Namespace}/{wanted.Value.Source.Name}", "spec",
+            unserved);
 
     /// <summary>The agent of Isthmus runs an Envoy if it is told to; the image of Istio has one.</summary>
     private static bool IsEnvoy(Container proxy) => proxy.Image.Split('@')[0].Split('/')[^1].Split(':')[0].StartsWith("proxyv2", StringComparison.Ordinal)
-        || proxy.Env.Any(variable => variable.Name == "PROXY_BINARY_PATH" ? variable.Value is { Length: > 0 } : variable.Name == "PROXY_CONFIG" && HasBinary(variable.Value));
+        || proxy.Env.Any(variable => variable.Name == "PROXY_BINARY_PATH"
+            ? variable.Value is { Length: > 0 }
+            : variable.Name == "PROXY_CONFIG" && HasBinary(variable.Value));
 
     private static bool HasBinary(string? config)
     {
         try
         {
-            return config is { Length: > 0 } && JsonNode.Parse(config) is JsonObject fields && fields["binaryPath"] is JsonValue path && path.TryGetValue<string>(out var text) && text.Length > 0;
+            return config is { Length: > 0 } && JsonNode.Parse(config) is JsonObject fields && fields["binaryPath"] is JsonValue path
+                && path.TryGetValue<string>(out var text) && text.Length > 0;
         }
         catch (JsonException)
         {

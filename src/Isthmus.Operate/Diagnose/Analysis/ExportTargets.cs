@@ -23,6 +23,7 @@ public static class ExportTargets
             let ns = target.Item?.ToString() ?? ""
             where ns is not ("" or "*" or "." or "~") && !known.Contains(ns)
             select IstioCodes.ReferencedResourceNotFound.At(cluster, ClusterInventory.NameOf(value), $"spec.exportTo[{target.Index}]",
-                $"Referenced namespace not found: \"{ns}\": no cluster has it", Spelling.Nearest(ns, known) is { } near ? $"did you mean \"{near}\"?" : null, Severity.Warning);
+                $"Referenced namespace not found: \"{ns}\": no cluster has it", Spelling.Nearest(ns, known) is { } near ? $"did you mean \"{near}\"?" : null,
+                Severity.Warning);
     });
 }

@@ -12,9 +12,13 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// </summary>
 public static class GlobalHosts
 {
-    public static Analyzer Analyzer { get; } = new("serviceentry.GlobalHostAnalyzer", "Checks that gateways of other clusters route the calls of ServiceEntries that lead to them",
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("serviceentry.GlobalHostAnalyzer", "Checks that gateways of other clusters route the calls of ServiceEntries that lead to them",
         [
-            OwnCodes.GatewayRefusesHost, OwnCodes.HostUnknownAtGateway, OwnCodes.PortUnknownAtGateway, OwnCodes.NameNotRewritten, OwnCodes.WrongGatewayPort, OwnCodes.PlainTextToGateway, OwnCodes.SharedAddress,
+            OwnCodes.GatewayRefusesHost, OwnCodes.HostUnknownAtGateway, OwnCodes.PortUnknownAtGateway, OwnCodes.NameNotRewritten, OwnCodes.WrongGatewayPort,
+            OwnCodes.PlainTextToGateway, OwnCodes.SharedAddress,
         ],
         ["Service", "ServiceEntry"], mesh => Check(mesh.Readable));
 
@@ -54,27 +58,33 @@ public static class GlobalHosts
     /// <param name="gateway">Namespace and name of the gateway's Service.</param>
     /// <param name="byName">Whether the SNI decides the destination.</param>
     /// <param name="target">The host that the call is routed to.</param>
-    public static Finding? Arrival(ClusterInventory owner, string gateway, bool byName, string host, string target, int port, IReadOnlyList<ClusterInventory> everybody)
+    public static Finding? Arrival(ClusterInventory owner, string gateway, bool byName, string host, string target, int port,
+        IReadOnlyList<ClusterInventory> everybody)
     {
         Finding Wrong(string code, string message, string remedy, JsonObject? missing = null) => new(
             owner.Context, new(code, $"Service {gateway}", "", message, remedy), missing is null ? null : new(owner.Context, missing));
         if (Ports(owner, target) is { } ports)
         {
             return ports.Contains(port) ? null : Wrong("ISM1403",
-                $"leads calls for {host} to {target}, which has no port {port} there (it has {string.Join(", ", ports.Order())}): the SNI carries the port number of the caller's ServiceEntry, and callers get 503",
+                $"leads calls for {host} to {target}, which has no port {port} there (it has {string.Join(", ", ports.Order())}): the SNI carries the port "
+                    + $"number of the caller's ServiceEntry, and callers get 503",
                 "use the port number of the called Service in the ServiceEntry");
         }
         if (target != host)
-            return Wrong("ISM1402", $"rewrites {host} to {target}, which does not exist there: callers get 503", $"check the host's name, or create the Service in {owner.Context}");
+            return Wrong("ISM1402", $"rewrites {host} to {target}, which does not exist there: callers get 503",
+                $"check the host's name, or create the Service in {owner.Context}");
         var rewrite = "or let the gateway rewrite such names (values.global.multiCluster.includeEnvoyFilter=true)";
         if (byName && OwnService(owner, host) is { } service)
             return Wrong("ISM1404",
-                $"routes by SNI, and no Envoy cluster is named outbound_.{port}_._.{host} there: it does not rewrite the name, and {owner.Context} has no ServiceEntry {host}. Callers get 503",
+                $"routes by SNI, and no Envoy cluster is named outbound_.{port}_._.{host} there: it does not rewrite the name, and {owner.Context} has no "
+                    + $"ServiceEntry {host}. Callers get 503",
                 $"apply the ServiceEntry in {owner.Context}, {rewrite}", GlobalExport.Local(service, host, GlobalAddresses.Choose(host, everybody)));
-        return Wrong("ISM1402", $"knows no host {host}, neither as a Service nor as a ServiceEntry: callers get 503", $"check the name, or create the Service or ServiceEntry for it in {owner.Context}");
+        return Wrong("ISM1402", $"knows no host {host}, neither as a Service nor as a ServiceEntry: callers get 503",
+            $"check the name, or create the Service or ServiceEntry for it in {owner.Context}");
     }
 
-    private static IEnumerable<Finding> Calls(ClusterInventory caller, ServiceEntry entry, ClusterInventory owner, GlobalEntry gateway, IReadOnlyList<ClusterInventory> clusters)
+    private static IEnumerable<Finding> Calls(ClusterInventory caller, ServiceEntry entry, ClusterInventory owner, GlobalEntry gateway,
+        IReadOnlyList<ClusterInventory> clusters)
     {
         foreach (var endpoint in entry.Endpoints)
         {
@@ -88,7 +98,8 @@ public static class GlobalHosts
                     // alone.
                     if (!gateway.Addresses.Contains(new(endpoint.Address, gateway.Port))) continue;
                     yield return new(caller.Context, new("ISM1405", $"ServiceEntry {entry.Namespace}/{entry.Name}", "spec.endpoints",
-                        $"sends port {port.Number} to {at}, which is {owner.Context}'s gateway {gateway.Service}, but that takes calls from other clusters at {gateway.Port}",
+                        $"sends port {port.Number} to {at}, which is {owner.Context}'s gateway {gateway.Service}, but that takes calls from other clusters at "
+                            + $"{gateway.Port}",
                         $"give the endpoint 'ports: {{{port.Name}: {gateway.Port}}}'"));
                     continue;
                 }
@@ -98,7 +109,10 @@ public static class GlobalHosts
                     if (Arrival(owner, gateway, host, port.Number, clusters) is not { } arrival) continue;
                     yield return arrival with
                     {
-                        Problem = arrival.Problem with { Message = $"{arrival.Problem.Message} (called by ServiceEntry {entry.Namespace}/{entry.Name} of {caller.Context})" },
+                        Problem = arrival.Problem with
+                        {
+                            Message = $"{arrival.Problem.Message} (called by ServiceEntry {entry.Namespace}/{entry.Name} of {caller.Context})"
+                        },
                     };
                 }
             }
@@ -117,7 +131,8 @@ public static class GlobalHosts
             ["metadata"] = new JsonObject { ["name"] = "istio-multicluster-ingressgateway", ["namespace"] = caller.RootNamespace },
             ["spec"] = new JsonObject { ["host"] = $"*.{zone}", ["trafficPolicy"] = new JsonObject { ["tls"] = new JsonObject { ["mode"] = "ISTIO_MUTUAL" } } },
         };
-        return new(caller.Context, new("ISM1406", $"ServiceEntry {entry.Namespace}/{entry.Name}", "", $"calls {host} in plain text, which the other cluster's gateway cannot route",
+        return new(caller.Context,
+            new("ISM1406", $"ServiceEntry {entry.Namespace}/{entry.Name}", "", $"calls {host} in plain text, which the other cluster's gateway cannot route",
             "apply the DestinationRule"), new(caller.Context, missing));
     }
 
@@ -138,7 +153,9 @@ public static class GlobalHosts
     {
         var entries = cluster.Istio<ServiceEntry>().Where(entry => !entry.External && entry.Hosts.Contains(host)).ToList();
         if (entries.Count > 0) return [.. entries.SelectMany(entry => entry.Ports).Select(port => port.Number).Distinct()];
-        return host.Split('.') is [var name, var ns, "svc", ..] && cluster.Service(ns, name) is { } service ? [.. service.Spec.Ports.Select(port => port.Port)] : null;
+        return host.Split('.') is [var name, var ns, "svc", ..] && cluster.Service(ns, name) is { } service
+            ? [.. service.Spec.Ports.Select(port => port.Port)]
+            : null;
     }
 
     private static Kubernetes.Objects.Service? OwnService(ClusterInventory cluster, string host) =>

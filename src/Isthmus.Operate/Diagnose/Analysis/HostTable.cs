@@ -13,7 +13,9 @@ public sealed record KnownHost(ClusterInventory Cluster, Service? Service, Servi
     public IEnumerable<int> Ports => Service is not null ? Service.Spec.Ports.Select(port => port.Port) : Entry!.Ports.Select(port => port.Number);
 
     public bool IsVisibleTo(string ns) => Service is not null
-        ? Visibility.Allows([.. Service.Metadata.Annotations.GetValueOrDefault(Annotations.ExportTo, "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)], Service.Metadata.Namespace, ns)
+        ? Visibility.Allows([.. Service.Metadata.Annotations.GetValueOrDefault(Annotations.ExportTo, "")
+            .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)],
+            Service.Metadata.Namespace, ns)
         : Visibility.Allows(Entry!.ExportTo, Entry.Namespace, ns);
 }
 
@@ -28,7 +30,9 @@ public sealed class HostTable
     internal HostTable(IReadOnlyList<ClusterInventory> clusters)
     {
         var services = clusters.SelectMany(cluster => cluster.Services.Select(service => (Name: NameOf(service), Host: new KnownHost(cluster, service, null))));
-        var entries = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().SelectMany(entry => entry.Hosts.Select(host => (Name: host, Host: new KnownHost(cluster, null, entry))))).ToList();
+        var entries = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>()
+            .SelectMany(entry => entry.Hosts.Select(host => (Name: host, Host: new KnownHost(cluster, null, entry)))))
+            .ToList();
         _exact = services.Concat(entries.Where(entry => !entry.Name.StartsWith('*'))).ToLookup(item => item.Name, item => item.Host, StringComparer.Ordinal);
         _wildcards = [.. entries.Where(entry => entry.Name.StartsWith('*'))];
     }
@@ -36,12 +40,15 @@ public sealed class HostTable
     public static string NameOf(Service service) => $"{service.Metadata.Name}.{service.Metadata.Namespace}{Suffix}";
 
     /// <summary>Whether some host has a port of this number.</summary>
-    public bool HasPort(int number) => _exact.Any(hosts => hosts.Any(host => host.Ports.Contains(number))) || _wildcards.Any(known => known.Host.Ports.Contains(number));
+    public bool HasPort(int number) =>
+        _exact.Any(hosts => hosts.Any(host => host.Ports.Contains(number))) || _wildcards.Any(known => known.Host.Ports.Contains(number));
 
     /// <summary>The definitions of a host; for a name with a wildcard, those of every host that it covers.</summary>
     public IReadOnlyList<KnownHost> Find(string host)
     {
-        if (host.StartsWith('*')) return [.. _exact.Where(known => Hosts.Covers(host, known.Key)).SelectMany(known => known), .. _wildcards.Where(known => Hosts.Covers(host, known.Pattern)).Select(known => known.Host)];
+        if (host.StartsWith('*'))
+            return [.. _exact.Where(known => Hosts.Covers(host, known.Key)).SelectMany(known => known),
+                .. _wildcards.Where(known => Hosts.Covers(host, known.Pattern)).Select(known => known.Host)];
         var exact = _exact[host.EndsWith(ClusterSet, StringComparison.Ordinal) ? host[..^ClusterSet.Length] + Suffix : host].ToList();
         return exact.Count > 0 ? exact : [.. _wildcards.Where(known => Hosts.Covers(known.Pattern, host)).Select(known => known.Host)];
     }

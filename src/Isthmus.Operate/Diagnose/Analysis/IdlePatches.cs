@@ -7,12 +7,16 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class IdlePatches
 {
     /// <summary>Filters that control planes write. Others come from EnvoyFilters.</summary>
-    private static readonly HashSet<string> HttpFilters = Names("envoy.filters.http.", "cors", "dynamic_forward_proxy", "ext_authz", "fault", "grpc_stats", "grpc_web", "grpc_http1_bridge",
-        "jwt_authn", "lua", "peer_metadata", "ratelimit", "local_ratelimit", "rbac", "router", "wasm", "set_filter_state", "compressor", "buffer", "health_check");
+    private static readonly HashSet<string> HttpFilters = Names("envoy.filters.http.", "cors", "dynamic_forward_proxy", "ext_authz", "fault", "grpc_stats",
+        "grpc_web", "grpc_http1_bridge",
+        "jwt_authn", "lua", "peer_metadata", "ratelimit", "local_ratelimit", "rbac", "router", "wasm", "set_filter_state", "compressor", "buffer",
+        "health_check");
 
-    private static readonly HashSet<string> OtherHttpFilters = new(["istio.alpn", "istio.metadata_exchange", "istio.stats", "istio_authn"], StringComparer.Ordinal);
+    private static readonly HashSet<string> OtherHttpFilters = new(["istio.alpn", "istio.metadata_exchange", "istio.stats", "istio_authn"],
+        StringComparer.Ordinal);
 
-    private static readonly HashSet<string> NetworkFilters = Names("envoy.filters.network.", "http_connection_manager", "tcp_proxy", "rbac", "ext_authz", "sni_cluster", "tcp_cluster_rewrite", "mongo_proxy",
+    private static readonly HashSet<string> NetworkFilters = Names("envoy.filters.network.", "http_connection_manager", "tcp_proxy", "rbac", "ext_authz",
+        "sni_cluster", "tcp_cluster_rewrite", "mongo_proxy",
         "redis_proxy", "mysql_proxy", "metadata_exchange", "set_filter_state");
 
     public static Analyzer Analyzer { get; } = new("envoyfilter.MatchAnalyzer", "Checks that the patches of EnvoyFilters match something", [OwnCodes.PatchIdle],
@@ -25,11 +29,14 @@ public static class IdlePatches
             .Select(patch => StrictJson.Parse(patch.Value!.Json)?["name"]?.ToString()).OfType<string>().ToHashSet(StringComparer.Ordinal);
         return
             from filter in filters
-            let proxies = config.Selected(filter.Namespace, filter.Selector.Items).Select(workload => workload.Pod is { } pod ? Workload.ProxyOf(pod.Spec) : null).OfType<Kubernetes.Objects.Container>().ToList()
+            let proxies = config.Selected(filter.Namespace, filter.Selector.Items)
+                .Select(workload => workload.Pod is { } pod ? Workload.ProxyOf(pod.Spec) : null).OfType<Kubernetes.Objects.Container>().ToList()
             from patch in filter.Patches.Index()
-            let why = OfPlace(patch.Item, proxies) ?? OfPort(mesh, patch.Item) ?? OfHost(mesh, patch.Item) ?? OfGateway(config, patch.Item) ?? OfFilter(patch.Item, inserted)
+            let why = OfPlace(patch.Item, proxies) ?? OfPort(mesh, patch.Item) ?? OfHost(mesh, patch.Item) ?? OfGateway(config, patch.Item)
+                ?? OfFilter(patch.Item, inserted)
             where why is not null
-            select OwnCodes.PatchIdle.At(config.Cluster, $"EnvoyFilter {filter.Namespace}/{filter.Name}", $"spec.configPatches[{patch.Index}].match.{why.Value.Field}", $"{why.Value.Message}, so the patch changes nothing");
+            select OwnCodes.PatchIdle.At(config.Cluster, $"EnvoyFilter {filter.Namespace}/{filter.Name}",
+                $"spec.configPatches[{patch.Index}].match.{why.Value.Field}", $"{why.Value.Message}, so the patch changes nothing");
     }
 
     /// <summary>The proxies that it is for have no such part.</summary>
@@ -38,7 +45,10 @@ public static class IdlePatches
         if (proxies.Count == 0 || patch.Context == PatchContext.Any) return null;
         var isForGateways = patch.Context == PatchContext.Gateway;
         return proxies.Exists(proxy => proxy.Args.Contains("router") == isForGateways) ? null
-            : ("context", isForGateways ? "is GATEWAY, and the workloads that it selects are no gateways" : "is for sidecars, and the workloads that it selects are gateways");
+            : ("context",
+                isForGateways
+                    ? "is GATEWAY, and the workloads that it selects are no gateways"
+                    : "is for sidecars, and the workloads that it selects are gateways");
     }
 
     private static (string Field, string Message)? OfPort(MeshSnapshot mesh, EnvoyPatch patch)
@@ -46,7 +56,8 @@ public static class IdlePatches
         if (patch.Listener is not { Port: > 0 and var port }) return null;
         return patch.Context switch
         {
-            PatchContext.SidecarOutbound when port is not Core.Names.Ports.Outbound && !mesh.Hosts.HasPort(port) => ("listener.portNumber", $"no Service or ServiceEntry has port {port}"),
+            PatchContext.SidecarOutbound when port is not Core.Names.Ports.Outbound && !mesh.Hosts.HasPort(port) => ("listener.portNumber",
+                $"no Service or ServiceEntry has port {port}"),
             PatchContext.Gateway when !Served(mesh).Contains(port) => ("listener.portNumber", $"no Gateway has a server with port {port}"),
             _ => null,
         };
@@ -55,19 +66,25 @@ public static class IdlePatches
     /// <summary>The ports of servers, and those of Pods to which Services of gateways lead.</summary>
     private static HashSet<int> Served(MeshSnapshot mesh)
     {
-        var numbers = mesh.Readable.SelectMany(cluster => cluster.Istio<Gateway>()).SelectMany(gateway => gateway.Servers).SelectMany(server => (int[])[server.Port, server.TargetPort]).ToHashSet();
-        foreach (var port in mesh.Readable.SelectMany(cluster => cluster.Services).SelectMany(service => service.Spec.Ports).Where(port => numbers.Contains(port.Port)))
+        var numbers = mesh.Readable.SelectMany(cluster => cluster.Istio<Gateway>()).SelectMany(gateway => gateway.Servers)
+            .SelectMany(server => (int[])[server.Port, server.TargetPort]).ToHashSet();
+        foreach (var port in mesh.Readable.SelectMany(cluster => cluster.Services).SelectMany(service => service.Spec.Ports)
+            .Where(port => numbers.Contains(port.Port)))
             if (int.TryParse(port.TargetPort?.ToString(), out var target)) numbers.Add(target);
         // Listeners of the Gateway API and of agents have ports of their own.
-        if (mesh.GatewayApis.Count > 0) numbers.UnionWith(mesh.Readable.SelectMany(cluster => cluster.Services).SelectMany(service => service.Spec.Ports).Select(port => port.Port));
+        if (mesh.GatewayApis.Count > 0)
+            numbers.UnionWith(mesh.Readable.SelectMany(cluster => cluster.Services).SelectMany(service => service.Spec.Ports).Select(port => port.Port));
         return numbers;
     }
 
     private static (string Field, string Message)? OfHost(MeshSnapshot mesh, EnvoyPatch patch) =>
-        patch.Cluster is { Service: { Length: > 0 } service } && mesh.Hosts.Find(service).Count == 0 ? ("cluster.service", $"no cluster has {service} as a Service or ServiceEntry") : null;
+        patch.Cluster is { Service: { Length: > 0 } service } && mesh.Hosts.Find(service).Count == 0
+            ? ("cluster.service", $"no cluster has {service} as a Service or ServiceEntry")
+            : null;
 
     private static (string Field, string Message)? OfGateway(ConfigCluster config, EnvoyPatch patch) =>
-        patch.RouteTable is { Gateway: { Length: > 0 } name } && !config.Cluster.Istio<Gateway>().Any(gateway => gateway.FullName == name) && config.Cluster.Find($"Gateway {name}") is null
+        patch.RouteTable is { Gateway: { Length: > 0 } name } && !config.Cluster.Istio<Gateway>().Any(gateway => gateway.FullName == name)
+            && config.Cluster.Find($"Gateway {name}") is null
             ? ("routeConfiguration.gateway", $"there is no Gateway {name}") : null;
 
     private static (string Field, string Message)? OfFilter(EnvoyPatch patch, HashSet<string> inserted)
@@ -75,8 +92,10 @@ public static class IdlePatches
         if (patch.Listener is not { } listener) return null;
         if (listener.Filter.Length > 0 && !NetworkFilters.Contains(listener.Filter) && !inserted.Contains(listener.Filter))
             return ("listener.filterChain.filter.name", $"no filter chain has the filter {listener.Filter}{Renamed(listener.Filter, NetworkFilters)}");
-        return listener.SubFilter.Length > 0 && !HttpFilters.Contains(listener.SubFilter) && !OtherHttpFilters.Contains(listener.SubFilter) && !inserted.Contains(listener.SubFilter)
-            ? ("listener.filterChain.filter.subFilter.name", $"no proxy has the HTTP filter {listener.SubFilter}{Renamed(listener.SubFilter, HttpFilters)}") : null;
+        return listener.SubFilter.Length > 0 && !HttpFilters.Contains(listener.SubFilter) && !OtherHttpFilters.Contains(listener.SubFilter)
+            && !inserted.Contains(listener.SubFilter)
+            ? ("listener.filterChain.filter.subFilter.name", $"no proxy has the HTTP filter {listener.SubFilter}{Renamed(listener.SubFilter, HttpFilters)}")
+            : null;
     }
 
     /// <summary>Names of before Envoy 1.14 have no <c>filters</c> in them.</summary>

@@ -11,7 +11,11 @@ public static class IngressObjects
 {
     private const string ClassAnnotation = "kubernetes.io/ingress.class";
 
-    public static Analyzer Analyzer { get; } = new("ingress.IngressAnalyzer", "Checks that gateways serve the Ingress objects that are meant for them, and that their backends exist", [OwnCodes.IngressIneffective, IstioCodes.ReferencedResourceNotFound], ["Ingress", "IngressClass", "Service"], mesh =>
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("ingress.IngressAnalyzer", "Checks that gateways serve the Ingress objects that are meant for them, and that their backends exist",
+        [OwnCodes.IngressIneffective, IstioCodes.ReferencedResourceNotFound], ["Ingress", "IngressClass", "Service"], mesh =>
         from cluster in mesh.Readable
         from value in cluster.Objects("Ingress")
         from finding in Check(mesh, cluster, ClusterInventory.NameOf(value), value.Deserialize(KubeJson.Of<Ingress>())!)
@@ -28,11 +32,13 @@ public static class IngressObjects
             : settings.Mode == IngressMode.Default && cluster.Mesh is not null;
         if (!isOurs) return [];
         if (!MeshSnapshot.HasControlPlane(cluster) && mesh.Readable.Any(MeshSnapshot.HasControlPlane))
-            return [OwnCodes.IngressIneffective.At(cluster, name, "", "has no effect: control planes read Ingress objects of their own cluster only; apply it to a cluster with a control plane")];
+            return [OwnCodes.IngressIneffective.At(cluster, name, "",
+                "has no effect: control planes read Ingress objects of their own cluster only; apply it to a cluster with a control plane")];
         if (settings.Mode == IngressMode.Off)
             return [OwnCodes.IngressIneffective.At(cluster, name, "", "has no effect: ingressControllerMode of MeshConfig is OFF; set it to STRICT")];
         if (annotation is null && known is null && named is not null)
-            return [OwnCodes.IngressIneffective.At(cluster, name, "spec.ingressClassName", $"has no effect: there is no IngressClass \"{named}\"; create it, with controller {IngressSettings.Controller}")];
+            return [OwnCodes.IngressIneffective.At(cluster, name, "spec.ingressClassName",
+                $"has no effect: there is no IngressClass \"{named}\"; create it, with controller {IngressSettings.Controller}")];
         return Backends(ingress).SelectMany(backend => Lack(cluster, ingress.Metadata.Namespace, backend.Backend) is { } lack
             ? (IEnumerable<Finding>)[IstioCodes.ReferencedResourceNotFound.At(cluster, name, $"{backend.Path}.{lack.Field}", lack.Message)] : []);
     }
@@ -47,8 +53,11 @@ public static class IngressObjects
     private static (string Field, string Message)? Lack(ClusterInventory cluster, string ns, IngressBackend backend)
     {
         if (backend.Service is not { } to) return ("resource", "is not a Service, and gateways answer 503: use a Service");
-        if (cluster.Service(ns, to.Name) is not { } service) return ("service.name", $"Referenced service not found: \"{to.Name}\": there is no Service {ns}/{to.Name}, and gateways answer 503");
+        if (cluster.Service(ns, to.Name) is not { } service)
+            return ("service.name", $"Referenced service not found: \"{to.Name}\": there is no Service {ns}/{to.Name}, and gateways answer 503");
         return service.Spec.Ports.Any(port => to.Port.Number > 0 ? port.Port == to.Port.Number : port.Name == to.Port.Name) ? null
-            : ("service.port", $"Referenced port not found: \"{(to.Port.Number > 0 ? $"{to.Port.Number}" : to.Port.Name)}\": Service {ns}/{to.Name} does not have it, and gateways answer 503");
+            : ("service.port",
+                $"Referenced port not found: \"{(to.Port.Number > 0 ? $"{to.Port.Number}" : to.Port.Name)}\": Service {ns}/{to.Name} does not have it, and "
+                    + $"gateways answer 503");
     }
 }

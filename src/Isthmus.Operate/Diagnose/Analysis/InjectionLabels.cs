@@ -7,7 +7,10 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Namespaces and Pods without sidecars, and labels that contradict each other or those of other clusters. Pure.</summary>
 public static class InjectionLabels
 {
-    public static Analyzer Analyzer { get; } = new("injection.Analyzer", "Checks that namespaces have one injection label, the same in all clusters, and that their Pods have sidecars",
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("injection.Analyzer", "Checks that namespaces have one injection label, the same in all clusters, and that their Pods have sidecars",
         [IstioCodes.NamespaceNotInjected, IstioCodes.InjectedByDefault, IstioCodes.PodMissingProxy, IstioCodes.MultipleInjectionLabels,
             OwnCodes.InjectionDiffers], ["Namespace", "Pod"], mesh => mesh.Workloads.Where(HasMesh).SelectMany(area => Check(mesh, area)));
 
@@ -25,12 +28,20 @@ public static class InjectionLabels
     private static bool? Says(Namespace ns)
     {
         var labels = ns.Metadata.Labels;
-        return labels.GetValueOrDefault(Labels.Injection) is { } injection ? injection == "enabled" : labels.GetValueOrDefault(Labels.Revision, "").Length > 0 ? true : null;
+        return labels.GetValueOrDefault(Labels.Injection) is { } injection
+            ? injection == "enabled"
+            : labels.GetValueOrDefault(Labels.Revision, "").Length > 0
+            ? true
+            : null;
     }
 
     /// <summary>What a Pod says about its injection; null if it says nothing.</summary>
     internal static bool? Asks(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> annotations) =>
-        (labels.GetValueOrDefault(Labels.Inject) ?? annotations.GetValueOrDefault(Labels.Inject)) is { } asked ? asked == "true" : labels.ContainsKey(Labels.Revision) ? true : null;
+        (labels.GetValueOrDefault(Labels.Inject) ?? annotations.GetValueOrDefault(Labels.Inject)) is { } asked
+            ? asked == "true"
+            : labels.ContainsKey(Labels.Revision)
+            ? true
+            : null;
 
     private static IEnumerable<Finding> Check(MeshSnapshot mesh, ClusterWorkloads area)
     {
@@ -38,9 +49,15 @@ public static class InjectionLabels
         {
             var (name, labels) = (ns.Metadata.Name, ns.Metadata.Labels);
             // A namespace that is kept out of the mesh may have labels for the day when it joins.
-            if (((string[])[Labels.Injection, Labels.Revision, Mode]).Where(labels.ContainsKey).ToList() is { Count: > 1 } several && labels.GetValueOrDefault(Labels.Injection, "enabled") == "enabled")
-                yield return IstioCodes.MultipleInjectionLabels.At(area.Cluster, $"Namespace {name}", "metadata.labels", $"has {string.Join(" and ", several.Select(label => $"{label}={labels[label]}"))}: {several[0]} decides, and the rest has no effect");
-            var bare = area.In(name).Where(workload => workload is { Pod: { Spec.HostNetwork: false }, HasProxy: false } && Asks(workload.Labels, workload.Pod.Metadata.Annotations) != false && !workload.Pod.Metadata.Annotations.ContainsKey("kubernetes.io/config.mirror")).ToList();
+            if (((string[])[Labels.Injection, Labels.Revision, Mode]).Where(labels.ContainsKey).ToList() is { Count: > 1 } several
+                && labels.GetValueOrDefault(Labels.Injection, "enabled") == "enabled")
+                yield return IstioCodes.MultipleInjectionLabels.At(area.Cluster, $"Namespace {name}", "metadata.labels",
+                    $"has {string.Join(" and ", several.Select(label => $"{label}={labels[label]}"))}: {several[0]} decides, and the rest has no effect");
+            var bare = area.In(name)
+                .Where(workload => workload is { Pod: { Spec.HostNetwork: false }, HasProxy: false }
+                    && Asks(workload.Labels, workload.Pod.Metadata.Annotations) != false
+                    && !workload.Pod.Metadata.Annotations.ContainsKey("kubernetes.io/config.mirror"))
+                .ToList();
             var injected = IsInjected(area.Cluster, ns);
             if (injected == true && Says(ns) is null && labels.GetValueOrDefault(Mode) != Ambient)
                 yield return IstioCodes.InjectedByDefault.At(area.Cluster, $"Namespace {name}", "metadata.labels",
@@ -61,7 +78,10 @@ public static class InjectionLabels
             else if (injected is null)
             {
                 yield return Elsewhere(mesh, area, name) is { } other
-                    ? OwnCodes.InjectionDiffers.At(area.Cluster, $"Namespace {name}", "metadata.labels", $"has no injection label in {area.Cluster.Context}, but in {other.Context}: {bare.Count} Pod{(bare.Count == 1 ? "" : "s")}, for example {bare[0].Name}, ha{(bare.Count == 1 ? "s" : "ve")} no sidecar, and callers of other networks never reach {(bare.Count == 1 ? "it" : "them")}",
+                    ? OwnCodes.InjectionDiffers.At(area.Cluster, $"Namespace {name}", "metadata.labels",
+                        $"has no injection label in {area.Cluster.Context}, but in {other.Context}: {bare.Count} Pod{(bare.Count == 1 ? "" : "s")}, for "
+                            + $"example {bare[0].Name}, ha{(bare.Count == 1 ? "s" : "ve")} no sidecar, and callers of other networks never reach "
+                            + $"{(bare.Count == 1 ? "it" : "them")}",
                         $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled, then restart the workloads")
                     : IstioCodes.NamespaceNotInjected.At(area.Cluster, $"Namespace {name}", "metadata.labels",
                         "has no injection label, so its Pods have no sidecars", Labelled(area, name));
@@ -78,5 +98,7 @@ public static class InjectionLabels
         mesh.Readable.FirstOrDefault(other => other != area.Cluster && other.Namespaces.Any(ns => ns.Metadata.Name == name && IsInjected(other, ns) == true));
 
     /// <summary>A cluster without a mesh needs no labels.</summary>
-    private static bool HasMesh(ClusterWorkloads area) => area.Cluster.Namespaces.Any(ns => ns.Metadata.Name == area.Cluster.RootNamespace) || area.All.Any(workload => workload is { Pod: not null, HasProxy: true });
+    private static bool HasMesh(ClusterWorkloads area) =>
+        area.Cluster.Namespaces.Any(ns => ns.Metadata.Name == area.Cluster.RootNamespace)
+            || area.All.Any(workload => workload is { Pod: not null, HasProxy: true });
 }

@@ -10,11 +10,17 @@ public static class InjectorWebhooks
 
     private sealed record Webhook(string Configuration, int Index, JsonObject Content);
 
-    public static Analyzer Analyzer { get; } = new("webhook.Analyzer", "Checks that injection webhooks call Services that exist, and do not overlap", [IstioCodes.InvalidWebhook], [Kind, "Service"], mesh =>
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("webhook.Analyzer", "Checks that injection webhooks call Services that exist, and do not overlap", [IstioCodes.InvalidWebhook], [Kind, "Service"],
+        mesh =>
         mesh.Readable.SelectMany(cluster => Check(cluster, [.. Read(cluster)])));
 
     private static IEnumerable<Webhook> Read(ClusterInventory cluster) =>
-        cluster.Objects(Kind).SelectMany(value => (value["webhooks"] as JsonArray ?? []).OfType<JsonObject>().Where(webhook => webhook["name"]?.ToString().EndsWith(Suffix, StringComparison.Ordinal) == true)
+        cluster.Objects(Kind)
+            .SelectMany(value => (value["webhooks"] as JsonArray ?? []).OfType<JsonObject>()
+                .Where(webhook => webhook["name"]?.ToString().EndsWith(Suffix, StringComparison.Ordinal) == true)
             .Index().Select(webhook => new Webhook(value["metadata"]!["name"]!.ToString(), webhook.Index, webhook.Item)));
 
     private static IEnumerable<Finding> Check(ClusterInventory cluster, IReadOnlyList<Webhook> all)
@@ -24,14 +30,18 @@ public static class InjectorWebhooks
             var service = webhook.Content["clientConfig"]?["service"];
             var (ns, name) = (service?["namespace"]?.ToString() ?? "", service?["name"]?.ToString() ?? "");
             if (service is not null && cluster.Service(ns, name) is null)
-                yield return IstioCodes.InvalidWebhook.At(cluster, $"{Kind} {webhook.Configuration}", $"webhooks[{webhook.Index}].clientConfig.service", $"Service {ns}/{name} does not exist: where the webhook matches, no Pod can be created");
+                yield return IstioCodes.InvalidWebhook.At(cluster, $"{Kind} {webhook.Configuration}", $"webhooks[{webhook.Index}].clientConfig.service",
+                    $"Service {ns}/{name} does not exist: where the webhook matches, no Pod can be created");
         }
-        foreach (var same in all.GroupBy(webhook => $"{webhook.Content["namespaceSelector"]?.ToJsonString()} {webhook.Content["objectSelector"]?.ToJsonString()}"))
+        foreach (var same in all.GroupBy(
+            webhook => $"{webhook.Content["namespaceSelector"]?.ToJsonString()} {webhook.Content["objectSelector"]?.ToJsonString()}"))
         {
             var names = same.Select(webhook => webhook.Configuration).Distinct().ToList();
             if (names.Count < 2) continue;
             foreach (var webhook in same)
-                yield return IstioCodes.InvalidWebhook.At(cluster, $"{Kind} {webhook.Configuration}", $"webhooks[{webhook.Index}]", $"has the selectors of {string.Join(", ", names.Where(name => name != webhook.Configuration))}: both inject the same Pods", "remove the one that is not needed, or correct the tags and revisions of the control planes");
+                yield return IstioCodes.InvalidWebhook.At(cluster, $"{Kind} {webhook.Configuration}", $"webhooks[{webhook.Index}]",
+                    $"has the selectors of {string.Join(", ", names.Where(name => name != webhook.Configuration))}: both inject the same Pods",
+                    "remove the one that is not needed, or correct the tags and revisions of the control planes");
         }
     }
 }

@@ -64,7 +64,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         var (defining, reaching) = (DefinitionsAsync(client, stop), RemotesAsync(client, stop));
         var rooting = client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
         var asking = ProxiesAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, stop);
-        var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, rooting, asking, stop), proxies > 0 ? ReportsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
+        var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, rooting, asking, stop),
+            proxies > 0 ? ReportsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
         var lists = await Task.WhenAll(listing.Select(list => list.Objects));
         var objects = lists.SelectMany(list => list ?? []).ToList();
         var unread = Lists.Zip(lists).Where(pair => pair.Second is null).Select(pair => pair.First.Name).ToHashSet(StringComparer.Ordinal);
@@ -88,7 +89,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     {
         try
         {
-            return (await new MeshQuery(client, istioNamespace).ProblemsAsync(stop)).Where(problem => TelemetryLosses.Analyzer.Codes.Concat(IssuerKeyReports.Analyzer.Codes).Any(code => code.Code == problem.Code)).ToValueList();
+            return (await new MeshQuery(client, istioNamespace).ProblemsAsync(stop))
+                .Where(problem => TelemetryLosses.Analyzer.Codes.Concat(IssuerKeyReports.Analyzer.Codes).Any(code => code.Code == problem.Code)).ToValueList();
         }
         catch (Exception e) when (e is ProblemException or HttpRequestException or KubeException)
         {
@@ -99,9 +101,11 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     /// <summary>The settings of the mesh and of its injectors, of each revision.</summary>
     private async Task<IEnumerable<JsonObject>> SettingsAsync(KubeClient client, CancellationToken stop)
     {
-        var (labelled, plain) = (client.ListAllAsync<JsonObject>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = SettingsLabel }, stop), client.FindAsync(Kinds.ConfigMap, istioNamespace, "istio", stop));
+        var (labelled, plain) = (client.ListAllAsync<JsonObject>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = SettingsLabel }, stop),
+            client.FindAsync(Kinds.ConfigMap, istioNamespace, "istio", stop));
         var maps = (await labelled).Append(await plain).OfType<JsonObject>();
-        return maps.Where(map => map["data"]?["mesh"] is not null || ProxyImages.IsOfInjector(map)).DistinctBy(map => map["metadata"]?["name"]?.ToString()).Select(map => Typed(map, Kinds.ConfigMap));
+        return maps.Where(map => map["data"]?["mesh"] is not null || ProxyImages.IsOfInjector(map)).DistinctBy(map => map["metadata"]?["name"]?.ToString())
+            .Select(map => Typed(map, Kinds.ConfigMap));
     }
 
     /// <summary>The definitions of the Gateway API whose version is checked, without their schemas, which nobody here reads.</summary>
@@ -161,8 +165,11 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         var references = CredentialReferences.Of(cluster).ToList();
         var found = await Task.WhenAll(
         [
-            .. references.DistinctBy(reference => reference.Key).Select(async reference => (reference.Key, Problem: await ProblemAsync(client, reference, stop))),
-            .. references.SelectMany(reference => reference.Accounts, (reference, account) => (Key: reference.KeyOf(account), reference.Namespace, Account: account)).DistinctBy(one => one.Key)
+            .. references.DistinctBy(reference => reference.Key)
+                .Select(async reference => (reference.Key, Problem: await ProblemAsync(client, reference, stop))),
+            .. references.SelectMany(reference => reference.Accounts,
+                (reference, account) => (Key: reference.KeyOf(account), reference.Namespace, Account: account))
+                .DistinctBy(one => one.Key)
                 .Select(async one => (one.Key, Problem: await DenialAsync(client, one.Namespace, one.Account, stop))),
         ]);
         return found.Where(one => one.Problem is not null).ToDictionary(one => one.Key, one => one.Problem!, StringComparer.Ordinal).ToValueMap();
@@ -174,7 +181,9 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         try
         {
             var own = await FindAsync(client, reference.Namespace, reference.Name, stop);
-            var ca = reference.ChecksClients && own is { HasClientCa: false } ? await FindAsync(client, reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}", stop) : null;
+            var ca = reference.ChecksClients && own is { HasClientCa: false }
+                ? await FindAsync(client, reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}", stop)
+                : null;
             return SecretFacts.Problem(own, ca, reference.ChecksClients);
         }
         catch (KubeException e) when (e.Code == 403)
@@ -228,18 +237,24 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     /// <param name="listing">The Pods of the cluster.</param>
     /// <param name="rooting">The roots in all namespaces.</param>
     /// <param name="asking">What proxies trust.</param>
-    private async Task<TrustFacts> TrustAsync(KubeClient client, Task<IReadOnlyList<JsonObject>?> listing, Task<IReadOnlyList<ConfigMap>> rooting, Task<IReadOnlyList<ProxySecrets>> asking, CancellationToken stop)
+    private async Task<TrustFacts> TrustAsync(KubeClient client, Task<IReadOnlyList<JsonObject>?> listing, Task<IReadOnlyList<ConfigMap>> rooting,
+        Task<IReadOnlyList<ProxySecrets>> asking, CancellationToken stop)
     {
-        var (ns, deploying) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), client.ListAllAsync<Deployment>(Kinds.Deployment, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop));
+        var (ns, deploying) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop),
+            client.ListAllAsync<Deployment>(Kinds.Deployment, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop));
         var (giving, signing) = (CaAsync(client, WellKnown.CaCerts, stop), CaAsync(client, WellKnown.SelfSignedCa, stop));
         if (await ns is null) return TrustFacts.None;
-        var roots = (await rooting).ToDictionary(map => map.Metadata.Namespace, map => Root.Of(map.Data.GetValueOrDefault(WellKnown.RootCertKey)), StringComparer.Ordinal);
+        var roots = (await rooting)
+            .ToDictionary(map => map.Metadata.Namespace, map => Root.Of(map.Data.GetValueOrDefault(WellKnown.RootCertKey)), StringComparer.Ordinal);
         var (given, own, deployments, pods) = (await giving, await signing, await deploying, await listing ?? []);
-        var controlPlanes = pods.Where(pod => pod["metadata"]?["namespace"]?.ToString() == istioNamespace && pod["metadata"]?["labels"]?["app"]?.ToString() == "istiod");
+        var controlPlanes = pods.Where(pod => pod["metadata"]?["namespace"]?.ToString() == istioNamespace
+            && pod["metadata"]?["labels"]?["app"]?.ToString() == "istiod");
         return new(true,
             given?.GivenRoot ?? Root.None, given?.CreatedAt, own?.OwnRoot ?? Root.None, own?.CreatedAt,
-            roots.GetValueOrDefault(istioNamespace), deployments.Select(deployment => deployment.Metadata.CreationTimestamp).Min(), controlPlanes.Select(Started).Min(),
-            roots.Where(root => root.Key != istioNamespace && root.Value.IsKnown).ToValueMap(), (await asking).Select(proxy => proxy.Trust).OfType<ProxyTrust>().ToValueList());
+            roots.GetValueOrDefault(istioNamespace), deployments.Select(deployment => deployment.Metadata.CreationTimestamp).Min(),
+            controlPlanes.Select(Started).Min(),
+            roots.Where(root => root.Key != istioNamespace && root.Value.IsKnown).ToValueMap(),
+            (await asking).Select(proxy => proxy.Trust).OfType<ProxyTrust>().ToValueList());
     }
 
     /// <summary>A Secret of the control plane's CA; null when there is none, or when nobody may read it. The roots in use are in ConfigMaps.</summary>
@@ -260,7 +275,9 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     private async Task<IReadOnlyList<ProxySecrets>> ProxiesAsync(KubeClient client, Task<IReadOnlyList<JsonObject>?> listing, CancellationToken stop)
     {
         var asked = (await listing ?? []).Where(pod => pod["metadata"]?["deletionTimestamp"] is null && pod["status"]?["phase"]?.ToString() == "Running"
-            && ((string[])["containers", "initContainers"]).Any(list => (pod["spec"]?[list] as JsonArray ?? []).Any(container => container?["name"]?.ToString() == "istio-proxy"))).Take(proxies);
+            && ((string[])["containers", "initContainers"])
+                .Any(list => (pod["spec"]?[list] as JsonArray ?? []).Any(container => container?["name"]?.ToString() == "istio-proxy")))
+            .Take(proxies);
         var query = new MeshQuery(client, istioNamespace);
         var found = new List<ProxySecrets>();
         foreach (var some in asked.Chunk(AtOnce)) found.AddRange(await Task.WhenAll(some.Select(pod => ProxyAsync(query, pod, stop))));
@@ -271,13 +288,17 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     private static async Task<ProxySecrets> ProxyAsync(MeshQuery query, JsonObject pod, CancellationToken stop)
     {
         var containers = ((string[])["containers", "initContainers"]).SelectMany(list => pod["spec"]?[list] as JsonArray ?? []);
-        var isGateway = containers.Any(container => container?["name"]?.ToString() == "istio-proxy" && (container["args"] as JsonArray ?? []).Any(word => word?.ToString() == "router"));
+        var isGateway = containers.Any(container => container?["name"]?.ToString() == "istio-proxy"
+            && (container["args"] as JsonArray ?? []).Any(word => word?.ToString() == "router"));
         var proxy = new ProxySecrets(pod["metadata"]!["namespace"]!.ToString(), pod["metadata"]!["name"]!.ToString(), Started(pod), isGateway, default, "");
         using var limited = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limited.CancelAfter(ProxyPatience);
         try
         {
-            return proxy with { Secrets = ProxySecrets.Read(new ConfigDump(await query.AskProxyAsync(proxy.Namespace, proxy.Pod, ConfigDump.SecretsPath, limited.Token))) };
+            return proxy with
+            {
+                Secrets = ProxySecrets.Read(new ConfigDump(await query.AskProxyAsync(proxy.Namespace, proxy.Pod, ConfigDump.SecretsPath, limited.Token)))
+            };
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {

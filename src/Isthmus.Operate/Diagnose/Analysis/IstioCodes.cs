@@ -9,7 +9,8 @@ public static class IstioCodes
         "An object uses a field that has an effect, and that Istio has replaced by another one.", "Use the newer field.");
 
     public static readonly AnalysisCode ReferencedResourceNotFound = new("IST0101", "ReferencedResourceNotFound", Severity.Error,
-        "An object refers to something that does not exist, so that what it says has no effect, or calls fail.", "Create what is missing, or correct the name.");
+        "An object refers to something that does not exist, so that what it says has no effect, or calls fail.",
+        "Create what is missing, or correct the name.");
 
     public static readonly AnalysisCode NamespaceNotInjected = new("IST0102", "NamespaceNotInjected", Severity.Info,
         "A namespace has no injection label, so that its Pods have no sidecars.",
@@ -20,10 +21,12 @@ public static class IstioCodes
             "Set the label istio-injection to disabled, if the Pods are to have none.");
 
     public static readonly AnalysisCode PodMissingProxy = new("IST0103", "PodMissingProxy", Severity.Warning,
-        "A Pod is to have a sidecar, and has none: it was created before the label was set, or while no injector answered.", "Delete the Pod, or restart its workload.");
+        "A Pod is to have a sidecar, and has none: it was created before the label was set, or while no injector answered.",
+        "Delete the Pod, or restart its workload.");
 
     public static readonly AnalysisCode SchemaValidationError = new("IST0106", "SchemaValidationError", Severity.Error,
-        "An object is not valid. It has no effect, except where ignoring it would allow more than it was meant to.", "Correct the field that the message names.");
+        "An object is not valid. It has no effect, except where ignoring it would allow more than it was meant to.",
+        "Correct the field that the message names.");
 
     public static readonly AnalysisCode MisplacedAnnotation = new("IST0107", "MisplacedAnnotation", Severity.Warning,
         "An annotation is on an object of a kind that nothing reads it from.", "Move it to the right object.");
@@ -32,7 +35,8 @@ public static class IstioCodes
         "An annotation has a domain of Istio, but a name that the mesh does not know.", "Remove it, or correct its spelling.");
 
     public static readonly AnalysisCode ConflictingMeshHosts = new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", Severity.Error,
-        "Several VirtualServices route the same host for sidecars. Only the oldest has an effect.", "Merge them into one VirtualService, or restrict them with exportTo.");
+        "Several VirtualServices route the same host for sidecars. Only the oldest has an effect.",
+        "Merge them into one VirtualService, or restrict them with exportTo.");
 
     public static readonly AnalysisCode ConflictingSidecars = new("IST0110", "ConflictingSidecarWorkloadSelectors", Severity.Error,
         "Several Sidecars select one workload. Only the oldest has an effect there.", "Make the selectors disjoint.");
@@ -44,16 +48,19 @@ public static class IstioCodes
         "A route names no port of a host that has several, and requests arrive at a port that the host does not have.", "Set destination.port.number.");
 
     public static readonly AnalysisCode MtlsConflict = new("IST0113", "MTLSPolicyConflict", Severity.Error,
-        "A DestinationRule and the PeerAuthentications of the host's workloads do not agree about mutual TLS, so that calls fail.", "Change one of them; without tls settings in the DestinationRule, proxies choose what fits.");
+        "A DestinationRule and the PeerAuthentications of the host's workloads do not agree about mutual TLS, so that calls fail.",
+        "Change one of them; without tls settings in the DestinationRule, proxies choose what fits.");
 
     public static readonly AnalysisCode ServicesDisagree = new("IST0116", "DeploymentAssociatedToMultipleServices", Severity.Warning,
         "Several Services with the same port select one workload and declare different protocols.", "Declare the same protocol in all Services.");
 
     public static readonly AnalysisCode PortNameConvention = new("IST0118", "PortNameIsNotUnderNamingConvention", Severity.Info,
-        "A port of a Service does not declare its protocol. Proxies detect it, which fails for protocols in which the server speaks first.", "Name the port after its protocol, for example http-web or tcp-db, or set appProtocol.");
+        "A port of a Service does not declare its protocol. Proxies detect it, which fails for protocols in which the server speaks first.",
+        "Name the port after its protocol, for example http-web or tcp-db, or set appProtocol.");
 
     public static readonly AnalysisCode JwtPortNotHttp = new("IST0119", "JwtFailureDueToInvalidServicePortPrefix", Severity.Warning,
-        "A RequestAuthentication selects workloads whose Service declares no HTTP port. Proxies read tokens only from HTTP.", "Name the port http, or set appProtocol.");
+        "A RequestAuthentication selects workloads whose Service declares no HTTP port. Proxies read tokens only from HTTP.",
+        "Name the port http, or set appProtocol.");
 
     public static readonly AnalysisCode MultipleInjectionLabels = new("IST0123", "NamespaceMultipleInjectionLabels", Severity.Warning,
         "A namespace has several of istio-injection, istio.io/rev and istio.io/dataplane-mode. The first of them decides.", "Remove one of the labels.");
@@ -62,10 +69,12 @@ public static class IstioCodes
         "The value of an annotation is not valid.", "Correct the value.");
 
     public static readonly AnalysisCode UnknownRegistry = new("IST0126", "UnknownMeshNetworksServiceRegistry", Severity.Warning,
-        "The setting meshNetworks names a cluster that is not among those analyzed. Its endpoints then get no network.", "Correct the name, or analyze that cluster too.");
+        "The setting meshNetworks names a cluster that is not among those analyzed. Its endpoints then get no network.",
+        "Correct the name, or analyze that cluster too.");
 
     public static readonly AnalysisCode NoMatchingWorkloads = new("IST0127", "NoMatchingWorkloadsFound", Severity.Warning,
-        "No workload that an object can apply to has the labels that it selects. Objects apply to the clusters of their own control plane.", "Correct the selector, or apply the object in the cluster that has the workloads.");
+        "No workload that an object can apply to has the labels that it selects. Objects apply to the clusters of their own control plane.",
+        "Correct the selector, or apply the object in the cluster that has the workloads.");
 
     public static readonly AnalysisCode NoCaOfHost = new("IST0128", "NoServerCertificateVerificationDestinationLevel", Severity.Info,
         "A DestinationRule demands TLS, and names no CA for the host. Proxies verify the server with the roots of their system.",
@@ -83,7 +92,8 @@ public static class IstioCodes
             + "effect, that is only information.", "Remove the match, or change the order of the routes.");
 
     public static readonly AnalysisCode VirtualServiceHostNotFoundInGateway = new("IST0132", "VirtualServiceHostNotFoundInGateway", Severity.Warning,
-        "A VirtualService is bound to a Gateway that has no server for one of its hosts. The gateway answers such requests with 404.", "Add the host to the Gateway, or correct it.");
+        "A VirtualService is bound to a Gateway that has no server for one of its hosts. The gateway answers such requests with 404.",
+        "Add the host to the Gateway, or correct it.");
 
     public static readonly AnalysisCode SchemaWarning = new("IST0133", "SchemaWarning", Severity.Warning,
         "An object is valid, but a field has no effect, or not the effect that its author may expect.", "Follow the advice of the message.");
@@ -100,37 +110,49 @@ public static class IstioCodes
         "Services with different ports lead to one port of a workload, and declare different protocols for it.", "Declare the same protocol in all Services.");
 
     public static readonly AnalysisCode DuplicateCertificate = new("IST0138", "GatewayDuplicateCertificate", Severity.Warning,
-        "Several Gateways of the same Pods use one certificate. Clients that reuse an HTTP/2 connection for another host of the certificate get 404.", "Give each Gateway its own certificate, or put the hosts into one server.");
+        "Several Gateways of the same Pods use one certificate. Clients that reuse an HTTP/2 connection for another host of the certificate get 404.",
+        "Give each Gateway its own certificate, or put the hosts into one server.");
 
     public static readonly AnalysisCode InvalidWebhook = new("IST0139", "InvalidWebhook", Severity.Error,
         "An injection webhook calls a Service that does not exist, or overlaps with another one.", "Install the control plane, or delete the webhook.");
 
     public static readonly AnalysisCode MeshRoutesSkipped = new("IST0140", "IngressRouteRulesNotAffected", Severity.Info,
-        "A gateway routes to a host without a subset, and the host has a VirtualService that chooses subsets for callers in the mesh. Requests from the gateway go to all workloads.", "Name the subset in the VirtualService of the gateway as well, if that is meant.");
+        "A gateway routes to a host without a subset, and the host has a VirtualService that chooses subsets for callers in the mesh. Requests from the "
+            + "gateway go to all workloads.",
+        "Name the subset in the VirtualService of the gateway as well, if that is meant.");
 
     public static readonly AnalysisCode ReservedUser = new("IST0144", "InvalidApplicationUID", Severity.Warning,
         "An application runs as user 1337. What this user sends is not captured, because it is the proxy's.", "Use another user.");
 
     public static readonly AnalysisCode ConflictingGateways = new("IST0145", "ConflictingGateways", Severity.Error,
-        "Several Gateways have the same port and host, and all Pods of one serve the other. With TLS, only one of them has an effect; plain HTTP shares the routes, which is only information.", "Merge the servers into one Gateway.");
+        "Several Gateways have the same port and host, and all Pods of one serve the other. With TLS, only one of them has an effect; plain HTTP shares the "
+            + "routes, which is only information.",
+        "Merge the servers into one Gateway.");
 
     public static readonly AnalysisCode ImageAutoOfTemplate = new("IST0146", "ImageAutoWithoutInjectionWarning", Severity.Warning,
-        "A Deployment, StatefulSet or DaemonSet has image: auto, and no injector matches its Pods, which cannot start.", "Label the namespace or the Pod template for injection.");
+        "A Deployment, StatefulSet or DaemonSet has image: auto, and no injector matches its Pods, which cannot start.",
+        "Label the namespace or the Pod template for injection.");
 
     public static readonly AnalysisCode ImageAutoOfPod = new("IST0147", "ImageAutoWithoutInjectionError", Severity.Error,
-        "A Pod has image: auto, which an injector should have changed. It cannot start.", "Label the namespace or the Pod for injection, and create the Pod again.");
+        "A Pod has image: auto, which an injector should have changed. It cannot start.",
+        "Label the namespace or the Pod for injection, and create the Pod again.");
 
     public static readonly AnalysisCode ClaimsWithoutTokens = new("IST0149", "JwtClaimBasedRoutingWithoutRequestAuthN", Severity.Error,
-        "A route is for requests with certain claims, and the gateway checks no token, so that the route is never used.", "Add a RequestAuthentication that selects the gateway.");
+        "A route is for requests with certain claims, and the gateway checks no token, so that the route is never used.",
+        "Add a RequestAuthentication that selects the gateway.");
 
     public static readonly AnalysisCode RelativePatch = new("IST0151", "EnvoyFilterUsesRelativeOperation", Severity.Warning,
-        "A patch of an EnvoyFilter refers to a filter that another EnvoyFilter inserts only later. It changes nothing. Without a priority, the order is that of their creation: where nothing is wrong yet, that is only information.", "Set spec.priority, so that the patches apply in the right order.");
+        "A patch of an EnvoyFilter refers to a filter that another EnvoyFilter inserts only later. It changes nothing. Without a priority, the order is that "
+            + "of their creation: where nothing is wrong yet, that is only information.",
+        "Set spec.priority, so that the patches apply in the right order.");
 
     public static readonly AnalysisCode RelativePatchOfVersion = new("IST0155", "EnvoyFilterUsesRelativeOperationWithProxyVersion", Severity.Warning,
-        "As IST0151, for a patch that is for some versions of the proxy only, or for a filter of such a patch.", "Set spec.priority, so that the patches apply in the right order.");
+        "As IST0151, for a patch that is for some versions of the proxy only, or for a filter of such a patch.",
+        "Set spec.priority, so that the patches apply in the right order.");
 
     public static readonly AnalysisCode ReplaceWithoutEffect = new("IST0152", "EnvoyFilterUsesReplaceOperationIncorrectly", Severity.Error,
-        "A patch of an EnvoyFilter replaces what cannot be replaced. It changes nothing; admission refuses it (IST0106).", "Use REPLACE with NETWORK_FILTER, HTTP_FILTER or VIRTUAL_HOST only, or another operation.");
+        "A patch of an EnvoyFilter replaces what cannot be replaced. It changes nothing; admission refuses it (IST0106).",
+        "Use REPLACE with NETWORK_FILTER, HTTP_FILTER or VIRTUAL_HOST only, or another operation.");
 
     public static readonly AnalysisCode AddWithoutEffect = new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", Severity.Error,
         "A patch of an EnvoyFilter adds to what nothing can be added to, or adds no valid route. It changes nothing; admission refuses it (IST0106).",
@@ -144,7 +166,8 @@ public static class IstioCodes
         "A Telemetry names no provider, and MeshConfig has no default one. Nothing is reported.", "Name a provider, or set defaultProviders in MeshConfig.");
 
     public static readonly AnalysisCode ProxyImagesDiffer = new("IST0158", "PodsIstioProxyImageMismatchInNamespace", Severity.Warning,
-        "Pods have another image of the proxy than their injector gives new Pods: they were created before the control plane was upgraded.", "Restart the workloads.");
+        "Pods have another image of the proxy than their injector gives new Pods: they were created before the control plane was upgraded.",
+        "Restart the workloads.");
 
     public static readonly AnalysisCode ConflictingTelemetries = new("IST0159", "ConflictingTelemetryWorkloadSelectors", Severity.Error,
         "Several Telemetries select one workload. Only the oldest has an effect there.", "Make the selectors disjoint.");
@@ -153,29 +176,37 @@ public static class IstioCodes
         "A namespace has several Telemetries without a selector. Only the oldest has an effect.", "Merge them into one.");
 
     public static readonly AnalysisCode InvalidGatewayCredential = new("IST0161", "InvalidGatewayCredential", Severity.Error,
-        "The Secret that a Gateway names cannot be used. Gateways keep the last good certificate as long as they run; without one, they refuse TLS handshakes.", "Correct the Secret.");
+        "The Secret that a Gateway names cannot be used. Gateways keep the last good certificate as long as they run; without one, they refuse TLS handshakes.",
+        "Correct the Secret.");
 
     public static readonly AnalysisCode GatewayPortNotOnService = new("IST0162", "GatewayPortNotDefinedOnService", Severity.Warning,
-        "The Pods of a Gateway listen on a port that their Service does not have, so that clients of the Service cannot reach it.", "Add the port to the Service, or remove the server from the Gateway.");
+        "The Pods of a Gateway listen on a port that their Service does not have, so that clients of the Service cannot reach it.",
+        "Add the port to the Service, or remove the server from the Gateway.");
 
     public static readonly AnalysisCode NoControlPlaneAddress = new("IST0163", "InvalidExternalControlPlaneConfig", Severity.Warning,
-        "A webhook of the control plane has no address, so that the API server cannot call it.", "Set clientConfig.service, or clientConfig.url for a control plane outside of the cluster.");
+        "A webhook of the control plane has no address, so that the API server cannot call it.",
+        "Set clientConfig.service, or clientConfig.url for a control plane outside of the cluster.");
 
     public static readonly AnalysisCode NumericControlPlaneAddress = new("IST0164", "ExternalControlPlaneAddressIsNotAHostname", Severity.Info,
         "A webhook calls a control plane outside of the cluster by an IP address.", "Use a host name, so that the control plane can move.");
 
     public static readonly AnalysisCode ReferencedInternalGateway = new("IST0165", "ReferencedInternalGateway", Severity.Warning,
-        "A VirtualService refers to a Gateway that a control plane generated from a Gateway of the Kubernetes Gateway API.", "Use routes of the Kubernetes Gateway API, or refer to a Gateway of Istio.");
+        "A VirtualService refers to a Gateway that a control plane generated from a Gateway of the Kubernetes Gateway API.",
+        "Use routes of the Kubernetes Gateway API, or refer to a Gateway of Istio.");
 
     public static readonly AnalysisCode SelectedGateway = new("IST0166", "IneffectiveSelector", Severity.Info,
         "A policy selects the Pods of a Gateway of the Kubernetes Gateway API by their labels. It applies to them; a control plane of Istio can be set to "
             + "ignore it there.", "Name the Gateway in spec.targetRefs.");
 
     public static readonly AnalysisCode IneffectivePolicy = new("IST0167", "IneffectivePolicy", Severity.Warning,
-        "A Sidecar selects workloads that are labelled for ambient mode. It has no effect: such workloads have no sidecar proxy. Isthmus has no ambient mode, so they are not part of the mesh.", "Label the namespace for injection, or delete the Sidecar.");
+        "A Sidecar selects workloads that are labelled for ambient mode. It has no effect: such workloads have no sidecar proxy. Isthmus has no ambient mode, "
+            + "so they are not part of the mesh.",
+        "Label the namespace for injection, or delete the Sidecar.");
 
     public static readonly AnalysisCode InconsistentService = new("IST0170", "MultiClusterInconsistentService", Severity.Warning,
-        "Services with the same name differ between clusters: in their ports or protocols, or in whether they are headless. The mesh treats them as one host all the same.", "Make the Services the same in all clusters.");
+        "Services with the same name differ between clusters: in their ports or protocols, or in whether they are headless. The mesh treats them as one host "
+            + "all the same.",
+        "Make the Services the same in all clusters.");
 
     public static readonly AnalysisCode NegativeCondition = new("IST0171", "NegativeConditionStatus", Severity.Warning,
         "A control plane says in a condition that an object does not apply as it is written: one of the Gateway API, by a verdict that follows from "
@@ -184,13 +215,17 @@ public static class IstioCodes
         "Do what the message of the condition says.");
 
     public static readonly AnalysisCode SubsetSelectsNothing = new("IST0173", "DestinationRuleSubsetNotSelectPods", Severity.Error,
-        "No workload of the host has the labels of a subset, in any cluster. Requests that are routed to it get 503; a subset that no route uses is only information.", "Correct the labels, or deploy the workload.");
+        "No workload of the host has the labels of a subset, in any cluster. Requests that are routed to it get 503; a subset that no route uses is only "
+            + "information.",
+        "Correct the labels, or deploy the workload.");
 
     public static readonly AnalysisCode UnknownRuleHost = new("IST0174", "UnknownDestinationRuleHost", Severity.Warning,
-        "The host of a DestinationRule is neither a Service nor in a ServiceEntry, so that the rule has no effect.", "Create the Service, or correct the host.");
+        "The host of a DestinationRule is neither a Service nor in a ServiceEntry, so that the rule has no effect.",
+        "Create the Service, or correct the host.");
 
     public static readonly AnalysisCode KeysFromAnywhere = new("IST0175", "JwksUriFetchUnrestricted", Severity.Info,
-        "Whoever may create RequestAuthentications chooses addresses that the control plane fetches keys from. Its own loopback interface and link-local addresses are out of reach; others, as those of Services, are not.",
+        "Whoever may create RequestAuthentications chooses addresses that the control plane fetches keys from. Its own loopback interface and link-local "
+            + "addresses are out of reach; others, as those of Services, are not.",
         "Set BLOCKED_CIDRS_IN_JWKS_URIS of the control plane (values.pilot.env) to the ranges that hold no issuers.");
 
     public static readonly AnalysisCode OlderDefinition = new("IST0176", "GatewayAPICRDVersionBelowMinimum", Severity.Info,
@@ -199,7 +234,8 @@ public static class IstioCodes
         "Install the definitions of a newer release of the Gateway API.");
 
     public static readonly AnalysisCode EntriesDisagree = new("IST0177", "ConflictingServiceEntryProtocol", Severity.Warning,
-        "Several ServiceEntries that a namespace can see declare different protocols for one port of a host. Proxies use one of them.", "Declare the same protocol, or restrict the entries with exportTo.");
+        "Several ServiceEntries that a namespace can see declare different protocols for one port of a host. Proxies use one of them.",
+        "Declare the same protocol, or restrict the entries with exportTo.");
 
     /// <summary>Codes that Istio reports in other cases, or elsewhere.</summary>
     public static IReadOnlyList<AbsentCode> Differing { get; } =
@@ -216,9 +252,12 @@ public static class IstioCodes
             + "reported as IST0133"),
         new("IST0129", "NoServerCertificateVerificationPortLevel", "as IST0128"),
         new("IST0109", "ConflictingMeshGatewayVirtualServiceHosts", "hosts with wildcards that overlap do not conflict: proxies use the more exact one"),
-        new("IST0112", "VirtualServiceDestinationPortSelectorRequired", "only where requests arrive at a port that the destination lacks, or where nothing says at which port they arrive (Info); otherwise they go to the port of their arrival"),
+        new("IST0112", "VirtualServiceDestinationPortSelectorRequired",
+            "only where requests arrive at a port that the destination lacks, or where nothing says at which port they arrive (Info); otherwise they go to the "
+                + "port of their arrival"),
         new("IST0116", "DeploymentAssociatedToMultipleServices", "the Pods of a Deployment are looked at, not its template: files alone need Pods, too"),
-        new("IST0126", "UnknownMeshNetworksServiceRegistry", "the object is the ConfigMap that holds meshNetworks; meshNetworks that are not valid are IST0106 alone"),
+        new("IST0126", "UnknownMeshNetworksServiceRegistry",
+            "the object is the ConfigMap that holds meshNetworks; meshNetworks that are not valid are IST0106 alone"),
         new("IST0127", "NoMatchingWorkloadsFound", "a policy without a selector in an empty namespace is not reported: it is there for Pods to come"),
         new("IST0131", "VirtualServiceIneffectiveMatch", "a Warning where the whole route is never used; a match that overlaps another one in part is not "
             + "reported"),
@@ -228,13 +267,16 @@ public static class IstioCodes
             + "looked for in the status"),
         new("IST0137", "DeploymentConflictingPorts", "as IST0116"),
         new("IST0138", "GatewayDuplicateCertificate", "only certificates in Secrets are compared"),
-        new("IST0161", "InvalidGatewayCredential", "reported in more cases: a key that does not fit its certificate, as in Istio's own sample Secret, an account that may not list Secrets, a namespace that no control plane reads"),
+        new("IST0161", "InvalidGatewayCredential",
+            "reported in more cases: a key that does not fit its certificate, as in Istio's own sample Secret, an account that may not list Secrets, a "
+                + "namespace that no control plane reads"),
         new("IST0132", "VirtualServiceHostNotFoundInGateway", "a Gateway that does not exist, or is one of the Kubernetes Gateway API, is IST0101 alone"),
         new("IST0153", "EnvoyFilterUsesAddOperationIncorrectly", "for HTTP_ROUTE, only if the patch is not valid: otherwise ADD and REMOVE have an effect"),
         new("IST0154", "EnvoyFilterUsesRemoveOperationIncorrectly", "as IST0153"),
         new("IST0166", "IneffectiveSelector", "Info: a selector selects the Pods of Gateways of the Gateway API like all others"),
         new("IST0176", "GatewayAPICRDVersionBelowMinimum", "Info, and only where the definition does not serve v1: no minimum is needed to read the kind"),
-        new("IST0157", "InvalidTelemetryProvider", "only where a MeshConfig was read, and no Telemetry that applies names a provider: rules without one are about those of the others"),
+        new("IST0157", "InvalidTelemetryProvider",
+            "only where a MeshConfig was read, and no Telemetry that applies names a provider: rules without one are about those of the others"),
     ];
 
     /// <summary>Codes of Istio that do not make sense here.</summary>

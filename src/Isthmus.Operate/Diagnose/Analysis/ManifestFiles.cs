@@ -10,7 +10,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <param name="Origins">Where each object begins, as <c>FILE:LINE</c>, by <c>Kind namespace/name</c>.</param>
 /// <param name="Problems">Documents that are no objects.</param>
 /// <param name="Skipped">Files of directories, and named files, that have other names than manifests.</param>
-public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyDictionary<string, string> Origins, IReadOnlyList<Problem> Problems, IReadOnlyList<string> Skipped)
+public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyDictionary<string, string> Origins, IReadOnlyList<Problem> Problems,
+    IReadOnlyList<string> Skipped)
 {
     /// <summary>The name of the cluster that stands for files without a cluster.</summary>
     public const string ClusterName = "files";
@@ -22,7 +23,8 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
     /// <param name="ns">The namespace of objects that do not have one.</param>
     public static ManifestFiles Read(IEnumerable<string> paths, bool recursive, string ns, TextReader input)
     {
-        var (objects, origins, problems, skipped) = (new List<JsonObject>(), new Dictionary<string, string>(StringComparer.Ordinal), new List<Problem>(), new List<string>());
+        var (objects, origins, problems, skipped) = (new List<JsonObject>(), new Dictionary<string, string>(StringComparer.Ordinal), new List<Problem>(),
+            new List<string>());
         foreach (var path in paths.SelectMany(path => Files(path, recursive)))
         {
             if (path != "-" && !Extensions.Contains(Path.GetExtension(path)))
@@ -32,7 +34,8 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
             }
             try
             {
-                foreach (var (line, content) in YamlText.ParseDocuments(path == "-" ? input.ReadToEnd() : InputFile.Read(path, path), path)) Add(content, path, line);
+                foreach (var (line, content) in YamlText.ParseDocuments(path == "-" ? input.ReadToEnd() : InputFile.Read(path, path), path))
+                    Add(content, path, line);
             }
             catch (ProblemException e) when (path == "-" || File.Exists(path))
             {
@@ -54,7 +57,8 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
                 return;
             }
             var meta = value["metadata"] as JsonObject ?? (JsonObject)(value["metadata"] = new JsonObject())!;
-            if (meta["namespace"] is null && MeshApi.Find(value["apiVersion"]!.ToString(), value["kind"]!.ToString()) is not { IsNamespaced: false }) meta["namespace"] = ns;
+            if (meta["namespace"] is null && MeshApi.Find(value["apiVersion"]!.ToString(), value["kind"]!.ToString()) is not { IsNamespaced: false })
+                meta["namespace"] = ns;
             objects.Add(value);
             origins[ClusterInventory.NameOf(value)] = $"{path}:{line}";
         }
@@ -77,7 +81,9 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
     /// <summary>The findings with the files of their objects.</summary>
     /// <param name="cluster">The cluster that has the objects of the files.</param>
     public IEnumerable<Finding> Located(IEnumerable<Finding> findings, string cluster) =>
-        findings.Select(finding => finding.Cluster == cluster && Origins.TryGetValue(finding.Problem.Object, out var origin) ? finding with { Reference = origin } : finding);
+        findings.Select(finding => finding.Cluster == cluster && Origins.TryGetValue(finding.Problem.Object, out var origin)
+            ? finding with { Reference = origin }
+            : finding);
 
     private static IEnumerable<string> Files(string path, bool recursive) => !Directory.Exists(path) ? [path]
         : Directory.EnumerateFiles(path, "*", recursive ? SearchOption.AllDirectories : SearchOption.TopDirectoryOnly).Order(StringComparer.Ordinal);

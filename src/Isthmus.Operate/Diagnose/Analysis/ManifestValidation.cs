@@ -19,11 +19,14 @@ public sealed record ManifestValidation(string File, int Objects, IReadOnlyList<
             if (file != "-" && !System.IO.File.Exists(file)) throw new ProblemException($"-f {file}", "does not exist", "check the file's name");
             var read = ManifestFiles.Read([file], recursive: false, ns, input);
             var found = read.Objects.SelectMany(value => Validation.Check(value).Select(problem => (Value: value, Problem: problem))).ToList();
-            return new(file, read.Objects.Count, [.. read.Problems.Select(problem => problem.ToString()), .. Texts(Severity.Error)], [.. Texts(Severity.Warning)]);
+            return new(file, read.Objects.Count, [.. read.Problems.Select(problem => problem.ToString()), .. Texts(Severity.Error)],
+                [.. Texts(Severity.Warning)]);
 
-            IEnumerable<string> Texts(Severity severity) => found.Where(item => item.Problem.Severity == severity).Select(item => Text(item.Value, item.Problem));
+            IEnumerable<string> Texts(Severity severity) =>
+                found.Where(item => item.Problem.Severity == severity).Select(item => Text(item.Value, item.Problem));
         }
-        throw new ProblemException($"-f {file}", $"is not a file with one of the endings {string.Join(' ', ManifestFiles.Extensions)}", "name manifests so, or give them on the standard input (-f -)");
+        throw new ProblemException($"-f {file}", $"is not a file with one of the endings {string.Join(' ', ManifestFiles.Extensions)}",
+            "name manifests so, or give them on the standard input (-f -)");
     }
 
     private static string Text(JsonObject value, Problem problem)

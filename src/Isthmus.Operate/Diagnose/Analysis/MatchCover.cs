@@ -20,7 +20,8 @@ internal static class MatchCover
     public static bool Covers(L4Match wide, L4Match narrow, ValueList<string> gateways) =>
         !wide.IsNever
         && (wide.SniHosts.IsEmpty || (!narrow.SniHosts.IsEmpty && narrow.SniHosts.All(host => wide.SniHosts.Any(known => Hosts.Covers(known, host)))))
-        && (wide.DestinationSubnets.IsEmpty || (!narrow.DestinationSubnets.IsEmpty && narrow.DestinationSubnets.All(subnet => wide.DestinationSubnets.Contains(subnet))))
+        && (wide.DestinationSubnets.IsEmpty
+            || (!narrow.DestinationSubnets.IsEmpty && narrow.DestinationSubnets.All(subnet => wide.DestinationSubnets.Contains(subnet))))
         && (wide.Port == 0 || wide.Port == narrow.Port)
         && Covers(wide.SourceLabels, narrow.SourceLabels) && (wide.SourceNamespace.Length == 0 || wide.SourceNamespace == narrow.SourceNamespace)
         && Covers(wide.Gateways, narrow.Gateways, gateways);
@@ -37,12 +38,15 @@ internal static class MatchCover
     private static bool Covers(StringMatch? wide, StringMatch? narrow) => wide is null || (narrow is { } inner && Covers(wide.Value, inner));
 
     private static bool Covers(StringMatch wide, StringMatch narrow) =>
-        wide == narrow || (wide.Kind == MatchKind.Prefix && narrow.Kind is MatchKind.Prefix or MatchKind.Exact && narrow.Value.StartsWith(wide.Value, StringComparison.Ordinal));
+        wide == narrow
+            || (wide.Kind == MatchKind.Prefix && narrow.Kind is MatchKind.Prefix or MatchKind.Exact
+                && narrow.Value.StartsWith(wide.Value, StringComparison.Ordinal));
 
     private static bool Covers(ValueMap<StringMatch> wide, ValueMap<StringMatch> narrow) =>
         wide.All(wanted => narrow.TryGetValue(wanted.Key, out var has) && (wanted.Value.Kind == MatchKind.Present || Covers(wanted.Value, has)));
 
-    private static bool Covers(ValueMap<string> wide, ValueMap<string> narrow) => wide.All(wanted => narrow.TryGetValue(wanted.Key, out var has) && has == wanted.Value);
+    private static bool Covers(ValueMap<string> wide, ValueMap<string> narrow) =>
+        wide.All(wanted => narrow.TryGetValue(wanted.Key, out var has) && has == wanted.Value);
 
     private static bool Covers(ValueList<string> wide, ValueList<string> narrow, ValueList<string> all)
     {

@@ -23,7 +23,8 @@ public sealed record DescribedElsewhere(string Cluster, string Error, string Con
 /// <param name="Config">The cluster whose Istio objects apply: that of the Pod, or that of its control plane.</param>
 /// <param name="Elsewhere">Each of the Services in each other cluster.</param>
 /// <param name="Problems">What the analysis of all clusters finds wrong with the objects that are named.</param>
-public sealed record MeshDescription(string Cluster, string Config, WorkloadDescription? Pod, IReadOnlyList<DescribedService> Services, IReadOnlyList<(string Service, DescribedElsewhere There)> Elsewhere, IReadOnlyList<Finding> Problems)
+public sealed record MeshDescription(string Cluster, string Config, WorkloadDescription? Pod, IReadOnlyList<DescribedService> Services,
+    IReadOnlyList<(string Service, DescribedElsewhere There)> Elsewhere, IReadOnlyList<Finding> Problems)
 {
     /// <param name="clusters">The cluster of the Pod first.</param>
     /// <exception cref="ProblemException">There is no such Pod, or the first cluster cannot be read.</exception>
@@ -45,7 +46,8 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
     public static MeshDescription OfService(IReadOnlyList<ClusterInventory> clusters, string ns, string name)
     {
         var (home, mesh) = (Home(clusters), new MeshSnapshot(clusters));
-        var service = home.Service(ns, name) ?? throw new ProblemException($"Service {ns}/{name} in {home.Context}", "does not exist", "name it as SERVICE.NAMESPACE");
+        var service = home.Service(ns, name)
+            ?? throw new ProblemException($"Service {ns}/{name} in {home.Context}", "does not exist", "name it as SERVICE.NAMESPACE");
         return Of(clusters, mesh, null, [WithRoutes(mesh, ConfigOf(mesh, home), WorkloadDescription.Describe(ConfigOf(mesh, home), service, null))]);
     }
 
@@ -57,14 +59,17 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
     private static ClusterInventory Home(IReadOnlyList<ClusterInventory> clusters) =>
         clusters[0].Error.Length == 0 ? clusters[0] : throw new ProblemException($"cluster {clusters[0].Context}", clusters[0].Error);
 
-    private static MeshDescription Of(IReadOnlyList<ClusterInventory> clusters, MeshSnapshot mesh, WorkloadDescription? pod, IReadOnlyList<DescribedService> services)
+    private static MeshDescription Of(IReadOnlyList<ClusterInventory> clusters, MeshSnapshot mesh, WorkloadDescription? pod,
+        IReadOnlyList<DescribedService> services)
     {
         var home = clusters[0];
         var elsewhere = (from service in services
                          from cluster in clusters.Skip(1)
                          where cluster.Error.Length > 0 || MeshSnapshot.ShareHosts(home, cluster)
                          select (service.Name, There: There(mesh, cluster, service.Name))).ToList();
-        return new(home.Context, ConfigOf(mesh, home).Context, pod, services, elsewhere, [.. Analysis.Run(clusters).Where(finding => finding.Problem.Severity >= Severity.Warning && IsNamed(finding, home.Context, pod, services, elsewhere))]);
+        return new(home.Context, ConfigOf(mesh, home).Context, pod, services, elsewhere,
+            [.. Analysis.Run(clusters)
+                .Where(finding => finding.Problem.Severity >= Severity.Warning && IsNamed(finding, home.Context, pod, services, elsewhere))]);
     }
 
     private static DescribedElsewhere There(MeshSnapshot mesh, ClusterInventory cluster, string name)
@@ -72,11 +77,17 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
         if (cluster.Error.Length > 0) return new(cluster.Context, cluster.Error, "", null);
         var config = ConfigOf(mesh, cluster);
         if (cluster.Service(name.Split('/')[0], name.Split('/')[1]) is not { } service) return new(cluster.Context, "", config.Context, null);
-        var pods = service.Spec.Selector.Count == 0 ? [] : cluster.Pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && pod.Metadata.DeletionTimestamp is null && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels)).ToList();
+        var pods = service.Spec.Selector.Count == 0
+            ? []
+            : cluster.Pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && pod.Metadata.DeletionTimestamp is null
+                && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels))
+                .ToList();
         return new(cluster.Context, "", config.Context, WithRoutes(mesh, config, WorkloadDescription.Describe(config, service, null)))
         {
             Pods = (pods.Count, pods.Count(pod => pod.Status.IsReady)),
-            Pod = pods.FirstOrDefault(pod => Workload.ProxyOf(pod.Spec) is not null) is { } one ? WorkloadDescription.Of(cluster, config, one.Metadata.Namespace, one.Metadata.Name) : null,
+            Pod = pods.FirstOrDefault(pod => Workload.ProxyOf(pod.Spec) is not null) is { } one
+                ? WorkloadDescription.Of(cluster, config, one.Metadata.Namespace, one.Metadata.Name)
+                : null,
         };
     }
 
@@ -84,13 +95,18 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
     private static ClusterInventory ConfigOf(MeshSnapshot mesh, ClusterInventory cluster) =>
         MeshSnapshot.HasControlPlane(cluster) ? cluster : mesh.Readable.FirstOrDefault(MeshSnapshot.HasControlPlane) ?? cluster;
 
-    private static bool IsNamed(Finding finding, string home, WorkloadDescription? pod, IReadOnlyList<DescribedService> services, IReadOnlyList<(string Service, DescribedElsewhere There)> elsewhere)
+    private static bool IsNamed(Finding finding, string home, WorkloadDescription? pod, IReadOnlyList<DescribedService> services,
+        IReadOnlyList<(string Service, DescribedElsewhere There)> elsewhere)
     {
-        if (pod is not null && (finding.Problem.Object == $"Namespace {pod.Pod.Metadata.Namespace}" || (finding.Cluster == home && finding.Problem.Object == $"Pod {pod.Pod.Metadata.Namespace}/{pod.Pod.Metadata.Name}"))) return true;
+        if (pod is not null
+            && (finding.Problem.Object == $"Namespace {pod.Pod.Metadata.Namespace}"
+                || (finding.Cluster == home && finding.Problem.Object == $"Pod {pod.Pod.Metadata.Namespace}/{pod.Pod.Metadata.Name}")))
+            return true;
         if (pod is not null && finding.Cluster == home
             && pod.Gateways.Any(gateway => finding.Problem.Object == $"{MeshApi.ApiGateway.Name} {gateway.Name}")) return true;
         return services.Concat(elsewhere.Select(one => one.There.Service).OfType<DescribedService>()).SelectMany(NamesOf)
-            .Concat(elsewhere.Select(one => one.There.Pod).Append(pod).OfType<WorkloadDescription>().SelectMany(PoliciesOf)).Contains(finding.Problem.Object, StringComparer.Ordinal);
+            .Concat(elsewhere.Select(one => one.There.Pod).Append(pod).OfType<WorkloadDescription>().SelectMany(PoliciesOf))
+            .Contains(finding.Problem.Object, StringComparer.Ordinal);
     }
 
     private static IEnumerable<string> NamesOf(DescribedService service) =>

@@ -3,7 +3,8 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>The objects of all clusters, and what follows from them between clusters. It never changes; an index is built when an analyzer first asks for it.</summary>
+/// <summary>The objects of all clusters, and what follows from them between clusters. It never changes; an index is built when an analyzer first asks for
+/// it.</summary>
 public sealed class MeshSnapshot
 {
     private readonly Lazy<HostTable> _hosts;
@@ -15,7 +16,8 @@ public sealed class MeshSnapshot
         Readable = [.. clusters.Where(cluster => cluster.Error.Length == 0)];
         var areas = Readable.ToDictionary(cluster => cluster, cluster => new ClusterWorkloads(cluster));
         var primaries = Readable.Where(HasControlPlane).ToHashSet();
-        Clusters = [.. Readable.Select(cluster => new ConfigCluster(cluster, [.. Readable.Where(other => other == cluster || (primaries.Count > 0 && !primaries.Contains(other))).Select(other => areas[other])]))];
+        Clusters = [.. Readable.Select(cluster => new ConfigCluster(cluster,
+            [.. Readable.Where(other => other == cluster || (primaries.Count > 0 && !primaries.Contains(other))).Select(other => areas[other])]))];
         Workloads = [.. areas.Values];
         _hosts = new(() => new(Readable));
         _gatewayApis = new(() => [.. JudgedGatewayApi.Of(Readable)]);
@@ -39,7 +41,8 @@ public sealed class MeshSnapshot
     public IReadOnlyList<JudgedGatewayApi> GatewayApis => _gatewayApis.Value;
 
     /// <summary>Trust domains of all control planes, with aliases; empty when no MeshConfig was read.</summary>
-    public IEnumerable<string> TrustDomains => Readable.Select(cluster => cluster.Mesh).OfType<Mesh.Model.MeshConfig>().SelectMany(mesh => mesh.TrustDomains).Distinct();
+    public IEnumerable<string> TrustDomains =>
+        Readable.Select(cluster => cluster.Mesh).OfType<Mesh.Model.MeshConfig>().SelectMany(mesh => mesh.TrustDomains).Distinct();
 
     /// <summary>Whether every cluster knows the objects of these kinds.</summary>
     public bool Knows(IEnumerable<string> kinds) => kinds.All(kind => Readable.All(cluster => cluster.Knows(kind)));
@@ -48,7 +51,8 @@ public sealed class MeshSnapshot
     public static bool ShareHosts(ClusterInventory one, ClusterInventory other) => !(one.IsJoinedByNames && other.IsJoinedByNames);
 
     /// <summary>Namespaces that are not for applications, in which nothing of the mesh is missing.</summary>
-    public static bool IsSystem(ClusterInventory cluster, string ns) => ns == cluster.RootNamespace || ns == WellKnown.SystemNamespace || ns.StartsWith("kube-", StringComparison.Ordinal);
+    public static bool IsSystem(ClusterInventory cluster, string ns) =>
+        ns == cluster.RootNamespace || ns == WellKnown.SystemNamespace || ns.StartsWith("kube-", StringComparison.Ordinal);
 
     public static bool HasControlPlane(ClusterInventory cluster) => cluster.Pods.Any(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod);
 }
@@ -57,7 +61,9 @@ public sealed class MeshSnapshot
 /// <param name="Reach">The workloads that these objects apply to: those of the cluster, and of clusters without a control plane of their own.</param>
 public sealed record ConfigCluster(ClusterInventory Cluster, IReadOnlyList<ClusterWorkloads> Reach)
 {
-    /// <summary>What a selector selects in a namespace, or in the whole mesh if that is the root namespace; everything there if the selector is empty.</summary>
+    /// <summary>What a selector selects in a namespace, or in the whole mesh if that is the root namespace; everything there if the selector is
+    /// empty.</summary>
     public IEnumerable<Workload> Selected(string ns, IReadOnlyDictionary<string, string> selector) =>
-        Reach.SelectMany(area => ns == Cluster.RootNamespace ? area.All : area.In(ns)).Where(workload => Kubernetes.Objects.LabelSelector.Selects(selector, workload.Labels));
+        Reach.SelectMany(area => ns == Cluster.RootNamespace ? area.All : area.In(ns))
+            .Where(workload => Kubernetes.Objects.LabelSelector.Selects(selector, workload.Labels));
 }

@@ -7,8 +7,12 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>DestinationRules whose TLS is not what the workloads of the host accept. Pure.</summary>
 public static class MtlsConflicts
 {
-    public static Analyzer Analyzer { get; } = new("destinationrule.MtlsConflictAnalyzer", "Checks that TLS settings of DestinationRules and PeerAuthentications agree",
-        [IstioCodes.MtlsConflict], ["DestinationRule", "PeerAuthentication", "Service", "Pod"], mesh => mesh.Clusters.SelectMany(config => Check(mesh, config)));
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("destinationrule.MtlsConflictAnalyzer", "Checks that TLS settings of DestinationRules and PeerAuthentications agree",
+        [IstioCodes.MtlsConflict], ["DestinationRule", "PeerAuthentication", "Service", "Pod"],
+        mesh => mesh.Clusters.SelectMany(config => Check(mesh, config)));
 
     private static IEnumerable<Finding> Check(MeshSnapshot mesh, ConfigCluster config) =>
         from rule in config.Cluster.Istio<DestinationRule>()
@@ -29,7 +33,8 @@ public static class MtlsConflicts
             {
                 var accepts = Accepts(owner, pod, port);
                 if (tls.Mode == ClientTlsMode.IstioMutual ? accepts == MtlsMode.Disable : accepts == MtlsMode.Strict)
-                    return $"is {Spelled(tls.Mode)} for {rule.Host}, but {pod.Name} in {pod.Cluster.Context} accepts {(accepts == MtlsMode.Strict ? "only mutual TLS of the mesh (STRICT)" : pod.HasProxy ? "none (DISABLE)" : "none: it has no sidecar")} at port {port.Port}, so calls to it fail";
+                    return $"is {Spelled(tls.Mode)} for {rule.Host}, but {pod.Name} in {pod.Cluster.Context} accepts "
+                        + $"{(accepts == MtlsMode.Strict ? "only mutual TLS of the mesh (STRICT)" : pod.HasProxy ? "none (DISABLE)" : "none: it has no sidecar")} at port {port.Port}, so calls to it fail";
             }
         }
         return null;
@@ -38,5 +43,6 @@ public static class MtlsConflicts
     private static MtlsMode Accepts(ConfigCluster owner, Workload pod, Kubernetes.Objects.ServicePort port) =>
         pod.HasProxy ? AcceptedTls.Of(owner, pod).ForPort(AcceptedTls.TargetOf(port, pod.Pod!)) : MtlsMode.Disable;
 
-    private static string Spelled(ClientTlsMode mode) => mode switch { ClientTlsMode.IstioMutual => "ISTIO_MUTUAL", ClientTlsMode.Disable => "DISABLE", ClientTlsMode.Mutual => "MUTUAL", _ => "SIMPLE" };
+    private static string Spelled(ClientTlsMode mode) =>
+        mode switch { ClientTlsMode.IstioMutual => "ISTIO_MUTUAL", ClientTlsMode.Disable => "DISABLE", ClientTlsMode.Mutual => "MUTUAL", _ => "SIMPLE" };
 }

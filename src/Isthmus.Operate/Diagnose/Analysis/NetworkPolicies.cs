@@ -11,9 +11,17 @@ internal static class NetworkPolicies
 {
     private static readonly Dictionary<string, string> NoLabels = [];
 
-    public static Analyzer Enforcement { get; } = new("networkpolicy.EnforcementAnalyzer", "Checks for NetworkPolicies where the network of the Nodes enforces none", [OwnCodes.NetworkPolicyIneffective], ["NetworkPolicy", "Node"], CheckEnforcement);
+    public static Analyzer Enforcement
+    {
+        get;
+    } = new("networkpolicy.EnforcementAnalyzer", "Checks for NetworkPolicies where the network of the Nodes enforces none", [OwnCodes.NetworkPolicyIneffective],
+        ["NetworkPolicy", "Node"], CheckEnforcement);
 
-    public static Analyzer Paths { get; } = new("networkpolicy.PathAnalyzer", "Checks that NetworkPolicies leave proxies the way to their control plane, and other networks that to the gateways", [OwnCodes.NetworkPolicyCutsMesh], ["NetworkPolicy", "Pod", "Service", "Namespace", "Node"],
+    public static Analyzer Paths
+    {
+        get;
+    } = new("networkpolicy.PathAnalyzer", "Checks that NetworkPolicies leave proxies the way to their control plane, and other networks that to the gateways",
+        [OwnCodes.NetworkPolicyCutsMesh], ["NetworkPolicy", "Pod", "Service", "Namespace", "Node"],
         mesh => mesh.Readable.Where(cluster => !EnforcesNone(cluster)).SelectMany(CheckPaths));
 
     private static IEnumerable<Finding> CheckEnforcement(MeshSnapshot mesh) =>
@@ -21,19 +29,23 @@ internal static class NetworkPolicies
         where EnforcesNone(cluster)
         from policy in cluster.Objects("NetworkPolicy").Select(NetworkPolicy.Read)
         select new Finding(cluster.Context, new("ISM1425", $"NetworkPolicy {policy.Namespace}/{policy.Name}", "spec",
-            "drops nothing: the network of the Nodes, which is that of a lab, does not enforce NetworkPolicies", "test it in a cluster whose network plug-in enforces them; a trace with --no-call names the policy that would drop a call", Severity.Warning));
+            "drops nothing: the network of the Nodes, which is that of a lab, does not enforce NetworkPolicies",
+            "test it in a cluster whose network plug-in enforces them; a trace with --no-call names the policy that would drop a call", Severity.Warning));
 
-    private static bool EnforcesNone(ClusterInventory cluster) => cluster.Nodes.Any(node => node.Status.NodeInfo.ContainerRuntimeVersion.StartsWith(WellKnown.OwnRuntime, StringComparison.Ordinal));
+    private static bool EnforcesNone(ClusterInventory cluster) =>
+        cluster.Nodes.Any(node => node.Status.NodeInfo.ContainerRuntimeVersion.StartsWith(WellKnown.OwnRuntime, StringComparison.Ordinal));
 
     private static IEnumerable<Finding> CheckPaths(ClusterInventory cluster)
     {
         var policies = cluster.Objects("NetworkPolicy").Select(NetworkPolicy.Read).ToList();
         if (policies.Count == 0) return [];
-        var labels = cluster.Namespaces.ToDictionary(ns => ns.Metadata.Name, ns => (IReadOnlyDictionary<string, string>)ns.Metadata.Labels, StringComparer.Ordinal);
+        var labels = cluster.Namespaces.ToDictionary(ns => ns.Metadata.Name, ns => (IReadOnlyDictionary<string, string>)ns.Metadata.Labels,
+            StringComparer.Ordinal);
         var there = cluster.Pods.Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status.Phase is not ("Succeeded" or "Failed")).ToList();
         return OfControlPlane(policies, there, pod => End(pod, labels)).Concat(OfGateways(cluster, policies, there))
             // Many Pods have one policy.
-            .GroupBy(cut => (cut.Policy.Namespace, cut.Policy.Name, cut.Path, cut.What)).Select(cuts => new Finding(cluster.Context, new("ISM1426", $"NetworkPolicy {cuts.Key.Namespace}/{cuts.Key.Name}", cuts.Key.Path,
+            .GroupBy(cut => (cut.Policy.Namespace, cut.Policy.Name, cut.Path, cut.What))
+            .Select(cuts => new Finding(cluster.Context, new("ISM1426", $"NetworkPolicy {cuts.Key.Namespace}/{cuts.Key.Name}", cuts.Key.Path,
                 $"{cuts.Key.What} {cuts.First().Pod.Key}{(cuts.Count() > 1 ? $" and {cuts.Count() - 1} more" : "")}", cuts.First().Remedy, Severity.Warning)));
     }
 
@@ -43,9 +55,13 @@ internal static class NetworkPolicies
         foreach (var pod in pods.Where(pod => Workload.ProxyOf(pod.Spec) is not null))
         {
             if (NetworkPolicy.Dropping(policies, pod, PacketDirection.Egress, end(istiod), Ports.DiscoveryTls, istiod) is [var leaving, ..])
-                yield return new(leaving, "spec.egress", $"does not allow port {Ports.DiscoveryTls} of the control plane, so proxies get no configuration and no certificates: Pod", pod, $"allow egress to Pods with app=istiod of namespace {istiod.Metadata.Namespace}, port {Ports.DiscoveryTls}");
+                yield return new(leaving, "spec.egress",
+                    $"does not allow port {Ports.DiscoveryTls} of the control plane, so proxies get no configuration and no certificates: Pod", pod,
+                    $"allow egress to Pods with app=istiod of namespace {istiod.Metadata.Namespace}, port {Ports.DiscoveryTls}");
             if (NetworkPolicy.Dropping(policies, istiod, PacketDirection.Ingress, end(pod), Ports.DiscoveryTls, istiod) is [var arriving, ..])
-                yield return new(arriving, "spec.ingress", $"does not allow proxies to reach port {Ports.DiscoveryTls} of the control plane, so they get no configuration and no certificates: Pod", pod, $"allow ingress from all namespaces to port {Ports.DiscoveryTls}");
+                yield return new(arriving, "spec.ingress",
+                    $"does not allow proxies to reach port {Ports.DiscoveryTls} of the control plane, so they get no configuration and no certificates: Pod",
+                    pod, $"allow ingress from all namespaces to port {Ports.DiscoveryTls}");
         }
     }
 
@@ -56,10 +72,12 @@ internal static class NetworkPolicies
         let target = int.TryParse(port.TargetPort?.ToString(), out var number) ? number : port.Port
         from pod in pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels))
         from dropping in NetworkPolicy.Dropping(policies, pod, PacketDirection.Ingress, new(null, null, NoLabels), target, pod).Take(1)
-        select new Cut(dropping, "spec.ingress", $"does not allow other networks to reach port {target} of the gateway: Pod", pod, $"allow ingress to port {target} from everywhere");
+        select new Cut(dropping, "spec.ingress", $"does not allow other networks to reach port {target} of the gateway: Pod", pod,
+            $"allow ingress to port {target} from everywhere");
 
     private static PacketEnd End(Pod pod, Dictionary<string, IReadOnlyDictionary<string, string>> labels) =>
-        new(IPAddress.TryParse(pod.Status.PodIP, out var address) ? address : null, pod.Spec.HostNetwork ? null : pod, labels.GetValueOrDefault(pod.Metadata.Namespace, NoLabels));
+        new(IPAddress.TryParse(pod.Status.PodIP, out var address) ? address : null, pod.Spec.HostNetwork ? null : pod,
+            labels.GetValueOrDefault(pod.Metadata.Namespace, NoLabels));
 
     /// <param name="What">What the policy does, up to the Pod that it does it to.</param>
     private sealed record Cut(NetworkPolicy Policy, string Path, string What, Pod Pod, string Remedy);

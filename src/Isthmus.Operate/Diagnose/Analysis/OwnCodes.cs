@@ -6,7 +6,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class OwnCodes
 {
     public static readonly AnalysisCode ClusterNotReadable = new("ISM1400", "ClusterNotReadable", Severity.Error,
-        "The API server of a cluster does not answer, or refuses to show its objects. Nothing is known about the cluster.", "Check that the cluster is running, and its entry in the kubeconfig.");
+        "The API server of a cluster does not answer, or refuses to show its objects. Nothing is known about the cluster.",
+        "Check that the cluster is running, and its entry in the kubeconfig.");
 
     public static readonly AnalysisCode RemoteSecretTwice = new("ISM1024", "RemoteSecretTwice", Severity.Error,
         "Two remote secrets of a cluster name one other cluster, or two clusters have one name. Each hides the other.",
@@ -24,13 +25,16 @@ public static class OwnCodes
             "Create it with --server and an address that Pods of the other cluster reach.");
 
     public static readonly AnalysisCode GatewayRefusesHost = new("ISM1401", "GatewayRefusesHost", Severity.Error,
-        "A ServiceEntry leads to another cluster's gateway, which takes no calls for its host. Callers get 503.", "Add the host to the Gateway's AUTO_PASSTHROUGH server.");
+        "A ServiceEntry leads to another cluster's gateway, which takes no calls for its host. Callers get 503.",
+        "Add the host to the Gateway's AUTO_PASSTHROUGH server.");
 
     public static readonly AnalysisCode HostUnknownAtGateway = new("ISM1402", "HostUnknownAtGateway", Severity.Error,
-        "A ServiceEntry leads to another cluster's gateway, where the host does not exist. Callers get 503.", "Check the host's name, or create the Service or ServiceEntry for it in that cluster.");
+        "A ServiceEntry leads to another cluster's gateway, where the host does not exist. Callers get 503.",
+        "Check the host's name, or create the Service or ServiceEntry for it in that cluster.");
 
     public static readonly AnalysisCode PortUnknownAtGateway = new("ISM1403", "PortUnknownAtGateway", Severity.Error,
-        "A ServiceEntry has a port that the called Service does not have in the other cluster. The SNI carries the port of the ServiceEntry, so callers get 503.",
+        "A ServiceEntry has a port that the called Service does not have in the other cluster. The SNI carries the port of the ServiceEntry, so callers get "
+            + "503.",
         "Use the port number of the called Service in the ServiceEntry.");
 
     public static readonly AnalysisCode NameNotRewritten = new("ISM1404", "NameNotRewritten", Severity.Error,
@@ -42,90 +46,114 @@ public static class OwnCodes
         "Give the endpoint the gateway's port.");
 
     public static readonly AnalysisCode PlainTextToGateway = new("ISM1406", "PlainTextToGateway", Severity.Error,
-        "A ServiceEntry calls another cluster's gateway in plain text, which the gateway cannot route.", "Apply a DestinationRule with tls.mode ISTIO_MUTUAL for the host.");
+        "A ServiceEntry calls another cluster's gateway in plain text, which the gateway cannot route.",
+        "Apply a DestinationRule with tls.mode ISTIO_MUTUAL for the host.");
 
     public static readonly AnalysisCode SharedAddress = new("ISM1407", "SharedAddress", Severity.Warning,
         "Several hosts have the same address. Calls by address, and TCP calls, go to whichever host comes first.", "Give each host its own address.");
 
     public static readonly AnalysisCode ZoneNotForwarded = new("ISM1408", "ZoneNotForwarded", Severity.Warning,
-        "The cluster's DNS does not forward the global zone to the server that resolves it, so that its names do not resolve.", "Add a server block for the zone to the Corefile.");
+        "The cluster's DNS does not forward the global zone to the server that resolves it, so that its names do not resolve.",
+        "Add a server block for the zone to the Corefile.");
 
     public static readonly AnalysisCode SidecarsRefused = new("ISM1409", "SidecarsRefused", Severity.Error,
-        "A namespace has injection, and a PodSecurity level that refuses every Pod with a sidecar.", "Install the CNI node agent, or set the label to privileged, or remove the injection label.");
+        "A namespace has injection, and a PodSecurity level that refuses every Pod with a sidecar.",
+        "Install the CNI node agent, or set the label to privileged, or remove the injection label.");
 
     public static readonly AnalysisCode HiddenDestinationRule = new("ISM1410", "HiddenDestinationRule", Severity.Warning,
         "Part of a DestinationRule has no effect, because an older rule for the same host has its own.", "Keep the settings of a host in one rule.");
 
     public static readonly AnalysisCode ClientAffinityIneffective = new("ISM1411", "ClientAffinityIneffective", Severity.Warning,
-        "A Service has sessionAffinity, which nodes follow and proxies do not.", "Set loadBalancer.consistentHash.useSourceIp in a DestinationRule of the host.");
+        "A Service has sessionAffinity, which nodes follow and proxies do not.",
+        "Set loadBalancer.consistentHash.useSourceIp in a DestinationRule of the host.");
 
     public static readonly AnalysisCode IngressIneffective = new("ISM1412", "IngressIneffective", Severity.Warning,
         "An Ingress is meant for gateways of the mesh, and no gateway serves it.", "Do what the message says.");
 
     public static readonly AnalysisCode RoutesDiffer = new("ISM1413", "RoutesDiffer", Severity.Warning,
-        "The VirtualServices of one host differ between clusters with control planes of their own. Where a call goes depends on the cluster of the caller.", "Apply the same VirtualService in all of these clusters.");
+        "The VirtualServices of one host differ between clusters with control planes of their own. Where a call goes depends on the cluster of the caller.",
+        "Apply the same VirtualService in all of these clusters.");
 
     public static readonly AnalysisCode NetworkUnknown = new("ISM1414", "NetworkUnknown", Severity.Error,
-        "The network label of a workload names a network that no cluster has and no gateway leads to. Workloads of other networks do not reach it.", "Correct or remove the label topology.istio.io/network.");
+        "The network label of a workload names a network that no cluster has and no gateway leads to. Workloads of other networks do not reach it.",
+        "Correct or remove the label topology.istio.io/network.");
 
     public static readonly AnalysisCode CallerUnknown = new("ISM1415", "CallerUnknown", Severity.Warning,
-        "An AuthorizationPolicy names a principal or service account that no caller can have: its trust domain, namespace or account exists in no cluster.", "Correct the name, or create the service account.");
+        "An AuthorizationPolicy names a principal or service account that no caller can have: its trust domain, namespace or account exists in no cluster.",
+        "Correct the name, or create the service account.");
 
     public static readonly AnalysisCode InjectionDiffers = new("ISM1416", "InjectionDiffers", Severity.Warning,
-        "A namespace has an injection label in one cluster, and none in another, where its Pods have no sidecars and cannot be reached through gateways.", "Set the same label in all clusters, and restart the workloads.");
+        "A namespace has an injection label in one cluster, and none in another, where its Pods have no sidecars and cannot be reached through gateways.",
+        "Set the same label in all clusters, and restart the workloads.");
 
     public static readonly AnalysisCode ServiceSelectsNothing = new("ISM1417", "ServiceSelectsNothing", Severity.Error,
-        "The selector of a Service matches no workload, although one has similar labels. All calls to the Service fail.", "Correct the selector of the Service, or the labels of the workload.");
+        "The selector of a Service matches no workload, although one has similar labels. All calls to the Service fail.",
+        "Correct the selector of the Service, or the labels of the workload.");
 
     public static readonly AnalysisCode PodCannotRun = new("ISM1418", "PodCannotRun", Severity.Error,
-        "A Pod of a Service cannot run. While other Pods answer in its place, callers notice nothing (a warning).", "See the log of the container, and the events of the Pod.");
+        "A Pod of a Service cannot run. While other Pods answer in its place, callers notice nothing (a warning).",
+        "See the log of the container, and the events of the Pod.");
 
     public static readonly AnalysisCode ServiceShadowed = new("ISM1419", "ServiceShadowed", Severity.Warning,
-        "A ServiceEntry has the host of a Service of its namespace, so that calls to the Service can go to the endpoints of the entry.", "Remove the host from the ServiceEntry, unless that is intended.");
+        "A ServiceEntry has the host of a Service of its namespace, so that calls to the Service can go to the endpoints of the entry.",
+        "Remove the host from the ServiceEntry, unless that is intended.");
 
     public static readonly AnalysisCode TargetPortUnknown = new("ISM1420", "TargetPortUnknown", Severity.Warning,
         "A port of a Service leads to a named port that no container has, so that the port has no endpoint.", "Correct the name, or use a number.");
 
     public static readonly AnalysisCode SubsetUnknownAtGateway = new("ISM1421", "SubsetUnknownAtGateway", Severity.Error,
-        "Calls go to a subset that the control plane of another network does not define, so that its gateways refuse them.", "Apply the DestinationRule in that cluster as well.");
+        "Calls go to a subset that the control plane of another network does not define, so that its gateways refuse them.",
+        "Apply the DestinationRule in that cluster as well.");
 
     public static readonly AnalysisCode PoliciesDiffer = new("ISM1422", "PoliciesDiffer", Severity.Warning,
-        "A security policy is missing in a cluster with workloads that it selects, or differs there. Calls are checked, or not, depending on the cluster where they end.", "Apply the same policy in all clusters with a control plane of their own, or delete it where it is wrong.");
+        "A security policy is missing in a cluster with workloads that it selects, or differs there. Calls are checked, or not, depending on the cluster where "
+            + "they end.",
+        "Apply the same policy in all clusters with a control plane of their own, or delete it where it is wrong.");
 
     public static readonly AnalysisCode TelemetryLost = new("ISM1423", "TelemetryLost", Severity.Warning,
-        "Proxies lose spans or access logs: their collector is away, too slow, or answers with errors. Traffic is not affected. The control planes say so while it lasts; the analysis of files cannot know it.",
+        "Proxies lose spans or access logs: their collector is away, too slow, or answers with errors. Traffic is not affected. The control planes say so "
+            + "while it lasts; the analysis of files cannot know it.",
         "Check that the collector runs, has the port and protocol of its provider, and keeps up.");
 
     public static readonly AnalysisCode MetricSeriesBounded = new("ISM1424", "MetricSeriesBounded", Severity.Warning,
-        "A proxy has as many series of metrics as it keeps. New ones lack the values of tags, and what peers say about themselves. The control planes say so while it lasts.",
+        "A proxy has as many series of metrics as it keeps. New ones lack the values of tags, and what peers say about themselves. The control planes say so "
+            + "while it lasts.",
         "Remove tags with many values from the Telemetry, such as those of single users, requests or addresses.");
 
     public static readonly AnalysisCode NetworkPolicyIneffective = new("ISM1425", "NetworkPolicyIneffective", Severity.Warning,
-        "A NetworkPolicy has no effect, because the network of the cluster's Nodes enforces none, as that of a lab.", "Test it in a cluster whose network plug-in enforces NetworkPolicies.");
+        "A NetworkPolicy has no effect, because the network of the cluster's Nodes enforces none, as that of a lab.",
+        "Test it in a cluster whose network plug-in enforces NetworkPolicies.");
 
     public static readonly AnalysisCode NetworkPolicyCutsMesh = new("ISM1426", "NetworkPolicyCutsMesh", Severity.Warning,
-        "A NetworkPolicy keeps proxies from their control plane (port 15012), or other networks from a gateway (15443). Where it is enforced, new Pods get no configuration, or calls from other networks fail.", "Allow these ports.");
+        "A NetworkPolicy keeps proxies from their control plane (port 15012), or other networks from a gateway (15443). Where it is enforced, new Pods get no "
+            + "configuration, or calls from other networks fail.",
+        "Allow these ports.");
 
     public static readonly AnalysisCode FaultInjected = new("ISM1427", "FaultInjected", Severity.Info,
         "A VirtualService delays or aborts calls on purpose (`fault`). Callers see a slow or broken service.", "Remove the fault, unless it is meant.");
 
     public static readonly AnalysisCode ClientRulesDiffer = new("ISM1428", "ClientRulesDiffer", Severity.Warning,
-        "Two servers of a gateway ask clients for different certificates, and a connection for one can carry requests for the other: the gateway answers these with 421. Browsers then open a connection of its own; other clients may fail.",
+        "Two servers of a gateway ask clients for different certificates, and a connection for one can carry requests for the other: the gateway answers these "
+            + "with 421. Browsers then open a connection of its own; other clients may fail.",
         "Give each server its own certificate with its own hosts only, or both the same rule for clients.");
 
     public static readonly AnalysisCode PathSpelledOtherwise = new("ISM1429", "PathSpelledOtherwise", Severity.Warning,
-        "An AuthorizationPolicy keeps requests away by their path, and another spelling of the path gets through: servers that read it as the path serve what the policy denies.",
+        "An AuthorizationPolicy keeps requests away by their path, and another spelling of the path gets through: servers that read it as the path serve what "
+            + "the policy denies.",
         "Set pathNormalization.normalization of MeshConfig to STRICT, unless clients need such paths, or allow what is meant instead of denying the rest.");
 
     public static readonly AnalysisCode NeedsEnvoy = new("ISM1430", "NeedsEnvoy", Severity.Warning,
-        "A WasmPlugin, or an EnvoyFilter with configuration that only Envoy knows, is for Pods whose proxy is that of Isthmus. These get nothing of it: a plugin that decides who may call does not run there.",
+        "A WasmPlugin, or an EnvoyFilter with configuration that only Envoy knows, is for Pods whose proxy is that of Isthmus. These get nothing of it: a "
+            + "plugin that decides who may call does not run there.",
         "Set binaryPath for these Pods, so that their proxy is Envoy, or select others.");
 
     public static readonly AnalysisCode DelegateNotFound = new("ISM1431", "DelegateNotFound", Severity.Error,
-        "A VirtualService leaves a route to a delegate that does not exist, or that has hosts of its own. The route has no effect.", "Create the delegate, without hosts, or correct its name or namespace.");
+        "A VirtualService leaves a route to a delegate that does not exist, or that has hosts of its own. The route has no effect.",
+        "Create the delegate, without hosts, or correct its name or namespace.");
 
     public static readonly AnalysisCode RevisionUnknown = new("ISM1432", "RevisionUnknown", Severity.Error,
-        "A namespace or Pod asks for a revision or tag that no injection webhook of the cluster serves. New Pods get no sidecars, and are not part of the mesh.",
+        "A namespace or Pod asks for a revision or tag that no injection webhook of the cluster serves. New Pods get no sidecars, and are not part of the "
+            + "mesh.",
         "Correct the label istio.io/rev, or install a control plane of that revision.");
 
     public static readonly AnalysisCode JobKeptRunning = new("ISM1433", "JobKeptRunning", Severity.Warning,
@@ -133,70 +161,94 @@ public static class OwnCodes
         "Annotate the Pod template with sidecar.istio.io/nativeSidecar: \"true\", or end the sidecar with the work: POST /quitquitquit to port 15020.");
 
     public static readonly AnalysisCode ProbeRefused = new("ISM1434", "ProbeRefused", Severity.Error,
-        "A health check of the kubelet goes to the application through a proxy that demands mutual TLS. It fails, so that the Pod never becomes ready, or is restarted again and again.",
-        "Remove the annotation sidecar.istio.io/rewriteAppHTTPProbers: \"false\" and create the Pod again, so that the agent makes the check, or set DISABLE or PERMISSIVE for the port in portLevelMtls.");
+        "A health check of the kubelet goes to the application through a proxy that demands mutual TLS. It fails, so that the Pod never becomes ready, or is "
+            + "restarted again and again.",
+        "Remove the annotation sidecar.istio.io/rewriteAppHTTPProbers: \"false\" and create the Pod again, so that the agent makes the check, or set DISABLE "
+            + "or PERMISSIVE for the port in portLevelMtls.");
 
     public static readonly AnalysisCode PolicyPortOfService = new("ISM1435", "PolicyPortOfService", Severity.Warning,
-        "A PeerAuthentication has a mode for a port that only a Service has. It counts for ports of workloads, so that the port keeps its mode.", "Use the number of the port that the Service leads to.");
+        "A PeerAuthentication has a mode for a port that only a Service has. It counts for ports of workloads, so that the port keeps its mode.",
+        "Use the number of the port that the Service leads to.");
 
     public static readonly AnalysisCode RoutesWithoutRequests = new("ISM1436", "RoutesWithoutRequests", Severity.Warning,
-        "A VirtualService has routes for requests to a host whose ports declare TCP or TLS. Proxies copy bytes there, so that routes, faults and timeouts have no effect.",
+        "A VirtualService has routes for requests to a host whose ports declare TCP or TLS. Proxies copy bytes there, so that routes, faults and timeouts have "
+            + "no effect.",
         "Name the port http-… or grpc-…, or set appProtocol, if the application speaks HTTP; otherwise use tcp or tls routes.");
 
     public static readonly AnalysisCode LocalityUnknown = new("ISM1437", "LocalityUnknown", Severity.Warning,
-        "The settings localityLbSetting of a DestinationRule, or of MeshConfig, name a locality that no Node, Pod or entry is in. What they say of it has no effect.",
+        "The settings localityLbSetting of a DestinationRule, or of MeshConfig, name a locality that no Node, Pod or entry is in. What they say of it has no "
+            + "effect.",
         "Correct the locality, or label the Nodes with topology.kubernetes.io/region and topology.kubernetes.io/zone.");
 
     public static readonly AnalysisCode PatchIdle = new("ISM1438", "PatchIdle", Severity.Warning,
-        "A patch of an EnvoyFilter matches nothing: a context, port, host, Gateway or filter that no proxy has which it is for. It changes nothing, and nobody else says so.",
+        "A patch of an EnvoyFilter matches nothing: a context, port, host, Gateway or filter that no proxy has which it is for. It changes nothing, and nobody "
+            + "else says so.",
         "Correct what the message names; 'isthmus proxy-config listeners POD -o json' shows the names that proxies have.");
 
     public static readonly AnalysisCode AddressOfAnother = new(Mesh.Resolve.HostOwners.AddressCode, "AddressOfAnother", Severity.Warning,
-        "A ServiceEntry claims the address of a Service, of a Pod of another namespace, of an older ServiceEntry of another namespace, or one that the mesh allocated. Calls to the address go to its owner.", "Remove the address from the ServiceEntry, or choose one that nothing else has.");
+        "A ServiceEntry claims the address of a Service, of a Pod of another namespace, of an older ServiceEntry of another namespace, or one that the mesh "
+            + "allocated. Calls to the address go to its owner.",
+        "Remove the address from the ServiceEntry, or choose one that nothing else has.");
 
     public static readonly AnalysisCode HostOfAnother = new(Mesh.Resolve.HostOwners.HostCode, "HostOfAnother", Severity.Warning,
-        "A ServiceEntry claims the host of a Service or of an older ServiceEntry of another namespace, or a name in cluster.local or clusterset.local of another namespace. It has no effect on that host.", "Choose another host, or let the owner of the host define it.");
+        "A ServiceEntry claims the host of a Service or of an older ServiceEntry of another namespace, or a name in cluster.local or clusterset.local of "
+            + "another namespace. It has no effect on that host.",
+        "Choose another host, or let the owner of the host define it.");
 
     public static readonly AnalysisCode HostNotGranted = new(Mesh.Resolve.HostOwners.GrantCode, "HostNotGranted", Severity.Warning,
-        "A VirtualService or DestinationRule configures a host of another namespace, and MeshConfig has `hostOwnership: NAMESPACE`. It has no effect on that host.", "Let the owner of the host annotate its Service or namespace with `networking.isthmus.internal/host-grants`, or move the object there.");
+        "A VirtualService or DestinationRule configures a host of another namespace, and MeshConfig has `hostOwnership: NAMESPACE`. It has no effect on that "
+            + "host.",
+        "Let the owner of the host annotate its Service or namespace with `networking.isthmus.internal/host-grants`, or move the object there.");
 
     public static readonly AnalysisCode RootNotInForce = new("ISM1451", "RootNotInForce", Severity.Error,
-        "The Secret cacerts holds another root than the one that the control plane uses.", "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");
+        "The Secret cacerts holds another root than the one that the control plane uses.",
+        "Compare the roots of all clusters first; then restart the control plane, or replace the Secret.");
 
     public static readonly AnalysisCode LeftoverRoot = new("ISM1452", "LeftoverRoot", Severity.Warning,
-        "The control plane uses a root that an earlier installation made.", "Delete the Secret istio-ca-secret and restart the control plane, unless that is intended.");
+        "The control plane uses a root that an earlier installation made.",
+        "Delete the Secret istio-ca-secret and restart the control plane, unless that is intended.");
 
     public static readonly AnalysisCode StaleRootOfNamespace = new("ISM1453", "StaleRootOfNamespace", Severity.Error,
-        "A namespace's ConfigMap names a root that is no longer in force, and proxies that start there trust the wrong one.", "Check the log of the control plane, which rewrites it, or delete the ConfigMap.");
+        "A namespace's ConfigMap names a root that is no longer in force, and proxies that start there trust the wrong one.",
+        "Check the log of the control plane, which rewrites it, or delete the ConfigMap.");
 
     public static readonly AnalysisCode RootsDiffer = new("ISM1454", "RootsDiffer", Severity.Error,
-        "Clusters have different roots, so that their proxies refuse each other.", "Give the clusters a Secret cacerts of one root, restart the control planes, then the workloads.");
+        "Clusters have different roots, so that their proxies refuse each other.",
+        "Give the clusters a Secret cacerts of one root, restart the control planes, then the workloads.");
 
     public static readonly AnalysisCode StaleRootOfProxy = new("ISM1455", "StaleRootOfProxy", Severity.Error,
         "A proxy trusts a root that is no longer in force, because it started before the root changed.", "Delete the Pod; its owner creates it again.");
 
     public static readonly AnalysisCode CertificateExpired = new("ISM1461", "CertificateExpired", Severity.Error,
-        "A certificate or token that the mesh lives by has expired, or is not valid yet. Whoever depends on it is refused.", "Renew it; the message says what does.");
+        "A certificate or token that the mesh lives by has expired, or is not valid yet. Whoever depends on it is refused.",
+        "Renew it; the message says what does.");
 
     public static readonly AnalysisCode CertificateEnds = new("ISM1462", "CertificateEnds", Severity.Error,
-        "A certificate or token ends soon: a fifth of its life is left, at most 60 days (a warning), or a twentieth, at most 14 days (an error). What is renewed on its own is named only when that is overdue.", "Renew it before; the message says what does.");
+        "A certificate or token ends soon: a fifth of its life is left, at most 60 days (a warning), or a twentieth, at most 14 days (an error). What is "
+            + "renewed on its own is named only when that is overdue.",
+        "Renew it before; the message says what does.");
 
     public static readonly AnalysisCode AuthorityRefused = new("ISM1463", "AuthorityRefused", Severity.Error,
-        "The control plane refuses the CA in Secret cacerts: it has expired, its key belongs to another certificate, or it does not lead to its root. The CA that was in force before still signs, until the control plane restarts; without one, no certificate is signed.",
+        "The control plane refuses the CA in Secret cacerts: it has expired, its key belongs to another certificate, or it does not lead to its root. The CA "
+            + "that was in force before still signs, until the control plane restarts; without one, no certificate is signed.",
         "Put a CA into the Secret whose four files belong together (isthmus ca intermediate).");
 
     public static readonly AnalysisCode CertificateForOthers = new("ISM1464", "CertificateForOthers", Severity.Error,
-        "The certificate of a gateway's server is valid for none of the server's hosts, so that every client that checks refuses it.", "Put a certificate for these hosts into the Secret, or name another Secret.");
+        "The certificate of a gateway's server is valid for none of the server's hosts, so that every client that checks refuses it.",
+        "Put a certificate for these hosts into the Secret, or name another Secret.");
 
     public static readonly AnalysisCode WebhookUntrusted = new("ISM1465", "WebhookUntrusted", Severity.Error,
-        "A handshake shows that API servers refuse what a webhook of the mesh serves. Pods cannot be injected, or objects of Istio cannot be written.", "The control plane writes the CA bundle: read its log. If its CA has expired, put a new one into Secret cacerts.");
+        "A handshake shows that API servers refuse what a webhook of the mesh serves. Pods cannot be injected, or objects of Istio cannot be written.",
+        "The control plane writes the CA bundle: read its log. If its CA has expired, put a new one into Secret cacerts.");
 
     public static readonly AnalysisCode IssuerKeysUnavailable = new("ISM1466", "IssuerKeysUnavailable", Severity.Error,
-        "The control plane cannot fetch the keys of an issuer (`jwksUri`, or what the issuer itself says), so that valid tokens are refused; if it has fetched them before, the last ones stay in use (a warning). The control planes say so while it lasts; the analysis of files cannot know it.",
+        "The control plane cannot fetch the keys of an issuer (`jwksUri`, or what the issuer itself says), so that valid tokens are refused; if it has fetched "
+            + "them before, the last ones stay in use (a warning). The control planes say so while it lasts; the analysis of files cannot know it.",
         "Check that the control plane reaches the address and that it serves a JWK set, or write the keys into the field jwks.");
 
     public static readonly AnalysisCode RotationUnderWay = new("ISM1467", "RotationUnderWay", Severity.Error,
-        "More than one root is in use: a rotation is under way, or was left half-way. Calls work as long as the steps are taken in their order, each when the one before is done everywhere. The message says which step is due, and for whom.",
+        "More than one root is in use: a rotation is under way, or was left half-way. Calls work as long as the steps are taken in their order, each when the "
+            + "one before is done everywhere. The message says which step is due, and for whom.",
         "isthmus ca rotate takes the next step, and refuses to take one too early.");
 
     public static readonly AnalysisCode LeafUntrusted = new("ISM1468", "LeafUntrusted", Severity.Error,

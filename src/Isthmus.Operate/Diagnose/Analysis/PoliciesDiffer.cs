@@ -9,11 +9,16 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// </summary>
 public static class PoliciesDiffer
 {
-    public static Analyzer Analyzer { get; } = new("multicluster.PolicyAnalyzer", "Checks that all clusters with workloads that a security policy selects have the same policy", [OwnCodes.PoliciesDiffer],
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("multicluster.PolicyAnalyzer", "Checks that all clusters with workloads that a security policy selects have the same policy",
+        [OwnCodes.PoliciesDiffer],
         ["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication", "Service", "Namespace", "Pod"], mesh =>
             from pair in Pairs(mesh)
             from policy in PoliciesOf(pair.Near.Cluster)
-            let others = PoliciesOf(pair.Far.Cluster).Where(other => other.Source.Kind == policy.Source.Kind && other.Source.Namespace == policy.Source.Namespace).ToList()
+            let others = PoliciesOf(pair.Far.Cluster)
+                .Where(other => other.Source.Kind == policy.Source.Kind && other.Source.Namespace == policy.Source.Namespace).ToList()
             where !others.Exists(other => other.Content.Equals(policy.Content))
             let named = others.Exists(other => other.Source.Name == policy.Source.Name)
             // Each difference is reported once.
@@ -22,9 +27,13 @@ public static class PoliciesDiffer
             where reached is not null
             let name = $"{policy.Source.Kind} {policy.Source.Namespace}/{policy.Source.Name}"
             select OwnCodes.PoliciesDiffer.At(pair.Far.Cluster, name, "spec", named
-                    ? $"differs from that of {pair.Near.Cluster.Context}, and selects {reached.Name} here: what is accepted depends on the cluster where a call ends"
+                    ? $"differs from that of {pair.Near.Cluster.Context}, and selects {reached.Name} here: what is accepted depends on the cluster where a "
+                        + $"call ends"
                     : $"does not exist in {pair.Far.Cluster.Context}, where it would select {reached.Name}: calls that end there are not subject to it",
-                named ? "make them the same" : $"if calls are to be subject to it, apply {name} of {pair.Near.Cluster.Context} in {pair.Far.Cluster.Context} as well; if not, delete it in {pair.Near.Cluster.Context}"));
+                named
+                    ? "make them the same"
+                    : $"if calls are to be subject to it, apply {name} of {pair.Near.Cluster.Context} in {pair.Far.Cluster.Context} as well; if not, delete it "
+                        + $"in {pair.Near.Cluster.Context}"));
 
     private sealed record Pair(ConfigCluster Near, ConfigCluster Far, bool IsFirst);
 
@@ -44,9 +53,12 @@ public static class PoliciesDiffer
     private static IEnumerable<Policy> PoliciesOf(ClusterInventory cluster)
     {
         var none = default(ObjectRef);
-        return cluster.Istio<AuthorizationPolicy>().Where(policy => !policy.DryRun && policy.Action != PolicyAction.Audit).Select(policy => new Policy(policy.Source, policy.Selector, policy with { Source = none, CreatedAt = 0 }))
-            .Concat(cluster.Istio<PeerAuthentication>().Where(IsStrict).Select(policy => new Policy(policy.Source, policy.Selector, policy with { Source = none, CreatedAt = 0 })))
-            .Concat(cluster.Istio<RequestAuthentication>().Select(policy => new Policy(policy.Source, policy.Selector, policy with { Source = none, CreatedAt = 0 })));
+        return cluster.Istio<AuthorizationPolicy>().Where(policy => !policy.DryRun && policy.Action != PolicyAction.Audit)
+            .Select(policy => new Policy(policy.Source, policy.Selector, policy with { Source = none, CreatedAt = 0 }))
+            .Concat(cluster.Istio<PeerAuthentication>().Where(IsStrict)
+                .Select(policy => new Policy(policy.Source, policy.Selector, policy with { Source = none, CreatedAt = 0 })))
+            .Concat(cluster.Istio<RequestAuthentication>()
+                .Select(policy => new Policy(policy.Source, policy.Selector, policy with { Source = none, CreatedAt = 0 })));
     }
 
     private static bool IsStrict(PeerAuthentication policy) => policy.Mode == MtlsMode.Strict || policy.Ports.Values.Contains(MtlsMode.Strict);
@@ -55,7 +67,8 @@ public static class PoliciesDiffer
     private static Workload? Reached(MeshSnapshot mesh, ConfigCluster far, Policy policy)
     {
         var selected = far.Selected(policy.Source.Namespace, policy.Selector)
-            .Where(workload => workload.Pod is not null && workload.HasProxy && (policy.Selector.Count > 0 || !MeshSnapshot.IsSystem(workload.Cluster, workload.Namespace)));
+            .Where(workload => workload.Pod is not null && workload.HasProxy
+                && (policy.Selector.Count > 0 || !MeshSnapshot.IsSystem(workload.Cluster, workload.Namespace)));
         return selected.FirstOrDefault(workload => mesh.Workloads.First(area => area.Cluster == workload.Cluster) is var area
             && workload.Cluster.Services.Any(service => service.Metadata.Namespace == workload.Namespace && area.Behind(service).Contains(workload)));
     }

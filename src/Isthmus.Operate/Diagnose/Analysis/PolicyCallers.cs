@@ -9,12 +9,16 @@ public static class PolicyCallers
 {
     private sealed record Known(HashSet<string> Namespaces, HashSet<string> Accounts, HashSet<string> TrustDomains);
 
-    public static Analyzer Analyzer { get; } = new("authz.AuthorizationPoliciesAnalyzer", "Checks that the namespaces and principals of AuthorizationPolicies exist",
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("authz.AuthorizationPoliciesAnalyzer", "Checks that the namespaces and principals of AuthorizationPolicies exist",
         [IstioCodes.ReferencedResourceNotFound, OwnCodes.CallerUnknown], ["AuthorizationPolicy", "Namespace"], mesh =>
         {
             var known = new Known(
                 [.. mesh.Readable.SelectMany(cluster => cluster.Namespaces).Select(ns => ns.Metadata.Name)],
-                [.. mesh.Readable.SelectMany(cluster => cluster.Objects("ServiceAccount")).Select(account => $"{account["metadata"]?["namespace"]}/{account["metadata"]?["name"]}"),
+                [.. mesh.Readable.SelectMany(cluster => cluster.Objects("ServiceAccount"))
+                    .Select(account => $"{account["metadata"]?["namespace"]}/{account["metadata"]?["name"]}"),
                     .. mesh.Workloads.SelectMany(area => area.All).Select(workload => $"{workload.Namespace}/{workload.ServiceAccount}")],
                 // Policies may always say cluster.local for the trust domain of the mesh.
                 mesh.TrustDomains.Any() ? [.. mesh.TrustDomains, WellKnown.DefaultTrustDomain] : []);
@@ -27,18 +31,24 @@ public static class PolicyCallers
 
     private static IEnumerable<(string Path, RuleTerm Term)> Terms(AuthorizationPolicy policy) =>
         policy.Rules.Index().SelectMany(rule =>
-            rule.Item.From.Index().SelectMany(from => from.Item.Select(term => ($"spec.rules[{rule.Index}].from[{from.Index}].source.{FieldOf(term.Key)}", term)))
+            rule.Item.From.Index()
+                .SelectMany(from => from.Item.Select(term => ($"spec.rules[{rule.Index}].from[{from.Index}].source.{FieldOf(term.Key)}", term)))
                 .Concat(rule.Item.When.Index().Select(when => ($"spec.rules[{rule.Index}].when[{when.Index}].values", when.Item))));
 
-    private static string FieldOf(string key) => key switch { RuleKeys.Principal => "principals", RuleKeys.Namespace => "namespaces", RuleKeys.ServiceAccount => "serviceAccounts", _ => key };
+    private static string FieldOf(string key) =>
+        key switch { RuleKeys.Principal => "principals", RuleKeys.Namespace => "namespaces", RuleKeys.ServiceAccount => "serviceAccounts", _ => key };
 
     private static IEnumerable<Finding> Check(ConfigCluster config, AuthorizationPolicy policy, string path, RuleTerm term, Known known)
     {
         var name = $"AuthorizationPolicy {policy.Namespace}/{policy.Name}";
         if (term.Key == RuleKeys.Namespace)
         {
-            foreach (var (field, value) in term.Values.Select(value => (path, value)).Concat(term.NotValues.Select(value => (Negated(path), value))).Where(item => !known.Namespaces.Any(ns => Covers(item.value, ns))))
-                yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, field, $"Referenced namespace not found: \"{value}\": no cluster has {(value.Contains('*', StringComparison.Ordinal) ? "one that it covers" : "it")}, so it matches no caller", Meant(value, known.Namespaces));
+            foreach (var (field, value) in term.Values.Select(value => (path, value)).Concat(term.NotValues.Select(value => (Negated(path), value)))
+                .Where(item => !known.Namespaces.Any(ns => Covers(item.value, ns))))
+                yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, field,
+                    $"Referenced namespace not found: \"{value}\": no cluster has "
+                        + $"{(value.Contains('*', StringComparison.Ordinal) ? "one that it covers" : "it")}, so it matches no caller",
+                    Meant(value, known.Namespaces));
             yield break;
         }
         foreach (var value in term.Values.Where(value => !value.Contains('*', StringComparison.Ordinal)))
@@ -53,24 +63,32 @@ public static class PolicyCallers
         }
     }
 
-    private static string Negated(string path) => path.Replace(".namespaces", ".notNamespaces", StringComparison.Ordinal).Replace("].values", "].notValues", StringComparison.Ordinal);
+    private static string Negated(string path) =>
+        path.Replace(".namespaces", ".notNamespaces", StringComparison.Ordinal).Replace("].values", "].notValues", StringComparison.Ordinal);
 
     private static bool Covers(string pattern, string ns) =>
-        pattern.StartsWith('*') ? ns.EndsWith(pattern[1..], StringComparison.Ordinal) : pattern.EndsWith('*') ? ns.StartsWith(pattern[..^1], StringComparison.Ordinal) : ns == pattern;
+        pattern.StartsWith('*')
+            ? ns.EndsWith(pattern[1..], StringComparison.Ordinal)
+            : pattern.EndsWith('*')
+            ? ns.StartsWith(pattern[..^1], StringComparison.Ordinal)
+            : ns == pattern;
 
     /// <summary>What of a principal does not exist; empty when all does.</summary>
     private static (string What, string? Remedy) Unknown(string principal, Known known)
     {
-        if (principal.Split('/') is not [var domain, "ns", var ns, "sa", var account]) return ("it is not of the form TRUST_DOMAIN/ns/NAMESPACE/sa/ACCOUNT", null);
+        if (principal.Split('/') is not [var domain, "ns", var ns, "sa", var account])
+            return ("it is not of the form TRUST_DOMAIN/ns/NAMESPACE/sa/ACCOUNT", null);
         return known.TrustDomains.Count > 0 && !known.TrustDomains.Contains(domain)
-            ? ($"no control plane has the trust domain {domain}, nor an alias of that name", $"use {known.TrustDomains.First()}, or add the trust domain to trustDomainAliases of MeshConfig")
+            ? ($"no control plane has the trust domain {domain}, nor an alias of that name",
+                $"use {known.TrustDomains.First()}, or add the trust domain to trustDomainAliases of MeshConfig")
             : Unknown(ns, account, known);
     }
 
     private static (string What, string? Remedy) Unknown(string ns, string account, Known known) =>
         !known.Namespaces.Contains(ns) ? ($"no cluster has the namespace {ns}", Meant(ns, known.Namespaces))
         : known.Accounts.Contains($"{ns}/{account}") ? ("", null)
-        : ($"no cluster has the service account {account} in namespace {ns}", Meant(account, known.Accounts.Where(other => other.StartsWith($"{ns}/", StringComparison.Ordinal)).Select(other => other[(ns.Length + 1)..])));
+        : ($"no cluster has the service account {account} in namespace {ns}",
+            Meant(account, known.Accounts.Where(other => other.StartsWith($"{ns}/", StringComparison.Ordinal)).Select(other => other[(ns.Length + 1)..])));
 
     private static string? Meant(string word, IEnumerable<string> known) => Spelling.Nearest(word, known) is { } near ? $"did you mean \"{near}\"?" : null;
 }

@@ -31,7 +31,8 @@ public static class PolicyPaths
         let why = ambiguous.Count > 0 ? $"pathNormalization {NameOf(normalization)} leaves such spellings as they are, and some servers read them as the path"
             : "they are other paths, except for servers that ignore case or a slash at the end"
         select OwnCodes.PathSpelledOtherwise.At(config.Cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}",
-            $"spec.rules[{rule.Index}].to[{to.Index}].operation.{(isNegation ? "notPaths" : "paths")}", $"{Some(passing)} pass {Some([.. paths.Select(path => $"\"{path}\"")])}: {why}",
+            $"spec.rules[{rule.Index}].to[{to.Index}].operation.{(isNegation ? "notPaths" : "paths")}",
+            $"{Some(passing)} pass {Some([.. paths.Select(path => $"\"{path}\"")])}: {why}",
             ambiguous.Count > 0 ? null : "allow what is meant instead, if the server does so", ambiguous.Count > 0 ? null : Severity.Info);
 
     private static string Some(IReadOnlyList<string> texts) => string.Join(", ", texts.Take(Named)) + (texts.Count > Named ? ", …" : "");

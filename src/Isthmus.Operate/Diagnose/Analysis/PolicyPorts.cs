@@ -6,7 +6,10 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>PeerAuthentications for a port of a Service where they need the port of the workload. Pure.</summary>
 public static class PolicyPorts
 {
-    public static Analyzer Analyzer { get; } = new("authn.PortLevelAnalyzer", "Checks that PeerAuthentications name ports of workloads, and not of Services", [OwnCodes.PolicyPortOfService],
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("authn.PortLevelAnalyzer", "Checks that PeerAuthentications name ports of workloads, and not of Services", [OwnCodes.PolicyPortOfService],
         ["PeerAuthentication", "Service", "Pod"], mesh => mesh.Clusters.SelectMany(Check));
 
     private static IEnumerable<Finding> Check(ConfigCluster config) =>
@@ -29,6 +32,7 @@ public static class PolicyPorts
         where Kubernetes.Objects.LabelSelector.Selects(policy.Selector.Items, workload.Labels)
         from port in service.Spec.Ports
         let target = AcceptedTls.TargetOf(port, workload.Pod!)
-        from way in new[] { (service.Key.ToString()!, port.Port, target) }.Concat(workload.Pod!.Spec.Containers.SelectMany(container => container.Ports).Select(known => (service.Key.ToString()!, known.Number, known.Number)))
+        from way in new[] { (service.Key.ToString()!, port.Port, target) }.Concat(workload.Pod!.Spec.Containers.SelectMany(container => container.Ports)
+            .Select(known => (service.Key.ToString()!, known.Number, known.Number)))
         select way;
 }

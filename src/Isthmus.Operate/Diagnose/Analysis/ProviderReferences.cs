@@ -9,15 +9,21 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// whose requests are then not traced, not logged or not counted. Pure.</summary>
 public static class ProviderReferences
 {
-    private const string Denied = "requests that match are denied", Untraced = "requests are not traced", Unlogged = "it is not written", Uncounted = "without another provider, requests are not counted";
+    private const string Denied = "requests that match are denied", Untraced = "requests are not traced", Unlogged = "it is not written",
+        Uncounted = "without another provider, requests are not counted";
 
-    public static Analyzer Analyzer { get; } = new("mesh.ProviderAnalyzer", "Checks that the extension providers that policies and Telemetries name exist, and that Pods are ready behind them", [IstioCodes.ReferencedResourceNotFound], ["Service", "Pod"], mesh => Check(mesh.Readable));
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("mesh.ProviderAnalyzer", "Checks that the extension providers that policies and Telemetries name exist, and that Pods are ready behind them",
+        [IstioCodes.ReferencedResourceNotFound], ["Service", "Pod"], mesh => Check(mesh.Readable));
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
         var hosts = clusters.SelectMany(cluster => cluster.Services.Select(service => $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.")
             .Concat(cluster.Istio<ServiceEntry>().SelectMany(entry => entry.Hosts))).ToHashSet(StringComparer.Ordinal);
-        (string Message, string Remedy)? Lack(string provider, string service, string result) => Unknown(provider, service, hosts, result) ?? Away(provider, service, clusters, result);
+        (string Message, string Remedy)? Lack(string provider, string service, string result) =>
+            Unknown(provider, service, hosts, result) ?? Away(provider, service, clusters, result);
         return
             (from cluster in clusters
              where cluster.Authorizers is not null
@@ -35,7 +41,9 @@ public static class ProviderReferences
                 where rule.Item is { Providers.IsEmpty: false, IsDisabled: not true }
                 let provider = rule.Item.Providers[0]
                 let tracer = cluster.Tracers!.Value.Items.GetValueOrDefault(provider)
-                let lack = tracer is null ? NotFound(provider, "a collector of traces (zipkin or opentelemetry)", Untraced) : Lack(provider, tracer.Service, Untraced)
+                let lack = tracer is null
+                    ? NotFound(provider, "a collector of traces (zipkin or opentelemetry)", Untraced)
+                    : Lack(provider, tracer.Service, Untraced)
                 where lack is not null
                 select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.tracing[{rule.Index}].providers[0].name", lack.Value))
             .Concat(
@@ -46,7 +54,11 @@ public static class ProviderReferences
                 from provider in rule.Item.Providers.Items.Index()
                 where !rule.Item.IsDisabled
                 let logger = cluster.Loggers!.Value.Items.GetValueOrDefault(provider.Item)
-                let lack = logger is null ? NotFound(provider.Item, "an access log", Unlogged) : logger.Service is { } service ? Lack(provider.Item, service.Host, Unlogged) : null
+                let lack = logger is null
+                    ? NotFound(provider.Item, "an access log", Unlogged)
+                    : logger.Service is { } service
+                    ? Lack(provider.Item, service.Host, Unlogged)
+                    : null
                 where lack is not null
                 select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.accessLogging[{rule.Index}].providers[{provider.Index}].name",
                     lack.Value))
@@ -57,19 +69,23 @@ public static class ProviderReferences
                 from rule in telemetry.Metrics.Items.Index()
                 from provider in rule.Item.Providers.Items.Index()
                 where !cluster.Prometheus!.Value.Contains(provider.Item)
-                select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.metrics[{rule.Index}].providers[{provider.Index}].name", NotFound(provider.Item, "Prometheus", Uncounted)));
+                select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.metrics[{rule.Index}].providers[{provider.Index}].name",
+                    NotFound(provider.Item, "Prometheus", Uncounted)));
     }
 
-    private static Finding Of(ClusterInventory cluster, string name, string path, (string Message, string Remedy) lack) => new(cluster.Context, new("IST0101", name, path, lack.Message, lack.Remedy));
+    private static Finding Of(ClusterInventory cluster, string name, string path,
+        (string Message, string Remedy) lack) => new(cluster.Context, new("IST0101", name, path, lack.Message, lack.Remedy));
 
     private static (string Message, string Remedy) NotFound(string provider, string kind, string result) =>
-        ($"Referenced provider not found: \"{provider}\" is not {kind} in extensionProviders of MeshConfig; {result}", "add the provider to MeshConfig, or correct the name");
+        ($"Referenced provider not found: \"{provider}\" is not {kind} in extensionProviders of MeshConfig; {result}",
+            "add the provider to MeshConfig, or correct the name");
 
     private static (string Message, string Remedy)? Unknown(string provider, string service, HashSet<string> hosts, string result)
     {
         var host = HostOf(service);
         return hosts.Contains(host) || (InCluster(host) is { } inside && hosts.Contains($"{inside.Name}.{inside.Namespace}.svc.")) ? null
-            : ($"the provider \"{provider}\" has the service {service}, which is neither a Service nor a ServiceEntry; {result}", "create the Service, or correct extensionProviders in MeshConfig");
+            : ($"the provider \"{provider}\" has the service {service}, which is neither a Service nor a ServiceEntry; {result}",
+                "create the Service, or correct extensionProviders in MeshConfig");
     }
 
     /// <summary>Where files are analyzed, there are no Pods; where a Service selects none, somebody else says what is behind it.</summary>
@@ -77,12 +93,16 @@ public static class ProviderReferences
     {
         if (InCluster(HostOf(service)) is not { } at) return null;
         var selecting = clusters.Where(cluster => cluster.Pods.Count > 0 && cluster.Service(at.Namespace, at.Name) is { Spec.Selector.Count: > 0 }).ToList();
-        return selecting.Count == 0 || selecting.Any(cluster => HasReadyPod(cluster, at.Namespace, new() { MatchLabels = cluster.Service(at.Namespace, at.Name)!.Spec.Selector })) ? null
-            : ($"the provider \"{provider}\" has the service {service}, behind which no Pod is ready; {result}", $"start its Pods; 'kubectl -n {at.Namespace} describe service {at.Name}' shows what it selects");
+        return selecting.Count == 0
+            || selecting.Any(cluster => HasReadyPod(cluster, at.Namespace, new() { MatchLabels = cluster.Service(at.Namespace, at.Name)!.Spec.Selector }))
+            ? null
+            : ($"the provider \"{provider}\" has the service {service}, behind which no Pod is ready; {result}",
+                $"start its Pods; 'kubectl -n {at.Namespace} describe service {at.Name}' shows what it selects");
     }
 
     private static bool HasReadyPod(ClusterInventory cluster, string ns, LabelSelector selector) =>
-        cluster.Pods.Any(pod => pod.Metadata.Namespace == ns && pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null && selector.Matches(pod.Metadata.Labels));
+        cluster.Pods.Any(pod => pod.Metadata.Namespace == ns && pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null
+            && selector.Matches(pod.Metadata.Labels));
 
     /// <summary>The host, without the namespace that may stand before it.</summary>
     private static string HostOf(string service) => service[(service.IndexOf('/', StringComparison.Ordinal) + 1)..];

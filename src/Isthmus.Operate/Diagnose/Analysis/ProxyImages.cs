@@ -16,7 +16,10 @@ public static class ProxyImages
     /// <summary>What Istio appends to the image for another flavour of it.</summary>
     private static readonly string[] Variants = ["", "-debug", "-distroless"];
 
-    public static Analyzer Analyzer { get; } = new("injection.ImageAnalyzer", "Checks that the proxies of Pods have the image that their injector gives new Pods",
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("injection.ImageAnalyzer", "Checks that the proxies of Pods have the image that their injector gives new Pods",
         [IstioCodes.ProxyImagesDiffer], ["Namespace", "Pod"], mesh =>
         from area in mesh.Workloads
         let images = ByRevision(area.Cluster)
@@ -28,7 +31,8 @@ public static class ProxyImages
             .Select(workload => workload.Pod!.Metadata.Name).Order(StringComparer.Ordinal).ToList()
         where others.Count > 0
         let named = string.Join(", ", others.Take(Named)) + (others.Count > Named ? $" and {others.Count - Named} more" : "")
-        select IstioCodes.ProxyImagesDiffer.At(area.Cluster, $"Namespace {ns.Metadata.Name}", "", $"new Pods get the proxy {image}, and these have another one: {named}",
+        select IstioCodes.ProxyImagesDiffer.At(area.Cluster, $"Namespace {ns.Metadata.Name}", "",
+            $"new Pods get the proxy {image}, and these have another one: {named}",
             $"kubectl --context={area.Cluster.Context} -n {ns.Metadata.Name} rollout restart deployment"));
 
     private static bool HasOther(Workload workload, string image) =>
@@ -36,7 +40,9 @@ public static class ProxyImages
         && Workload.ProxyOf(workload.Pod.Spec) is { } proxy && !Variants.Any(variant => proxy.Image == image + variant);
 
     private static string Revision(IReadOnlyDictionary<string, string> labels) =>
-        labels.GetValueOrDefault(Labels.Injection) is null && labels.GetValueOrDefault(Labels.Revision) is { } revision && revision != "default" ? revision : "";
+        labels.GetValueOrDefault(Labels.Injection) is null && labels.GetValueOrDefault(Labels.Revision) is { } revision && revision != "default"
+            ? revision
+            : "";
 
     /// <summary>The image of each revision's injector.</summary>
     private static Dictionary<string, string> ByRevision(ClusterInventory cluster)

@@ -33,21 +33,32 @@ internal sealed record ProxySecrets(string Namespace, string Pod, DateTimeOffset
         {
             if (secret.Name == "default")
             {
-                var leaf = CertificateRecord.Leaf(cluster, CertificateRole.Workload, owner, secret.Chain) ?? new(cluster, CertificateRole.Workload, owner, "", null, null) { Fault = "it has no certificate" };
+                var leaf = CertificateRecord.Leaf(cluster, CertificateRole.Workload, owner, secret.Chain)
+                    ?? new(cluster, CertificateRole.Workload, owner, "", null, null) { Fault = "it has no certificate" };
                 yield return leaf with
                 {
                     Root = CertificateRecord.RootOf(secret.Chain, Roots), NeededBy = "its calls", RenewedBy = "the proxy",
                     Trusts = CertificateRecord.All(cluster, CertificateRole.Root, owner, Roots).Select(root => root.Fingerprint).ToValueList(),
                 };
             }
-            else if (secret.Name.StartsWith(Files, StringComparison.Ordinal) && CertificateRecord.Leaf(cluster, IsGateway ? CertificateRole.Gateway : CertificateRole.Origination, owner, secret.Chain) is { } file)
+            else if (secret.Name.StartsWith(Files, StringComparison.Ordinal)
+                && CertificateRecord.Leaf(cluster, IsGateway ? CertificateRole.Gateway : CertificateRole.Origination, owner, secret.Chain) is { } file)
             {
-                yield return file with { Field = secret.Name[Files.Length..].Split('~')[0], NeededBy = IsGateway ? "its clients" : "its calls to servers outside", RenewedBy = "you: the file that is mounted" };
+                yield return file with
+                {
+                    Field = secret.Name[Files.Length..].Split('~')[0], NeededBy = IsGateway ? "its clients" : "its calls to servers outside",
+                    RenewedBy = "you: the file that is mounted"
+                };
             }
             else if (secret.Name.StartsWith(RootFiles, StringComparison.Ordinal) && secret.Name != $"{RootFiles}system")
             {
-                foreach (var root in CertificateRecord.All(cluster, IsGateway ? CertificateRole.ClientAuthority : CertificateRole.Origination, owner, secret.Roots))
-                    yield return root with { Field = secret.Name[RootFiles.Length..], NeededBy = IsGateway ? "its clients" : "its calls to servers outside", RenewedBy = "you: the file that is mounted" };
+                foreach (var root in CertificateRecord.All(cluster, IsGateway ? CertificateRole.ClientAuthority : CertificateRole.Origination, owner,
+                    secret.Roots))
+                    yield return root with
+                    {
+                        Field = secret.Name[RootFiles.Length..], NeededBy = IsGateway ? "its clients" : "its calls to servers outside",
+                        RenewedBy = "you: the file that is mounted"
+                    };
             }
         }
     }

@@ -10,7 +10,11 @@ public static class RefusedProbes
 {
     private const string Traffic = "traffic.sidecar.istio.io/", Rewritten = "/app-health/";
 
-    public static Analyzer Analyzer { get; } = new("authn.ProbeAnalyzer", "Checks that proxies let the health checks of kubelets through", [OwnCodes.ProbeRefused], ["Pod", "PeerAuthentication"], mesh =>
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("authn.ProbeAnalyzer", "Checks that proxies let the health checks of kubelets through", [OwnCodes.ProbeRefused], ["Pod", "PeerAuthentication"],
+        mesh =>
         from area in mesh.Workloads
         let owner = AcceptedTls.Owner(mesh, area)
         from workload in area.All
@@ -31,9 +35,11 @@ public static class RefusedProbes
         // Injection leads the others to the agent.
         foreach (var (i, container) in pod.Spec.Containers.Index().Where(item => item.Item != Workload.ProxyOf(pod.Spec)))
         {
-            foreach (var (name, probe) in ((string, Probe?)[])[("livenessProbe", container.LivenessProbe), ("readinessProbe", container.ReadinessProbe), ("startupProbe", container.StartupProbe)])
+            foreach (var (name, probe) in ((string, Probe?)[])[("livenessProbe", container.LivenessProbe), ("readinessProbe", container.ReadinessProbe),
+                ("startupProbe", container.StartupProbe)])
             {
-                if (probe?.HttpGet is { } http && !http.Path.StartsWith(Rewritten, StringComparison.Ordinal) && AcceptedTls.NumberOf(http.Port?.ToString() ?? "", [container]) is { } port)
+                if (probe?.HttpGet is { } http && !http.Path.StartsWith(Rewritten, StringComparison.Ordinal)
+                    && AcceptedTls.NumberOf(http.Port?.ToString() ?? "", [container]) is { } port)
                     yield return ($"spec.containers[{i}].{name}.httpGet", port);
                 if (probe?.Grpc is { } grpc) yield return ($"spec.containers[{i}].{name}.grpc", grpc.Port);
             }
@@ -43,8 +49,10 @@ public static class RefusedProbes
     private static bool IsCaptured(Pod pod, int port)
     {
         var text = port.ToString(CultureInfo.InvariantCulture);
-        return !Lists("excludeInboundPorts").Contains(text) && (Lists("includeInboundPorts") is { Length: 0 } or ["*"] || Lists("includeInboundPorts").Contains(text));
+        return !Lists("excludeInboundPorts").Contains(text)
+            && (Lists("includeInboundPorts") is { Length: 0 } or ["*"] || Lists("includeInboundPorts").Contains(text));
 
-        string[] Lists(string name) => pod.Metadata.Annotations.GetValueOrDefault(Traffic + name, "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        string[] Lists(string name) =>
+            pod.Metadata.Annotations.GetValueOrDefault(Traffic + name, "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
     }
 }

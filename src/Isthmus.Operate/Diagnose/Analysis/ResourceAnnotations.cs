@@ -15,45 +15,62 @@ public static class ResourceAnnotations
     private const string Traffic = "traffic.sidecar.istio.io/", Readiness = "readiness.status.sidecar.istio.io/";
 
     /// <summary>They have an effect, and a setting of their own.</summary>
-    private static readonly string[] Replaced = ["sidecar.istio.io/statsInclusionPrefixes", "sidecar.istio.io/statsInclusionRegexps", "sidecar.istio.io/statsInclusionSuffixes"];
+    private static readonly string[] Replaced = ["sidecar.istio.io/statsInclusionPrefixes", "sidecar.istio.io/statsInclusionRegexps",
+        "sidecar.istio.io/statsInclusionSuffixes"];
 
-    private static readonly string[] Domains = ["sidecar.istio.io", "proxy.istio.io", "inject.istio.io", "networking.istio.io", "topology.istio.io", "traffic.istio.io"];
+    private static readonly string[] Domains = ["sidecar.istio.io", "proxy.istio.io", "inject.istio.io", "networking.istio.io", "topology.istio.io",
+        "traffic.istio.io"];
 
     /// <summary>Annotations that are not for Pods.</summary>
     private static readonly Dictionary<string, string[]> OfOthers = new(StringComparer.Ordinal)
     {
-        [Annotations.ExportTo] = ["Service"], [Annotations.TrafficDistribution] = ["Service", "Namespace", "ServiceEntry"], [Annotations.NodeSelector] = ["Service"], [Annotations.ControlPlaneClusters] = ["Namespace"], [Annotations.ClusterName] = ["Secret"],
-        [Annotations.GatewayWeight] = ["Service"], ["networking.istio.io/service-type"] = ["Gateway"], ["networking.istio.io/address-type"] = ["Gateway"], ["kubernetes.io/ingress.class"] = ["Ingress"],
+        [Annotations.ExportTo] = ["Service"], [Annotations.TrafficDistribution] = ["Service", "Namespace", "ServiceEntry"],
+        [Annotations.NodeSelector] = ["Service"], [Annotations.ControlPlaneClusters] = ["Namespace"], [Annotations.ClusterName] = ["Secret"],
+        [Annotations.GatewayWeight] = ["Service"], ["networking.istio.io/service-type"] = ["Gateway"], ["networking.istio.io/address-type"] = ["Gateway"],
+        ["kubernetes.io/ingress.class"] = ["Ingress"],
     };
 
     private static readonly Dictionary<string, PodAnnotation> OfPods = PodAnnotations.All.ToDictionary(known => known.Name, StringComparer.Ordinal);
 
     public static Analyzer Analyzer { get; } = new("annotations.K8sAnalyzer", "Checks the annotations of Istio on Pods, workloads, Services and Namespaces",
-        [IstioCodes.MisplacedAnnotation, IstioCodes.UnknownAnnotation, IstioCodes.InvalidAnnotation, IstioCodes.DeprecatedAnnotation], [], mesh => mesh.Readable.SelectMany(Check));
+        [IstioCodes.MisplacedAnnotation, IstioCodes.UnknownAnnotation, IstioCodes.InvalidAnnotation, IstioCodes.DeprecatedAnnotation], [],
+        mesh => mesh.Readable.SelectMany(Check));
 
     private static IEnumerable<Finding> Check(ClusterInventory cluster) =>
         cluster.Namespaces.SelectMany(ns => Check(cluster, "Namespace", $"Namespace {ns.Metadata.Name}", "", ns.Metadata.Annotations))
         .Concat(cluster.Services.SelectMany(service => Check(cluster, "Service", $"Service {service.Key}", "", service.Metadata.Annotations)))
-        .Concat(((string[])["Deployment", "StatefulSet", "DaemonSet"]).SelectMany(kind => cluster.Objects(kind).SelectMany(value => Check(cluster, kind, ClusterInventory.NameOf(value), "", Texts(value)))))
+        .Concat(((string[])["Deployment", "StatefulSet", "DaemonSet"])
+            .SelectMany(kind => cluster.Objects(kind).SelectMany(value => Check(cluster, kind, ClusterInventory.NameOf(value), "", Texts(value)))))
         .Concat(cluster.Templates.SelectMany(template => Check(cluster, "Pod", template.FullName, "spec.template.", template.Annotations)))
         // Other Pods have the annotations of their templates.
-        .Concat(cluster.Pods.Where(pod => pod.Metadata.OwnerReferences.Count == 0).SelectMany(pod => Check(cluster, "Pod", $"Pod {pod.Key}", "", pod.Metadata.Annotations)));
+        .Concat(cluster.Pods.Where(pod => pod.Metadata.OwnerReferences.Count == 0)
+            .SelectMany(pod => Check(cluster, "Pod", $"Pod {pod.Key}", "", pod.Metadata.Annotations)));
 
     private static IEnumerable<KeyValuePair<string, string>> Texts(System.Text.Json.Nodes.JsonObject value) =>
-        (value["metadata"]?["annotations"] as System.Text.Json.Nodes.JsonObject ?? []).Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.ToString() ?? ""));
+        (value["metadata"]?["annotations"] as System.Text.Json.Nodes.JsonObject ?? [])
+            .Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.ToString() ?? ""));
 
-    private static IEnumerable<Finding> Check(ClusterInventory cluster, string kind, string name, string prefix, IEnumerable<KeyValuePair<string, string>> annotations)
+    private static IEnumerable<Finding> Check(ClusterInventory cluster, string kind, string name, string prefix,
+        IEnumerable<KeyValuePair<string, string>> annotations)
     {
         foreach (var (key, value) in annotations)
         {
             var path = $"{prefix}metadata.annotations[{key}]";
             if (OfPods.TryGetValue(key, out var known) && !key.StartsWith("prometheus.io/", StringComparison.Ordinal))
             {
-                if (Replaced.Contains(key)) yield return IstioCodes.DeprecatedAnnotation.At(cluster, name, path, "is deprecated: Istio has replaced it", "set proxyStatsMatcher in the annotation proxy.istio.io/config");
-                if (kind != "Pod") yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for Pods", kind is "Deployment" or "StatefulSet" or "DaemonSet" ? "move it to spec.template.metadata.annotations" : "remove it, or move it to the Pods");
+                if (Replaced.Contains(key))
+                    yield return IstioCodes.DeprecatedAnnotation.At(cluster, name, path, "is deprecated: Istio has replaced it",
+                        "set proxyStatsMatcher in the annotation proxy.istio.io/config");
+                if (kind != "Pod")
+                    yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for Pods",
+                        kind is "Deployment" or "StatefulSet" or "DaemonSet"
+                            ? "move it to spec.template.metadata.annotations"
+                            : "remove it, or move it to the Pods");
                 // Others write it on Pods that they capture.
                 else if (key == "ambient.istio.io/redirection") continue;
-                else if (known.Effect != FieldEffect.Works) yield return IstioCodes.DeprecatedAnnotation.At(cluster, name, path, known.Effect == FieldEffect.Refused ? "is not supported: the injector refuses the Pod" : "has no effect", known.Remedy);
+                else if (known.Effect != FieldEffect.Works)
+                    yield return IstioCodes.DeprecatedAnnotation.At(cluster, name, path,
+                        known.Effect == FieldEffect.Refused ? "is not supported: the injector refuses the Pod" : "has no effect", known.Remedy);
                 else if (WhyInvalid(key, value) is { } why) yield return IstioCodes.InvalidAnnotation.At(cluster, name, path, $"\"{value}\" {why}");
             }
             else if (OfOthers.TryGetValue(key, out var owners))
@@ -62,11 +79,14 @@ public static class ResourceAnnotations
                 {
                     yield return IstioCodes.InvalidAnnotation.At(cluster, name, path, $"\"{value}\" is not {TrafficDistributions.Known}");
                 }
-                if (!owners.Contains(kind)) yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for a resource of kind {string.Join(" or ", owners)}", "remove it, or move it");
+                if (!owners.Contains(kind))
+                    yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path,
+                        $"has no effect on a {kind}: it is for a resource of kind {string.Join(" or ", owners)}", "remove it, or move it");
             }
             else if (Domains.Any(domain => key.StartsWith($"{domain}/", StringComparison.Ordinal) || key.Contains($".{domain}/", StringComparison.Ordinal)))
             {
-                yield return IstioCodes.UnknownAnnotation.At(cluster, name, path, "is not an annotation of the mesh, and has no effect", Spelling.Nearest(key, OfPods.Keys.Concat(OfOthers.Keys)) is { } near ? $"did you mean \"{near}\"?" : null);
+                yield return IstioCodes.UnknownAnnotation.At(cluster, name, path, "is not an annotation of the mesh, and has no effect",
+                    Spelling.Nearest(key, OfPods.Keys.Concat(OfOthers.Keys)) is { } near ? $"did you mean \"{near}\"?" : null);
             }
         }
     }
@@ -76,9 +96,17 @@ public static class ResourceAnnotations
         Labels.Inject => bool.TryParse(value, out _) ? null : "is neither true nor false",
         "sidecar.istio.io/interceptionMode" => value is "REDIRECT" or "TPROXY" or "NONE" ? null : "is not REDIRECT, TPROXY or NONE",
         "status.sidecar.istio.io/port" => IsPort(value) ? null : "is not a port",
-        _ when key.StartsWith(Readiness, StringComparison.Ordinal) => uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _) ? null : "is not a number",
-        _ when key.StartsWith(Traffic, StringComparison.Ordinal) && key.EndsWith("Ports", StringComparison.Ordinal) => Parts(value).All(part => part == "*" || IsPort(part)) ? null : "is not a list of ports, separated by commas",
-        _ when key.StartsWith(Traffic, StringComparison.Ordinal) && key.EndsWith("IPRanges", StringComparison.Ordinal) => Parts(value).All(part => part == "*" || IPNetwork.TryParse(part, out _)) ? null : "is not a list of CIDR ranges, separated by commas",
+        _ when key.StartsWith(Readiness, StringComparison.Ordinal) => uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _)
+            ? null
+            : "is not a number",
+        _ when key.StartsWith(Traffic, StringComparison.Ordinal)
+            && key.EndsWith("Ports", StringComparison.Ordinal) => Parts(value).All(part => part == "*" || IsPort(part))
+            ? null
+            : "is not a list of ports, separated by commas",
+        _ when key.StartsWith(Traffic, StringComparison.Ordinal)
+            && key.EndsWith("IPRanges", StringComparison.Ordinal) => Parts(value).All(part => part == "*" || IPNetwork.TryParse(part, out _))
+            ? null
+            : "is not a list of CIDR ranges, separated by commas",
         _ => null,
     };
 

@@ -32,7 +32,8 @@ public static class RevisionLabels
     }
 
     private static Finding Unknown(ClusterInventory cluster, string owner, string asked, string effect, SortedSet<string> known) =>
-        OwnCodes.RevisionUnknown.At(cluster, owner, $"metadata.labels[{Labels.Revision}]", $"asks for revision {asked}, which no control plane of {cluster.Context} serves: {effect}",
+        OwnCodes.RevisionUnknown.At(cluster, owner, $"metadata.labels[{Labels.Revision}]",
+            $"asks for revision {asked}, which no control plane of {cluster.Context} serves: {effect}",
             $"use one of {string.Join(", ", known)}, or make a tag: isthmus tag set {asked} --revision REVISION");
 
     /// <summary>The revisions and tags that webhooks select Pods by.</summary>

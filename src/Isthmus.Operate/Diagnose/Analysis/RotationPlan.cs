@@ -35,7 +35,8 @@ public sealed record RotationStep(RotationAction Action, ValueList<string> Pendi
     };
 }
 
-/// <summary>Where a mesh is on its way to another root: computed from what clusters and proxies have, so that it does not matter what was interrupted. Pure.</summary>
+/// <summary>Where a mesh is on its way to another root: computed from what clusters and proxies have, so that it does not matter what was interrupted.
+/// Pure.</summary>
 /// <param name="Target">The digest of the root that remains.</param>
 public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
 {
@@ -58,11 +59,16 @@ public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
     /// <summary>The rotation that clusters are in; null when all of them have one root, the same.</summary>
     public static RotationPlan? UnderWay(IReadOnlyList<ClusterInventory> clusters)
     {
-        var roots = clusters.SelectMany(cluster => cluster.Certificates).Where(one => one.Role == CertificateRole.Root && (one.IsInForce || one.Signs)).DistinctBy(one => one.Fingerprint).ToList();
+        var roots = clusters.SelectMany(cluster => cluster.Certificates).Where(one => one.Role == CertificateRole.Root && (one.IsInForce || one.Signs))
+            .DistinctBy(one => one.Fingerprint).ToList();
         if (roots.Count < 2) return null;
         // Clusters without a common root are several meshes, or a mistake, which other checks name.
-        if (!clusters.Where(cluster => cluster.CertificatesAt is not null).Select(cluster => cluster.Certificates.Where(one => one is { Role: CertificateRole.Root, IsInForce: true }).Select(one => one.Fingerprint).ToHashSet(StringComparer.Ordinal))
-            .Where(trusted => trusted.Count > 0).Aggregate((HashSet<string>?)null, (common, next) => common is null ? next : [.. common.Intersect(next)])!.Any()) return null;
+        if (!clusters.Where(cluster => cluster.CertificatesAt is not null)
+            .Select(cluster => cluster.Certificates.Where(one => one is { Role: CertificateRole.Root, IsInForce: true }).Select(one => one.Fingerprint)
+                .ToHashSet(StringComparer.Ordinal))
+            .Where(trusted => trusted.Count > 0)
+            .Aggregate((HashSet<string>?)null, (common, next) => common is null ? next : [.. common.Intersect(next)])!.Any())
+                return null;
         return Of(clusters, roots.MaxBy(root => root.Begins)!.Fingerprint);
     }
 
@@ -77,8 +83,10 @@ public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
 
         public IEnumerable<string> WithoutTrust(string target)
         {
-            if (_roots.TrueForAll(root => root.Fingerprint != target)) yield return IsSigning ? In($"Secret {cluster.RootNamespace}/cacerts") : In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
-            else if (!_roots.Exists(root => root.Fingerprint == target && root.IsInForce)) yield return In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
+            if (_roots.TrueForAll(root => root.Fingerprint != target))
+                yield return IsSigning ? In($"Secret {cluster.RootNamespace}/cacerts") : In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
+            else if (!_roots.Exists(root => root.Fingerprint == target && root.IsInForce))
+                yield return In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
             foreach (var proxy in _proxies.Where(proxy => !proxy.Trusts.Contains(target))) yield return Name(proxy);
         }
 
@@ -91,7 +99,8 @@ public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
 
         public IEnumerable<string> WithOtherRoots(string target)
         {
-            if (_roots.Exists(root => root.Fingerprint != target && root.IsInForce)) yield return IsSigning ? In($"Secret {cluster.RootNamespace}/cacerts") : In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
+            if (_roots.Exists(root => root.Fingerprint != target && root.IsInForce))
+                yield return IsSigning ? In($"Secret {cluster.RootNamespace}/cacerts") : In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
             foreach (var proxy in _proxies.Where(proxy => proxy.Trusts.Any(root => root != target))) yield return Name(proxy);
         }
 

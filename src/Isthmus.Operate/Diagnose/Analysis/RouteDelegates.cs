@@ -27,14 +27,17 @@ public static class RouteDelegates
         if (all.TryGetValue(name, out var found))
             return found.Hosts.IsEmpty ? null : $"VirtualService {name.Namespace}/{name.Name} has hosts of its own, and is no delegate";
         // One that is not valid is reported itself.
-        return config.Cluster.Find($"VirtualService {name.Namespace}/{name.Name}") is null ? $"VirtualService {name.Namespace}/{name.Name} does not exist" : null;
+        return config.Cluster.Find($"VirtualService {name.Namespace}/{name.Name}") is null
+            ? $"VirtualService {name.Namespace}/{name.Name} does not exist"
+            : null;
     }
 
     private static string? Remedy(Dictionary<ObjectName, VirtualService> all, ObjectName name)
     {
         if (all.ContainsKey(name)) return "remove spec.hosts and spec.gateways from the delegate";
         var delegates = all.Where(pair => pair.Value.Hosts.IsEmpty).Select(pair => pair.Key).ToList();
-        if (delegates.FindIndex(other => other.Name == name.Name) is >= 0 and var elsewhere) return $"set delegate.namespace to {delegates[elsewhere].Namespace}, or create the VirtualService";
+        if (delegates.FindIndex(other => other.Name == name.Name) is >= 0 and var elsewhere)
+            return $"set delegate.namespace to {delegates[elsewhere].Namespace}, or create the VirtualService";
         return delegates.FindIndex(other => other.Namespace == name.Namespace && Spelling.Distance(other.Name, name.Name) <= 2) is >= 0 and var near
             ? $"did you mean {delegates[near].Name}?" : null;
     }

@@ -31,7 +31,9 @@ internal static class RouteDestinations
         {
             foreach (var placed in Routed("http", i, route.Destinations)) yield return placed;
             foreach (var (j, mirror) in route.Mirrors.Index())
-                yield return new(owner, written?.ElementAtOrDefault(i)?["mirror"] is not null && j == 0 ? $"spec.http[{i}].mirror" : $"spec.http[{i}].mirrors[{j}].destination", mirror.Destination);
+                yield return new(owner,
+                    written?.ElementAtOrDefault(i)?["mirror"] is not null && j == 0 ? $"spec.http[{i}].mirror" : $"spec.http[{i}].mirrors[{j}].destination",
+                    mirror.Destination);
         }
         foreach (var (i, route) in owner.Tls.Index())
             foreach (var placed in Routed("tls", i, route.Destinations)) yield return placed;

@@ -5,7 +5,10 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Routes for requests to hosts on whose ports proxies know none, because they declare TCP or TLS. Pure.</summary>
 public static class RoutesOfBytes
 {
-    public static Analyzer Analyzer { get; } = new("virtualservice.ProtocolAnalyzer", "Checks that hosts with routes for requests have ports that declare HTTP", [OwnCodes.RoutesWithoutRequests],
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("virtualservice.ProtocolAnalyzer", "Checks that hosts with routes for requests have ports that declare HTTP", [OwnCodes.RoutesWithoutRequests],
         ["VirtualService", "Service"], mesh =>
             from config in mesh.Clusters
             from service in config.Cluster.Istio<VirtualService>()
@@ -14,10 +17,12 @@ public static class RoutesOfBytes
             let ports = mesh.Hosts.Find(host.Item).SelectMany(Ports).Distinct().ToList()
             where ports.Count > 0 && ports.TrueForAll(port => !port.Protocol.IsHttp() && port.Protocol is not Protocol.Auto)
             select OwnCodes.RoutesWithoutRequests.At(config.Cluster, $"VirtualService {service.Namespace}/{service.Name}", "spec.http",
-                $"has no effect for {host.Item}, whose ports declare no HTTP: {string.Join(", ", ports.Select(port => $"{port.Number} ({port.Protocol.ToString().ToUpperInvariant()})"))}"));
+                $"has no effect for {host.Item}, whose ports declare no HTTP: "
+                    + $"{string.Join(", ", ports.Select(port => $"{port.Number} ({port.Protocol.ToString().ToUpperInvariant()})"))}"));
 
     /// <summary>TCP only: routes are not for datagrams.</summary>
     private static IEnumerable<(int Number, Protocol Protocol)> Ports(KnownHost host) => host.Service is { } service
-        ? service.Spec.Ports.Where(port => port.Protocol != "UDP").Select(port => (port.Port, Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port)))
+        ? service.Spec.Ports.Where(port => port.Protocol != "UDP")
+            .Select(port => (port.Port, Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port)))
         : host.Entry!.Ports.Select(port => (port.Number, port.Protocol));
 }

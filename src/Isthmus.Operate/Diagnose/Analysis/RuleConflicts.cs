@@ -7,7 +7,11 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>DestinationRules of one host that are merged, and parts of them that have no effect because an older rule has its own. Pure.</summary>
 public static class RuleConflicts
 {
-    public static Analyzer Analyzer { get; } = new("destinationrule.ConflictAnalyzer", "Checks for DestinationRules that an older one of the same host hides", [OwnCodes.HiddenDestinationRule], ["DestinationRule"], mesh => Check(mesh.Readable));
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("destinationrule.ConflictAnalyzer", "Checks for DestinationRules that an older one of the same host hides", [OwnCodes.HiddenDestinationRule],
+        ["DestinationRule"], mesh => Check(mesh.Readable));
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
         from cluster in clusters
@@ -19,10 +23,12 @@ public static class RuleConflicts
 
     private static IEnumerable<Problem> Hidden(DestinationRule rule, IReadOnlyList<DestinationRule> older)
     {
-        if (rule.Policy != TrafficPolicy.None && older.FirstOrDefault(other => other.Policy != TrafficPolicy.None) is { } policy) yield return Problem(rule, "spec.trafficPolicy", policy);
+        if (rule.Policy != TrafficPolicy.None && older.FirstOrDefault(other => other.Policy != TrafficPolicy.None) is { } policy)
+            yield return Problem(rule, "spec.trafficPolicy", policy);
         foreach (var (i, subset) in rule.Subsets.Index())
         {
-            if (older.FirstOrDefault(other => other.Subsets.Any(own => own.Name == subset.Name)) is { } owner) yield return Problem(rule, $"spec.subsets[{i}]", owner);
+            if (older.FirstOrDefault(other => other.Subsets.Any(own => own.Name == subset.Name)) is { } owner)
+                yield return Problem(rule, $"spec.subsets[{i}]", owner);
         }
     }
 

@@ -40,7 +40,10 @@ public static class SarifLog
         var problem = finding.Problem;
         var location = new JsonObject
         {
-            ["logicalLocations"] = new JsonArray(new JsonObject { ["fullyQualifiedName"] = $"{finding.Cluster}/{problem.Object}{(problem.Path.Length > 0 ? $"/{problem.Path}" : "")}", ["kind"] = "object" }),
+            ["logicalLocations"] = new JsonArray(new JsonObject
+            {
+                ["fullyQualifiedName"] = $"{finding.Cluster}/{problem.Object}{(problem.Path.Length > 0 ? $"/{problem.Path}" : "")}", ["kind"] = "object"
+            }),
         };
         if (finding.Reference.LastIndexOf(':') is > 0 and var colon)
         {
@@ -53,7 +56,9 @@ public static class SarifLog
         return new JsonObject
         {
             ["ruleId"] = problem.Code, ["ruleIndex"] = rule, ["level"] = Level(problem.Severity),
-            ["message"] = Text($"{problem.Object}: {(problem.Path.Length > 0 ? $"{problem.Path}: " : "")}{problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}"),
+            ["message"] = Text(
+                $"{problem.Object}: "
+                    + $"{(problem.Path.Length > 0 ? $"{problem.Path}: " : "")}{problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}"),
             ["locations"] = new JsonArray(location),
         };
     }

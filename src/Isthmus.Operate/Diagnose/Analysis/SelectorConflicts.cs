@@ -11,16 +11,34 @@ public static class SelectorConflicts
         public string FullName => $"{Kind} {Namespace}/{Name}";
     }
 
-    public static Analyzer Sidecars { get; } = new("sidecar.SelectorAnalyzer", "Checks that Sidecars select workloads, and each workload only once", [IstioCodes.ReferencedResourceNotFound, IstioCodes.ConflictingSidecars], ["Sidecar", "Pod"], mesh =>
-        mesh.Clusters.SelectMany(config => Unmatched<Sidecar>(mesh, config, "spec.workloadSelector").Concat(Overlapping(config, All<Sidecar>(config), IstioCodes.ConflictingSidecars))));
+    public static Analyzer Sidecars
+    {
+        get;
+    } = new("sidecar.SelectorAnalyzer", "Checks that Sidecars select workloads, and each workload only once",
+        [IstioCodes.ReferencedResourceNotFound, IstioCodes.ConflictingSidecars], ["Sidecar", "Pod"], mesh =>
+        mesh.Clusters.SelectMany(config => Unmatched<Sidecar>(mesh, config, "spec.workloadSelector")
+            .Concat(Overlapping(config, All<Sidecar>(config), IstioCodes.ConflictingSidecars))));
 
-    public static Analyzer DefaultSidecars { get; } = new("sidecar.DefaultSelectorAnalyzer", "Checks that a namespace has at most one Sidecar without a selector", [IstioCodes.MultipleDefaultSidecars], ["Sidecar"], mesh =>
+    public static Analyzer DefaultSidecars
+    {
+        get;
+    } = new("sidecar.DefaultSelectorAnalyzer", "Checks that a namespace has at most one Sidecar without a selector", [IstioCodes.MultipleDefaultSidecars],
+        ["Sidecar"], mesh =>
         mesh.Clusters.SelectMany(config => Defaults(config, All<Sidecar>(config), IstioCodes.MultipleDefaultSidecars)));
 
-    public static Analyzer Telemetries { get; } = new("telemetry.SelectorAnalyzer", "Checks that Telemetries select workloads, and each workload only once", [IstioCodes.ReferencedResourceNotFound, IstioCodes.ConflictingTelemetries], ["Telemetry", "Pod"], mesh =>
-        mesh.Clusters.SelectMany(config => Unmatched<Telemetry>(mesh, config, "spec.selector").Concat(Overlapping(config, All<Telemetry>(config), IstioCodes.ConflictingTelemetries))));
+    public static Analyzer Telemetries
+    {
+        get;
+    } = new("telemetry.SelectorAnalyzer", "Checks that Telemetries select workloads, and each workload only once",
+        [IstioCodes.ReferencedResourceNotFound, IstioCodes.ConflictingTelemetries], ["Telemetry", "Pod"], mesh =>
+        mesh.Clusters.SelectMany(config => Unmatched<Telemetry>(mesh, config, "spec.selector")
+            .Concat(Overlapping(config, All<Telemetry>(config), IstioCodes.ConflictingTelemetries))));
 
-    public static Analyzer DefaultTelemetries { get; } = new("telemetry.DefaultSelectorAnalyzer", "Checks that a namespace has at most one Telemetry without a selector", [IstioCodes.MultipleDefaultTelemetries], ["Telemetry"], mesh =>
+    public static Analyzer DefaultTelemetries
+    {
+        get;
+    } = new("telemetry.DefaultSelectorAnalyzer", "Checks that a namespace has at most one Telemetry without a selector",
+        [IstioCodes.MultipleDefaultTelemetries], ["Telemetry"], mesh =>
         mesh.Clusters.SelectMany(config => Defaults(config, All<Telemetry>(config), IstioCodes.MultipleDefaultTelemetries)));
 
     private static IEnumerable<Finding> Unmatched<T>(MeshSnapshot mesh, ConfigCluster config, string path) =>
@@ -28,22 +46,28 @@ public static class SelectorConflicts
         where item.Selector.Count > 0 && !config.Selected(item.Namespace, item.Selector).Any()
         let ns = item.Namespace == config.Cluster.RootNamespace ? null : item.Namespace
         select IstioCodes.ReferencedResourceNotFound.At(config.Cluster, item.FullName, path,
-            $"Referenced selector not found: \"{item.Selector}\": no workload of {(ns is null ? "the mesh" : $"namespace {ns}")} has these labels{GatewayWorkloads.Elsewhere(mesh, config, item.Selector, ns)}");
+            $"Referenced selector not found: \"{item.Selector}\": no workload of {(ns is null ? "the mesh" : $"namespace {ns}")} has these "
+                + $"labels{GatewayWorkloads.Elsewhere(mesh, config, item.Selector, ns)}");
 
     private static IEnumerable<Finding> Overlapping(ConfigCluster config, IEnumerable<Choice> all, AnalysisCode code) =>
         from same in all.Where(item => item.Selector.Count > 0).GroupBy(item => item.Namespace)
         where same.Count() > 1
         from item in same
         let shared = config.Reach.SelectMany(area => area.In(same.Key)).Where(workload => Selects(item, workload))
-            .Select(workload => (Workload: workload, Others: same.Where(other => other != item && Selects(other, workload)).ToList())).FirstOrDefault(pair => pair.Others.Count > 0)
+            .Select(workload => (Workload: workload, Others: same.Where(other => other != item && Selects(other, workload)).ToList()))
+            .FirstOrDefault(pair => pair.Others.Count > 0)
         where shared.Others is not null
-        select code.At(config.Cluster, item.FullName, "spec.selector", $"selects {shared.Workload.Name}, which {string.Join(", ", shared.Others.Select(other => other.FullName))} selects too: only the oldest has an effect there, {Oldest(shared.Others.Append(item)).FullName}");
+        select code.At(config.Cluster, item.FullName, "spec.selector",
+            $"selects {shared.Workload.Name}, which {string.Join(", ", shared.Others.Select(other => other.FullName))} selects too: only the oldest has an "
+                + $"effect there, {Oldest(shared.Others.Append(item)).FullName}");
 
     private static IEnumerable<Finding> Defaults(ConfigCluster config, IEnumerable<Choice> all, AnalysisCode code) =>
         from same in all.Where(item => item.Selector.Count == 0).GroupBy(item => item.Namespace)
         where same.Count() > 1
         from item in same
-        select code.At(config.Cluster, item.FullName, "", $"has no selector, and neither has {string.Join(", ", same.Where(other => other != item).Select(other => other.FullName))}: only the oldest has an effect, {Oldest(same).FullName}");
+        select code.At(config.Cluster, item.FullName, "",
+            $"has no selector, and neither has {string.Join(", ", same.Where(other => other != item).Select(other => other.FullName))}: only the oldest has an "
+                + $"effect, {Oldest(same).FullName}");
 
     private static Choice Oldest(IEnumerable<Choice> items) => items.OrderBy(item => item.CreatedAt).ThenBy(item => item.Name, StringComparer.Ordinal).First();
 

@@ -7,8 +7,12 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Services of one name that differ between clusters, as control planes report them. Pure.</summary>
 public static class ServiceDifferences
 {
-    public static Analyzer Analyzer { get; } = new("multicluster.ServiceAnalyzer", "Checks that Services of one name agree in all clusters", [IstioCodes.InconsistentService], ["Service"], mesh =>
-        from definition in mesh.Readable.SelectMany(cluster => cluster.Services.Where(service => !IsLocal(cluster, service)).Select(service => (Cluster: cluster, Service: KubeFacts.Of(cluster.Context, service))))
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("multicluster.ServiceAnalyzer", "Checks that Services of one name agree in all clusters", [IstioCodes.InconsistentService], ["Service"], mesh =>
+        from definition in mesh.Readable.SelectMany(cluster => cluster.Services.Where(service => !IsLocal(cluster, service))
+            .Select(service => (Cluster: cluster, Service: KubeFacts.Of(cluster.Context, service))))
         group definition by definition.Service.Hostname into same
         let first = same.First()
         from other in same.Skip(1)

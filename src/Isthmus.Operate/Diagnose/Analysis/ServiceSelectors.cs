@@ -6,7 +6,11 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Services whose selectors match nothing. Pure.</summary>
 public static class ServiceSelectors
 {
-    public static Analyzer Analyzer { get; } = new("service.SelectorAnalyzer", "Checks that the selectors of Services match workloads in some cluster", [OwnCodes.ServiceSelectsNothing], ["Service", "Pod", "Deployment", "StatefulSet", "DaemonSet"], mesh =>
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("service.SelectorAnalyzer", "Checks that the selectors of Services match workloads in some cluster", [OwnCodes.ServiceSelectsNothing],
+        ["Service", "Pod", "Deployment", "StatefulSet", "DaemonSet"], mesh =>
         from area in mesh.Workloads
         from service in area.Cluster.Services
         where service.Spec.Selector.Count > 0 && service.Metadata.Namespace != "kube-system" && !area.Selected(service).Any()
@@ -16,13 +20,19 @@ public static class ServiceSelectors
         let near = Nearest(area, service)
         // Without anything similar, the workload is probably not deployed yet.
         where isGateway || near is not null
-        select OwnCodes.ServiceSelectsNothing.At(area.Cluster, $"Service {service.Key}", "spec.selector", $"selects {Text(service.Spec.Selector)}, which no workload has {(isGateway ? $"in {area.Cluster.Context}" : "in any cluster")}, so calls to it find no endpoint",
+        select OwnCodes.ServiceSelectsNothing.At(area.Cluster, $"Service {service.Key}", "spec.selector",
+            $"selects {Text(service.Spec.Selector)}, which no workload has {(isGateway ? $"in {area.Cluster.Context}" : "in any cluster")}, so calls to it "
+                + $"find no endpoint",
             near is null ? null : $"{near.Name} has {Text(near.Labels.Where(label => service.Spec.Selector.ContainsKey(label.Key)))}: correct the selector"));
 
     /// <summary>The workload that was probably meant: it has the labels with other values.</summary>
     private static Workload? Nearest(ClusterWorkloads area, Service service) => area.In(service.Metadata.Namespace)
-        .Select(workload => (Workload: workload, Equal: service.Spec.Selector.Count(pair => workload.Labels.GetValueOrDefault(pair.Key) == pair.Value), Near: service.Spec.Selector.Count(pair => workload.Labels.TryGetValue(pair.Key, out var value) && Core.Problems.Spelling.Distance(value, pair.Value) <= 2)))
-        .Where(candidate => candidate.Equal > 0 || candidate.Near == service.Spec.Selector.Count).OrderByDescending(candidate => candidate.Equal).ThenByDescending(candidate => candidate.Near).Select(candidate => candidate.Workload).FirstOrDefault();
+        .Select(workload => (Workload: workload, Equal: service.Spec.Selector.Count(pair => workload.Labels.GetValueOrDefault(pair.Key) == pair.Value),
+            Near: service.Spec.Selector.Count(pair => workload.Labels.TryGetValue(pair.Key, out var value)
+                && Core.Problems.Spelling.Distance(value, pair.Value) <= 2)))
+        .Where(candidate => candidate.Equal > 0 || candidate.Near == service.Spec.Selector.Count).OrderByDescending(candidate => candidate.Equal)
+        .ThenByDescending(candidate => candidate.Near).Select(candidate => candidate.Workload).FirstOrDefault();
 
-    private static string Text(IEnumerable<KeyValuePair<string, string>> labels) => string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
+    private static string Text(IEnumerable<KeyValuePair<string, string>> labels) =>
+        string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
 }

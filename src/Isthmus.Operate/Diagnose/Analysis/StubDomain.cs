@@ -8,7 +8,10 @@ public static class StubDomain
 {
     private const string Server = "istiocoredns";
 
-    public static Analyzer Analyzer { get; } = new("dns.StubDomainAnalyzer", "Checks that the cluster's DNS forwards the global zone", [OwnCodes.ZoneNotForwarded], [], mesh => Check(mesh.Readable));
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("dns.StubDomainAnalyzer", "Checks that the cluster's DNS forwards the global zone", [OwnCodes.ZoneNotForwarded], [], mesh => Check(mesh.Readable));
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {

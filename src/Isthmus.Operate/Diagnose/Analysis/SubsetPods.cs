@@ -9,14 +9,20 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class SubsetPods
 {
     /// <summary>Labels that endpoints have from their place, not from their Pods.</summary>
-    private static readonly HashSet<string> OfPlaces = new([Labels.Network, Labels.Cluster, Labels.Subzone, Labels.Region, Labels.Zone, Labels.Hostname], StringComparer.Ordinal);
+    private static readonly HashSet<string> OfPlaces = new([Labels.Network, Labels.Cluster, Labels.Subzone, Labels.Region, Labels.Zone, Labels.Hostname],
+        StringComparer.Ordinal);
 
-    public static Analyzer Analyzer { get; } = new("destinationrule.PodNotSelectedAnalyzer", "Checks that the labels of subsets select workloads", [IstioCodes.SubsetSelectsNothing], ["DestinationRule", "Service", "Pod"], mesh =>
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("destinationrule.PodNotSelectedAnalyzer", "Checks that the labels of subsets select workloads", [IstioCodes.SubsetSelectsNothing],
+        ["DestinationRule", "Service", "Pod"], mesh =>
         mesh.Clusters.SelectMany(config => Check(mesh, config)));
 
     private static IEnumerable<Finding> Check(MeshSnapshot mesh, ConfigCluster config)
     {
-        var used = RouteDestinations.Of(config).Where(placed => placed.Destination.Subset.Length > 0).Select(placed => (placed.Destination.Host, placed.Destination.Subset)).ToHashSet();
+        var used = RouteDestinations.Of(config).Where(placed => placed.Destination.Subset.Length > 0)
+            .Select(placed => (placed.Destination.Host, placed.Destination.Subset)).ToHashSet();
         foreach (var rule in config.Cluster.Istio<DestinationRule>().Where(rule => rule.Subsets.Count > 0))
         {
             var workloads = Labelled(mesh, rule.Host);
@@ -27,7 +33,9 @@ public static class SubsetPods
                 if (workloads.Any(has => LabelSelector.Selects(labels, has))) continue;
                 var isUsed = used.Contains((rule.Host, subset.Name));
                 yield return IstioCodes.SubsetSelectsNothing.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", $"spec.subsets[{i}].labels",
-                    $"the subset {subset.Name} selects no workload of {rule.Host} in any cluster{(isUsed ? ": requests that are routed to it get 503" : "; nothing is routed to it")}", Remedy(labels, workloads), isUsed && workloads.Count > 0 ? Severity.Error : Severity.Info);
+                    $"the subset {subset.Name} selects no workload of {rule.Host} in any "
+                        + $"cluster{(isUsed ? ": requests that are routed to it get 503" : "; nothing is routed to it")}",
+                    Remedy(labels, workloads), isUsed && workloads.Count > 0 ? Severity.Error : Severity.Info);
             }
         }
     }
@@ -40,7 +48,9 @@ public static class SubsetPods
         {
             var area = mesh.Workloads.First(area => area.Cluster == known.Cluster);
             if (known.Service is { } service) found.AddRange(area.Selected(service).Select(workload => workload.Labels));
-            else if (known.Entry!.WorkloadSelector.Count > 0) found.AddRange(area.In(known.Entry.Namespace).Where(workload => LabelSelector.Selects(known.Entry.WorkloadSelector, workload.Labels)).Select(workload => workload.Labels));
+            else if (known.Entry!.WorkloadSelector.Count > 0)
+                found.AddRange(area.In(known.Entry.Namespace).Where(workload => LabelSelector.Selects(known.Entry.WorkloadSelector, workload.Labels))
+                    .Select(workload => workload.Labels));
             else found.AddRange(known.Entry.Endpoints.Select(endpoint => (IReadOnlyDictionary<string, string>)endpoint.Labels));
         }
         return found;
@@ -48,7 +58,9 @@ public static class SubsetPods
 
     private static string? Remedy(Dictionary<string, string> wanted, List<IReadOnlyDictionary<string, string>> workloads)
     {
-        var values = wanted.Select(label => (label.Key, Values: workloads.Select(has => has.GetValueOrDefault(label.Key)).OfType<string>().Distinct().Order(StringComparer.Ordinal).ToList())).Where(label => label.Values.Count > 0 && !label.Values.Contains(wanted[label.Key])).ToList();
+        var values = wanted.Select(label => (label.Key,
+            Values: workloads.Select(has => has.GetValueOrDefault(label.Key)).OfType<string>().Distinct().Order(StringComparer.Ordinal).ToList()))
+            .Where(label => label.Values.Count > 0 && !label.Values.Contains(wanted[label.Key])).ToList();
         return values.Count == 0 ? null : $"the workloads have {string.Join("; ", values.Select(label => $"{label.Key}: {string.Join(", ", label.Values)}"))}";
     }
 }

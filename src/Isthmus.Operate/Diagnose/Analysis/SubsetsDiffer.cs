@@ -12,23 +12,33 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// </summary>
 public static class SubsetsDiffer
 {
-    public static Analyzer Analyzer { get; } = new("multicluster.DestinationRuleAnalyzer", "Checks that gateways of other networks know the subsets that VirtualServices route to", [OwnCodes.SubsetUnknownAtGateway],
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("multicluster.DestinationRuleAnalyzer", "Checks that gateways of other networks know the subsets that VirtualServices route to",
+        [OwnCodes.SubsetUnknownAtGateway],
         ["VirtualService", "DestinationRule", "Service", "Namespace", "Pod"], mesh =>
             from near in mesh.Clusters
             where MeshSnapshot.HasControlPlane(near.Cluster)
             from far in mesh.Clusters
-            where MeshSnapshot.HasControlPlane(far.Cluster) && NetworkOf(near.Cluster) != NetworkOf(far.Cluster) && MeshSnapshot.ShareHosts(near.Cluster, far.Cluster)
-            from used in RouteDestinations.Of(near).Where(placed => placed.Owner.ForSidecars && placed.Destination.Subset.Length > 0).DistinctBy(placed => placed.Destination)
+            where MeshSnapshot.HasControlPlane(far.Cluster) && NetworkOf(near.Cluster) != NetworkOf(far.Cluster)
+                && MeshSnapshot.ShareHosts(near.Cluster, far.Cluster)
+            from used in RouteDestinations.Of(near).Where(placed => placed.Owner.ForSidecars && placed.Destination.Subset.Length > 0)
+                .DistinctBy(placed => placed.Destination)
             from finding in Check(mesh, near.Cluster, far.Cluster, used)
             select finding);
 
     private static IEnumerable<Finding> Check(MeshSnapshot mesh, ClusterInventory near, ClusterInventory far, PlacedDestination used)
     {
         var (host, subset) = (used.Destination.Host, used.Destination.Subset);
-        if (Rules(near, host).SelectMany(rule => rule.Subsets.Select(known => (Rule: rule, Subset: known))).FirstOrDefault(known => known.Subset.Name == subset) is not { Rule: { } defining, Subset: { } defined }) yield break;
+        if (Rules(near, host).SelectMany(rule => rule.Subsets.Select(known => (Rule: rule, Subset: known)))
+            .FirstOrDefault(known => known.Subset.Name == subset) is not { Rule: { } defining, Subset: { } defined })
+            yield break;
         var labels = defined.Labels.ToDictionary(StringComparer.Ordinal);
         var area = mesh.Workloads.First(area => area.Cluster == far);
-        if (!mesh.Hosts.Find(host).Any(known => known.Cluster == far && known.Service is { } service && area.Behind(service).Any(pod => LabelSelector.Selects(labels, pod.Labels)))) yield break;
+        if (!mesh.Hosts.Find(host)
+            .Any(known => known.Cluster == far && known.Service is { } service && area.Behind(service).Any(pod => LabelSelector.Selects(labels, pod.Labels))))
+            yield break;
         var rules = Rules(far, host).ToList();
         if (rules.Exists(rule => rule.Subsets.Any(known => known.Name == subset))) yield break;
         var own = rules.FirstOrDefault() ?? defining;
@@ -37,7 +47,9 @@ public static class SubsetsDiffer
             $"apply DestinationRule {defining.Namespace}/{defining.Name} of {near.Context} in {far.Context} as well");
     }
 
-    private static IEnumerable<DestinationRule> Rules(ClusterInventory cluster, string host) => cluster.Istio<DestinationRule>().Where(rule => Hosts.Covers(rule.Host, host));
+    private static IEnumerable<DestinationRule> Rules(ClusterInventory cluster, string host) =>
+        cluster.Istio<DestinationRule>().Where(rule => Hosts.Covers(rule.Host, host));
 
-    private static string NetworkOf(ClusterInventory cluster) => cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == cluster.RootNamespace)?.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "";
+    private static string NetworkOf(ClusterInventory cluster) =>
+        cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == cluster.RootNamespace)?.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "";
 }

@@ -12,12 +12,14 @@ public sealed record Suppression(string Code, string Object)
     /// <exception cref="WrongUseException">It has another form.</exception>
     public static Suppression Parse(string text, string flag)
     {
-        if (text.Split('=') is not [{ Length: > 0 } code, { Length: > 0 } name]) throw new WrongUseException(flag, $"'{text}' is not of the form CODE=KIND NAME.NAMESPACE", "for example \"IST0103=Pod *.testing\"");
+        if (text.Split('=') is not [{ Length: > 0 } code, { Length: > 0 } name])
+            throw new WrongUseException(flag, $"'{text}' is not of the form CODE=KIND NAME.NAMESPACE", "for example \"IST0103=Pod *.testing\"");
         return new(code, name);
     }
 
     public bool Covers(Finding finding) => finding.Problem.Code == Code
-        && Regex.IsMatch(Dotted(finding.Problem), $"^{Regex.Escape(Object).Replace("\\*", ".*", StringComparison.Ordinal)}$", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+        && Regex.IsMatch(Dotted(finding.Problem), $"^{Regex.Escape(Object).Replace("\\*", ".*", StringComparison.Ordinal)}$",
+            RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
 
     /// <summary><c>Kind namespace/name</c> as <c>Kind name.namespace</c>.</summary>
     private static string Dotted(Problem problem) =>

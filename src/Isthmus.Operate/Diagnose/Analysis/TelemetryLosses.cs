@@ -4,6 +4,10 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class TelemetryLosses
 {
     public static Analyzer Analyzer { get; } = new(
-        "mesh.TelemetryLossAnalyzer", "Checks, with running control planes, that collectors take what proxies send them, and that metrics have all their labels", [OwnCodes.TelemetryLost, OwnCodes.MetricSeriesBounded], [],
-        mesh => mesh.Readable.SelectMany(cluster => cluster.Reports.Where(problem => problem.Code == OwnCodes.TelemetryLost.Code || problem.Code == OwnCodes.MetricSeriesBounded.Code).Select(problem => new Finding(cluster.Context, problem))));
+        "mesh.TelemetryLossAnalyzer",
+        "Checks, with running control planes, that collectors take what proxies send them, and that metrics have all their labels",
+        [OwnCodes.TelemetryLost, OwnCodes.MetricSeriesBounded], [],
+        mesh => mesh.Readable.SelectMany(cluster => cluster.Reports.Where(problem => problem.Code == OwnCodes.TelemetryLost.Code
+            || problem.Code == OwnCodes.MetricSeriesBounded.Code)
+            .Select(problem => new Finding(cluster.Context, problem))));
 }

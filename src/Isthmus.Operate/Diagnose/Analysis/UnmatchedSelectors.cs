@@ -7,7 +7,11 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Selectors of policies and other objects that no workload matches. Gateways, Sidecars and Telemetries have analyzers of their own. Pure.</summary>
 public static class UnmatchedSelectors
 {
-    public static Analyzer Analyzer { get; } = new("workload.SelectorAnalyzer", "Checks that the selectors of policies and other objects match workloads", [IstioCodes.NoMatchingWorkloads], ["Pod"], mesh => Unmatched(mesh).Concat(Empty(mesh)));
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("workload.SelectorAnalyzer", "Checks that the selectors of policies and other objects match workloads", [IstioCodes.NoMatchingWorkloads], ["Pod"],
+        mesh => Unmatched(mesh).Concat(Empty(mesh)));
 
     private static IEnumerable<Finding> Unmatched(MeshSnapshot mesh) =>
         from config in mesh.Clusters
@@ -15,14 +19,16 @@ public static class UnmatchedSelectors
         where item.Selector.Count > 0 && !config.Selected(item.Source.Namespace, item.Selector).Any()
         let ns = item.Source.Namespace == config.Cluster.RootNamespace ? null : item.Source.Namespace
         select IstioCodes.NoMatchingWorkloads.At(config.Cluster, $"{item.Source.Kind} {item.Source.Namespace}/{item.Source.Name}", item.Path,
-            $"no workload of {(ns is null ? "the mesh" : $"namespace {ns}")} has the labels {item.Selector}{GatewayWorkloads.Elsewhere(mesh, config, item.Selector, ns)}");
+            $"no workload of {(ns is null ? "the mesh" : $"namespace {ns}")} has the labels "
+                + $"{item.Selector}{GatewayWorkloads.Elsewhere(mesh, config, item.Selector, ns)}");
 
     /// <summary>It may be there for Pods to come, or in the wrong namespace.</summary>
     private static IEnumerable<Finding> Empty(MeshSnapshot mesh) =>
         from config in mesh.Clusters
         from policy in config.Cluster.Istio<AuthorizationPolicy>()
         where policy.Selector.Count == 0 && policy.Namespace != config.Cluster.RootNamespace && !config.Selected(policy.Namespace, policy.Selector).Any()
-        select IstioCodes.NoMatchingWorkloads.At(config.Cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}", "", $"namespace {policy.Namespace} has no workloads", severity: Severity.Info);
+        select IstioCodes.NoMatchingWorkloads.At(config.Cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}", "",
+            $"namespace {policy.Namespace} has no workloads", severity: Severity.Info);
 
     private static IEnumerable<(ObjectRef Source, string Path, ValueMap<string> Selector)> Selecting(ConfigCluster config)
     {

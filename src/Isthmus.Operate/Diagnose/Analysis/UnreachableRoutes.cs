@@ -9,7 +9,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class UnreachableRoutes
 {
     public static Analyzer Analyzer { get; } = new("virtualservice.UnreachableRuleAnalyzer", "Checks for routes of VirtualServices that an earlier route hides",
-        [IstioCodes.UnreachableRule, IstioCodes.IneffectiveMatch], ["VirtualService"], mesh => mesh.Readable.SelectMany(cluster => cluster.Istio<VirtualService>().SelectMany(service => Check(cluster, service))));
+        [IstioCodes.UnreachableRule, IstioCodes.IneffectiveMatch], ["VirtualService"],
+        mesh => mesh.Readable.SelectMany(cluster => cluster.Istio<VirtualService>().SelectMany(service => Check(cluster, service))));
 
     private static IEnumerable<Finding> Check(ClusterInventory cluster, VirtualService service) =>
     [

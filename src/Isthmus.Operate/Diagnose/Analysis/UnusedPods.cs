@@ -5,17 +5,24 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Pods of Services that cannot run: others answer in their place, and nobody notices. Pure.</summary>
 public static class UnusedPods
 {
-    private static readonly string[] Failures = ["CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"];
+    private static readonly string[] Failures = ["CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError",
+        "CreateContainerError", "RunContainerError"];
 
-    public static Analyzer Analyzer { get; } = new("service.PodAnalyzer", "Checks that the Pods of Services can run", [OwnCodes.PodCannotRun], ["Service", "Pod"], mesh =>
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("service.PodAnalyzer", "Checks that the Pods of Services can run", [OwnCodes.PodCannotRun], ["Service", "Pod"], mesh =>
         from area in mesh.Workloads
         from service in area.Cluster.Services
         from workload in area.Behind(service)
-        let failed = workload.Pod!.Status.InitContainerStatuses.Concat(workload.Pod.Status.ContainerStatuses).FirstOrDefault(status => status.State.Waiting is { } waiting && Failures.Contains(waiting.Reason))
+        let failed = workload.Pod!.Status.InitContainerStatuses.Concat(workload.Pod.Status.ContainerStatuses)
+            .FirstOrDefault(status => status.State.Waiting is { } waiting && Failures.Contains(waiting.Reason))
         where failed is not null
-        let others = mesh.Workloads.SelectMany(other => other.Cluster.Services.Where(same => same.Key == service.Key).SelectMany(other.Behind)).Count(other => other.Pod!.Status.IsReady)
+        let others = mesh.Workloads.SelectMany(other => other.Cluster.Services.Where(same => same.Key == service.Key).SelectMany(other.Behind))
+            .Count(other => other.Pod!.Status.IsReady)
         select OwnCodes.PodCannotRun.At(area.Cluster, workload.Name, "status.containerStatuses",
-            $"container {failed.Name} waits: {failed.State.Waiting!.Reason}, so Service {service.Key} does not use it in {area.Cluster.Context}{(others == 0 ? ", and no other Pod is ready" : $": {others} other Pod{(others == 1 ? " answers" : "s answer")} in its place")}",
+            $"container {failed.Name} waits: {failed.State.Waiting!.Reason}, so Service {service.Key} does not use it in "
+                + $"{area.Cluster.Context}{(others == 0 ? ", and no other Pod is ready" : $": {others} other Pod{(others == 1 ? " answers" : "s answer")} in its place")}",
             $"kubectl --context={area.Cluster.Context} -n {workload.Namespace} logs {workload.Pod!.Metadata.Name} -c {failed.Name} --previous",
             others > 0 ? Severity.Warning : null));
 }

@@ -25,7 +25,8 @@ public static class VirtualServiceGateways
                 var (owner, path) = ($"VirtualService {service.Namespace}/{service.Name}", $"spec.gateways[{i}]");
                 if (name.Contains(MadeOfGateways, StringComparison.Ordinal))
                 {
-                    yield return IstioCodes.ReferencedInternalGateway.At(config.Cluster, owner, path, $"\"{name}\" is a name that control planes use inside, for Gateways of the Kubernetes Gateway API: nothing binds to it");
+                    yield return IstioCodes.ReferencedInternalGateway.At(config.Cluster, owner, path,
+                        $"\"{name}\" is a name that control planes use inside, for Gateways of the Kubernetes Gateway API: nothing binds to it");
                     continue;
                 }
                 if (!config.Cluster.Knows("Gateway")) continue;
@@ -37,21 +38,27 @@ public static class VirtualServiceGateways
                             $"Referenced gateway not found: \"{name}\" is a Gateway of the Gateway API, to which VirtualServices cannot be bound",
                             $"write an HTTPRoute with parentRefs to {name}, or create a Gateway of Istio");
                     else if (config.Cluster.Find($"Gateway {name}") is null)
-                        yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, owner, path, $"Referenced gateway not found: \"{name}\"", Elsewhere(gateways.Keys, name));
+                        yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, owner, path, $"Referenced gateway not found: \"{name}\"",
+                            Elsewhere(gateways.Keys, name));
                     continue;
                 }
                 // A host needs one of the gateways, and a gateway one of the hosts.
                 var refused = service.Hosts.Where(host => !Admits(gateway, service, host)).ToList();
-                if (refused.Count < service.Hosts.Count) refused.RemoveAll(host => service.Gateways.Any(other => gateways.TryGetValue(other, out var known) && Admits(known, service, host)));
+                if (refused.Count < service.Hosts.Count)
+                    refused.RemoveAll(host => service.Gateways.Any(other => gateways.TryGetValue(other, out var known) && Admits(known, service, host)));
                 if (refused.Count > 0)
                     yield return IstioCodes.VirtualServiceHostNotFoundInGateway.At(config.Cluster, owner, path,
-                        $"Gateway {name} does not admit {string.Join(", ", refused)} of namespace {service.Namespace}: it has {(gateway.Servers.IsEmpty ? "no servers" : string.Join(", ", gateway.Servers.SelectMany(server => server.Hosts).Distinct()))}");
+                        $"Gateway {name} does not admit {string.Join(", ", refused)} of namespace {service.Namespace}: it has "
+                            + $"{(gateway.Servers.IsEmpty ? "no servers" : string.Join(", ", gateway.Servers.SelectMany(server => server.Hosts).Distinct()))}");
             }
         }
     }
 
-    private static bool Admits(Gateway gateway, VirtualService service, string host) => gateway.Servers.Any(server => Hosts.Admits(gateway, server, host, service.Namespace));
+    private static bool Admits(Gateway gateway, VirtualService service, string host) =>
+        gateway.Servers.Any(server => Hosts.Admits(gateway, server, host, service.Namespace));
 
     private static string? Elsewhere(IEnumerable<string> known, string name) =>
-        known.FirstOrDefault(other => other.EndsWith(name[name.IndexOf('/', StringComparison.Ordinal)..], StringComparison.Ordinal)) is { } near ? $"write the name as {near}, or create the Gateway" : null;
+        known.FirstOrDefault(other => other.EndsWith(name[name.IndexOf('/', StringComparison.Ordinal)..], StringComparison.Ordinal)) is { } near
+            ? $"write the name as {near}, or create the Gateway"
+            : null;
 }

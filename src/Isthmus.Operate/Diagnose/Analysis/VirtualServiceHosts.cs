@@ -8,7 +8,11 @@ public static class VirtualServiceHosts
 {
     private const string Suffix = ".svc.cluster.local";
 
-    public static Analyzer Analyzer { get; } = new("virtualservice.HostAnalyzer", "Checks that the Services exist whose routes VirtualServices define for sidecars", [IstioCodes.ReferencedResourceNotFound], ["VirtualService", "Service"], mesh =>
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("virtualservice.HostAnalyzer", "Checks that the Services exist whose routes VirtualServices define for sidecars",
+        [IstioCodes.ReferencedResourceNotFound], ["VirtualService", "Service"], mesh =>
         from config in mesh.Clusters
         from service in config.Cluster.Istio<VirtualService>()
         where service.ForSidecars
@@ -16,5 +20,6 @@ public static class VirtualServiceHosts
         where host.Item.EndsWith(Suffix, StringComparison.Ordinal) && !host.Item.StartsWith('*') && mesh.Hosts.Find(host.Item).Count == 0
         let elsewhere = mesh.Readable.SelectMany(cluster => cluster.Services).FirstOrDefault(other => other.Metadata.Name == host.Item.Split('.')[0])
         select IstioCodes.ReferencedResourceNotFound.At(config.Cluster, $"VirtualService {service.Namespace}/{service.Name}", $"spec.hosts[{host.Index}]",
-            $"Referenced host not found: \"{host.Item}\": the routes have no effect on calls inside the mesh", elsewhere is null ? null : $"write the host as {HostTable.NameOf(elsewhere)}", Severity.Warning));
+            $"Referenced host not found: \"{host.Item}\": the routes have no effect on calls inside the mesh",
+            elsewhere is null ? null : $"write the host as {HostTable.NameOf(elsewhere)}", Severity.Warning));
 }

@@ -15,20 +15,25 @@ internal sealed record ServedChain(string Namespace, string Pod, IReadOnlyList<X
 /// <summary>Webhooks of the mesh: what API servers trust them by, and whether that is what they serve. Pure.</summary>
 internal static class WebhookCertificates
 {
-    public static IEnumerable<MeshCertificate> Of(ClusterInventory cluster, IEnumerable<JsonObject> configurations, IReadOnlyList<ServedChain> served, DateTimeOffset now)
+    public static IEnumerable<MeshCertificate> Of(ClusterInventory cluster, IEnumerable<JsonObject> configurations, IReadOnlyList<ServedChain> served,
+        DateTimeOffset now)
     {
         foreach (var chain in served)
-            yield return CertificateRecord.Of(cluster.Context, CertificateRole.ControlPlane, $"Pod {chain.Namespace}/{chain.Pod}", chain.Chain[0]) with { NeededBy = "proxies and API servers", RenewedBy = "the control plane" };
+            yield return CertificateRecord.Of(cluster.Context, CertificateRole.ControlPlane, $"Pod {chain.Namespace}/{chain.Pod}",
+                chain.Chain[0]) with { NeededBy = "proxies and API servers", RenewedBy = "the control plane" };
         foreach (var configuration in configurations)
         {
             var owner = $"{configuration["kind"]} {configuration["metadata"]?["name"]}";
-            var clients = (configuration["webhooks"] as JsonArray ?? []).Select(webhook => webhook?["clientConfig"] as JsonObject).OfType<JsonObject>().DistinctBy(client => client.ToJsonString());
+            var clients = (configuration["webhooks"] as JsonArray ?? []).Select(webhook => webhook?["clientConfig"] as JsonObject).OfType<JsonObject>()
+                .DistinctBy(client => client.ToJsonString());
             foreach (var client in clients.DistinctBy(client => (client["caBundle"]?.ToString(), client["service"]?["name"]?.ToString())))
             {
                 var bundle = Text(client["caBundle"]?.ToString());
                 var (fault, isProven) = Judge(cluster, client, bundle, served, now);
                 var certificates = CertificateRecord.All(cluster.Context, CertificateRole.WebhookBundle, owner, bundle).ToList();
-                if (certificates.Count == 0) certificates.Add(new(cluster.Context, CertificateRole.WebhookBundle, owner, "", null, null) { Fault = "has no CA bundle, so API servers do not trust it" });
+                if (certificates.Count == 0)
+                    certificates.Add(new(cluster.Context, CertificateRole.WebhookBundle, owner, "", null,
+                        null) { Fault = "has no CA bundle, so API servers do not trust it" });
                 foreach (var certificate in certificates)
                 {
                     yield return certificate with
@@ -42,19 +47,24 @@ internal static class WebhookCertificates
     }
 
     /// <summary>Whether a handshake of each control plane behind the webhook's Service would succeed, and whether there was one.</summary>
-    private static (string Fault, bool IsProven) Judge(ClusterInventory cluster, JsonObject client, string bundle, IReadOnlyList<ServedChain> served, DateTimeOffset now)
+    private static (string Fault, bool IsProven) Judge(ClusterInventory cluster, JsonObject client, string bundle, IReadOnlyList<ServedChain> served,
+        DateTimeOffset now)
     {
         var (ns, name) = (client["service"]?["namespace"]?.ToString() ?? "", client["service"]?["name"]?.ToString() ?? "");
         if (cluster.Service(ns, name) is not { Spec.Selector.Count: > 0 } service) return ("", false);
-        var behind = served.Where(chain => cluster.Pods.Any(pod => pod.Metadata.Namespace == ns && chain.Namespace == ns && pod.Metadata.Name == chain.Pod && service.Spec.Selector.All(label => pod.Metadata.Labels.GetValueOrDefault(label.Key) == label.Value))).ToList();
+        var behind = served.Where(chain => cluster.Pods.Any(pod => pod.Metadata.Namespace == ns && chain.Namespace == ns && pod.Metadata.Name == chain.Pod
+            && service.Spec.Selector.All(label => pod.Metadata.Labels.GetValueOrDefault(label.Key) == label.Value)))
+            .ToList();
         TrustBundle trust;
         try { trust = new(CertificateText.ReadAny(bundle, "caBundle")); }
         catch (ProblemException e) { return (e.Problem.Message, false); }
         foreach (var chain in behind)
         {
-            if (trust.Reject(chain.Chain[0], chain.Chain.Skip(1), CertificateUse.Server, now) is { } reason) return ($"API servers refuse the certificate of Pod {ns}/{chain.Pod}: {reason}", true);
+            if (trust.Reject(chain.Chain[0], chain.Chain.Skip(1), CertificateUse.Server, now) is { } reason)
+                return ($"API servers refuse the certificate of Pod {ns}/{chain.Pod}: {reason}", true);
             var host = $"{name}.{ns}.svc";
-            if (!SubjectNames.Of(chain.Chain[0]).DnsNames.Contains(host, StringComparer.OrdinalIgnoreCase)) return ($"the certificate of Pod {ns}/{chain.Pod} is not for {host}", true);
+            if (!SubjectNames.Of(chain.Chain[0]).DnsNames.Contains(host, StringComparer.OrdinalIgnoreCase))
+                return ($"the certificate of Pod {ns}/{chain.Pod} is not for {host}", true);
         }
         return ("", behind.Count > 0);
     }

@@ -6,7 +6,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>Something that labels select: a Pod, a WorkloadEntry, or a Deployment and the like that has no Pods.</summary>
 /// <param name="Pod">Null if it is not a Pod.</param>
-public sealed record Workload(ClusterInventory Cluster, string Name, string Namespace, IReadOnlyDictionary<string, string> Labels, string ServiceAccount, Pod? Pod)
+public sealed record Workload(ClusterInventory Cluster, string Name, string Namespace, IReadOnlyDictionary<string, string> Labels, string ServiceAccount,
+    Pod? Pod)
 {
     private const string Proxy = "istio-proxy";
 
@@ -27,7 +28,9 @@ public sealed class ClusterWorkloads
         Cluster = cluster;
         var pods = cluster.Pods.Where(IsThere).Select(pod => new Workload(cluster, $"Pod {pod.Key}", pod.Metadata.Namespace, pod.Metadata.Labels,
             pod.Spec.ServiceAccountName is { Length: > 0 } account ? account : "default", pod));
-        var entries = cluster.Istio<WorkloadEntry>().Select(entry => new Workload(cluster, $"WorkloadEntry {entry.Namespace}/{entry.Name}", entry.Namespace, entry.Endpoint.Labels, entry.Endpoint.ServiceAccount, null));
+        var entries = cluster.Istio<WorkloadEntry>()
+            .Select(entry => new Workload(cluster, $"WorkloadEntry {entry.Namespace}/{entry.Name}", entry.Namespace, entry.Endpoint.Labels,
+                entry.Endpoint.ServiceAccount, null));
         var templates = cluster.Templates.Select(template => new Workload(cluster, template.FullName, template.Namespace, template.Labels,
             template.Spec.ServiceAccountName is { Length: > 0 } account ? account : "default", null));
         All = [.. pods, .. entries, .. templates];

@@ -38,18 +38,24 @@ public sealed record WorkloadDescription(
     public static WorkloadDescription Of(ClusterInventory cluster, ClusterInventory config, string ns, string name)
     {
         var pod = cluster.Pods.FirstOrDefault(pod => pod.Metadata.Name == name && pod.Metadata.Namespace == ns)
-            ?? throw new ProblemException($"Pod {ns}/{name} in {cluster.Context}", "does not exist", $"list Pods with 'kubectl --context={cluster.Context} -n {ns} get pods'");
+            ?? throw new ProblemException($"Pod {ns}/{name} in {cluster.Context}", "does not exist",
+                $"list Pods with 'kubectl --context={cluster.Context} -n {ns} get pods'");
         var labels = ValueMap.ToValueMap(pod.Metadata.Labels);
         var authentications = config.Istio<PeerAuthentication>().ToList();
         var (root, local) = (authentications.Where(item => item.Namespace == config.RootNamespace), authentications.Where(item => item.Namespace == ns));
         var deciding = root.Where(item => item.Selector.Count == 0).Concat(ns == config.RootNamespace ? [] : local.Where(item => item.Selector.Count == 0))
-            .Concat(local.Where(item => item.Selector.Count > 0 && LabelSelector.Selects(item.Selector.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels)));
+            .Concat(local.Where(item => item.Selector.Count > 0
+                && LabelSelector.Selects(item.Selector.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels)));
         var policies = config.Istio<AuthorizationPolicy>().Where(policy => policy.Reaches(ns, config.RootNamespace)
             && LabelSelector.Selects(policy.Selector.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels));
-        var services = cluster.Services.Where(service => service.Metadata.Namespace == ns && service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels));
-        return new(pod, Workload.ProxyOf(pod.Spec) is not null, [.. services.OrderBy(service => service.Metadata.Name, StringComparer.Ordinal).Select(service => Describe(config, service, pod))],
+        var services = cluster.Services.Where(service => service.Metadata.Namespace == ns && service.Spec.Selector.Count > 0
+            && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels));
+        return new(pod, Workload.ProxyOf(pod.Spec) is not null,
+            [.. services.OrderBy(service => service.Metadata.Name, StringComparer.Ordinal).Select(service => Describe(config, service, pod))],
             MtlsPolicy.Resolve(root, local, labels).Mode.ToString().ToUpperInvariant(), [.. deciding.Select(item => $"{item.Namespace}/{item.Name}")],
-            [.. policies.Select(policy => $"{policy.Namespace}/{policy.Name} ({policy.Action.ToString().ToUpperInvariant()}{(policy.DryRun ? ", dry run" : "")})").Order(StringComparer.Ordinal)]);
+            [.. policies.Select(
+                policy => $"{policy.Namespace}/{policy.Name} ({policy.Action.ToString().ToUpperInvariant()}{(policy.DryRun ? ", dry run" : "")})")
+                .Order(StringComparer.Ordinal)]);
     }
 
     /// <summary>The Service and what is set for its host.</summary>
@@ -58,22 +64,33 @@ public sealed record WorkloadDescription(
     public static DescribedService Describe(ClusterInventory config, Service service, Pod? pod)
     {
         var host = HostTable.NameOf(service);
-        var rules = config.Istio<DestinationRule>().Where(rule => Hosts.Covers(rule.Host, host) && rule.WorkloadSelector.Count == 0).OrderBy(rule => rule.Name, StringComparer.Ordinal).Select(rule =>
+        var rules = config.Istio<DestinationRule>().Where(rule => Hosts.Covers(rule.Host, host) && rule.WorkloadSelector.Count == 0)
+            .OrderBy(rule => rule.Name, StringComparer.Ordinal).Select(rule =>
         {
-            var matching = rule.Subsets.ToLookup(subset => pod is not null && LabelSelector.Selects(subset.Labels.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels), subset => subset.Name);
+            var matching = rule.Subsets.ToLookup(subset => pod is not null
+                && LabelSelector.Selects(subset.Labels.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels),
+                subset => subset.Name);
             return new DescribedRule($"{rule.Namespace}/{rule.Name}", rule.Host, [.. matching[true]], [.. matching[false]], [.. Settings(rule.Policy)]);
         });
-        var routes = config.Istio<VirtualService>().Where(one => one.Hosts.Any(pattern => Hosts.Covers(pattern, host))).OrderBy(one => one.Name, StringComparer.Ordinal)
+        var routes = config.Istio<VirtualService>().Where(one => one.Hosts.Any(pattern => Hosts.Covers(pattern, host)))
+            .OrderBy(one => one.Name, StringComparer.Ordinal)
             .Select(one => new DescribedRoutes($"{one.Namespace}/{one.Name}", one.Http.Count, one.Tls.Count, one.Tcp.Count, [.. one.Gateways]));
-        return new($"{service.Metadata.Namespace}/{service.Metadata.Name}", [.. service.Spec.Ports.Select(port => Sentence(port, pod))], [.. rules], [.. routes]);
+        return new($"{service.Metadata.Namespace}/{service.Metadata.Name}", [.. service.Spec.Ports.Select(port => Sentence(port, pod))], [.. rules],
+            [.. routes]);
     }
 
     private static string Sentence(Kubernetes.Objects.ServicePort port, Pod? pod)
     {
         var text = port.TargetPort?.ToString() is { Length: > 0 } target ? target : $"{port.Port}";
-        var number = int.TryParse(text, out var given) ? given : pod?.Spec.Containers.SelectMany(container => container.Ports).FirstOrDefault(candidate => candidate.Name == text)?.Number;
+        var number = int.TryParse(text, out var given)
+            ? given
+            : pod?.Spec.Containers.SelectMany(container => container.Ports).FirstOrDefault(candidate => candidate.Name == text)?.Number;
         var protocol = Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port);
-        var leads = pod is null ? $"targets port {text}" : number is null ? $"targets pod port {text}, which no container of the Pod names" : $"targets pod port {number}";
+        var leads = pod is null
+            ? $"targets port {text}"
+            : number is null
+            ? $"targets pod port {text}, which no container of the Pod names"
+            : $"targets pod port {number}";
         return $"{(port.Name is { Length: > 0 } name ? $"{name} " : "")}{port.Port}/{protocol.ToString().ToUpperInvariant()} {leads}";
     }
 

@@ -14,8 +14,12 @@ public static class HistoryTree
         {
             ["context"] = plane.Context, ["istiod"] = plane.Pod, ["since"] = plane.Since is { } since ? Text(since) : null, ["forgotten"] = plane.Forgotten,
         })]),
-        ["withoutHistory"] = new JsonArray([.. history.WithoutHistory.Select(plane => (JsonNode)new JsonObject { ["context"] = plane.Context, ["istiod"] = plane.Pod })]),
-        ["unknown"] = new JsonArray([.. history.Silent.Concat(history.WithoutHistory.Select(plane => plane.Problem)).Select(problem => (JsonNode)JsonValue.Create(problem.ToString())!)]),
+        ["withoutHistory"] = new JsonArray([.. history.WithoutHistory.Select(plane => (JsonNode)new JsonObject
+        {
+            ["context"] = plane.Context, ["istiod"] = plane.Pod
+        })]),
+        ["unknown"] = new JsonArray([.. history.Silent.Concat(history.WithoutHistory.Select(plane => plane.Problem))
+            .Select(problem => (JsonNode)JsonValue.Create(problem.ToString())!)]),
     };
 
     public static JsonObject Of(MeshChange change)
@@ -33,7 +37,8 @@ public static class HistoryTree
         if (change.IsAtGateways) line["gateways"] = true;
         if (change.Hosts.Count > 0) line["hosts"] = Texts(change.Hosts);
         if (change.Workloads.Length > 0) line["workloads"] = change.Workloads;
-        if (change.ReadyEndpoints is { } ready) line["readyEndpoints"] = new JsonObject { ["before"] = ready.Before, ["fewest"] = ready.Fewest, ["after"] = ready.After };
+        if (change.ReadyEndpoints is { } ready)
+            line["readyEndpoints"] = new JsonObject { ["before"] = ready.Before, ["fewest"] = ready.Fewest, ["after"] = ready.After };
         if (change.Secret.Length > 0) (line["secret"], line["services"]) = (change.Secret, change.LostServices);
         if (change.Proxies is { } proxies) line["proxies"] = proxies;
         if (change.ChangesInPush > 1) line["changesInPush"] = change.ChangesInPush;

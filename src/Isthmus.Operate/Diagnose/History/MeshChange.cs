@@ -6,7 +6,8 @@ using static Isthmus.Operate.Diagnose.ConfigDump;
 namespace Isthmus.Operate.Diagnose.History;
 
 /// <summary>A change that control planes remember.</summary>
-/// <param name="Verb"><c>created</c>, <c>changed</c>, <c>deleted</c>, <c>invalid</c>, or for a cluster <c>joined</c>, <c>left</c>, <c>lost</c>, <c>regained</c>.</param>
+/// <param name="Verb"><c>created</c>, <c>changed</c>, <c>deleted</c>, <c>invalid</c>, or for a cluster <c>joined</c>, <c>left</c>, <c>lost</c>,
+/// <c>regained</c>.</param>
 public sealed record MeshChange(string Cluster, string Kind, string Namespace, string Name, string Verb)
 {
     /// <summary>When it happened; with <see cref="Count"/> over 1, when the first of these changes did.</summary>
@@ -84,7 +85,8 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
         get
         {
             if (IsEverything) return "all";
-            if (Hosts.Count > 0) return $"{string.Join(", ", Hosts.Take(2))}{(Hosts.Count > 2 ? string.Create(CultureInfo.InvariantCulture, $" and {Hosts.Count - 2} more") : "")}{(IsAtGateways ? " at gateways" : "")}";
+            if (Hosts.Count > 0)
+                return $"{string.Join(", ", Hosts.Take(2))}{(Hosts.Count > 2 ? string.Create(CultureInfo.InvariantCulture, $" and {Hosts.Count - 2} more") : "")}{(IsAtGateways ? " at gateways" : "")}";
             return Workloads.Length > 0 ? $"workloads {Workloads}" : "";
         }
     }
@@ -95,14 +97,20 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
         get
         {
             if (ReadyEndpoints is { } ready)
-                return string.Create(CultureInfo.InvariantCulture, $"{ready.Before} → {ready.After} ready{(ready.Fewest < Math.Min(ready.Before, ready.After) ? $", meanwhile {ready.Fewest}" : "")}");
+                return string.Create(CultureInfo.InvariantCulture,
+                    $"{ready.Before} → {ready.After} ready{(ready.Fewest < Math.Min(ready.Before, ready.After) ? $", meanwhile {ready.Fewest}" : "")}");
             if (Kind == "Cluster" && Verb == "left" && Secret.Length > 0)
-                return string.Create(CultureInfo.InvariantCulture, $"Secret {Secret} is gone, so {LostServices} service{(LostServices == 1 ? "" : "s")} of {Name} {(LostServices == 1 ? "is" : "are")} no longer known");
+                return string.Create(CultureInfo.InvariantCulture,
+                    $"Secret {Secret} is gone, so {LostServices} service{(LostServices == 1 ? "" : "s")} of {Name} {(LostServices == 1 ? "is" : "are")} no "
+                        + $"longer known");
             if (Verb == "invalid") return "has errors: the last good configuration stays in force";
             if (Proxies is null) return "";
             if (Proxies == 0) return "none";
-            var types = string.Join(", ", Resources.Select(type => type.Count > 0 ? string.Create(CultureInfo.InvariantCulture, $"{type.Type}: {type.Count}") : type.Type));
-            var shared = ChangesInPush > 1 ? string.Create(CultureInfo.InvariantCulture, $", with {ChangesInPush - 1} other change{(ChangesInPush > 2 ? "s" : "")}") : "";
+            var types = string.Join(", ",
+                Resources.Select(type => type.Count > 0 ? string.Create(CultureInfo.InvariantCulture, $"{type.Type}: {type.Count}") : type.Type));
+            var shared = ChangesInPush > 1
+                ? string.Create(CultureInfo.InvariantCulture, $", with {ChangesInPush - 1} other change{(ChangesInPush > 2 ? "s" : "")}")
+                : "";
             return string.Create(CultureInfo.InvariantCulture, $"{types} at {Proxies} {(Proxies == 1 ? "proxy" : "proxies")}{shared}");
         }
     }
@@ -111,16 +119,25 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
     /// <param name="cluster">The cluster of the control plane: it is the one that a connection to another cluster belongs to.</param>
     internal static MeshChange Read(JsonNode line, string controlPlane, string cluster)
     {
-        var ready = At(line, "endpoints") is { } counts ? (Number(At(counts, "before", "ready")), Number(At(counts, "fewest", "ready")), Number(At(counts, "after", "ready"))) : ((int, int, int)?)null;
+        var ready = At(line, "endpoints") is { } counts
+            ? (Number(At(counts, "before", "ready")), Number(At(counts, "fewest", "ready")), Number(At(counts, "after", "ready")))
+            : ((int, int, int)?)null;
         var labels = (At(line, "workloads", "labels") as JsonObject)?.Select(label => $"{label.Key}={label.Value}").ToList() ?? [];
         var workloads = Text(line, "workloads", "namespace") is { Length: > 0 } ns ? $"{ns}/{(labels.Count == 0 ? "*" : string.Join(',', labels))}" : "";
-        return new(Text(line, "kind") == "Cluster" && cluster.Length > 0 ? cluster : Text(line, "cluster"), Text(line, "kind"), Text(line, "namespace"), Text(line, "name"), Text(line, "verb"))
+        return new(Text(line, "kind") == "Cluster" && cluster.Length > 0 ? cluster : Text(line, "cluster"), Text(line, "kind"), Text(line, "namespace"),
+            Text(line, "name"), Text(line, "verb"))
         {
-            First = Time(line, "first"), Last = Time(line, "last"), Count = Math.Max(1, Number(At(line, "count"))), FieldManager = Text(line, "fieldManager"), User = Text(line, "user"), IsUserProven = Text(line, "userProven") == "true",
+            First = Time(line, "first"), Last = Time(line, "last"), Count = Math.Max(1, Number(At(line, "count"))), FieldManager = Text(line, "fieldManager"),
+            User = Text(line, "user"), IsUserProven = Text(line, "userProven") == "true",
             Proxies = At(line, "proxies") is { } proxies ? Number(proxies) : null, ControlPlanes = [controlPlane],
-            Hosts = Texts(At(line, "hosts")), Workloads = workloads, IsEverything = At(line, "everything") is not null, IsAtGateways = At(line, "gateways") is not null,
-            Resources = (At(line, "resources") as JsonObject ?? []).Select(type => new ChangedResources(type.Key, Number(At(type.Value, "proxies")), Number(At(type.Value, "count")), Texts(At(type.Value, "names")))).ToValueList(),
-            ChangesInPush = Math.Max(1, Number(At(line, "changesInPush"))), ReadyEndpoints = ready, Secret = Text(line, "secret"), LostServices = Number(At(line, "services")), ResourceVersion = Text(line, "resourceVersion"),
+            Hosts = Texts(At(line, "hosts")), Workloads = workloads, IsEverything = At(line, "everything") is not null,
+            IsAtGateways = At(line, "gateways") is not null,
+            Resources = (At(line, "resources") as JsonObject ?? [])
+                .Select(type => new ChangedResources(type.Key, Number(At(type.Value, "proxies")), Number(At(type.Value, "count")),
+                    Texts(At(type.Value, "names"))))
+                .ToValueList(),
+            ChangesInPush = Math.Max(1, Number(At(line, "changesInPush"))), ReadyEndpoints = ready, Secret = Text(line, "secret"),
+            LostServices = Number(At(line, "services")), ResourceVersion = Text(line, "resourceVersion"),
         };
     }
 

@@ -21,16 +21,21 @@ public sealed record Forgetter(string Context, string Pod, Problem Problem);
 /// <param name="Since">How far back.</param>
 public sealed record HistoryQuestion(string Host, string Pod, TimeSpan Since)
 {
-    internal string Path => string.Create(CultureInfo.InvariantCulture, $"/debug/history?host={Uri.EscapeDataString(Host)}&pod={Uri.EscapeDataString(Pod)}&since={(long)Since.TotalSeconds}s");
+    internal string Path =>
+        string.Create(CultureInfo.InvariantCulture,
+            $"/debug/history?host={Uri.EscapeDataString(Host)}&pod={Uri.EscapeDataString(Pod)}&since={(long)Since.TotalSeconds}s");
 }
 
 /// <summary>What the control planes of a mesh remember, oldest change first.</summary>
 /// <param name="WithoutHistory">Control planes that answered that they have none.</param>
 /// <param name="Silent">Clusters whose control planes did not answer, and why.</param>
-public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyList<Rememberer> ControlPlanes, IReadOnlyList<Forgetter> WithoutHistory, IReadOnlyList<Problem> Silent)
+public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyList<Rememberer> ControlPlanes, IReadOnlyList<Forgetter> WithoutHistory,
+    IReadOnlyList<Problem> Silent)
 {
     /// <summary>What tells of changes where control planes do not.</summary>
-    public const string Instead = "'kubectl get KIND NAME -o yaml --show-managed-fields' says who last wrote each field of an object, and when; the audit log of the API server has all writes";
+    public const string Instead =
+        "'kubectl get KIND NAME -o yaml --show-managed-fields' says who last wrote each field of an object, and when; the audit log of the API server has all "
+            + "writes";
 
     /// <summary>Control planes note one change at slightly different times.</summary>
     private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(5);
@@ -41,12 +46,16 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
         var answers = await Task.WhenAll(places.Select(place => AskAsync(place.Client, place.Namespace, question.Path, stop)));
         var pages = answers.SelectMany(answer => answer.Pages).ToList();
         return new(
-            Merge(pages.SelectMany(page => (page.Answer["changes"] as JsonArray ?? []).Select(line => MeshChange.Read(line!, page.Pod, page.Answer["cluster"]?.ToString() ?? "")))),
-            [.. pages.Select(page => new Rememberer(page.Context, page.Pod, Time(page.Answer["since"]), page.Answer["forgotten"] is JsonValue value && value.TryGetValue<long>(out var count) ? count : 0))],
+            Merge(pages.SelectMany(page => (page.Answer["changes"] as JsonArray ?? [])
+                .Select(line => MeshChange.Read(line!, page.Pod, page.Answer["cluster"]?.ToString() ?? "")))),
+            [.. pages.Select(page => new Rememberer(page.Context, page.Pod, Time(page.Answer["since"]),
+                page.Answer["forgotten"] is JsonValue value && value.TryGetValue<long>(out var count) ? count : 0))],
             [.. answers.SelectMany(answer => answer.Without)], [.. answers.Select(answer => answer.Silent).OfType<Problem>()]);
     }
 
-    private static async Task<(IReadOnlyList<(string Context, string Pod, JsonNode Answer)> Pages, IReadOnlyList<Forgetter> Without, Problem? Silent)> AskAsync(KubeClient client, string ns, string path, CancellationToken stop)
+    private static async Task<(IReadOnlyList<(string Context, string Pod, JsonNode Answer)> Pages, IReadOnlyList<Forgetter> Without,
+        Problem? Silent)> AskAsync(KubeClient client,
+        string ns, string path, CancellationToken stop)
     {
         var context = client.Access.Name;
         try
@@ -56,7 +65,9 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
             if (!await query.HasControlPlaneAsync(stop)) return ([], [], null);
             var answers = await query.AskEachControlPlaneAsync(path, stop);
             return ([.. answers.Where(answer => answer.Answer is not null).Select(answer => (context, answer.Pod, answer.Answer!))],
-                [.. answers.Where(answer => answer.Answer is null).Select(answer => new Forgetter(context, answer.Pod, query.Unknown(answer, "which changes it saw", Instead)))], null);
+                [.. answers.Where(answer => answer.Answer is null)
+                    .Select(answer => new Forgetter(context, answer.Pod, query.Unknown(answer, "which changes it saw", Instead)))],
+                null);
         }
         catch (ProblemException e)
         {
@@ -84,16 +95,22 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
             merged.AddRange(ofObject);
         }
         // Pods that come and go while as many are ready change nothing for callers.
-        return [.. merged.Where(change => change.ReadyEndpoints is not { } ready || ready.Before != ready.After || ready.Fewest < ready.After).OrderBy(change => change.Last).ThenBy(change => change.Object, StringComparer.Ordinal)];
+        return [.. merged.Where(change => change.ReadyEndpoints is not { } ready || ready.Before != ready.After || ready.Fewest < ready.After)
+            .OrderBy(change => change.Last).ThenBy(change => change.Object, StringComparer.Ordinal)];
     }
 
     private static bool IsSame(MeshChange a, MeshChange b) =>
         !a.ControlPlanes.Intersect(b.ControlPlanes).Any() && ((a.ResourceVersion.Length > 0 && a.ResourceVersion == b.ResourceVersion)
-            || (a.ResourceVersion.Length == 0 && b.ResourceVersion.Length == 0 && a.ReadyEndpoints == b.ReadyEndpoints && (b.Last - a.Last).Duration() < AtOnce));
+            || (a.ResourceVersion.Length == 0 && b.ResourceVersion.Length == 0 && a.ReadyEndpoints == b.ReadyEndpoints
+                && (b.Last - a.Last).Duration() < AtOnce));
 
     /// <summary>A proven user counts before one who is not, and of two that are not proven and differ, none does.</summary>
     private static (string User, bool IsUserProven) UserOf(MeshChange a, MeshChange b) =>
-        a.IsUserProven || b.User.Length == 0 ? (a.User, a.IsUserProven) : b.IsUserProven || a.User.Length == 0 ? (b.User, b.IsUserProven) : (a.User == b.User ? a.User : "", false);
+        a.IsUserProven || b.User.Length == 0
+            ? (a.User, a.IsUserProven)
+            : b.IsUserProven || a.User.Length == 0
+            ? (b.User, b.IsUserProven)
+            : (a.User == b.User ? a.User : "", false);
 
     /// <summary>Each control plane knows its own proxies, and the webhook of only one was asked.</summary>
     private static MeshChange Join(MeshChange a, MeshChange b) => a with
@@ -104,8 +121,11 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
         ControlPlanes = a.ControlPlanes.Concat(b.ControlPlanes).ToValueList(),
         ChangesInPush = Math.Max(a.ChangesInPush, b.ChangesInPush),
         Resources = a.Resources.Concat(b.Resources).GroupBy(type => type.Type)
-            .Select(group => new ChangedResources(group.Key, group.Sum(type => type.Proxies), group.Max(type => type.Count), group.SelectMany(type => type.Names).Distinct().ToValueList())).ToValueList(),
+            .Select(group => new ChangedResources(group.Key, group.Sum(type => type.Proxies), group.Max(type => type.Count),
+                group.SelectMany(type => type.Names).Distinct().ToValueList()))
+            .ToValueList(),
     };
 
-    private static DateTimeOffset? Time(JsonNode? node) => DateTimeOffset.TryParse(node?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
+    private static DateTimeOffset? Time(JsonNode? node) =>
+        DateTimeOffset.TryParse(node?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
 }

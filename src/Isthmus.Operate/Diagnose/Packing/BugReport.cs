@@ -48,8 +48,10 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
         {
             var reader = new MeshFactsReader(request.IstioNamespace);
             var reached = await StepAsync("mesh", "connections to gateways", async () =>
-                await GatewayReachReader.ReadAsync(await Task.WhenAll(clients.Select(client => reader.ReadPatientlyAsync(client, limit.Token))), clients, limit.Token));
-            foreach (var near in reached.Where(reach => reach.Proxy.Length > 0).GroupBy(reach => reach.From, StringComparer.Ordinal)) await pack.AddAsync(PackLayout.Reach(near.Key), PackedReach.Tree(near), stop);
+                await GatewayReachReader.ReadAsync(await Task.WhenAll(clients.Select(client => reader.ReadPatientlyAsync(client, limit.Token))), clients,
+                    limit.Token));
+            foreach (var near in reached.Where(reach => reach.Proxy.Length > 0).GroupBy(reach => reach.From, StringComparer.Ordinal))
+                await pack.AddAsync(PackLayout.Reach(near.Key), PackedReach.Tree(near), stop);
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
@@ -76,7 +78,9 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
             proxies = [.. pods.Where(pod => IsAsked(pod, request.Proxies))];
             await StepAsync(access.Name, "control planes", () => EachAsync(planes, pod => reports.AddControlPlaneAsync(pod, limit.Token)));
             await StepAsync(access.Name, $"{proxies.Count} proxies", () => EachAsync(proxies, pod => reports.AddProxyAsync(pod, limit.Token)));
-            await StepAsync(access.Name, "CNI agents", () => EachAsync(pods.Where(pod => pod.Metadata.Labels.GetValueOrDefault("k8s-app") == "istio-cni-node"), pod => reports.AddLogsAsync(pod, "install-cni", limit.Token)));
+            await StepAsync(access.Name, "CNI agents",
+                () => EachAsync(pods.Where(pod => pod.Metadata.Labels.GetValueOrDefault("k8s-app") == "istio-cni-node"),
+                    pod => reports.AddLogsAsync(pod, "install-cni", limit.Token)));
         }
         catch (Exception e) when (e is HttpRequestException or KubeException)
         {
@@ -87,7 +91,8 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
             isLate = true;
         }
         var late = isLate ? [$"everything that was not read within {request.Timeout.TotalSeconds:0} s"] : Array.Empty<string>();
-        return new(access.Name, access.Server.ToString(), access.Namespace, objects.Count == 0 ? error.Length == 0 && isLate ? late[0] : error : "", objects.Count, planes.Count, proxies.Count)
+        return new(access.Name, access.Server.ToString(), access.Namespace, objects.Count == 0 ? error.Length == 0 && isLate ? late[0] : error : "",
+            objects.Count, planes.Count, proxies.Count)
         {
             Missing = [.. objects.Missing, .. reports.Missing, .. late, .. objects.Count > 0 && error.Length > 0 ? [error] : Array.Empty<string>()],
         };
@@ -98,7 +103,8 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
         foreach (var some in pods.Chunk(AtOnce)) await Task.WhenAll(some.Select(work));
     }
 
-    private static bool HasProxy(Pod pod) => pod.Status.Phase == "Running" && pod.Spec.Containers.Concat(pod.Spec.InitContainers).Any(container => container.Name == "istio-proxy");
+    private static bool HasProxy(Pod pod) =>
+        pod.Status.Phase == "Running" && pod.Spec.Containers.Concat(pod.Spec.InitContainers).Any(container => container.Name == "istio-proxy");
 
     private Task StepAsync(string cluster, string what, Func<Task> work) => StepAsync(cluster, what, async () =>
     {

@@ -40,7 +40,9 @@ public sealed class MeshPack
             {
                 if (entry.DataStream is null) continue;
                 size += entry.Length;
-                if (size > Longest) throw new ProblemException($"--snapshot {file}", $"holds more than {Longest >> 30} GiB", "pack fewer proxies, with --include and --exclude");
+                if (size > Longest)
+                    throw new ProblemException($"--snapshot {file}", $"holds more than {Longest >> 30} GiB",
+                        "pack fewer proxies, with --include and --exclude");
                 using var copy = new MemoryStream(); // The length is what the file claims.
                 entry.DataStream.CopyTo(copy);
                 var name = entry.Name.StartsWith($"{PackLayout.Root}/", StringComparison.Ordinal) ? entry.Name[(PackLayout.Root.Length + 1)..] : entry.Name;
@@ -51,7 +53,9 @@ public sealed class MeshPack
         {
             throw new ProblemException($"--snapshot {file}", $"cannot be read: {e.Message}", "give the file that 'isthmus bug-report' wrote", e);
         }
-        if (!files.TryGetValue(PackLayout.Manifest, out var manifest)) throw new ProblemException($"--snapshot {file}", $"has no {PackLayout.Manifest}, so it is not a complete pack", "give the file that 'isthmus bug-report' wrote");
+        if (!files.TryGetValue(PackLayout.Manifest, out var manifest))
+            throw new ProblemException($"--snapshot {file}", $"has no {PackLayout.Manifest}, so it is not a complete pack",
+                "give the file that 'isthmus bug-report' wrote");
         return new(PackManifest.Read(Encoding.UTF8.GetString(manifest), file), files);
     }
 
@@ -64,7 +68,10 @@ public sealed class MeshPack
         var cluster = Manifest.Clusters.FirstOrDefault(cluster => cluster.Context == wanted)
             ?? throw new ProblemException($"context \"{wanted}\"", "is not in the snapshot", $"it has {string.Join(", ", Contexts)}");
         var server = new Uri(cluster.Server);
-        return new() { Name = cluster.Context, Server = server, Namespace = cluster.Namespace, StandIn = new PackedCluster(this, cluster, server.AbsolutePath.TrimEnd('/')) };
+        return new()
+        {
+            Name = cluster.Context, Server = server, Namespace = cluster.Namespace, StandIn = new PackedCluster(this, cluster, server.AbsolutePath.TrimEnd('/'))
+        };
     }
 
     /// <summary>All that is in it.</summary>

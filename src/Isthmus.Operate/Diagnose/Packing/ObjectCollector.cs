@@ -29,11 +29,15 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
     /// <returns>The Pods.</returns>
     internal async Task<IReadOnlyList<Pod>> RunAsync(CancellationToken stop)
     {
-        await pack.AddAsync(PackLayout.ServerVersion(Context), System.Text.Encoding.UTF8.GetString(await client.RawAsync(HttpMethod.Get, "/version", null, stop)), stop);
+        await pack.AddAsync(PackLayout.ServerVersion(Context),
+            System.Text.Encoding.UTF8.GetString(await client.RawAsync(HttpMethod.Get, "/version", null, stop)), stop);
         foreach (var some in MeshApi.For(KindUse.BugReport).Chunk(8)) await Task.WhenAll(some.Select(kind => AddAsync(kind, stop)));
         var pods = _objects.Where(value => value["kind"]?.ToString() == "Pod").Select(value => value.Deserialize(KubeJson.Of<Pod>())!).ToList();
         await AddSecretsAsync(stop);
-        await pack.AddAsync(PackLayout.Unread(Context), new JsonObject(_unread.Select(kind => KeyValuePair.Create(kind.Key, (JsonNode?)new JsonObject { ["code"] = kind.Value.Code, ["reason"] = kind.Value.Reason, ["message"] = kind.Value.Message }))), stop);
+        await pack.AddAsync(PackLayout.Unread(Context),
+            new JsonObject(_unread.Select(kind => KeyValuePair.Create(kind.Key,
+                (JsonNode?)new JsonObject { ["code"] = kind.Value.Code, ["reason"] = kind.Value.Reason, ["message"] = kind.Value.Message }))),
+            stop);
         return pods;
     }
 
@@ -67,7 +71,8 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
     {
         try
         {
-            var found = (await client.ListAllAsync<Secret>(Kinds.Secret, null, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop)).ToList();
+            var found = (await client.ListAllAsync<Secret>(Kinds.Secret, null, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop))
+                .ToList();
             foreach (var (ns, name) in Named()) found.AddRange(await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop) is { } secret ? [secret] : []);
             await AddAsync(Kinds.Secret, [.. found.DistinctBy(secret => secret.Key).Select(Described)], stop);
         }
@@ -80,12 +85,15 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
     /// <summary>The Secrets of control planes, and those that Gateways name.</summary>
     private IEnumerable<(string Namespace, string Name)> Named()
     {
-        var systems = _objects.Where(value => value["kind"]?.ToString() == "Deployment" && value["metadata"]?["labels"]?["app"]?.ToString() == WellKnown.Istiod).Select(value => value["metadata"]!["namespace"]!.ToString()).Append(WellKnown.SystemNamespace).Distinct();
+        var systems = _objects.Where(value => value["kind"]?.ToString() == "Deployment" && value["metadata"]?["labels"]?["app"]?.ToString() == WellKnown.Istiod)
+            .Select(value => value["metadata"]!["namespace"]!.ToString()).Append(WellKnown.SystemNamespace).Distinct();
         var cluster = ClusterInventory.From(Context, _objects);
         var credentials = CredentialReferences.Of(cluster);
         return systems.SelectMany(ns => ((string[])[WellKnown.CaCerts, WellKnown.SelfSignedCa]).Select(name => (ns, name)))
             .Concat(GatewayApiReferences.Secrets(cluster))
-            .Concat(credentials.SelectMany(reference => ((string[])[reference.Name, $"{reference.Name}{SecretFacts.CaSuffix}"]).Select(name => (reference.Namespace, name)))).Distinct();
+            .Concat(credentials.SelectMany(reference => ((string[])[reference.Name, $"{reference.Name}{SecretFacts.CaSuffix}"])
+                .Select(name => (reference.Namespace, name))))
+            .Distinct();
     }
 
     private static JsonObject Described(Secret secret)
@@ -96,7 +104,8 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
             ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = secret.Type,
             ["metadata"] = new JsonObject
             {
-                ["name"] = secret.Metadata.Name, ["namespace"] = secret.Metadata.Namespace, ["creationTimestamp"] = secret.Metadata.CreationTimestamp is { } created ? ApiTime.Seconds(created) : null,
+                ["name"] = secret.Metadata.Name, ["namespace"] = secret.Metadata.Namespace,
+                ["creationTimestamp"] = secret.Metadata.CreationTimestamp is { } created ? ApiTime.Seconds(created) : null,
                 ["labels"] = labels, ["annotations"] = new JsonObject { [SecretFacts.Annotation] = SecretFacts.Of(secret).Write() },
             },
         };

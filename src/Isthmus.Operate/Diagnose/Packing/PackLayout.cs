@@ -11,7 +11,8 @@ internal static class PackLayout
     /// <summary>Changes when an older reader cannot read the pack.</summary>
     internal const int Version = 1;
 
-    internal const string Dump = "config_dump.json", Clusters = "clusters.json", Pod = "pod.json", Stats = "stats.txt", Error = "error.txt", Log = "log.txt", Previous = "previous.txt";
+    internal const string Dump = "config_dump.json", Clusters = "clusters.json", Pod = "pod.json", Stats = "stats.txt", Error = "error.txt", Log = "log.txt",
+        Previous = "previous.txt";
 
     /// <summary>The folder of a cluster. Names of contexts may have slashes.</summary>
     internal static string Cluster(string context) => $"clusters/{Uri.EscapeDataString(context)}";

@@ -10,11 +10,13 @@ namespace Isthmus.Operate.Diagnose.Packing;
 /// <param name="MadeBy">The version of the program.</param>
 /// <param name="Context">The current context of whoever made it: where callers are looked for, unless told otherwise.</param>
 /// <param name="Files">How many files there are, besides the manifest.</param>
-public sealed record PackManifest(DateTimeOffset TakenAt, string MadeBy, string Context, string IstioNamespace, IReadOnlyList<PackedClusterEntry> Clusters, int Files)
+public sealed record PackManifest(DateTimeOffset TakenAt, string MadeBy, string Context, string IstioNamespace, IReadOnlyList<PackedClusterEntry> Clusters,
+    int Files)
 {
     internal JsonObject Tree() => new()
     {
-        ["version"] = PackLayout.Version, ["takenAt"] = TakenAt.ToString("O", CultureInfo.InvariantCulture), ["madeBy"] = MadeBy, ["context"] = Context, ["istioNamespace"] = IstioNamespace, ["files"] = Files,
+        ["version"] = PackLayout.Version, ["takenAt"] = TakenAt.ToString("O", CultureInfo.InvariantCulture), ["madeBy"] = MadeBy, ["context"] = Context,
+        ["istioNamespace"] = IstioNamespace, ["files"] = Files,
         ["clusters"] = new JsonArray([.. Clusters.Select(cluster => (JsonNode)cluster.Tree())]),
     };
 
@@ -24,10 +26,14 @@ public sealed record PackManifest(DateTimeOffset TakenAt, string MadeBy, string 
         JsonNode? tree = null;
         try { tree = StrictJson.Parse(text); }
         catch (JsonException) { /* reported below */ }
-        if (tree?["version"]?.ToString() != PackLayout.Version.ToString(CultureInfo.InvariantCulture) || !DateTimeOffset.TryParse(tree["takenAt"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var taken))
-            throw new ProblemException($"--snapshot {file}", $"has a manifest of version {tree?["version"]?.ToString() ?? "unknown"}, and this program reads version {PackLayout.Version}", "use the version of isthmus that made it");
+        if (tree?["version"]?.ToString() != PackLayout.Version.ToString(CultureInfo.InvariantCulture)
+            || !DateTimeOffset.TryParse(tree["takenAt"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var taken))
+            throw new ProblemException($"--snapshot {file}",
+                $"has a manifest of version {tree?["version"]?.ToString() ?? "unknown"}, and this program reads version {PackLayout.Version}",
+                "use the version of isthmus that made it");
         return new(taken, tree["madeBy"]?.ToString() ?? "", tree["context"]?.ToString() ?? "", tree["istioNamespace"]?.ToString() ?? "",
-            [.. (tree["clusters"] as JsonArray ?? []).OfType<JsonObject>().Select(PackedClusterEntry.Read)], int.TryParse(tree["files"]?.ToString(), CultureInfo.InvariantCulture, out var files) ? files : 0);
+            [.. (tree["clusters"] as JsonArray ?? []).OfType<JsonObject>().Select(PackedClusterEntry.Read)],
+            int.TryParse(tree["files"]?.ToString(), CultureInfo.InvariantCulture, out var files) ? files : 0);
     }
 }
 
@@ -43,7 +49,8 @@ public sealed record PackedClusterEntry(string Context, string Server, string Na
     internal JsonObject Tree() => new()
     {
         ["context"] = Context, ["folder"] = PackLayout.Cluster(Context), ["server"] = Server, ["namespace"] = Namespace, ["error"] = Error,
-        ["objects"] = Objects, ["controlPlanes"] = ControlPlanes, ["proxies"] = Proxies, ["missing"] = new JsonArray([.. Missing.Select(line => (JsonNode)JsonValue.Create(line)!)]),
+        ["objects"] = Objects, ["controlPlanes"] = ControlPlanes, ["proxies"] = Proxies,
+        ["missing"] = new JsonArray([.. Missing.Select(line => (JsonNode)JsonValue.Create(line)!)]),
     };
 
     internal static PackedClusterEntry Read(JsonObject tree)

@@ -39,7 +39,9 @@ internal sealed class PackWriter : IAsyncDisposable
         {
             using var data = new MemoryStream(bytes);
             // Not interrupted: half an entry would make the rest unreadable.
-            await _tar.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile, $"{PackLayout.Root}/{path}") { DataStream = data, ModificationTime = _time, Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite }, CancellationToken.None);
+            await _tar.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile,
+                $"{PackLayout.Root}/{path}") { DataStream = data, ModificationTime = _time, Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite },
+                CancellationToken.None);
             Count++;
         }
         finally

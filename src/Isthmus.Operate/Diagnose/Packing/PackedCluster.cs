@@ -19,7 +19,10 @@ internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, str
     {
         if (entry.Error.Length > 0) throw new HttpRequestException($"no answer when the snapshot was made: {entry.Error}");
         var (resource, query) = path[prefix.Length..].Split('?', 2) is [var before, var after] ? (before, after) : (path[prefix.Length..], "");
-        if (resource == "/version") return pack.FindText(PackLayout.ServerVersion(entry.Context)) is { } version ? StandInAnswer.Ok(version) : StandInAnswer.Refused(404, "NotFound", "the version is not in the snapshot");
+        if (resource == "/version")
+            return pack.FindText(PackLayout.ServerVersion(entry.Context)) is { } version
+                ? StandInAnswer.Ok(version)
+                : StandInAnswer.Refused(404, "NotFound", "the version is not in the snapshot");
         string[] parts = [.. resource.Split('/', StringSplitOptions.RemoveEmptyEntries).Select(Uri.UnescapeDataString)];
         var (group, rest) = parts is ["api", _, .. var core] ? ("", core) : parts is ["apis", var named, _, .. var others] ? (named, others) : ("", []);
         return rest switch
@@ -35,7 +38,8 @@ internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, str
     public override StandInAnswer AskPod(string ns, string pod, int port, PodRequest request)
     {
         if (port == Ports.ProxyAdmin && request.Path.TrimStart('/').Split('?', 2) is ["reach", var asked])
-            return PackedReach.Find(pack.FindText(PackLayout.Reach(entry.Context)), pod, HttpUtility.ParseQueryString(asked)["to"] ?? "") ?? throw Absent("reach");
+            return PackedReach.Find(pack.FindText(PackLayout.Reach(entry.Context)), pod, HttpUtility.ParseQueryString(asked)["to"] ?? "")
+                ?? throw Absent("reach");
         if (request.Method != "GET") throw new HttpRequestException($"a snapshot of {TakenAt:u} makes no calls");
         var (path, query) = request.Path.TrimStart('/').Split('?', 2) is [var before, var after] ? (before, after) : (request.Path.TrimStart('/'), "");
         if (port == Ports.ProxyAdmin) return AskProxy(PackLayout.Container(entry.Context, ns, pod, "istio-proxy"), path, query);
@@ -59,7 +63,9 @@ internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, str
     private StandInAnswer AskControlPlane(string folder, string path, string query)
     {
         if (pack.FindText($"{folder}/{path}.json") is { } page)
-            return StandInAnswer.Ok(path == "debug/history" && query.Length > 0 ? new PackedHistory(_objects, TakenAt).Answer(page, HttpUtility.ParseQueryString(query)) : page);
+            return StandInAnswer.Ok(path == "debug/history" && query.Length > 0
+                ? new PackedHistory(_objects, TakenAt).Answer(page, HttpUtility.ParseQueryString(query))
+                : page);
         throw new HttpRequestException(pack.FindText($"{folder}/{PackLayout.Error}") is { } error ? error.Trim() : Absent(path).Message);
     }
 
@@ -71,9 +77,12 @@ internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, str
         var (names, search) = (pod["names"] as JsonObject, pod["search"] as JsonArray ?? []);
         pod.Remove("names");
         // Names that the sidecar does not know are those of the cluster's DNS, which is not in the pack.
-        if (host.Length > 0 && names is not null && search.Select(domain => $"{host}.{domain}").Prepend(host).Select(name => (Name: name, Addresses: names[name])).FirstOrDefault(found => found.Addresses is not null) is { Addresses: { } addresses } known)
+        if (host.Length > 0 && names is not null
+            && search.Select(domain => $"{host}.{domain}").Prepend(host).Select(name => (Name: name, Addresses: names[name]))
+                .FirstOrDefault(found => found.Addresses is not null) is { Addresses: { } addresses } known)
             pod["name"] = new JsonObject { ["host"] = host, ["name"] = known.Name, ["addresses"] = addresses.DeepClone(), ["by"] = "sidecar" };
-        return StandInAnswer.Ok($"{{\"config_dump\":{pack.FindText($"{folder}/{PackLayout.Dump}") ?? "{}"},\"clusters\":{pack.FindText($"{folder}/{PackLayout.Clusters}") ?? "{}"},\"pod\":{pod.ToJsonString()}}}");
+        return StandInAnswer.Ok(
+            $"{{\"config_dump\":{pack.FindText($"{folder}/{PackLayout.Dump}") ?? "{}"},\"clusters\":{pack.FindText($"{folder}/{PackLayout.Clusters}") ?? "{}"},\"pod\":{pod.ToJsonString()}}}");
     }
 
     private StandInAnswer Ok(string folder, string name) => StandInAnswer.Ok(pack.FindText($"{folder}/{name}") ?? throw Absent(name));

@@ -17,7 +17,9 @@ internal sealed class PackedHistory(PackedObjects objects, DateTimeOffset now)
         var since = Durations.TryParse(query["since"] ?? "", out var ago) ? now - ago : DateTimeOffset.MinValue;
         var (host, pod) = (query["host"] ?? "", query["pod"] ?? "");
         var workloads = Workloads(host, pod).ToList();
-        tree["changes"] = new JsonArray([.. (tree["changes"] as JsonArray ?? []).OfType<JsonObject>().Where(change => At(change) >= since && (host.Length + pod.Length == 0 || Concerns(change, host, workloads))).Select(change => change.DeepClone())]);
+        tree["changes"] = new JsonArray([.. (tree["changes"] as JsonArray ?? []).OfType<JsonObject>()
+            .Where(change => At(change) >= since && (host.Length + pod.Length == 0 || Concerns(change, host, workloads)))
+            .Select(change => change.DeepClone())]);
         return tree.ToJsonString();
     }
 
@@ -25,7 +27,10 @@ internal sealed class PackedHistory(PackedObjects objects, DateTimeOffset now)
     {
         if (change["everything"] is not null) return true;
         var hosts = (change["hosts"] as JsonArray ?? []).Select(name => name?.ToString() ?? "");
-        if (host.Length > 0 && hosts.Any(known => known == host || known.StartsWith($"{host}.", StringComparison.Ordinal) || (known.StartsWith('*') && host.EndsWith(known[1..], StringComparison.Ordinal)))) return true;
+        if (host.Length > 0
+            && hosts.Any(known => known == host || known.StartsWith($"{host}.", StringComparison.Ordinal)
+                || (known.StartsWith('*') && host.EndsWith(known[1..], StringComparison.Ordinal))))
+            return true;
         if (change["workloads"] is not JsonObject selected) return false;
         var (ns, labels) = (selected["namespace"]?.ToString() ?? "", LabelSelector.OfLabels(selected["labels"] as JsonObject));
         return workloads.Any(workload => ns == PackedObjects.Text(workload, "metadata", "namespace") && labels.Matches(PackedObjects.Labels(workload)));
@@ -36,11 +41,16 @@ internal sealed class PackedHistory(PackedObjects objects, DateTimeOffset now)
     {
         var pods = objects.Kind("", "pods") ?? [];
         var services = (objects.Kind("", "services") ?? []).Where(service => host.Length > 0
-            && $"{PackedObjects.Text(service, "metadata", "name")}.{PackedObjects.Text(service, "metadata", "namespace")}." is var name && ($"{host}.".StartsWith(name, StringComparison.Ordinal) || name.StartsWith($"{host}.", StringComparison.Ordinal))).ToList();
+            && $"{PackedObjects.Text(service, "metadata", "name")}.{PackedObjects.Text(service, "metadata", "namespace")}." is var name
+            && ($"{host}.".StartsWith(name, StringComparison.Ordinal) || name.StartsWith($"{host}.", StringComparison.Ordinal)))
+            .ToList();
         return pods.Where(item => $"{PackedObjects.Text(item, "metadata", "namespace")}/{PackedObjects.Text(item, "metadata", "name")}" == pod
             || services.Exists(service => PackedObjects.Text(service, "metadata", "namespace") == PackedObjects.Text(item, "metadata", "namespace")
                 && PackedObjects.Map(service, "spec", "selector") is { Count: > 0 } selector && LabelSelector.Selects(selector, PackedObjects.Labels(item))));
     }
 
-    private static DateTimeOffset At(JsonObject change) => DateTimeOffset.TryParse(change["last"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : DateTimeOffset.MaxValue;
+    private static DateTimeOffset At(JsonObject change) =>
+        DateTimeOffset.TryParse(change["last"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+            ? time
+            : DateTimeOffset.MaxValue;
 }

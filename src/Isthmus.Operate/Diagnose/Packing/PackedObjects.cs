@@ -19,18 +19,23 @@ internal sealed class PackedObjects(MeshPack pack, string context)
         if (Kind(group, plural) is not { } all) return Unread(group, plural);
         var labels = LabelSelector.Parse(query["labelSelector"]);
         var fields = (query["fieldSelector"] ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries);
-        var items = all.Where(item => (ns.Length == 0 || Text(item, "metadata", "namespace") == ns) && (labels.IsEmpty || labels.Matches(Labels(item))) && fields.All(field => Has(item, field)));
-        return StandInAnswer.Ok($"{{\"kind\":\"List\",\"apiVersion\":\"v1\",\"metadata\":{{\"resourceVersion\":\"1\"}},\"items\":[{string.Join(',', items.Select(item => item.GetRawText()))}]}}");
+        var items = all.Where(item => (ns.Length == 0 || Text(item, "metadata", "namespace") == ns) && (labels.IsEmpty || labels.Matches(Labels(item)))
+            && fields.All(field => Has(item, field)));
+        return StandInAnswer.Ok(
+            $"{{\"kind\":\"List\",\"apiVersion\":\"v1\",\"metadata\":{{\"resourceVersion\":\"1\"}},\"items\":[{string.Join(',', items.Select(item => item.GetRawText()))}]}}");
     }
 
     internal StandInAnswer Get(string group, string plural, string ns, string name) =>
         Kind(group, plural) is not { } all ? Unread(group, plural)
-        : all.Where(item => Text(item, "metadata", "name") == name && Text(item, "metadata", "namespace") == ns).Select(item => StandInAnswer.Ok(item.GetRawText())).FirstOrDefault()
+        : all.Where(item => Text(item, "metadata", "name") == name && Text(item, "metadata", "namespace") == ns)
+            .Select(item => StandInAnswer.Ok(item.GetRawText())).FirstOrDefault()
             ?? StandInAnswer.Refused(404, "NotFound", $"{plural} \"{name}\" not found");
 
     /// <summary>The objects of a kind; null when they are not in the pack.</summary>
     internal IReadOnlyList<JsonElement>? Kind(string group, string plural) => _kinds.GetOrAdd(PackLayout.Key(group, plural), _ =>
-        pack.Find(PackLayout.Objects(context, new(group, "", "", plural, true))) is { } bytes ? [.. JsonDocument.Parse(bytes).RootElement.EnumerateArray()] : null);
+        pack.Find(PackLayout.Objects(context, new(group, "", "", plural, true))) is { } bytes
+            ? [.. JsonDocument.Parse(bytes).RootElement.EnumerateArray()]
+            : null);
 
     internal static string Text(JsonElement value, params ReadOnlySpan<string> path)
     {
@@ -46,7 +51,9 @@ internal sealed class PackedObjects(MeshPack pack, string context)
     {
         foreach (var name in path)
             if (value.ValueKind != JsonValueKind.Object || !value.TryGetProperty(name, out value)) return [];
-        return value.ValueKind == JsonValueKind.Object ? value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.ToString(), StringComparer.Ordinal) : [];
+        return value.ValueKind == JsonValueKind.Object
+            ? value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.ToString(), StringComparer.Ordinal)
+            : [];
     }
 
     private static bool Has(JsonElement item, string field) => field.Split('=', 2) is [var path, var wanted]
@@ -56,6 +63,7 @@ internal sealed class PackedObjects(MeshPack pack, string context)
     {
         var why = pack.FindText(PackLayout.Unread(context)) is { } text ? StrictJson.Parse(text)?[PackLayout.Key(group, plural)] : null;
         return why is null ? StandInAnswer.Refused(404, "NotFound", $"{plural} are not in the snapshot")
-            : StandInAnswer.Refused(int.Parse(why["code"]!.ToString(), System.Globalization.CultureInfo.InvariantCulture), why["reason"]!.ToString(), why["message"]!.ToString());
+            : StandInAnswer.Refused(int.Parse(why["code"]!.ToString(), System.Globalization.CultureInfo.InvariantCulture), why["reason"]!.ToString(),
+                why["message"]!.ToString());
     }
 }

@@ -17,9 +17,12 @@ internal static class PackedReach
     /// <exception cref="HttpRequestException">It gave no answer.</exception>
     internal static StandInAnswer? Find(string? text, string pod, string to)
     {
-        var found = (text is null ? null : StrictJson.Parse(text) as JsonArray)?.OfType<JsonObject>().FirstOrDefault(line => line["pod"]?.ToString() == pod && line["to"]?.ToString() == to);
+        var found = (text is null ? null : StrictJson.Parse(text) as JsonArray)?.OfType<JsonObject>()
+            .FirstOrDefault(line => line["pod"]?.ToString() == pod && line["to"]?.ToString() == to);
         if (found is null) return null;
         var error = found["error"]?.ToString() ?? "";
-        return (bool?)found["known"] == false ? throw new HttpRequestException($"when the snapshot was made: {error}") : StandInAnswer.Ok(new JsonObject { ["to"] = to, ["connected"] = found["connected"]?.DeepClone(), ["error"] = error }.ToJsonString());
+        return (bool?)found["known"] == false
+            ? throw new HttpRequestException($"when the snapshot was made: {error}")
+            : StandInAnswer.Ok(new JsonObject { ["to"] = to, ["connected"] = found["connected"]?.DeepClone(), ["error"] = error }.ToJsonString());
     }
 }

@@ -17,7 +17,11 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
     private const int MostLines = 5000, MostBytes = 4 << 20;
 
     /// <summary>Pages that need a question, or repeat what others say.</summary>
-    private static readonly HashSet<string> Asking = new(StringComparer.Ordinal) { "/debug/config_dump", "/debug/sourcez", "/debug/distribution", "/debug/preview", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz", "/debug/config_distribution", "/debug/adsz", "/debug/endpointz", "/debug/list", "/debug/metricsz" };
+    private static readonly HashSet<string> Asking = new(StringComparer.Ordinal)
+    {
+        "/debug/config_dump", "/debug/sourcez", "/debug/distribution", "/debug/preview", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz",
+        "/debug/config_distribution", "/debug/adsz", "/debug/endpointz", "/debug/list", "/debug/metricsz"
+    };
 
     /// <summary>What trace and verify ask. Of a control plane that does not tell its pages, these are read.</summary>
     private static readonly string[] Needed = ["/debug/clusterz", "/debug/problemz", "/debug/history", "/debug/syncz"];
@@ -65,7 +69,8 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
     internal async Task AddLogsAsync(Pod pod, string container, CancellationToken stop)
     {
         await AddLogAsync(pod, container, isPrevious: false, stop);
-        if (pod.Status.ContainerStatuses.Concat(pod.Status.InitContainerStatuses).Any(status => status.Name == container && status.RestartCount > 0)) await AddLogAsync(pod, container, isPrevious: true, stop);
+        if (pod.Status.ContainerStatuses.Concat(pod.Status.InitContainerStatuses).Any(status => status.Name == container && status.RestartCount > 0))
+            await AddLogAsync(pod, container, isPrevious: true, stop);
     }
 
     /// <summary>A proxy of Isthmus says more than Envoy's admin interface.</summary>
@@ -94,7 +99,8 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
         try
         {
             var listed = StrictJson.Parse(await AskAsync(pod, "/debug/list", stop)) as JsonArray ?? [];
-            var pages = listed.Select(page => page?.ToString() ?? "").Where(page => page.StartsWith("/debug/", StringComparison.Ordinal) && !Asking.Contains(page)).ToList();
+            var pages = listed.Select(page => page?.ToString() ?? "")
+                .Where(page => page.StartsWith("/debug/", StringComparison.Ordinal) && !Asking.Contains(page)).ToList();
             // One that tells its pages has no others: those of Istio lack some of Isthmus.
             return pages.Count > 0 ? pages : Needed;
         }
@@ -125,10 +131,12 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
 
     private async Task AddLogAsync(Pod pod, string container, bool isPrevious, CancellationToken stop)
     {
-        var path = string.Create(CultureInfo.InvariantCulture, $"{Kinds.Pod.Path(pod.Metadata.Namespace, pod.Metadata.Name, "log")}?container={container}&timestamps=true&tailLines={MostLines}&limitBytes={MostBytes}{(since is { } back ? $"&sinceSeconds={(long)Math.Max(1, back.TotalSeconds)}" : "")}{(isPrevious ? "&previous=true" : "")}");
+        var path = string.Create(CultureInfo.InvariantCulture,
+            $"{Kinds.Pod.Path(pod.Metadata.Namespace, pod.Metadata.Name, "log")}?container={container}&timestamps=true&tailLines={MostLines}&limitBytes={MostBytes}{(since is { } back ? $"&sinceSeconds={(long)Math.Max(1, back.TotalSeconds)}" : "")}{(isPrevious ? "&previous=true" : "")}");
         try
         {
-            await pack.AddAsync($"{Folder(pod, container)}/{(isPrevious ? PackLayout.Previous : PackLayout.Log)}", Encoding.UTF8.GetString(await client.RawAsync(HttpMethod.Get, path, null, stop)), stop);
+            await pack.AddAsync($"{Folder(pod, container)}/{(isPrevious ? PackLayout.Previous : PackLayout.Log)}",
+                Encoding.UTF8.GetString(await client.RawAsync(HttpMethod.Get, path, null, stop)), stop);
         }
         catch (Exception e) when (IsSilence(e, stop))
         {
@@ -152,5 +160,7 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
 
     private static string NameOf(Pod pod) => $"Pod {pod.Key}";
 
-    private static bool IsSilence(Exception e, CancellationToken stop) => e is ProblemException or KubeException or HttpRequestException or InvalidOperationException || (e is OperationCanceledException && !stop.IsCancellationRequested);
+    private static bool IsSilence(Exception e, CancellationToken stop) =>
+        e is ProblemException or KubeException or HttpRequestException or InvalidOperationException
+            || (e is OperationCanceledException && !stop.IsCancellationRequested);
 }

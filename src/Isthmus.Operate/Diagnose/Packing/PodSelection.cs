@@ -16,7 +16,8 @@ public sealed class PodSelection(IReadOnlyList<PodPattern> include, IReadOnlyLis
     public bool Covers(Pod pod) => (include.Count == 0 || include.Any(pattern => pattern.Covers(pod))) && !exclude.Any(pattern => pattern.Covers(pod));
 }
 
-/// <summary>One selection in the form of istioctl: <c>NAMESPACES/DEPLOYMENTS/PODS/LABELS/ANNOTATIONS</c>, each a list with commas; empty and <c>*</c> mean all.</summary>
+/// <summary>One selection in the form of istioctl: <c>NAMESPACES/DEPLOYMENTS/PODS/LABELS/ANNOTATIONS</c>, each a list with commas; empty and <c>*</c> mean
+/// all.</summary>
 public sealed class PodPattern
 {
     private const int Parts = 5;
@@ -28,8 +29,11 @@ public sealed class PodPattern
     public static PodPattern Parse(string text, string flag)
     {
         var parts = text.Split('/');
-        if (parts.Length > Parts) throw new WrongUseException(flag, $"'{text}' has more than {Parts} parts", "use NAMESPACES/DEPLOYMENTS/PODS/LABELS/ANNOTATIONS, for example --include shop,payments or --include 'shop//web-*'");
-        IReadOnlyList<string>[] lists = [.. parts.Concat(Enumerable.Repeat("", Parts - parts.Length)).Select(part => (IReadOnlyList<string>)part.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))];
+        if (parts.Length > Parts)
+            throw new WrongUseException(flag, $"'{text}' has more than {Parts} parts",
+                "use NAMESPACES/DEPLOYMENTS/PODS/LABELS/ANNOTATIONS, for example --include shop,payments or --include 'shop//web-*'");
+        IReadOnlyList<string>[] lists = [.. parts.Concat(Enumerable.Repeat("", Parts - parts.Length))
+            .Select(part => (IReadOnlyList<string>)part.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))];
         foreach (var pair in lists[3].Concat(lists[4]))
             if (!pair.Contains('=', StringComparison.Ordinal)) throw new WrongUseException(flag, $"'{pair}' is not a label or annotation", "use NAME=VALUE");
         return new(lists);
@@ -40,13 +44,18 @@ public sealed class PodPattern
 
     /// <summary>The ReplicaSet's name without the hash of its template.</summary>
     private static string DeploymentOf(Pod pod) =>
-        pod.Metadata.OwnerReferences.FirstOrDefault(owner => owner.Kind == "ReplicaSet")?.Name is { } name && name.LastIndexOf('-') is > 0 and var dash ? name[..dash] : "";
+        pod.Metadata.OwnerReferences.FirstOrDefault(owner => owner.Kind == "ReplicaSet")?.Name is { } name && name.LastIndexOf('-') is > 0 and var dash
+            ? name[..dash]
+            : "";
 
     private static bool Names(IReadOnlyList<string> patterns, string name) => patterns.Count == 0 || patterns.Any(pattern => Matches(pattern, name));
 
     private static bool Pairs(IReadOnlyList<string> patterns, IReadOnlyDictionary<string, string> pairs) =>
-        patterns.Count == 0 || patterns.Any(pattern => pattern.Split('=', 2) is [var key, var value] && pairs.TryGetValue(key, out var actual) && Matches(value, actual));
+        patterns.Count == 0
+            || patterns.Any(pattern => pattern.Split('=', 2) is [var key, var value] && pairs.TryGetValue(key, out var actual) && Matches(value, actual));
 
     private static bool Matches(string pattern, string text) => pattern == "*" || pattern == text
-        || (pattern.Contains('*', StringComparison.Ordinal) && Regex.IsMatch(text, $"^{Regex.Escape(pattern).Replace("\\*", ".*", StringComparison.Ordinal)}$", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant));
+        || (pattern.Contains('*', StringComparison.Ordinal)
+            && Regex.IsMatch(text, $"^{Regex.Escape(pattern).Replace("\\*", ".*", StringComparison.Ordinal)}$",
+                RegexOptions.NonBacktracking | RegexOptions.CultureInvariant));
 }

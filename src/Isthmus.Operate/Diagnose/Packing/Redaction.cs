@@ -12,16 +12,23 @@ internal static partial class Redaction
     internal const string Redacted = "[redacted]";
 
     /// <summary>Containers of the mesh, whose environment holds no secrets and explains what they do.</summary>
-    private static readonly HashSet<string> MeshContainers = new(StringComparer.Ordinal) { "istio-proxy", "istio-init", "istio-validation", "discovery", "install-cni", "coredns" };
+    private static readonly HashSet<string> MeshContainers = new(StringComparer.Ordinal)
+    {
+        "istio-proxy", "istio-init", "istio-validation", "discovery", "install-cni", "coredns"
+    };
 
     /// <summary>Fields of any object whose value is a secret. In lower case, without underscores.</summary>
-    private static readonly HashSet<string> SecretFields = new(StringComparer.Ordinal) { "privatekey", "password", "accesstoken", "clientsecret", "secretkey", "apikey" };
+    private static readonly HashSet<string> SecretFields = new(StringComparer.Ordinal)
+    {
+        "privatekey", "password", "accesstoken", "clientsecret", "secretkey", "apikey"
+    };
 
     /// <summary>Removes what has the form of a secret, wherever it stands.</summary>
     internal static string Text(string text)
     {
         if (text.Contains("PRIVATE KEY", StringComparison.Ordinal)) text = PrivateKey().Replace(text, Redacted);
-        if (text.Contains("LS0tLS1CRUdJTi", StringComparison.Ordinal)) text = EncodedPem().Replace(text, match => HoldsKey(match.Value) ? Redacted : match.Value);
+        if (text.Contains("LS0tLS1CRUdJTi", StringComparison.Ordinal))
+            text = EncodedPem().Replace(text, match => HoldsKey(match.Value) ? Redacted : match.Value);
         if (text.Contains("eyJ", StringComparison.Ordinal)) text = Token().Replace(text, Redacted);
         return Assignment().Replace(Credentials().Replace(text, $"$1{Redacted}"), $"$1{Redacted}");
     }
@@ -68,7 +75,8 @@ internal static partial class Redaction
         try
         {
             var set = StrictJson.Parse(text) as JsonObject;
-            foreach (var key in (set?["keys"] as JsonArray ?? []).OfType<JsonObject>().Where(key => key["kty"]?.ToString() == "oct")) key["k"] = new string('A', 43);
+            foreach (var key in (set?["keys"] as JsonArray ?? []).OfType<JsonObject>().Where(key => key["kty"]?.ToString() == "oct"))
+                key["k"] = new string('A', 43);
             return set?.ToJsonString() ?? Redacted;
         }
         catch (JsonException)
@@ -82,7 +90,8 @@ internal static partial class Redaction
         var bytes = new byte[base64.Length];
         var whole = base64.TrimEnd('=');
         whole = whole[..(whole.Length / 4 * 4)];
-        return !Convert.TryFromBase64String(whole, bytes, out var length) || Encoding.ASCII.GetString(bytes, 0, length).Contains("PRIVATE KEY", StringComparison.Ordinal);
+        return !Convert.TryFromBase64String(whole, bytes, out var length)
+            || Encoding.ASCII.GetString(bytes, 0, length).Contains("PRIVATE KEY", StringComparison.Ordinal);
     }
 
     // A quotation mark ends the string of a document in which the text stands.

@@ -11,8 +11,11 @@ public static class GatewayChart
     /// <summary>By path: the keys that have an effect. What is below a path that is not listed is free.</summary>
     private static readonly Dictionary<string, string[]> Keys = new(StringComparer.Ordinal)
     {
-        [""] = Words("name revision replicaCount autoscaling podDisruptionBudget strategy terminationGracePeriodSeconds rbac serviceAccount networkGateway networkGatewayPorts service labels annotations podAnnotations"
-            + " imagePullPolicy imagePullSecrets env resources nodeSelector tolerations topologySpreadConstraints affinity priorityClassName volumes volumeMounts securityContext containerSecurityContext global"),
+        [""] = Words(
+            "name revision replicaCount autoscaling podDisruptionBudget strategy terminationGracePeriodSeconds rbac serviceAccount networkGateway "
+                + "networkGatewayPorts service labels annotations podAnnotations"
+            + " imagePullPolicy imagePullSecrets env resources nodeSelector tolerations topologySpreadConstraints affinity priorityClassName volumes "
+            + "volumeMounts securityContext containerSecurityContext global"),
         [Ports] = Words("status-port tls tls-istiod tls-webhook"),
         [$"{Ports}.status-port"] = Words("port targetPort protocol"),
         [$"{Ports}.tls"] = Words("port targetPort protocol"),

@@ -10,7 +10,8 @@ namespace Isthmus.Operate.Install.Operator;
 internal static partial class OperatorSchema
 {
     private static readonly HashSet<string> Spec =
-        [.. "profile revision hub tag namespace meshConfig components values addonComponents unvalidatedValues installPackagePath resourceSuffix defaultRevision".Split(' ')];
+        [.. "profile revision hub tag namespace meshConfig components values addonComponents unvalidatedValues installPackagePath resourceSuffix defaultRevision".Split(
+            ' ')];
 
     private static readonly HashSet<string> Components = [.. "base pilot cni istiodRemote ztunnel ingressGateways egressGateways".Split(' ')];
 
@@ -21,7 +22,8 @@ internal static partial class OperatorSchema
     private const string NoAmbient = "remove it: proxies are sidecars and gateways; there is no ambient mode";
 
     private static readonly HashSet<string> K8s =
-        [.. ("affinity env hpaSpec imagePullPolicy nodeSelector overlays podAnnotations podDisruptionBudget priorityClassName readinessProbe replicaCount resources scaleTargetRef "
+        [.. ("affinity env hpaSpec imagePullPolicy nodeSelector overlays podAnnotations podDisruptionBudget priorityClassName readinessProbe replicaCount "
+            + "resources scaleTargetRef "
             + "service serviceAnnotations strategy tolerations topologySpreadConstraints securityContext volumes volumeMounts").Split(' ')];
 
     /// <summary>Fields of Istio that have no effect here, and what to do instead. Of the same name elsewhere, they may have one.</summary>
@@ -53,14 +55,17 @@ internal static partial class OperatorSchema
 
     /// <summary>The fields that are declared, below <c>spec</c>.</summary>
     internal static IEnumerable<(string Path, FieldEffect Effect)> Fields =>
-        from path in Spec.Except(["components", "values", "addonComponents"]).Concat(Components.SelectMany(FieldsOf)).Append("addonComponents.istiocoredns.enabled")
+        from path in Spec.Except(["components", "values", "addonComponents"]).Concat(Components.SelectMany(FieldsOf))
+            .Append("addonComponents.istiocoredns.enabled")
         select (path, WithoutEffect($"spec.{path}") is null ? FieldEffect.Works : FieldEffect.Refused);
 
     private static IEnumerable<string> FieldsOf(string component)
     {
         var isList = component.EndsWith("Gateways", StringComparison.Ordinal);
         return (isList ? Gateway : Component).Select(name => $"components.{component}{(isList ? "[]" : "")}.{name}")
-            .SelectMany(path => path.EndsWith(".k8s", StringComparison.Ordinal) && WithoutEffect($"spec.{path}") is null ? K8s.Select(inner => $"{path}.{inner}") : [path]);
+            .SelectMany(path => path.EndsWith(".k8s", StringComparison.Ordinal) && WithoutEffect($"spec.{path}") is null
+                ? K8s.Select(inner => $"{path}.{inner}")
+                : [path]);
     }
 
     internal static IEnumerable<Problem> Check(JsonObject spec)
@@ -68,7 +73,8 @@ internal static partial class OperatorSchema
         foreach (var problem in Unknown(spec, Spec, "spec")) yield return problem;
         foreach (var field in (string[])["components", "meshConfig", "values"])
         {
-            if (spec[field] is { } node and not JsonObject) yield return new("ISM0202", "", $"spec.{field}", $"'{node}' should be a mapping", "indent its fields below the name");
+            if (spec[field] is { } node and not JsonObject)
+                yield return new("ISM0202", "", $"spec.{field}", $"'{node}' should be a mapping", "indent its fields below the name");
         }
         foreach (var (name, value) in spec["addonComponents"] as JsonObject ?? [])
         {
@@ -121,18 +127,22 @@ internal static partial class OperatorSchema
         from field in node
         let unsupported = field.Value is null ? null : WithoutEffect($"{path}.{field.Key}")
         where unsupported is not null || !fields.Contains(field.Key)
-        select unsupported is not null ? new Problem("ISM0207", "", $"{path}.{field.Key}", "has no effect here", unsupported) : new Problem("ISM0204", "", $"{path}.{field.Key}", $"unknown field \"{field.Key}\" in {path}", Remedy(field.Key, fields));
+        select unsupported is not null
+            ? new Problem("ISM0207", "", $"{path}.{field.Key}", "has no effect here", unsupported)
+            : new Problem("ISM0204", "", $"{path}.{field.Key}", $"unknown field \"{field.Key}\" in {path}", Remedy(field.Key, fields));
 
     /// <summary>What to do instead of setting a field; null for a field that is not listed.</summary>
     private static string? WithoutEffect(string path)
     {
         var plain = Item().Replace(path, "");
-        return Unsupported.FirstOrDefault(known => known.Path == plain || (known.Path.Contains('*', StringComparison.Ordinal) && known.Path == ComponentName().Replace(plain, "spec.components.*."))).Remedy;
+        return Unsupported.FirstOrDefault(known => known.Path == plain
+            || (known.Path.Contains('*', StringComparison.Ordinal) && known.Path == ComponentName().Replace(plain, "spec.components.*."))).Remedy;
     }
 
     private static string Remedy(string field, HashSet<string> fields)
     {
-        var near = fields.FirstOrDefault(known => string.Equals(known, field, StringComparison.OrdinalIgnoreCase) || known.StartsWith(field, StringComparison.OrdinalIgnoreCase));
+        var near = fields.FirstOrDefault(known => string.Equals(known, field, StringComparison.OrdinalIgnoreCase)
+            || known.StartsWith(field, StringComparison.OrdinalIgnoreCase));
         return near is not null ? $"did you mean \"{near}\"?" : $"fields are: {string.Join(", ", fields.Order(StringComparer.Ordinal))}";
     }
 

@@ -21,7 +21,8 @@ internal static partial class OperatorShapes
 
     internal static IEnumerable<Problem> Check(JsonObject spec) =>
         Shapes.SelectMany(known => Find(spec, known.Path.Split('.'), 0, "spec").SelectMany(found => Wrong(found.Node, known.Shape) is { } wrong
-            ? new Problem[] { new("ISM0206", "", found.Path, wrong.Message, wrong.Remedy) } : [])).Concat(PortsWithoutNumber(spec)).Concat(Unchained(spec)).Concat(HostsWithoutCertificate(spec)).Concat(BadTemplates(spec));
+            ? new Problem[] { new("ISM0206", "", found.Path, wrong.Message, wrong.Remedy) } : [])).Concat(PortsWithoutNumber(spec)).Concat(Unchained(spec))
+            .Concat(HostsWithoutCertificate(spec)).Concat(BadTemplates(spec));
 
     private static IEnumerable<(string Path, Shape Shape)> Build()
     {
@@ -33,12 +34,20 @@ internal static partial class OperatorShapes
             .. All(Shape.Hub, "hub values.global.hub"),
             .. All(Shape.Tag, "tag values.global.tag"),
             .. All(Shape.PullPolicy, "values.global.imagePullPolicy"),
-            .. All(Shape.Text, "profile namespace values.pilot.image values.pilot.env.* values.istiodRemote.injectionPath values.istiodRemote.injectionURL values.base.validationURL meshConfig.trustDomain"),
-            .. All(Shape.Text, "meshID istioNamespace remotePilotAddress jwtPolicy pilotCertProvider multiCluster.clusterName multiCluster.globalDomainSuffix proxy.clusterDomain logging.level", "values.global."),
+            .. All(Shape.Text,
+                "profile namespace values.pilot.image values.pilot.env.* values.istiodRemote.injectionPath values.istiodRemote.injectionURL "
+                    + "values.base.validationURL meshConfig.trustDomain"),
+            .. All(Shape.Text,
+                "meshID istioNamespace remotePilotAddress jwtPolicy pilotCertProvider multiCluster.clusterName multiCluster.globalDomainSuffix "
+                    + "proxy.clusterDomain logging.level",
+                "values.global."),
             .. All(Shape.Number, "values.global.proxy.statusPort"),
             .. All(Shape.LabelValue, "values.global.network"),
             .. All(Shape.Revision, "revision"),
-            .. All(Shape.Flag, "configCluster externalIstiod omitSidecarInjectorConfigMap operatorManageWebhooks configValidation multiCluster.enabled multiCluster.includeEnvoyFilter", "values.global."),
+            .. All(Shape.Flag,
+                "configCluster externalIstiod omitSidecarInjectorConfigMap operatorManageWebhooks configValidation multiCluster.enabled "
+                    + "multiCluster.includeEnvoyFilter",
+                "values.global."),
             .. All(Shape.Flag, "values.istiocoredns.enabled addonComponents.istiocoredns.enabled"),
             .. All(Shape.List, "values.gateways.*.ports values.global.imagePullSecrets"),
             .. All(Shape.ObjectName, "values.global.imagePullSecrets.*"),
@@ -48,15 +57,21 @@ internal static partial class OperatorShapes
             [
                 .. All(Shape.Flag, "autoscaleEnabled", values),
                 .. All(Shape.Number, "replicaCount autoscaleMin autoscaleMax cpu.targetAverageUtilization memory.targetAverageUtilization", values),
-                .. All(Shape.Mapping, "affinity nodeSelector podAnnotations serviceAnnotations resources autoscaleBehavior podDisruptionBudget cpu memory", values),
+                .. All(Shape.Mapping, "affinity nodeSelector podAnnotations serviceAnnotations resources autoscaleBehavior podDisruptionBudget cpu memory",
+                    values),
                 .. All(Shape.List, "tolerations topologySpreadConstraints loadBalancerSourceRanges externalIPs", values),
-                .. All(Shape.Text, "priorityClassName rollingMaxSurge rollingMaxUnavailable podAnnotations.* serviceAnnotations.* nodeSelector.* loadBalancerIP", values),
+                .. All(Shape.Text,
+                    "priorityClassName rollingMaxSurge rollingMaxUnavailable podAnnotations.* serviceAnnotations.* nodeSelector.* loadBalancerIP", values),
                 .. All(Shape.ServiceType, "type", values),
                 .. All(Shape.TrafficPolicy, "externalTrafficPolicy", values),
                 .. All(Shape.Range, "loadBalancerSourceRanges.*", values),
             ]),
-            .. All(Shape.Flag, "values.istio_cni.enabled values.istio_cni.chained values.pilot.cni.enabled values.cni.chained values.cni.repair.enabled values.cni.repair.labelPods values.cni.repair.deletePods values.cni.repair.repairPods"),
-            .. All(Shape.Text, "cniBinDir cniConfDir cniConfFileName hub image logging.level pullPolicy rollingMaxUnavailable tag excludeNamespaces.* podAnnotations.*", "values.cni."),
+            .. All(Shape.Flag,
+                "values.istio_cni.enabled values.istio_cni.chained values.pilot.cni.enabled values.cni.chained values.cni.repair.enabled "
+                    + "values.cni.repair.labelPods values.cni.repair.deletePods values.cni.repair.repairPods"),
+            .. All(Shape.Text,
+                "cniBinDir cniConfDir cniConfFileName hub image logging.level pullPolicy rollingMaxUnavailable tag excludeNamespaces.* podAnnotations.*",
+                "values.cni."),
             .. All(Shape.List, "values.cni.excludeNamespaces"),
             .. All(Shape.Mapping, "affinity podAnnotations resources", "values.cni."),
             .. All(Shape.Flag, "values.console.enabled values.base.enableGatewayAPICRDs"),
@@ -72,7 +87,8 @@ internal static partial class OperatorShapes
             .. All(Shape.ResourceScope, "values.global.resourceScope"),
             .. ((string[])["pilot", "cni", "ingressGateways.*", "egressGateways.*"]).SelectMany(workload => (List<(string, Shape)>)
             [
-                .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports k8s.overlays k8s.tolerations k8s.topologySpreadConstraints", $"components.{workload}."),
+                .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports k8s.overlays k8s.tolerations k8s.topologySpreadConstraints",
+                    $"components.{workload}."),
                 .. All(Shape.List, "k8s.overlays.*.patches", $"components.{workload}."),
                 .. All(Shape.Text, "k8s.overlays.*.kind k8s.overlays.*.name k8s.overlays.*.patches.*.path", $"components.{workload}."),
                 .. All(Shape.ObjectName, "name namespace", $"components.{workload}."),
@@ -83,7 +99,10 @@ internal static partial class OperatorShapes
                 .. All(Shape.TrafficPolicy, "k8s.service.externalTrafficPolicy", $"components.{workload}."),
                 .. All(Shape.Range, "k8s.service.loadBalancerSourceRanges.*", $"components.{workload}."),
                 .. All(Shape.Text, "label.* k8s.podAnnotations.* k8s.priorityClassName", $"components.{workload}."),
-                .. All(Shape.Mapping, "label k8s k8s.service k8s.podAnnotations k8s.serviceAnnotations k8s.affinity k8s.nodeSelector k8s.resources k8s.strategy k8s.hpaSpec k8s.podDisruptionBudget k8s.service.ports.* k8s.env.* k8s.volumes.* k8s.volumeMounts.* k8s.overlays.* k8s.overlays.*.patches.*", $"components.{workload}."),
+                .. All(Shape.Mapping,
+                    "label k8s k8s.service k8s.podAnnotations k8s.serviceAnnotations k8s.affinity k8s.nodeSelector k8s.resources k8s.strategy k8s.hpaSpec "
+                        + "k8s.podDisruptionBudget k8s.service.ports.* k8s.env.* k8s.volumes.* k8s.volumeMounts.* k8s.overlays.* k8s.overlays.*.patches.*",
+                    $"components.{workload}."),
                 .. All(Shape.Number, "k8s.replicaCount k8s.service.ports.*.port k8s.service.ports.*.targetPort", $"components.{workload}."),
             ]),
         ];
@@ -105,11 +124,16 @@ internal static partial class OperatorShapes
     {
         Shape.Mapping when node is not JsonObject => ($"{Shown(node)} should be a mapping", "indent its fields below the name"),
         Shape.List when node is not JsonArray => ($"{Shown(node)} should be a list", "begin each item with '- '"),
-        not (Shape.Mapping or Shape.List or Shape.Number or Shape.Flag) when node is not JsonValue => ("should be text, not a list or mapping", "write it behind the name"),
-        Shape.Number when node is not JsonValue number || !number.TryGetValue(out int count) || count < 0 => ($"{Shown(node)} is not a whole number", "write one such as 2, without quotes"),
-        Shape.Flag when node.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False) => ($"{Shown(node)} is not true or false", "write true or false, without quotes"),
-        Shape.LabelValue when !LabelValue().IsMatch(node.ToString()) => ($"{Shown(node)} cannot be a label of namespaces and Pods", "use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"),
-        Shape.Revision when !Revision().IsMatch(node.ToString()) => ($"{Shown(node)} cannot be part of the names of objects", "use lower-case letters, digits and '-', beginning and ending with a letter or digit"),
+        not (Shape.Mapping or Shape.List or Shape.Number or Shape.Flag) when node is not JsonValue => ("should be text, not a list or mapping",
+            "write it behind the name"),
+        Shape.Number when node is not JsonValue number || !number.TryGetValue(out int count) || count < 0 => ($"{Shown(node)} is not a whole number",
+            "write one such as 2, without quotes"),
+        Shape.Flag when node.GetValueKind() is not (JsonValueKind.True or JsonValueKind.False) => ($"{Shown(node)} is not true or false",
+            "write true or false, without quotes"),
+        Shape.LabelValue when !LabelValue().IsMatch(node.ToString()) => ($"{Shown(node)} cannot be a label of namespaces and Pods",
+            "use at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"),
+        Shape.Revision when !Revision().IsMatch(node.ToString()) => ($"{Shown(node)} cannot be part of the names of objects",
+            "use lower-case letters, digits and '-', beginning and ending with a letter or digit"),
         // An empty value counts as none.
         > Shape.Revision when node.ToString() is { Length: > 0 } text => WrongText(text, shape),
         _ => null,
@@ -123,11 +147,15 @@ internal static partial class OperatorShapes
         Shape.ResourceScope => OneOf(text, "all", "cluster", "namespace"),
         Shape.TrafficPolicy => OneOf(text, "Cluster", "Local"),
         Shape.Range when !IPNetwork.TryParse(text.Trim(), out _) => ($"'{text}' is not a range of addresses", "for example 192.0.2.0/24"),
-        Shape.ObjectName when !ObjectName().IsMatch(text) => ($"'{text}' is not the name of an object", "use lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"),
-        Shape.Hub when !Hub().IsMatch(text) => ($"'{text}' is not the beginning of an image's name", "for example registry.example.com/team, without http:// and without a '/' at the end"),
-        Shape.Authority when !Authority().IsMatch(text) => ($"'{text}' is not the name of a host", "write it as browsers send it, for example console.example.com or console.example.com:8443"),
+        Shape.ObjectName when !ObjectName().IsMatch(text) => ($"'{text}' is not the name of an object",
+            "use lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit"),
+        Shape.Hub when !Hub().IsMatch(text) => ($"'{text}' is not the beginning of an image's name",
+            "for example registry.example.com/team, without http:// and without a '/' at the end"),
+        Shape.Authority when !Authority().IsMatch(text) => ($"'{text}' is not the name of a host",
+            "write it as browsers send it, for example console.example.com or console.example.com:8443"),
         // The console would read at an address what a viewer may not see.
-        Shape.ServicePlace when text != "none" && !ServicePlace().IsMatch(text) => ($"'{text}' is not a Service", "write NAMESPACE/NAME or NAMESPACE/NAME:PORT, or 'none': viewers read it with their own rights, through the API server, so it is no URL"),
+        Shape.ServicePlace when text != "none" && !ServicePlace().IsMatch(text) => ($"'{text}' is not a Service",
+            "write NAMESPACE/NAME or NAMESPACE/NAME:PORT, or 'none': viewers read it with their own rights, through the API server, so it is no URL"),
         Shape.Tag when !Tag().IsMatch(text) => ($"'{text}' is not an image's tag", "use at most 128 letters, digits, '.', '_' and '-'"),
         _ => null,
     };
@@ -136,7 +164,8 @@ internal static partial class OperatorShapes
         values.Contains(text) ? null : ($"unsupported value '{text}'", $"use {string.Join(", ", values[..^1])} or {values[^1]}");
 
     private static IEnumerable<Problem> PortsWithoutNumber(JsonObject spec) =>
-        from list in (string[])["components.ingressGateways.*.k8s.service.ports.*", "components.egressGateways.*.k8s.service.ports.*", "values.gateways.*.ports.*"]
+        from list in (string[])["components.ingressGateways.*.k8s.service.ports.*", "components.egressGateways.*.k8s.service.ports.*",
+            "values.gateways.*.ports.*"]
         from port in Find(spec, list.Split('.'), 0, "spec")
         where port.Node is JsonObject fields && fields["port"] is null
         select new Problem("ISM0201", "", $"{port.Path}.port", "is required", "set the port number");
@@ -145,12 +174,16 @@ internal static partial class OperatorShapes
         from path in (string[])["values.cni.chained", "values.istio_cni.chained"]
         from found in Find(spec, path.Split('.'), 0, "spec")
         where found.Node.GetValueKind() == JsonValueKind.False
-        select new Problem("ISM0207", "", found.Path, "false is not supported: the plug-in runs in the chain of the node's network, not as a network of its own (Multus)", "remove it");
+        select new Problem("ISM0207", "", found.Path,
+            "false is not supported: the plug-in runs in the chain of the node's network, not as a network of its own (Multus)", "remove it");
 
     /// <summary>Tokens of viewers never cross a network in plain text.</summary>
     private static IEnumerable<Problem> HostsWithoutCertificate(JsonObject spec) =>
-        spec["values"] is JsonObject values && values["console"] is JsonObject console && console["hosts"] is JsonArray { Count: > 0 } && console["credentialName"]?.ToString() is null or ""
-            ? [new Problem("ISM0201", "", "spec.values.console.credentialName", "is required with values.console.hosts: the console is served over TLS only", "name a Secret of type kubernetes.io/tls in the namespace of the control plane")] : [];
+        spec["values"] is JsonObject values && values["console"] is JsonObject console && console["hosts"] is JsonArray { Count: > 0 }
+            && console["credentialName"]?.ToString() is null or ""
+            ? [new Problem("ISM0201", "", "spec.values.console.credentialName", "is required with values.console.hosts: the console is served over TLS only",
+                "name a Secret of type kubernetes.io/tls in the namespace of the control plane")]
+            : [];
 
     private static IEnumerable<Problem> BadTemplates(JsonObject spec)
     {

@@ -10,7 +10,8 @@ public sealed class OperatorSpec
 {
     private const string ApiVersion = "install.istio.io/v1alpha1";
 
-    private OperatorSpec(JsonObject spec, string name, string profile, IReadOnlyList<Problem> warnings) => (Spec, Name, Profile, Warnings) = (spec, name, profile, warnings);
+    private OperatorSpec(JsonObject spec, string name, string profile,
+        IReadOnlyList<Problem> warnings) => (Spec, Name, Profile, Warnings) = (spec, name, profile, warnings);
 
     /// <summary>The merged spec.</summary>
     public JsonObject Spec { get; }
@@ -86,7 +87,8 @@ public sealed class OperatorSpec
         // Each input is checked separately: after the merge, file names and list indexes no longer match the user's input.
         foreach (var overlay in overlays) Refuse(overlay.Spec, overlay.Source);
         if (!string.IsNullOrEmpty(revision)) Refuse(new() { ["revision"] = revision }, "--revision");
-        var profile = (flags["profile"] as JsonValue)?.ToString() ?? overlays.Select(overlay => overlay.Spec["profile"]?.ToString()).LastOrDefault(name => !string.IsNullOrEmpty(name)) ?? "default";
+        var profile = (flags["profile"] as JsonValue)?.ToString()
+            ?? overlays.Select(overlay => overlay.Spec["profile"]?.ToString()).LastOrDefault(name => !string.IsNullOrEmpty(name)) ?? "default";
 
         var spec = Profiles.Load(profile);
         foreach (var overlay in overlays) Overlay.Merge(spec, overlay.Spec);
@@ -95,8 +97,10 @@ public sealed class OperatorSpec
         Refuse(spec, "--set");
         // Both hold mesh settings; as in Istio, the one under values wins.
         if (spec["values"]?["meshConfig"] is JsonObject mesh) Overlay.Merge(spec, new JsonObject { ["meshConfig"] = mesh.DeepClone() });
-        var gateways = ((string[])["ingressGateways", "egressGateways"]).SelectMany(list => spec["components"]?[list] as JsonArray ?? []).Select(gateway => gateway?["name"]?.ToString() ?? "").ToHashSet(StringComparer.Ordinal);
-        var warnings = overlays.Select(overlay => (overlay.Spec, overlay.Source)).Append((flags, "--set")).SelectMany(given => ValuesSchema.Check(given.Item1, given.Item2, gateways)).ToList();
+        var gateways = ((string[])["ingressGateways", "egressGateways"]).SelectMany(list => spec["components"]?[list] as JsonArray ?? [])
+            .Select(gateway => gateway?["name"]?.ToString() ?? "").ToHashSet(StringComparer.Ordinal);
+        var warnings = overlays.Select(overlay => (overlay.Spec, overlay.Source)).Append((flags, "--set"))
+            .SelectMany(given => ValuesSchema.Check(given.Item1, given.Item2, gateways)).ToList();
         if (warnings.Find(problem => problem.Severity == Severity.Error) is { } wrong) throw new ProblemException(wrong);
         var name = overlays.Select(overlay => overlay.Name).LastOrDefault(candidate => candidate.Length > 0) ?? "";
         return new(spec, name, profile, warnings);
@@ -107,13 +111,16 @@ public sealed class OperatorSpec
         var documents = YamlText.ParseAll(text, source);
         // A failed command leaves an empty file in a pipe, which would install the default profile.
         if (documents.Count == 0) throw new ProblemException(source, "is empty; expected an IstioOperator", "check the command that writes it");
-        if (documents.Count > 1) throw new ProblemException(source, $"holds {documents.Count} IstioOperators; expected one", "put each in its own file, and repeat -f");
+        if (documents.Count > 1)
+            throw new ProblemException(source, $"holds {documents.Count} IstioOperators; expected one", "put each in its own file, and repeat -f");
         foreach (var document in documents)
         {
             if (document is not JsonObject operation)
-                throw new ProblemException(source, "is not an IstioOperator; expected a YAML mapping", $"start the file with 'apiVersion: {ApiVersion}' and 'kind: IstioOperator'");
+                throw new ProblemException(source, "is not an IstioOperator; expected a YAML mapping",
+                    $"start the file with 'apiVersion: {ApiVersion}' and 'kind: IstioOperator'");
             if (operation["kind"]?.ToString() != "IstioOperator")
-                throw new ProblemException(source, $"kind: '{operation["kind"]}' is not IstioOperator", "specify an IstioOperator file; apply other objects with kubectl");
+                throw new ProblemException(source, $"kind: '{operation["kind"]}' is not IstioOperator",
+                    "specify an IstioOperator file; apply other objects with kubectl");
             if (operation["apiVersion"]?.ToString() is var version && version != ApiVersion)
                 throw new ProblemException(source, $"apiVersion: '{version}' is not {ApiVersion}", $"write 'apiVersion: {ApiVersion}'");
             foreach (var (field, _) in operation)
@@ -127,13 +134,15 @@ public sealed class OperatorSpec
 
     private static void Refuse(JsonObject spec, string source)
     {
-        if (OperatorSchema.Check(spec).Concat(OperatorShapes.Check(spec)).FirstOrDefault() is { } problem) throw new ProblemException(problem with { Object = source });
+        if (OperatorSchema.Check(spec).Concat(OperatorShapes.Check(spec)).FirstOrDefault() is { } problem)
+            throw new ProblemException(problem with { Object = source });
     }
 
     private static JsonObject Mapping(JsonObject operation, string field, string source) => operation[field] switch
     {
         null => [],
         JsonObject mapping => mapping,
-        var other => throw new ProblemException(new Problem("ISM0202", source, field, $"should be a mapping, not {other.GetValueKind()}", "indent its fields below the name")),
+        var other => throw new ProblemException(new Problem("ISM0202", source, field, $"should be a mapping, not {other.GetValueKind()}",
+            "indent its fields below the name")),
     };
 }

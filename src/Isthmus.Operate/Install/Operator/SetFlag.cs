@@ -61,7 +61,8 @@ public static class SetFlag
                 case '[':
                     Flush();
                     var end = path.IndexOf(']', i);
-                    if (end < 0 || !int.TryParse(path.AsSpan(i + 1, end - i - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var index) || index >= LongestList)
+                    if (end < 0 || !int.TryParse(path.AsSpan(i + 1, end - i - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var index)
+                        || index >= LongestList)
                         throw new WrongUseException($"--set {flag}", "has an invalid list index", "for example ingressGateways[0].enabled=true");
                     steps.Add(index);
                     i = end;

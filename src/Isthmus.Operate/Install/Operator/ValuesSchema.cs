@@ -15,46 +15,66 @@ internal static class ValuesSchema
     private const string Gateways = "values.gateways";
 
     /// <summary>How Pods run, the same for the control plane and gateways.</summary>
-    private const string Workload = "affinity autoscaleBehavior autoscaleEnabled autoscaleMax autoscaleMin cpu memory nodeSelector podAnnotations priorityClassName replicaCount resources"
+    private const string Workload =
+        "affinity autoscaleBehavior autoscaleEnabled autoscaleMax autoscaleMin cpu memory nodeSelector podAnnotations priorityClassName replicaCount resources"
         + " rollingMaxSurge rollingMaxUnavailable serviceAnnotations tolerations topologySpreadConstraints";
 
-    /// <summary>By path: the keys that have an effect and, after the bar, those that only Istio supports. A path that is not listed may contain anything.</summary>
+    /// <summary>By path: the keys that have an effect and, after the bar, those that only Istio supports. A path that is not listed may contain
+    /// anything.</summary>
     private static readonly Dictionary<string, (HashSet<string> Effective, HashSet<string> Idle)> Keys = new(StringComparer.Ordinal)
     {
-        ["values"] = Read("base cni console defaultRevision gateways global istio_cni istiocoredns istiodRemote meshConfig pilot revisionTags sidecarInjectorWebhook"
+        ["values"] = Read(
+            "base cni console defaultRevision gateways global istio_cni istiocoredns istiodRemote meshConfig pilot revisionTags sidecarInjectorWebhook"
             + " | certmanager clusterResources compatibilityVersion experimental galley gatewayClasses grafana kiali mixer nodeagent ownerName platform profile"
             + " prometheus prometheusOperator revision security telemetry tracing ztunnel"),
-        ["values.global"] = Read("caAddress configCluster configValidation defaultPodDisruptionBudget enableReaderRBAC externalIstiod hub imagePullPolicy imagePullSecrets istioNamespace jwtPolicy logging meshID meshNetworks"
-            + " multiCluster network networkPolicy omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces priorityClassName proxy proxy_init readerServiceAccount remotePilotAddress resourceScope tag"
-            + " | agentgateway arch autoscalingv2API caName certSigners certificates configRootNamespace controlPlaneSecurityEnabled createRemoteSvcEndpoints defaultConfigVisibilitySettings defaultNodeSelector"
+        ["values.global"] = Read(
+            "caAddress configCluster configValidation defaultPodDisruptionBudget enableReaderRBAC externalIstiod hub imagePullPolicy imagePullSecrets "
+                + "istioNamespace jwtPolicy logging meshID meshNetworks"
+            + " multiCluster network networkPolicy omitSidecarInjectorConfigMap operatorManageWebhooks pilotCertProvider podDNSSearchNamespaces "
+            + "priorityClassName proxy proxy_init readerServiceAccount remotePilotAddress resourceScope tag"
+            + " | agentgateway arch autoscalingv2API caName certSigners certificates configRootNamespace controlPlaneSecurityEnabled createRemoteSvcEndpoints "
+            + "defaultConfigVisibilitySettings defaultNodeSelector"
             + " defaultResources defaultTolerations disablePolicyChecks enableHelmTest enableTracing istioRemote istiod ipFamilies ipFamilyPolicy"
-            + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls nativeNftables oneNamespace outboundTrafficPolicy platform policyCheckFailOpen policyNamespace prometheusNamespace"
-            + " remotePilotCreateSvcEndpoint remotePolicyAddress remoteTelemetryAddress revision sds sts telemetryNamespace tracer trustBundleName trustDomain trustDomainAliases useMCP variant waypoint"),
+            + " k8sIngress localityLbSetting logAsJson mountMtlsCerts mtls nativeNftables oneNamespace outboundTrafficPolicy platform policyCheckFailOpen "
+            + "policyNamespace prometheusNamespace"
+            + " remotePilotCreateSvcEndpoint remotePolicyAddress remoteTelemetryAddress revision sds sts telemetryNamespace tracer trustBundleName trustDomain "
+            + "trustDomainAliases useMCP variant waypoint"),
         ["values.global.defaultPodDisruptionBudget"] = Read("enabled"),
         ["values.global.readerServiceAccount"] = Read("name namespace"),
         ["values.global.networkPolicy"] = Read("enabled"),
         ["values.global.logging"] = Read("level"),
         ["values.global.multiCluster"] = Read("clusterName enabled globalDomainSuffix includeEnvoyFilter"),
-        ["values.global.proxy"] = Read("clusterDomain componentLogLevel excludeIPRanges excludeInboundPorts excludeOutboundPorts holdApplicationUntilProxyStarts image includeIPRanges includeInboundPorts includeOutboundPorts logLevel"
+        ["values.global.proxy"] = Read(
+            "clusterDomain componentLogLevel excludeIPRanges excludeInboundPorts excludeOutboundPorts holdApplicationUntilProxyStarts image includeIPRanges "
+                + "includeInboundPorts includeOutboundPorts logLevel"
             + " readinessFailureThreshold readinessInitialDelaySeconds readinessPeriodSeconds resources seccompProfile startupProbe statusPort"
-            + " | accessLogEncoding accessLogFile accessLogFormat autoInject concurrency dnsRefreshRate enableCoreDump enableCoreDumpImage envoyAccessLogService envoyMetricsService envoyStatsd"
+            + " | accessLogEncoding accessLogFile accessLogFormat autoInject concurrency dnsRefreshRate enableCoreDump enableCoreDumpImage "
+            + "envoyAccessLogService envoyMetricsService envoyStatsd"
             + " init kubevirtInterfaces lifecycle outlierLogPath privileged protocolDetectionTimeout tracer useMCP"),
         ["values.global.proxy.startupProbe"] = Read("enabled failureThreshold"),
         ["values.global.proxy_init"] = Read("image | forceApplyIptables resources"),
         ["values.pilot"] = Read($"cni env image podDisruptionBudget {Workload}"
-            + " | annotations appNamespaces configMap configNamespace configSource crlConfigMapName deploymentAnnotations deploymentLabels enableProtocolSniffingForInbound"
-            + " enableProtocolSniffingForOutbound enabled envVarFrom extraContainerArgs hub initContainers ipFamilies ipFamilyPolicy istiodRemote jwksResolverExtraRootCA keepaliveMaxServerConnectionAge"
+            + " | annotations appNamespaces configMap configNamespace configSource crlConfigMapName deploymentAnnotations deploymentLabels "
+            + "enableProtocolSniffingForInbound"
+            + " enableProtocolSniffingForOutbound enabled envVarFrom extraContainerArgs hub initContainers ipFamilies ipFamilyPolicy istiodRemote "
+            + "jwksResolverExtraRootCA keepaliveMaxServerConnectionAge"
             + " plugins podLabels policy seccompProfile serviceAccountAnnotations sidecar sidecarInjectorWebhookAnnotations tag"
             + " taint telemetry traceSampling trustedZtunnelName trustedZtunnelNamespace useMCP variant volumeMounts volumes"),
         ["values.pilot.cpu"] = Read("targetAverageUtilization"),
         ["values.pilot.memory"] = Read("targetAverageUtilization"),
         ["values.pilot.cni"] = Read("enabled | provider"),
         ["values.istio_cni"] = Read("chained enabled | provider"),
-        ["values.cni"] = Read("affinity chained cniBinDir cniConfDir cniConfFileName excludeNamespaces hub image logging podAnnotations pullPolicy repair resources rollingMaxUnavailable tag"
-            + " | ambient cniNetnsDir configDirs daemonSetLabels enabled env global istioOwnedCNIConfig istioOwnedCNIConfigFileName logLevel podLabels privileged provider psp_cluster_role resourceQuotas seLinuxOptions seccompProfile taint terminationGracePeriodSeconds tolerations updateStrategy useAppArmorAnnotation variant"),
+        ["values.cni"] = Read(
+            "affinity chained cniBinDir cniConfDir cniConfFileName excludeNamespaces hub image logging podAnnotations pullPolicy repair resources "
+                + "rollingMaxUnavailable tag"
+            + " | ambient cniNetnsDir configDirs daemonSetLabels enabled env global istioOwnedCNIConfig istioOwnedCNIConfigFileName logLevel podLabels "
+            + "privileged provider psp_cluster_role resourceQuotas seLinuxOptions seccompProfile taint terminationGracePeriodSeconds tolerations "
+            + "updateStrategy useAppArmorAnnotation variant"),
         ["values.cni.logging"] = Read("level"),
-        ["values.cni.repair"] = Read("deletePods enabled labelPods repairPods | brokenPodLabelKey brokenPodLabelValue createEvents hub image initContainerName tag"),
-        ["values.console"] = Read("affinity credentialName enabled hosts image nodeSelector podAnnotations priorityClassName prometheus resources serviceAnnotations tolerations"),
+        ["values.cni.repair"] = Read(
+            "deletePods enabled labelPods repairPods | brokenPodLabelKey brokenPodLabelValue createEvents hub image initContainerName tag"),
+        ["values.console"] = Read(
+            "affinity credentialName enabled hosts image nodeSelector podAnnotations priorityClassName prometheus resources serviceAnnotations tolerations"),
         [Gateways] = Read("istio-egressgateway istio-ingressgateway | enabled seccompProfile securityContext"),
         [$"{Gateways}.istio-ingressgateway"] = Gateway(),
         [$"{Gateways}.istio-egressgateway"] = Gateway(),
@@ -115,11 +135,14 @@ internal static class ValuesSchema
     private const string NotRead = "remove it, unless a control plane of Istio is installed from the same values";
 
     /// <summary>By path, the keys that have an effect. The charts accept the same.</summary>
-    internal static IEnumerable<(string Path, IEnumerable<string> Keys)> Effective => Keys.Select(known => (known.Key, (IEnumerable<string>)known.Value.Effective))
-        .Concat(((string[])["", "meshMTLS", "tlsDefaults"]).Select(below => ($"values.meshConfig.{below}".TrimEnd('.'), MeshKeys(below.Length == 0 ? "" : below + "."))));
+    internal static IEnumerable<(string Path, IEnumerable<string> Keys)> Effective =>
+        Keys.Select(known => (known.Key, (IEnumerable<string>)known.Value.Effective))
+        .Concat(((string[])["", "meshMTLS", "tlsDefaults"])
+            .Select(below => ($"values.meshConfig.{below}".TrimEnd('.'), MeshKeys(below.Length == 0 ? "" : below + "."))));
 
     private static IEnumerable<string> MeshKeys(string below) => ApiFields.Of(ApiFields.MeshConfig)
-        .Where(field => field.Effect == FieldEffect.Works && field.Path.StartsWith(below, StringComparison.Ordinal)).Select(field => field.Path[below.Length..].Split('.', '[', '{')[0]).Distinct();
+        .Where(field => field.Effect == FieldEffect.Works && field.Path.StartsWith(below, StringComparison.Ordinal))
+        .Select(field => field.Path[below.Length..].Split('.', '[', '{')[0]).Distinct();
 
     /// <summary>The paths of fields that only Istio supports.</summary>
     internal static IEnumerable<string> Idle => Keys.SelectMany(known => known.Value.Idle.Select(key => $"{known.Key}.{key}"));
@@ -140,7 +163,8 @@ internal static class ValuesSchema
     /// <summary>The fields of a spec that are unknown or have no effect.</summary>
     /// <param name="gateways">Names of the spec's gateways, which may have values, too.</param>
     internal static IEnumerable<Problem> Check(JsonObject spec, string source, IReadOnlyCollection<string> gateways) =>
-        (spec["values"] is JsonObject values ? Check(values, "values", source, gateways) : []).Concat(CheckMesh(spec["meshConfig"], "meshConfig", source)).Concat(CheckMesh(spec["values"]?["meshConfig"], "values.meshConfig", source))
+        (spec["values"] is JsonObject values ? Check(values, "values", source, gateways) : []).Concat(CheckMesh(spec["meshConfig"], "meshConfig", source))
+            .Concat(CheckMesh(spec["values"]?["meshConfig"], "values.meshConfig", source))
             .Concat(CheckNetworks((spec["values"] as JsonObject)?["global"] as JsonObject, source)).Concat(CheckEnvironment(spec, source));
 
     /// <summary>Istio's pilot reads some hundred variables, of which a control plane of Isthmus reads few.</summary>
@@ -151,13 +175,16 @@ internal static class ValuesSchema
         return values.Select(entry => (entry.Key, Path: $"values.pilot.env.{entry.Key}"))
             .Concat(entries.Select((entry, index) => ((entry as JsonObject)?["name"]?.ToString() ?? "", Path: $"components.pilot.k8s.env[{index}]")))
             .Where(entry => !DiscoverySettings.Variables.Contains(entry.Item1))
-            .Select(entry => Warn(source, entry.Path, $"the control plane does not read {entry.Item1}", Spelling.Nearest(entry.Item1, DiscoverySettings.Variables) is { } near ? $"did you mean {near}?" : "remove it"));
+            .Select(entry => Warn(source, entry.Path, $"the control plane does not read {entry.Item1}",
+                Spelling.Nearest(entry.Item1, DiscoverySettings.Variables) is { } near ? $"did you mean {near}?" : "remove it"));
     }
 
-    private static IEnumerable<Problem> CheckMesh(JsonNode? mesh, string path, string source) => MeshConfigReader.ReadMesh(mesh, source).Problems.Select(problem => At(problem, $"{path}.{problem.Path}"));
+    private static IEnumerable<Problem> CheckMesh(JsonNode? mesh, string path, string source) =>
+        MeshConfigReader.ReadMesh(mesh, source).Problems.Select(problem => At(problem, $"{path}.{problem.Path}"));
 
     private static IEnumerable<Problem> CheckNetworks(JsonObject? global, string source) => global?["meshNetworks"] is not JsonObject networks ? []
-        : MeshConfigReader.ReadNetworks(new JsonObject { ["networks"] = networks.DeepClone() }, source).Problems.Select(problem => At(problem, "values.global.meshNetworks" + problem.Path["networks".Length..]));
+        : MeshConfigReader.ReadNetworks(new JsonObject { ["networks"] = networks.DeepClone() },
+            source).Problems.Select(problem => At(problem, "values.global.meshNetworks" + problem.Path["networks".Length..]));
 
     private static Problem At(Problem problem, string path) => problem with { Code = problem.Severity == Severity.Error ? "ISM0208" : "ISM0205", Path = path };
 
@@ -175,11 +202,13 @@ internal static class ValuesSchema
             }
             else if (keys.Idle.Contains(key))
             {
-                if (!Always.Contains((key, value.ToString()))) yield return Warn(source, below, $"{Shown(value)} has no effect here", Instead.GetValueOrDefault(below, NotRead));
+                if (!Always.Contains((key, value.ToString())))
+                    yield return Warn(source, below, $"{Shown(value)} has no effect here", Instead.GetValueOrDefault(below, NotRead));
             }
             else
             {
-                yield return Warn(source, below, $"is not a known field; {Shown(value)} has no effect", Meant(path, key, keys) is { } meant ? $"did you mean {meant}?" : "");
+                yield return Warn(source, below, $"is not a known field; {Shown(value)} has no effect",
+                    Meant(path, key, keys) is { } meant ? $"did you mean {meant}?" : "");
             }
         }
     }
@@ -201,13 +230,15 @@ internal static class ValuesSchema
         Spelling.Nearest(key, beside.Effective) is { } near ? $"{path}.{near}"
         : Spelling.Nearest(key, beside.Idle) is { } idle ? $"{path}.{idle}"
         : Keys.Where(keys => keys.Value.Effective.Contains(key, StringComparer.OrdinalIgnoreCase))
-            .Select(keys => $"{keys.Key}.{keys.Value.Effective.First(known => string.Equals(known, key, StringComparison.OrdinalIgnoreCase))}").FirstOrDefault();
+            .Select(keys => $"{keys.Key}.{keys.Value.Effective.First(known => string.Equals(known, key, StringComparison.OrdinalIgnoreCase))}")
+            .FirstOrDefault();
 
     private static Problem Warn(string source, string path, string message, string remedy) => new("ISM0205", source, path, message, remedy, Severity.Warning);
 
     private static string Shown(JsonNode value) => value.GetValueKind() is JsonValueKind.Object or JsonValueKind.Array ? "what is below it" : $"'{value}'";
 
-    private static (HashSet<string> Effective, HashSet<string> Idle) Gateway() => Read($"env externalIPs externalTrafficPolicy loadBalancerIP loadBalancerSourceRanges ports type {Workload}"
+    private static (HashSet<string> Effective, HashSet<string> Idle) Gateway() =>
+        Read($"env externalIPs externalTrafficPolicy loadBalancerIP loadBalancerSourceRanges ports type {Workload}"
         + " | additionalContainers configVolumes customService debug domain egressPorts enabled gatewayName"
         + " hub ingressPorts injectionTemplate labels meshExpansionPorts name namespace podAntiAffinityLabelSelector podAntiAffinityTermLabelSelector"
         + " runAsRoot sds secretVolumes serviceAccount tag zvpn");

@@ -65,7 +65,10 @@ internal sealed class CniObjects
         set["spec"] = new JsonObject
         {
             ["selector"] = new JsonObject { ["matchLabels"] = new JsonObject { ["k8s-app"] = Name } },
-            ["updateStrategy"] = new JsonObject { ["type"] = "RollingUpdate", ["rollingUpdate"] = new JsonObject { ["maxUnavailable"] = _values["rollingMaxUnavailable"]?.DeepClone() ?? 1 } },
+            ["updateStrategy"] = new JsonObject
+            {
+                ["type"] = "RollingUpdate", ["rollingUpdate"] = new JsonObject { ["maxUnavailable"] = _values["rollingMaxUnavailable"]?.DeepClone() ?? 1 }
+            },
             ["template"] = new JsonObject { ["metadata"] = metadata, ["spec"] = pod },
         };
         return set;
@@ -82,14 +85,21 @@ internal sealed class CniObjects
     private JsonObject PodSpec()
     {
         var (network, programs) = (Text("cniConfDir", "/etc/cni/net.d"), Text("cniBinDir", "/opt/cni/bin"));
-        var sources = new JsonObject { ["hub"] = (_spec.Component("cni")["hub"] ?? _values["hub"])?.DeepClone(), ["tag"] = (_spec.Component("cni")["tag"] ?? _values["tag"])?.DeepClone() };
+        var sources = new JsonObject
+        {
+            ["hub"] = (_spec.Component("cni")["hub"] ?? _values["hub"])?.DeepClone(), ["tag"] = (_spec.Component("cni")["tag"] ?? _values["tag"])?.DeepClone()
+        };
         var container = new JsonObject
         {
             ["name"] = "install-cni",
             ["image"] = _spec.Image(Text("image", "isthmus"), sources),
-            ["args"] = Strings("install-cni", $"--log_output_level={_values["logging"]?["level"]?.ToString() ?? _spec.Value("global", "logging", "level")?.ToString() ?? "default:info"}"),
+            ["args"] = Strings("install-cni",
+                $"--log_output_level={_values["logging"]?["level"]?.ToString() ?? _spec.Value("global", "logging", "level")?.ToString() ?? "default:info"}"),
             ["ports"] = new JsonArray(IstiodObjects.ContainerPort(ReadyPort)),
-            ["readinessProbe"] = new JsonObject { ["httpGet"] = new JsonObject { ["path"] = "/readyz", ["port"] = ReadyPort }, ["periodSeconds"] = 2, ["timeoutSeconds"] = 5 },
+            ["readinessProbe"] = new JsonObject
+            {
+                ["httpGet"] = new JsonObject { ["path"] = "/readyz", ["port"] = ReadyPort }, ["periodSeconds"] = 2, ["timeoutSeconds"] = 5
+            },
             ["env"] = Environment(),
             ["resources"] = new JsonObject { ["requests"] = new JsonObject { ["cpu"] = "100m", ["memory"] = "100Mi" } },
             ["securityContext"] = new JsonObject
@@ -103,17 +113,21 @@ internal sealed class CniObjects
                 Mount("cni-bin-dir", "/host/opt/cni/bin"), Mount("cni-net-dir", "/host/etc/cni/net.d"), Mount("cni-socket-dir", "/var/run/istio-cni"),
                 Mount("cni-netns-dir", "/host/var/run/netns", readOnly: true, "HostToContainer"), Mount("cni-host-procfs", "/host/proc", readOnly: true)),
         };
-        if ((Text("pullPolicy", "") is { Length: > 0 } own ? own : _spec.Value("global", "imagePullPolicy")?.ToString()) is { Length: > 0 } policy) container["imagePullPolicy"] = policy;
+        if ((Text("pullPolicy", "") is { Length: > 0 } own ? own : _spec.Value("global", "imagePullPolicy")?.ToString()) is { Length: > 0 } policy)
+            container["imagePullPolicy"] = policy;
         return new JsonObject
         {
             ["nodeSelector"] = new JsonObject { ["kubernetes.io/os"] = "linux" },
             ["tolerations"] = new JsonArray(
-                new JsonObject { ["effect"] = "NoSchedule", ["operator"] = "Exists" }, new JsonObject { ["key"] = "CriticalAddonsOnly", ["operator"] = "Exists" }, new JsonObject { ["effect"] = "NoExecute", ["operator"] = "Exists" }),
+                new JsonObject { ["effect"] = "NoSchedule", ["operator"] = "Exists" },
+                new JsonObject { ["key"] = "CriticalAddonsOnly", ["operator"] = "Exists" },
+                new JsonObject { ["effect"] = "NoExecute", ["operator"] = "Exists" }),
             ["serviceAccountName"] = Account,
             ["terminationGracePeriodSeconds"] = 15,
             ["containers"] = new JsonArray(container),
             ["volumes"] = new JsonArray(
-                Node("cni-bin-dir", programs), Node("cni-net-dir", network), Node("cni-socket-dir", "/var/run/istio-cni"), Node("cni-netns-dir", "/var/run/netns"), Node("cni-host-procfs", "/proc", "Directory")),
+                Node("cni-bin-dir", programs), Node("cni-net-dir", network), Node("cni-socket-dir", "/var/run/istio-cni"),
+                Node("cni-netns-dir", "/var/run/netns"), Node("cni-host-procfs", "/proc", "Directory")),
         };
     }
 
@@ -141,5 +155,6 @@ internal sealed class CniObjects
         return mount;
     }
 
-    private static JsonObject Node(string name, string path, string type = "DirectoryOrCreate") => new() { ["name"] = name, ["hostPath"] = new JsonObject { ["path"] = path, ["type"] = type } };
+    private static JsonObject Node(string name, string path, string type = "DirectoryOrCreate") =>
+        new() { ["name"] = name, ["hostPath"] = new JsonObject { ["path"] = path, ["type"] = type } };
 }

@@ -28,7 +28,10 @@ internal static class ConsoleObjects
         {
             var service = Object("v1", "Service", WellKnown.Console, spec.Namespace, Labelled());
             if (settings.ServiceAnnotations is { } annotations) service["metadata"]!["annotations"] = annotations;
-            service["spec"] = new JsonObject { ["ports"] = new JsonArray(IstiodObjects.Port("https", 443, TlsPort)), ["selector"] = new JsonObject { ["app"] = WellKnown.Console } };
+            service["spec"] = new JsonObject
+            {
+                ["ports"] = new JsonArray(IstiodObjects.Port("https", 443, TlsPort)), ["selector"] = new JsonObject { ["app"] = WellKnown.Console }
+            };
             yield return service;
         }
         var podLabels = Labelled();
@@ -76,14 +79,21 @@ internal static class ConsoleObjects
             ["image"] = spec.Image(values["image"]?.ToString() is { Length: > 0 } image ? image : "isthmus"),
             ["args"] = Strings([.. args]),
             ["ports"] = ports,
-            ["readinessProbe"] = new JsonObject { ["httpGet"] = new JsonObject { ["path"] = "/ready", ["port"] = ReadyPort }, ["periodSeconds"] = 2, ["timeoutSeconds"] = 5 },
+            ["readinessProbe"] = new JsonObject
+            {
+                ["httpGet"] = new JsonObject { ["path"] = "/ready", ["port"] = ReadyPort }, ["periodSeconds"] = 2, ["timeoutSeconds"] = 5
+            },
             // As './isthmus console' sets them: compiling hot code a second time takes more memory than it saves time, and so does collecting garbage seldom.
             ["env"] = new JsonArray(IstiodObjects.Value("DOTNET_TC_CallCounting", "0"), IstiodObjects.Value("DOTNET_GCgen0size", "200000")),
-            ["resources"] = new JsonObject { ["requests"] = new JsonObject { ["cpu"] = "50m", ["memory"] = "96Mi" }, ["limits"] = new JsonObject { ["memory"] = "512Mi" } },
+            ["resources"] = new JsonObject
+            {
+                ["requests"] = new JsonObject { ["cpu"] = "50m", ["memory"] = "96Mi" }, ["limits"] = new JsonObject { ["memory"] = "512Mi" }
+            },
             ["securityContext"] = new JsonObject
             {
                 ["allowPrivilegeEscalation"] = false, ["readOnlyRootFilesystem"] = true, ["runAsUser"] = ProxyUser.Id, ["runAsGroup"] = ProxyUser.Id,
-                ["runAsNonRoot"] = true, ["capabilities"] = new JsonObject { ["drop"] = Strings("ALL") }, ["seccompProfile"] = new JsonObject { ["type"] = "RuntimeDefault" },
+                ["runAsNonRoot"] = true, ["capabilities"] = new JsonObject { ["drop"] = Strings("ALL") },
+                ["seccompProfile"] = new JsonObject { ["type"] = "RuntimeDefault" },
             },
             ["volumeMounts"] = mounts,
         };

@@ -58,7 +58,8 @@ internal sealed class GatewayObjects
     }
 
     /// <summary>Metrics, health checks, and the ports of the Service.</summary>
-    private IEnumerable<(string Protocol, JsonNode Port)> Reached() => ((int[])[Core.Names.Ports.AgentStatus, Core.Names.Ports.ProxyReady, Core.Names.Ports.ProxyMetrics]).Select(port => ("TCP", (JsonNode)port))
+    private IEnumerable<(string Protocol, JsonNode Port)> Reached() =>
+        ((int[])[Core.Names.Ports.AgentStatus, Core.Names.Ports.ProxyReady, Core.Names.Ports.ProxyMetrics]).Select(port => ("TCP", (JsonNode)port))
         .Concat(Ports().Select(port => (port["protocol"]!.ToString(), port["targetPort"] ?? port["port"]!)));
 
     private JsonObject OwnLabels()
@@ -79,7 +80,8 @@ internal sealed class GatewayObjects
         body["type"] ??= _values["type"]?.DeepClone() ?? (_egress ? "ClusterIP" : "LoadBalancer");
         foreach (var field in (string[])["loadBalancerIP", "loadBalancerSourceRanges", "externalTrafficPolicy", "externalIPs"])
         {
-            if (body[field] is null && _values[field] is { } value && value is not JsonArray { Count: 0 } && value.ToString().Length > 0) body[field] = value.DeepClone();
+            if (body[field] is null && _values[field] is { } value && value is not JsonArray { Count: 0 } && value.ToString().Length > 0)
+                body[field] = value.DeepClone();
         }
         body["selector"] ??= IdentityLabels();
         body["ports"] = new JsonArray([.. Ports().Select(port => port.DeepClone())]);

@@ -52,7 +52,8 @@ internal static class IstiodObjects
     }
 
     /// <summary>For the addresses behind the host name of a control plane, and to remove those that an earlier version wrote as Endpoints.</summary>
-    internal static JsonObject[] AddressRules => [Rule("discovery.k8s.io", "endpointslices", "create get update patch delete"), Rule("core", "endpoints", "get delete")];
+    internal static JsonObject[] AddressRules =>
+        [Rule("discovery.k8s.io", "endpointslices", "create get update patch delete"), Rule("core", "endpoints", "get delete")];
 
     internal sealed class Names(OperatorSpec spec)
     {
@@ -150,7 +151,14 @@ internal static class IstiodObjects
         values["sidecarInjectorWebhook"] = webhook;
         if (spec.UsesNodeAgent) values["istio_cni"] = new JsonObject { ["enabled"] = true };
         var map = Object("v1", "ConfigMap", names.InjectorConfigMap, names.Namespace, Make(spec, Component, "istiod"));
-        map["data"] = new JsonObject { ["config"] = InjectorConfig, ["values"] = values.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true, TypeInfoResolver = Kubernetes.Objects.KubeJson.Default }) };
+        map["data"] = new JsonObject
+        {
+            ["config"] = InjectorConfig,
+            ["values"] = values.ToJsonString(new System.Text.Json.JsonSerializerOptions
+            {
+                WriteIndented = true, TypeInfoResolver = Kubernetes.Objects.KubeJson.Default
+            })
+        };
         return map;
     }
 
@@ -234,7 +242,8 @@ internal static class IstiodObjects
                 "discovery", $"--monitoringAddr=:{Ports.DiscoveryMonitoring}",
                 $"--log_output_level={spec.Value("global", "logging", "level")?.ToString() ?? "default:info"}",
                 "--domain", spec.Value("global", "proxy", "clusterDomain")?.ToString() ?? WellKnown.DefaultDomainSuffix),
-            ["ports"] = new JsonArray(ContainerPort(Ports.DiscoveryHttp), ContainerPort(Ports.DiscoveryPlain), ContainerPort(Ports.DiscoveryTls), ContainerPort(Ports.Webhook)),
+            ["ports"] = new JsonArray(ContainerPort(Ports.DiscoveryHttp), ContainerPort(Ports.DiscoveryPlain), ContainerPort(Ports.DiscoveryTls),
+                ContainerPort(Ports.Webhook)),
             ["readinessProbe"] = new JsonObject
             {
                 ["httpGet"] = new JsonObject { ["path"] = "/ready", ["port"] = Ports.DiscoveryHttp },
@@ -244,7 +253,8 @@ internal static class IstiodObjects
             ["securityContext"] = new JsonObject
             {
                 ["allowPrivilegeEscalation"] = false, ["readOnlyRootFilesystem"] = true, ["runAsUser"] = ProxyUser.Id, ["runAsGroup"] = ProxyUser.Id,
-                ["runAsNonRoot"] = true, ["capabilities"] = new JsonObject { ["drop"] = Strings("ALL") }, ["seccompProfile"] = new JsonObject { ["type"] = "RuntimeDefault" },
+                ["runAsNonRoot"] = true, ["capabilities"] = new JsonObject { ["drop"] = Strings("ALL") },
+                ["seccompProfile"] = new JsonObject { ["type"] = "RuntimeDefault" },
             },
             ["volumeMounts"] = new JsonArray(Mount("istio-token", "/var/run/secrets/tokens"), Mount("local-certs", "/var/run/secrets/istio-dns"),
                 Mount("istio-kubeconfig", "/var/run/secrets/remote")),

@@ -14,8 +14,10 @@ internal static class NetworkPolicies
     {
         if (!((bool?)spec.Value("global", "networkPolicy", "enabled") ?? false)) yield break;
         var metadata = deployment["metadata"]!;
-        var policy = Object("networking.k8s.io/v1", "NetworkPolicy", metadata["name"]!.ToString(), metadata["namespace"]!.ToString(), (JsonObject)metadata["labels"]!.DeepClone());
-        var open = ports.DistinctBy(port => $"{port.Protocol}/{port.Port}").Select(port => (JsonNode)new JsonObject { ["protocol"] = port.Protocol, ["port"] = port.Port.DeepClone() });
+        var policy = Object("networking.k8s.io/v1", "NetworkPolicy", metadata["name"]!.ToString(), metadata["namespace"]!.ToString(),
+            (JsonObject)metadata["labels"]!.DeepClone());
+        var open = ports.DistinctBy(port => $"{port.Protocol}/{port.Port}")
+            .Select(port => (JsonNode)new JsonObject { ["protocol"] = port.Protocol, ["port"] = port.Port.DeepClone() });
         policy["spec"] = new JsonObject
         {
             ["podSelector"] = deployment["spec"]!["selector"]!.DeepClone(),

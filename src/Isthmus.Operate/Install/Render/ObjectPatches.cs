@@ -21,7 +21,8 @@ internal static class ObjectPatches
             var at = $"{place}[{number++}]";
             var (kind, name) = (overlay["kind"]?.ToString() ?? "", overlay["name"]?.ToString() ?? "");
             var target = objects.FirstOrDefault(value => value["kind"]?.ToString() == kind && value["metadata"]?["name"]?.ToString() == name)
-                ?? throw Wrong(at, $"the component has no {kind} '{name}'", $"it has {string.Join(", ", objects.Select(value => $"{value["kind"]} {value["metadata"]?["name"]}"))}");
+                ?? throw Wrong(at, $"the component has no {kind} '{name}'",
+                    $"it has {string.Join(", ", objects.Select(value => $"{value["kind"]} {value["metadata"]?["name"]}"))}");
             var patches = overlay["patches"] as JsonArray ?? throw Wrong($"{at}.patches", "is required", "list patches with path and value");
             for (var i = 0; i < patches.Count; i++) Patch(target, patches[i] as JsonObject ?? [], $"{at}.patches[{i}]");
         }
@@ -68,7 +69,9 @@ internal static class ObjectPatches
             if (node is not JsonObject map) throw Missing(step, at);
             return map[step] ?? (map[step] = next.StartsWith('[') ? new JsonArray() : new JsonObject())!;
         }
-        return node is JsonArray list && Index(list, step, at) is >= 0 and var index && index < list.Count && list[index] is { } item ? item : throw Missing(step, at);
+        return node is JsonArray list && Index(list, step, at) is >= 0 and var index && index < list.Count && list[index] is { } item
+            ? item
+            : throw Missing(step, at);
     }
 
     private static void Write(JsonNode node, string step, JsonNode? value, string at)
@@ -112,7 +115,8 @@ internal static class ObjectPatches
         return isYaml && YamlText.Parse(yaml, "value") is { } parsed ? parsed.DeepClone() : value.DeepClone();
     }
 
-    private static ProblemException Missing(string step, string at) => Wrong($"{at}.path", $"'{step}' does not exist in the object", "compare it with the output of 'isthmus manifest generate'");
+    private static ProblemException Missing(string step, string at) =>
+        Wrong($"{at}.path", $"'{step}' does not exist in the object", "compare it with the output of 'isthmus manifest generate'");
 
     private static ProblemException Wrong(string path, string message, string remedy) => new(new Problem("ISM0209", "", path, message, remedy));
 }

@@ -45,7 +45,8 @@ internal static class Rbac
 
     internal static JsonObject ServiceAccount(string name, string ns, JsonObject labels) => Object("v1", "ServiceAccount", name, ns, labels);
 
-    internal static JsonObject ClusterRole(string name, JsonObject labels, params ReadOnlySpan<JsonObject> rules) => Role("ClusterRole", name, null, labels, rules);
+    internal static JsonObject ClusterRole(string name, JsonObject labels,
+        params ReadOnlySpan<JsonObject> rules) => Role("ClusterRole", name, null, labels, rules);
 
     internal static JsonObject Role(string name, string ns, JsonObject labels, params ReadOnlySpan<JsonObject> rules) => Role("Role", name, ns, labels, rules);
 

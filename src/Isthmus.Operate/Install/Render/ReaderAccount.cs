@@ -18,6 +18,7 @@ internal readonly record struct ReaderAccount(string Name, string Namespace, boo
         var (name, home) = (given["name"]?.ToString() ?? "", given["namespace"]?.ToString() ?? "");
         if (name.Length == 0 && home.Length == 0) return new(WellKnown.ReaderServiceAccount, ns, IsOwn: true);
         if (name.Length > 0 && home.Length > 0) return new(name, home, IsOwn: false);
-        throw new ProblemException($"{Path}.{(name.Length == 0 ? "name" : "namespace")}", "is missing: an account has a name and a namespace", "set both, or neither");
+        throw new ProblemException($"{Path}.{(name.Length == 0 ? "name" : "namespace")}", "is missing: an account has a name and a namespace",
+            "set both, or neither");
     }
 }

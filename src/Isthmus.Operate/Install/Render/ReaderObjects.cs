@@ -12,8 +12,11 @@ public static class ReaderObjects
     private const string Reader = "istio-reader";
     private const string Read = KindRights.Read;
 
-    /// <summary>Whether an object belongs to a named revision only. The account itself, and the permissions of the default revision, are part of the base and stay.</summary>
-    public static bool IsOf(string revision, string name) => name == $"{Reader}-{revision}" || name.StartsWith($"{Reader}-{revision}-secrets-", StringComparison.Ordinal) || name.StartsWith($"{Reader}-clusterrole-{revision}-", StringComparison.Ordinal);
+    /// <summary>Whether an object belongs to a named revision only. The account itself, and the permissions of the default revision, are part of the base and
+    /// stay.</summary>
+    public static bool IsOf(string revision, string name) =>
+        name == $"{Reader}-{revision}" || name.StartsWith($"{Reader}-{revision}-secrets-", StringComparison.Ordinal)
+            || name.StartsWith($"{Reader}-clusterrole-{revision}-", StringComparison.Ordinal);
 
     /// <summary>The account for a control plane of Istio in another cluster. It lists all Secrets and ConfigMaps, and waits half a minute for a cluster that
     /// does not let it.</summary>

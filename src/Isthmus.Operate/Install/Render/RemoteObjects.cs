@@ -9,7 +9,8 @@ using static Isthmus.Operate.Install.Render.ObjectLabels;
 
 namespace Isthmus.Operate.Install.Render;
 
-/// <summary>The objects of a cluster whose control plane runs in another one: a Service that leads there, and the injection webhook (chart <c>istiod-remote</c>).</summary>
+/// <summary>The objects of a cluster whose control plane runs in another one: a Service that leads there, and the injection webhook (chart
+/// <c>istiod-remote</c>).</summary>
 internal static class RemoteObjects
 {
     private const string Component = "IstiodRemote";
@@ -34,7 +35,8 @@ internal static class RemoteObjects
     }
 
     private static Uri Injector(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme == "https" && uri.Host.Length > 0 ? uri
-        : throw new ProblemException("spec.values.istiodRemote.injectionURL", $"'{url}' is not an https address", "write it like https://ADDRESS:15017/inject/cluster/NAME/net/NETWORK");
+        : throw new ProblemException("spec.values.istiodRemote.injectionURL", $"'{url}' is not an https address",
+            "write it like https://ADDRESS:15017/inject/cluster/NAME/net/NETWORK");
 
     /// <summary>The default follows from the cluster's name and network: without it, Pods would claim to be in the primary.</summary>
     private static string Path(OperatorSpec spec)
@@ -59,7 +61,8 @@ internal static class RemoteObjects
         if (!addresses.All(one => IPAddress.TryParse(one, out _)))
         {
             if (addresses.Count > 1)
-                throw new ProblemException("spec.values.global.remotePilotAddress", $"'{address}' is a list that contains a host name", "use several IP addresses, or one host name with several addresses");
+                throw new ProblemException("spec.values.global.remotePilotAddress", $"'{address}' is a list that contains a host name",
+                    "use several IP addresses, or one host name with several addresses");
             service["metadata"]!["annotations"] = new JsonObject { [Annotations.ControlPlaneHost] = address };
             yield return service;
             yield break;

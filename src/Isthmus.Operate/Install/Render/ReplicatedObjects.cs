@@ -7,7 +7,8 @@ using static Isthmus.Operate.Install.Render.Rbac;
 
 namespace Isthmus.Operate.Install.Render;
 
-/// <summary>What replicated control planes need in addition to istiod: DNS for the global zone, and an ingress gateway that passes its names on (Istio up to 1.8).</summary>
+/// <summary>What replicated control planes need in addition to istiod: DNS for the global zone, and an ingress gateway that passes its names on (Istio up to
+/// 1.8).</summary>
 internal static class ReplicatedObjects
 {
     private const string Dns = "istiocoredns";
@@ -22,7 +23,8 @@ internal static class ReplicatedObjects
 
     internal static bool GatewaysEnabled(OperatorSpec spec) => (bool?)spec.Value("global", "multiCluster", "enabled") ?? false;
 
-    private static string Suffix(OperatorSpec spec) => spec.Value("global", "multiCluster", "globalDomainSuffix")?.ToString() is { Length: > 0 } suffix ? suffix : "global";
+    private static string Suffix(OperatorSpec spec) =>
+        spec.Value("global", "multiCluster", "globalDomainSuffix")?.ToString() is { Length: > 0 } suffix ? suffix : "global";
 
     /// <summary>CoreDNS, with the plugin that gives it the ServiceEntries (chart <c>istiocoredns</c>).</summary>
     internal static IEnumerable<JsonObject> DnsObjects(OperatorSpec spec)

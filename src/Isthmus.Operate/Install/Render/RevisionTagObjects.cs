@@ -60,7 +60,9 @@ internal static partial class RevisionTagObjects
     internal static void Check(string subject, string tag)
     {
         if (WellKnown.TagServicePrefix.Length + tag.Length > 63 || !Name().IsMatch(tag))
-            throw new ProblemException(subject, "is not a valid tag name", $"use lower-case letters, digits and '-', starting and ending with a letter or digit, at most {63 - WellKnown.TagServicePrefix.Length} characters");
+            throw new ProblemException(subject, "is not a valid tag name",
+                $"use lower-case letters, digits and '-', starting and ending with a letter or digit, at most {63 - WellKnown.TagServicePrefix.Length} "
+                    + $"characters");
     }
 
     private static List<string> TagsOf(OperatorSpec spec)
@@ -72,7 +74,8 @@ internal static partial class RevisionTagObjects
         {
             Check($"{Path}: {tag}", tag);
             if (tag == spec.RevisionOrDefault)
-                throw new ProblemException($"{Path}: {tag}", "is the name of the revision itself, whose webhook matches the same namespaces", "remove it, or choose another name");
+                throw new ProblemException($"{Path}: {tag}", "is the name of the revision itself, whose webhook matches the same namespaces",
+                    "remove it, or choose another name");
         }
         return tags;
     }

@@ -37,5 +37,6 @@ internal static class SecretRights
     private static bool OthersMayRead(OperatorSpec spec) => spec.Value("pilot", "env", WellKnown.RemoteCredentials)?.ToString() == "true";
 
     private static string[] Namespaces(OperatorSpec spec) =>
-        [.. (spec.Value("pilot", "env", WellKnown.SecretNamespaces)?.ToString() ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Distinct()];
+        [.. (spec.Value("pilot", "env", WellKnown.SecretNamespaces)?.ToString() ?? "")
+            .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Distinct()];
 }

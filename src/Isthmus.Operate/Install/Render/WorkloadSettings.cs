@@ -7,9 +7,11 @@ namespace Isthmus.Operate.Install.Render;
 /// <summary>How the Pods of a component run: its values, and over them the <c>k8s</c> part of the component.</summary>
 internal sealed class WorkloadSettings
 {
-    private static readonly string[] PodFields = ["affinity", "nodeSelector", "priorityClassName", "tolerations", "topologySpreadConstraints", "securityContext"];
+    private static readonly string[] PodFields = ["affinity", "nodeSelector", "priorityClassName", "tolerations", "topologySpreadConstraints",
+        "securityContext"];
     private static readonly string[] ContainerFields = ["resources", "readinessProbe", "imagePullPolicy"];
-    private static readonly string[] ValueFields = ["affinity", "nodeSelector", "priorityClassName", "tolerations", "topologySpreadConstraints", "resources", "podAnnotations", "serviceAnnotations", "replicaCount"];
+    private static readonly string[] ValueFields = ["affinity", "nodeSelector", "priorityClassName", "tolerations", "topologySpreadConstraints", "resources",
+        "podAnnotations", "serviceAnnotations", "replicaCount"];
 
     private readonly JsonObject _settings = [];
 
@@ -24,11 +26,13 @@ internal sealed class WorkloadSettings
         }
         if (Given(values["rollingMaxSurge"]) is { } || Given(values["rollingMaxUnavailable"]) is { }) _settings["strategy"] = Rolling(values);
         if ((bool?)values["autoscaleEnabled"] ?? false) _settings["hpaSpec"] = Autoscaling(values);
-        if ((bool?)spec.Value("global", "defaultPodDisruptionBudget", "enabled") ?? false) _settings["podDisruptionBudget"] = new JsonObject { ["minAvailable"] = 1 };
+        if ((bool?)spec.Value("global", "defaultPodDisruptionBudget", "enabled") ?? false)
+            _settings["podDisruptionBudget"] = new JsonObject { ["minAvailable"] = 1 };
         if (Given(values["podDisruptionBudget"]) is { } budget) _settings["podDisruptionBudget"] = budget;
         foreach (var (field, value) in k8s ?? [])
         {
-            if (field is "podAnnotations" or "serviceAnnotations" && value is JsonObject more && _settings[field] is JsonObject known) Overlay.Merge(known, more);
+            if (field is "podAnnotations" or "serviceAnnotations" && value is JsonObject more && _settings[field] is JsonObject known)
+                Overlay.Merge(known, more);
             else if (value is not null) _settings[field] = value.DeepClone();
         }
     }
@@ -85,7 +89,10 @@ internal sealed class WorkloadSettings
 
     private static JsonObject Rolling(JsonObject values) => new()
     {
-        ["rollingUpdate"] = new JsonObject { ["maxSurge"] = Given(values["rollingMaxSurge"]) ?? "100%", ["maxUnavailable"] = Given(values["rollingMaxUnavailable"]) ?? "25%" },
+        ["rollingUpdate"] = new JsonObject
+        {
+            ["maxSurge"] = Given(values["rollingMaxSurge"]) ?? "100%", ["maxUnavailable"] = Given(values["rollingMaxUnavailable"]) ?? "25%"
+        },
     };
 
     private static JsonObject Autoscaling(JsonObject values)

@@ -29,7 +29,9 @@ internal sealed class GuardedDial(INameResolver resolver)
     public async ValueTask<Stream> OpenAsync(SocketsHttpConnectionContext context, CancellationToken stop)
     {
         var (host, port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
-        IReadOnlyList<IPAddress> addresses = IPAddress.TryParse(host, out var literal) ? [literal] : (await resolver.ResolveAsync(host, stop).ConfigureAwait(false)).Addresses;
+        IReadOnlyList<IPAddress> addresses = IPAddress.TryParse(host, out var literal)
+            ? [literal]
+            : (await resolver.ResolveAsync(host, stop).ConfigureAwait(false)).Addresses;
         if (addresses.Count == 0) throw new SocketException((int)SocketError.HostNotFound);
         for (var at = 0; ; at++)
         {

@@ -62,7 +62,8 @@ internal static class ModuleArchive
         {
             using var reader = new TarReader(archive);
             while (reader.GetNextEntry() is { } entry)
-                if (entry.EntryType is TarEntryType.RegularFile or TarEntryType.V7RegularFile && isWanted(entry.Name) && entry.DataStream is { } data) return ReadAll(data);
+                if (entry.EntryType is TarEntryType.RegularFile or TarEntryType.V7RegularFile && isWanted(entry.Name) && entry.DataStream is { } data)
+                    return ReadAll(data);
         }
         catch (Exception e) when (e is InvalidDataException or IOException or FormatException)
         {

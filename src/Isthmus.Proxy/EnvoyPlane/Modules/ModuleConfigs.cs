@@ -51,13 +51,16 @@ internal static class ModuleConfigs
         return new(TypeNames.Pack(named), failure);
     }
 
-    public static bool IsOpen(PluginConfig config) => config.FailurePolicy == FailurePolicy.Unspecified ? config.FailOpen : config.FailurePolicy == FailurePolicy.FailOpen;
+    public static bool IsOpen(PluginConfig config) =>
+        config.FailurePolicy == FailurePolicy.Unspecified ? config.FailOpen : config.FailurePolicy == FailurePolicy.FailOpen;
 
     /// <summary>A filter in the place of the plugin: without rules, all passes; rules without a policy let nothing pass.</summary>
     private static IMessage Without(bool isHttp, bool passes)
     {
         var prefix = passes ? "wasm-default-allow" : "wasm-default-deny";
-        return isHttp ? new HttpRbac { Rules = passes ? null : new(), RulesStatPrefix = prefix } : new NetworkRbac { Rules = passes ? null : new(), StatPrefix = prefix };
+        return isHttp
+            ? new HttpRbac { Rules = passes ? null : new(), RulesStatPrefix = prefix }
+            : new NetworkRbac { Rules = passes ? null : new(), StatPrefix = prefix };
     }
 
     private static async Task LocalAsync(string name, VmConfig machine, ModuleStore modules, TimeProvider time, CancellationToken stop)
@@ -69,15 +72,18 @@ internal static class ModuleConfigs
         if (variables is { KeyValues.Count: 0, HostEnvKeys.Count: 0 }) machine.EnvironmentVariables = null;
         if (machine.Code?.Remote is not { } remote)
         {
-            if (machine.Code?.Local is { SpecifierCase: DataSource.SpecifierOneofCase.Filename } local && !File.Exists(local.Filename)) throw new ModuleException($"there is no file {local.Filename}");
+            if (machine.Code?.Local is { SpecifierCase: DataSource.SpecifierOneofCase.Filename } local && !File.Exists(local.Filename))
+                throw new ModuleException($"there is no file {local.Filename}");
             return;
         }
         var secret = given.GetValueOrDefault(WasmVariables.PullSecret);
-        if (secret is "") throw new ModuleException("the Secret in imagePullSecret is missing, is not of the type kubernetes.io/dockerconfigjson, or may not be read");
+        if (secret is "")
+            throw new ModuleException("the Secret in imagePullSecret is missing, is not of the type kubernetes.io/dockerconfigjson, or may not be read");
         var url = remote.HttpUri?.Uri ?? "";
         // Control planes of Istio write "nil" for none.
         var request = new ModuleRequest(
-            name, url, remote.Sha256 == "nil" ? "" : remote.Sha256, given.GetValueOrDefault(WasmVariables.PullPolicy, ""), given.GetValueOrDefault(WasmVariables.Version, ""), secret);
+            name, url, remote.Sha256 == "nil" ? "" : remote.Sha256, given.GetValueOrDefault(WasmVariables.PullPolicy, ""),
+            given.GetValueOrDefault(WasmVariables.Version, ""), secret);
         var timeout = remote.HttpUri?.Timeout?.ToTimeSpan() ?? UsualTimeout;
         using var late = new CancellationTokenSource(timeout < LongestTimeout ? timeout : LongestTimeout, time);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(late.Token, stop);

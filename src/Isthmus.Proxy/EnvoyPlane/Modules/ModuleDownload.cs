@@ -20,7 +20,8 @@ internal sealed class ModuleDownload(ModuleHttp http, TimeProvider time)
             {
                 using var request = new HttpRequestMessage(HttpMethod.Get, url);
                 using var response = await http.SendAsync(request, stop).ConfigureAwait(false);
-                if (response.StatusCode == HttpStatusCode.OK) return ModuleArchive.Unpack(await ModuleHttp.BodyAsync(response, ModuleArchive.MaxBytes, stop).ConfigureAwait(false));
+                if (response.StatusCode == HttpStatusCode.OK)
+                    return ModuleArchive.Unpack(await ModuleHttp.BodyAsync(response, ModuleArchive.MaxBytes, stop).ConfigureAwait(false));
                 var failure = new ModuleException($"the server answers {(int)response.StatusCode}");
                 if (attempt == Attempts || !IsPassing(response.StatusCode)) throw failure;
             }

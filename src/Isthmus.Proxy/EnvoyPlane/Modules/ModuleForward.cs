@@ -74,7 +74,10 @@ internal sealed partial class ModuleForward(ModuleStore modules, TimeProvider ti
     /// <summary>What failed before, if some of it is there now.</summary>
     private async Task<DeltaDiscoveryResponse?> AgainAsync(string version, CancellationToken stop)
     {
-        var answer = new DeltaDiscoveryResponse { TypeUrl = TypeUrls.ExtensionConfig, SystemVersionInfo = version, Nonce = OwnNonce + (++_sent).ToString(CultureInfo.InvariantCulture) };
+        var answer = new DeltaDiscoveryResponse
+        {
+            TypeUrl = TypeUrls.ExtensionConfig, SystemVersionInfo = version, Nonce = OwnNonce + (++_sent).ToString(CultureInfo.InvariantCulture)
+        };
         answer.Resources.AddRange(_failed.Values.Select(resource => resource.Clone()));
         await LocalAsync(answer, isAgain: true, stop).ConfigureAwait(false);
         foreach (var still in answer.Resources.Where(resource => _failed.ContainsKey(resource.Name)).ToList()) answer.Resources.Remove(still);

@@ -32,7 +32,8 @@ internal sealed class ModuleHttp : IDisposable
     {
         try
         {
-            return await (IsInsecure(request.RequestUri!) ? _unchecked : _checked).SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop).ConfigureAwait(false);
+            return await (IsInsecure(request.RequestUri!) ? _unchecked : _checked).SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop)
+                .ConfigureAwait(false);
         }
         catch (Exception e) when (e is HttpRequestException or SocketException or AuthenticationException or IOException)
         {

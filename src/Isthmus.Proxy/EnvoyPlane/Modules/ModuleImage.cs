@@ -24,9 +24,11 @@ internal static class ModuleImage
             manifest = Read(bytes);
         }
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes));
-        if (request.Sha256.Length > 0 && request.Sha256 != sha256) throw new ModuleException($"the manifest hashes to {sha256}, which is not the sha256 of the plugin");
+        if (request.Sha256.Length > 0 && request.Sha256 != sha256)
+            throw new ModuleException($"the manifest hashes to {sha256}, which is not the sha256 of the plugin");
         var layers = manifest["layers"] is JsonArray all ? all.OfType<JsonObject>().ToList() : [];
-        if (layers.Find(layer => Plain.Contains(Text(layer, "mediaType"))) is { } own) return (await registry.BlobAsync(Text(own, "digest"), stop).ConfigureAwait(false), sha256);
+        if (layers.Find(layer => Plain.Contains(Text(layer, "mediaType"))) is { } own)
+            return (await registry.BlobAsync(Text(own, "digest"), stop).ConfigureAwait(false), sha256);
         if (layers.Count == 0 || !Packed.Contains(Text(layers[^1], "mediaType"))) throw new ModuleException("the image has no layer with a module of Wasm");
         return (ModuleArchive.FromLayer(await registry.BlobAsync(Text(layers[^1], "digest"), stop).ConfigureAwait(false)), sha256);
     }

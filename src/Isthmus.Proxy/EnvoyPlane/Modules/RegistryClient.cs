@@ -40,7 +40,8 @@ internal sealed partial class RegistryClient(ModuleHttp http, ImageReference ima
     private static byte[] Checked(string name, byte[] bytes)
     {
         const string sha256 = "sha256:";
-        if (name.StartsWith(sha256, StringComparison.Ordinal) && name[sha256.Length..] is var wanted && Convert.ToHexStringLower(SHA256.HashData(bytes)) is var found && found != wanted)
+        if (name.StartsWith(sha256, StringComparison.Ordinal) && name[sha256.Length..] is var wanted
+            && Convert.ToHexStringLower(SHA256.HashData(bytes)) is var found && found != wanted)
             throw new ModuleException($"the registry gave what hashes to {found}, not {wanted}");
         return bytes;
     }
@@ -74,7 +75,9 @@ internal sealed partial class RegistryClient(ModuleHttp http, ImageReference ima
                 return await http.SendAsync(request, stop).ConfigureAwait(false);
             }
             // Only where the one who configures the agent allows it: the token and the module would be in the clear.
-            catch (ModuleException e) when (_scheme == "https" && e.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } && http.IsInsecure(request.RequestUri!))
+            catch (ModuleException e) when (_scheme == "https"
+                && e.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError }
+                && http.IsInsecure(request.RequestUri!))
             {
                 _scheme = "http";
             }
@@ -84,8 +87,13 @@ internal sealed partial class RegistryClient(ModuleHttp http, ImageReference ima
     private async Task<AuthenticationHeaderValue> AuthorizeAsync(List<AuthenticationHeaderValue> challenges, CancellationToken stop)
     {
         if (challenges.Find(challenge => challenge.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase)) is { Parameter: { } given })
-            return new("Bearer", await TokenAsync(Parameter().Matches(given).ToLookup(match => match.Groups[1].Value, match => match.Groups[2].Value, StringComparer.OrdinalIgnoreCase), stop).ConfigureAwait(false));
-        if (credentials.Basic.Length > 0 && challenges.Exists(challenge => challenge.Scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase))) return new("Basic", credentials.Basic);
+            return new("Bearer",
+                await TokenAsync(Parameter().Matches(given)
+                    .ToLookup(match => match.Groups[1].Value, match => match.Groups[2].Value, StringComparer.OrdinalIgnoreCase),
+                    stop)
+                    .ConfigureAwait(false));
+        if (credentials.Basic.Length > 0 && challenges.Exists(challenge => challenge.Scheme.Equals("Basic", StringComparison.OrdinalIgnoreCase)))
+            return new("Basic", credentials.Basic);
         throw new ModuleException($"{image.Registry} demands credentials: name a Secret in imagePullSecret that has them for {image.Registry}");
     }
 
@@ -93,11 +101,14 @@ internal sealed partial class RegistryClient(ModuleHttp http, ImageReference ima
     {
         var realm = Realm(challenge["realm"].FirstOrDefault() ?? "");
         var scope = challenge["scope"].FirstOrDefault() ?? $"repository:{image.Repository}:pull";
-        var query = $"scope={Uri.EscapeDataString(scope)}{(challenge["service"].FirstOrDefault() is { } service ? $"&service={Uri.EscapeDataString(service)}" : "")}";
-        using var request = new HttpRequestMessage(HttpMethod.Get, new UriBuilder(realm) { Query = realm.Query.Length > 1 ? $"{realm.Query[1..]}&{query}" : query }.Uri);
+        var query =
+            $"scope={Uri.EscapeDataString(scope)}{(challenge["service"].FirstOrDefault() is { } service ? $"&service={Uri.EscapeDataString(service)}" : "")}";
+        using var request = new HttpRequestMessage(HttpMethod.Get,
+            new UriBuilder(realm) { Query = realm.Query.Length > 1 ? $"{realm.Query[1..]}&{query}" : query }.Uri);
         if (credentials.Basic.Length > 0) request.Headers.Authorization = new("Basic", credentials.Basic);
         using var response = await http.SendAsync(request, stop).ConfigureAwait(false);
-        if (response.StatusCode != HttpStatusCode.OK) throw new ModuleException($"{realm.Authority} answers {(int)response.StatusCode} to the question for a token");
+        if (response.StatusCode != HttpStatusCode.OK)
+            throw new ModuleException($"{realm.Authority} answers {(int)response.StatusCode} to the question for a token");
         var body = await ModuleHttp.BodyAsync(response, MaxAnswer, stop).ConfigureAwait(false);
         try
         {
@@ -115,7 +126,8 @@ internal sealed partial class RegistryClient(ModuleHttp http, ImageReference ima
     {
         if (!Uri.TryCreate(text, UriKind.Absolute, out var realm) || realm.Scheme is not ("https" or "http")) throw Unsafe("is not a URL of http or https");
         if (realm.Scheme == "http" && _scheme == "https" && !http.IsInsecure(realm)) throw Unsafe("has no TLS");
-        if (realm.Host is "localhost" or "metadata.google.internal" || (IPAddress.TryParse(realm.Host.Trim('[', ']'), out var address) && IsPrivate(address))) throw Unsafe("is inside of the network");
+        if (realm.Host is "localhost" or "metadata.google.internal" || (IPAddress.TryParse(realm.Host.Trim('[', ']'), out var address) && IsPrivate(address)))
+            throw Unsafe("is inside of the network");
         return realm;
 
         ModuleException Unsafe(string why) => new($"{image.Registry} names the realm \"{text}\", which {why}");
@@ -127,7 +139,8 @@ internal sealed partial class RegistryClient(ModuleHttp http, ImageReference ima
         return IPAddress.IsLoopback(plain) || GuardedDial.IsForbidden(plain) || Array.Exists(Private, range => range.Contains(plain));
     }
 
-    private static readonly IPNetwork[] Private = [IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("172.16.0.0/12"), IPNetwork.Parse("192.168.0.0/16"), IPNetwork.Parse("fc00::/7")];
+    private static readonly IPNetwork[] Private = [IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("172.16.0.0/12"), IPNetwork.Parse("192.168.0.0/16"),
+        IPNetwork.Parse("fc00::/7")];
 
     [GeneratedRegex("([A-Za-z_]+)=\"([^\"]*)\"", RegexOptions.NonBacktracking)]
     private static partial Regex Parameter();

@@ -33,7 +33,8 @@ internal sealed record RegistryCredentials(string Basic, string Bearer)
     private static RegistryCredentials Of(JsonObject entry, string registry)
     {
         if (entry["registrytoken"]?.GetValue<string>() is { Length: > 0 } token) return new("", token);
-        if (entry["identitytoken"]?.GetValue<string>() is { Length: > 0 }) throw new ModuleException($"identity tokens, as the Secret has one for {registry}, are not supported: use a password or a registry token");
+        if (entry["identitytoken"]?.GetValue<string>() is { Length: > 0 })
+            throw new ModuleException($"identity tokens, as the Secret has one for {registry}, are not supported: use a password or a registry token");
         if (entry["auth"]?.GetValue<string>() is { Length: > 0 } both)
         {
             _ = Convert.FromBase64String(both);

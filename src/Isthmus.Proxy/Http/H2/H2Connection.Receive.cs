@@ -153,7 +153,8 @@ internal abstract partial class H2Connection
         lock (_lock)
         {
             var before = _peer.InitialWindow;
-            for (; !payload.IsEmpty; payload = payload[6..]) _peer.Apply(BinaryPrimitives.ReadUInt16BigEndian(payload), BinaryPrimitives.ReadUInt32BigEndian(payload[2..]));
+            for (; !payload.IsEmpty; payload = payload[6..])
+                _peer.Apply(BinaryPrimitives.ReadUInt16BigEndian(payload), BinaryPrimitives.ReadUInt32BigEndian(payload[2..]));
             foreach (var stream in _streams.Values)
             {
                 stream.SendWindow += _peer.InitialWindow - before;

@@ -109,7 +109,8 @@ internal abstract partial class H2Connection
     /// <summary>Fails the streams of ours that the peer did not take.</summary>
     protected void Refuse(int after)
     {
-        foreach (var stream in OpenStreams.Where(stream => stream.Id > after)) stream.Fail(new TransportException(TransportFailure.Refused, "the peer goes away and did not take the stream"));
+        foreach (var stream in OpenStreams.Where(stream => stream.Id > after))
+            stream.Fail(new TransportException(TransportFailure.Refused, "the peer goes away and did not take the stream"));
     }
 
     /// <summary>Forgets a stream; one that is not over is reset.</summary>

@@ -77,7 +77,9 @@ internal sealed class H2HeadFields
         head.SetTarget(path);
         if (_hasCookies) _fields.AddRead("cookie"u8, _cookies.Written.Span);
         var host = _fields.GetString("host"u8);
-        if (_fields.Remove("host"u8) > 1 || (host is not null && _authority is not null && !string.Equals(host, _authority, StringComparison.OrdinalIgnoreCase))) Fault("two hosts");
+        if (_fields.Remove("host"u8) > 1
+            || (host is not null && _authority is not null && !string.Equals(host, _authority, StringComparison.OrdinalIgnoreCase)))
+            Fault("two hosts");
         head.Authority = _authority ?? host ?? "";
         if (!HeadRules.IsAuthority(head.Authority)) Fault("invalid :authority");
         var length = Length();

@@ -23,7 +23,8 @@ internal sealed class H2HeadReader
     /// <exception cref="H2ConnectionException">The frame may not come now.</exception>
     public void CheckOrder(H2Frame type, int id)
     {
-        if (_stream != 0 && (type != H2Frame.Continuation || id != _stream)) throw new H2ConnectionException(H2Error.Protocol, "a frame between parts of a header block");
+        if (_stream != 0 && (type != H2Frame.Continuation || id != _stream))
+            throw new H2ConnectionException(H2Error.Protocol, "a frame between parts of a header block");
         if (_stream == 0 && type == H2Frame.Continuation) throw new H2ConnectionException(H2Error.Protocol, "a continuation of nothing");
     }
 

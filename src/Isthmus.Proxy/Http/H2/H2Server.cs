@@ -9,7 +9,8 @@ namespace Isthmus.Proxy.Http.H2;
 
 /// <summary>The server side of an HTTP/2 connection. It handles each request when the frames that arrived with it were read.</summary>
 /// <param name="streams">How many requests may be in progress.</param>
-internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, ValueTask> handle, int streams = H2.MaxStreams) : H2Connection(transport, isClient: false)
+internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, ValueTask> handle, int streams = H2.MaxStreams)
+    : H2Connection(transport, isClient: false)
 {
     private const int MostSpare = 32;
 

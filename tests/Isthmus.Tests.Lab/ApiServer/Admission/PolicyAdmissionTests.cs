@@ -11,7 +11,8 @@ namespace Isthmus.Tests.Lab.ApiServer.Admission;
 /// <summary>ValidatingAdmissionPolicies have effect where a binding says so.</summary>
 public sealed class PolicyAdmissionTests : IDisposable
 {
-    private const string OfConfigMaps = """ "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["configmaps"]}] """;
+    private const string OfConfigMaps =
+        """ "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["configmaps"]}] """;
 
     private readonly StoreRig _rig = new();
 
@@ -20,7 +21,8 @@ public sealed class PolicyAdmissionTests : IDisposable
     [Fact]
     public async Task A_request_against_a_bound_policy_is_denied_with_its_message()
     {
-        await PolicyAsync(""" "validations": [{"expression": "!has(object.data) || !has(object.data.bad)", "message": "bad is bad", "reason": "Forbidden"}] """);
+        await PolicyAsync(
+            """ "validations": [{"expression": "!has(object.data) || !has(object.data.bad)", "message": "bad is bad", "reason": "Forbidden"}] """);
         await JudgeAsync("""{"metadata": {"name": "x", "namespace": "n"}, "data": {"bad": "1"}}"""); // not bound yet
         await BindAsync(""" "validationActions": ["Deny"] """);
         var refusal = await Assert.ThrowsAsync<ApiException>(() => JudgeAsync("""{"metadata": {"name": "x", "namespace": "n"}, "data": {"bad": "1"}}"""));
@@ -70,7 +72,8 @@ public sealed class PolicyAdmissionTests : IDisposable
     [InlineData("object.metadata.name", "no such overload")]
     public async Task What_cannot_be_decided_follows_the_failure_policy(string expression, string why)
     {
-        var rest = $$""" "variables": [{"name": "self", "expression": "variables.self"}], "validations": [{"expression": {{JsonValue.Create(expression).ToJsonString()}}}] """;
+        var rest =
+            $$""" "variables": [{"name": "self", "expression": "variables.self"}], "validations": [{"expression": {{JsonValue.Create(expression).ToJsonString()}}}] """;
         await PolicyAsync(rest);
         await BindAsync(""" "validationActions": ["Deny"] """);
         var refusal = await Assert.ThrowsAsync<ApiException>(() => JudgeAsync("""{"metadata": {"name": "x"}}"""));
@@ -85,8 +88,10 @@ public sealed class PolicyAdmissionTests : IDisposable
     {
         await _rig.PutAsync(Resources.Namespaces, """{"metadata": {"name": "n", "labels": {"judged": "yes"}}}""");
         await _rig.PutAsync(Resources.Namespaces, """{"metadata": {"name": "free"}}""");
-        await PolicyAsync(""" "matchConditions": [{"name": "not-mine", "expression": "request.userInfo.username != 'nobody' && object.metadata.name != 'skipped'"}], "validations": [{"expression": "namespaceObject.metadata.name != 'n'"}] """);
-        await BindAsync(""" "validationActions": ["Warn"], "matchResources": {"namespaceSelector": {"matchLabels": {"judged": "yes"}}, "objectSelector": {"matchLabels": {"a": "b"}}, "excludeResourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"], "resourceNames": ["spared"]}]} """);
+        await PolicyAsync(
+            """ "matchConditions": [{"name": "not-mine", "expression": "request.userInfo.username != 'nobody' && object.metadata.name != 'skipped'"}], "validations": [{"expression": "namespaceObject.metadata.name != 'n'"}] """);
+        await BindAsync(
+            """ "validationActions": ["Warn"], "matchResources": {"namespaceSelector": {"matchLabels": {"judged": "yes"}}, "objectSelector": {"matchLabels": {"a": "b"}}, "excludeResourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"], "resourceNames": ["spared"]}]} """);
         Assert.Single(await JudgeAsync("""{"metadata": {"name": "x", "labels": {"a": "b"}}}"""));
         Assert.Empty(await JudgeAsync("""{"metadata": {"name": "x", "labels": {"a": "c"}}}"""));
         Assert.Empty(await JudgeAsync("""{"metadata": {"name": "skipped", "labels": {"a": "b"}}}"""));
@@ -98,7 +103,8 @@ public sealed class PolicyAdmissionTests : IDisposable
     [Fact]
     public async Task Parameters_come_from_the_object_that_the_binding_names()
     {
-        await PolicyAsync(""" "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}, "validations": [{"expression": "object.metadata.name.size() <= int(params.data.most)"}] """);
+        await PolicyAsync(
+            """ "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}, "validations": [{"expression": "object.metadata.name.size() <= int(params.data.most)"}] """);
         await BindAsync(""" "validationActions": ["Warn"], "paramRef": {"name": "limits", "namespace": "system", "parameterNotFoundAction": "Deny"} """);
         Assert.Contains("no params found", Assert.Single(await JudgeAsync("""{"metadata": {"name": "long-name"}}""")), StringComparison.Ordinal);
         await _rig.PutAsync(new("", "configmaps"), """{"metadata": {"name": "limits", "namespace": "system"}, "data": {"most": "5"}}""");
@@ -116,7 +122,8 @@ public sealed class PolicyAdmissionTests : IDisposable
                 {"expression": "oldObject == null || object.metadata.annotations['channel'] == 'standard' || (has(oldObject.metadata.annotations) && oldObject.metadata.annotations['channel'] == 'experimental')"},
                 {"expression": "has(object.metadata.annotations) && object.metadata.annotations.exists(k, k == 'version') && !matches(object.metadata.annotations['version'], 'v1.[0-5].\\\\d+')"}]}}
             """);
-        await BindAsync(""" "validationActions": ["Deny"], "matchResources": {"resourceRules": [{"apiGroups": ["apiextensions.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["customresourcedefinitions"]}]} """);
+        await BindAsync(
+            """ "validationActions": ["Deny"], "matchResources": {"resourceRules": [{"apiGroups": ["apiextensions.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["customresourcedefinitions"]}]} """);
         await DefineAsync("v1.6.1", "standard", null);
         await DefineAsync("v1.6.2", "standard", "standard");
         await DefineAsync("v1.6.2", "standard", "experimental");
@@ -126,7 +133,8 @@ public sealed class PolicyAdmissionTests : IDisposable
 
     private async Task DefineAsync(string version, string channel, string? before)
     {
-        var request = _rig.Request(_rig.Kind(Resources.ExtensionsGroup, "v1", "customresourcedefinitions"), before is null ? "CREATE" : "UPDATE", Definition(version, channel));
+        var request = _rig.Request(_rig.Kind(Resources.ExtensionsGroup, "v1", "customresourcedefinitions"), before is null ? "CREATE" : "UPDATE",
+            Definition(version, channel));
         var judged = new AdmissionRequest
         {
             Attributes = request.Attributes, Kind = request.Kind, Operation = request.Operation, Object = request.Object, Options = [],
@@ -136,12 +144,16 @@ public sealed class PolicyAdmissionTests : IDisposable
     }
 
     private static JsonObject Definition(string version, string channel) =>
-        new() { ["metadata"] = new JsonObject { ["name"] = "x.example.test", ["annotations"] = new JsonObject { ["version"] = version, ["channel"] = channel } } };
+        new()
+        {
+            ["metadata"] = new JsonObject { ["name"] = "x.example.test", ["annotations"] = new JsonObject { ["version"] = version, ["channel"] = channel } }
+        };
 
     private Task PolicyAsync(string rest) =>
         _rig.PutAsync(Resources.AdmissionPolicies, $$$"""{"metadata": {"name": "p"}, "spec": {"matchConstraints": { {{{OfConfigMaps}}} }, {{{rest}}} }}""");
 
-    private Task BindAsync(string rest) => _rig.PutAsync(Resources.AdmissionPolicyBindings, $$$"""{"metadata": {"name": "b"}, "spec": {"policyName": "p", {{{rest}}} }}""");
+    private Task BindAsync(string rest) =>
+        _rig.PutAsync(Resources.AdmissionPolicyBindings, $$$"""{"metadata": {"name": "b"}, "spec": {"policyName": "p", {{{rest}}} }}""");
 
     private PolicyAdmission Admission() => new(_rig.Objects, _rig.Context.Kinds);
 

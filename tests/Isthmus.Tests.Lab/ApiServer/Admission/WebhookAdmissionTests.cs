@@ -93,7 +93,8 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
     {
         await ServeAsync();
         await HookAsync(Resources.MutatingWebhooks, "");
-        _answer = _ => Patch("""[{"op": "add", "path": "/spec/containers/-", "value": {"name": "injected", "image": "x:1", "resources": {"requests": {"cpu": "lots"} } }}]""");
+        _answer = _ => Patch(
+            """[{"op": "add", "path": "/spec/containers/-", "value": {"name": "injected", "image": "x:1", "resources": {"requests": {"cpu": "lots"} } }}]""");
         var refused = await Assert.ThrowsAsync<ApiException>(async () => await Admission().MutateAsync(Pod(), default));
         Assert.Equal(500, refused.Code);
         Assert.Contains("quantities must match the regular expression", refused.Message);
@@ -114,9 +115,12 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
     [Theory]
     [InlineData("plain", "\"namespaceSelector\": {\"matchLabels\": {\"inject\": \"yes\"}}")]
     [InlineData("n", "\"objectSelector\": {\"matchLabels\": {\"nobody\": \"has\"}}")]
-    [InlineData("n", "\"rules\": [{\"operations\": [\"UPDATE\"], \"apiGroups\": [\"\"], \"apiVersions\": [\"v1\"], \"resources\": [\"pods\"], \"scope\": \"*\"}]")]
-    [InlineData("n", "\"rules\": [{\"operations\": [\"CREATE\"], \"apiGroups\": [\"apps\"], \"apiVersions\": [\"v1\"], \"resources\": [\"*\"], \"scope\": \"*\"}]")]
-    [InlineData("n", "\"rules\": [{\"operations\": [\"*\"], \"apiGroups\": [\"*\"], \"apiVersions\": [\"*\"], \"resources\": [\"pods/*\"], \"scope\": \"Cluster\"}]")]
+    [InlineData("n",
+        "\"rules\": [{\"operations\": [\"UPDATE\"], \"apiGroups\": [\"\"], \"apiVersions\": [\"v1\"], \"resources\": [\"pods\"], \"scope\": \"*\"}]")]
+    [InlineData("n",
+        "\"rules\": [{\"operations\": [\"CREATE\"], \"apiGroups\": [\"apps\"], \"apiVersions\": [\"v1\"], \"resources\": [\"*\"], \"scope\": \"*\"}]")]
+    [InlineData("n",
+        "\"rules\": [{\"operations\": [\"*\"], \"apiGroups\": [\"*\"], \"apiVersions\": [\"*\"], \"resources\": [\"pods/*\"], \"scope\": \"Cluster\"}]")]
     public async Task Requests_that_do_not_concern_it_pass_by(string ns, string narrowing)
     {
         await ServeAsync();
@@ -141,7 +145,8 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
     {
         await ServeAsync();
         using var stranger = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var other = new CertificateRequest("CN=other", stranger, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddHours(1));
+        var other = new CertificateRequest("CN=other", stranger, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow,
+            DateTimeOffset.UtcNow.AddHours(1));
         _ca = Convert.ToBase64String(Encoding.ASCII.GetBytes(other.ExportCertificatePem()));
         await HookAsync(Resources.ValidatingWebhooks, "");
         Assert.Equal(Failed("tls: failed to verify certificate: x509: certificate signed by unknown authority"), await RefusalAsync());
@@ -160,7 +165,10 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
         await ServeAsync();
         await HookAsync(Resources.ValidatingWebhooks, "\"sideEffects\": \"Some\"");
         var request = _rig.Request(_rig.Kind("", "v1", "pods"), "CREATE", Pod().Object);
-        var dry = new AdmissionRequest { Attributes = request.Attributes, Kind = request.Kind, Operation = "CREATE", Object = request.Object, Options = [], DryRun = true };
+        var dry = new AdmissionRequest
+        {
+            Attributes = request.Attributes, Kind = request.Kind, Operation = "CREATE", Object = request.Object, Options = [], DryRun = true
+        };
         var refused = await Assert.ThrowsAsync<ApiException>(async () => await Admission().ValidateAsync(dry, default));
         Assert.Equal("admission webhook \"a.hook.test\" does not support dry run", refused.Message);
     }
@@ -183,7 +191,8 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
     }
 
     private static string Failed(string why) =>
-        $"Internal error occurred: failed calling webhook \"a.hook.test\": failed to call webhook: Post \"https://hook.system.svc:443/check?timeout=30s\": {why}";
+        $"Internal error occurred: failed calling webhook \"a.hook.test\": failed to call webhook: Post \"https://hook.system.svc:443/check?timeout=30s\": "
+            + $"{why}";
 
     private static JsonObject Patch(string patch) => new()
     {
@@ -199,9 +208,11 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
         var path = Path.Combine(directory, MachineSocket.FileName);
         using var caller = new WebhookCaller(new ServiceEndpoints(_rig.Objects, new Random(1)), new MachineLoopback(path));
         var admission = new WebhookAdmission(_rig.Objects, _rig.Context.Kinds, caller, []);
-        await HookAsync(Resources.ValidatingWebhooks, $$$"""{"clientConfig": {"url": "https://127.0.0.1:{{{_port}}}/check", "caBundle": "{{{_ca}}}"}}"""[1..^1]);
+        await HookAsync(Resources.ValidatingWebhooks,
+            $$$"""{"clientConfig": {"url": "https://127.0.0.1:{{{_port}}}/check", "caBundle": "{{{_ca}}}"}}"""[1..^1]);
         var refused = await Assert.ThrowsAsync<ApiException>(async () => await admission.ValidateAsync(Pod(), default));
-        Assert.Contains($"Post \"https://127.0.0.1:{_port}/check?timeout=30s\": dial tcp 127.0.0.1:{_port}: the lab's supervisor is not reachable", refused.Message);
+        Assert.Contains($"Post \"https://127.0.0.1:{_port}/check?timeout=30s\": dial tcp 127.0.0.1:{_port}: the lab's supervisor is not reachable",
+            refused.Message);
 
         using var sockets = new MachineSockets(MachineSockets.Open());
         using var over = new CancellationTokenSource();
@@ -221,7 +232,8 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
     private WebhookAdmission Admission(params IAdmissionPlugin[] reinvoked) => new(_rig.Objects, _rig.Context.Kinds, _caller, reinvoked);
 
     private AdmissionRequest Pod(string ns = "n") => _rig.Request(_rig.Kind("", "v1", "pods"), "CREATE", (JsonObject)JsonNode.Parse(
-        """{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p"}, "spec": {"serviceAccountName": "default", "containers": [{"name": "c", "image": "x:1"}]}}""")!, ns: ns);
+        """{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p"}, "spec": {"serviceAccountName": "default", "containers": [{"name": "c", "image": "x:1"}]}}""")!,
+        ns: ns);
 
     private async Task<string> RefusalAsync() =>
         (await Assert.ThrowsAsync<ApiException>(async () => await Admission().ValidateAsync(Pod(), default))).Message;
@@ -239,12 +251,15 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
 
     private async Task HookAsync(GroupResource resource, string fields)
     {
-        var hook = (JsonObject)JsonNode.Parse($$$"""{"name": "a.hook.test", "clientConfig": {"service": {"namespace": "system", "name": "hook", "port": 443, "path": "/check"}, "caBundle": "{{{_ca}}}"}}""")!;
-        var defaults = """{"rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}], "failurePolicy": "Fail", "sideEffects": "None", "timeoutSeconds": 30, "admissionReviewVersions": ["v1"]}""";
+        var hook = (JsonObject)JsonNode.Parse(
+            $$$"""{"name": "a.hook.test", "clientConfig": {"service": {"namespace": "system", "name": "hook", "port": 443, "path": "/check"}, "caBundle": "{{{_ca}}}"}}""")!;
+        var defaults =
+            """{"rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}], "failurePolicy": "Fail", "sideEffects": "None", "timeoutSeconds": 30, "admissionReviewVersions": ["v1"]}""";
         foreach (var (key, value) in JsonNode.Parse($"{{{fields}}}")!.AsObject()) hook[key] = value?.DeepClone();
         foreach (var (key, value) in JsonNode.Parse(defaults)!.AsObject())
             if (!hook.ContainsKey(key)) hook[key] = value?.DeepClone();
-        await _rig.PutAsync(resource, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "hooks" }, ["webhooks"] = new JsonArray(hook) }.ToJsonString());
+        await _rig.PutAsync(resource,
+            new JsonObject { ["metadata"] = new JsonObject { ["name"] = "hooks" }, ["webhooks"] = new JsonArray(hook) }.ToJsonString());
     }
 
     private async Task HandleAsync(HttpContext context)

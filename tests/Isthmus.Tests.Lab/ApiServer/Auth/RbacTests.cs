@@ -21,7 +21,8 @@ public sealed class RbacTests : IDisposable
     public async Task The_reason_names_binding_role_and_subject()
     {
         await BindAsync("""{"kind": "User", "name": "alice"}""", ns: "n", kind: "ClusterRole");
-        Assert.Equal("RBAC: allowed by RoleBinding \"b/n\" of ClusterRole \"reader\" to User \"alice\"", _rbac.Authorize(Alice.Asks("list", "pods", "n")).Reason);
+        Assert.Equal("RBAC: allowed by RoleBinding \"b/n\" of ClusterRole \"reader\" to User \"alice\"",
+            _rbac.Authorize(Alice.Asks("list", "pods", "n")).Reason);
         Assert.False(_rbac.Authorize(Alice.Asks("list", "pods", "other")).Allowed);
         Assert.False(_rbac.Authorize(Alice.Asks("list", "pods")).Allowed);
     }
@@ -40,7 +41,8 @@ public sealed class RbacTests : IDisposable
     {
         await BindAsync("""{"kind": "ServiceAccount", "name": "app", "namespace": "apps"}""", ns: "n", kind: "ClusterRole");
         var account = Users.Named("system:serviceaccount:apps:app", "system:serviceaccounts");
-        Assert.Equal("RBAC: allowed by RoleBinding \"b/n\" of ClusterRole \"reader\" to ServiceAccount \"app/apps\"", _rbac.Authorize(account.Asks("list", "pods", "n")).Reason);
+        Assert.Equal("RBAC: allowed by RoleBinding \"b/n\" of ClusterRole \"reader\" to ServiceAccount \"app/apps\"",
+            _rbac.Authorize(account.Asks("list", "pods", "n")).Reason);
     }
 
     [Theory]
@@ -67,17 +69,20 @@ public sealed class RbacTests : IDisposable
 
     [Fact]
     public void Every_default_rule_covers_its_own_parts() =>
-        Assert.All(BootstrapRoles.All.SelectMany(role => role.Rules), rule => Assert.All(rule.Split(), part => Assert.True(rule.Covers(part), part.ToString())));
+        Assert.All(BootstrapRoles.All.SelectMany(role => role.Rules),
+            rule => Assert.All(rule.Split(), part => Assert.True(rule.Covers(part), part.ToString())));
 
     [Fact]
     public async Task Nobody_grants_more_than_he_has()
     {
         var escalation = new EscalationAdmission(_rbac, _rbac);
-        var role = (JsonObject)JsonNode.Parse("""{"metadata": {"name": "more"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}""")!;
+        var role = (JsonObject)JsonNode.Parse(
+            """{"metadata": {"name": "more"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}""")!;
         var request = _rig.Request(_rig.Kind(Resources.RbacGroup, "v1", "roles"), "CREATE", role, Alice);
         var refused = await Assert.ThrowsAsync<ApiException>(async () => await escalation.ValidateAsync(request, default));
         Assert.Equal(
-            "roles.rbac.authorization.k8s.io \"more\" is forbidden: user \"alice\" (groups=[\"devs\" \"system:authenticated\"]) is attempting to grant RBAC permissions not currently held:\n{APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"get\"]}",
+            "roles.rbac.authorization.k8s.io \"more\" is forbidden: user \"alice\" (groups=[\"devs\" \"system:authenticated\"]) is attempting to grant RBAC "
+                + "permissions not currently held:\n{APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"get\"]}",
             refused.Message);
         await escalation.ValidateAsync(_rig.Request(_rig.Kind(Resources.RbacGroup, "v1", "roles"), "CREATE", role), default);
     }
@@ -111,7 +116,8 @@ public sealed class RbacTests : IDisposable
     {
         var headers = new HeaderDictionary { ["Impersonate-User"] = "bob", ["Impersonate-Group"] = "devs", ["Impersonate-Extra-Scopes"] = "a" };
         var refused = Assert.Throws<ApiException>(() => Impersonation.Apply(UserIdentity.Anonymous, headers, _rbac));
-        Assert.Equal("users \"bob\" is forbidden: User \"system:anonymous\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope", refused.Message);
+        Assert.Equal("users \"bob\" is forbidden: User \"system:anonymous\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope",
+            refused.Message);
         var bob = Impersonation.Apply(Users.Admin, headers, _rbac);
         Assert.Equal("bob", bob.Name);
         Assert.Equal(["devs", "system:authenticated"], bob.Groups.Items);
@@ -122,7 +128,9 @@ public sealed class RbacTests : IDisposable
 
     private async Task BindAsync(string subject, string ns, string kind, string role = "reader", bool makeRole = true)
     {
-        if (makeRole) await _rig.PutAsync(Resources.ClusterRoles, """{"metadata": {"name": "reader"}, "rules": [{"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}]}""");
+        if (makeRole)
+            await _rig.PutAsync(Resources.ClusterRoles,
+                """{"metadata": {"name": "reader"}, "rules": [{"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]}]}""");
         var metadata = ns.Length == 0 ? """{"name": "b"}""" : $$"""{"name": "b", "namespace": "{{ns}}"}""";
         await _rig.PutAsync(ns.Length == 0 ? Resources.ClusterRoleBindings : Resources.RoleBindings,
             $$"""{"metadata": {{metadata}}, "roleRef": {"kind": "{{kind}}", "name": "{{role}}"}, "subjects": [{{subject}}]}""");

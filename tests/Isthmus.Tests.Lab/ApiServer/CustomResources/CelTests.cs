@@ -11,7 +11,8 @@ namespace Isthmus.Tests.Lab.ApiServer.CustomResources;
 
 public sealed class CelTests
 {
-    private const string Self = """{"mode": "Lax", "replicas": 7, "ratio": 0.5, "hosts": ["a", "bb"], "on": true, "x-y": 1, "nested": {"name": "n"}, "none": null, "namespace": "n"}""";
+    private const string Self =
+        """{"mode": "Lax", "replicas": 7, "ratio": 0.5, "hosts": ["a", "bb"], "on": true, "x-y": 1, "nested": {"name": "n"}, "none": null, "namespace": "n"}""";
 
     [Theory]
     [InlineData("self.mode != 'Lax' || self.replicas < 5", false)]
@@ -67,7 +68,9 @@ public sealed class CelTests
 
     [Theory]
     [InlineData("self.", "1:6: Syntax error: mismatched input '<EOF>' expecting IDENTIFIER\n | self.\n | .....^")]
-    [InlineData("self.a +", "1:9: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | self.a +\n | ........^")]
+    [InlineData("self.a +",
+        "1:9: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, "
+            + "BYTES, IDENTIFIER}\n | self.a +\n | ........^")]
     [InlineData("1 + this does not compile", "1:10: Syntax error: mismatched input 'does' expecting <EOF>\n | 1 + this does not compile\n | .........^")]
     [InlineData("self.a b", "1:8: Syntax error: extraneous input 'b' expecting <EOF>\n | self.a b\n | .......^")]
     [InlineData("self.x == 'open", "1:11: Syntax error: token recognition error at: ''open'\n | self.x == 'open\n | ..........^")]
@@ -118,7 +121,8 @@ public sealed class CelTests
 
     [Fact]
     public void No_text_breaks_the_reader_or_the_evaluation() => Prop.ForAll(
-        Gen.Elements("self", "oldSelf", ".", "a", "mode", "(", ")", "[", "]", "'x'", "\"", "1", "2.5", "+", "-", "==", "&&", "||", "!", "?", ":", ",", "has", "size", "all", " ", "in", "%", "r'", "\\")
+        Gen.Elements("self", "oldSelf", ".", "a", "mode", "(", ")", "[", "]", "'x'", "\"", "1", "2.5", "+", "-", "==", "&&", "||", "!", "?", ":", ",", "has",
+            "size", "all", " ", "in", "%", "r'", "\\")
             .ListOf().Select(parts => string.Concat(parts)).ToArbitrary(),
         text =>
         {

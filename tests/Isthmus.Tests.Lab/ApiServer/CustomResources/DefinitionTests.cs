@@ -61,7 +61,8 @@ public sealed class DefinitionTests : IDisposable
         await _rig.Objects.ChangeAsync(Resources.Definitions, "", "things.lab.test", definition =>
         {
             definition["metadata"]!["deletionTimestamp"] = "2026-01-01T00:00:00Z";
-            return _rig.Kind(Resources.ExtensionsGroup, "v1", "customresourcedefinitions").Strategy.BeforeDelete(definition, _rig.Write(_rig.Kind("", "v1", "pods")));
+            return _rig.Kind(Resources.ExtensionsGroup, "v1", "customresourcedefinitions").Strategy.BeforeDelete(definition,
+                _rig.Write(_rig.Kind("", "v1", "pods")));
         }, default);
         Assert.True(_rig.Context.Kinds.FindAny("lab.test", "things")!.CreateForbidden);
         Assert.True(await _controller.ReconcileAsync(default));
@@ -76,7 +77,8 @@ public sealed class DefinitionTests : IDisposable
     public void A_bad_definition_is_told_all_its_mistakes()
     {
         var kind = _rig.Kind(Resources.ExtensionsGroup, "v1", "customresourcedefinitions");
-        var o = (JsonObject)JsonNode.Parse("""{"metadata": {"name": "wrong"}, "spec": {"group": "lab.test", "scope": "X", "names": {"plural": "things", "kind": "Thing"}, "versions": [{"name": "v1", "served": true, "storage": false}]}}""")!;
+        var o = (JsonObject)JsonNode.Parse(
+            """{"metadata": {"name": "wrong"}, "spec": {"group": "lab.test", "scope": "X", "names": {"plural": "things", "kind": "Thing"}, "versions": [{"name": "v1", "served": true, "storage": false}]}}""")!;
         kind.Strategy.PrepareForCreate(o, _rig.Write(kind));
         kind.Strategy.Default(o);
         Assert.Equal(
@@ -109,12 +111,17 @@ public sealed class DefinitionTests : IDisposable
         Assert.Equal(3 * versions.Length, errors.Count);
         Assert.Equal(
             [
-                $"{schema}.properties[spec].x-kubernetes-validations[1].rule: Invalid value: apiextensions.ValidationRule{{Rule:\"self.a +\", Message:\"m\", MessageExpression:\"\", "
-                    + "Reason:(*apiextensions.FieldValueErrorReason)(nil), FieldPath:\"\", OptionalOldSelf:(*bool)(nil)}: compilation failed: ERROR: <input>:1:9: Syntax error: "
-                    + "mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | self.a +\n | ........^",
+                $"{schema}.properties[spec].x-kubernetes-validations[1].rule: Invalid value: apiextensions.ValidationRule{{Rule:\"self.a +\", Message:\"m\", "
+                    + $"MessageExpression:\"\", "
+                    + "Reason:(*apiextensions.FieldValueErrorReason)(nil), FieldPath:\"\", OptionalOldSelf:(*bool)(nil)}: compilation failed: ERROR: "
+                    + "<input>:1:9: Syntax error: "
+                    + "mismatched input '<EOF>' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, "
+                    + "IDENTIFIER}\n | self.a +\n | ........^",
                 $"{schema}.properties[spec].x-kubernetes-validations[2].rule: Required value: rule is not specified",
-                $"{schema}.properties[spec].x-kubernetes-validations[3].messageExpression: Invalid value: apiextensions.ValidationRule{{Rule:\"true\", Message:\"\", MessageExpression:\"'x\", "
-                    + "Reason:(*apiextensions.FieldValueErrorReason)(nil), FieldPath:\"\", OptionalOldSelf:(*bool)(nil)}: messageExpression compilation failed: ERROR: <input>:1:1: Syntax error: "
+                $"{schema}.properties[spec].x-kubernetes-validations[3].messageExpression: Invalid value: apiextensions.ValidationRule{{Rule:\"true\", "
+                    + $"Message:\"\", MessageExpression:\"'x\", "
+                    + "Reason:(*apiextensions.FieldValueErrorReason)(nil), FieldPath:\"\", OptionalOldSelf:(*bool)(nil)}: messageExpression compilation "
+                    + "failed: ERROR: <input>:1:1: Syntax error: "
                     + "token recognition error at: ''x'\n | 'x\n | ^",
             ],
             errors.Take(3));
@@ -128,7 +135,8 @@ public sealed class DefinitionTests : IDisposable
             {"metadata": {"name": "p"}, "spec": {"variables": [{"name": "v", "expression": "object.spec"}], "validations": [{"expression": "variables.v.replicas <= 5"}, {"expression": "object.spec."}]}}
             """)!;
         Assert.Equal(
-            ["spec.validations[1].expression: Invalid value: \"object.spec.\": compilation failed: ERROR: <input>:1:13: Syntax error: mismatched input '<EOF>' expecting IDENTIFIER\n | object.spec.\n | ............^"],
+            ["spec.validations[1].expression: Invalid value: \"object.spec.\": compilation failed: ERROR: <input>:1:13: Syntax error: mismatched input '<EOF>' "
+                + "expecting IDENTIFIER\n | object.spec.\n | ............^"],
             kind.Strategy.Validate(o, _rig.Write(kind)).Select(error => error.ToString()));
     }
 

@@ -29,12 +29,16 @@ public sealed class SchemaTests
     [Fact]
     public void Unknown_fields_are_dropped_and_named()
     {
-        var o = Parse("""{"apiVersion": "v1", "spec": {"unknown": 1, "free": {"any": 1}, "map": {"x": "y"}, "servers": [{"name": "x", "bogus": 1}], "embedded": {"kind": "K", "metadata": {"name": "e", "nonsense": 1}, "rest": 1}}, "bogus": true}""");
+        var o = Parse(
+            """{"apiVersion": "v1", "spec": {"unknown": 1, "free": {"any": 1}, "map": {"x": "y"}, "servers": [{"name": "x", "bogus": 1}], "embedded": {"kind": "K", "metadata": {"name": "e", "nonsense": 1}, "rest": 1}}, "bogus": true}""");
         var dropped = new List<string>();
         Pruning.Prune(o, Schema, dropped);
-        Assert.Equal("""{"apiVersion":"v1","spec":{"free":{"any":1},"map":{"x":"y"},"servers":[{"name":"x"}],"embedded":{"kind":"K","metadata":{"name":"e"},"rest":1}}}""", o.ToJsonString());
         Assert.Equal(
-            ["unknown field \"spec.unknown\"", "unknown field \"spec.servers[0].bogus\"", "unknown field \"spec.embedded.metadata.nonsense\"", "unknown field \"bogus\""],
+            """{"apiVersion":"v1","spec":{"free":{"any":1},"map":{"x":"y"},"servers":[{"name":"x"}],"embedded":{"kind":"K","metadata":{"name":"e"},"rest":1}}}""",
+            o.ToJsonString());
+        Assert.Equal(
+            ["unknown field \"spec.unknown\"", "unknown field \"spec.servers[0].bogus\"", "unknown field \"spec.embedded.metadata.nonsense\"",
+                "unknown field \"bogus\""],
             dropped);
     }
 
@@ -60,11 +64,14 @@ public sealed class SchemaTests
     [InlineData("""{"hosts": []}""", "spec.hosts: Invalid value: 0: spec.hosts in body should have at least 1 items")]
     [InlineData("""{"hosts": ["xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"]}""", "spec.hosts[0]: Too long: may not be more than 20 bytes")]
     [InlineData("""{"hosts": ["a"], "mode": "Wild"}""", "spec.mode: Unsupported value: \"Wild\": supported values: \"Strict\", \"Lax\"")]
-    [InlineData("""{"hosts": ["a"], "when": "yesterday"}""", "spec.when: Invalid value: \"yesterday\": spec.when in body must be of type date-time: \"yesterday\"")]
+    [InlineData("""{"hosts": ["a"], "when": "yesterday"}""",
+        "spec.when: Invalid value: \"yesterday\": spec.when in body must be of type date-time: \"yesterday\"")]
     [InlineData("""{"hosts": ["a"], "port": true}""", "spec.port: Invalid value: \"boolean\": spec.port in body must be of type integer,string: \"boolean\"")]
     [InlineData("""{"hosts": ["a"], "replicas": 44}""", "spec.replicas: Invalid value: 44: spec.replicas in body should be less than or equal to 9")]
-    [InlineData("""{"hosts": ["a"], "servers": [{"name": "A"}, {}]}""", "spec.servers[0].name: Invalid value: \"A\": spec.servers[0].name in body should match '^[a-z]+$'", "spec.servers[1].name: Required value")]
-    [InlineData("""{"hosts": ["a"], "either": {"a": "x", "b": 1}}""", "<nil>: Invalid value: \"\": \"spec.either\" must validate one and only one schema (oneOf). Found 2 valid alternatives")]
+    [InlineData("""{"hosts": ["a"], "servers": [{"name": "A"}, {}]}""",
+        "spec.servers[0].name: Invalid value: \"A\": spec.servers[0].name in body should match '^[a-z]+$'", "spec.servers[1].name: Required value")]
+    [InlineData("""{"hosts": ["a"], "either": {"a": "x", "b": 1}}""",
+        "<nil>: Invalid value: \"\": \"spec.either\" must validate one and only one schema (oneOf). Found 2 valid alternatives")]
     [InlineData("""{"hosts": ["a"], "map": {"k": 1}}""", "spec.map.k: Invalid value: \"integer\": spec.map.k in body must be of type string: \"integer\"")]
     [InlineData("""{"hosts": ["a"], "port": "80", "when": "2026-01-01T00:00:00Z", "replicas": 9, "either": {"b": 2}}""")]
     public void Violations_are_listed_in_known_words(string spec, params string[] errors) =>
@@ -73,7 +80,8 @@ public sealed class SchemaTests
     [Fact]
     public void Sets_and_maps_hold_each_key_once() => Assert.Equal(
         ["spec.hosts[1]: Duplicate value: \"a\"", "spec.servers[1]: Duplicate value: map[string]interface {}{\"name\":\"a\"}"],
-        SchemaValidation.ValidateLists(Parse("""{"spec": {"hosts": ["a", "a"], "servers": [{"name": "a"}, {"name": "a"}]}}"""), Schema, "").Select(error => error.ToString()));
+        SchemaValidation.ValidateLists(Parse("""{"spec": {"hosts": ["a", "a"], "servers": [{"name": "a"}, {"name": "a"}]}}"""), Schema, "")
+            .Select(error => error.ToString()));
 
     [Fact]
     public void Any_object_is_pruned_once_defaulted_once_and_judged() => Prop.ForAll(Objects().Resize(8).ToArbitrary(), json =>
@@ -101,7 +109,8 @@ public sealed class SchemaTests
     [InlineData(".nosuch.path", null)]
     public void Printer_paths_find_the_first_value(string path, string? found)
     {
-        var o = Parse("""{"metadata": {"labels": {"a.b/c": "l"}}, "spec": {"hosts": ["a", "b"]}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}""");
+        var o = Parse(
+            """{"metadata": {"labels": {"a.b/c": "l"}}, "spec": {"hosts": ["a", "b"]}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}""");
         Assert.Equal(found, JsonPath.Parse(path)!.Find(o).FirstOrDefault()?.ToJsonString());
     }
 
@@ -130,7 +139,8 @@ public sealed class SchemaTests
 
     private static Gen<string> Objects()
     {
-        var names = Gen.Elements("spec", "hosts", "mode", "replicas", "port", "free", "embedded", "metadata", "kind", "when", "opt", "servers", "name", "weight", "map", "either", "a", "b", "bogus");
+        var names = Gen.Elements("spec", "hosts", "mode", "replicas", "port", "free", "embedded", "metadata", "kind", "when", "opt", "servers", "name",
+            "weight", "map", "either", "a", "b", "bogus");
         return Node(4);
 
         Gen<string> Node(int depth)

@@ -26,7 +26,8 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
         // Two requests on one connection: extra bytes would break it.
         for (var i = 0; i < 2; i++)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Head, path) { Version = global::System.Net.HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+            using var request = new HttpRequestMessage(HttpMethod.Head,
+                path) { Version = global::System.Net.HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
             using var response = await server.Admin.SendAsync(request, TestContext.Current.CancellationToken);
             Assert.Equal(code, (int)response.StatusCode);
             Assert.Empty(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
@@ -64,8 +65,10 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     [Fact]
     public async Task A_NetworkPolicy_is_stored_with_the_warning_that_a_lab_does_not_enforce_it()
     {
-        var policies = (await MapsAsync()).Replace("/api/v1/", "/apis/networking.k8s.io/v1/", StringComparison.Ordinal).Replace("/configmaps", "/networkpolicies", StringComparison.Ordinal);
-        using var body = new StringContent("""{"metadata":{"name":"closed"},"spec":{"podSelector":{}}}""", global::System.Text.Encoding.UTF8, "application/json");
+        var policies = (await MapsAsync()).Replace("/api/v1/", "/apis/networking.k8s.io/v1/", StringComparison.Ordinal)
+            .Replace("/configmaps", "/networkpolicies", StringComparison.Ordinal);
+        using var body = new StringContent("""{"metadata":{"name":"closed"},"spec":{"podSelector":{}}}""", global::System.Text.Encoding.UTF8,
+            "application/json");
         using var response = await server.Admin.PostAsync(new Uri(policies, UriKind.Relative), body, TestContext.Current.CancellationToken);
         Assert.Equal(201, (int)response.StatusCode);
         var warning = Assert.Single(response.Headers.GetValues("Warning"));
@@ -77,11 +80,15 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     /// <summary>A lab has no user namespaces of Pods: it says so, with the object that asks for one. What Kubernetes refuses beside them, it refuses.</summary>
     [Theory]
     [InlineData("v1", "pods", "spec", "{SPEC}")]
-    [InlineData("apps/v1", "deployments", "spec.template.spec", """{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{SPEC}}}""")]
-    [InlineData("batch/v1", "cronjobs", "spec.jobTemplate.spec.template.spec", """{"schedule":"* * * * *","jobTemplate":{"spec":{"template":{"spec":{SPEC}}}}}""")]
-    public async Task A_Pod_with_a_user_namespace_of_its_own_is_stored_with_the_warning_that_a_lab_gives_it_none(string version, string plural, string path, string spec)
+    [InlineData("apps/v1", "deployments", "spec.template.spec",
+        """{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{SPEC}}}""")]
+    [InlineData("batch/v1", "cronjobs", "spec.jobTemplate.spec.template.spec",
+        """{"schedule":"* * * * *","jobTemplate":{"spec":{"template":{"spec":{SPEC}}}}}""")]
+    public async Task A_Pod_with_a_user_namespace_of_its_own_is_stored_with_the_warning_that_a_lab_gives_it_none(string version, string plural, string path,
+        string spec)
     {
-        var url = (await MapsAsync()).Replace("/api/v1/", version == "v1" ? "/api/v1/" : $"/apis/{version}/", StringComparison.Ordinal).Replace("/configmaps", $"/{plural}", StringComparison.Ordinal);
+        var url = (await MapsAsync()).Replace("/api/v1/", version == "v1" ? "/api/v1/" : $"/apis/{version}/", StringComparison.Ordinal)
+            .Replace("/configmaps", $"/{plural}", StringComparison.Ordinal);
         var (code, body, warnings) = await CreateAsync("");
         Assert.True(code == 201, body);
         Assert.Contains($"{path}.hostUsers: a lab gives no Pod a user namespace of its own", Assert.Single(warnings), StringComparison.Ordinal);
@@ -89,13 +96,16 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
         {
             (code, body, _) = await CreateAsync($"\"{field}\": true,");
             Assert.Equal(422, code);
-            Assert.Contains($"{path}.{field}: Forbidden: when `hostUsers` is false", body.Replace("\\u0060", "`", StringComparison.Ordinal), StringComparison.Ordinal);
+            Assert.Contains($"{path}.{field}: Forbidden: when `hostUsers` is false", body.Replace("\\u0060", "`", StringComparison.Ordinal),
+                StringComparison.Ordinal);
         }
 
         async Task<(int Code, string Body, string[] Warnings)> CreateAsync(string more)
         {
-            var pod = $$"""{{{more}}"hostUsers":false,"restartPolicy":"{{(plural == "cronjobs" ? "Never" : "Always")}}","containers":[{"name":"a","image":"a"}]}""";
-            using var content = new StringContent($$"""{"metadata":{"generateName":"a-"},"spec":{{spec.Replace("{SPEC}", pod, StringComparison.Ordinal)}}}""", global::System.Text.Encoding.UTF8, "application/json");
+            var pod =
+                $$"""{{{more}}"hostUsers":false,"restartPolicy":"{{(plural == "cronjobs" ? "Never" : "Always")}}","containers":[{"name":"a","image":"a"}]}""";
+            using var content = new StringContent($$"""{"metadata":{"generateName":"a-"},"spec":{{spec.Replace("{SPEC}", pod, StringComparison.Ordinal)}}}""",
+                global::System.Text.Encoding.UTF8, "application/json");
             using var response = await server.Admin.PostAsync(new Uri(url, UriKind.Relative), content, TestContext.Current.CancellationToken);
             var said = response.Headers.TryGetValues("Warning", out var values) ? values.ToArray() : [];
             return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), said);
@@ -148,7 +158,8 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     {
         var maps = await MapsAsync();
         await server.SendAsync("POST", maps, """{"metadata":{"name":"a"}}""");
-        var events = await server.WatchAsync($"{maps}?watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
+        var events = await server.WatchAsync(
+            $"{maps}?watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true");
         Assert.Equal(["ADDED", "BOOKMARK"], events.Take(2).Select(e => (string?)e["type"]));
         Assert.Equal("true", (string?)events[1]["object"]!["metadata"]!["annotations"]!["k8s.io/initial-events-end"]);
     }
@@ -160,7 +171,9 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
         await server.SendAsync("POST", maps, """{"metadata":{"name":"a","finalizers":["example.com/hold"]}}""");
         var deleted = await server.SendAsync("DELETE", $"{maps}/a");
         Assert.NotNull(deleted.Body["metadata"]!["deletionTimestamp"]);
-        Assert.Equal(422, (await server.SendAsync("PATCH", $"{maps}/a", """{"metadata":{"finalizers":["example.com/hold","example.com/more"]}}""", "application/merge-patch+json")).Code);
+        Assert.Equal(422,
+            (await server.SendAsync("PATCH", $"{maps}/a", """{"metadata":{"finalizers":["example.com/hold","example.com/more"]}}""",
+                "application/merge-patch+json")).Code);
         Assert.Equal(200, (await server.SendAsync("PATCH", $"{maps}/a", """{"metadata":{"finalizers":null}}""", "application/merge-patch+json")).Code);
         Assert.Equal(404, (await server.SendAsync("GET", $"{maps}/a")).Code);
     }
@@ -195,7 +208,8 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     public async Task Scale_has_a_table_of_its_own()
     {
         var sets = $"/apis/apps/v1/namespaces/{await server.NamespaceAsync()}/replicasets";
-        await server.SendAsync("POST", sets, """{"metadata":{"name":"a"},"spec":{"replicas":2,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}""");
+        await server.SendAsync("POST", sets,
+            """{"metadata":{"name":"a"},"spec":{"replicas":2,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}""");
         var table = (await server.SendAsync("GET", $"{sets}/a/scale", accept: Table)).Body;
         Assert.Equal(["Name", "Desired", "Available", "Age"], ((JsonArray)table["columnDefinitions"]!).Select(column => (string?)column!["name"]));
         var row = ((JsonArray)table["rows"]!)[0]!;
@@ -210,7 +224,8 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     {
         var pods = $"/api/v1/namespaces/{await server.NamespaceAsync()}/pods";
         await server.SendAsync("POST", pods, """{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","image":"i"}]}}""");
-        var body = $$$"""{"kind":"Eviction","apiVersion":"{{{version}}}","metadata":{"name":"a"},"deleteOptions":{"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":1}}""";
+        var body =
+            $$$"""{"kind":"Eviction","apiVersion":"{{{version}}}","metadata":{"name":"a"},"deleteOptions":{"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":1}}""";
         Assert.Equal(code, (await server.SendAsync("POST", $"{pods}/a/eviction?fieldValidation=Strict", body)).Code);
     }
 
@@ -229,16 +244,19 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
         Assert.Contains(says, (string?)answer.Body["message"] ?? "", StringComparison.Ordinal);
 
         Task<(int Code, JsonObject Body)> AddAsync(string one) =>
-            server.SendAsync("PATCH", $"{pods}/a/ephemeralcontainers", $$$"""{"spec":{"ephemeralContainers":[{{{one}}}]}}""", "application/strategic-merge-patch+json");
+            server.SendAsync("PATCH", $"{pods}/a/ephemeralcontainers", $$$"""{"spec":{"ephemeralContainers":[{{{one}}}]}}""",
+                "application/strategic-merge-patch+json");
     }
 
     [Fact]
     public async Task Claims_of_a_stateful_set_say_what_they_are()
     {
         var sets = $"/apis/apps/v1/namespaces/{await server.NamespaceAsync()}/statefulsets";
-        const string set = """{"metadata":{"name":"a"},"spec":{"serviceName":"a","selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}},"volumeClaimTemplates":[{"kind":"PersistentVolumeClaim","apiVersion":"v1","metadata":{"name":"d"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Mi"}}}}]}}""";
+        const string set =
+            """{"metadata":{"name":"a"},"spec":{"serviceName":"a","selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}},"volumeClaimTemplates":[{"kind":"PersistentVolumeClaim","apiVersion":"v1","metadata":{"name":"d"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Mi"}}}}]}}""";
         Assert.Equal(201, (await server.SendAsync("POST", $"{sets}?fieldValidation=Strict", set)).Code);
-        var patched = await server.SendAsync("PATCH", $"{sets}/a?fieldValidation=Strict", """{"spec":{"template":{"metadata":{"labels":{"x":"y"}}}}}""", "application/strategic-merge-patch+json");
+        var patched = await server.SendAsync("PATCH", $"{sets}/a?fieldValidation=Strict", """{"spec":{"template":{"metadata":{"labels":{"x":"y"}}}}}""",
+            "application/strategic-merge-patch+json");
         Assert.Equal((200, "PersistentVolumeClaim"), (patched.Code, (string?)patched.Body["spec"]!["volumeClaimTemplates"]![0]!["kind"]));
     }
 

@@ -25,8 +25,10 @@ public sealed class KubeletTests(RunningApiServer server) : IClassFixture<Runnin
     {
         await using var kubelet = await Kubelet.StartAsync();
         var ns = await PodAsync(kubelet.Port);
-        Assert.Equal("a line\n", await server.Admin.GetStringAsync(new Uri($"/api/v1/namespaces/{ns}/pods/web/log?tailLines=3&follow=1", UriKind.Relative), Stop));
-        Assert.Equal(("O=system:masters, CN=kube-apiserver-kubelet-client", $"/containerLogs/{ns}/web/web?follow=true&tailLines=3"), Assert.Single(kubelet.Requests));
+        Assert.Equal("a line\n",
+            await server.Admin.GetStringAsync(new Uri($"/api/v1/namespaces/{ns}/pods/web/log?tailLines=3&follow=1", UriKind.Relative), Stop));
+        Assert.Equal(("O=system:masters, CN=kube-apiserver-kubelet-client", $"/containerLogs/{ns}/web/web?follow=true&tailLines=3"),
+            Assert.Single(kubelet.Requests));
     }
 
     [Fact]
@@ -34,7 +36,9 @@ public sealed class KubeletTests(RunningApiServer server) : IClassFixture<Runnin
     {
         await using var kubelet = await Kubelet.StartAsync();
         var ns = await PodAsync(kubelet.Port);
-        using var socket = await ConnectAsync($"/api/v1/namespaces/{ns}/pods/web/exec?command=cat&command=-&command=a%3B%20b%26%25%2B&stdin=true&stdout=true&stderr=true", ChannelProtocol.V4);
+        using var socket = await ConnectAsync(
+            $"/api/v1/namespaces/{ns}/pods/web/exec?command=cat&command=-&command=a%3B%20b%26%25%2B&stdin=true&stdout=true&stderr=true",
+            ChannelProtocol.V4);
         using var channels = new ChannelSocket(socket);
         await channels.SendAsync(ChannelProtocol.Input, "hello"u8.ToArray(), Stop);
         Assert.Equal("", await TextAsync(channels, ChannelProtocol.Output));
@@ -54,7 +58,8 @@ public sealed class KubeletTests(RunningApiServer server) : IClassFixture<Runnin
         foreach (var channel in (byte[])[0, 1, 2, 3]) Assert.Equal(channel, (await channels.ReceiveAsync(Stop))!.Value.Channel);
         await channels.SendAsync(0, "hello"u8.ToArray(), Stop);
         Assert.Equal("hello", await TextAsync(channels, 0));
-        Assert.Equal([$"/portForward/{ns}/web?port=8080", $"/portForward/{ns}/web?port=81"], kubelet.Requests.Select(request => request.Path).Order(StringComparer.Ordinal));
+        Assert.Equal([$"/portForward/{ns}/web?port=8080", $"/portForward/{ns}/web?port=81"],
+            kubelet.Requests.Select(request => request.Path).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -150,13 +155,16 @@ public sealed class KubeletTests(RunningApiServer server) : IClassFixture<Runnin
         internal static async Task<Kubelet> StartAsync()
         {
             using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-            using var bare = new CertificateRequest("CN=node@1", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+            using var bare = new CertificateRequest("CN=node@1", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1),
+                DateTimeOffset.UtcNow.AddDays(1));
             var certificate = X509CertificateLoader.LoadPkcs12(bare.Export(X509ContentType.Pkcs12), null);
             var builder = WebApplication.CreateEmptyBuilder(new());
             builder.Logging.ClearProviders();
-            builder.WebHost.UseKestrelCore().ConfigureKestrel(options => options.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(new HttpsConnectionAdapterOptions
+            builder.WebHost.UseKestrelCore()
+                .ConfigureKestrel(options => options.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(new HttpsConnectionAdapterOptions
             {
-                ServerCertificate = certificate, ClientCertificateMode = ClientCertificateMode.RequireCertificate, ClientCertificateValidation = (_, _, _) => true,
+                ServerCertificate = certificate, ClientCertificateMode = ClientCertificateMode.RequireCertificate,
+                ClientCertificateValidation = (_, _, _) => true,
             })));
             var kubelet = new Kubelet(builder.Build(), certificate);
             kubelet._app.UseWebSockets();

@@ -15,7 +15,8 @@ public sealed class PlainHttpTests(RunningApiServer server) : IClassFixture<Runn
         await client.ConnectAsync("127.0.0.1", server.Access.Server.Port, TestContext.Current.CancellationToken);
         await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(sent), TestContext.Current.CancellationToken);
         using var reader = new StreamReader(client.GetStream());
-        Assert.Equal("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n", await reader.ReadToEndAsync(TestContext.Current.CancellationToken));
+        Assert.Equal("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+            await reader.ReadToEndAsync(TestContext.Current.CancellationToken));
         Assert.Equal("ok", await server.Admin.GetStringAsync(new Uri("/readyz", UriKind.Relative), TestContext.Current.CancellationToken));
     }
 }

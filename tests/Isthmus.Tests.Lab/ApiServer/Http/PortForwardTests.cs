@@ -124,8 +124,11 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
     private async Task<string> PodAsync()
     {
         var ns = await server.NamespaceAsync();
-        await server.SendAsync("POST", $"/api/v1/namespaces/{ns}/pods", """{"metadata":{"name":"web"},"spec":{"nodeName":"node","containers":[{"name":"web","image":"web"}]}}""");
-        var (code, _) = await server.SendAsync("PATCH", $"/api/v1/namespaces/{ns}/pods/web/status", """{"status":{"phase":"Running"}}""", "application/merge-patch+json");
+        await server.SendAsync("POST", $"/api/v1/namespaces/{ns}/pods",
+            """{"metadata":{"name":"web"},"spec":{"nodeName":"node","containers":[{"name":"web","image":"web"}]}}""");
+        var (code,
+            _) = await server.SendAsync("PATCH", $"/api/v1/namespaces/{ns}/pods/web/status", """{"status":{"phase":"Running"}}""",
+                "application/merge-patch+json");
         Assert.Equal(200, code);
         return ns;
     }
@@ -136,7 +139,11 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
         socket.Options.ClientCertificates.Add(server.AdminCertificate);
         socket.Options.RemoteCertificateValidationCallback = (_, _, _, _) => true;
         if (protocol.Length > 0) socket.Options.AddSubProtocol(protocol);
-        await socket.ConnectAsync(new UriBuilder(server.Access.Server) { Scheme = "wss", Path = $"/api/v1/namespaces/{ns}/pods/web/portforward", Query = query }.Uri, Stop);
+        await socket.ConnectAsync(new UriBuilder(server.Access.Server)
+        {
+            Scheme = "wss", Path = $"/api/v1/namespaces/{ns}/pods/web/portforward", Query = query
+        }.Uri,
+            Stop);
         return socket;
     }
 
@@ -147,7 +154,8 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
         return result.MessageType == WebSocketMessageType.Close ? null : buffer[..result.Count];
     }
 
-    private static Task SendAsync(ClientWebSocket socket, string text) => socket.SendAsync(Encoding.UTF8.GetBytes(text), WebSocketMessageType.Binary, true, Stop);
+    private static Task SendAsync(ClientWebSocket socket, string text) =>
+        socket.SendAsync(Encoding.UTF8.GetBytes(text), WebSocketMessageType.Binary, true, Stop);
 
     /// <summary>A node whose Pods send back what they receive. Port 81 is closed.</summary>
     private sealed class EchoNode : IDisposable

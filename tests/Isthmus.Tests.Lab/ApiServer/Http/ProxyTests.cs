@@ -93,7 +93,10 @@ public sealed class ProxyTests(RunningApiServer server) : IClassFixture<RunningA
         var path = await PodAsync(_port);
         foreach (var address in (string[])["169.254.169.254", "0.0.0.0", "::", "fe80::1", "ff02::1", "224.0.0.1"])
         {
-            var status = new JsonObject { ["status"] = new JsonObject { ["podIP"] = address, ["podIPs"] = new JsonArray(new JsonObject { ["ip"] = address }) } };
+            var status = new JsonObject
+            {
+                ["status"] = new JsonObject { ["podIP"] = address, ["podIPs"] = new JsonArray(new JsonObject { ["ip"] = address }) }
+            };
             await server.SendAsync("PATCH", $"{path}/pods/web/status", status.ToJsonString(), "application/merge-patch+json");
             await RefusedAsync($"{path}/pods/web:{_port}/proxy/", 400, "address not allowed");
         }
@@ -103,7 +106,14 @@ public sealed class ProxyTests(RunningApiServer server) : IClassFixture<RunningA
     public async Task Redirects_stay_behind_the_proxy()
     {
         var path = await PodAsync(_port);
-        using var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true, ClientCertificates = [server.AdminCertificate] } }) { BaseAddress = server.Access.Server };
+        using var client = new HttpClient(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true, ClientCertificates = [server.AdminCertificate] }
+        })
+        {
+            BaseAddress = server.Access.Server
+        };
         using var bare = await client.GetAsync($"{path}/pods/web:{_port}/proxy?a=b", Stop);
         Assert.Equal((HttpStatusCode.MovedPermanently, $"{path}/pods/web:{_port}/proxy/?a=b"), (bare.StatusCode, bare.Headers.Location!.OriginalString));
         using var moved = await client.GetAsync($"{path}/pods/web:{_port}/proxy/moved", Stop);
@@ -138,7 +148,8 @@ public sealed class ProxyTests(RunningApiServer server) : IClassFixture<RunningA
             using var socket = await http.WebSockets.AcceptWebSocketAsync();
             var buffer = new byte[100];
             var read = await socket.ReceiveAsync(buffer.AsMemory(), http.RequestAborted);
-            await socket.SendAsync(Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(buffer, 0, read.Count) + " back"), WebSocketMessageType.Text, true, http.RequestAborted);
+            await socket.SendAsync(Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(buffer, 0, read.Count) + " back"), WebSocketMessageType.Text, true,
+                http.RequestAborted);
             return;
         }
         if (http.Request.Path == "/moved")
@@ -147,11 +158,17 @@ public sealed class ProxyTests(RunningApiServer server) : IClassFixture<RunningA
             return;
         }
         using var reader = new StreamReader(http.Request.Body);
-        var seen = new JsonObject { ["request"] = $"{http.Request.Method} {http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget} {await reader.ReadToEndAsync(http.RequestAborted)}" };
-        foreach (var name in (string[])["Authorization", "X-Own", "X-Forwarded-Uri"]) seen[name] = http.Request.Headers.TryGetValue(name, out var value) ? value.ToString() : null;
+        var seen = new JsonObject
+        {
+            ["request"] =
+                $"{http.Request.Method} {http.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget} {await reader.ReadToEndAsync(http.RequestAborted)}"
+        };
+        foreach (var name in (string[])["Authorization", "X-Own", "X-Forwarded-Uri"])
+            seen[name] = http.Request.Headers.TryGetValue(name, out var value) ? value.ToString() : null;
         http.Response.StatusCode = StatusCodes.Status202Accepted;
         http.Response.Headers["X-Pod"] = "yes";
-        await http.Response.WriteAsync(seen.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }), http.RequestAborted);
+        await http.Response.WriteAsync(seen.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }),
+            http.RequestAborted);
     }
 
     private async Task RefusedAsync(string path, int code, string message)
@@ -164,16 +181,21 @@ public sealed class ProxyTests(RunningApiServer server) : IClassFixture<RunningA
     private async Task<string> PodAsync(int port)
     {
         var path = $"/api/v1/namespaces/{await server.NamespaceAsync()}";
-        await server.SendAsync("POST", $"{path}/pods", $$$"""{"metadata":{"name":"web"},"spec":{"nodeName":"node","containers":[{"name":"web","image":"web","ports":[{"containerPort":{{{port}}}}]}]}}""");
-        var (code, _) = await server.SendAsync("PATCH", $"{path}/pods/web/status", """{"status":{"phase":"Running","podIP":"127.0.0.1","podIPs":[{"ip":"127.0.0.1"}]}}""", "application/merge-patch+json");
+        await server.SendAsync("POST", $"{path}/pods",
+            $$$"""{"metadata":{"name":"web"},"spec":{"nodeName":"node","containers":[{"name":"web","image":"web","ports":[{"containerPort":{{{port}}}}]}]}}""");
+        var (code,
+            _) = await server.SendAsync("PATCH", $"{path}/pods/web/status",
+                """{"status":{"phase":"Running","podIP":"127.0.0.1","podIPs":[{"ip":"127.0.0.1"}]}}""", "application/merge-patch+json");
         Assert.Equal(200, code);
         return path;
     }
 
     private async Task ServiceAsync(string path, bool ready)
     {
-        Assert.Equal(201, (await server.SendAsync("POST", $"{path}/services", """{"metadata":{"name":"web"},"spec":{"ports":[{"name":"http","port":80}]}}""")).Code);
-        Assert.Equal(201, (await server.SendAsync("POST", path.Replace("/api/v1", "/apis/discovery.k8s.io/v1", StringComparison.Ordinal) + "/endpointslices", new JsonObject
+        Assert.Equal(201,
+            (await server.SendAsync("POST", $"{path}/services", """{"metadata":{"name":"web"},"spec":{"ports":[{"name":"http","port":80}]}}""")).Code);
+        Assert.Equal(201,
+            (await server.SendAsync("POST", path.Replace("/api/v1", "/apis/discovery.k8s.io/v1", StringComparison.Ordinal) + "/endpointslices", new JsonObject
         {
             ["metadata"] = new JsonObject { ["name"] = "web-1", ["labels"] = new JsonObject { ["kubernetes.io/service-name"] = "web" } },
             ["addressType"] = "IPv4",

@@ -64,7 +64,8 @@ public sealed class QueryTests(RunningApiServer server) : IClassFixture<RunningA
                 if event["object"].metadata.name == "b": maps.stop()
                 else: client.CoreV1Api().create_namespaced_config_map(sys.argv[2], client.V1ConfigMap(metadata=client.V1ObjectMeta(name="b")))
             """;
-        using var python = Process.Start(new ProcessStartInfo("/usr/bin/python3", ["-W", "ignore", "-c", script, config, ns]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var python = Process.Start(new ProcessStartInfo("/usr/bin/python3",
+            ["-W", "ignore", "-c", script, config, ns]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         var errors = python.StandardError.ReadToEndAsync(Stop);
         var output = await python.StandardOutput.ReadToEndAsync(Stop);
         await python.WaitForExitAsync(Stop);

@@ -39,7 +39,8 @@ public sealed class RunningApiServer : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _pki = await ClusterPki.EnsureAsync(_directory, "test", IPAddress.Loopback, TimeProvider.System, CancellationToken.None);
-        _host = ApiServerHost.Build(new ApiServerSettings("test", _directory, "127.0.0.1") { LoopbackEndpoints = true }, _pki.ApiServer, TimeProvider.System, new Random(1), [new(IPAddress.Loopback, 0)]);
+        _host = ApiServerHost.Build(new ApiServerSettings("test", _directory, "127.0.0.1") { LoopbackEndpoints = true }, _pki.ApiServer, TimeProvider.System,
+            new Random(1), [new(IPAddress.Loopback, 0)]);
         await _host.StartAsync(CancellationToken.None);
         var address = new Uri(_host.Addresses.First());
         var (certificate, key) = await _pki.ReadPairAsync("admin", CancellationToken.None);
@@ -68,7 +69,8 @@ public sealed class RunningApiServer : IAsyncLifetime
         return name;
     }
 
-    public async Task<(int Code, JsonObject Body)> SendAsync(string method, string path, string? body = null, string mediaType = "application/json", string? accept = null)
+    public async Task<(int Code, JsonObject Body)> SendAsync(string method, string path, string? body = null, string mediaType = "application/json",
+        string? accept = null)
     {
         using var request = new HttpRequestMessage(new(method), path);
         if (body is not null) request.Content = new StringContent(body, Encoding.UTF8, new MediaTypeHeaderValue(mediaType));
@@ -86,7 +88,10 @@ public sealed class RunningApiServer : IAsyncLifetime
         await File.WriteAllTextAsync(path, new JsonObject
         {
             ["apiVersion"] = "v1", ["kind"] = "Config", ["current-context"] = "test",
-            ["clusters"] = new JsonArray(new JsonObject { ["name"] = "test", ["cluster"] = new JsonObject { ["server"] = access.Server.ToString(), ["insecure-skip-tls-verify"] = true } }),
+            ["clusters"] = new JsonArray(new JsonObject
+            {
+                ["name"] = "test", ["cluster"] = new JsonObject { ["server"] = access.Server.ToString(), ["insecure-skip-tls-verify"] = true }
+            }),
             ["contexts"] = new JsonArray(new JsonObject { ["name"] = "test", ["context"] = new JsonObject { ["cluster"] = "test", ["user"] = "admin" } }),
             ["users"] = new JsonArray(new JsonObject
             {

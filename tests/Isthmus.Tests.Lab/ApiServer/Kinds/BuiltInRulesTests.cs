@@ -28,9 +28,11 @@ public sealed class BuiltInRulesTests : IDisposable
         var container = Json.Objects(pod.At("spec", "containers")).Single();
         Assert.Equal("Always", Json.Text(container["imagePullPolicy"]));
         Assert.Equal("IfNotPresent", Json.Text(Json.Objects(pod.At("spec", "initContainers")).Single()["imagePullPolicy"]));
-        Assert.Equal("""{"httpGet":{"port":80,"path":"/","scheme":"HTTP"},"timeoutSeconds":1,"periodSeconds":10,"successThreshold":1,"failureThreshold":3}""", container["livenessProbe"]!.ToJsonString());
+        Assert.Equal("""{"httpGet":{"port":80,"path":"/","scheme":"HTTP"},"timeoutSeconds":1,"periodSeconds":10,"successThreshold":1,"failureThreshold":3}""",
+            container["livenessProbe"]!.ToJsonString());
         Assert.Equal("""{"limits":{"cpu":"1"},"requests":{"cpu":"1"}}""", container["resources"]!.ToJsonString());
-        Assert.Equal("""{"fieldPath":"metadata.name","apiVersion":"v1"}""", Json.Objects(container["env"]).Single().At("valueFrom", "fieldRef")!.ToJsonString());
+        Assert.Equal("""{"fieldPath":"metadata.name","apiVersion":"v1"}""",
+            Json.Objects(container["env"]).Single().At("valueFrom", "fieldRef")!.ToJsonString());
         Assert.Equal(
             """[{"name":"a","emptyDir":{}},{"name":"d","projected":{"sources":[{"serviceAccountToken":{"path":"t","expirationSeconds":3600}}],"defaultMode":420}},{"name":"f","hostPath":{"path":"/x","type":""}}]""",
             pod.At("spec", "volumes")!.ToJsonString());
@@ -39,32 +41,42 @@ public sealed class BuiltInRulesTests : IDisposable
 
     [Theory]
     [InlineData("", "pods", """{"spec": {}}""", "spec.containers: Required value")]
-    [InlineData("", "pods", """{"spec": {"restartPolicy": "Maybe", "containers": [{"name": "A B", "ports": [{"containerPort": 99999}], "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}, {"image": "x"}]}}""",
-        "spec.containers[0].name: Invalid value: \"A B\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+    [InlineData("", "pods",
+        """{"spec": {"restartPolicy": "Maybe", "containers": [{"name": "A B", "ports": [{"containerPort": 99999}], "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}, {"image": "x"}]}}""",
+        "spec.containers[0].name: Invalid value: \"A B\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
+            + "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
         "spec.containers[0].image: Required value",
         "spec.containers[0].ports[0].containerPort: Invalid value: 99999: must be between 1 and 65535, inclusive",
         "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1",
         "spec.containers[1].name: Required value",
         "spec.restartPolicy: Unsupported value: \"Maybe\": supported values: \"Always\", \"OnFailure\", \"Never\"")]
-    [InlineData("", "pods", """{"spec": {"hostnameOverride": "A", "hostNetwork": true, "setHostnameAsFQDN": true, "containers": [{"name": "c", "image": "x"}]}}""",
-        "spec.hostnameOverride: Invalid value: \"A\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+    [InlineData("", "pods",
+        """{"spec": {"hostnameOverride": "A", "hostNetwork": true, "setHostnameAsFQDN": true, "containers": [{"name": "c", "image": "x"}]}}""",
+        "spec.hostnameOverride: Invalid value: \"A\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
+            + "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+            + "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
         "spec.hostnameOverride: Forbidden: may not be set when hostNetwork is true",
         "spec.hostnameOverride: Forbidden: may not be set when setHostnameAsFQDN is true")]
-    [InlineData("", "pods", """{"spec": {"hostnameOverride": "a2345678901234567890123456789012.a23456789012345678901234567890123", "containers": [{"name": "c", "image": "x"}]}}""",
+    [InlineData("", "pods",
+        """{"spec": {"hostnameOverride": "a2345678901234567890123456789012.a23456789012345678901234567890123", "containers": [{"name": "c", "image": "x"}]}}""",
         "spec.hostnameOverride: Too long: may not be more than 64 bytes")]
     [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x", "volumeMounts": [{"name": "nosuch", "mountPath": "/x"}]}]}}""",
         "spec.containers[0].volumeMounts[0].name: Not found: \"nosuch\"")]
-    [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x", "restartPolicy": "Always"}], "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Never"}]}}""",
+    [InlineData("", "pods",
+        """{"spec": {"containers": [{"name": "c", "image": "x", "restartPolicy": "Always"}], "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Never"}]}}""",
         "spec.containers[0].restartPolicy: Forbidden: may not be set for non-init containers",
         "spec.initContainers[0].restartPolicy: Unsupported value: \"Never\": supported values: \"Always\"")]
-    [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x"}], "initContainers": [{"name": "i", "image": "x", "startupProbe": {"exec": {"command": ["a"]}}, "lifecycle": {"preStop": {"exec": {"command": ["a"]}}}}]}}""",
+    [InlineData("", "pods",
+        """{"spec": {"containers": [{"name": "c", "image": "x"}], "initContainers": [{"name": "i", "image": "x", "startupProbe": {"exec": {"command": ["a"]}}, "lifecycle": {"preStop": {"exec": {"command": ["a"]}}}}]}}""",
         "spec.initContainers[0].startupProbe: Forbidden: may not be set for init containers without restartPolicy=Always",
         "spec.initContainers[0].lifecycle: Forbidden: may not be set for init containers without restartPolicy=Always")]
-    [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x"}], "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Always", "startupProbe": {}, "lifecycle": {"preStop": {}}}]}}""",
+    [InlineData("", "pods",
+        """{"spec": {"containers": [{"name": "c", "image": "x"}], "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Always", "startupProbe": {}, "lifecycle": {"preStop": {}}}]}}""",
         "spec.initContainers[0].startupProbe: Required value: must specify a handler type",
         "spec.initContainers[0].lifecycle.preStop: Required value: must specify a handler type")]
     [InlineData("apps", "deployments", """{"spec": {}}""", "spec.selector: Required value",
-        "spec.template.metadata.labels: Invalid value: map[string]string(nil): `selector` does not match template `labels`", "spec.template.spec.containers: Required value")]
+        "spec.template.metadata.labels: Invalid value: map[string]string(nil): `selector` does not match template `labels`",
+        "spec.template.spec.containers: Required value")]
     [InlineData("", "secrets", """{"type": "kubernetes.io/tls", "data": {}}""", "data[tls.crt]: Required value", "data[tls.key]: Required value")]
     [InlineData(Resources.AdmissionGroup, "validatingwebhookconfigurations", """{"webhooks": [{"name": "short", "clientConfig": {}}]}""",
         "webhooks[0].name: Invalid value: \"short\": should be a domain with at least three segments separated by dots",
@@ -79,10 +91,14 @@ public sealed class BuiltInRulesTests : IDisposable
     }
 
     [Theory]
-    [InlineData("", "configmaps", """{"immutable": true, "data": {"a": "b"}}""", """{"immutable": true, "data": {"a": "c"}}""", "data: Forbidden: field is immutable when `immutable` is set")]
-    [InlineData("apps", "deployments", """{"spec": {"selector": {"matchLabels": {"app": "dep"}}}}""", """{"spec": {"selector": {"matchLabels": {"app": "other"}}}}""",
-        "spec.selector: Invalid value: v1.LabelSelector{MatchLabels:map[string]string{\"app\":\"other\"}, MatchExpressions:[]v1.LabelSelectorRequirement(nil)}: field is immutable")]
-    [InlineData(Resources.RbacGroup, "rolebindings", """{"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}}""", """{"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}}""",
+    [InlineData("", "configmaps", """{"immutable": true, "data": {"a": "b"}}""", """{"immutable": true, "data": {"a": "c"}}""",
+        "data: Forbidden: field is immutable when `immutable` is set")]
+    [InlineData("apps", "deployments", """{"spec": {"selector": {"matchLabels": {"app": "dep"}}}}""",
+        """{"spec": {"selector": {"matchLabels": {"app": "other"}}}}""",
+        "spec.selector: Invalid value: v1.LabelSelector{MatchLabels:map[string]string{\"app\":\"other\"}, "
+            + "MatchExpressions:[]v1.LabelSelectorRequirement(nil)}: field is immutable")]
+    [InlineData(Resources.RbacGroup, "rolebindings", """{"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}}""",
+        """{"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}}""",
         "roleRef: Invalid value: rbac.RoleRef{APIGroup:\"rbac.authorization.k8s.io\", Kind:\"ClusterRole\", Name:\"edit\"}: cannot change roleRef")]
     public void What_never_changes_is_refused_in_known_words(string group, string plural, string old, string next, string error)
     {
@@ -99,7 +115,8 @@ public sealed class BuiltInRulesTests : IDisposable
         var image = Defaulted("", "pods", """{"spec": {"nodeName": "a", "containers": [{"name": "c", "image": "x:2"}]}}""");
         var node = Defaulted("", "pods", """{"spec": {"nodeName": "b", "containers": [{"name": "c", "image": "x:1"}]}}""");
         Assert.Empty(kind.Strategy.ValidateUpdate(old, image, _rig.Write(kind)));
-        Assert.StartsWith("Forbidden: pod updates may not change fields other than", Assert.Single(kind.Strategy.ValidateUpdate(old, node, _rig.Write(kind))).Detail, StringComparison.Ordinal);
+        Assert.StartsWith("Forbidden: pod updates may not change fields other than",
+            Assert.Single(kind.Strategy.ValidateUpdate(old, node, _rig.Write(kind))).Detail, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -175,8 +192,10 @@ public sealed class BuiltInRulesTests : IDisposable
     {
         var names = Gen.Elements(
             "spec", "template", "metadata", "name", "labels", "annotations", "containers", "image", "ports", "port", "env", "valueFrom", "fieldRef", "volumes",
-            "projected", "sources", "resources", "limits", "requests", "cpu", "livenessProbe", "httpGet", "type", "clusterIP", "selector", "matchLabels", "rules",
-            "verbs", "subjects", "roleRef", "webhooks", "clientConfig", "data", "stringData", "subsets", "addresses", "endpoints", "status", "strategy", "versions");
+            "projected", "sources", "resources", "limits", "requests", "cpu", "livenessProbe", "httpGet", "type", "clusterIP", "selector", "matchLabels",
+            "rules",
+            "verbs", "subjects", "roleRef", "webhooks", "clientConfig", "data", "stringData", "subsets", "addresses", "endpoints", "status", "strategy",
+            "versions");
         return Node(4);
 
         Gen<string> Node(int depth)

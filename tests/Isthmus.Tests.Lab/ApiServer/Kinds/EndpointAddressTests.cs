@@ -37,8 +37,10 @@ public sealed class EndpointAddressTests : IDisposable
         Assert.Equal($"endpoints[0].addresses[0]: {expected}", Assert.Single(Slice(type, address)));
         Assert.Equal(
             [$"subsets[0].addresses[0].ip: {expected}", $"subsets[0].notReadyAddresses[0].ip: {expected}"],
-            Errors("", "endpoints", $$$"""{"subsets": [{"addresses": [{"ip": "{{{address}}}"}], "notReadyAddresses": [{"ip": "{{{address}}}"}], "ports": [{"port": 80}]}]}"""));
-        Assert.Contains($"spec.externalIPs[0]: {expected}", Errors("", "services", $$$"""{"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}], "externalIPs": ["{{{address}}}"]}}"""));
+            Errors("", "endpoints",
+                $$$"""{"subsets": [{"addresses": [{"ip": "{{{address}}}"}], "notReadyAddresses": [{"ip": "{{{address}}}"}], "ports": [{"port": 80}]}]}"""));
+        Assert.Contains($"spec.externalIPs[0]: {expected}",
+            Errors("", "services", $$$"""{"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}], "externalIPs": ["{{{address}}}"]}}"""));
     }
 
     [Theory]
@@ -71,7 +73,9 @@ public sealed class EndpointAddressTests : IDisposable
     }
 
     private IEnumerable<string> Slice(string type, string address, KindStrategy? strategy = null) => Errors(
-        Resources.DiscoveryGroup, "endpointslices", $$$"""{"addressType": "{{{type}}}", "endpoints": [{"addresses": ["{{{address}}}"]}], "ports": [{"name": "", "port": 80, "protocol": "TCP"}]}""", strategy);
+        Resources.DiscoveryGroup, "endpointslices",
+        $$$"""{"addressType": "{{{type}}}", "endpoints": [{"addresses": ["{{{address}}}"]}], "ports": [{"name": "", "port": 80, "protocol": "TCP"}]}""",
+        strategy);
 
     private IEnumerable<string> Errors(string group, string plural, string json, KindStrategy? strategy = null)
     {

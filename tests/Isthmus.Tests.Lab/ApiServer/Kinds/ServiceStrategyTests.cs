@@ -82,7 +82,8 @@ public sealed class ServiceStrategyTests : IDisposable
         var taken = Create("""{"clusterIP": "10.96.77.77", "type": "NodePort", "ports": [{"port": 80, "nodePort": 30777}]}""");
         await _rig.Objects.CreateAsync(Resources.Services, taken, default);
         Assert.Equal(
-            "Service \"s\" is invalid: spec.clusterIPs: Invalid value: []string{\"10.96.77.77\"}: failed to allocate IP 10.96.77.77: provided IP is already allocated",
+            "Service \"s\" is invalid: spec.clusterIPs: Invalid value: []string{\"10.96.77.77\"}: failed to allocate IP 10.96.77.77: provided IP is already "
+                + "allocated",
             Assert.Throws<ApiException>(() => Create("""{"clusterIP": "10.96.77.77", "ports": [{"port": 80}]}""")).Message);
         Assert.Equal(
             "Service \"s\" is invalid: spec.ports[0].nodePort: Invalid value: 30777: provided port is already allocated",
@@ -104,15 +105,21 @@ public sealed class ServiceStrategyTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"clusterIP": "1.2.3.4", "ports": [{"port": 80}]}""", "spec.clusterIPs: Invalid value: []string{\"1.2.3.4\"}: failed to allocate IP 1.2.3.4: the provided IP (1.2.3.4) is not in the valid range. The range of valid IPs is 10.96.0.0/16")]
-    [InlineData("""{"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}""", "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767")]
-    [InlineData("""{"ipFamilyPolicy": "RequireDualStack", "ports": [{"port": 80}]}""", "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services")]
+    [InlineData("""{"clusterIP": "1.2.3.4", "ports": [{"port": 80}]}""",
+        "spec.clusterIPs: Invalid value: []string{\"1.2.3.4\"}: failed to allocate IP 1.2.3.4: the provided IP (1.2.3.4) is not in the valid range. The range "
+            + "of valid IPs is 10.96.0.0/16")]
+    [InlineData("""{"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}""",
+        "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767")]
+    [InlineData("""{"ipFamilyPolicy": "RequireDualStack", "ports": [{"port": 80}]}""",
+        "spec.ipFamilyPolicy: Invalid value: \"RequireDualStack\": this cluster is not configured for dual-stack services")]
     public void What_cannot_be_had_is_refused_in_known_words(string spec, string error) =>
         Assert.Equal($"Service \"s\" is invalid: {error}", Assert.Throws<ApiException>(() => Create(spec)).Message);
 
     [Theory]
     [InlineData("{}", "spec.ports: Required value")]
-    [InlineData("""{"type": "Nope", "ports": [{"port": 0}]}""", "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive", "spec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive", "spec.type: Unsupported value: \"Nope\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\"")]
+    [InlineData("""{"type": "Nope", "ports": [{"port": 0}]}""", "spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
+        "spec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive",
+        "spec.type: Unsupported value: \"Nope\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\"")]
     [InlineData("""{"ports": [{"port": 80}, {"port": 81, "name": "b"}]}""", "spec.ports[0].name: Required value")]
     public void Mistakes_are_listed_in_known_words(string spec, params string[] errors)
     {

@@ -44,7 +44,10 @@ public class JsonPatchTests
     {
         var pointer = Gen.Elements("", "/", "/a", "/a/b", "/l/0", "/l/-", "/l/01", "/~2", "x", "/l/-1");
         var op = Gen.Elements("add", "remove", "replace", "move", "copy", "test", "");
-        var operation = from o in op from path in pointer from target in pointer select (JsonNode)new JsonObject { ["op"] = o, ["path"] = path, ["from"] = target, ["value"] = 1 };
+        var operation = from o in op
+            from path in pointer
+            from target in pointer
+            select (JsonNode)new JsonObject { ["op"] = o, ["path"] = path, ["from"] = target, ["value"] = 1 };
         Prop.ForAll(Gen.ListOf(operation).Select(list => new JsonArray([.. list.Select(node => node.DeepClone())])).ToArbitrary(), patch =>
         {
             try

@@ -17,7 +17,8 @@ public class ServerSideApplyTests
 {
     private static readonly DateTimeOffset Now = DateTimeOffset.UnixEpoch;
 
-    private static readonly Dictionary<string, KindDescriptor> Kinds = BuiltInKinds.Create((_, _) => null).DistinctBy(kind => kind.Kind).ToDictionary(kind => kind.Kind);
+    private static readonly Dictionary<string, KindDescriptor> Kinds = BuiltInKinds.Create((_, _) => null).DistinctBy(kind => kind.Kind)
+        .ToDictionary(kind => kind.Kind);
 
     [Fact]
     public void What_its_manager_no_longer_applies_goes_unless_somebody_else_owns_it()
@@ -43,7 +44,8 @@ public class ServerSideApplyTests
     [Fact]
     public void Lists_merge_by_all_their_keys()
     {
-        var o = Apply(null, "m1", """{"metadata":{"name":"s"},"spec":{"ports":[{"port":53,"protocol":"UDP","name":"dns"},{"port":80,"name":"http"}]}}""", "Service");
+        var o = Apply(null, "m1", """{"metadata":{"name":"s"},"spec":{"ports":[{"port":53,"protocol":"UDP","name":"dns"},{"port":80,"name":"http"}]}}""",
+            "Service");
         o = Apply(o, "m2", """{"metadata":{"name":"s"},"spec":{"ports":[{"port":53,"protocol":"TCP","name":"dns-tcp"}]}}""", "Service");
         Assert.Equal(["dns", "http", "dns-tcp"], Names(o));
         o = Apply(o, "m1", """{"metadata":{"name":"s"},"spec":{"ports":[{"port":80,"name":"http"}]}}""", "Service");
@@ -72,7 +74,8 @@ public class ServerSideApplyTests
         var next = (JsonObject)o.DeepClone();
         next["data"]!["a"] = "2";
         ManagedFields.Update(o, next, Request("editor", "ConfigMap", isApply: false), Now);
-        var managers = FieldManager.ReadAll(next["metadata"]!["managedFields"]).ToDictionary(manager => manager.Name, manager => manager.Fields.ToJson().ToJsonString());
+        var managers = FieldManager.ReadAll(next["metadata"]!["managedFields"])
+            .ToDictionary(manager => manager.Name, manager => manager.Fields.ToJson().ToJsonString());
         Assert.Equal("""{"f:data":{"f:b":{}}}""", managers["m1"]);
         Assert.Equal("""{"f:data":{"f:a":{}}}""", managers["editor"]);
     }

@@ -17,7 +17,8 @@ public class StrategicMergePatchTests
 
     [Theory]
     [InlineData("""{"containers":[{"name":"a","image":"2"}]}""", """{"containers":[{"name":"a","image":"2"},{"name":"b","image":"1"}]}""")]
-    [InlineData("""{"containers":[{"name":"new","image":"1"}]}""", """{"containers":[{"name":"new","image":"1"},{"name":"a","image":"1"},{"name":"b","image":"1"}]}""")]
+    [InlineData("""{"containers":[{"name":"new","image":"1"}]}""",
+        """{"containers":[{"name":"new","image":"1"},{"name":"a","image":"1"},{"name":"b","image":"1"}]}""")]
     [InlineData("""{"$setElementOrder/containers":[{"name":"a"},{"name":"b"},{"name":"new"}],"containers":[{"name":"new","image":"1"}]}""",
         """{"containers":[{"name":"a","image":"1"},{"name":"b","image":"1"},{"name":"new","image":"1"}]}""")]
     [InlineData("""{"$setElementOrder/containers":[{"name":"b"},{"name":"a"}]}""", """{"containers":[{"name":"b","image":"1"},{"name":"a","image":"1"}]}""")]
@@ -25,14 +26,16 @@ public class StrategicMergePatchTests
     [InlineData("""{"containers":[{"$patch":"replace"},{"name":"only","image":"9"}]}""", """{"containers":[{"name":"only","image":"9"}]}""")]
     [InlineData("""{"containers":[{"name":"a","image":null}]}""", """{"containers":[{"name":"a"},{"name":"b","image":"1"}]}""")]
     [InlineData("""{"containers":null}""", "{}")]
-    [InlineData("""{"nodeSelector":{"disk":"ssd","gone":null}}""", """{"containers":[{"name":"a","image":"1"},{"name":"b","image":"1"}],"nodeSelector":{"disk":"ssd"}}""")]
+    [InlineData("""{"nodeSelector":{"disk":"ssd","gone":null}}""",
+        """{"containers":[{"name":"a","image":"1"},{"name":"b","image":"1"}],"nodeSelector":{"disk":"ssd"}}""")]
     public void Lists_merge_by_their_key(string patch, string expected) =>
         Same(expected, Apply(patch, """{"containers":[{"name":"a","image":"1"},{"name":"b","image":"1"}]}""", PodSpec));
 
     [Fact]
     public void Retained_keys_drop_their_siblings() =>
         Same("""{"strategy":{"type":"Recreate"}}""",
-            Apply("""{"strategy":{"$retainKeys":["type"],"type":"Recreate"}}""", """{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1}}}""", DeploymentSpec));
+            Apply("""{"strategy":{"$retainKeys":["type"],"type":"Recreate"}}""", """{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":1}}}""",
+                DeploymentSpec));
 
     [Fact]
     public void A_map_can_be_replaced_whole() =>
@@ -41,7 +44,8 @@ public class StrategicMergePatchTests
     [Fact]
     public void Items_are_taken_out_of_primitive_lists_and_added_without_duplicates() =>
         Same("""{"finalizers":["c","b"]}""",
-            Apply("""{"$deleteFromPrimitiveList/finalizers":["a"],"finalizers":["c","b"],"$setElementOrder/finalizers":["c","b"]}""", """{"finalizers":["a","b"]}""", ObjectMeta));
+            Apply("""{"$deleteFromPrimitiveList/finalizers":["a"],"finalizers":["c","b"],"$setElementOrder/finalizers":["c","b"]}""",
+                """{"finalizers":["a","b"]}""", ObjectMeta));
 
     [Theory]
     [InlineData("""{"containers":[{"image":"2"}]}""", "does not contain declared merge key: name")]
@@ -86,7 +90,8 @@ public class StrategicMergePatchTests
 
     private static JsonObject Containers(IEnumerable<(string Name, string Image)> containers) => new()
     {
-        ["containers"] = new JsonArray([.. containers.DistinctBy(c => c.Name).Select(c => (JsonNode)new JsonObject { ["name"] = c.Name, ["image"] = c.Image })]),
+        ["containers"] = new JsonArray([.. containers.DistinctBy(c => c.Name)
+            .Select(c => (JsonNode)new JsonObject { ["name"] = c.Name, ["image"] = c.Image })]),
     };
 
     private static string Apply(string patch, string target, TypeSchema type) =>

@@ -67,7 +67,8 @@ public sealed class GrpcTests
         }));
         for (var i = 0; i < 300; i++)
         {
-            var e = await Assert.ThrowsAsync<GrpcException>(() => rig.Channel.UnaryAsync(GrpcRig.Method, new(), new() { Timeout = TimeSpan.FromMicroseconds(i * 10) }, Stop));
+            var e = await Assert.ThrowsAsync<GrpcException>(() => rig.Channel.UnaryAsync(GrpcRig.Method, new(),
+                new() { Timeout = TimeSpan.FromMicroseconds(i * 10) }, Stop));
             Assert.True(e.Code == GrpcCode.DeadlineExceeded, $"{i}: {e.Code} {e.Message}");
         }
     }
@@ -133,7 +134,8 @@ public sealed class GrpcTests
         await using var rig = await GrpcRig.StartAsync(_ => { });
         for (var i = 0; i < 20; i++)
         {
-            var unknown = await Assert.ThrowsAsync<GrpcException>(() => rig.Channel.UnaryAsync(GrpcRig.Method, new() { Csr = new('x', 2_000_000) }, new(), Stop));
+            var unknown = await Assert.ThrowsAsync<GrpcException>(() => rig.Channel.UnaryAsync(GrpcRig.Method, new() { Csr = new('x', 2_000_000) }, new(),
+                Stop));
             Assert.Equal(GrpcCode.Unimplemented, unknown.Code);
         }
     }
@@ -142,7 +144,8 @@ public sealed class GrpcTests
     public async Task Message_above_the_limit_is_refused_by_the_server_and_by_the_client()
     {
         await using var rig = await GrpcRig.StartAsync(
-            app => app.MapUnary(GrpcRig.Method, (_, request) => Task.FromResult(new IstioCertificateResponse { CertChain = { new string('x', 2000) } }), 1000), 1500);
+            app => app.MapUnary(GrpcRig.Method, (_, request) => Task.FromResult(new IstioCertificateResponse { CertChain = { new string('x', 2000) } }), 1000),
+            1500);
 
         var server = await Assert.ThrowsAsync<GrpcException>(() => rig.Channel.UnaryAsync(GrpcRig.Method, new() { Csr = new('x', 2000) }, new(), Stop));
         var client = await Assert.ThrowsAsync<GrpcException>(() => rig.Channel.UnaryAsync(GrpcRig.Method, new(), new(), Stop));

@@ -46,7 +46,8 @@ public sealed class CertificateTests
         var leaf = Leaf(intermediate, SigningRequest.Check(SigningRequest.Create(key, Shop)));
         var trust = new TrustBundle([root.Certificate]);
 
-        Assert.Contains("unknown authority", new TrustBundle([other.Certificate]).Reject(leaf, [intermediate.Certificate], CertificateUse.Server, Now), StringComparison.Ordinal);
+        Assert.Contains("unknown authority", new TrustBundle([other.Certificate]).Reject(leaf, [intermediate.Certificate], CertificateUse.Server, Now),
+            StringComparison.Ordinal);
         Assert.Contains("unknown authority", trust.Reject(leaf, [], CertificateUse.Server, Now), StringComparison.Ordinal);
         Assert.Contains("not in force", trust.Reject(leaf, [intermediate.Certificate], CertificateUse.Server, Now.AddDays(3)), StringComparison.Ordinal);
     }
@@ -85,7 +86,8 @@ public sealed class CertificateTests
 
         var wrongKey = Assert.Throws<ProblemException>(() => CaBundle.Load(certificate, Keys.ToPem(stranger.Key), chain, roots, "cacerts", Now));
         Assert.Contains("the key does not belong to the certificate", wrongKey.Message, StringComparison.Ordinal);
-        var wrongRoot = Assert.Throws<ProblemException>(() => CaBundle.Load(certificate, key, chain, CertificateText.Write(stranger.Certificate), "cacerts", Now));
+        var wrongRoot = Assert.Throws<ProblemException>(() => CaBundle.Load(certificate, key, chain, CertificateText.Write(stranger.Certificate), "cacerts",
+            Now));
         Assert.Contains("does not verify against root-cert.pem", wrongRoot.Message, StringComparison.Ordinal);
         var expired = Assert.Throws<ProblemException>(() => CaBundle.Load(certificate, key, chain, roots, "cacerts", Now.AddYears(50)));
         Assert.Contains("not in force", expired.Message, StringComparison.Ordinal);
@@ -97,9 +99,11 @@ public sealed class CertificateTests
     {
         using var root = Root(KeyKind.EcP256);
         using var weak = RSA.Create(1024);
-        Assert.Contains("an RSA key of 1024 bits", Assert.Throws<ProblemException>(() => Load(weak, Signed(weak, X509KeyUsageFlags.KeyCertSign))).Message, StringComparison.Ordinal);
+        Assert.Contains("an RSA key of 1024 bits", Assert.Throws<ProblemException>(() => Load(weak, Signed(weak, X509KeyUsageFlags.KeyCertSign))).Message,
+            StringComparison.Ordinal);
         using var strong = RSA.Create(2048);
-        Assert.Contains("keyUsage keyCertSign is missing", Assert.Throws<ProblemException>(() => Load(strong, Signed(strong, X509KeyUsageFlags.DigitalSignature))).Message, StringComparison.Ordinal);
+        Assert.Contains("keyUsage keyCertSign is missing",
+            Assert.Throws<ProblemException>(() => Load(strong, Signed(strong, X509KeyUsageFlags.DigitalSignature))).Message, StringComparison.Ordinal);
         using var accepted = Load(strong, Signed(strong, X509KeyUsageFlags.KeyCertSign));
 
         X509Certificate2 Signed(RSA key, X509KeyUsageFlags usage)
@@ -119,7 +123,8 @@ public sealed class CertificateTests
     public void Request_with_a_weak_key_a_forged_signature_or_no_request_at_all_is_refused()
     {
         using var weak = RSA.Create(1024);
-        Assert.Contains("1024 bits", Assert.Throws<ProblemException>(() => SigningRequest.Check(SigningRequest.Create(weak, Shop))).Message, StringComparison.Ordinal);
+        Assert.Contains("1024 bits", Assert.Throws<ProblemException>(() => SigningRequest.Check(SigningRequest.Create(weak, Shop))).Message,
+            StringComparison.Ordinal);
         using var key = Keys.Create(KeyKind.EcP256);
         var der = new CertificateRequest("", (ECDsa)key, HashAlgorithmName.SHA256).CreateSigningRequest();
         der[^1] ^= 1;
@@ -183,7 +188,8 @@ public sealed class CertificateTests
         Issuer.SelfSigned(new("Istio", "Root CA"), Keys.Create(kind), Now.AddDays(-1), Now.AddDays(3650));
 
     private static Issuer Intermediate(Issuer root, KeyKind kind) =>
-        root.IssueIntermediate(new("Istio", "Intermediate CA", "cluster1"), Keys.Create(kind), new([], ["istiod.istio-system.svc"], []), Now.AddDays(-1), Now.AddDays(3650));
+        root.IssueIntermediate(new("Istio", "Intermediate CA", "cluster1"), Keys.Create(kind), new([], ["istiod.istio-system.svc"], []), Now.AddDays(-1),
+            Now.AddDays(3650));
 
     private static X509Certificate2 Leaf(Issuer issuer, PublicKey key) =>
         issuer.IssueLeaf(new(key, new([Shop.ToString()], [], []), Now.AddMinutes(-2), Now.AddDays(1)));

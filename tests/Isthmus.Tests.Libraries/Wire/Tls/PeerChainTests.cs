@@ -18,7 +18,8 @@ public sealed class PeerChainTests : IDisposable
     public PeerChainTests()
     {
         _root = Issuer.SelfSigned(new("Istio", "Root CA"), Keys.Create(KeyKind.EcP256), _now.AddDays(-1), _now.AddDays(1));
-        _intermediate = _root.IssueIntermediate(new("Istio", "Intermediate CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, _now.AddDays(-1), _now.AddDays(1));
+        _intermediate = _root.IssueIntermediate(new("Istio", "Intermediate CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, _now.AddDays(-1),
+            _now.AddDays(1));
     }
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -35,7 +36,8 @@ public sealed class PeerChainTests : IDisposable
             CertificateChainPolicy = PeerChain.Unjudged(),
             RemoteCertificateValidationCallback = (_, _, chain, found) =>
             {
-                sent.Add([.. chain!.ChainPolicy.ExtraStore.Concat(chain.ChainElements.Select(element => element.Certificate)).Select(one => one.Thumbprint).Distinct()]);
+                sent.Add([.. chain!.ChainPolicy.ExtraStore.Concat(chain.ChainElements.Select(element => element.Certificate)).Select(one => one.Thumbprint)
+                    .Distinct()]);
                 errors.Add(found);
                 return true;
             },

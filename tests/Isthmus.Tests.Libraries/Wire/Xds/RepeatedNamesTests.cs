@@ -46,7 +46,8 @@ public sealed class RepeatedNamesTests
             var request = new DiscoveryRequest { TypeUrl = random.Next(2) == 0 ? E : TypeUrls.Cluster, VersionInfo = $"{step}" };
             if (random.Next(4) == 0) request.Node = new() { Id = "a" };
             if (random.Next(4) == 0) request.ErrorDetail = new() { Code = 3, Message = "no" };
-            request.ResourceNames.AddRange(Enumerable.Range(0, random.Next(4)).Select(i => random.Next(8) switch { 0 => "*", 1 => "ä", 2 => "", 3 => "b", _ => $"{i}" }));
+            request.ResourceNames.AddRange(Enumerable.Range(0, random.Next(4))
+                .Select(i => random.Next(8) switch { 0 => "*", 1 => "ä", 2 => "", 3 => "b", _ => $"{i}" }));
             var bytes = request.ToByteArray();
             // Sometimes damaged, and in segments of any size.
             if (random.Next(4) == 0 && bytes.Length > 0) bytes[random.Next(bytes.Length)] ^= (byte)(1 << random.Next(8));

@@ -49,7 +49,8 @@ public sealed class XdsEndToEndTests
     {
         var stop = TestContext.Current.CancellationToken;
         var feeds = new SameForAll(Snapshot("1", (C, "a", "1"), (E, "a", "1")));
-        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds, new(FirstStates: new(1, TimeSpan.FromMinutes(5), TimeProvider.System)), new Random(1)).Map);
+        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds, new(FirstStates: new(1, TimeSpan.FromMinutes(5), TimeProvider.System)),
+            new Random(1)).Map);
         await using var first = rig.Channel.Open(AdsMethods.Delta, new(), stop);
         await using var second = rig.Channel.Open(AdsMethods.Delta, new(), stop);
         await first.WriteAsync(new() { Node = new Node { Id = "one" }, TypeUrl = C }, stop);
@@ -72,7 +73,8 @@ public sealed class XdsEndToEndTests
         var stop = TestContext.Current.CancellationToken;
         var burst = new Burst([.. Enumerable.Range(1, 10).Select(i => Snapshot($"{i}", (C, "a", $"{i}")))]);
         var feeds = new FeedsByNode(new() { ["one"] = new SameForAll(Snapshot("1", (C, "a", "1"))), ["two"] = burst });
-        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds, new(FirstStates: new(1, TimeSpan.FromMinutes(5), TimeProvider.System)), new Random(1)).Map);
+        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds, new(FirstStates: new(1, TimeSpan.FromMinutes(5), TimeProvider.System)),
+            new Random(1)).Map);
         await using var first = rig.Channel.Open(AdsMethods.Delta, new(), stop);
         await using var second = rig.Channel.Open(AdsMethods.Delta, new(), stop);
         await first.WriteAsync(new() { Node = new Node { Id = "one" }, TypeUrl = C }, stop);
@@ -90,7 +92,8 @@ public sealed class XdsEndToEndTests
     {
         var stop = TestContext.Current.CancellationToken;
         var feeds = new FakeFeeds();
-        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds, new(new() { Identifier = $$"""{"Component":"istiod","Accepts":["{{TypeUrls.TelemetryReport}}"]}""" }), new Random(1)).Map);
+        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds,
+            new(new() { Identifier = $$"""{"Component":"istiod","Accepts":["{{TypeUrls.TelemetryReport}}"]}""" }), new Random(1)).Map);
         var (now, asked) = (new TelemetryReport(), 0);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var sink = new NotifyingSink();
@@ -147,7 +150,18 @@ public sealed class XdsEndToEndTests
         await using var rig = await GrpcRig.StartAsync(new XdsServer(new FakeFeeds(), new(), new Random(1)).Map);
         await using var stream = rig.Channel.Open(AdsMethods.Delta, new(), stop);
         await stream.WriteAsync(new() { Node = new Node { Id = "one" }, TypeUrl = C }, stop);
-        await stream.WriteAsync(new() { TypeUrl = TypeUrls.TelemetryReport, ErrorDetail = new() { Details = { new Google.Protobuf.WellKnownTypes.Any { TypeUrl = TypeUrls.TelemetryReport, Value = Google.Protobuf.ByteString.CopyFrom(0xff, 0xff) } } } }, stop);
+        await stream.WriteAsync(new()
+        {
+            TypeUrl = TypeUrls.TelemetryReport,
+            ErrorDetail = new()
+            {
+                Details =
+                {
+                    new Google.Protobuf.WellKnownTypes.Any { TypeUrl = TypeUrls.TelemetryReport, Value = Google.Protobuf.ByteString.CopyFrom(0xff, 0xff) }
+                }
+            }
+        },
+            stop);
         var refusal = await Assert.ThrowsAsync<GrpcException>(async () => await stream.ReadAsync(stop));
         Assert.Equal(GrpcCode.InvalidArgument, refusal.Code);
         Assert.Contains("malformed", refusal.Message, StringComparison.Ordinal);

@@ -65,7 +65,10 @@ public sealed class XdsPiecesTests
         {
             new Resource { Name = "größe", Version = "1", Resource_ = new Any { TypeUrl = TypeUrls.Endpoints, Value = Large } },
             new Resource { Name = "", Version = "2", Resource_ = new Any { TypeUrl = TypeUrls.Endpoints } },
-            new Resource { Name = new string('x', 400), Version = "3", Resource_ = new Any { TypeUrl = TypeUrls.Endpoints, Value = ByteString.CopyFromUtf8("three") } },
+            new Resource
+            {
+                Name = new string('x', 400), Version = "3", Resource_ = new Any { TypeUrl = TypeUrls.Endpoints, Value = ByteString.CopyFromUtf8("three") }
+            },
         },
     };
 

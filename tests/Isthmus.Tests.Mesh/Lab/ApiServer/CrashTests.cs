@@ -85,7 +85,8 @@ public sealed class CrashTests : IAsyncLifetime
         using var changes = new StreamReader(await _client.GetStreamAsync($"{Maps}?watch=1&timeoutSeconds=60&resourceVersion={middle}", Stop));
         while (missed.Count > 0)
         {
-            var changed = JsonNode.Parse(await changes.ReadLineAsync(Stop) ?? throw new Xunit.Sdk.XunitException($"the watch ends without {string.Join(", ", missed.Keys)}"))!["object"]!;
+            var changed = JsonNode.Parse(await changes.ReadLineAsync(Stop)
+                ?? throw new Xunit.Sdk.XunitException($"the watch ends without {string.Join(", ", missed.Keys)}"))!["object"]!;
             if (missed.Remove((string)changed["metadata"]!["name"]!, out var version)) Assert.Equal(version, Version(changed));
         }
     }
@@ -100,7 +101,8 @@ public sealed class CrashTests : IAsyncLifetime
             {
                 using var content = new StringContent(body.ToJsonString(), Encoding.UTF8, new MediaTypeHeaderValue("application/json"));
                 using var response = await _client.PostAsync(Maps, content, stop);
-                if (response.StatusCode == HttpStatusCode.Created) acknowledged[name] = Version(JsonNode.Parse(await response.Content.ReadAsStringAsync(stop))!);
+                if (response.StatusCode == HttpStatusCode.Created)
+                    acknowledged[name] = Version(JsonNode.Parse(await response.Content.ReadAsStringAsync(stop))!);
             }
             catch (Exception e) when (e is HttpRequestException or OperationCanceledException or IOException)
             {
@@ -111,7 +113,9 @@ public sealed class CrashTests : IAsyncLifetime
 
     private async Task StartAsync()
     {
-        var start = new ProcessStartInfo(BuiltProgram.Command.Program, [.. BuiltProgram.Command.Arguments, "lab-apiserver", "--cluster", "crash", "--dir", _directory, "--address", "127.0.0.1", "--port", _port.ToString(CultureInfo.InvariantCulture)])
+        var start = new ProcessStartInfo(BuiltProgram.Command.Program,
+            [.. BuiltProgram.Command.Arguments, "lab-apiserver", "--cluster", "crash", "--dir", _directory, "--address", "127.0.0.1", "--port",
+                _port.ToString(CultureInfo.InvariantCulture)])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

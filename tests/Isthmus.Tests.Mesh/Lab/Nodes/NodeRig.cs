@@ -40,12 +40,14 @@ internal sealed class NodeRig : IAsyncDisposable
         Images = new(Path.Combine(state, "images"));
         var address = IPAddress.Parse("172.18.0.2");
         var settings = new NodeSettings(
-            "rig", "rig-control-plane", address, state, AppContext.BaseDirectory, DotnetRoot(), Cidr.Parse("10.244.0.0/24"), IPAddress.Parse("10.96.0.10"), [state]);
+            "rig", "rig-control-plane", address, state, AppContext.BaseDirectory, DotnetRoot(), Cidr.Parse("10.244.0.0/24"), IPAddress.Parse("10.96.0.10"),
+            [state]);
         NodeDirectories.Prepare(settings);
         _probes = new ProbeRunner(_reactor, TimeProvider.System);
         var events = new EventRecorder(api, settings.NodeName, TimeProvider.System, NullLogger.Instance);
         Network = new PodNetwork(address);
-        Context = new(settings, api, new Sandboxes(settings, new PodAddresses(settings.PodRange), Network, TimeProvider.System), ImageCatalogue.Standard(Images), events, _reactor, _probes,
+        Context = new(settings, api, new Sandboxes(settings, new PodAddresses(settings.PodRange), Network, TimeProvider.System),
+            ImageCatalogue.Standard(Images), events, _reactor, _probes,
             new NodeCapacity(2, 1 << 30), IdMap.Read(), IdMap.Read("/proc/self/gid_map"), new Random(2), TimeProvider.System, NullLogger.Instance);
         Pods = new(Context, _stop.Token);
         _events = events.RunAsync(_stop.Token);
@@ -117,7 +119,8 @@ internal sealed class NodeRig : IAsyncDisposable
     internal async Task<(int Code, string Output)> ExecAsync(string pod, string container, params string[] command)
     {
         var running = (await Pods.Find("default", pod)!.FindAsync(container))!.Running!;
-        return await ContainerExec.RunAsync(_reactor, running.Process, running.Identity, Context.CanSetGroups, command, TimeProvider.System, TestContext.Current.CancellationToken);
+        return await ContainerExec.RunAsync(_reactor, running.Process, running.Identity, Context.CanSetGroups, command, TimeProvider.System,
+            TestContext.Current.CancellationToken);
     }
 
     /// <summary>Ends this node as a crash would: without cleanup.</summary>
@@ -146,7 +149,8 @@ internal sealed class NodeRig : IAsyncDisposable
         Directory.Delete(State, recursive: true);
     }
 
-    private string AllLogs() => string.Join('\n', Directory.EnumerateFiles(State, "*.log", SearchOption.AllDirectories).Select(path => $"{path}:\n{File.ReadAllText(path)}"));
+    private string AllLogs() =>
+        string.Join('\n', Directory.EnumerateFiles(State, "*.log", SearchOption.AllDirectories).Select(path => $"{path}:\n{File.ReadAllText(path)}"));
 
     // The test's own network namespace acts as the node's, once for all tests.
     private static bool SetUpNode()

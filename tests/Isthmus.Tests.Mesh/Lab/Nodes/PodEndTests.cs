@@ -76,7 +76,8 @@ public sealed class PodEndTests
     public async Task A_restarted_node_finds_its_Pods_running_and_learns_of_ends_that_it_missed()
     {
         var first = NodeRig.Start();
-        var lasting = first.Apply(Yaml("a", "i=0; while :; do echo $((i+=1)); sleep 0.02; done", "    readinessProbe: {exec: {command: [\"true\"], timeoutSeconds: 30}}"));
+        var lasting = first.Apply(Yaml("a", "i=0; while :; do echo $((i+=1)); sleep 0.02; done",
+            "    readinessProbe: {exec: {command: [\"true\"], timeoutSeconds: 30}}"));
         var ending = first.Apply(Yaml("b", "until test -e /tmp/go; do sleep 0.02; done; sleep 3; exit 5", spec: "  restartPolicy: Never"));
         var before = await first.ReadyAsync("a");
         await first.ReadyAsync("b");
@@ -117,7 +118,8 @@ public sealed class PodEndTests
     public async Task Hooks_of_sidecars_run_when_the_Pod_begins_to_end_and_signals_follow_the_application_in_reverse_order()
     {
         await using var rig = NodeRig.Start();
-        var pod = rig.Apply(Yaml("a", "trap 'while ! [ $(wc -l < /s/order) = 2 ]; do sleep 0.02; done; echo app >> /s/order; exit 0' TERM; while :; do sleep 0.02; done", """
+        var pod = rig.Apply(Yaml("a",
+            "trap 'while ! [ $(wc -l < /s/order) = 2 ]; do sleep 0.02; done; echo app >> /s/order; exit 0' TERM; while :; do sleep 0.02; done", """
                 volumeMounts: [{name: s, mountPath: /s}]
               volumes: [{name: s, emptyDir: {medium: Memory}}]
             """, $"""

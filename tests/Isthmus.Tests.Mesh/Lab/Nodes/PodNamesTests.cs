@@ -24,7 +24,9 @@ public sealed class PodNamesTests
     {
         await using var rig = NodeRig.Start();
         rig.Apply(Yaml("long", "exec sleep 1000", spec: $"  hostname: {new string('a', 40)}\n  subdomain: web\n  setHostnameAsFQDN: true"));
-        await EventAsync(rig, e => (string?)e["reason"] == "FailedCreatePodSandBox" && ((string?)e["message"])!.Contains("is too long (64 characters is the max", StringComparison.Ordinal));
+        await EventAsync(rig,
+            e => (string?)e["reason"] == "FailedCreatePodSandBox"
+                && ((string?)e["message"])!.Contains("is too long (64 characters is the max", StringComparison.Ordinal));
         var status = await rig.StatusAsync("long", one => one["containerStatuses"] is not null);
         Assert.Equal("ContainerCreating", (string?)status["containerStatuses"]![0]!["state"]!["waiting"]!["reason"]);
     }

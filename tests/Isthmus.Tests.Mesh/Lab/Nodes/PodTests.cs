@@ -69,7 +69,8 @@ public sealed class PodTests
         foreach (var path in new[] { "/usr", "/etc", "/", "/proc/sys/kernel", "/sys" })
             Assert.NotEqual(0, (await rig.ExecAsync("a", "main", "touch", $"{path}/made-by-a-pod")).Code);
         Assert.NotEqual(0, (await rig.ExecAsync("a", "main", "sh", "-c", "echo x > /proc/sys/kernel/core_pattern")).Code);
-        Assert.Equal(0, (await rig.ExecAsync("a", "main", "sh", "-c", "touch /tmp/x /run/x /var/run/y /var/lib/made-by-a-pod /var/tmp/x && test -e /run/y")).Code);
+        Assert.Equal(0,
+            (await rig.ExecAsync("a", "main", "sh", "-c", "touch /tmp/x /run/x /var/run/y /var/lib/made-by-a-pod /var/tmp/x && test -e /run/y")).Code);
         Assert.False(File.Exists("/var/lib/made-by-a-pod"));
         foreach (var path in new[] { "/etc/shadow", "/etc/ssh", secret, rig.State, "/run/docker.sock", "/var/run/docker.sock" })
             Assert.NotEqual(0, (await rig.ExecAsync("a", "main", "test", "-e", path)).Code);
@@ -132,14 +133,17 @@ public sealed class PodTests
         await rig.ExecAsync("a", "side", "touch", "/s/up");
         var running = await rig.PhaseAsync("a", "Running");
         Assert.Equal("Completed", (string?)running["initContainerStatuses"]![1]!["state"]!["terminated"]!["reason"]);
-        Assert.Equal("containers with unready status: [side]", Message(await rig.StatusAsync("a", status => (bool)status["containerStatuses"]![0]!["ready"]!), "Ready"));
+        Assert.Equal("containers with unready status: [side]",
+            Message(await rig.StatusAsync("a", status => (bool)status["containerStatuses"]![0]!["ready"]!), "Ready"));
         await rig.ExecAsync("a", "side", "touch", "/s/ready");
         await rig.ReadyAsync("a");
         await rig.ExecAsync("a", "side", "touch", "/s/end");
-        var again = await rig.StatusAsync("a", status => (int)status["initContainerStatuses"]![0]!["restartCount"]! == 1 && (bool)status["initContainerStatuses"]![0]!["ready"]!);
+        var again = await rig.StatusAsync("a",
+            status => (int)status["initContainerStatuses"]![0]!["restartCount"]! == 1 && (bool)status["initContainerStatuses"]![0]!["ready"]!);
         Assert.Equal((0, "Running"), ((int)again["containerStatuses"]![0]!["restartCount"]!, (string?)again["phase"]));
 
-        static string? Message(JsonObject status, string condition) => (string?)status["conditions"]!.AsArray().Single(one => (string?)one!["type"] == condition)!["message"];
+        static string? Message(JsonObject status, string condition) =>
+            (string?)status["conditions"]!.AsArray().Single(one => (string?)one!["type"] == condition)!["message"];
     }
 
     [Fact]
@@ -177,7 +181,8 @@ public sealed class PodTests
         await using var rig = NodeRig.Start();
         rig.Apply("metadata: {name: a}\nspec: {containers: [{name: main, image: nginx, imagePullPolicy: Never}]}");
         var status = await rig.StatusAsync("a", one => (string?)one["containerStatuses"]![0]!["state"]!["waiting"]?["reason"] == "ErrImageNeverPull");
-        Assert.Equal("Container image \"nginx\" is not present with pull policy of Never", (string?)status["containerStatuses"]![0]!["state"]!["waiting"]!["message"]);
+        Assert.Equal("Container image \"nginx\" is not present with pull policy of Never",
+            (string?)status["containerStatuses"]![0]!["state"]!["waiting"]!["message"]);
     }
 
     [Fact]
@@ -203,7 +208,8 @@ public sealed class PodTests
         rig.Apply(Yaml("a", "exec sleep 1000", "    volumeMounts: [{name: v, mountPath: /v}]", "  volumes: [{name: v, configMap: {name: later}}]"));
         var status = await rig.StatusAsync("a", one => one["containerStatuses"] is not null);
         Assert.Equal("ContainerCreating", (string?)status["containerStatuses"]![0]!["state"]!["waiting"]!["reason"]);
-        var said = () => rig.Api.Events.Where(one => (string?)one["reason"] == "FailedMount").Select(one => DateTimeOffset.Parse((string)one["lastTimestamp"]!, CultureInfo.InvariantCulture)).ToList();
+        var said = () => rig.Api.Events.Where(one => (string?)one["reason"] == "FailedMount")
+            .Select(one => DateTimeOffset.Parse((string)one["lastTimestamp"]!, CultureInfo.InvariantCulture)).ToList();
         await Until(() => Task.FromResult(said() is [var first, .., var last] && last - first >= TimeSpan.FromSeconds(2)));
         Assert.InRange(said().Count, 2, 8);
         rig.Api.ConfigMaps["default/later"] = new() { Data = { ["x"] = "1" } };
@@ -220,13 +226,16 @@ public sealed class PodTests
         await using var rig = NodeRig.Start();
         rig.Apply(Yaml("a", "exec sleep 1000"));
         var address = (string)(await rig.ReadyAsync("a"))["podIP"]!;
-        rig.Apply(Yaml("a", "exec sleep 1000", "  ephemeralContainers: [{name: debugger, image: host.lab.internal/rootfs, command: [sh, -c, 'ip -o -4 addr show eth0; while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 3']}]"));
+        rig.Apply(Yaml("a", "exec sleep 1000",
+            "  ephemeralContainers: [{name: debugger, image: host.lab.internal/rootfs, command: [sh, -c, 'ip -o -4 addr show eth0; while [ ! -e /tmp/go ]; do "
+                + "sleep 0.1; done; exit 3']}]"));
         await rig.StatusAsync("a", one => one["ephemeralContainerStatuses"]?[0]?["state"]?["running"] is not null);
         await Until(async () => (await rig.LogAsync("a", "debugger")).Contains(address));
         await rig.ExecAsync("a", "debugger", "touch", "/tmp/go");
         var status = await rig.StatusAsync("a", one => (int?)one["ephemeralContainerStatuses"]?[0]?["state"]?["terminated"]?["exitCode"] == 3);
         // The Pod is unaffected.
-        Assert.Equal(("Running", true, 0), ((string?)status["phase"], (bool)status["containerStatuses"]![0]!["ready"]!, (int)status["ephemeralContainerStatuses"]![0]!["restartCount"]!));
+        Assert.Equal(("Running", true, 0),
+            ((string?)status["phase"], (bool)status["containerStatuses"]![0]!["ready"]!, (int)status["ephemeralContainerStatuses"]![0]!["restartCount"]!));
     }
 
     [Fact]
@@ -273,6 +282,7 @@ public sealed class PodTests
         await rig.StatusAsync("a", status => (int)status["containerStatuses"]![0]!["restartCount"]! == 1);
         await EventAsync(rig, e => (string?)e["reason"] == "Unhealthy" && ((string)e["message"]!).StartsWith("Liveness", StringComparison.Ordinal));
         await EventAsync(rig, e => (string?)e["reason"] == "Killing");
-        Assert.Equal("Container main failed liveness probe, will be restarted", (string?)Assert.Single(rig.Api.Events, e => (string?)e["reason"] == "Killing")["message"]);
+        Assert.Equal("Container main failed liveness probe, will be restarted",
+            (string?)Assert.Single(rig.Api.Events, e => (string?)e["reason"] == "Killing")["message"]);
     }
 }

@@ -32,7 +32,8 @@ public sealed class AnalyzeOptionsTests : IDisposable
     [InlineData("IST0103=")]
     [InlineData("IST0103=a=b")]
     public void A_suppression_of_another_form_is_refused(string text) =>
-        Assert.StartsWith($"--suppress: '{text}' is not of the form CODE=KIND NAME.NAMESPACE", Assert.Throws<WrongUseException>(() => Suppression.Parse(text, "--suppress")).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"--suppress: '{text}' is not of the form CODE=KIND NAME.NAMESPACE",
+            Assert.Throws<WrongUseException>(() => Suppression.Parse(text, "--suppress")).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("ISM1411", 0)]
@@ -40,20 +41,28 @@ public sealed class AnalyzeOptionsTests : IDisposable
     [InlineData("*", 0)]
     [InlineData("IST0101", 1)]
     public void An_object_declares_what_is_intended(string codes, int findings) =>
-        Assert.Equal(findings, Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Cluster($$"""{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop, annotations: {galley.istio.io/analyze-suppress: "{{codes}}" } }, spec: {sessionAffinity: ClientIP} }""")]).Count(finding => finding.Problem.Code == "ISM1411"));
+        Assert.Equal(findings,
+            Isthmus.Operate.Diagnose.Analysis.Analysis.Run(
+                [Cluster(
+                    $$"""{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop, annotations: {galley.istio.io/analyze-suppress: "{{codes}}" } }, spec: {sessionAffinity: ClientIP} }""")])
+                .Count(finding => finding.Problem.Code == "ISM1411"));
 
     [Fact]
     public void Files_are_read_with_the_places_of_their_objects()
     {
-        Write("a.yaml", "# first\n\napiVersion: v1\nkind: Service\nmetadata: {name: web}\n---\nkind: nothing\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n");
-        Write("b.json", """{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "other"}}]}""");
+        Write("a.yaml",
+            "# first\n\napiVersion: v1\nkind: Service\nmetadata: {name: web}\n---\nkind: nothing\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: "
+                + "shop}\n");
+        Write("b.json",
+            """{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "other"}}]}""");
         Write("notes.txt", "kind: Service");
         Write("below/c.yml", "{");
         Write("below/d.yml", "apiVersion: v1\nkind: Service\nmetadata: {name: deep, namespace: far}");
 
         var flat = ManifestFiles.Read([_directory], recursive: false, "shop", TextReader.Null);
         Assert.Equal(["Service shop/web", "Namespace shop", "Pod other/p"], flat.Objects.Select(ClusterInventory.NameOf));
-        Assert.Equal(($"{At("a.yaml")}:3", $"{At("a.yaml")}:9", $"{At("b.json")}:1"), (flat.Origins["Service shop/web"], flat.Origins["Namespace shop"], flat.Origins["Pod other/p"]));
+        Assert.Equal(($"{At("a.yaml")}:3", $"{At("a.yaml")}:9", $"{At("b.json")}:1"),
+            (flat.Origins["Service shop/web"], flat.Origins["Namespace shop"], flat.Origins["Pod other/p"]));
         Assert.Equal($"{At("a.yaml")}:7: is not a Kubernetes object: it lacks apiVersion or kind", Assert.Single(flat.Problems).ToString());
         Assert.Equal([At("notes.txt")], flat.Skipped);
 
@@ -61,19 +70,25 @@ public sealed class AnalyzeOptionsTests : IDisposable
         Assert.Contains("Service far/deep", deep.Origins.Keys);
         Assert.Contains(deep.Problems, problem => problem.Object.StartsWith(At("below/c.yml"), StringComparison.Ordinal));
 
-        Assert.Equal(["Service in/put"], ManifestFiles.Read(["-"], recursive: false, "shop", new StringReader("{apiVersion: v1, kind: Service, metadata: {name: put, namespace: in}}")).Origins.Keys);
-        Assert.Equal($"{At("none.yaml")}: does not exist (check the file's name)", Assert.Throws<ProblemException>(() => ManifestFiles.Read([At("none.yaml")], recursive: false, "shop", TextReader.Null)).Message);
+        Assert.Equal(["Service in/put"],
+            ManifestFiles.Read(["-"], recursive: false, "shop",
+                new StringReader("{apiVersion: v1, kind: Service, metadata: {name: put, namespace: in}}")).Origins.Keys);
+        Assert.Equal($"{At("none.yaml")}: does not exist (check the file's name)",
+            Assert.Throws<ProblemException>(() => ManifestFiles.Read([At("none.yaml")], recursive: false, "shop", TextReader.Null)).Message);
     }
 
     [Fact]
     public void Of_files_alone_only_what_they_have_is_analyzed()
     {
-        Write("gateway.yaml", "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: front, namespace: shop}\nspec: {selector: {a: b}, servers: [{port: {number: 99999, name: http, protocol: HTTP}, hosts: [\"*\"]}]}");
+        Write("gateway.yaml",
+            "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: front, namespace: shop}\nspec: {selector: {a: b}, servers: [{port: {number: "
+                + "99999, name: http, protocol: HTTP}, hosts: [\"*\"]}]}");
         var files = ManifestFiles.Read([_directory], recursive: false, "default", TextReader.Null);
         var result = Isthmus.Operate.Diagnose.Analysis.Analysis.Examine([files.Alone("istio-system")]);
         Assert.Contains(result.Skipped, analyzer => analyzer.Name == "gateway.SecretAnalyzer"); // Its Pods are elsewhere.
         Assert.Contains(result.Executed, analyzer => analyzer.Name == "schema.ValidationAnalyzer");
-        Assert.All(files.Located(result.Findings, "files"), finding => Assert.Equal(("IST0106", $"{At("gateway.yaml")}:1"), (finding.Problem.Code, finding.Reference)));
+        Assert.All(files.Located(result.Findings, "files"),
+            finding => Assert.Equal(("IST0106", $"{At("gateway.yaml")}:1"), (finding.Problem.Code, finding.Reference)));
         Assert.NotEmpty(result.Findings);
     }
 
@@ -98,25 +113,34 @@ public sealed class AnalyzeOptionsTests : IDisposable
     [Fact]
     public void Sarif_names_rules_levels_and_places()
     {
-        var log = SarifLog.Of([new("files", new("IST0106", "Gateway shop/front", "spec.unknown", "unknown field", "remove it")) { Reference = "a/gateway.yaml:7" }, new("c1", new("ISM1411", "Service shop/web", "", "has no effect", "", Severity.Warning))], "1.2");
+        var log = SarifLog.Of([new("files",
+            new("IST0106", "Gateway shop/front", "spec.unknown", "unknown field", "remove it")) { Reference = "a/gateway.yaml:7" },
+            new("c1", new("ISM1411", "Service shop/web", "", "has no effect", "", Severity.Warning))],
+            "1.2");
         Assert.Equal(("2.1.0", "https://json.schemastore.org/sarif-2.1.0.json"), ((string?)log["version"], (string?)log["$schema"]));
         var run = Assert.Single((JsonArray)log["runs"]!)!;
         Assert.Equal(["ISM1411", "IST0106"], ((JsonArray)run["tool"]!["driver"]!["rules"]!).Select(rule => (string?)rule!["id"]));
         var results = (JsonArray)run["results"]!;
-        Assert.Equal(("IST0106", 1, "error", "Gateway shop/front: spec.unknown: unknown field (remove it)"), ((string?)results[0]!["ruleId"], (int)results[0]!["ruleIndex"]!, (string?)results[0]!["level"], (string?)results[0]!["message"]!["text"]));
+        Assert.Equal(("IST0106", 1, "error", "Gateway shop/front: spec.unknown: unknown field (remove it)"),
+            ((string?)results[0]!["ruleId"], (int)results[0]!["ruleIndex"]!, (string?)results[0]!["level"], (string?)results[0]!["message"]!["text"]));
         var place = results[0]!["locations"]![0]!["physicalLocation"]!;
         Assert.Equal(("a/gateway.yaml", 7), ((string?)place["artifactLocation"]!["uri"], (int)place["region"]!["startLine"]!));
         Assert.Equal("c1/Service shop/web", (string?)results[1]!["locations"]![0]!["logicalLocations"]![0]!["fullyQualifiedName"]);
         Assert.Null(results[1]!["locations"]![0]!["physicalLocation"]);
     }
 
-    /// <summary>What the schema of SARIF 2.1.0 says of the objects that are written: it allows no other properties. Required ones have an exclamation mark.</summary>
+    /// <summary>What the schema of SARIF 2.1.0 says of the objects that are written: it allows no other properties. Required ones have an exclamation
+    /// mark.</summary>
     private static readonly Dictionary<string, string> SarifSchema = new(StringComparer.Ordinal)
     {
-        ["log"] = "$schema:uri version!:2.1.0 runs!:[run]", ["run"] = "tool!:tool results:[result]", ["tool"] = "driver!:component", ["component"] = "name!:text version:text rules:[rule]",
-        ["rule"] = "id!:text name:text shortDescription:words help:words defaultConfiguration:configuration", ["words"] = "text!:text", ["configuration"] = "level:level",
-        ["result"] = "ruleId:text ruleIndex:index level:level message!:words locations:[location]", ["location"] = "physicalLocation:physical logicalLocations:[logical]",
-        ["physical"] = "artifactLocation!:artifact region:region", ["artifact"] = "uri:uri", ["region"] = "startLine:line", ["logical"] = "fullyQualifiedName:text kind:text",
+        ["log"] = "$schema:uri version!:2.1.0 runs!:[run]", ["run"] = "tool!:tool results:[result]", ["tool"] = "driver!:component",
+        ["component"] = "name!:text version:text rules:[rule]",
+        ["rule"] = "id!:text name:text shortDescription:words help:words defaultConfiguration:configuration", ["words"] = "text!:text",
+        ["configuration"] = "level:level",
+        ["result"] = "ruleId:text ruleIndex:index level:level message!:words locations:[location]",
+        ["location"] = "physicalLocation:physical logicalLocations:[logical]",
+        ["physical"] = "artifactLocation!:artifact region:region", ["artifact"] = "uri:uri", ["region"] = "startLine:line",
+        ["logical"] = "fullyQualifiedName:text kind:text",
     };
 
     [Fact]
@@ -124,20 +148,25 @@ public sealed class AnalyzeOptionsTests : IDisposable
     {
         Finding[] findings =
         [
-            new("files", new("IST0106", "Gateway shop/front", "spec.unknown", "unknown field", "remove it")) { Reference = "my files/a#b 100%.yaml:7" }, new("files", new("IST0133", "Service shop/web", "", "is odd", "", Severity.Info)) { Reference = @"a\b.yaml:1" },
-            new("c1", new("ISM1411", "Service shop/web", "", "has no effect", "", Severity.Warning)), new("c1", new("ISM9999", "Service shop/web", "", "is known to a newer control plane", "")),
+            new("files", new("IST0106", "Gateway shop/front", "spec.unknown", "unknown field", "remove it")) { Reference = "my files/a#b 100%.yaml:7" },
+            new("files", new("IST0133", "Service shop/web", "", "is odd", "", Severity.Info)) { Reference = @"a\b.yaml:1" },
+            new("c1", new("ISM1411", "Service shop/web", "", "has no effect", "", Severity.Warning)),
+            new("c1", new("ISM9999", "Service shop/web", "", "is known to a newer control plane", "")),
         ];
         Assert.Empty(Faults("log", SarifLog.Of(findings, "1.2"), "$"));
         Assert.Empty(Faults("log", SarifLog.Of([], "1.2"), "$"));
-        Assert.Equal("my%20files/a%23b%20100%25.yaml", SarifLog.Of(findings, "1.2")["runs"]![0]!["results"]![0]!["locations"]![0]!["physicalLocation"]!["artifactLocation"]!["uri"]!.ToString());
+        Assert.Equal("my%20files/a%23b%20100%25.yaml",
+            SarifLog.Of(findings, "1.2")["runs"]![0]!["results"]![0]!["locations"]![0]!["physicalLocation"]!["artifactLocation"]!["uri"]!.ToString());
     }
 
     private static IEnumerable<string> Faults(string type, JsonNode? value, string path)
     {
-        if (type.StartsWith('[')) return value is JsonArray list ? list.SelectMany((item, index) => Faults(type[1..^1], item, $"{path}[{index}]")) : [$"{path} is not a list"];
+        if (type.StartsWith('['))
+            return value is JsonArray list ? list.SelectMany((item, index) => Faults(type[1..^1], item, $"{path}[{index}]")) : [$"{path} is not a list"];
         if (!SarifSchema.TryGetValue(type, out var text)) return IsOf(type, value) ? [] : [$"{path}: {value?.ToJsonString()} is not {type}"];
         if (value is not JsonObject fields) return [$"{path} is not an object"];
-        var known = text.Split(' ').Select(field => field.Split(':')).ToDictionary(field => field[0].TrimEnd('!'), field => (Type: field[1], IsRequired: field[0].EndsWith('!')), StringComparer.Ordinal);
+        var known = text.Split(' ').Select(field => field.Split(':'))
+            .ToDictionary(field => field[0].TrimEnd('!'), field => (Type: field[1], IsRequired: field[0].EndsWith('!')), StringComparer.Ordinal);
         return fields.Where(field => !known.ContainsKey(field.Key)).Select(field => $"{path}.{field.Key} is not known")
             .Concat(known.Where(field => field.Value.IsRequired && !fields.ContainsKey(field.Key)).Select(field => $"{path}.{field.Key} is missing"))
             .Concat(fields.Where(field => known.ContainsKey(field.Key)).SelectMany(field => Faults(known[field.Key].Type, field.Value, $"{path}.{field.Key}")));

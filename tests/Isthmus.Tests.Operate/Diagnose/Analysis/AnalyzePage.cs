@@ -67,9 +67,13 @@ internal static class AnalyzePage
         var page = new StringBuilder(Introduction);
         page.Append("\n| code | name | level | meaning | remedy |\n|---|---|---|---|---|\n");
         foreach (var code in AnalysisCodes.All) page.Append($"| {code.Code} | {code.Name} | {code.Severity} | {code.Meaning} | {code.Remedy} |\n");
-        page.Append("\n## Analyzers\n\n`isthmus analyze --list-analyzers` prints this list. An analyzer is skipped if the objects of a kind that it needs were not read.\n\n| analyzer | what it checks | codes | needs |\n|---|---|---|---|\n");
+        page.Append(
+            "\n## Analyzers\n\n`isthmus analyze --list-analyzers` prints this list. An analyzer is skipped if the objects of a kind that it needs were not "
+                + "read.\n\n| analyzer | what it checks | codes | needs |\n|---|---|---|---|\n");
         foreach (var analyzer in Analyzers.All)
-            page.Append($"| `{analyzer.Name}` | {analyzer.Description} | {string.Join(", ", analyzer.Codes.Select(code => code.Code))} | {string.Join(", ", analyzer.Inputs)} |\n");
+            page.Append(
+                $"| `{analyzer.Name}` | {analyzer.Description} | {string.Join(", ", analyzer.Codes.Select(code => code.Code))} | "
+                    + $"{string.Join(", ", analyzer.Inputs)} |\n");
         page.Append($"\n## Where Istio's analysis differs\n\n{Suite}\n");
         page.Append("\n### Codes that Istio reports in other cases\n\n| code | name | difference |\n|---|---|---|\n");
         foreach (var differing in IstioCodes.Differing) page.Append($"| {differing.Code} | {differing.Name} | {differing.Reason} |\n");

@@ -15,8 +15,11 @@ public sealed class AnalyzerTests
     {
         var item = Cases().Single(item => (item.Code, item.Where, item.Says) == (code, where, says));
         var bad = MeshText.Analyze(item.Bad);
-        var found = bad.Where(finding => finding.Problem.Code == code && where == $"{finding.Cluster} {finding.Problem.Object} {finding.Problem.Path}".TrimEnd()).ToList();
-        Assert.True(found.Count == 1, $"found {string.Join("; ", bad.Select(finding => $"{finding.Problem.Code} {finding.Cluster} {finding.Problem.Object} {finding.Problem.Path}: {finding.Problem.Message}"))}");
+        var found = bad.Where(finding => finding.Problem.Code == code
+            && where == $"{finding.Cluster} {finding.Problem.Object} {finding.Problem.Path}".TrimEnd())
+            .ToList();
+        Assert.True(found.Count == 1,
+            $"found {string.Join("; ", bad.Select(finding => $"{finding.Problem.Code} {finding.Cluster} {finding.Problem.Object} {finding.Problem.Path}: {finding.Problem.Message}"))}");
         Assert.All(found, finding => Assert.NotEmpty(finding.Problem.Remedy));
         Assert.Contains(Analyzers.All, analyzer => analyzer.Codes.Any(known => known.Code == code && known.Severity >= found[0].Problem.Severity));
         Assert.Contains(says, found[0].Problem.Message, StringComparison.Ordinal);
@@ -28,13 +31,15 @@ public sealed class AnalyzerTests
     public void Every_code_has_a_test()
     {
         var texts = Directory.EnumerateFiles(Repository.At("tests/Isthmus.Tests.Operate/Diagnose/Analysis"), "*.cs").Select(File.ReadAllText).ToList();
-        Assert.Empty(AnalysisCodes.All.Where(code => !texts.Exists(text => text.Contains($"\"{code.Code}\"", StringComparison.Ordinal))).Select(code => code.Code));
+        Assert.Empty(AnalysisCodes.All.Where(code => !texts.Exists(text => text.Contains($"\"{code.Code}\"", StringComparison.Ordinal)))
+            .Select(code => code.Code));
     }
 
     [Fact]
     public void A_cluster_that_cannot_be_read_is_named_and_the_others_are_analyzed()
     {
-        var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Isthmus.Operate.Inventory.ClusterInventory.Unreadable("c9", "connection refused"), .. MeshText.Clusters(MeshText.Join(MeshText.Web, MeshText.Istio("DestinationRule", "shop", "rule", "host: gone")))]);
+        var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Isthmus.Operate.Inventory.ClusterInventory.Unreadable("c9", "connection refused"),
+            .. MeshText.Clusters(MeshText.Join(MeshText.Web, MeshText.Istio("DestinationRule", "shop", "rule", "host: gone")))]);
         Assert.Equal([("c9", "ISM1400"), ("c1", "IST0174")], findings.Select(finding => (finding.Cluster, finding.Problem.Code)));
         Assert.Contains("connection refused", findings[0].Problem.Message, StringComparison.Ordinal);
     }
@@ -56,7 +61,9 @@ public sealed class AnalyzerTests
     public void What_was_not_read_is_not_missing()
     {
         // Nobody may read Deployments: a Service that selects no Pod may be that of one without replicas.
-        var cluster = Isthmus.Operate.Inventory.ClusterInventory.From("c1", MeshText.Clusters(MeshText.Join(MeshText.Service("shop", "web", "app: wev"), MeshText.Pod("shop", "web-1", "app: web")))[0].AllObjects, unread: new HashSet<string> { "Deployment" });
+        var cluster = Isthmus.Operate.Inventory.ClusterInventory.From("c1",
+            MeshText.Clusters(MeshText.Join(MeshText.Service("shop", "web", "app: wev"), MeshText.Pod("shop", "web-1", "app: web")))[0].AllObjects,
+            unread: new HashSet<string> { "Deployment" });
         var result = Isthmus.Operate.Diagnose.Analysis.Analysis.Examine([cluster]);
         Assert.Contains(result.Skipped, analyzer => analyzer.Name == "service.SelectorAnalyzer");
         Assert.DoesNotContain(result.Findings, finding => finding.Problem.Code == "ISM1417");

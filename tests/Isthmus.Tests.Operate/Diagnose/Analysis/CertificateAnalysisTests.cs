@@ -77,18 +77,27 @@ public sealed class CertificateAnalysisTests : IDisposable
     [InlineData("waits", "waits", "")]
     public void An_intermediate_in_cacerts_is_in_force_or_refused_and_why(string kind, string state, string finding)
     {
-        using var inForce = _root.IssueIntermediate(new("Istio", "Intermediate", "c1"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10), Now.AddYears(kind == "its root ends before it" ? 10 : 5));
-        using var next = (kind == "of another root" ? _other : _root).IssueIntermediate(new("Istio", "Intermediate", "c1"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10), kind == "expired" ? Now.AddDays(-1) : Now.AddYears(6));
+        using var inForce = _root.IssueIntermediate(new("Istio", "Intermediate", "c1"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10),
+            Now.AddYears(kind == "its root ends before it" ? 10 : 5));
+        using var next = (kind == "of another root" ? _other : _root)
+            .IssueIntermediate(new("Istio", "Intermediate", "c1"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10),
+                kind == "expired" ? Now.AddDays(-1) : Now.AddYears(6));
         var isInForce = kind is "good" or "its root ends before it";
         var given = isInForce ? inForce : next;
-        var facts = SecretFacts.Of(Secret("cacerts", ("ca-cert.pem", CertificateText.Write(given.Certificate)), ("ca-key.pem", Keys.ToPem((kind == "its key belongs to another" ? inForce : given).Key)),
-            ("root-cert.pem", CertificateText.Write(_root.Certificate)), ("cert-chain.pem", CertificateText.Write(given.Certificate) + CertificateText.Write(_root.Certificate))));
-        var all = new AuthorityCertificates("c1", "istio-system", CertificateText.Write(_root.Certificate), CertificateText.Write(inForce.Certificate), facts, null).All(Now).ToList();
+        var facts = SecretFacts.Of(Secret("cacerts", ("ca-cert.pem", CertificateText.Write(given.Certificate)),
+            ("ca-key.pem", Keys.ToPem((kind == "its key belongs to another" ? inForce : given).Key)),
+            ("root-cert.pem", CertificateText.Write(_root.Certificate)),
+            ("cert-chain.pem", CertificateText.Write(given.Certificate) + CertificateText.Write(_root.Certificate))));
+        var all = new AuthorityCertificates("c1", "istio-system", CertificateText.Write(_root.Certificate), CertificateText.Write(inForce.Certificate), facts,
+            null).All(Now)
+            .ToList();
 
         var root = Assert.Single(all, one => one.Role == CertificateRole.Root);
         Assert.True(root is { IsInForce: true, Signs: false });
         var signing = Assert.Single(all, one => one.Signs);
-        Assert.Equal((CertificateRecord.Fingerprint(inForce.Certificate), root.Fingerprint, isInForce ? "Secret istio-system/cacerts" : "ConfigMap istio-system/istio-ca-root-cert"), (signing.Fingerprint, signing.Root, signing.Owner));
+        Assert.Equal((CertificateRecord.Fingerprint(inForce.Certificate), root.Fingerprint,
+            isInForce ? "Secret istio-system/cacerts" : "ConfigMap istio-system/istio-ca-root-cert"),
+            (signing.Fingerprint, signing.Root, signing.Owner));
         var stored = all.Single(one => one.Owner == "Secret istio-system/cacerts" && one.Role == CertificateRole.Authority);
         Assert.StartsWith(state, CertificateState.Describe(stored, Now), StringComparison.Ordinal);
         Assert.Equal(finding, Judge(stored));
@@ -104,14 +113,19 @@ public sealed class CertificateAnalysisTests : IDisposable
     public void A_webhook_is_trusted_if_a_handshake_proves_it(string kind, string fault)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var leaf = (kind == "other root" ? _other : _root).IssueLeaf(new(new PublicKey(key), new([], [kind == "other name" ? "somebody.else" : "istiod.istio-system.svc"], []), Now.AddDays(-2), kind == "expired" ? Now.AddDays(-1) : Now.AddDays(9)));
+        using var leaf = (kind == "other root" ? _other : _root)
+            .IssueLeaf(new(new PublicKey(key), new([], [kind == "other name" ? "somebody.else" : "istiod.istio-system.svc"], []), Now.AddDays(-2),
+                kind == "expired" ? Now.AddDays(-1) : Now.AddDays(9)));
         var cluster = ClusterInventory.From("c1",
         [
-            Json("""{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "istiod", "namespace": "istio-system"}, "spec": {"selector": {"app": "istiod"}, "ports": [{"port": 443}]}}"""),
-            Json("""{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "istiod-1", "namespace": "istio-system", "labels": {"app": "istiod"}}, "spec": {"containers": []}}"""),
+            Json(
+                """{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "istiod", "namespace": "istio-system"}, "spec": {"selector": {"app": "istiod"}, "ports": [{"port": 443}]}}"""),
+            Json(
+                """{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "istiod-1", "namespace": "istio-system", "labels": {"app": "istiod"}}, "spec": {"containers": []}}"""),
         ]);
         var bundle = kind == "no bundle" ? "" : Convert.ToBase64String(Encoding.UTF8.GetBytes(CertificateText.Write(_root.Certificate)));
-        var configuration = Json($$$"""{"kind": "MutatingWebhookConfiguration", "metadata": {"name": "injector"}, "webhooks": [{"clientConfig": {"caBundle": "{{{bundle}}}", "service": {"name": "istiod", "namespace": "istio-system"} } } ]}""");
+        var configuration = Json(
+            $$$"""{"kind": "MutatingWebhookConfiguration", "metadata": {"name": "injector"}, "webhooks": [{"clientConfig": {"caBundle": "{{{bundle}}}", "service": {"name": "istiod", "namespace": "istio-system"} } } ]}""");
         var all = WebhookCertificates.Of(cluster, [configuration], [new("istio-system", "istiod-1", [leaf])], Now).ToList();
         var webhook = Assert.Single(all, one => one.Role == CertificateRole.WebhookBundle);
         Assert.StartsWith(fault, webhook.Fault, StringComparison.Ordinal);
@@ -125,11 +139,13 @@ public sealed class CertificateAnalysisTests : IDisposable
     public void Facts_of_a_Secret_survive_a_snapshot_without_its_keys()
     {
         var key = Keys.ToPem(_root.Key);
-        var facts = SecretFacts.Of(Secret("cacerts", ("ca-cert.pem", CertificateText.Write(_root.Certificate) + key), ("ca-key.pem", key), ("root-cert.pem", CertificateText.Write(_root.Certificate))));
+        var facts = SecretFacts.Of(Secret("cacerts", ("ca-cert.pem", CertificateText.Write(_root.Certificate) + key), ("ca-key.pem", key),
+            ("root-cert.pem", CertificateText.Write(_root.Certificate))));
         var text = facts.Write();
         Assert.DoesNotContain("PRIVATE KEY", text, StringComparison.Ordinal);
         var packed = new Secret { Metadata = new() { Name = "cacerts", Namespace = "istio-system", Annotations = { [SecretFacts.Annotation] = text } } };
-        Assert.Equal((facts.Certificates, facts.CaProblem, "you"), (SecretFacts.Of(packed).Certificates, SecretFacts.Of(packed).CaProblem, SecretFacts.Of(packed).RenewedBy));
+        Assert.Equal((facts.Certificates, facts.CaProblem, "you"),
+            (SecretFacts.Of(packed).Certificates, SecretFacts.Of(packed).CaProblem, SecretFacts.Of(packed).RenewedBy));
         Assert.Equal(2, facts.Certificates.Count);
     }
 
@@ -137,8 +153,10 @@ public sealed class CertificateAnalysisTests : IDisposable
     [Fact]
     public void Keys_of_issuers_that_control_planes_cannot_fetch_are_findings()
     {
-        var report = new Problem("ISM1466", "RequestAuthentication shop/tokens", "spec.jwtRules[0].jwksUri", "the keys cannot be fetched", "check it", Severity.Error);
-        Assert.Equal([report], Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", []).WithReports([report])]).Select(finding => finding.Problem));
+        var report = new Problem("ISM1466", "RequestAuthentication shop/tokens", "spec.jwtRules[0].jwksUri", "the keys cannot be fetched", "check it",
+            Severity.Error);
+        Assert.Equal([report],
+            Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", []).WithReports([report])]).Select(finding => finding.Problem));
     }
 
     private static string Judge(MeshCertificate certificate)

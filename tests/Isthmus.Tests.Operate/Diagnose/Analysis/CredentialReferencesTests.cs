@@ -23,7 +23,8 @@ public sealed class CredentialReferencesTests
         var reference = Assert.Single(CredentialReferences.Of(Cluster([])));
         Assert.Equal(("istio-system", "front"), (reference.Namespace, reference.Name));
         var finding = Assert.Single(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Cluster(new() { ["istio-system/front"] = "does not exist" })]));
-        Assert.Equal(("IST0101", "Gateway shop/front", "spec.servers[1].tls.credentialName"), (finding.Problem.Code, finding.Problem.Object, finding.Problem.Path));
+        Assert.Equal(("IST0101", "Gateway shop/front", "spec.servers[1].tls.credentialName"),
+            (finding.Problem.Code, finding.Problem.Object, finding.Problem.Path));
         Assert.Equal("Referenced credentialName not found: \"front\" (Secret istio-system/front does not exist)", finding.Problem.Message);
         Assert.Empty(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Cluster(new() { ["istio-system/front"] = "" })]));
         Assert.Empty(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Cluster([])])); // nobody may read it
@@ -34,8 +35,10 @@ public sealed class CredentialReferencesTests
     {
         var reference = Assert.Single(CredentialReferences.Of(Cluster([])));
         Assert.Equal(["default"], reference.Accounts);
-        var finding = Assert.Single(CredentialReferences.Check([Cluster(new() { ["istio-system/front"] = "", [reference.KeyOf("default")] = "it may not list Secrets there" })]));
-        Assert.Equal(("IST0161", "spec.servers[1].tls.credentialName", "Secret istio-system/front is not sent to gateways of ServiceAccount istio-system/default: it may not list Secrets there"),
+        var finding = Assert.Single(
+            CredentialReferences.Check([Cluster(new() { ["istio-system/front"] = "", [reference.KeyOf("default")] = "it may not list Secrets there" })]));
+        Assert.Equal(("IST0161", "spec.servers[1].tls.credentialName",
+            "Secret istio-system/front is not sent to gateways of ServiceAccount istio-system/default: it may not list Secrets there"),
             (finding.Problem.Code, finding.Problem.Path, finding.Problem.Message));
     }
 
@@ -55,7 +58,8 @@ public sealed class CredentialReferencesTests
         var found = CredentialReferences.Check([cluster]).Select(finding => finding.Problem).ToList();
         Assert.Equal(findings, found.Count);
         Assert.All(found, problem => Assert.Equal(("IST0161", "Gateway shop/front", "spec.servers[1].tls.credentialName",
-            "Secret istio-system/front is not read: ISTHMUS_SECRET_NAMESPACES of the control plane (edge,shop) leaves out namespace istio-system"), (problem.Code, problem.Object, problem.Path, problem.Message)));
+            "Secret istio-system/front is not read: ISTHMUS_SECRET_NAMESPACES of the control plane (edge,shop) leaves out namespace istio-system"),
+            (problem.Code, problem.Object, problem.Path, problem.Message)));
     }
 
     [Fact]
@@ -65,8 +69,13 @@ public sealed class CredentialReferencesTests
         var cluster = ClusterInventory.From("c1", YamlText.ParseAll(mutual, "c1").OfType<JsonObject>());
         var reference = Assert.Single(CredentialReferences.Of(cluster));
         Assert.Equal(("istio-system/front with CA", true), (reference.Key, reference.ChecksClients));
-        var finding = Assert.Single(CredentialReferences.Check([cluster.WithCredentials(new Dictionary<string, string> { [reference.Key] = "holds a certificate revocation list (ca.crl), which is not supported" }.ToValueMap())]));
-        Assert.Equal(("IST0161", "Secret istio-system/front holds a certificate revocation list (ca.crl), which is not supported"), (finding.Problem.Code, finding.Problem.Message));
+        var finding = Assert.Single(
+            CredentialReferences.Check([cluster.WithCredentials(new Dictionary<string, string>
+            {
+                [reference.Key] = "holds a certificate revocation list (ca.crl), which is not supported"
+            }.ToValueMap())]));
+        Assert.Equal(("IST0161", "Secret istio-system/front holds a certificate revocation list (ca.crl), which is not supported"),
+            (finding.Problem.Code, finding.Problem.Message));
     }
 
     [Theory]
@@ -78,21 +87,37 @@ public sealed class CredentialReferencesTests
     [InlineData("front", false, "IST0161 holds no private key")]
     public void Secrets_of_files_replace_those_of_the_cluster_and_the_rest_is_missing_only_without_one(string secret, bool isAll, string expected)
     {
-        var files = YamlText.ParseAll(Objects, "c1").Concat(secret.Length == 0 ? [] : YamlText.ParseAll($$"""{apiVersion: v1, kind: Secret, metadata: {name: {{secret}}, namespace: istio-system}, stringData: {tls.crt: a} }""", "file")).OfType<JsonObject>().ToList();
+        var files = YamlText.ParseAll(Objects, "c1")
+            .Concat(secret.Length == 0
+                ? []
+                : YamlText.ParseAll($$"""{apiVersion: v1, kind: Secret, metadata: {name: {{secret}}, namespace: istio-system}, stringData: {tls.crt: a} }""",
+                    "file"))
+            .OfType<JsonObject>().ToList();
         var cluster = CredentialReferences.WithSecrets(Cluster(new() { ["istio-system/front"] = "" }), files, isAll);
         var found = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([cluster]).Select(finding => $"{finding.Problem.Code} {finding.Problem.Message}").ToList();
         Assert.Equal(expected.Length == 0 ? 0 : 1, found.Count);
-        Assert.All(found, text => Assert.True(text.StartsWith(expected[..7], StringComparison.Ordinal) && text.Contains(expected[8..], StringComparison.Ordinal), text));
+        Assert.All(found,
+            text => Assert.True(text.StartsWith(expected[..7], StringComparison.Ordinal) && text.Contains(expected[8..], StringComparison.Ordinal), text));
     }
 
     [Fact]
     public void The_CA_of_clients_may_be_in_a_file_of_its_own()
     {
         var (certificate, key) = Isthmus.Testing.TestCa.SelfSignedPair("shop.example");
-        var pair = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Secret", ["metadata"] = new JsonObject { ["name"] = "front", ["namespace"] = "istio-system" }, ["stringData"] = new JsonObject { ["tls.crt"] = certificate, ["tls.key"] = key } };
-        var ca = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Secret", ["metadata"] = new JsonObject { ["name"] = "front-cacert", ["namespace"] = "istio-system" }, ["stringData"] = new JsonObject { ["ca.crt"] = certificate } };
+        var pair = new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Secret", ["metadata"] = new JsonObject { ["name"] = "front", ["namespace"] = "istio-system" },
+            ["stringData"] = new JsonObject { ["tls.crt"] = certificate, ["tls.key"] = key }
+        };
+        var ca = new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Secret", ["metadata"] = new JsonObject { ["name"] = "front-cacert", ["namespace"] = "istio-system" },
+            ["stringData"] = new JsonObject { ["ca.crt"] = certificate }
+        };
         var mutual = YamlText.ParseAll(Objects.Replace("SIMPLE", "MUTUAL", StringComparison.Ordinal), "c1").OfType<JsonObject>().ToList();
-        IEnumerable<string> Found(params JsonObject[] secrets) => Isthmus.Operate.Diagnose.Analysis.Analysis.Run([CredentialReferences.WithSecrets(ClusterInventory.From("c1", mutual), secrets, isAll: true)]).Select(finding => finding.Problem.Code);
+        IEnumerable<string> Found(params JsonObject[] secrets) =>
+            Isthmus.Operate.Diagnose.Analysis.Analysis.Run([CredentialReferences.WithSecrets(ClusterInventory.From("c1", mutual), secrets, isAll: true)])
+                .Select(finding => finding.Problem.Code);
         Assert.Equal("IST0161", Assert.Single(Found(pair)));
         Assert.Empty(Found(pair, ca));
     }

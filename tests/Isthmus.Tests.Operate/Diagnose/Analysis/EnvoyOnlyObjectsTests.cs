@@ -10,15 +10,19 @@ public sealed class EnvoyOnlyObjectsTests
 
     private static readonly string Plugin = Istio("WasmPlugin", "shop", "auth", "url: 'oci://a.example/b', selector: {matchLabels: {app: web} }");
 
-    private static readonly string Lua = Istio("EnvoyFilter", "istio-system", "lua", "configPatches: [{applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND}, patch: {operation: INSERT_FIRST, value: {name: lua, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua} } } }]");
+    private static readonly string Lua = Istio("EnvoyFilter", "istio-system", "lua",
+        "configPatches: [{applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND}, patch: {operation: INSERT_FIRST, value: {name: lua, typed_config: {'@type': "
+            + "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua} } } }]");
 
     [Fact]
     public void The_Pods_are_counted_and_the_first_named()
     {
         var pods = Join([.. Enumerable.Range(1, 4).Select(number => Proxied($"web-{number}", "image: isthmus")), Proxied("mine-1", Chosen)]);
         var finding = Assert.Single(Analyze(Join(Namespace("shop"), pods, Plugin)), finding => finding.Problem.Code == Code);
-        Assert.Equal(("WasmPlugin shop/auth", "4 Pods get nothing of it, because the proxy is not such an Envoy: shop/web-1, shop/web-2, shop/web-3, …"), (finding.Problem.Object, finding.Problem.Message));
-        Assert.Contains(Analyze(Join(Namespace("shop"), Proxied("web-1", "image: isthmus"), Lua)), found => found.Problem is { Code: Code, Object: "EnvoyFilter istio-system/lua" });
+        Assert.Equal(("WasmPlugin shop/auth", "4 Pods get nothing of it, because the proxy is not such an Envoy: shop/web-1, shop/web-2, shop/web-3, …"),
+            (finding.Problem.Object, finding.Problem.Message));
+        Assert.Contains(Analyze(Join(Namespace("shop"), Proxied("web-1", "image: isthmus"), Lua)),
+            found => found.Problem is { Code: Code, Object: "EnvoyFilter istio-system/lua" });
     }
 
     [Theory]

@@ -8,11 +8,14 @@ public sealed class HealthyMeshTests
 {
     private static readonly string Istiod = Workload("istio-system", "istiod-1", "app: istiod", "containers: [{name: discovery}]");
 
-    private static readonly string Ingress = Join(Workload("istio-system", "gw-1", "istio: ingress", "containers: [{name: istio-proxy}]"), Service("istio-system", "gw", "istio: ingress", "{name: http2, port: 80, targetPort: 8080}, {name: https, port: 443, targetPort: 8443}"));
+    private static readonly string Ingress = Join(Workload("istio-system", "gw-1", "istio: ingress", "containers: [{name: istio-proxy}]"),
+        Service("istio-system", "gw", "istio: ingress", "{name: http2, port: 80, targetPort: 8080}, {name: https, port: 443, targetPort: 8443}"));
 
     /// <summary>The gateway of a cluster that others call by names of the zone global.</summary>
-    private static readonly string Entry = Join(Workload("istio-system", "entry-1", "istio: entry", "containers: [{name: istio-proxy}]"), Service("istio-system", "entry", "istio: entry", "{name: tls, port: 15443, targetPort: 15443}"),
-        Istio("Gateway", "istio-system", "entry", "selector: {istio: entry}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.global']}]"));
+    private static readonly string Entry = Join(Workload("istio-system", "entry-1", "istio: entry", "containers: [{name: istio-proxy}]"),
+        Service("istio-system", "entry", "istio: entry", "{name: tls, port: 15443, targetPort: 15443}"),
+        Istio("Gateway", "istio-system", "entry",
+            "selector: {istio: entry}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.global']}]"));
 
     public static TheoryData<string> Names() => [.. Meshes().Select(mesh => mesh.Name)];
 
@@ -27,35 +30,69 @@ public sealed class HealthyMeshTests
             Join(Root, Namespace("shop"), Service("shop", "web", "app: web"), Pod("shop", "web-1", "app: web")))),
         ("a canary that is scaled to zero, with a subset and a weight of 0", Join(Web, Deployment("shop", "web-v2", "app: web, version: v2", replicas: 0),
             Istio("DestinationRule", "shop", "web", "host: web, subsets: [{name: v1, labels: {version: v1} }, {name: v2, labels: {version: v2} }]"),
-            Istio("VirtualService", "shop", "web", "hosts: [web], http: [{route: [{destination: {host: web, subset: v1}, weight: 100}, {destination: {host: web, subset: v2}, weight: 0}] }]"))),
+            Istio("VirtualService", "shop", "web",
+                "hosts: [web], http: [{route: [{destination: {host: web, subset: v1}, weight: 100}, {destination: {host: web, subset: v2}, weight: 0}] }]"))),
         ("a primary whose policies are for a remote cluster", Clusters(
-            Join(Root, Istiod, Namespace("shop"), Istio("AuthorizationPolicy", "shop", "policy", "selector: {matchLabels: {app: web} }, rules: [{from: [{source: {principals: [cluster.local/ns/ops/sa/robot]} }] }]"), Istio("PeerAuthentication", "shop", "web", "selector: {matchLabels: {app: web} }, mtls: {mode: STRICT}")),
-            Join(Root, Namespace("shop"), Namespace("ops"), Pod("shop", "web-1", "app: web"), Pod("ops", "robot-1", "app: robot", "serviceAccountName: robot")))),
+            Join(Root, Istiod, Namespace("shop"),
+                Istio("AuthorizationPolicy", "shop", "policy",
+                    "selector: {matchLabels: {app: web} }, rules: [{from: [{source: {principals: [cluster.local/ns/ops/sa/robot]} }] }]"),
+                Istio("PeerAuthentication", "shop", "web", "selector: {matchLabels: {app: web} }, mtls: {mode: STRICT}")),
+            Join(Root, Namespace("shop"), Namespace("ops"), Pod("shop", "web-1", "app: web"),
+                Pod("ops", "robot-1", "app: robot", "serviceAccountName: robot")))),
         ("two teams that share a Gateway's port for every host", Join(Web, Ingress,
-            Istio("Gateway", "shop", "one", "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]"), Istio("Gateway", "shop", "two", "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]"),
-            Istio("VirtualService", "shop", "one", "gateways: [one], hosts: ['*'], http: [{match: [{uri: {prefix: /one} }], route: [{destination: {host: web} }] }]"), Istio("VirtualService", "shop", "two", "gateways: [two], hosts: ['*'], http: [{match: [{uri: {prefix: /two} }], route: [{destination: {host: web} }] }]"))),
+            Istio("Gateway", "shop", "one", "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]"),
+            Istio("Gateway", "shop", "two", "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]"),
+            Istio("VirtualService", "shop", "one",
+                "gateways: [one], hosts: ['*'], http: [{match: [{uri: {prefix: /one} }], route: [{destination: {host: web} }] }]"),
+            Istio("VirtualService", "shop", "two",
+                "gateways: [two], hosts: ['*'], http: [{match: [{uri: {prefix: /two} }], route: [{destination: {host: web} }] }]"))),
         ("objects of the Gateway API for another controller", GatewayApiCases.Foreign),
-        ("delegates, and a route without a match last", Join(Web, Ingress, Istio("Gateway", "shop", "front", "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [web.example]}]"),
-            Istio("VirtualService", "shop", "root", "gateways: [front], hosts: [web.example], http: [{match: [{uri: {prefix: /a} }], delegate: {name: part} }, {match: [{uri: {prefix: /a/b} }], route: [{destination: {host: web} }] }, {route: [{destination: {host: web} }] }]"),
+        ("delegates, and a route without a match last",
+            Join(Web, Ingress,
+                Istio("Gateway", "shop", "front",
+                    "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [web.example]}]"),
+            Istio("VirtualService", "shop", "root",
+                "gateways: [front], hosts: [web.example], http: [{match: [{uri: {prefix: /a} }], delegate: {name: part} }, {match: [{uri: {prefix: /a/b} }], "
+                    + "route: [{destination: {host: web} }] }, {route: [{destination: {host: web} }] }]"),
             Istio("VirtualService", "shop", "part", "http: [{route: [{destination: {host: web} }] }]"))),
-        ("a headless Service beside another of the same Pods", Join(Web, Deployment("shop", "web", "app: web, version: v1"), Service("shop", "web-peers", "app: web", "{name: http, port: 80}").Replace("10.0.0.1", "None", StringComparison.Ordinal))),
-        ("Pods that are left out of the mesh, completed, or of the host's network", Join(Root, Namespace("shop"), Bare("shop", "legacy", "app: legacy, sidecar.istio.io/inject: 'false'"), Bare("shop", "job", "app: job").Replace("Running", "Succeeded", StringComparison.Ordinal),
-            Workload("shop", "agent", "app: agent", "hostNetwork: true, containers: [{name: app}]"), Namespace("tools", "istio-injection: disabled"), Bare("tools", "t", "app: t"), Namespace("plain", ""), Bare("plain", "p", "app: p"))),
+        ("a headless Service beside another of the same Pods",
+            Join(Web, Deployment("shop", "web", "app: web, version: v1"),
+                Service("shop", "web-peers", "app: web", "{name: http, port: 80}").Replace("10.0.0.1", "None", StringComparison.Ordinal))),
+        ("Pods that are left out of the mesh, completed, or of the host's network",
+            Join(Root, Namespace("shop"), Bare("shop", "legacy", "app: legacy, sidecar.istio.io/inject: 'false'"),
+                Bare("shop", "job", "app: job").Replace("Running", "Succeeded", StringComparison.Ordinal),
+            Workload("shop", "agent", "app: agent", "hostNetwork: true, containers: [{name: app}]"), Namespace("tools", "istio-injection: disabled"),
+            Bare("tools", "t", "app: t"), Namespace("plain", ""), Bare("plain", "p", "app: p"))),
         ("external services: one wildcard, one behind DNS, TLS origination, a workload outside", Join(Web,
-            Istio("ServiceEntry", "shop", "wild", "hosts: ['*.example'], ports: [{number: 443, name: tls, protocol: TLS}], resolution: NONE"), Istio("ServiceEntry", "shop", "api", "hosts: [api.example], ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}], resolution: DNS"),
-            Istio("DestinationRule", "shop", "api", "host: api.example, trafficPolicy: {tls: {mode: SIMPLE} }"), Istio("ServiceEntry", "shop", "vm", "hosts: [vm.example], location: MESH_INTERNAL, ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, workloadSelector: {labels: {app: vm} }"),
-            Istio("WorkloadEntry", "shop", "vm-1", "address: 203.0.113.7, labels: {app: vm}, serviceAccount: vm"), Istio("AuthorizationPolicy", "shop", "vm", "selector: {matchLabels: {app: vm} }, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/vm]} }] }]"))),
-        ("a mesh that is being moved to mutual TLS", Join(Web, Bare("shop", "old", "app: old, sidecar.istio.io/inject: 'false'"), Service("shop", "old", "app: old"), Istio("PeerAuthentication", "istio-system", "default", "mtls: {mode: STRICT}"),
-            Istio("DestinationRule", "shop", "old", "host: old, trafficPolicy: {tls: {mode: DISABLE} }"), Istio("PeerAuthentication", "shop", "web", "selector: {matchLabels: {app: web} }, mtls: {mode: STRICT}, portLevelMtls: {'80': {mode: PERMISSIVE} }"))),
+            Istio("ServiceEntry", "shop", "wild", "hosts: ['*.example'], ports: [{number: 443, name: tls, protocol: TLS}], resolution: NONE"),
+            Istio("ServiceEntry", "shop", "api", "hosts: [api.example], ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}], resolution: DNS"),
+            Istio("DestinationRule", "shop", "api", "host: api.example, trafficPolicy: {tls: {mode: SIMPLE} }"),
+            Istio("ServiceEntry", "shop", "vm",
+                "hosts: [vm.example], location: MESH_INTERNAL, ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, workloadSelector: "
+                    + "{labels: {app: vm} }"),
+            Istio("WorkloadEntry", "shop", "vm-1", "address: 203.0.113.7, labels: {app: vm}, serviceAccount: vm"),
+            Istio("AuthorizationPolicy", "shop", "vm",
+                "selector: {matchLabels: {app: vm} }, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/vm]} }] }]"))),
+        ("a mesh that is being moved to mutual TLS",
+            Join(Web, Bare("shop", "old", "app: old, sidecar.istio.io/inject: 'false'"), Service("shop", "old", "app: old"),
+                Istio("PeerAuthentication", "istio-system", "default", "mtls: {mode: STRICT}"),
+            Istio("DestinationRule", "shop", "old", "host: old, trafficPolicy: {tls: {mode: DISABLE} }"),
+            Istio("PeerAuthentication", "shop", "web",
+                "selector: {matchLabels: {app: web} }, mtls: {mode: STRICT}, portLevelMtls: {'80': {mode: PERMISSIVE} }"))),
         ("a route per cluster, and a cluster of another kind beside the mesh", Clusters(
             Join(Web, Istiod, Istio("VirtualService", "shop", "route", "hosts: [web], http: [{route: [{destination: {host: web} }] }]")),
             Join(Web, Istiod, Istio("VirtualService", "shop", "route", "hosts: [web], http: [{route: [{destination: {host: web} }] }]")),
             Join(Namespace("apps", ""), Bare("apps", "a", "app: a"), Service("apps", "a", "app: a", "{port: 80}")))),
         ("clusters that are joined by names, each with a Service and a route of its own", Clusters(
             Join(Web, Istiod, Entry, Istio("VirtualService", "shop", "route", "hosts: [web], http: [{route: [{destination: {host: web} }] }]")),
-            Join(Web.Replace("port: 80}", "port: 81}", StringComparison.Ordinal), Istiod, Entry, Istio("VirtualService", "shop", "route", "hosts: [web], http: [{timeout: 3s, route: [{destination: {host: web} }] }]")))),
-        ("one VirtualService for sidecars and one for a gateway, with the same host", Join(Web, Ingress, Istio("Gateway", "shop", "front", "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [web.shop.svc.cluster.local]}]"),
-            Istio("VirtualService", "shop", "inside", "hosts: [web], http: [{route: [{destination: {host: web} }] }]"), Istio("VirtualService", "shop", "outside", "gateways: [front], hosts: [web], http: [{route: [{destination: {host: web} }] }]"))),
+            Join(Web.Replace("port: 80}", "port: 81}", StringComparison.Ordinal), Istiod, Entry,
+                Istio("VirtualService", "shop", "route", "hosts: [web], http: [{timeout: 3s, route: [{destination: {host: web} }] }]")))),
+        ("one VirtualService for sidecars and one for a gateway, with the same host",
+            Join(Web, Ingress,
+                Istio("Gateway", "shop", "front",
+                    "selector: {istio: ingress}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [web.shop.svc.cluster.local]}]"),
+            Istio("VirtualService", "shop", "inside", "hosts: [web], http: [{route: [{destination: {host: web} }] }]"),
+            Istio("VirtualService", "shop", "outside", "gateways: [front], hosts: [web], http: [{route: [{destination: {host: web} }] }]"))),
     ];
 
     private static string Clusters(params string[] clusters) => string.Join($"\n{Next}\n", clusters);

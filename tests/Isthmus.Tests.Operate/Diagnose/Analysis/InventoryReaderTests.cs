@@ -27,10 +27,14 @@ public sealed class InventoryReaderTests
             context.Response.StatusCode = status;
             context.Response.ContentType = "application/json";
             await context.Response.WriteAsync((status != 200 ? new JsonObject { ["kind"] = "Status", ["code"] = status, ["message"] = "refused by test" }
-                : path.EndsWith("/namespaces/istio-system", StringComparison.Ordinal) ? new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio-system" } }
-                : new JsonObject { ["kind"] = "List", ["metadata"] = new JsonObject { ["resourceVersion"] = "1" }, ["items"] = new JsonArray() }).ToJsonString(), Stop);
+                : path.EndsWith("/namespaces/istio-system", StringComparison.Ordinal)
+                ? new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio-system" } }
+                : new JsonObject { ["kind"] = "List", ["metadata"] = new JsonObject { ["resourceVersion"] = "1" }, ["items"] = new JsonArray() })
+                .ToJsonString(),
+                Stop);
         });
-        var cluster = await new InventoryReader("istio-system", proxies: 0).ReadAsync("c1", new Isthmus.Kubernetes.Client.ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") }, Stop);
+        var cluster = await new InventoryReader("istio-system", proxies: 0).ReadAsync("c1",
+            new Isthmus.Kubernetes.Client.ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") }, Stop);
         Assert.Equal("", cluster.Error);
         Assert.Equal(expected, asked);
         Assert.True(cluster.Trust.HasIstio);

@@ -46,17 +46,27 @@ public sealed class InventoryVersionsTests
     }
 
     /// <summary>The list of all objects of the kind that a path is about.</summary>
-    private static string WholeList(string path) => Regex.Replace(Regex.Replace(path, @"\?.*|(?<=/namespaces)/[^/?]+$", ""), "/namespaces/[^/]+(?=/)", "") + "?limit=500";
+    private static string WholeList(string path) =>
+        Regex.Replace(Regex.Replace(path, @"\?.*|(?<=/namespaces)/[^/?]+$", ""), "/namespaces/[^/]+(?=/)", "") + "?limit=500";
 
     /// <summary>A cluster with one object of each kind.</summary>
-    private static Task<OriginServer> StartAsync(ConcurrentQueue<string> asked, Func<string> version, bool mayReadSecrets) => OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+    private static Task<OriginServer> StartAsync(ConcurrentQueue<string> asked, Func<string> version, bool mayReadSecrets) =>
+        OriginServer.StartAsync(HttpProtocols.Http1, async context =>
     {
         var path = context.Request.Path.Value!;
         asked.Enqueue(path + context.Request.QueryString);
-        JsonObject item = new() { ["metadata"] = new JsonObject { ["name"] = "one", ["namespace"] = "istio-system", ["uid"] = path, ["resourceVersion"] = version() } };
+        JsonObject item = new()
+        {
+            ["metadata"] = new JsonObject { ["name"] = "one", ["namespace"] = "istio-system", ["uid"] = path, ["resourceVersion"] = version() }
+        };
         context.Response.StatusCode = !mayReadSecrets && path.Contains("/secrets/", StringComparison.Ordinal) ? 403 : 200;
         context.Response.ContentType = "application/json";
-        await context.Response.WriteAsync((context.Response.StatusCode == 403 ? new JsonObject { ["kind"] = "Status", ["code"] = 403, ["message"] = "forbidden" }
-            : context.Request.QueryString.Value!.Contains("limit=", StringComparison.Ordinal) ? new JsonObject { ["metadata"] = new JsonObject { ["resourceVersion"] = "9" }, ["items"] = new JsonArray(item) } : item).ToJsonString(), Stop);
+        await context.Response.WriteAsync((context.Response.StatusCode == 403
+            ? new JsonObject { ["kind"] = "Status", ["code"] = 403, ["message"] = "forbidden" }
+            : context.Request.QueryString.Value!.Contains("limit=", StringComparison.Ordinal)
+            ? new JsonObject { ["metadata"] = new JsonObject { ["resourceVersion"] = "9" }, ["items"] = new JsonArray(item) }
+            : item)
+            .ToJsonString(),
+            Stop);
     });
 }

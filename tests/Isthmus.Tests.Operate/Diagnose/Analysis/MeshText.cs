@@ -16,18 +16,23 @@ internal static class MeshText
     /// <summary>The namespace that shows that a cluster has a mesh.</summary>
     internal const string Root = "{apiVersion: v1, kind: Namespace, metadata: {name: istio-system, labels: {topology.istio.io/network: network1} } }";
 
-    internal static string Namespace(string name, string labels = "istio-injection: enabled") => $$"""{apiVersion: v1, kind: Namespace, metadata: {name: {{name}}, labels: { {{labels}} } } }""";
+    internal static string Namespace(string name, string labels = "istio-injection: enabled") =>
+        $$"""{apiVersion: v1, kind: Namespace, metadata: {name: {{name}}, labels: { {{labels}} } } }""";
 
     /// <summary>A Pod with a sidecar.</summary>
-    internal static string Pod(string ns, string name, string labels, string spec = "", string status = "") => Workload(ns, name, labels, $"containers: [{{name: app, image: app}}, {{name: istio-proxy, image: proxy}}]{(spec.Length > 0 ? ", " : "")}{spec}", status);
+    internal static string Pod(string ns, string name, string labels, string spec = "", string status = "") =>
+        Workload(ns, name, labels, $"containers: [{{name: app, image: app}}, {{name: istio-proxy, image: proxy}}]{(spec.Length > 0 ? ", " : "")}{spec}",
+            status);
 
     /// <summary>A Pod without a sidecar.</summary>
-    internal static string Bare(string ns, string name, string labels, string status = "") => Workload(ns, name, labels, "containers: [{name: app, image: app}]", status);
+    internal static string Bare(string ns, string name, string labels, string status = "") =>
+        Workload(ns, name, labels, "containers: [{name: app, image: app}]", status);
 
     internal static string Workload(string ns, string name, string labels, string spec, string status = "") =>
         $$"""{apiVersion: v1, kind: Pod, metadata: {name: {{name}}, namespace: {{ns}}, labels: { {{labels}} } }, spec: { {{spec}} }, status: {phase: Running, conditions: [{type: Ready, status: "{{(status.Length > 0 ? "False" : "True")}}"}]{{(status.Length > 0 ? ", " : "")}}{{status}} } }""";
 
-    internal static string Deployment(string ns, string name, string labels, string spec = "containers: [{name: app, image: app}]", string annotations = "", int replicas = 1) =>
+    internal static string Deployment(string ns, string name, string labels, string spec = "containers: [{name: app, image: app}]", string annotations = "",
+        int replicas = 1) =>
         $$"""{apiVersion: apps/v1, kind: Deployment, metadata: {name: {{name}}, namespace: {{ns}} }, spec: {replicas: {{replicas}}, template: {metadata: {labels: { {{labels}} }, annotations: { {{annotations}} } }, spec: { {{spec}} } } } }""";
 
     internal static string Service(string ns, string name, string selector, string ports = "{name: http, port: 80}", string more = "") =>
@@ -48,8 +53,10 @@ internal static class MeshText
     /// <summary>What the analysis finds, without what it finds in every mesh of the tests.</summary>
     internal static IReadOnlyList<Finding> Analyze(string text) => Isthmus.Operate.Diagnose.Analysis.Analysis.Run(Clusters(text));
 
-    internal static IReadOnlyList<ClusterInventory> Clusters(string text) => [.. text.Split(Next).Index().Select(cluster => ClusterInventory.From($"c{cluster.Index + 1}",
+    internal static IReadOnlyList<ClusterInventory> Clusters(string text) =>
+        [.. text.Split(Next).Index().Select(cluster => ClusterInventory.From($"c{cluster.Index + 1}",
         cluster.Item.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => (JsonObject)YamlText.Parse(line, line)!)))];
 
-    internal static IEnumerable<string> Warnings(IEnumerable<Finding> findings) => findings.Where(finding => finding.Problem.Severity != Severity.Info).Select(finding => $"{finding.Cluster}: {finding.Problem.Code} {finding.Problem}");
+    internal static IEnumerable<string> Warnings(IEnumerable<Finding> findings) =>
+        findings.Where(finding => finding.Problem.Severity != Severity.Info).Select(finding => $"{finding.Cluster}: {finding.Problem.Code} {finding.Problem}");
 }

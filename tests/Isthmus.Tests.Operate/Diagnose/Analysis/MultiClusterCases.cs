@@ -4,7 +4,8 @@ namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 
 internal static class MultiClusterCases
 {
-    private static readonly string ControlPlane = Workload("istio-system", "istiod-1", "app: istiod", "containers: [{name: discovery, env: [{name: CLUSTER_ID, value: cluster1}] }]");
+    private static readonly string ControlPlane = Workload("istio-system", "istiod-1", "app: istiod",
+        "containers: [{name: discovery, env: [{name: CLUSTER_ID, value: cluster1}] }]");
 
     /// <summary>A cluster with a control plane of its own.</summary>
     private static readonly string Primary = Join(Web, ControlPlane);
@@ -17,39 +18,72 @@ internal static class MultiClusterCases
 
     internal static AnalyzerCase[] All { get; } =
     [
-        new("IST0170", "c2 Service shop/web spec.ports", Two(Web, Web.Replace("port: 80}", "port: 80}, {name: http-more, port: 81}", StringComparison.Ordinal)), Two(Web, Web), "port 81 of c2 does not exist in c1"),
-        new("IST0170", "c2 Service shop/web spec.clusterIP", Two(Web, Web.Replace("clusterIP: 10.0.0.1", "clusterIP: None", StringComparison.Ordinal)), Two(Web, Web), "headless in c2"),
-        new("ISM1416", "c2 Namespace shop metadata.labels", Two(Web, Join(Root, Namespace("shop", ""), Bare("shop", "web-2", "app: web"))), Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "app: web"))), "in c1"),
-        new("ISM1418", "c2 Pod shop/web-2 status.containerStatuses", Two(Web, Join(Root, Namespace("shop"), Service("shop", "web", "app: web"), Pod("shop", "web-2", "app: web", status: "containerStatuses: [{name: app, state: {waiting: {reason: CrashLoopBackOff} } }]"))), Two(Web, Web), "1 other Pod answers in its place"),
-        new("ISM1414", "c2 Pod shop/web-2 metadata.labels[topology.istio.io/network]", Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "topology.istio.io/network: netwrok1"))), Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "topology.istio.io/network: network1"))), "\"netwrok1\""),
-        new("ISM1413", "c2 VirtualService shop/route spec", Two(Join(Primary, Route("web")), Join(Primary, Route("web.shop.svc.cluster.local, weight: 1"))), Two(Join(Primary, Route("web")), Join(Primary, Route("web.shop.svc.cluster.local"))), "VirtualService shop/route of c1"),
-        new("ISM1421", "c2 DestinationRule shop/web spec.subsets", Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one"))), Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one", "two"))), "VirtualService shop/route of c1"),
-        new("ISM1422", "c2 AuthorizationPolicy shop/allow spec", Two(Join(Primary, Allow("GET")), Primary), Two(Join(Primary, Allow("GET")), Join(Primary, Allow("GET"))), "would select Pod shop/web-1: calls that end there are not subject to it"),
-        new("ISM1422", "c1 AuthorizationPolicy shop/allow spec", Two(Primary, Join(Primary, Allow("GET"))), Two(Join(Primary, Allow("GET")), Join(Primary, Allow("GET").Replace("allow", "reads", StringComparison.Ordinal))), "does not exist in c1"),
-        new("ISM1422", "c2 AuthorizationPolicy shop/allow spec", Two(Join(Primary, Allow("GET")), Join(Primary, Allow("POST"))), Two(Join(Primary, Allow("GET").Replace("name: allow,", "name: allow, annotations: {istio.io/dry-run: 'true'},", StringComparison.Ordinal)), Primary), "differs from that of c1"),
-        new("ISM1422", "c2 PeerAuthentication shop/mtls spec", Two(Join(Primary, Mtls("STRICT")), Primary), Two(Join(Primary, Mtls("PERMISSIVE")), Primary), "does not exist in c2, where it would select Pod shop/web-1"),
-        new("ISM1422", "c2 RequestAuthentication istio-system/tokens spec", Two(Join(Primary, Tokens), Primary), Two(Join(Primary, Tokens), Web), "would select Pod shop/web-1"),
+        new("IST0170", "c2 Service shop/web spec.ports", Two(Web, Web.Replace("port: 80}", "port: 80}, {name: http-more, port: 81}", StringComparison.Ordinal)),
+            Two(Web, Web), "port 81 of c2 does not exist in c1"),
+        new("IST0170", "c2 Service shop/web spec.clusterIP", Two(Web, Web.Replace("clusterIP: 10.0.0.1", "clusterIP: None", StringComparison.Ordinal)),
+            Two(Web, Web), "headless in c2"),
+        new("ISM1416", "c2 Namespace shop metadata.labels", Two(Web, Join(Root, Namespace("shop", ""), Bare("shop", "web-2", "app: web"))),
+            Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "app: web"))), "in c1"),
+        new("ISM1418", "c2 Pod shop/web-2 status.containerStatuses",
+            Two(Web,
+                Join(Root, Namespace("shop"), Service("shop", "web", "app: web"),
+                    Pod("shop", "web-2", "app: web", status: "containerStatuses: [{name: app, state: {waiting: {reason: CrashLoopBackOff} } }]"))),
+            Two(Web, Web), "1 other Pod answers in its place"),
+        new("ISM1414", "c2 Pod shop/web-2 metadata.labels[topology.istio.io/network]",
+            Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "topology.istio.io/network: netwrok1"))),
+            Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "topology.istio.io/network: network1"))), "\"netwrok1\""),
+        new("ISM1413", "c2 VirtualService shop/route spec", Two(Join(Primary, Route("web")), Join(Primary, Route("web.shop.svc.cluster.local, weight: 1"))),
+            Two(Join(Primary, Route("web")), Join(Primary, Route("web.shop.svc.cluster.local"))), "VirtualService shop/route of c1"),
+        new("ISM1421", "c2 DestinationRule shop/web spec.subsets", Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one"))),
+            Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one", "two"))), "VirtualService shop/route of c1"),
+        new("ISM1422", "c2 AuthorizationPolicy shop/allow spec", Two(Join(Primary, Allow("GET")), Primary),
+            Two(Join(Primary, Allow("GET")), Join(Primary, Allow("GET"))), "would select Pod shop/web-1: calls that end there are not subject to it"),
+        new("ISM1422", "c1 AuthorizationPolicy shop/allow spec", Two(Primary, Join(Primary, Allow("GET"))),
+            Two(Join(Primary, Allow("GET")), Join(Primary, Allow("GET").Replace("allow", "reads", StringComparison.Ordinal))), "does not exist in c1"),
+        new("ISM1422", "c2 AuthorizationPolicy shop/allow spec", Two(Join(Primary, Allow("GET")), Join(Primary, Allow("POST"))),
+            Two(Join(Primary, Allow("GET").Replace("name: allow,", "name: allow, annotations: {istio.io/dry-run: 'true'},", StringComparison.Ordinal)),
+                Primary),
+            "differs from that of c1"),
+        new("ISM1422", "c2 PeerAuthentication shop/mtls spec", Two(Join(Primary, Mtls("STRICT")), Primary), Two(Join(Primary, Mtls("PERMISSIVE")), Primary),
+            "does not exist in c2, where it would select Pod shop/web-1"),
+        new("ISM1422", "c2 RequestAuthentication istio-system/tokens spec", Two(Join(Primary, Tokens), Primary), Two(Join(Primary, Tokens), Web),
+            "would select Pod shop/web-1"),
         // Objects apply only to clusters of their own control plane.
-        new("IST0127", "c1 PeerAuthentication shop/strict spec.selector", Two(Join(Primary, Strict), Join(Primary, Pod("shop", "api-1", "app: api"))), Two(Join(Primary, Strict), Join(Web, Pod("shop", "api-1", "app: api"))), "c2 has such Pods"),
-        new("ISM1415", "c1 AuthorizationPolicy shop/policy spec.rules[0].from[0].source.principals", Two(Join(Primary, Policy("gone")), Primary), Two(Join(Primary, Policy("caller")), Join(Primary, Policy("caller"), Pod("shop", "caller", "app: caller", "serviceAccountName: caller"))), "no cluster has the service account gone"),
-        new("IST0126", "c1 ConfigMap istio-system/istio data[meshNetworks].networks.n2.endpoints", Join(Primary, Networks("cluster8").Replace("fromRegistry", "from_registry", StringComparison.Ordinal)), Join(Primary, Networks("cluster1").Replace("fromRegistry", "from_registry", StringComparison.Ordinal)), "cluster8"),
-        new("IST0126", "c1 ConfigMap istio-system/istio data[meshNetworks].networks.n2.endpoints", Join(Primary, Networks("cluster9")), Join(Primary, Networks("cluster1")), "cluster9"),
-        new("IST0101", "c1 VirtualService shop/route spec.http[0].route[0].destination.host", Two(Join(Primary, Route("api")), Primary), Two(Join(Primary, Route("api")), Join(Primary, Service("shop", "api", "app: api"), Pod("shop", "api-1", "app: api"))), "no cluster has it"),
+        new("IST0127", "c1 PeerAuthentication shop/strict spec.selector", Two(Join(Primary, Strict), Join(Primary, Pod("shop", "api-1", "app: api"))),
+            Two(Join(Primary, Strict), Join(Web, Pod("shop", "api-1", "app: api"))), "c2 has such Pods"),
+        new("ISM1415", "c1 AuthorizationPolicy shop/policy spec.rules[0].from[0].source.principals", Two(Join(Primary, Policy("gone")), Primary),
+            Two(Join(Primary, Policy("caller")), Join(Primary, Policy("caller"), Pod("shop", "caller", "app: caller", "serviceAccountName: caller"))),
+            "no cluster has the service account gone"),
+        new("IST0126", "c1 ConfigMap istio-system/istio data[meshNetworks].networks.n2.endpoints",
+            Join(Primary, Networks("cluster8").Replace("fromRegistry", "from_registry", StringComparison.Ordinal)),
+            Join(Primary, Networks("cluster1").Replace("fromRegistry", "from_registry", StringComparison.Ordinal)), "cluster8"),
+        new("IST0126", "c1 ConfigMap istio-system/istio data[meshNetworks].networks.n2.endpoints", Join(Primary, Networks("cluster9")),
+            Join(Primary, Networks("cluster1")), "cluster9"),
+        new("IST0101", "c1 VirtualService shop/route spec.http[0].route[0].destination.host", Two(Join(Primary, Route("api")), Primary),
+            Two(Join(Primary, Route("api")), Join(Primary, Service("shop", "api", "app: api"), Pod("shop", "api-1", "app: api"))), "no cluster has it"),
     ];
 
     private static string Two(string one, string two) => $"{one}\n{Next}\n{two}";
 
-    private static string Route(string destination) => Istio("VirtualService", "shop", "route", $$"""hosts: [web], http: [{route: [{destination: {host: {{destination.Split(',')[0]}} }{{(destination.Contains(',', StringComparison.Ordinal) ? destination[destination.IndexOf(',', StringComparison.Ordinal)..] : "")}} }] }]""");
+    private static string Route(string destination) =>
+        Istio("VirtualService", "shop", "route",
+            $$"""hosts: [web], http: [{route: [{destination: {host: {{destination.Split(',')[0]}} }{{(destination.Contains(',', StringComparison.Ordinal) ? destination[destination.IndexOf(',', StringComparison.Ordinal)..] : "")}} }] }]""");
 
-    private static string ToSubset(string subset) => Istio("VirtualService", "shop", "route", $$"""hosts: [web], http: [{route: [{destination: {host: web, subset: {{subset}} } }] }]""");
+    private static string ToSubset(string subset) =>
+        Istio("VirtualService", "shop", "route", $$"""hosts: [web], http: [{route: [{destination: {host: web, subset: {{subset}} } }] }]""");
 
-    private static string Subsets(params string[] names) => Istio("DestinationRule", "shop", "web", $$"""host: web, subsets: [{{string.Join(", ", names.Select(name => $"{{name: {name}, labels: {{version: v1}} }}"))}}]""");
+    private static string Subsets(params string[] names) =>
+        Istio("DestinationRule", "shop", "web",
+            $$"""host: web, subsets: [{{string.Join(", ", names.Select(name => $"{{name: {name}, labels: {{version: v1}} }}"))}}]""");
 
-    private static string Policy(string account) => Istio("AuthorizationPolicy", "shop", "policy", $$"""rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/{{account}}]} }] }]""");
+    private static string Policy(string account) =>
+        Istio("AuthorizationPolicy", "shop", "policy", $$"""rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/{{account}}]} }] }]""");
 
-    private static string Allow(string method) => Istio("AuthorizationPolicy", "shop", "allow", $$"""selector: {matchLabels: {app: web} }, rules: [{to: [{operation: {methods: [{{method}}]} }] }]""");
+    private static string Allow(string method) =>
+        Istio("AuthorizationPolicy", "shop", "allow", $$"""selector: {matchLabels: {app: web} }, rules: [{to: [{operation: {methods: [{{method}}]} }] }]""");
 
     private static string Mtls(string mode) => Istio("PeerAuthentication", "shop", "mtls", $$"""mtls: {mode: {{mode}}}""");
 
-    private static string Networks(string registry) => $$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'trustDomain: cluster.local', meshNetworks: '{networks: {n2: {endpoints: [{fromRegistry: {{registry}} }], gateways: [{address: 203.0.113.1, port: 15443}]} } }'} }""";
+    private static string Networks(string registry) =>
+        $$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'trustDomain: cluster.local', meshNetworks: '{networks: {n2: {endpoints: [{fromRegistry: {{registry}} }], gateways: [{address: 203.0.113.1, port: 15443}]} } }'} }""";
 }

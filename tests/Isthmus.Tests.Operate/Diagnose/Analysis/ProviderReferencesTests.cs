@@ -9,10 +9,14 @@ public sealed class ProviderReferencesTests
 {
     [Theory]
     [InlineData("mesh: ''", "action: CUSTOM, provider: {name: outer}", "\"outer\" is not an external authorizer in extensionProviders")]
-    [InlineData("mesh: 'extensionProviders: [{name: outer, zipkin: {service: a, port: 1}}]'", "action: CUSTOM, provider: {name: outer}", "\"outer\" is not an external authorizer in extensionProviders")]
-    [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzHttp: {service: shop/asks.shop.svc.cluster.local, port: 80}}]'", "action: CUSTOM, provider: {name: outer}", null)]
-    [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzGrpc: {service: asks.example, port: 80}}]'", "action: CUSTOM, provider: {name: outer}", null)]
-    [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzHttp: {service: ask.shop.svc.cluster.local, port: 80}}]'", "action: CUSTOM, provider: {name: outer}", "neither a Service nor a ServiceEntry")]
+    [InlineData("mesh: 'extensionProviders: [{name: outer, zipkin: {service: a, port: 1}}]'", "action: CUSTOM, provider: {name: outer}",
+        "\"outer\" is not an external authorizer in extensionProviders")]
+    [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzHttp: {service: shop/asks.shop.svc.cluster.local, port: 80}}]'",
+        "action: CUSTOM, provider: {name: outer}", null)]
+    [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzGrpc: {service: asks.example, port: 80}}]'", "action: CUSTOM, provider: {name: outer}",
+        null)]
+    [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzHttp: {service: ask.shop.svc.cluster.local, port: 80}}]'",
+        "action: CUSTOM, provider: {name: outer}", "neither a Service nor a ServiceEntry")]
     [InlineData("mesh: ''", "action: DENY", null)]
     [InlineData("other: ''", "action: CUSTOM, provider: {name: outer}", null)]
     public void A_policy_whose_authorizer_cannot_be_asked_is_reported(string settings, string spec, string? message)
@@ -26,7 +30,8 @@ public sealed class ProviderReferencesTests
             ---
             {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: guard, namespace: shop}, spec: { {{spec}}, rules: [{}] } }
             """, "c1").OfType<JsonObject>();
-        var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", objects)]).Where(finding => finding.Problem.Code == "IST0101").ToList();
+        var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", objects)])
+            .Where(finding => finding.Problem.Code == "IST0101").ToList();
         if (message is null)
         {
             Assert.Empty(findings);
@@ -39,9 +44,12 @@ public sealed class ProviderReferencesTests
 
     [Theory]
     [InlineData("mesh: ''", "tracing: [{providers: [{name: spans}]}]", "\"spans\" is not a collector of traces")]
-    [InlineData("mesh: 'extensionProviders: [{name: spans, envoyExtAuthzHttp: {service: asks.example, port: 80}}]'", "tracing: [{providers: [{name: spans}]}]", "\"spans\" is not a collector of traces")]
-    [InlineData("mesh: 'extensionProviders: [{name: spans, zipkin: {service: shop/asks.shop.svc.cluster.local, port: 80}}]'", "tracing: [{providers: [{name: spans}]}]", null)]
-    [InlineData("mesh: 'extensionProviders: [{name: spans, opentelemetry: {service: ask.shop.svc.cluster.local, port: 80}}]'", "tracing: [{providers: [{name: spans}]}]", "neither a Service nor a ServiceEntry")]
+    [InlineData("mesh: 'extensionProviders: [{name: spans, envoyExtAuthzHttp: {service: asks.example, port: 80}}]'", "tracing: [{providers: [{name: spans}]}]",
+        "\"spans\" is not a collector of traces")]
+    [InlineData("mesh: 'extensionProviders: [{name: spans, zipkin: {service: shop/asks.shop.svc.cluster.local, port: 80}}]'",
+        "tracing: [{providers: [{name: spans}]}]", null)]
+    [InlineData("mesh: 'extensionProviders: [{name: spans, opentelemetry: {service: ask.shop.svc.cluster.local, port: 80}}]'",
+        "tracing: [{providers: [{name: spans}]}]", "neither a Service nor a ServiceEntry")]
     [InlineData("mesh: ''", "tracing: [{providers: [{name: spans}], disableSpanReporting: true}]", null)]
     [InlineData("other: ''", "tracing: [{providers: [{name: spans}]}]", null)]
     [InlineData("mesh: ''", "accessLogging: [{providers: [{name: lines}]}]", "\"lines\" is not an access log in extensionProviders")]
@@ -49,7 +57,8 @@ public sealed class ProviderReferencesTests
     [InlineData("mesh: ''", "accessLogging: [{providers: [{name: lines}], disabled: true}]", null)]
     [InlineData("mesh: 'extensionProviders: [{name: lines, envoyFileAccessLog: {path: /dev/stderr}}]'", "accessLogging: [{providers: [{name: lines}]}]", null)]
     [InlineData("mesh: ''", "metrics: [{providers: [{name: numbers}]}]", "\"numbers\" is not Prometheus in extensionProviders")]
-    [InlineData("mesh: 'extensionProviders: [{name: numbers, zipkin: {service: asks.shop.svc.cluster.local, port: 80}}]'", "metrics: [{providers: [{name: numbers}]}]", "\"numbers\" is not Prometheus in extensionProviders")]
+    [InlineData("mesh: 'extensionProviders: [{name: numbers, zipkin: {service: asks.shop.svc.cluster.local, port: 80}}]'",
+        "metrics: [{providers: [{name: numbers}]}]", "\"numbers\" is not Prometheus in extensionProviders")]
     [InlineData("mesh: 'extensionProviders: [{name: numbers, prometheus: {}}]'", "metrics: [{providers: [{name: numbers}]}]", null)]
     [InlineData("mesh: ''", "metrics: [{providers: [{name: prometheus}]}]", null)]
     [InlineData("other: ''", "metrics: [{providers: [{name: numbers}]}]", null)]
@@ -62,7 +71,8 @@ public sealed class ProviderReferencesTests
             ---
             {apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: traces, namespace: shop}, spec: { {{spec}} } }
             """, "c1").OfType<JsonObject>();
-        var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", objects)]).Where(finding => finding.Problem.Code == "IST0101").ToList();
+        var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", objects)])
+            .Where(finding => finding.Problem.Code == "IST0101").ToList();
         if (message is null)
         {
             Assert.Empty(findings);
@@ -83,22 +93,29 @@ public sealed class ProviderReferencesTests
     public void A_collector_behind_which_no_Pod_is_ready_is_reported(string here, string isReadyHere, string selector, string isReadyThere, bool isReported)
     {
         string Service() => $$"""{apiVersion: v1, kind: Service, metadata: {name: spans, namespace: shop}, spec: {selector: {{selector}} } }""";
-        string Pod(string labels, string isReady) => $$"""{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, labels: {{labels}} }, status: {phase: Running, conditions: [{type: Ready, status: "{{isReady}}"}]} }""";
-        ClusterInventory Cluster(string name, params string[] more) => ClusterInventory.From(name, YamlText.ParseAll(string.Join("\n---\n", more), name).OfType<JsonObject>());
+        string Pod(string labels, string isReady) =>
+            $$"""{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, labels: {{labels}} }, status: {phase: Running, conditions: [{type: Ready, status: "{{isReady}}"}]} }""";
+        ClusterInventory Cluster(string name, params string[] more) =>
+            ClusterInventory.From(name, YamlText.ParseAll(string.Join("\n---\n", more), name).OfType<JsonObject>());
         var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run(
             [
                 Cluster("c1", Service(), Pod(here, isReadyHere),
-                    "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'extensionProviders: [{name: spans, zipkin: {service: spans.shop.svc.cluster.local, port: 80}}]'} }",
-                    "{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: traces, namespace: shop}, spec: {tracing: [{providers: [{name: spans}]}]} }"),
+                    "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'extensionProviders: [{name: spans, "
+                        + "zipkin: {service: spans.shop.svc.cluster.local, port: 80}}]'} }",
+                    "{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: traces, namespace: shop}, spec: {tracing: [{providers: [{name: "
+                        + "spans}]}]} }"),
                 Cluster("c2", Service(), Pod("{app: spans}", isReadyThere)),
             ]).Where(finding => finding.Problem.Code == "IST0101").ToList();
         Assert.Equal(isReported ? ["Telemetry shop/traces"] : [], findings.Select(finding => finding.Problem.Object));
-        Assert.All(findings, finding => Assert.Contains("behind which no Pod is ready; requests are not traced", finding.Problem.Message, StringComparison.Ordinal));
+        Assert.All(findings,
+            finding => Assert.Contains("behind which no Pod is ready; requests are not traced", finding.Problem.Message, StringComparison.Ordinal));
     }
 
     [Theory]
-    [InlineData("accessLogging: [{filter: {expression: response.cod >= 400}}]", "spec.accessLogging[0].filter.expression", "the attribute response.cod (did you mean response.code?) is not supported")]
-    [InlineData("metrics: [{overrides: [{tagOverrides: {a: {value: 'request.('}}}]}]", "spec.metrics[0].overrides[0].tagOverrides[a].value", "cannot be the value of a tag")]
+    [InlineData("accessLogging: [{filter: {expression: response.cod >= 400}}]", "spec.accessLogging[0].filter.expression",
+        "the attribute response.cod (did you mean response.code?) is not supported")]
+    [InlineData("metrics: [{overrides: [{tagOverrides: {a: {value: 'request.('}}}]}]", "spec.metrics[0].overrides[0].tagOverrides[a].value",
+        "cannot be the value of a tag")]
     public void A_stored_Telemetry_whose_expression_does_not_compile_is_reported(string spec, string path, string message)
     {
         var objects = YamlText.ParseAll($$"""
@@ -106,7 +123,8 @@ public sealed class ProviderReferencesTests
             ---
             {apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: own, namespace: shop}, spec: { {{spec}} } }
             """, "c1").OfType<JsonObject>();
-        var problem = Assert.Single(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", objects)]), finding => finding.Problem.Code == "IST0106").Problem;
+        var problem = Assert.Single(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", objects)]),
+            finding => finding.Problem.Code == "IST0106").Problem;
         Assert.Equal(("Telemetry shop/own", path), (problem.Object, problem.Path));
         Assert.Contains(message, problem.Message, StringComparison.Ordinal);
     }

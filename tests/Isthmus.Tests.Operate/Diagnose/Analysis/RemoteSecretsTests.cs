@@ -57,7 +57,8 @@ public sealed class RemoteSecretsTests
         var path = Path.GetTempFileName() + ".yaml";
         try
         {
-            File.WriteAllText(path, $$"""{apiVersion: v1, kind: Secret, metadata: {name: two, namespace: istio-system, labels: {istio/multiCluster: 'true'} }, stringData: {two: "{ {{kubeconfig}} }"} }""");
+            File.WriteAllText(path,
+                $$"""{apiVersion: v1, kind: Secret, metadata: {name: two, namespace: istio-system, labels: {istio/multiCluster: 'true'} }, stringData: {two: "{ {{kubeconfig}} }"} }""");
             var files = ManifestFiles.Read([path], recursive: false, "default", TextReader.Null);
             foreach (var cluster in (ClusterInventory[])[files.Alone("istio-system"),
                 files.AppliedTo(Cluster("c1", "one", Server1).WithRemoteSecrets([Entry("two", Server2)], Server1))])

@@ -73,7 +73,9 @@ internal static class ReplicatedClusters
     internal static ClusterInventory Two(params string[] more) => Cluster("two", "172.18.202.1", "172.18.0.3", more);
 
     /// <summary>An entry through which callers reach orders of the other cluster.</summary>
-    internal static string Entry(string endpoint = "{address: 172.18.202.1, ports: {http1: 15443}}", string host = "orders.shop.global", int port = 8000, string vip = "240.0.0.2", string name = "orders") => $$"""
+    internal static string Entry(string endpoint = "{address: 172.18.202.1, ports: {http1: 15443}}", string host = "orders.shop.global", int port = 8000,
+        string vip = "240.0.0.2", string name = "orders") =>
+        $$"""
         apiVersion: networking.istio.io/v1alpha3
         kind: ServiceEntry
         metadata: {name: {{name}}, namespace: foo}

@@ -20,15 +20,19 @@ public sealed class RestrictedNamespacesTests
     public void A_level_that_refuses_sidecars_is_named_before_it_does(string labels, string annotations, string? level)
     {
         var objects = $$"""{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: { {{labels}} } } }""";
-        if (annotations == "agent") objects += "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: istio-cni-node-x, namespace: kube-system, labels: {k8s-app: istio-cni-node} } }";
-        else if (annotations.Length > 0) objects += $$"""{{"\n---\n"}}{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, annotations: { {{annotations}} } } }""";
-        var finding = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", YamlText.ParseAll(objects, "c1").OfType<JsonObject>())]).SingleOrDefault();
+        if (annotations == "agent")
+            objects += "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: istio-cni-node-x, namespace: kube-system, labels: {k8s-app: istio-cni-node} } }";
+        else if (annotations.Length > 0)
+            objects += $$"""{{"\n---\n"}}{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, annotations: { {{annotations}} } } }""";
+        var finding = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", YamlText.ParseAll(objects, "c1").OfType<JsonObject>())])
+            .SingleOrDefault();
         if (level is null)
         {
             Assert.Null(finding);
             return;
         }
-        Assert.Equal(("c1", "ISM1409", "Namespace shop", "metadata.labels[pod-security.kubernetes.io/enforce]"), (finding!.Cluster, finding.Problem.Code, finding.Problem.Object, finding.Problem.Path));
+        Assert.Equal(("c1", "ISM1409", "Namespace shop", "metadata.labels[pod-security.kubernetes.io/enforce]"),
+            (finding!.Cluster, finding.Problem.Code, finding.Problem.Object, finding.Problem.Path));
         Assert.StartsWith($"the PodSecurity level {level} refuses Pods with a sidecar", finding.Problem.Message, StringComparison.Ordinal);
     }
 }

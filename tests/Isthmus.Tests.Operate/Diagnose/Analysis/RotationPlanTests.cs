@@ -68,7 +68,8 @@ public sealed class RotationPlanTests
     {
         var found = RotationAnalysis.Check([Primary([Old, New], New, ("web", New, [Old, New])), Remote([Old, New], ("cart", Old, [Old, New]))]).Single();
         Assert.Equal(("remote", "ISM1467"), (found.Cluster, found.Problem.Code));
-        Assert.Contains("step 3 of 4 is due (every workload has a certificate of the new root), for Pod shop/cart in remote", found.Problem.Message, StringComparison.Ordinal);
+        Assert.Contains("step 3 of 4 is due (every workload has a certificate of the new root), for Pod shop/cart in remote", found.Problem.Message,
+            StringComparison.Ordinal);
 
         found = RotationAnalysis.Check([Primary([New], New, ("web", Old, [Old, New]))]).Single();
         Assert.Equal(("ISM1468", "Pod shop/web"), (found.Problem.Code, found.Problem.Object));
@@ -83,15 +84,21 @@ public sealed class RotationPlanTests
 
     private static ClusterInventory Primary(string[] roots, string signing, params (string Name, string Root, string[] Trusts)[] proxies) =>
         Cluster("primary", new TrustFacts(true, Root.None, null, Root.None, null, Root.None, Now, Now, default, default), [.. Roots("primary", roots),
-            new MeshCertificate("primary", CertificateRole.Authority, "Secret istio-system/cacerts", "CN=ca", Now, Now.AddYears(1)) { Fingerprint = "CA", Root = signing, Signs = true }, .. Proxies("primary", proxies)]);
+            new MeshCertificate("primary", CertificateRole.Authority, "Secret istio-system/cacerts", "CN=ca", Now,
+                Now.AddYears(1)) { Fingerprint = "CA", Root = signing, Signs = true },
+            .. Proxies("primary", proxies)]);
 
-    private static ClusterInventory Remote(string[] roots, params (string Name, string Root, string[] Trusts)[] proxies) => Cluster("remote", TrustFacts.None, [.. Roots("remote", roots), .. Proxies("remote", proxies)]);
+    private static ClusterInventory Remote(string[] roots, params (string Name, string Root, string[] Trusts)[] proxies) =>
+        Cluster("remote", TrustFacts.None, [.. Roots("remote", roots), .. Proxies("remote", proxies)]);
 
-    private static ClusterInventory Cluster(string context, TrustFacts trust, ValueList<MeshCertificate> certificates) => ClusterInventory.From(context, [], trust).WithCertificates(certificates, Now);
+    private static ClusterInventory Cluster(string context, TrustFacts trust, ValueList<MeshCertificate> certificates) =>
+        ClusterInventory.From(context, [], trust).WithCertificates(certificates, Now);
 
     private static IEnumerable<MeshCertificate> Roots(string cluster, string[] roots) => roots.Select(root =>
-        new MeshCertificate(cluster, CertificateRole.Root, "ConfigMap istio-system/istio-ca-root-cert", $"CN={root}", root == Old ? Now.AddYears(-5) : Now.AddDays(-1), Now.AddYears(5)) { Fingerprint = root, Root = root });
+        new MeshCertificate(cluster, CertificateRole.Root, "ConfigMap istio-system/istio-ca-root-cert", $"CN={root}",
+            root == Old ? Now.AddYears(-5) : Now.AddDays(-1), Now.AddYears(5)) { Fingerprint = root, Root = root });
 
     private static IEnumerable<MeshCertificate> Proxies(string cluster, (string Name, string Root, string[] Trusts)[] proxies) => proxies.Select(proxy =>
-        new MeshCertificate(cluster, CertificateRole.Workload, $"Pod shop/{proxy.Name}", "spiffe://x", Now, Now.AddDays(1)) { Fingerprint = proxy.Name, Root = proxy.Root, Trusts = [.. proxy.Trusts] });
+        new MeshCertificate(cluster, CertificateRole.Workload, $"Pod shop/{proxy.Name}", "spiffe://x", Now,
+            Now.AddDays(1)) { Fingerprint = proxy.Name, Root = proxy.Root, Trusts = [.. proxy.Trusts] });
 }

@@ -9,80 +9,124 @@ internal static class SilentFaultCases
 
     private const string Http = "{name: http, port: 80, targetPort: 8080}";
 
-    private static readonly string Rerouted = Join(MeshText.Root, Namespace("shop"), Service("shop", "web", "app: web", Http), Pod("shop", "web-1", "app: web"));
+    private static readonly string Rerouted = Join(MeshText.Root, Namespace("shop"), Service("shop", "web", "app: web", Http),
+        Pod("shop", "web-1", "app: web"));
 
     internal static AnalyzerCase[] All { get; } =
     [
-        new("ISM1431", "c1 VirtualService shop/web spec.http[0].delegate", Join(Web, Istio("VirtualService", "shop", "web", Root80), Istio("VirtualService", "shop", "parts", Part)),
-            Join(Web, Istio("VirtualService", "shop", "web", Root80), Istio("VirtualService", "shop", "part", Part)), "VirtualService shop/part does not exist"),
-        new("ISM1431", "c1 VirtualService shop/web spec.http[0].delegate", Join(Web, Istio("VirtualService", "shop", "web", Root80), Istio("VirtualService", "shop", "part", $"hosts: [part.example], {Part}")),
+        new("ISM1431", "c1 VirtualService shop/web spec.http[0].delegate",
+            Join(Web, Istio("VirtualService", "shop", "web", Root80), Istio("VirtualService", "shop", "parts", Part)),
+            Join(Web, Istio("VirtualService", "shop", "web", Root80), Istio("VirtualService", "shop", "part", Part)),
+            "VirtualService shop/part does not exist"),
+        new("ISM1431", "c1 VirtualService shop/web spec.http[0].delegate",
+            Join(Web, Istio("VirtualService", "shop", "web", Root80), Istio("VirtualService", "shop", "part", $"hosts: [part.example], {Part}")),
             Join(Web, Istio("VirtualService", "shop", "web", Root80), Istio("VirtualService", "shop", "part", Part)), "is no delegate"),
-        new("ISM1432", "c1 Namespace shop metadata.labels[istio.io/rev]", Join(MeshText.Root, Istiod, Injector("canary"), Namespace("shop", "istio.io/rev: canray")),
-            Join(MeshText.Root, Istiod, Injector("canary"), Namespace("shop", "istio.io/rev: canary")), "asks for revision canray, which no control plane of c1 serves"),
-        new("ISM1432", "c1 Pod shop/web-1 metadata.labels[istio.io/rev]", Join(MeshText.Root, Istiod, Injector("canary"), Namespace("shop", "istio-injection: disabled"), Bare("shop", "web-1", "istio.io/rev: old")),
+        new("ISM1432", "c1 Namespace shop metadata.labels[istio.io/rev]",
+            Join(MeshText.Root, Istiod, Injector("canary"), Namespace("shop", "istio.io/rev: canray")),
+            Join(MeshText.Root, Istiod, Injector("canary"), Namespace("shop", "istio.io/rev: canary")),
+            "asks for revision canray, which no control plane of c1 serves"),
+        new("ISM1432", "c1 Pod shop/web-1 metadata.labels[istio.io/rev]",
+            Join(MeshText.Root, Istiod, Injector("canary"), Namespace("shop", "istio-injection: disabled"), Bare("shop", "web-1", "istio.io/rev: old")),
             Join(MeshText.Root, Istiod, Injector("canary"), Namespace("shop"), Pod("shop", "web-1", "istio.io/rev: old")), "it has no sidecar"),
-        new("ISM1433", "c1 Job shop/import spec.template", Join(Web, Job("running: {}", "terminated: {exitCode: 0}")), Join(Web, Job("running: {}", "running: {}")), "the Job never completes"),
+        new("ISM1433", "c1 Job shop/import spec.template", Join(Web, Job("running: {}", "terminated: {exitCode: 0}")),
+            Join(Web, Job("running: {}", "running: {}")), "the Job never completes"),
         new("ISM1434", "c1 Pod shop/web-1 spec.containers[0].readinessProbe.httpGet", Join(Rerouted, Probed("/healthz", ""), Strict("STRICT")),
             Join(Rerouted, Probed("/app-health/app/readyz", ""), Strict("STRICT")), "checks port 8080 without mutual TLS"),
-        new("ISM1434", "c1 Pod shop/web-1 spec.containers[0].readinessProbe.httpGet", Join(Rerouted, Probed("/healthz", "traffic.sidecar.istio.io/includeInboundPorts: '8080'"), Strict("STRICT")),
+        new("ISM1434", "c1 Pod shop/web-1 spec.containers[0].readinessProbe.httpGet",
+            Join(Rerouted, Probed("/healthz", "traffic.sidecar.istio.io/includeInboundPorts: '8080'"), Strict("STRICT")),
             Join(Rerouted, Probed("/healthz", "traffic.sidecar.istio.io/excludeInboundPorts: '8080'"), Strict("STRICT")), "always fails"),
-        new("ISM1436", "c1 VirtualService shop/web spec.http", Join(Bytes("tcp"), Istio("VirtualService", "shop", "web", Aborts)), Join(Bytes("http"), Istio("VirtualService", "shop", "web", Aborts)), "80 (TCP)"),
-        new("ISM1436", "c1 VirtualService shop/web spec.http", Join(Bytes("tls"), Istio("VirtualService", "shop", "web", Aborts)), Join(Bytes("tcp-a"), Bytes("web").Replace("name: web", "name: other", StringComparison.Ordinal), Istio("VirtualService", "shop", "web", Aborts.Replace("hosts: [web]", "hosts: [other]", StringComparison.Ordinal))), "80 (TLS)"),
-        new("ISM1437", "c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].to[north/b/*]", Join(Placed, Shares("north/a/*", "north/b/*")), Join(Placed, Shares("north/a/*", "north/*")), "its share of 100 % goes to the others"),
-        new("ISM1437", "c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].from", Join(Placed, Shares("south/*", "north/*")), Join(Placed, Shares("*", "north/a")), "no caller is there"),
-        new("ISM1437", "c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.failover[0].to", Join(Placed, Fails("north", "west")), Join(Placed, Entry("west/c"), Fails("north", "west")), "nothing to fail over to"),
+        new("ISM1436", "c1 VirtualService shop/web spec.http", Join(Bytes("tcp"), Istio("VirtualService", "shop", "web", Aborts)),
+            Join(Bytes("http"), Istio("VirtualService", "shop", "web", Aborts)), "80 (TCP)"),
+        new("ISM1436", "c1 VirtualService shop/web spec.http", Join(Bytes("tls"), Istio("VirtualService", "shop", "web", Aborts)),
+            Join(Bytes("tcp-a"), Bytes("web").Replace("name: web", "name: other", StringComparison.Ordinal),
+                Istio("VirtualService", "shop", "web", Aborts.Replace("hosts: [web]", "hosts: [other]", StringComparison.Ordinal))),
+            "80 (TLS)"),
+        new("ISM1437", "c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].to[north/b/*]",
+            Join(Placed, Shares("north/a/*", "north/b/*")), Join(Placed, Shares("north/a/*", "north/*")), "its share of 100 % goes to the others"),
+        new("ISM1437", "c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].from",
+            Join(Placed, Shares("south/*", "north/*")), Join(Placed, Shares("*", "north/a")), "no caller is there"),
+        new("ISM1437", "c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.failover[0].to", Join(Placed, Fails("north", "west")),
+            Join(Placed, Entry("west/c"), Fails("north", "west")), "nothing to fail over to"),
         new("ISM1437", "c1 DestinationRule shop/web spec.subsets[0].trafficPolicy.loadBalancer.localityLbSetting.failover[0].from",
-            Join(Web, Node(""), Istio("DestinationRule", "shop", "web", "host: web, subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {loadBalancer: {localityLbSetting: {failover: [{from: north, to: west}]} } } }]")),
+            Join(Web, Node(""),
+                Istio("DestinationRule", "shop", "web",
+                    "host: web, subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {loadBalancer: {localityLbSetting: {failover: [{from: north, to: "
+                        + "west}]} } } }]")),
             Join(Web, Node("")), "north is the locality of nothing"),
-        new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.context", Join(Web, Patch("GATEWAY", "")), Join(Web, Patch("SIDECAR_INBOUND", "")), "are no gateways"),
-        new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.listener.portNumber", Join(Web, Patch("SIDECAR_OUTBOUND", "portNumber: 8123, ")), Join(Web, Patch("SIDECAR_OUTBOUND", "portNumber: 80, ")), "has port 8123"),
-        new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.listener.filterChain.filter.subFilter.name", Join(Web, Patch("SIDECAR_INBOUND", "", "envoy.filters.http.roter")), Join(Web, Patch("SIDECAR_INBOUND", "", "envoy.filters.http.router")), "no proxy has the HTTP filter envoy.filters.http.roter"),
-        new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.cluster.service", Join(Web, ClusterPatch("wbe")), Join(Web, ClusterPatch("web")), "as a Service or ServiceEntry"),
-        new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.routeConfiguration.gateway", Join(Web, RoutePatch("shop/front")), Join(Web, Workload("shop", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"), Service("shop", "gw", "istio: gw", "{name: http, port: 80}"), Istio("Gateway", "shop", "front", "selector: {istio: gw}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]"), RoutePatch("shop/front")), "there is no Gateway shop/front"),
-        new("ISM1435", "c1 PeerAuthentication shop/web spec.portLevelMtls[80]", Join(Rerouted, Level(80)), Join(Rerouted, Level(8080)), "leads to port 8080 of the workloads"),
+        new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.context", Join(Web, Patch("GATEWAY", "")), Join(Web, Patch("SIDECAR_INBOUND", "")),
+            "are no gateways"),
+        new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.listener.portNumber", Join(Web, Patch("SIDECAR_OUTBOUND", "portNumber: 8123, ")),
+            Join(Web, Patch("SIDECAR_OUTBOUND", "portNumber: 80, ")), "has port 8123"),
+        new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.listener.filterChain.filter.subFilter.name",
+            Join(Web, Patch("SIDECAR_INBOUND", "", "envoy.filters.http.roter")), Join(Web, Patch("SIDECAR_INBOUND", "", "envoy.filters.http.router")),
+            "no proxy has the HTTP filter envoy.filters.http.roter"),
+        new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.cluster.service", Join(Web, ClusterPatch("wbe")), Join(Web, ClusterPatch("web")),
+            "as a Service or ServiceEntry"),
+        new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.routeConfiguration.gateway", Join(Web, RoutePatch("shop/front")),
+            Join(Web, Workload("shop", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
+                Service("shop", "gw", "istio: gw", "{name: http, port: 80}"),
+                Istio("Gateway", "shop", "front", "selector: {istio: gw}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]"),
+                RoutePatch("shop/front")),
+            "there is no Gateway shop/front"),
+        new("ISM1435", "c1 PeerAuthentication shop/web spec.portLevelMtls[80]", Join(Rerouted, Level(80)), Join(Rerouted, Level(8080)),
+            "leads to port 8080 of the workloads"),
     ];
 
-    private const string Aborts = "hosts: [web], http: [{fault: {abort: {httpStatus: 500, percentage: {value: 100} } }, route: [{destination: {host: web} }] }]";
+    private const string Aborts =
+        "hosts: [web], http: [{fault: {abort: {httpStatus: 500, percentage: {value: 100} } }, route: [{destination: {host: web} }] }]";
 
     private static string Placed => Join(Web, Node("topology.kubernetes.io/region: north, topology.kubernetes.io/zone: a"));
 
-    private static string Bytes(string port) => Join(MeshText.Root, Namespace("shop"), Service("shop", "web", "app: web", $"{{name: {port}, port: 80}}"), Pod("shop", "web-1", "app: web"));
+    private static string Bytes(string port) =>
+        Join(MeshText.Root, Namespace("shop"), Service("shop", "web", "app: web", $"{{name: {port}, port: 80}}"), Pod("shop", "web-1", "app: web"));
 
     private static string Node(string labels) => $"{{apiVersion: v1, kind: Node, metadata: {{name: node, labels: {{ {labels} }} }} }}";
 
     private static string Entry(string locality) => Istio("WorkloadEntry", "shop", "vm", $"address: 10.9.9.9, locality: {locality}");
 
     private static string Shares(string from, string to) =>
-        Istio("DestinationRule", "shop", "web", $"host: web, trafficPolicy: {{loadBalancer: {{localityLbSetting: {{distribute: [{{from: '{from}', to: {{'{to}': 100}} }}]}} }} }}");
+        Istio("DestinationRule", "shop", "web",
+            $"host: web, trafficPolicy: {{loadBalancer: {{localityLbSetting: {{distribute: [{{from: '{from}', to: {{'{to}': 100}} }}]}} }} }}");
 
     private static string Fails(string from, string to) =>
-        Istio("DestinationRule", "shop", "web", $"host: web, trafficPolicy: {{loadBalancer: {{localityLbSetting: {{failover: [{{from: {from}, to: {to}}}]}} }}, outlierDetection: {{consecutive5xxErrors: 5}} }}");
+        Istio("DestinationRule", "shop", "web",
+            $"host: web, trafficPolicy: {{loadBalancer: {{localityLbSetting: {{failover: [{{from: {from}, to: {to}}}]}} }}, outlierDetection: "
+                + $"{{consecutive5xxErrors: 5}} }}");
 
     private static string Patch(string context, string listener, string before = "envoy.filters.http.router") => Istio("EnvoyFilter", "shop", "web",
-        $"workloadSelector: {{labels: {{app: web}} }}, configPatches: [{{applyTo: HTTP_FILTER, match: {{context: {context}, listener: {{ {listener}filterChain: {{filter: {{name: envoy.filters.network.http_connection_manager, subFilter: {{name: {before}}} }} }} }} }}, "
-        + "patch: {operation: INSERT_BEFORE, value: {name: envoy.filters.http.cors, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors} } } }]");
+        $"workloadSelector: {{labels: {{app: web}} }}, configPatches: [{{applyTo: HTTP_FILTER, match: {{context: {context}, listener: {{ "
+            + $"{listener}filterChain: {{filter: {{name: envoy.filters.network.http_connection_manager, subFilter: {{name: {before}}} }} }} }} }}, "
+        + "patch: {operation: INSERT_BEFORE, value: {name: envoy.filters.http.cors, typed_config: {'@type': "
+        + "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors} } } }]");
 
     private static string ClusterPatch(string service) => Istio("EnvoyFilter", "shop", "web",
-        $"configPatches: [{{applyTo: CLUSTER, match: {{context: SIDECAR_OUTBOUND, cluster: {{service: {service}.shop.svc.cluster.local}} }}, patch: {{operation: MERGE, value: {{connect_timeout: 1s}} }} }}]");
+        $"configPatches: [{{applyTo: CLUSTER, match: {{context: SIDECAR_OUTBOUND, cluster: {{service: {service}.shop.svc.cluster.local}} }}, patch: "
+            + $"{{operation: MERGE, value: {{connect_timeout: 1s}} }} }}]");
 
     private static string RoutePatch(string gateway) => Istio("EnvoyFilter", "shop", "web",
-        $"configPatches: [{{applyTo: VIRTUAL_HOST, match: {{context: ANY, routeConfiguration: {{gateway: {gateway}}} }}, patch: {{operation: MERGE, value: {{include_request_attempt_count: true}} }} }}]");
+        $"configPatches: [{{applyTo: VIRTUAL_HOST, match: {{context: ANY, routeConfiguration: {{gateway: {gateway}}} }}, patch: {{operation: MERGE, value: "
+            + $"{{include_request_attempt_count: true}} }} }}]");
 
     private const string Part = "http: [{route: [{destination: {host: web} }] }]";
 
-    private const string Istiod = "{apiVersion: v1, kind: Service, metadata: {name: istiod, namespace: istio-system}, spec: {clusterIP: 10.0.0.9, ports: [{name: https, port: 443}] } }";
+    private const string Istiod =
+        "{apiVersion: v1, kind: Service, metadata: {name: istiod, namespace: istio-system}, spec: {clusterIP: 10.0.0.9, ports: [{name: https, port: 443}] } }";
 
     private static string Injector(string revision) =>
         $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: injector}, webhooks: [{name: rev.namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: istiod} }, namespaceSelector: {matchExpressions: [{key: istio.io/rev, operator: In, values: [{{revision}}] }] } }] }""";
 
-    private static string Job(string proxy, string app) => Pod("shop", "import-x", "job: import", status: $"containerStatuses: [{{name: istio-proxy, state: {{ {proxy} }} }}, {{name: app, state: {{ {app} }} }}]")
+    private static string Job(string proxy, string app) =>
+        Pod("shop", "import-x", "job: import", status: $"containerStatuses: [{{name: istio-proxy, state: {{ {proxy} }} }}, {{name: app, state: {{ {app} }} }}]")
         .Replace("namespace: shop,", "namespace: shop, ownerReferences: [{apiVersion: batch/v1, kind: Job, name: import, uid: a}],", StringComparison.Ordinal);
 
     private static string Probed(string path, string annotations) =>
-        Workload("shop", "web-1", "app: web", $"containers: [{{name: app, image: app, readinessProbe: {{httpGet: {{path: {path}, port: 8080}} }} }}, {{name: istio-proxy, image: proxy}}]")
+        Workload("shop", "web-1", "app: web",
+            $"containers: [{{name: app, image: app, readinessProbe: {{httpGet: {{path: {path}, port: 8080}} }} }}, {{name: istio-proxy, image: proxy}}]")
             .Replace("namespace: shop,", $"namespace: shop, annotations: {{ {annotations} }},", StringComparison.Ordinal);
 
     private static string Strict(string mode) => Istio("PeerAuthentication", "shop", "all", $"mtls: {{mode: {mode}}}");
 
-    private static string Level(int port) => Istio("PeerAuthentication", "shop", "web", $"selector: {{matchLabels: {{app: web}} }}, mtls: {{mode: STRICT}}, portLevelMtls: {{ '{port}': {{mode: DISABLE}} }}");
+    private static string Level(int port) =>
+        Istio("PeerAuthentication", "shop", "web",
+            $"selector: {{matchLabels: {{app: web}} }}, mtls: {{mode: STRICT}}, portLevelMtls: {{ '{port}': {{mode: DISABLE}} }}");
 }

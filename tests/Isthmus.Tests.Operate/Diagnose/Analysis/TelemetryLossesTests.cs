@@ -23,7 +23,8 @@ public sealed class TelemetryLossesTests
         Assert.Equal(Severity.Warning, AnalysisCodes.Find(code)!.Severity);
         // Objects that are added do not change what runs, and the author can say that it is intended.
         Assert.Contains(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([losing.With()]), found => found.Problem == problem);
-        var intended = MeshText.Clusters(MeshText.Istio("Telemetry", "shop", "all", "metrics: []").Replace("metadata: {", $"metadata: {{annotations: {{galley.istio.io/analyze-suppress: {code}}}, ", StringComparison.Ordinal))[0].AllObjects;
+        var intended = MeshText.Clusters(MeshText.Istio("Telemetry", "shop", "all", "metrics: []")
+            .Replace("metadata: {", $"metadata: {{annotations: {{galley.istio.io/analyze-suppress: {code}}}, ", StringComparison.Ordinal))[0].AllObjects;
         Assert.DoesNotContain(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([losing.With(intended)]), found => found.Problem.Code == code);
     }
 }

@@ -20,7 +20,11 @@ public sealed class TrustAnalysisTests
     [Fact]
     public void A_control_plane_that_was_installed_before_cacerts_is_named()
     {
-        var finding = Run(Good with { GivenAt = Noon.AddMinutes(5), Own = Made, OwnAt = Noon.AddMinutes(1), InForce = Made, Namespaces = default, Proxies = default }).Single();
+        var finding = Run(Good with
+        {
+            GivenAt = Noon.AddMinutes(5), Own = Made, OwnAt = Noon.AddMinutes(1), InForce = Made, Namespaces = default, Proxies = default
+        })
+            .Single();
         Assert.Equal("ISM1451", finding.Problem.Code);
         Assert.Contains("was created after the control plane started", finding.Problem.Message, StringComparison.Ordinal);
         Assert.Contains("that it made itself", finding.Problem.Message, StringComparison.Ordinal);
@@ -34,11 +38,13 @@ public sealed class TrustAnalysisTests
         var finding = Run(Good, odd).Single();
         Assert.Equal(("c2", "ISM1451", "Secret istio-system/cacerts"), (finding.Cluster, finding.Problem.Code, finding.Problem.Object));
         Assert.DoesNotContain("rollout restart", finding.Problem.Remedy, StringComparison.Ordinal);
-        Assert.Contains("do not restart the control plane of c2: first replace the Secret with one whose root is that of c1", finding.Problem.Remedy, StringComparison.Ordinal);
+        Assert.Contains("do not restart the control plane of c2: first replace the Secret with one whose root is that of c1", finding.Problem.Remedy,
+            StringComparison.Ordinal);
         // Where the others have the Secret's root, or are about to have it, the restart is right.
         var changed = Good with { Given = Made, Own = Root.None, InForce = Made, Namespaces = default, Proxies = default };
         Assert.Contains("rollout restart", Run(changed, odd).Single(found => found.Problem.Code == "ISM1451").Problem.Remedy, StringComparison.Ordinal);
-        Assert.All(Run(odd, odd).Where(found => found.Problem.Code == "ISM1451"), found => Assert.Contains("rollout restart", found.Problem.Remedy, StringComparison.Ordinal));
+        Assert.All(Run(odd, odd).Where(found => found.Problem.Code == "ISM1451"),
+            found => Assert.Contains("rollout restart", found.Problem.Remedy, StringComparison.Ordinal));
         Assert.Contains("rollout restart", Run(odd).Single().Problem.Remedy, StringComparison.Ordinal);
     }
 
@@ -52,7 +58,11 @@ public sealed class TrustAnalysisTests
     [Fact]
     public void A_root_that_an_old_istio_system_left_is_named()
     {
-        var finding = Run(Good with { Given = Root.None, GivenAt = null, Own = Made, OwnAt = Noon.AddDays(-3), InForce = Made, Namespaces = default, Proxies = default }).Single();
+        var finding = Run(Good with
+        {
+            Given = Root.None, GivenAt = null, Own = Made, OwnAt = Noon.AddDays(-3), InForce = Made, Namespaces = default, Proxies = default
+        })
+            .Single();
         Assert.Equal("ISM1452", finding.Problem.Code);
         Assert.Contains("left over from an earlier istio-system", finding.Problem.Message, StringComparison.Ordinal);
         // A root that this installation created itself is not left over.
@@ -65,15 +75,19 @@ public sealed class TrustAnalysisTests
         var findings = Run(Good with
         {
             Namespaces = new Dictionary<string, Root> { ["shop"] = Before }.ToValueMap(),
-            Proxies = [new ProxyTrust("shop", "orders-0", Noon.AddDays(-1), Before), new ProxyTrust("shop", "stock-0", Noon, Ours), new ProxyTrust("shop", "silent-0", Noon, Root.None), new ProxyTrust("shop", "both-0", Noon, new("AAAA+CCCC"))],
+            Proxies = [new ProxyTrust("shop", "orders-0", Noon.AddDays(-1), Before), new ProxyTrust("shop", "stock-0", Noon, Ours),
+                new ProxyTrust("shop", "silent-0", Noon, Root.None), new ProxyTrust("shop", "both-0", Noon, new("AAAA+CCCC"))],
         });
-        Assert.Equal([("ISM1453", "ConfigMap shop/istio-ca-root-cert"), ("ISM1455", "Pod shop/orders-0")], findings.Select(finding => (finding.Problem.Code, finding.Problem.Object)));
+        Assert.Equal([("ISM1453", "ConfigMap shop/istio-ca-root-cert"), ("ISM1455", "Pod shop/orders-0")],
+            findings.Select(finding => (finding.Problem.Code, finding.Problem.Object)));
     }
 
     [Fact]
     public void Clusters_of_different_roots_are_told_where_each_root_comes_from()
     {
-        var finding = Run(Good, Good with { Given = Root.None, Own = Made, OwnAt = Noon.AddMinutes(1), InForce = Made, Namespaces = default, Proxies = default }).Single();
+        var finding = Run(Good,
+            Good with { Given = Root.None, Own = Made, OwnAt = Noon.AddMinutes(1), InForce = Made, Namespaces = default, Proxies = default })
+            .Single();
         Assert.Equal(("c2", "ISM1454"), (finding.Cluster, finding.Problem.Code));
         Assert.Contains("c1: from Secret cacerts; c2: made by the control plane itself", finding.Problem.Message, StringComparison.Ordinal);
     }

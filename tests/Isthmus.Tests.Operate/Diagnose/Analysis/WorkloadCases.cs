@@ -9,7 +9,8 @@ internal static class WorkloadCases
     private const string ByDefault =
         """{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector, namespace: istio-system}, data: {values: '{"sidecarInjectorWebhook": {"enableNamespacesByDefault": true} }'} }""";
 
-    private static string Injector(string client) => $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: istio-sidecar-injector}, webhooks: [{name: rev.namespace.sidecar-injector.istio.io, clientConfig: {{client}} }] }""";
+    private static string Injector(string client) =>
+        $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: istio-sidecar-injector}, webhooks: [{name: rev.namespace.sidecar-injector.istio.io, clientConfig: {{client}} }] }""";
 
     internal static AnalyzerCase[] All { get; } =
     [
@@ -26,53 +27,117 @@ internal static class WorkloadCases
                 "its Pods get sidecars"),
         new("IST0103", "c1 Pod shop/web-2", Join(Root, Namespace("shop", ""), ByDefault, Bare("shop", "web-2", "app: web")),
             Join(Root, Namespace("shop", "istio-injection: disabled"), ByDefault, Bare("shop", "web-2", "app: web"))),
-        new("IST0103", "c1 Pod shop/web-1", Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web")), Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web, sidecar.istio.io/inject: 'false'"), Bare("shop", "job-1", "a: b").Replace("phase: Running", "phase: Succeeded", StringComparison.Ordinal))),
-        new("IST0123", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", "istio-injection: enabled, istio.io/rev: canary")), Join(Root, Namespace("shop", "istio.io/rev: canary"))),
-        new("ISM1409", "c1 Namespace shop metadata.labels[pod-security.kubernetes.io/enforce]", Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: baseline")), Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: privileged"))),
+        new("IST0103", "c1 Pod shop/web-1", Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web")),
+            Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web, sidecar.istio.io/inject: 'false'"),
+                Bare("shop", "job-1", "a: b").Replace("phase: Running", "phase: Succeeded", StringComparison.Ordinal))),
+        new("IST0123", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", "istio-injection: enabled, istio.io/rev: canary")),
+            Join(Root, Namespace("shop", "istio.io/rev: canary"))),
+        new("ISM1409", "c1 Namespace shop metadata.labels[pod-security.kubernetes.io/enforce]",
+            Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: baseline")),
+            Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: privileged"))),
         Annotated("IST0107", "c1 Deployment shop/web metadata.annotations[sidecar.istio.io/inject]", "sidecar.istio.io/inject: 'true'", "", "it is for Pods"),
         Annotated("IST0107", "c1 Deployment shop/web metadata.annotations[networking.istio.io/exportTo]", "networking.istio.io/exportTo: '.'", "", "Service"),
         Annotated("IST0108", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyCPUs]", "", "sidecar.istio.io/proxyCPUs: 1", ""),
-        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[traffic.sidecar.istio.io/excludeOutboundPorts]", "", "traffic.sidecar.istio.io/excludeOutboundPorts: '80,x'", "list of ports"),
-        Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyImageType]", "", "sidecar.istio.io/proxyImageType: debug", "no effect"),
-        Annotated("IST0107", "c1 Deployment shop/web spec.template.metadata.annotations[kubernetes.io/ingress.class]", "", "kubernetes.io/ingress.class: istio", "of kind Ingress"),
-        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[readiness.status.sidecar.istio.io/periodSeconds]", "", "readiness.status.sidecar.istio.io/periodSeconds: soon", "is not a number"),
-        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[status.sidecar.istio.io/port]", "", "status.sidecar.istio.io/port: '0'", "is not a port"),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[traffic.sidecar.istio.io/excludeOutboundPorts]", "",
+            "traffic.sidecar.istio.io/excludeOutboundPorts: '80,x'", "list of ports"),
+        Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyImageType]", "",
+            "sidecar.istio.io/proxyImageType: debug", "no effect"),
+        Annotated("IST0107", "c1 Deployment shop/web spec.template.metadata.annotations[kubernetes.io/ingress.class]", "", "kubernetes.io/ingress.class: istio",
+            "of kind Ingress"),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[readiness.status.sidecar.istio.io/periodSeconds]", "",
+            "readiness.status.sidecar.istio.io/periodSeconds: soon", "is not a number"),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[status.sidecar.istio.io/port]", "", "status.sidecar.istio.io/port: '0'",
+            "is not a port"),
         new("IST0125", "c1 Namespace shop metadata.annotations[networking.istio.io/traffic-distribution]", Join(Root, Spread("Nearby")),
             Join(Root, Spread("PreferSameZone")), "is not PreferClose"),
-        Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/statsInclusionPrefixes]", "", "sidecar.istio.io/statsInclusionPrefixes: cluster", "Istio has replaced it"),
-        new("IST0158", "c1 Namespace shop", Join(Root, Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:old")), Join(Root, Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:new"), Bare("shop", "web-2", "sidecar.istio.io/inject: 'false'")), "hub.example/isthmus:new, and these have another one: web-1"),
-        new("IST0158", "c1 Namespace shop", Join(Root, Namespace("shop", "istio.io/rev: canary"), InjectorMap("", "old"), InjectorMap("-canary", "new"), Proxied("web-1", "hub.example/isthmus:old")),
-            Join(Root, Namespace("shop", "istio.io/rev: canary"), InjectorMap("", "old"), InjectorMap("-canary", "new"), Proxied("web-1", "hub.example/isthmus:new"), Proxied("web-2", "other.example/proxy:1", "sidecar.istio.io/proxyImage: 'other.example/proxy:1'")), "hub.example/isthmus:new"),
-        new("IST0144", "c1 Deployment shop/job spec.template.spec.containers[0].securityContext.runAsUser", Join(Root, Namespace("shop"), Deployment("shop", "job", "app: job", "securityContext: {runAsUser: 1337}, containers: [{name: app, image: app}]")),
-            Join(Root, Namespace("shop"), Deployment("shop", "job", "app: job", "securityContext: {runAsUser: 1337}, containers: [{name: app, image: app}]", "sidecar.istio.io/inject: 'false'")), "bypasses the proxy"),
-        new("IST0163", "c1 MutatingWebhookConfiguration istio-sidecar-injector webhooks[0].clientConfig.url", Join(Web, Injector("{url: ''}")), Join(Web, Injector("{url: 'https://istiod.example/inject'}")), "is empty"),
-        new("IST0164", "c1 MutatingWebhookConfiguration istio-sidecar-injector webhooks[0].clientConfig.url", Join(Web, Injector("{url: 'https://192.0.2.7:15017/inject'}")), Join(Web, Injector("{url: 'https://istiod.example:15017/inject'}")), "192.0.2.7"),
-        new("IST0123", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", "istio.io/rev: canary, istio.io/dataplane-mode: ambient")), Join(Root, Namespace("shop", "istio-injection: disabled, istio.io/rev: canary")), "istio.io/rev=canary and istio.io/dataplane-mode=ambient"),
-        new("IST0144", "c1 Pod shop/web-1 spec.containers[0].securityContext.runAsUser", Join(Root, Namespace("shop"), Pod("shop", "web-1", "app: web", "securityContext: {runAsUser: 1337}")), Join(Root, Namespace("shop"), Pod("shop", "web-1", "app: web", "securityContext: {runAsUser: 1000}"))),
-        new("IST0146", "c1 Deployment shop/gw spec.template.spec.containers", Join(Root, Namespace("shop", "istio-injection: disabled"), Deployment("shop", "gw", "istio: gw, sidecar.istio.io/inject: 'true'", "containers: [{name: istio-proxy, image: auto}]")), Join(Root, Namespace("shop", ""), Deployment("shop", "gw", "istio: gw, sidecar.istio.io/inject: 'true'", "containers: [{name: istio-proxy, image: auto}]"))),
-        new("IST0147", "c1 Pod shop/gw spec.containers", Join(Root, Namespace("shop", ""), Workload("shop", "gw", "istio: gw", "containers: [{name: istio-proxy, image: auto}]")), Join(Root, Namespace("shop", ""), Workload("shop", "gw", "istio: gw", "containers: [{name: istio-proxy, image: proxy}]"))),
-        new("IST0118", "c1 Service shop/web spec.ports[0].name", Ports("{port: 8080}"), Ports("{name: grpc-web-1, port: 8080}, {name: dns, port: 53, protocol: UDP}, {name: x, port: 81, appProtocol: http}"), "has no name"),
-        new("IST0116", "c1 Deployment shop/web spec.template", Two("{name: http, port: 80}", "{name: tcp, port: 80}"), Two("{name: http, port: 80}", "{name: http-more, port: 80}"), "web:80 (Http), more:80 (Tcp)"),
-        new("IST0137", "c1 Deployment shop/web spec.template", Two("{name: http, port: 80, targetPort: 8080}", "{name: tcp, port: 8080}"), Two("{name: http, port: 80, targetPort: 8080}", "{name: http, port: 8080}"), "8080"),
-        new("ISM1417", "c1 Service shop/wev spec.selector", Join(Web, Service("shop", "wev", "app: wev")), Join(Web, Service("shop", "soon", "app: not-yet")), "app=wev"),
-        new("ISM1420", "c1 Service shop/named spec.ports[0].targetPort", Join(Web, Service("shop", "named", "app: web").Replace("port: 80", "port: 80, targetPort: pages", StringComparison.Ordinal)), Join(Web, Service("shop", "named", "app: web").Replace("port: 80", "port: 80, targetPort: 8080", StringComparison.Ordinal)), "pages is the name of no port"),
-        new("ISM1418", "c1 Pod shop/web-2 status.containerStatuses", Join(Web, Pod("shop", "web-2", "app: web", status: Crashing)), Join(Web, Pod("shop", "web-2", "app: web", status: "containerStatuses: [{name: app, state: {waiting: {reason: ContainerCreating} } }]")), "1 other Pod answers"),
-        new("ISM1425", "c1 NetworkPolicy shop/closed spec", Join(Web, Node("isthmus://0.1.0"), Closed), Join(Web, Node("containerd://2.0.1"), Closed), "drops nothing"),
-        new("ISM1426", "c1 NetworkPolicy shop/out spec.egress", Join(Web, Istiod, Policy("shop", "out", "podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {} }] }]")),
-            Join(Web, Istiod, Policy("shop", "out", "podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {} }] }, {to: [{namespaceSelector: {matchLabels: {topology.istio.io/network: network1} } }], ports: [{port: 15012}] }]")), "no certificates: Pod shop/web-1"),
-        new("ISM1426", "c1 NetworkPolicy istio-system/in spec.ingress", Join(Web, Istiod, Policy("istio-system", "in", "podSelector: {matchLabels: {app: istiod} }")),
-            Join(Web, Istiod, Policy("istio-system", "in", "podSelector: {matchLabels: {app: istiod} }, ingress: [{ports: [{port: 15012}, {port: 15017}] }]")), "Pod shop/web-1"),
-        new("ISM1426", "c1 NetworkPolicy istio-system/in spec.ingress", Join(Web, Gateway, Policy("istio-system", "in", "podSelector: {}, ingress: [{from: [{namespaceSelector: {} }] }]")),
-            Join(Web, Gateway, Policy("istio-system", "in", "podSelector: {}, ingress: [{from: [{namespaceSelector: {} }] }, {ports: [{port: 15443}] }]")), "port 15443 of the gateway: Pod istio-system/east-1"),
-        new("ISM1411", "c1 Service shop/web spec.sessionAffinity", Join(Root, Namespace("shop"), Service("shop", "web", "app: web", more: ", sessionAffinity: ClientIP"), Pod("shop", "web-1", "app: web")), Web),
-        new("ISM1412", "c1 Ingress shop/front spec.ingressClassName", Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: istio} }"), Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }")),
-        new("IST0139", "c1 MutatingWebhookConfiguration one webhooks[0].clientConfig.service", Join(Web, Webhook("one", "enabled", "istiod")), Join(Web, Webhook("one", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), "istio-system/istiod"),
-        new("IST0139", "c1 MutatingWebhookConfiguration two webhooks[0]", Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "canary", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")), "the selectors of one"),
+        Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/statsInclusionPrefixes]", "",
+            "sidecar.istio.io/statsInclusionPrefixes: cluster", "Istio has replaced it"),
+        new("IST0158", "c1 Namespace shop", Join(Root, Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:old")),
+            Join(Root, Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:new"),
+                Bare("shop", "web-2", "sidecar.istio.io/inject: 'false'")),
+            "hub.example/isthmus:new, and these have another one: web-1"),
+        new("IST0158", "c1 Namespace shop",
+            Join(Root, Namespace("shop", "istio.io/rev: canary"), InjectorMap("", "old"), InjectorMap("-canary", "new"),
+                Proxied("web-1", "hub.example/isthmus:old")),
+            Join(Root, Namespace("shop", "istio.io/rev: canary"), InjectorMap("", "old"), InjectorMap("-canary", "new"),
+                Proxied("web-1", "hub.example/isthmus:new"), Proxied("web-2", "other.example/proxy:1", "sidecar.istio.io/proxyImage: 'other.example/proxy:1'")),
+            "hub.example/isthmus:new"),
+        new("IST0144", "c1 Deployment shop/job spec.template.spec.containers[0].securityContext.runAsUser",
+            Join(Root, Namespace("shop"), Deployment("shop", "job", "app: job", "securityContext: {runAsUser: 1337}, containers: [{name: app, image: app}]")),
+            Join(Root, Namespace("shop"),
+                Deployment("shop", "job", "app: job", "securityContext: {runAsUser: 1337}, containers: [{name: app, image: app}]",
+                    "sidecar.istio.io/inject: 'false'")),
+            "bypasses the proxy"),
+        new("IST0163", "c1 MutatingWebhookConfiguration istio-sidecar-injector webhooks[0].clientConfig.url", Join(Web, Injector("{url: ''}")),
+            Join(Web, Injector("{url: 'https://istiod.example/inject'}")), "is empty"),
+        new("IST0164", "c1 MutatingWebhookConfiguration istio-sidecar-injector webhooks[0].clientConfig.url",
+            Join(Web, Injector("{url: 'https://192.0.2.7:15017/inject'}")), Join(Web, Injector("{url: 'https://istiod.example:15017/inject'}")), "192.0.2.7"),
+        new("IST0123", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", "istio.io/rev: canary, istio.io/dataplane-mode: ambient")),
+            Join(Root, Namespace("shop", "istio-injection: disabled, istio.io/rev: canary")), "istio.io/rev=canary and istio.io/dataplane-mode=ambient"),
+        new("IST0144", "c1 Pod shop/web-1 spec.containers[0].securityContext.runAsUser",
+            Join(Root, Namespace("shop"), Pod("shop", "web-1", "app: web", "securityContext: {runAsUser: 1337}")),
+            Join(Root, Namespace("shop"), Pod("shop", "web-1", "app: web", "securityContext: {runAsUser: 1000}"))),
+        new("IST0146", "c1 Deployment shop/gw spec.template.spec.containers",
+            Join(Root, Namespace("shop", "istio-injection: disabled"),
+                Deployment("shop", "gw", "istio: gw, sidecar.istio.io/inject: 'true'", "containers: [{name: istio-proxy, image: auto}]")),
+            Join(Root, Namespace("shop", ""),
+                Deployment("shop", "gw", "istio: gw, sidecar.istio.io/inject: 'true'", "containers: [{name: istio-proxy, image: auto}]"))),
+        new("IST0147", "c1 Pod shop/gw spec.containers",
+            Join(Root, Namespace("shop", ""), Workload("shop", "gw", "istio: gw", "containers: [{name: istio-proxy, image: auto}]")),
+            Join(Root, Namespace("shop", ""), Workload("shop", "gw", "istio: gw", "containers: [{name: istio-proxy, image: proxy}]"))),
+        new("IST0118", "c1 Service shop/web spec.ports[0].name", Ports("{port: 8080}"),
+            Ports("{name: grpc-web-1, port: 8080}, {name: dns, port: 53, protocol: UDP}, {name: x, port: 81, appProtocol: http}"), "has no name"),
+        new("IST0116", "c1 Deployment shop/web spec.template", Two("{name: http, port: 80}", "{name: tcp, port: 80}"),
+            Two("{name: http, port: 80}", "{name: http-more, port: 80}"), "web:80 (Http), more:80 (Tcp)"),
+        new("IST0137", "c1 Deployment shop/web spec.template", Two("{name: http, port: 80, targetPort: 8080}", "{name: tcp, port: 8080}"),
+            Two("{name: http, port: 80, targetPort: 8080}", "{name: http, port: 8080}"), "8080"),
+        new("ISM1417", "c1 Service shop/wev spec.selector", Join(Web, Service("shop", "wev", "app: wev")), Join(Web, Service("shop", "soon", "app: not-yet")),
+            "app=wev"),
+        new("ISM1420", "c1 Service shop/named spec.ports[0].targetPort",
+            Join(Web, Service("shop", "named", "app: web").Replace("port: 80", "port: 80, targetPort: pages", StringComparison.Ordinal)),
+            Join(Web, Service("shop", "named", "app: web").Replace("port: 80", "port: 80, targetPort: 8080", StringComparison.Ordinal)),
+            "pages is the name of no port"),
+        new("ISM1418", "c1 Pod shop/web-2 status.containerStatuses", Join(Web, Pod("shop", "web-2", "app: web", status: Crashing)),
+            Join(Web, Pod("shop", "web-2", "app: web", status: "containerStatuses: [{name: app, state: {waiting: {reason: ContainerCreating} } }]")),
+            "1 other Pod answers"),
+        new("ISM1425", "c1 NetworkPolicy shop/closed spec", Join(Web, Node("isthmus://0.1.0"), Closed), Join(Web, Node("containerd://2.0.1"), Closed),
+            "drops nothing"),
+        new("ISM1426", "c1 NetworkPolicy shop/out spec.egress",
+            Join(Web, Istiod, Policy("shop", "out", "podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {} }] }]")),
+            Join(Web, Istiod,
+                Policy("shop", "out",
+                    "podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: {} }] }, {to: [{namespaceSelector: {matchLabels: "
+                        + "{topology.istio.io/network: network1} } }], ports: [{port: 15012}] }]")),
+            "no certificates: Pod shop/web-1"),
+        new("ISM1426", "c1 NetworkPolicy istio-system/in spec.ingress",
+            Join(Web, Istiod, Policy("istio-system", "in", "podSelector: {matchLabels: {app: istiod} }")),
+            Join(Web, Istiod, Policy("istio-system", "in", "podSelector: {matchLabels: {app: istiod} }, ingress: [{ports: [{port: 15012}, {port: 15017}] }]")),
+            "Pod shop/web-1"),
+        new("ISM1426", "c1 NetworkPolicy istio-system/in spec.ingress",
+            Join(Web, Gateway, Policy("istio-system", "in", "podSelector: {}, ingress: [{from: [{namespaceSelector: {} }] }]")),
+            Join(Web, Gateway, Policy("istio-system", "in", "podSelector: {}, ingress: [{from: [{namespaceSelector: {} }] }, {ports: [{port: 15443}] }]")),
+            "port 15443 of the gateway: Pod istio-system/east-1"),
+        new("ISM1411", "c1 Service shop/web spec.sessionAffinity",
+            Join(Root, Namespace("shop"), Service("shop", "web", "app: web", more: ", sessionAffinity: ClientIP"), Pod("shop", "web-1", "app: web")), Web),
+        new("ISM1412", "c1 Ingress shop/front spec.ingressClassName",
+            Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: istio} }"),
+            Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }")),
+        new("IST0139", "c1 MutatingWebhookConfiguration one webhooks[0].clientConfig.service", Join(Web, Webhook("one", "enabled", "istiod")),
+            Join(Web, Webhook("one", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")),
+            "istio-system/istiod"),
+        new("IST0139", "c1 MutatingWebhookConfiguration two webhooks[0]",
+            Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "enabled", "istiod"),
+                Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")),
+            Join(Web, Webhook("one", "enabled", "istiod"), Webhook("two", "canary", "istiod"),
+                Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")),
+            "the selectors of one"),
     ];
 
-    private static string InjectorMap(string suffix, string tag) => $$$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector{{{suffix}}}, namespace: istio-system}, data: {values: '{"global": {"hub": "hub.example", "tag": "{{{tag}}}"} }'} }""";
+    private static string InjectorMap(string suffix, string tag) =>
+        $$$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector{{{suffix}}}, namespace: istio-system}, data: {values: '{"global": {"hub": "hub.example", "tag": "{{{tag}}}"} }'} }""";
 
-    private static string Proxied(string name, string image, string annotations = "") => Workload("shop", name, "app: web", $"containers: [{{name: app, image: app}}, {{name: istio-proxy, image: '{image}'}}]")
+    private static string Proxied(string name, string image, string annotations = "") =>
+        Workload("shop", name, "app: web", $"containers: [{{name: app, image: app}}, {{name: istio-proxy, image: '{image}'}}]")
         .Replace("namespace: shop,", $"namespace: shop, annotations: {{ {annotations} }},", StringComparison.Ordinal);
 
     private static string Closed => Policy("shop", "closed", "podSelector: {}");
@@ -80,24 +145,34 @@ internal static class WorkloadCases
     private static string Istiod => Workload("istio-system", "istiod-1", "app: istiod", "containers: [{name: discovery}]");
 
     private static string Gateway => Join(Workload("istio-system", "east-1", "istio: east", "containers: [{name: istio-proxy}]"),
-        Service("istio-system", "east", "istio: east", "{name: tls, port: 15443, targetPort: 15443}").Replace("namespace: istio-system }", "namespace: istio-system, labels: {topology.istio.io/network: network1} }", StringComparison.Ordinal));
+        Service("istio-system", "east", "istio: east", "{name: tls, port: 15443, targetPort: 15443}")
+            .Replace("namespace: istio-system }", "namespace: istio-system, labels: {topology.istio.io/network: network1} }", StringComparison.Ordinal));
 
-    private static string Policy(string ns, string name, string spec) => $$"""{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: {{name}}, namespace: {{ns}} }, spec: { {{spec}} } }""";
+    private static string Policy(string ns, string name, string spec) =>
+        $$"""{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: {{name}}, namespace: {{ns}} }, spec: { {{spec}} } }""";
 
-    private static string Node(string runtime) => $$"""{apiVersion: v1, kind: Node, metadata: {name: node}, status: {nodeInfo: {containerRuntimeVersion: '{{runtime}}'} } }""";
+    private static string Node(string runtime) =>
+        $$"""{apiVersion: v1, kind: Node, metadata: {name: node}, status: {nodeInfo: {containerRuntimeVersion: '{{runtime}}'} } }""";
 
     private static string Spread(string value) =>
         $$"""{apiVersion: v1, kind: Namespace, metadata: {name: shop, annotations: {networking.istio.io/traffic-distribution: {{value}} } } }""";
 
     private static AnalyzerCase Annotated(string code, string where, string own, string template, string says)
     {
-        var bad = Deployment("shop", "web", "app: web", annotations: template).Replace("namespace: shop }", $"namespace: shop, annotations: {{ {own} }} }}", StringComparison.Ordinal);
-        return new(code, where, Join(Web, bad), Join(Web, Deployment("shop", "web", "app: web", annotations: "sidecar.istio.io/proxyCPU: 100m, traffic.sidecar.istio.io/excludeOutboundPorts: '80,81', traffic.sidecar.istio.io/includeOutboundIPRanges: '*'")), says);
+        var bad = Deployment("shop", "web", "app: web", annotations: template)
+            .Replace("namespace: shop }", $"namespace: shop, annotations: {{ {own} }} }}", StringComparison.Ordinal);
+        return new(code, where, Join(Web, bad),
+            Join(Web,
+                Deployment("shop", "web", "app: web",
+                    annotations: "sidecar.istio.io/proxyCPU: 100m, traffic.sidecar.istio.io/excludeOutboundPorts: '80,81', "
+                        + "traffic.sidecar.istio.io/includeOutboundIPRanges: '*'")),
+            says);
     }
 
     private static string Ports(string ports) => Join(Root, Namespace("shop"), Service("shop", "web", "app: web", ports), Pod("shop", "web-1", "app: web"));
 
-    private static string Two(string one, string two) => Join(Root, Namespace("shop"), Deployment("shop", "web", "app: web"), Service("shop", "web", "app: web", one), Service("shop", "more", "app: web", two));
+    private static string Two(string one, string two) =>
+        Join(Root, Namespace("shop"), Deployment("shop", "web", "app: web"), Service("shop", "web", "app: web", one), Service("shop", "more", "app: web", two));
 
     private static string Webhook(string name, string label, string service) =>
         $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: {{name}} }, webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: {{service}} } }, namespaceSelector: {matchLabels: {istio-injection: {{label}} } } }] }""";

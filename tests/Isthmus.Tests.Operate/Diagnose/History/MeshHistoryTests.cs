@@ -15,8 +15,10 @@ public sealed class MeshHistoryTests
     [Fact]
     public void A_cluster_that_left_names_its_secret_where_that_was_and_what_is_lost()
     {
-        var left = Read("""{"cluster": "c1", "kind": "Cluster", "name": "c1", "verb": "left", "secret": "istio-system/istio-remote-secret-c1", "services": 5, "proxies": 0}""");
-        Assert.Equal(("connection to c1", "c2", "Secret istio-system/istio-remote-secret-c1 is gone, so 5 services of c1 are no longer known"), (left.Object, left.Cluster, left.Effect));
+        var left = Read(
+            """{"cluster": "c1", "kind": "Cluster", "name": "c1", "verb": "left", "secret": "istio-system/istio-remote-secret-c1", "services": 5, "proxies": 0}""");
+        Assert.Equal(("connection to c1", "c2", "Secret istio-system/istio-remote-secret-c1 is gone, so 5 services of c1 are no longer known"),
+            (left.Object, left.Cluster, left.Effect));
         Assert.Equal(("istio-system/istio-remote-secret-c1", 5), (HistoryTree.Of(left)["secret"]!.ToString(), (int)HistoryTree.Of(left)["services"]!));
     }
 

@@ -15,7 +15,8 @@ public sealed class RedactionTests
     {
         Assert.Equal("before [redacted] after", Redaction.Text($"before {Key} after"));
         Assert.Equal(Certificate, Redaction.Text(Certificate));
-        Assert.Equal("""{"key":"[redacted]","next":"kept"}""", Redaction.Text("""{"key":"-----BEGIN PRIVATE KEY-----\nMHcC\n-----END PRIVATE KEY-----","next":"kept"}"""));
+        Assert.Equal("""{"key":"[redacted]","next":"kept"}""",
+            Redaction.Text("""{"key":"-----BEGIN PRIVATE KEY-----\nMHcC\n-----END PRIVATE KEY-----","next":"kept"}"""));
         Assert.Equal("""{"key":"[redacted]","next":"kept"}""", Redaction.Text("""{"key":"-----BEGIN PRIVATE KEY-----\nMHcC, cut off","next":"kept"}"""));
         Assert.Equal("token [redacted]!", Redaction.Text("token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl!"));
         Assert.Equal("authorization: Bearer [redacted]", Redaction.Text("authorization: Bearer abcdefgh12345678"));

@@ -50,9 +50,11 @@ public sealed class MeshSnapshot
     /// <summary>Whether a Service of one name is one host in both: clusters that are joined by other names have each their own.</summary>
     public static bool ShareHosts(ClusterInventory one, ClusterInventory other) => !(one.IsJoinedByNames && other.IsJoinedByNames);
 
-    /// <summary>Namespaces that are not for applications, in which nothing of the mesh is missing.</summary>
+    /// <summary>Namespaces that are not for applications, in which nothing of the mesh is missing: also those of the storage and the load balancer
+    /// that local clusters come with.</summary>
     public static bool IsSystem(ClusterInventory cluster, string ns) =>
-        ns == cluster.RootNamespace || ns == WellKnown.SystemNamespace || ns.StartsWith("kube-", StringComparison.Ordinal);
+        ns == cluster.RootNamespace || ns is WellKnown.SystemNamespace or "local-path-storage" or "metallb-system"
+            || ns.StartsWith("kube-", StringComparison.Ordinal);
 
     public static bool HasControlPlane(ClusterInventory cluster) => cluster.Pods.Any(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod);
 }

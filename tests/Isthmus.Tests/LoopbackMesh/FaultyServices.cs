@@ -20,12 +20,17 @@ public sealed partial class FaultyServices : IDisposable
     {
         if (_isApplied) return;
         var parts = (await ReadAsync("faults.yaml")).Split("\n---\n# Then:\n");
-        string[] documents = [.. ((string[])[parts[0], await ReadAsync("operator-faults.yaml"), parts[1]]).SelectMany(part => part.Split("\n---\n"))];
+        // Of two objects for one host, the older one counts: those of the last part are younger than all others.
+        string[] earlier = [.. parts[0].Split("\n---\n"), .. (await ReadAsync("operator-faults.yaml")).Split("\n---\n")];
+        var later = parts[1].Split("\n---\n");
         // While the proxies of workloads start, control planes have little time to check other objects.
-        foreach (var part in documents.ToLookup(document => document.Contains("kind: Deployment\n", StringComparison.Ordinal)).OrderBy(part => part.Key))
+        foreach (var part in (IEnumerable<string>[])[earlier.Where(IsNoWorkload), later.Where(IsNoWorkload),
+            earlier.Concat(later).Where(document => !IsNoWorkload(document))])
             await Task.WhenAll(LoopbackMeshRig.Clusters.Select(cluster => mesh.ApplyAsync(cluster, string.Join("\n---\n", part))));
         _isApplied = true;
     }
+
+    private static bool IsNoWorkload(string document) => !document.Contains("kind: Deployment\n", StringComparison.Ordinal);
 
     private async Task<string> ReadAsync(string file) => Fill(await File.ReadAllTextAsync(Path.Combine(Folder(), file), TestContext.Current.CancellationToken));
 

@@ -244,8 +244,8 @@ public static class IstioCodes
         new("IST0101", "ReferencedResourceNotFound",
             "VirtualServices cannot be bound to Gateways of the Kubernetes Gateway API, which have routes of their own; that no cluster has a host of "
                 + "a VirtualService is reported, too; a route without a destination is IST0106"),
-        new("IST0102", "NamespaceNotInjected", "not for namespaces of the system, of MetalLB and of local storage, nor for `default` as long as it is empty, nor where all Pods say "
-            + "themselves what they want"),
+        new("IST0102", "NamespaceNotInjected", "not for namespaces of the system, of MetalLB and of local storage, nor for `default` as long as it is "
+            + "empty, nor where all Pods say themselves what they want"),
         new("IST0107", "MisplacedAnnotation", "only annotations that the mesh knows are reported so; others are IST0108"),
         new("IST0128", "NoServerCertificateVerificationDestinationLevel",
             "Info: without caCertificates, proxies verify servers with the roots of the system, so no certificate goes unverified; insecureSkipVerify is "

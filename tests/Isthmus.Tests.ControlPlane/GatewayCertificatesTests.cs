@@ -39,6 +39,22 @@ public sealed class GatewayCertificatesTests
         Assert.Empty(restarted.Problems);
     }
 
+    /// <summary>Endpoints are pushed at once, with a mesh in which the Secret is there already.</summary>
+    [Fact]
+    public void A_gateway_that_joins_between_two_pushes_gets_a_renewed_certificate_with_the_second()
+    {
+        Gateway(("front", "shop.example", "SIMPLE"));
+        Put("front", "first");
+        _rig.Push();
+        var identity = Restart().Proxy;
+        Put("front", "second");
+        var changes = _rig.Writer.Commit();
+        _rig.Publisher.PublishEndpoints(_rig.Mesh.View(), changes.Endpoints);
+        var joined = _rig.Connect(identity);
+        _rig.Publisher.PublishAll(_rig.Mesh.View(), changes);
+        Assert.Equal(["kubernetes://front CN=second"], SecurityTests.Credentials(joined));
+    }
+
     [Fact]
     public void A_server_that_is_pointed_to_a_missing_Secret_keeps_the_certificate_of_the_former_name()
     {

@@ -16,7 +16,8 @@ namespace Isthmus.ControlPlane.GatewayApi;
 
 /// <summary>Creates the classes of Gateways that this control plane brings, once their definition is there, and says of all classes of ours what they
 /// support.</summary>
-internal sealed partial class ClassDuty(KubeClient client, ServedKinds served, StatusWriter writer, PushEngine engine, TimeProvider time, ILogger log)
+internal sealed partial class ClassDuty(
+    GatewayApiSettings settings, KubeClient client, ServedKinds served, StatusWriter writer, PushEngine engine, TimeProvider time, ILogger log)
 {
     private const string BundleVersion = "gateway.networking.k8s.io/bundle-version";
 
@@ -67,7 +68,7 @@ internal sealed partial class ClassDuty(KubeClient client, ServedKinds served, S
     private async Task<bool> UpdateAsync(ResourceKind kind, IEnumerable<GatewayClass> classes, CancellationToken stop)
     {
         var known = classes.ToList();
-        foreach (var missing in GatewayClasses.BuiltIn.Where(built => known.TrueForAll(item => item.Source.Name != built.Name)))
+        foreach (var missing in GatewayClasses.BuiltIn.Where(built => settings.MakesClasses && known.TrueForAll(item => item.Source.Name != built.Name)))
         {
             try
             {
@@ -78,7 +79,7 @@ internal sealed partial class ClassDuty(KubeClient client, ServedKinds served, S
             }
         }
         var ours = known.Where(item => GatewayClasses.IsOurs(item.Controller)).ToList();
-        if (ours.Count == 0) return true;
+        if (ours.Count == 0 || !settings.WritesStatus) return true;
         var definition = await client.FindAsync(Kinds.CustomResourceDefinition, null, MeshApi.GatewayClass.CrdName, stop).ConfigureAwait(false);
         var bundle = (string?)definition?["metadata"]?["annotations"]?[BundleVersion] ?? "";
         return (await writer.WriteAsync(kind, [.. ours.Select(item => StatusOf(item, bundle))], known.Count, stop).ConfigureAwait(false)).Count == 0;

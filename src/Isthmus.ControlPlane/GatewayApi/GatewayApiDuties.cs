@@ -96,8 +96,8 @@ public sealed class GatewayApiDuties
     {
         Again();
         // Who leads decides which objects without a revision are this control plane's, also if it makes no classes.
-        if (!_settings.GatewayApi.MakesClasses) return Task.Delay(Timeout.Infinite, stop);
-        return new ClassDuty(_client, _served, new(_client, _ => true, _time, _logs.CreateLogger<StatusWriter>()), _engine, _time,
+        if (_settings.GatewayApi is { MakesClasses: false, WritesStatus: false }) return Task.Delay(Timeout.Infinite, stop);
+        return new ClassDuty(_settings.GatewayApi, _client, _served, new(_client, _ => true, _time, _logs.CreateLogger<StatusWriter>()), _engine, _time,
             _logs.CreateLogger<ClassDuty>()).RunAsync(stop);
     }
 

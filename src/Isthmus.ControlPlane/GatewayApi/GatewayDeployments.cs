@@ -90,7 +90,9 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
     {
         var sources = engine.Mesh.Sources;
         if (!sources.ApiGateways.Items.TryGetValue(key, out var gateway) || !scope.MayWrite(gateway)) return null;
-        if (GatewayNaming.BoundService(gateway) is { } bound) return _made.HasService(bound.Namespace, bound.Name) ? null : gateway;
+        // A host that is no Service serves nothing in its place.
+        if (GatewayNaming.BoundService(gateway) is { } bound)
+            return bound.Name.Length == 0 || _made.HasService(bound.Namespace, bound.Name, gateway) ? null : gateway;
         return sources.GatewayClasses.Items.TryGetValue(new(key.Cluster, "", gateway.Class), out var known) && !GatewayClasses.Deploys(known.Controller)
             ? gateway
             : null;

@@ -75,7 +75,8 @@ internal sealed class MadeObjects
         var kept = wanted.Select(item => (item["kind"]!.ToString(), Text(item, "name"))).ToHashSet();
         foreach (var kind in Kinds)
         {
-            foreach (var item in _lists[kind.Kind].Items.Where(item => IsOf(item, gateway, uid) && !kept.Contains((kind.Kind, Text(item, "name")))))
+            foreach (var item in _lists[kind.Kind].Items.Where(item => IsOf(item, gateway, uid) && (wanted.Count > 0 || IsOurs(item))
+                && !kept.Contains((kind.Kind, Text(item, "name")))))
             {
                 await _client.DeleteAsync(kind, gateway.Namespace, Text(item, "name"), stop, uid: Text(item, "uid")).ConfigureAwait(false);
             }
@@ -83,14 +84,22 @@ internal sealed class MadeObjects
     }
 
     /// <summary>The Gateways for which objects were made, as <c>(namespace, name)</c>.</summary>
-    public IEnumerable<(string Namespace, string Name)> Owners => _lists.Values.SelectMany(list => list.Items)
+    public IEnumerable<(string Namespace, string Name)> Owners => _lists.Values
+        .SelectMany(list => list.Items.Where(item => IsOurs(item) && item["metadata"]?["deletionTimestamp"] is null))
         .SelectMany(item => (item["metadata"]?["ownerReferences"] as JsonArray ?? []).OfType<JsonObject>()
             .Where(owner => (string?)owner["kind"] == MeshApi.ApiGateway.Kind
                 && ((string?)owner["apiVersion"] ?? "").StartsWith($"{MeshApi.ApiGateway.Group}/", StringComparison.Ordinal))
             .Select(owner => (Text(item, "namespace"), (string?)owner["name"] ?? ""))).Distinct();
 
-    /// <summary>Whether a Service was made for a Gateway.</summary>
-    public bool HasService(string ns, string name) => _lists[Kubernetes.Objects.Kinds.Service.Kind].Find(ns, name) is not null;
+    /// <summary>Whether a Service was made for this Gateway.</summary>
+    public bool HasService(string ns, string name, ApiGateway gateway) => ns == gateway.Namespace
+        && (_lists[Kubernetes.Objects.Kinds.Service.Kind].Find(ns, name)?["metadata"]?["ownerReferences"] as JsonArray ?? []).OfType<JsonObject>()
+            .Any(owner => (string?)owner["kind"] == MeshApi.ApiGateway.Kind && (string?)owner["name"] == gateway.Name);
+
+    /// <summary>Others mark what they make with the same label, for waypoints for instance: its value names the controller.</summary>
+    private static bool IsOurs(JsonObject item) =>
+        (string?)Labels(item)?[GatewayObjects.Managed] is { } by
+        && ((string[])[GatewayClasses.Controller, GatewayClasses.EastWest]).Contains(by.Replace("istio.io-", "istio.io/", StringComparison.Ordinal));
 
     /// <summary>Why no Pods are created for a Deployment; null: they are.</summary>
     public string? FailureOf(string ns, string deployment) =>

@@ -34,11 +34,16 @@ internal sealed class GatewayCertificates
     /// <summary>How many certificates are kept.</summary>
     public int Count => _good.Count;
 
+    /// <summary>Another number as soon as it may find something else.</summary>
+    public long Version { get; private set; }
+
     /// <summary>Must be called for each revision of the mesh, before the gateways get it.</summary>
     public void Follow(ProxyConfigs configs)
     {
+        var isSame = ReferenceEquals(_gateways, configs.GatewayObjects) && ReferenceEquals(_credentials, configs.Credentials);
+        if (!isSame || !ReferenceEquals(_bundles, configs.CaBundles)) Version++;
         _bundles = configs.CaBundles;
-        if (ReferenceEquals(_gateways, configs.GatewayObjects) && ReferenceEquals(_credentials, configs.Credentials)) return;
+        if (isSame) return;
         (_gateways, _credentials) = (configs.GatewayObjects, configs.Credentials);
         var places = _credentials.Keys.Concat(_good.Keys).Select(key => (key.Cluster, key.Namespace)).ToHashSet();
         var servers = new HashSet<ServerKey>();

@@ -29,8 +29,11 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
 }
 
-/// <summary>What the certificates of a gateway depend on besides its servers. The collections are the same as long as nothing in them changes.</summary>
-internal readonly record struct SecretInputs(object? Credentials, object? Bundles, object? Gateways, SecretAccess? Access, long Rules);
+/// <summary>What the certificates of a gateway depend on besides its servers.</summary>
+/// <param name="Certificates">The version of those that are known.</param>
+/// <param name="Access">Whether it may have them.</param>
+/// <param name="Rules">The version of its DestinationRules.</param>
+internal readonly record struct SecretInputs(long Certificates, SecretAccess? Access, long Rules);
 
 /// <summary>What a proxy is given.</summary>
 internal readonly record struct GivenResources(
@@ -243,11 +246,9 @@ public sealed class Publisher(TimeProvider time)
     private void SetSecrets(ProxyFeed proxy)
     {
         if (proxy.Published is not { } published || proxy.Unproven is not null) return;
-        var configs = _mesh!.Proxies;
-        var inputs = new SecretInputs(configs.Credentials, configs.CaBundles, configs.GatewayObjects, AccessOf(proxy.Proxy, _mesh),
-            published.View.Rules.Version);
+        // The mesh may be ahead of the certificates: endpoints are published before the rest.
+        var inputs = new SecretInputs(_certificates.Version, AccessOf(proxy.Proxy, _mesh!), published.View.Rules.Version);
         if (published.Secrets is not null && published.SecretsFrom == inputs) return;
-        published.SecretsFrom = inputs;
         published.Secrets = published.Resolved.Gateway is not { } gateway ? ResourceSet.Empty
             // Before the answer, it gets no list: one without its certificates would be an answer, too.
             : AccessOf(proxy.Proxy, _mesh!) is not { } access ? null
@@ -255,6 +256,7 @@ public sealed class Publisher(TimeProvider time)
                     gateway, access.IsGranted ? published.View.Rules : [], name => _certificates.Find(proxy.Proxy, name),
                     item => access.IsGranted || IsDeployedFor(item, proxy.Proxy))
                 .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
+        published.SecretsFrom = inputs;
     }
 
     /// <summary>Null: not known yet. Who has proven no account gets none.</summary>

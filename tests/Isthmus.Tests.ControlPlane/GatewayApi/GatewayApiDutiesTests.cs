@@ -136,6 +136,9 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
     // What was made for it is what it names.
     [InlineData("""{"addresses": [{"type": "Hostname", "value": "front-istio"}]}""", false)]
     [InlineData("""{"addresses": [{"type": "Unknown", "value": "x"}]}""", false)]
+    // What was made for another Gateway takes over, and a host that is no Service takes nothing over.
+    [InlineData("""{"addresses": [{"type": "Hostname", "value": "other-istio"}]}""", true)]
+    [InlineData("""{"addresses": [{"type": "Hostname", "value": "lb.shop.example.com"}]}""", false)]
     public async Task What_was_made_goes_when_the_Gateway_is_somebody_elses_now(string spec, bool goes)
     {
         Start();
@@ -143,6 +146,10 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         await GatewayAsync("front", "");
         await GatewayAsync("other", "");
         foreach (var kind in (ResourceKind[])[Kinds.Deployment, Kinds.Service, Kinds.ServiceAccount]) await WaitAsync(kind, "front-istio");
+        // Another controller made it for the same Gateway, as Istio makes waypoints.
+        var uid = (await _client.GetAsync(Gateways, "shop", "front", Stop))["metadata"]!["uid"];
+        await CreateAsync(Kinds.Service, $"metadata: {{name: theirs, namespace: shop, labels: {{gateway.istio.io/managed: istio.io-mesh-controller}}, "
+            + $"ownerReferences: [{{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, name: front, uid: {uid}}}]}}, spec: {{ports: [{{port: 80}}]}}");
         var changed = ApiGatewayReader.Read("c1",
             await _client.PatchAsync(Gateways, "shop", "front", new JsonObject { ["spec"] = JsonNode.Parse(spec)! }, PatchType.Merge, Stop));
         await _engine.ChangeAsync(writer =>
@@ -159,6 +166,7 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         }
         await Eventually.TrueAsync(async () => goes != await AnyAsync("front-istio"));
         Assert.True(await AnyAsync("other-istio"));
+        Assert.True(await AnyAsync("theirs"));
 
         async Task<bool> AnyAsync(string name) =>
             await _client.FindAsync(Kinds.Deployment, "shop", name, Stop) is not null || await _client.FindAsync(Kinds.Service, "shop", name, Stop) is not null

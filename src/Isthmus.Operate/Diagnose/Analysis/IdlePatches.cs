@@ -15,9 +15,12 @@ public static class IdlePatches
     private static readonly HashSet<string> OtherHttpFilters = new(["istio.alpn", "istio.metadata_exchange", "istio.stats", "istio_authn"],
         StringComparer.Ordinal);
 
-    private static readonly HashSet<string> NetworkFilters = Names("envoy.filters.network.", "http_connection_manager", "tcp_proxy", "rbac", "ext_authz",
-        "sni_cluster", "tcp_cluster_rewrite", "mongo_proxy",
-        "redis_proxy", "mysql_proxy", "metadata_exchange", "set_filter_state");
+    private static readonly HashSet<string> NetworkFilters =
+    [
+        .. Names("envoy.filters.network.", "http_connection_manager", "tcp_proxy", "rbac", "ext_authz", "sni_cluster", "tcp_cluster_rewrite",
+            "mongo_proxy", "redis_proxy", "mysql_proxy", "metadata_exchange", "set_filter_state"),
+        "istio.metadata_exchange", "istio.stats",
+    ];
 
     public static Analyzer Analyzer { get; } = new("envoyfilter.MatchAnalyzer", "Checks that the patches of EnvoyFilters match something", [OwnCodes.PatchIdle],
         ["EnvoyFilter", "Pod", "Service", "Gateway"], mesh => mesh.Clusters.SelectMany(config => Check(mesh, config)));
@@ -26,7 +29,8 @@ public static class IdlePatches
     {
         var filters = config.Cluster.Istio<EnvoyFilter>().ToList();
         var inserted = filters.SelectMany(filter => filter.Patches).Where(patch => patch is { IsMerge: false, Value: not null })
-            .Select(patch => StrictJson.Parse(patch.Value!.Json)?["name"]?.ToString()).OfType<string>().ToHashSet(StringComparer.Ordinal);
+            .Select(patch => StrictJson.Parse(patch.Value!.Json)?["name"]?.ToString()).OfType<string>()
+            .Concat(config.Cluster.Istio<WasmPlugin>().Select(plugin => plugin.ResourceName)).ToHashSet(StringComparer.Ordinal);
         return
             from filter in filters
             let proxies = config.Selected(filter.Namespace, filter.Selector.Items)
@@ -53,7 +57,7 @@ public static class IdlePatches
 
     private static (string Field, string Message)? OfPort(MeshSnapshot mesh, EnvoyPatch patch)
     {
-        if (patch.Listener is not { Port: > 0 and var port }) return null;
+        if (patch.Listener is not { Port: > 0 and var port } || !RemoteSecrets.ReadsAll(mesh)) return null;
         return patch.Context switch
         {
             PatchContext.SidecarOutbound when port is not Core.Names.Ports.Outbound && !mesh.Hosts.HasPort(port) => ("listener.portNumber",
@@ -69,21 +73,37 @@ public static class IdlePatches
         var numbers = mesh.Readable.SelectMany(cluster => cluster.Istio<Gateway>()).SelectMany(gateway => gateway.Servers)
             .SelectMany(server => (int[])[server.Port, server.TargetPort]).ToHashSet();
         foreach (var port in mesh.Readable.SelectMany(cluster => cluster.Services).SelectMany(service => service.Spec.Ports)
-            .Where(port => numbers.Contains(port.Port)))
-            if (int.TryParse(port.TargetPort?.ToString(), out var target)) numbers.Add(target);
+            .Where(port => numbers.Contains(port.Port)).ToList())
+        {
+            if (port.TargetPort?.ToString() is not { Length: > 0 } target) continue;
+            if (int.TryParse(target, out var number)) numbers.Add(number);
+            else numbers.UnionWith(Named(mesh, target));
+        }
+        // Of Ingress objects, control planes make Gateways.
+        if (mesh.Readable.Any(cluster => !cluster.Knows("Ingress") || cluster.Objects("Ingress").Any())) return [.. numbers, 80, 443, 8080, 8443];
         // Listeners of the Gateway API and of agents have ports of their own.
         if (mesh.GatewayApis.Count > 0)
             numbers.UnionWith(mesh.Readable.SelectMany(cluster => cluster.Services).SelectMany(service => service.Spec.Ports).Select(port => port.Port));
         return numbers;
     }
 
+    /// <summary>The numbers that a name of a port has in containers.</summary>
+    private static IEnumerable<int> Named(MeshSnapshot mesh, string name) =>
+        from cluster in mesh.Readable
+        from pod in cluster.Pods
+        from container in pod.Spec.Containers
+        from port in container.Ports
+        where port.Name == name
+        select port.Number;
+
     private static (string Field, string Message)? OfHost(MeshSnapshot mesh, EnvoyPatch patch) =>
-        patch.Cluster is { Service: { Length: > 0 } service } && mesh.Hosts.Find(service).Count == 0
+        patch.Cluster is { Service: { Length: > 0 } service } && mesh.Hosts.Find(service).Count == 0 && RemoteSecrets.ReadsAll(mesh)
             ? ("cluster.service", $"no cluster has {service} as a Service or ServiceEntry")
             : null;
 
     private static (string Field, string Message)? OfGateway(ConfigCluster config, EnvoyPatch patch) =>
-        patch.RouteTable is { Gateway: { Length: > 0 } name } && !config.Cluster.Istio<Gateway>().Any(gateway => gateway.FullName == name)
+        patch.RouteTable is { Gateway: { Length: > 0 } name } && !name.Contains("-istio-autogenerated-k8s-", StringComparison.Ordinal)
+            && !config.Cluster.Istio<Gateway>().Any(gateway => gateway.FullName == name)
             && config.Cluster.Find($"Gateway {name}") is null
             ? ("routeConfiguration.gateway", $"there is no Gateway {name}") : null;
 
@@ -100,7 +120,7 @@ public static class IdlePatches
 
     /// <summary>Names of before Envoy 1.14 have no <c>filters</c> in them.</summary>
     private static string Renamed(string old, HashSet<string> known) =>
-        known.FirstOrDefault(name => name.EndsWith(old[old.LastIndexOf('.')..], StringComparison.Ordinal)) is { } now ? $", which is called {now}" : "";
+        known.FirstOrDefault(name => name.EndsWith($".{old.Split('.')[^1]}", StringComparison.Ordinal)) is { } now ? $", which is called {now}" : "";
 
     private static HashSet<string> Names(string prefix, params string[] names) => names.Select(name => prefix + name).ToHashSet(StringComparer.Ordinal);
 }

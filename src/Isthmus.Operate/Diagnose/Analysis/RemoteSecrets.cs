@@ -21,13 +21,22 @@ public static class RemoteSecrets
             foreach (var entry in cluster.RemoteSecrets)
             {
                 var path = $"data[{entry.Cluster}]";
-                if (RemoteSecretFaults.Of(cluster.Context, entry, cluster.RemoteSecrets, members, DateTimeOffset.MinValue) is { } problem)
-                    yield return Codes.First(code => code.Code == problem.Code).At(cluster, problem.Object, path, problem.Message, problem.Remedy);
-                else if (own.Name.Length > 0 && entry.Cluster == own.Name)
+                // One set of Secrets may be applied to all clusters.
+                if (own.Name.Length > 0 && entry.Cluster == own.Name && !entry.IsConfig)
                     yield return OwnCodes.RemoteSecretOfItself.At(cluster, $"Secret {entry.Secret}", path,
                         $"{own.Name} is the cluster that the Secret is in: its control planes ignore the entry");
+                else if (RemoteSecretFaults.Of(cluster.Context, entry, cluster.RemoteSecrets, members, DateTimeOffset.MinValue) is { } problem)
+                    yield return Codes.First(code => code.Code == problem.Code).At(cluster, problem.Object, path, problem.Message, problem.Remedy);
             }
         }
+    }
+
+    /// <summary>Whether every cluster was read that control planes of the mesh read, as far as their remote secrets say.</summary>
+    internal static bool ReadsAll(MeshSnapshot mesh)
+    {
+        if (mesh.Inventories.Count != mesh.Readable.Count) return false;
+        var names = mesh.Readable.Select(NameOf).ToHashSet(StringComparer.Ordinal);
+        return mesh.Readable.SelectMany(cluster => cluster.RemoteSecrets).All(entry => entry.IsConfig || names.Contains(entry.Cluster));
     }
 
     /// <summary>How its control plane calls it, or its proxies where the control plane is elsewhere; empty when nobody says it.</summary>

@@ -22,7 +22,7 @@ public static class RestrictedNamespaces
         let name = ns.Metadata.Name
         let level = ns.Metadata.Labels.GetValueOrDefault(Level, "")
         where level is "baseline" or "restricted" && InjectionLabels.IsInjected(cluster, ns) == true
-            && !HasOnlyGateways(cluster.Pods.Where(pod => pod.Metadata.Namespace == name))
+            && !MeshSnapshot.IsSystem(cluster, name) && !HasOnlyGateways(cluster.Pods.Where(pod => pod.Metadata.Namespace == name))
         select new Finding(cluster.Context, new("ISM1409", $"Namespace {name}", $"metadata.labels[{Level}]",
             $"the PodSecurity level {level} refuses Pods with a sidecar: their init container istio-init needs the capability NET_ADMIN",
             $"install the CNI node agent (components.cni.enabled=true), set the label to privileged, or remove {Labels.Injection} and {Labels.Revision} from "

@@ -12,7 +12,8 @@ public static class RoutesOfBytes
         ["VirtualService", "Service"], mesh =>
             from config in mesh.Clusters
             from service in config.Cluster.Istio<VirtualService>()
-            where service.ForSidecars && !service.Http.IsEmpty
+            // At a gateway, its server says what requests are; and of several hosts, some may be there for the other routes.
+            where service.ForSidecars && service.Gateways.Count == 1 && !service.Http.IsEmpty && service.Tcp.IsEmpty && service.Tls.IsEmpty
             from host in service.Hosts.Index()
             let ports = mesh.Hosts.Find(host.Item).SelectMany(Ports).Distinct().ToList()
             where ports.Count > 0 && ports.TrueForAll(port => !port.Protocol.IsHttp() && port.Protocol is not Protocol.Auto)

@@ -15,6 +15,8 @@ public static class UnknownLocalities
 
     private static IEnumerable<Finding> Check(MeshSnapshot mesh)
     {
+        // Workloads of a cluster that was not read may be anywhere.
+        if (!RemoteSecrets.ReadsAll(mesh)) return [];
         var known = Known(mesh).Where(locality => !locality.IsUnknown).Distinct().Order().ToList();
         return
             from config in mesh.Clusters

@@ -42,6 +42,8 @@ public sealed class RemoteSecretsTests
     {
         var finding = Assert.Single(Check(Entry("one", Server1)));
         Assert.Equal(("ISM1475", Severity.Info), (finding.Problem.Code, finding.Problem.Severity));
+        // Nobody reads it, so it need not work.
+        Assert.Equal("ISM1475", Assert.Single(Check(Entry("one", "https://127.0.0.1:6443"))).Problem.Code);
     }
 
     /// <summary>A Secret in a file is judged as it would be in the cluster, where it replaces the one of its name.</summary>

@@ -75,7 +75,7 @@ internal sealed class MadeObjects
         var kept = wanted.Select(item => (item["kind"]!.ToString(), Text(item, "name"))).ToHashSet();
         foreach (var kind in Kinds)
         {
-            foreach (var item in _lists[kind.Kind].Items.Where(item => IsOf(item, gateway, uid) && (wanted.Count > 0 || IsOurs(item))
+            foreach (var item in _lists[kind.Kind].Items.Where(item => IsOf(item, gateway, uid) && IsOurs(item)
                 && !kept.Contains((kind.Kind, Text(item, "name")))))
             {
                 await _client.DeleteAsync(kind, gateway.Namespace, Text(item, "name"), stop, uid: Text(item, "uid")).ConfigureAwait(false);

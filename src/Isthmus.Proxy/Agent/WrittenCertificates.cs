@@ -61,10 +61,11 @@ internal sealed partial class WrittenCertificates(string directory, ISecretSourc
         Directory.CreateDirectory(directory);
         var draft = path + ".new";
         File.Delete(draft);
-        using (var writer = new StreamWriter(draft, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = ForThePod }))
-            writer.Write(text);
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = ForThePod;
+        using (var writer = new StreamWriter(draft, options)) writer.Write(text);
         // The mask of the process may have taken rights away.
-        File.SetUnixFileMode(draft, ForThePod);
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(draft, ForThePod);
         File.Move(draft, path, overwrite: true);
     }
 

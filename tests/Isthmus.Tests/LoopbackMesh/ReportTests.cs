@@ -55,6 +55,8 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 IST0123 Namespace $twofold: metadata.labels", // two labels that decide about injection
         "cluster1 IST0127 AuthorizationPolicy $ns/$aimless: spec.selector", // selects nothing
         "cluster1 IST0127 ServiceEntry $ns/$vacant: spec.workloadSelector",
+        "cluster1 IST0128 DestinationRule $ns/$mistaken: spec.trafficPolicy.tls", // the roots of the system verify the server
+        "cluster1 IST0128 DestinationRule $ns/$mistakenfar: spec.trafficPolicy.tls",
         "cluster1 IST0132 VirtualService $ns/$unlisted: spec.gateways[0]", // the Gateway does not have the host
         "cluster1 IST0116 Deployment $ns/$speaker: spec.template", // two protocols for one port
         "cluster1 IST0162 Gateway istio-system/$uncertain: spec.servers[0].port.number", // the Service does not have the port

@@ -20,7 +20,6 @@ internal sealed class MisdirectedHosts
     /// <summary>How many names that are not below hosts of its server a table has at most.</summary>
     internal const int Listed = 64;
 
-
     private readonly HostServers _owners;
     private readonly bool _differ;
     private readonly List<string> _tops = [];
@@ -101,7 +100,6 @@ internal sealed class MisdirectedHosts
 internal sealed class ForeignHosts
 {
     public static readonly ForeignHosts None = new([], _ => false, false);
-
 
     private readonly HashSet<string> _names;
     private readonly Func<string, bool> _isForeign;

@@ -14,8 +14,9 @@ internal static class MadeRoot
 {
     private static readonly Lazy<JsonObject> Data = new(() =>
     {
+        // It outlives every leaf: those would end with it.
         var now = TimeProvider.System.GetUtcNow();
-        using var issuer = Issuer.SelfSigned(new("cluster.local"), Keys.Create(KeyKind.EcP256), now.AddMinutes(-2), now.AddDays(1));
+        using var issuer = Issuer.SelfSigned(new("cluster.local"), Keys.Create(KeyKind.EcP256), now.AddMinutes(-2), now.AddDays(30));
         return new() { ["ca-cert.pem"] = Base64(CertificateText.Write(issuer.Certificate)), ["ca-key.pem"] = Base64(Keys.ToPem(issuer.Key)) };
     });
 

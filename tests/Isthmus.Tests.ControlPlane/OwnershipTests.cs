@@ -179,6 +179,23 @@ public sealed class OwnershipTests
         Assert.DoesNotContain(address, next.Mesh.Services.Items["a.tenant.test"].AddressesIn("c1"));
     }
 
+    /// <summary>An allocated address is the host's in every cluster, however many claim it, and wherever they are.</summary>
+    [Fact]
+    public void Nobody_in_any_cluster_gets_an_allocated_address()
+    {
+        _rig.AppOn("c2", "db", "10.96.0.20", "tcp", 443, "10.244.0.1");
+        _rig.Push();
+        var address = Assert.Single(Names(_client).Table["db.shop.svc.cluster.local"].Ips);
+        _rig.Config("c1", Entry("a.tenant.test", address, created: "2023-01-01T00:00:00Z"));
+        _rig.Config("c2", Entry("b.tenant.test", address, created: "2022-01-01T00:00:00Z"));
+        _rig.Config("c2", Entry("a.tenant.test", address, created: "2021-01-01T00:00:00Z"));
+        _rig.Push();
+        Assert.Equal(Own, TargetOf(Listener(_client, $"{address}_443")!.FilterChains[0]));
+        Assert.Equal(address, Assert.Single(Names(_client).Table["db.shop.svc.cluster.local"].Ips));
+        Assert.Equal(3, Claims().Count(claim => claim.Message.Contains("db.shop.svc.cluster.local", StringComparison.Ordinal)));
+        Assert.Empty(_rig.Mesh.Graph.Verify());
+    }
+
     /// <summary>As in Istio: Kubernetes' Service wins, and its calls get no other endpoints.</summary>
     [Theory]
     [InlineData(Web)]

@@ -60,24 +60,17 @@ internal static class AuthorizationPolicyReader
         return rule.CloseIfWrong() && action is PolicyAction.Allow or PolicyAction.Audit ? null : read;
     }
 
-    // The fields are in the order of the filters built from them.
     private static ValueList<RuleTerm> ReadSource(Field source, string ns)
     {
         string[] identities = ["principals", "notPrincipals", "namespaces", "notNamespaces"];
         if ((source["serviceAccounts"].Exists || source["notServiceAccounts"].Exists) && identities.FirstOrDefault(name => source[name].Exists) is { } other)
             source[other].Error("cannot be set together with serviceAccounts or notServiceAccounts", "use one of the two");
-        return Terms(source, "a source", ns,
-            (RuleKeys.Principal, "principals", "notPrincipals"), (RuleKeys.RequestPrincipal, "requestPrincipals", "notRequestPrincipals"),
-            (RuleKeys.TrustDomain, "trustDomains", "notTrustDomains"), (RuleKeys.ServiceAccount, "serviceAccounts", "notServiceAccounts"),
-            (RuleKeys.Namespace, "namespaces", "notNamespaces"), (RuleKeys.RemoteIp, "remoteIpBlocks", "notRemoteIpBlocks"),
-            (RuleKeys.SourceIp, "ipBlocks", "notIpBlocks"));
+        return Terms(source, "a source", ns, RuleFields.Source);
     }
 
-    private static ValueList<RuleTerm> ReadOperation(Field operation) => Terms(operation, "an operation", "",
-        (RuleKeys.Host, "hosts", "notHosts"), (RuleKeys.Method, "methods", "notMethods"), (RuleKeys.Path, "paths", "notPaths"),
-        (RuleKeys.DestinationPort, "ports", "notPorts"));
+    private static ValueList<RuleTerm> ReadOperation(Field operation) => Terms(operation, "an operation", "", RuleFields.Operation);
 
-    private static ValueList<RuleTerm> Terms(Field item, string name, string ns, params ReadOnlySpan<(string Key, string Values, string NotValues)> fields)
+    private static ValueList<RuleTerm> Terms(Field item, string name, string ns, IReadOnlyList<(string Key, string Values, string NotValues)> fields)
     {
         var terms = new List<RuleTerm>();
         var isEmpty = true;

@@ -150,18 +150,31 @@ public sealed class GatewayKindsTests
     [InlineData("ALLOW", "values: [red]", "red,blue", 403)]
     [InlineData("ALLOW", "notValues: [blue]", "red|blue", 403)]
     [InlineData("ALLOW", "notValues: [blue]", "red|green", 200)]
+    // The authorizer is asked, sees every value, and denies.
+    [InlineData("CUSTOM, provider: {name: outer}", "values: [red]", "blue", 200)]
+    [InlineData("CUSTOM, provider: {name: outer}", "values: [red]", "red|blue", 403)]
+    [InlineData("CUSTOM, provider: {name: outer}", "values: [red]", "blue|red", 403)]
+    [InlineData("CUSTOM, provider: {name: outer}", "notValues: [blue, 'green*']", "green1|red", 403)]
     public async Task A_field_that_is_given_twice_passes_no_policy_that_one_value_would_not(string action, string condition, string values, int status)
     {
         using var server = new ByteServer(AnswerAsync);
-        using var gateway = new GuardedGateway("", $$"""
+        using var authorizer = new ByteServer(async proxy =>
+        {
+            while (await proxy.HearAsync("\r\n\r\n")) await proxy.SayAsync("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+        });
+        using var gateway = new GuardedGateway(
+            "extensionProviders: [{name: outer, envoyExtAuthzHttp: {service: authorizer.example, port: 8000, includeRequestHeadersInCheck: [x-tenant]}}]", $$"""
             apiVersion: security.istio.io/v1
             kind: AuthorizationPolicy
             metadata: {name: tenants, namespace: shop}
             spec: {selector: {matchLabels: {app: edge} }, action: {{action}}, rules: [{when: [{key: 'request.headers[x-tenant]', {{condition}} }]}]}
-            """, server.Port, 1);
+            """, server.Port, authorizer.Port);
         var lines = string.Concat(values.Split('|', StringSplitOptions.RemoveEmptyEntries).Select(value => $"x-tenant: {value}\r\n"));
         Assert.StartsWith($"HTTP/1.1 {status} ", await RawAsync(gateway, $"GET / HTTP/1.1\r\nhost: web.example\r\n{lines}connection: close\r\n\r\n"),
             StringComparison.Ordinal);
+        var isAsked = action.StartsWith("CUSTOM", StringComparison.Ordinal) && status == 403;
+        Assert.Equal(isAsked ? values.Split('|') : [], values.Split('|').Where(value =>
+            string.Concat(authorizer.Heard).Contains(value, StringComparison.Ordinal) && value.Length > 0));
     }
 
     /// <summary>Claims nest as deep as the reader allows: a token beyond that is none, and the proxy goes on.</summary>

@@ -31,6 +31,29 @@ public sealed class ControlCharacterTests
         Assert.True(Visible.IsWhole(problem.ToString()));
     }
 
+    /// <summary>What is put into heads of messages: a second line there would be another field, or another request.</summary>
+    [Theory]
+    [InlineData("""headers: {request: {set: {x-a: "b\r\nx-admin: yes"}}}""", "spec.http[0].headers.request.set")]
+    [InlineData("""headers: {request: {add: {"x-a\r\nx-admin": b}}}""", "spec.http[0].headers.request.add")]
+    [InlineData("""headers: {response: {set: {x-a: "b\nset-cookie: c"}}}""", "spec.http[0].headers.response.set")]
+    [InlineData("""headers: {request: {remove: ["x-a\r\n"]}}""", "spec.http[0].headers.request.remove")]
+    [InlineData("""rewrite: {uri: "/a HTTP/1.1\r\nx: y"}""", "spec.http[0].rewrite.uri")]
+    [InlineData("""rewrite: {authority: "a\r\nx-admin: yes"}""", "spec.http[0].rewrite.authority")]
+    [InlineData("""rewrite: {uriRegexRewrite: {match: a, rewrite: "/b\r\nx: y"}}""", "spec.http[0].rewrite.uriRegexRewrite.rewrite")]
+    [InlineData("""redirect: {uri: "/a\r\nset-cookie: c"}""", "spec.http[0].redirect.uri", true)]
+    [InlineData("""redirect: {authority: "a\r\nset-cookie: c"}""", "spec.http[0].redirect.authority", true)]
+    [InlineData("""redirect: {scheme: "http\r\nset-cookie: c"}""", "spec.http[0].redirect.scheme", true)]
+    [InlineData("""redirect: {prefixRewrite: "/a\r\nset-cookie: c"}""", "spec.http[0].redirect.prefixRewrite", true)]
+    [InlineData("""name: a""", "spec.hosts[0]", false, "\"a\\r\\nb\"")]
+    public void A_line_in_what_goes_into_a_head_is_refused(string rule, string path, bool isRedirect = false, string host = "a")
+    {
+        var route = isRedirect ? "" : ", route: [{destination: {host: a}}]";
+        var read = IstioConfig.Read(Object("VirtualService", $$"""{hosts: [{{host}}], http: [{ {{rule}}{{route}} }]}"""), "c1");
+        Assert.False(read.IsValid);
+        Assert.Contains(read.Problems, problem => problem.Severity == Severity.Error && problem.Path.StartsWith(path, StringComparison.Ordinal));
+        Assert.All(read.Problems, problem => Assert.True(Visible.IsWhole(problem.ToString())));
+    }
+
     [Theory]
     [InlineData("VirtualService", """{hosts: [a], http: [{directResponse: {status: 200, body: {string: "one\ntwo\e[m"}}}]}""")]
     [InlineData("VirtualService", """{hosts: [a], http: [{match: [{headers: {a: {exact: "b\tc"}}}], route: [{destination: {host: a}}]}]}""")]

@@ -37,6 +37,43 @@ public sealed class IstiodFormsTests
         for (var i = 0; i < 3; i++) Assert.Equal("good", await client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/", Stop));
     }
 
+    /// <summary>Since Istio 1.30, localities of names have priorities, too.</summary>
+    [Fact]
+    public async Task Names_of_a_lower_priority_take_over_when_those_before_fail()
+    {
+        var failing = false;
+        await using var first = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            context.Response.StatusCode = failing ? 503 : 200;
+            return context.Response.WriteAsync("first");
+        });
+        await using var second = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("second"));
+        using var proxy = new LoopbackProxy([$$$"""
+            {"name": "app", "type": "STRICT_DNS", "dns_lookup_family": "V4_ONLY", "connect_timeout": "10s", "outlier_detection": {
+              "consecutive_5xx": 1, "enforcing_consecutive_5xx": 100, "base_ejection_time": "3600s", "max_ejection_percent": 100},
+             "load_assignment": {"cluster_name": "app", "endpoints": [
+              {"priority": 0, "lb_endpoints": [{{{Named(first.Port)}}}]}, {"priority": 1, "lb_endpoints": [{{{Named(second.Port)}}}]}]} }
+            """], """ "route": {"cluster": "app", "timeout": "0s"} """);
+        using var client = new HttpClient();
+        await Eventually.TrueAsync(async () =>
+        {
+            try
+            {
+                return await client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/", Stop) == "first";
+            }
+            catch (HttpRequestException)
+            {
+                return false; // It does not listen before the names have addresses.
+            }
+        });
+        for (var i = 0; i < 5; i++) Assert.Equal("first", await client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/", Stop));
+        failing = true;
+        using (var last = await client.GetAsync($"http://127.0.0.1:{proxy.Port}/", Stop)) Assert.Equal(503, (int)last.StatusCode);
+        for (var i = 0; i < 5; i++) Assert.Equal("second", await client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/", Stop));
+    }
+
+    private static string Named(int port) => Endpoint(port).Replace("127.0.0.1", "localhost", StringComparison.Ordinal);
+
     /// <summary>Its policies nest lists of rules and principals; a list of one is a list, too.</summary>
     [Theory]
     [InlineData("DENY", "10.0.0.0", "/closed", 200)]

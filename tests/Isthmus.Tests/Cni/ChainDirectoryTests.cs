@@ -38,8 +38,9 @@ public sealed class ChainDirectoryTests : IDisposable
     [Fact]
     public void A_single_plugin_becomes_a_list_and_a_single_plugin_again()
     {
-        var single = Put("10-net.conf", Single);
+        var single = Put("10-net.conf", Single, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         Assert.Equal((Path.Combine(_directory, "10-net.conflist"), true), Chain.Install(Entry));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(_directory, "10-net.conflist")));
         Assert.Equal(["flannel", "istio-cni"], Plugins("10-net.conflist"));
         Assert.Equal(["10-net.conf.before-istio-cni", "10-net.conflist"], Files());
         Assert.False(Chain.Install(Entry)!.Value.Changed);

@@ -15,5 +15,13 @@ public sealed class VersionTests
     public void The_version_of_an_image_is_its_tag(string image, string? version) => Assert.Equal(version, VersionCommand.TagOf(image));
 
     [Fact]
+    public async Task The_API_is_that_of_Istio_1_31()
+    {
+        var (code, output, _) = await StartedProgram.RunAsync(["version", "--remote=false"], TestContext.Current.CancellationToken);
+        Assert.Equal(0, code);
+        Assert.Matches(@"(?m)^APIs: those of Istio 1\.31\.[0-9]+$", output.ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
     public void The_TLS_library_is_OpenSSL_with_its_version() => Assert.Matches(@"^OpenSSL 3\.[0-9]+\.[0-9]+$", TlsLibrary.Name);
 }

@@ -52,6 +52,7 @@ public static class Analyzers
         // Policies and other objects with selectors
         PolicyCallers.Analyzer,
         PolicyPaths.Analyzer,
+        PolicyPatterns.Analyzer,
         TokenPorts.Analyzer,
         KeyAddresses.Analyzer,
         IssuerKeyReports.Analyzer,

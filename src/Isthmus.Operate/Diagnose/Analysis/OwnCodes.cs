@@ -283,4 +283,9 @@ public static class OwnCodes
         "A Gateway of Istio selects Pods that serve a Gateway of the Gateway API, with the same port and an overlapping host. "
         + "Which of the two a request meets depends on how exact their hosts are, and with equal ones on the age of the objects.",
         "Serve the host by one of the two.");
+
+    public static readonly AnalysisCode StarWithoutMeaning = new("ISM1476", "StarWithoutMeaning", Severity.Warning,
+        "A value of an AuthorizationPolicy has a * that is no wildcard: only one at the beginning, or else one at the end, stands for any text, as in Istio. A "
+            + "denial does not match what it seems to.",
+        "Write values with one * at the beginning or the end, or allow what is meant instead.");
 }

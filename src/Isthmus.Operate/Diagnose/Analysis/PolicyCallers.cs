@@ -25,25 +25,17 @@ public static class PolicyCallers
             // Without all accounts, nothing is known of principals.
             var knowsAccounts = mesh.Knows(["Pod", "ServiceAccount"]);
             return mesh.Clusters.SelectMany(config => config.Cluster.Istio<AuthorizationPolicy>()
-                    .SelectMany(policy => Terms(policy).SelectMany(term => Check(config, policy, term.Path, term.Term, known))))
+                    .SelectMany(policy => PolicyTerm.Of(policy).SelectMany(term => Check(config, policy, term, known))))
                 .Where(finding => knowsAccounts || finding.Problem.Code != OwnCodes.CallerUnknown.Code);
         });
 
-    private static IEnumerable<(string Path, RuleTerm Term)> Terms(AuthorizationPolicy policy) =>
-        policy.Rules.Index().SelectMany(rule =>
-            rule.Item.From.Index()
-                .SelectMany(from => from.Item.Select(term => ($"spec.rules[{rule.Index}].from[{from.Index}].source.{FieldOf(term.Key)}", term)))
-                .Concat(rule.Item.When.Index().Select(when => ($"spec.rules[{rule.Index}].when[{when.Index}].values", when.Item))));
-
-    private static string FieldOf(string key) =>
-        key switch { RuleKeys.Principal => "principals", RuleKeys.Namespace => "namespaces", RuleKeys.ServiceAccount => "serviceAccounts", _ => key };
-
-    private static IEnumerable<Finding> Check(ConfigCluster config, AuthorizationPolicy policy, string path, RuleTerm term, Known known)
+    private static IEnumerable<Finding> Check(ConfigCluster config, AuthorizationPolicy policy, PolicyTerm read, Known known)
     {
+        var (path, negated, term) = read;
         var name = $"AuthorizationPolicy {policy.Namespace}/{policy.Name}";
         if (term.Key == RuleKeys.Namespace)
         {
-            foreach (var (field, value) in term.Values.Select(value => (path, value)).Concat(term.NotValues.Select(value => (Negated(path), value)))
+            foreach (var (field, value) in term.Values.Select(value => (path, value)).Concat(term.NotValues.Select(value => (negated, value)))
                 .Where(item => !known.Namespaces.Any(ns => Covers(item.value, ns))))
                 yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, field,
                     $"Referenced namespace not found: \"{value}\": no cluster has "
@@ -62,9 +54,6 @@ public static class PolicyCallers
             if (what.Length > 0) yield return OwnCodes.CallerUnknown.At(config.Cluster, name, path, $"\"{value}\" matches no caller: {what}", remedy);
         }
     }
-
-    private static string Negated(string path) =>
-        path.Replace(".namespaces", ".notNamespaces", StringComparison.Ordinal).Replace("].values", "].notValues", StringComparison.Ordinal);
 
     private static bool Covers(string pattern, string ns) =>
         pattern.StartsWith('*')

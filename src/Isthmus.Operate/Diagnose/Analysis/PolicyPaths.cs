@@ -17,9 +17,8 @@ public static class PolicyPaths
         select finding);
 
     private static IEnumerable<Finding> Check(ConfigCluster config, AuthorizationPolicy policy, PathNormalization normalization) =>
-        from rule in policy.Rules.Index()
-        from to in rule.Item.To.Index()
-        from term in to.Item
+        from read in PolicyTerm.Of(policy)
+        let term = read.Term
         where term.Key == RuleKeys.Path
         // Who spells it otherwise is neither denied, nor sent to the authorizer, nor excepted from what is allowed.
         let isNegation = policy.Action == PolicyAction.Allow
@@ -31,7 +30,7 @@ public static class PolicyPaths
         let why = ambiguous.Count > 0 ? $"pathNormalization {NameOf(normalization)} leaves such spellings as they are, and some servers read them as the path"
             : "they are other paths, except for servers that ignore case or a slash at the end"
         select OwnCodes.PathSpelledOtherwise.At(config.Cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}",
-            $"spec.rules[{rule.Index}].to[{to.Index}].operation.{(isNegation ? "notPaths" : "paths")}",
+            isNegation ? read.Negated : read.Path,
             $"{Some(passing)} pass {Some([.. paths.Select(path => $"\"{path}\"")])}: {why}",
             ambiguous.Count > 0 ? null : "allow what is meant instead, if the server does so", ambiguous.Count > 0 ? null : Severity.Info);
 

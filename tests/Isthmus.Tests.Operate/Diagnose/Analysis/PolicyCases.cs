@@ -35,6 +35,15 @@ internal static class PolicyCases
             "//admin, /%2Fadmin, /x/..;/admin, … pass \"/admin\": pathNormalization BASE"),
         Paths("DECODE_AND_MERGE_SLASHES", "action: DENY, rules: [{to: [{operation: {paths: ['/admin*'] } }] }]", "paths", "/x/..;/admin pass"),
         Paths("NONE", "action: ALLOW, rules: [{to: [{operation: {notPaths: ['*/admin', '/admin/{**}'] } }] }]", "notPaths", "/%2Fadmin"),
+        Stars("spec.rules[0].when[0].values", "when: [{key: 'request.headers[x-tenant]', values: ['*red*']}]",
+            "when: [{key: 'request.headers[x-tenant]', values: ['*red', 'red*', '*']}]",
+            "\"*red*\" matches what ends with \"red*\""),
+        Stars("spec.rules[0].when[0].notValues", "when: [{key: 'request.headers[x-tenant]', notValues: ['r*d*']}]",
+            "when: [{key: 'request.headers[x-tenant]', notValues: ['r*']}]", "\"r*d*\" matches what begins with \"r*d\""),
+        Stars("spec.rules[0].to[0].operation.paths", "to: [{operation: {paths: ['/a/*/b']} }]", "to: [{operation: {paths: ['/a/{*}/b']} }]",
+            "\"/a/*/b\" matches this text only"),
+        Stars("spec.rules[0].from[0].source.notPrincipals", "from: [{source: {notPrincipals: ['*/ns/shop/*']} }]",
+            "from: [{source: {notPrincipals: ['*/sa/default']} }]", "\"*/ns/shop/*\" matches what ends with \"/ns/shop/*\""),
         Selector("AuthorizationPolicy", "spec.selector", "action: DENY, rules: [{to: [{operation: {methods: [PUT]} }] }], selector: {matchLabels: {app: $} }"),
         Selector("RequestAuthentication", "spec.selector", "jwtRules: [{issuer: me, jwks: '{\"keys\":[]}'}], selector: {matchLabels: {app: $} }"),
         Selector("PeerAuthentication", "spec.selector", "mtls: {mode: STRICT}, selector: {matchLabels: {app: $} }"),
@@ -108,6 +117,10 @@ internal static class PolicyCases
 
     private static AnalyzerCase Callers(string code, string path, string bad, string good, string says) =>
         new(code, $"c1 AuthorizationPolicy shop/policy {path}", Join(Web, Mesh, Policy(bad)), Join(Web, Mesh, Policy(good)), says);
+
+    private static AnalyzerCase Stars(string path, string bad, string good, string says) => new("ISM1476", $"c1 AuthorizationPolicy shop/policy {path}",
+        Join(Web, Istio("AuthorizationPolicy", "shop", "policy", $"rules: [{{{bad}}}]")),
+        Join(Web, Istio("AuthorizationPolicy", "shop", "policy", $"rules: [{{{good}}}]")), says);
 
     private static AnalyzerCase Paths(string normalization, string policy, string field, string says) =>
         new("ISM1429", $"c1 AuthorizationPolicy shop/policy spec.rules[0].to[0].operation.{field}",

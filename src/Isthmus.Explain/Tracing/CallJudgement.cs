@@ -22,8 +22,8 @@ internal static class CallJudgement
             return facts.TakenAt is { } taken
                 ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
             : facts.Entry is not null ? NotMade(trace, "only a client outside can make it") : trace;
-        // A proxy that denies a call responds just as an application would.
-        var isDenied = (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16)
+        // A proxy that denies a call responds, or closes the connection, just as an application would.
+        var isDenied = (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16 || (call.Status == 0 && call.Says == CallReading.Closed))
             && (trace.Hops.Any(hop => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096")
                 || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
         var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
@@ -100,7 +100,7 @@ internal static class CallJudgement
     {
         "first" => "connected; the server speaks first",
         "after the end" => "connected; the server answers",
-        "closed" => "connected; the server closes",
+        CallReading.Closed => "connected; the server closes",
         "nothing" => "connected; the server says nothing by itself",
         _ => "connected",
     };

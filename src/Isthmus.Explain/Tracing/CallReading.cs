@@ -8,6 +8,9 @@ internal static class CallReading
 {
     private const string Silent = "nothing";
 
+    /// <summary>The server ended the connection without a byte.</summary>
+    internal const string Closed = "closed";
+
     /// <param name="answer">The response of the caller's proxy to <c>/call</c>.</param>
     /// <param name="sightings">The reports of the other proxies.</param>
     public static MadeCall Read(WantedCall wanted, JsonNode answer, IReadOnlyList<Sighting> sightings)

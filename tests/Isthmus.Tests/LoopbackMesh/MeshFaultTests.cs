@@ -34,7 +34,8 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
         await services.ReadyAsync(mesh);
         // A trace that could not read everything asks again, when the endpoint may have gone already.
         await mesh.UntilAsync(() => TraceAsync("$frail/status/503"),
-            text => text.Contains("(ISM2073)", StringComparison.Ordinal) || text.Contains("(ISM2040)", StringComparison.Ordinal), "answers that count against the endpoint");
+            text => text.Contains("(ISM2073)", StringComparison.Ordinal) || text.Contains("(ISM2040)", StringComparison.Ordinal),
+            "answers that count against the endpoint");
         await TracedAsync("$frail/status/200", "✘ The call fails at: endpoints", "5xx of the application");
     }
 

@@ -104,6 +104,7 @@ public sealed class TraceWalkTests
         { "no entry for a global name", "ISM2017", "name", "host orders.shop.global" },
         { "application says no", "ISM2073", "call", "Pod shop/orders-a in c1" },
         { "denied", "ISM2064", "inbound", "AuthorizationPolicy shop/barred in c1" },
+        { "denied, and the connection closed", "ISM2064", "inbound", "AuthorizationPolicy shop/barred in c1" },
     };
 
     [Theory]
@@ -291,13 +292,14 @@ public sealed class TraceWalkTests
                     "orders-a");
                 s.Call = new("GET /", false, 0, 3, "10.1.0.5:8080", "UF", "no answer", []);
                 break;
-            case "denied":
+            case "denied" or "denied, and the connection closed":
                 s.Callee = s.Callee.Replace("\"http_filters\": [",
                     "\"http_filters\": [{\"name\": \"envoy.filters.http.rbac\", \"typed_config\": {\"@type\": "
                         + "\"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\", \"rules\": {\"action\": \"DENY\", \"policies\": "
                         + "{\"ns[shop]-policy[barred]-rule[0]\": {\"permissions\": [{\"any\": true}], \"principals\": [{\"any\": true}]}}}}}, ",
                     StringComparison.Ordinal);
-                s.Call = new("GET /", true, 403, 3, "10.1.0.5:8080", "-", "via_upstream", []);
+                s.Call = fault == "denied" ? new("GET /", true, 403, 3, "10.1.0.5:8080", "-", "via_upstream", [])
+                    : new("connect to orders:80", true, 0, 3, "10.1.0.5:8080", "-", "", []) { Says = "closed" };
                 break;
             case "application says no":
                 s.Call = new("GET /", true, 503, 3, "10.1.0.5:8080", "-", "", []);

@@ -3,6 +3,7 @@ using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Guides;
 using Isthmus.Tests.Mesh.Mesh;
 using Xunit;
+using static Isthmus.Tests.Mesh.MeshFile.EnvoyPods;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 
@@ -23,49 +24,15 @@ public sealed class EnvoyPlaneTests
 
         """;
 
-    private const string Workload = """
-        apiVersion: v1
-        kind: Namespace
-        metadata: {name: mixed, labels: {istio-injection: enabled}}
-        ---
-        apiVersion: security.istio.io/v1
-        kind: PeerAuthentication
-        metadata: {name: default, namespace: mixed}
-        spec: {mtls: {mode: STRICT}}
-        ---
-        apiVersion: v1
-        kind: Service
-        metadata: {name: tide, namespace: mixed}
-        spec: {selector: {app: tide}, ports: [{name: http, port: 5000}]}
-        ---
-        apiVersion: apps/v1
-        kind: Deployment
-        metadata: {name: tide, namespace: mixed}
-        spec:
-          selector: {matchLabels: {app: tide}}
-          template:
-            metadata: {labels: {app: tide}, annotations: {ANNOTATIONS}}
-            spec:
-              terminationGracePeriodSeconds: 10
-              containers:
-              - {name: web, image: docker.io/istio/examples-helloworld-v1:1.0, env: [{name: SERVICE_VERSION, value: in-CLUSTER}]}
-              - {name: caller, image: host.lab.internal/rootfs, command: [sleep, infinity]}
-
-        """;
-
-    private const string ByEnvoy = """proxy.istio.io/config: "{binaryPath: /usr/local/bin/envoy, proxyMetadata: {SECRET_TTL: 40s}}" """;
-
     [Fact]
     public async Task Envoys_and_our_proxies_are_one_mesh()
     {
         Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
         await using var shell = await GuideShell.CreateAsync();
         await shell.WriteAsync("mesh.yaml", Mesh);
-        await shell.WriteAsync("cluster1.yaml",
-            Workload.Replace("in-CLUSTER", "in-cluster1", StringComparison.Ordinal).Replace("ANNOTATIONS", ByEnvoy, StringComparison.Ordinal));
-        await shell.WriteAsync("cluster2.yaml",
-            Workload.Replace("in-CLUSTER", "in-cluster2", StringComparison.Ordinal).Replace("ANNOTATIONS", "", StringComparison.Ordinal));
-        await ExpectAsync(shell, $"ISTHMUS_LAB_ENVOY='{RealEnvoy.Find()}' isthmus lab up --topology ./mesh.yaml");
+        await shell.WriteAsync("cluster1.yaml", Workload("cluster1", ByEnvoy) + Strict);
+        await shell.WriteAsync("cluster2.yaml", Workload("cluster2", "") + Strict);
+        await LabUpAsync(shell, "./mesh.yaml");
         foreach (var cluster in (string[])["cluster1", "cluster2"])
             await ExpectAsync(shell,
                 $"kubectl --context={cluster} apply -f {cluster}.yaml && kubectl --context={cluster} -n mixed rollout status deployment tide --timeout=100s");
@@ -87,19 +54,14 @@ public sealed class EnvoyPlaneTests
         Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
         await using var shell = await GuideShell.CreateAsync();
         await shell.WriteAsync("mesh.yaml", Mesh);
-        await ExpectAsync(shell, $"ISTHMUS_LAB_ENVOY='{RealEnvoy.Find()}' isthmus lab up --topology ./mesh.yaml");
-        await shell.WriteAsync("gateway.yaml", "spec: {template: {metadata: {annotations: {proxy.istio.io/config: 'binaryPath: /usr/local/bin/envoy'}}}}\n");
+        await LabUpAsync(shell, "./mesh.yaml");
         foreach (var cluster in (string[])["cluster1", "cluster2"])
         {
-            await shell.WriteAsync($"{cluster}.yaml",
-                Workload.Replace("in-CLUSTER", $"in-{cluster}", StringComparison.Ordinal)
-                    .Replace("ANNOTATIONS", cluster == "cluster1" ? ByEnvoy : "", StringComparison.Ordinal));
+            await shell.WriteAsync($"{cluster}.yaml", Workload(cluster, cluster == "cluster1" ? ByEnvoy : "") + Strict);
+            await BecomesEnvoyAsync(shell, cluster, "istio-eastwestgateway");
             await ExpectAsync(shell, $$"""
                 kubectl --context={{cluster}} apply -f {{cluster}}.yaml
-                kubectl --context={{cluster}} -n istio-system patch deployment istio-eastwestgateway --patch-file gateway.yaml
-                kubectl --context={{cluster}} -n istio-system rollout status deployment istio-eastwestgateway --timeout=100s
                 kubectl --context={{cluster}} -n mixed rollout status deployment tide --timeout=100s
-                kubectl --context={{cluster}} -n istio-system exec deploy/istio-eastwestgateway -- pgrep -x envoy
                 """);
         }
         await EachHearsBothAsync(shell);
@@ -110,20 +72,10 @@ public sealed class EnvoyPlaneTests
     {
         await using var shell = await GuideShell.CreateAsync();
         await shell.WriteAsync("mesh.yaml", Mesh.Split("  networks")[0] + "  clusters: [{name: cluster1}]\n");
-        await shell.WriteAsync("cluster1.yaml",
-            Workload.Replace("ANNOTATIONS", """proxy.istio.io/config: "{binaryPath: /usr/bin/true}" """, StringComparison.Ordinal));
+        await shell.WriteAsync("cluster1.yaml", Workload("cluster1", """proxy.istio.io/config: "{binaryPath: /usr/bin/true}" """) + Strict);
         await ExpectAsync(shell, "isthmus lab up --topology ./mesh.yaml && kubectl --context=cluster1 apply -f cluster1.yaml");
         await UntilAsync(shell, "kubectl --context=cluster1 -n mixed logs -l app=tide -c istio-proxy --tail=5",
             "/usr/bin/true: Envoy ended with exit status 0 before it was ready");
-    }
-
-    private static async Task EachHearsBothAsync(GuideShell shell)
-    {
-        foreach (var caller in (string[])["cluster1", "cluster2"])
-            await UntilAsync(shell,
-                $"kubectl --context={caller} -n mixed exec deploy/tide -c caller -- sh -c 'for i in $(seq 20); do curl -sS -m 5 tide:5000/hello; done' | grep "
-                    + $"-o 'in-cluster[0-9]' | sort -u | paste -sd' '",
-                "in-cluster1 in-cluster2");
     }
 
     private static async Task ToolsReadItAsync(GuideShell shell)
@@ -270,15 +222,5 @@ public sealed class EnvoyPlaneTests
         await UntilAsync(shell, "kubectl --context=cluster1 -n mixed logs deploy/tide -c istio-proxy --previous | tail -1",
             "/usr/local/bin/envoy: Envoy was killed by signal 9");
         await EachHearsBothAsync(shell);
-    }
-
-    private static Task<string> UntilAsync(GuideShell shell, string command, string wanted) =>
-        MeshRig.UntilAsync(async () => (await shell.RunAsync(command)).Output, text => text.Contains(wanted, StringComparison.Ordinal), $"{command}: {wanted}");
-
-    private static async Task<string> ExpectAsync(GuideShell shell, string command)
-    {
-        var (code, output) = await shell.RunAsync($"set -e\n{command}");
-        Assert.True(code == 0, $"exit status {code} of {command}\n{output}");
-        return output;
     }
 }

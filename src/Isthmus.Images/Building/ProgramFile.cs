@@ -24,7 +24,7 @@ internal sealed record ProgramFile(string Machine, string Interpreter, IReadOnly
         try
         {
             using var file = File.OpenRead(path);
-            return new Reader(file).Read()
+            return (file.Length < HeaderBytes ? null : new Reader(file).Read())
                 ?? throw new ProblemException(option, $"{path} is not a program for Linux (64-bit ELF, little-endian)",
                     "specify the file of an Envoy release, for example of its release page");
         }

@@ -32,9 +32,13 @@ public sealed class ProgramFileTests
         var path = Path.GetTempFileName();
         try
         {
+            foreach (var text in (string[])["", "#!/bin/sh\n", "#!/bin/sh\n" + new string('#', 100)])
+            {
+                File.WriteAllText(path, text);
+                Assert.Contains("is not a program for Linux", Refused(path), StringComparison.Ordinal);
+            }
+            File.Delete(path);
             Assert.Contains("cannot be read", Refused(path), StringComparison.Ordinal);
-            File.WriteAllText(path, "#!/bin/sh\n" + new string('#', 100));
-            Assert.Contains("is not a program for Linux", Refused(path), StringComparison.Ordinal);
             // Headers that lead past the end.
             File.WriteAllBytes(path, [.. File.ReadAllBytes("/bin/cat").Take(2000)]);
             Assert.Contains("cannot be read", Refused(path), StringComparison.Ordinal);

@@ -68,7 +68,7 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
     private int _taken;
     private bool _isLate; // What follows comes after the filters for CORS and faults.
 
-    /// <exception cref="ResourceException">A filter is unknown, or cannot be used.</exception>
+    /// <exception cref="ResourceException">A filter cannot be used.</exception>
     public void TakeAll()
     {
         foreach (var filter in all)
@@ -81,7 +81,10 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
     private void Take(HttpFilter filter)
     {
         if (filter.ConfigTypeCase == HttpFilter.ConfigTypeOneofCase.ConfigDiscovery)
-            throw new ResourceException($"http filter '{filter.Name}': configuration by discovery is not supported");
+        {
+            Unknown(filter, "configuration by discovery");
+            return;
+        }
         var config = TypedConfigs.Plain(filter.TypedConfig ?? new());
         if (Kinds.Take(config, filter.Name, this)) return;
         switch (filter.Name)
@@ -93,12 +96,21 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
             case "istio.stats":
                 return;
             case "envoy.filters.http.grpc_web":
-            case var _ when filter.IsOptional:
                 notes.Add($"http filter '{filter.Name}' is ignored");
                 return;
             default:
-                throw new ResourceException($"http filter '{filter.Name}' with {config.TypeUrl} is not supported");
+                Unknown(filter, config.TypeUrl);
+                return;
         }
+    }
+
+    /// <summary>The rest of the listener is served. Who may call could depend on the filter, so that nobody may unless the control plane says that
+    /// the proxy can do without.</summary>
+    private void Unknown(HttpFilter filter, string config)
+    {
+        notes.Add($"http filter '{filter.Name}' with {config} is not supported and {(filter.IsOptional ? "is ignored" : "refuses all requests")}");
+        // Rules that allow, of which there are none.
+        if (!filter.IsOptional) Add(new RbacFilter(new Wire.Envoy.Rbac.RBAC(), null, filter.Name, Stats, ""));
     }
 
     private void Add(AccessFilter filter) => (_isLate ? Late : Access).Add(filter);

@@ -88,6 +88,10 @@ internal sealed class TraceScenario
     /// <summary>The callee in c1 with a certificate that was not renewed.</summary>
     internal string ExpiredCallee => CalleeDump(Root, "orders", Now.AddHours(-1));
 
+    /// <summary>The callee in c1 with a certificate that ended with the CA that had signed it.</summary>
+    internal string CalleeOfEndedCa => CalleeDump(Root, "orders", Now.AddHours(-1), below: Root.IssueIntermediate(new("mesh", "Intermediate CA"),
+        ECDsa.Create(ECCurve.NamedCurves.nistP256), SubjectNames.None, Now.AddHours(-3), Now.AddHours(-1)));
+
     /// <summary>The callee in c1 with an identity of another trust domain.</summary>
     internal string ForeignCallee => CalleeDump(Root, "orders", domain: "other.example");
 
@@ -144,7 +148,8 @@ internal sealed class TraceScenario
 
         """, ("<network>", network), ("<network2>", network.Replace('n', 'c')));
 
-    private static string CalleeDump(Issuer issuer, string account, DateTimeOffset? until = null, string domain = "cluster.local") => Fill("""
+    private static string CalleeDump(Issuer issuer, string account, DateTimeOffset? until = null, string domain = "cluster.local", Issuer? below = null) =>
+        Fill("""
         {"config_dump": {"configs": [
           {"@type": "x.ClustersConfigDump", "dynamic_active_clusters": [{"cluster": {"name": "inbound|8080||", "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}}]},
           {"@type": "x.ListenersConfigDump", "dynamic_listeners": [{"active_state": {"listener": {"name": "virtualInbound", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15006}}, "traffic_direction": "INBOUND",
@@ -156,7 +161,7 @@ internal sealed class TraceScenario
                 "\"name\": \"0.0.0.0_8080\", \"filter_chain_match\": {\"destination_port\": 8080, \"transport_protocol\": \"tls\", \"application_protocols\": "
                     + "[\"istio\"]}, \"transport_socket\": "
                     + Tls("DownstreamTlsContext", ", \"require_client_certificate\": true", "h2", "{\"prefix\": \"spiffe://cluster.local/\"}") + ", ")),
-                ("<secrets>", Secrets(issuer, account, until, domain)));
+                ("<secrets>", Secrets(issuer, account, until, domain, below)));
 
     private static string Tls(string type, string more, string alpn, string peer) => Fill("""
         {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.<type>", "common_tls_context": {"alpn_protocols": ["<alpn>"], "tls_certificate_sds_secret_configs": [{"name": "default"}],
@@ -176,16 +181,19 @@ internal sealed class TraceScenario
         {"endpoint": {"address": {"socket_address": {"address": "<address>", "port_value": <port>}}}, "metadata": {"filter_metadata": {"istio": {"workload": "<workload>"}, "envoy.transport_socket_match": {"tlsMode": "istio"}}}}
         """, ("<address>", address), ("<port>", port.ToString(CultureInfo.InvariantCulture)), ("<workload>", workload));
 
-    private static string Secrets(Issuer issuer, string account, DateTimeOffset? until = null, string domain = "cluster.local")
+    /// <param name="below">The CA between the root and the leaf; null: there is none.</param>
+    private static string Secrets(Issuer issuer, string account, DateTimeOffset? until = null, string domain = "cluster.local", Issuer? below = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var leaf = issuer.IssueLeaf(new(new PublicKey(key), new([$"spiffe://{domain}/ns/shop/sa/{account}"], [], []), Now.AddHours(-2),
+        var leaf = (below ?? issuer).IssueLeaf(new(new PublicKey(key), new([$"spiffe://{domain}/ns/shop/sa/{account}"], [], []), Now.AddHours(-2),
             until ?? Now.AddHours(23)));
-        static string Base64(X509Certificate2 certificate) => Convert.ToBase64String(Encoding.UTF8.GetBytes(certificate.ExportCertificatePem()));
+        X509Certificate2[] chain = below is null ? [leaf] : [leaf, below.Certificate];
+        static string Base64(params X509Certificate2[] certificates) =>
+            Convert.ToBase64String(Encoding.UTF8.GetBytes(string.Join('\n', certificates.Select(certificate => certificate.ExportCertificatePem()))));
         return Fill("""
             {"@type": "x.SecretsConfigDump", "dynamic_active_secrets": [
               {"secret": {"name": "default", "tls_certificate": {"certificate_chain": {"inline_bytes": "<base64>"}}}}, {"secret": {"name": "ROOTCA", "validation_context": {"trusted_ca": {"inline_bytes": "<base642>"}}}}]}
-            """, ("<base64>", Base64(leaf)), ("<base642>", Base64(issuer.Certificate)));
+            """, ("<base64>", Base64(chain)), ("<base642>", Base64(issuer.Certificate)));
     }
 
     private static Issuer NewRoot(string name) => Issuer.SelfSigned(new(name), ECDsa.Create(ECCurve.NamedCurves.nistP256), Now.AddDays(-1), Now.AddDays(100));

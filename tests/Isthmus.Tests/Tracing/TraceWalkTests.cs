@@ -88,6 +88,7 @@ public sealed class TraceWalkTests
         { "called without the gateway, and taken out for it", "ISM1016", "network", "Service istio-system/east in c2" },
         { "taken out for nobody knows what", "ISM2040", "endpoints", "cluster outbound|80||orders.shop.svc.cluster.local" },
         { "expired", "ISM2061", "TLS", "Pod shop/orders-a in c1" },
+        { "expired with its CA", "ISM2061", "TLS", "CA of c1" },
         { "another account", "ISM2062", "TLS", "Pod shop/orders-a in c1" },
         { "another trust domain", "ISM2063", "TLS", "ConfigMap istio-system/istio in c1" },
         { "nobody listens", "ISM2070", "application", "Service shop/orders in c1" },
@@ -228,6 +229,7 @@ public sealed class TraceWalkTests
                 if (fault.StartsWith("another", StringComparison.Ordinal)) (s.Callee, s.CalleeThere) = (TraceScenario.Stranger, TraceScenario.Stranger);
                 break;
             case "expired": s.Callee = s.ExpiredCallee; break;
+            case "expired with its CA": s.Callee = s.CalleeOfEndedCa; break;
             case "another account": s.Client = s.Client.Replace("\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"",
                 "\"exact\": \"spiffe://cluster.local/ns/shop/sa/bank\"", StringComparison.Ordinal); break;
             case "another trust domain":

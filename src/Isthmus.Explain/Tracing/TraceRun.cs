@@ -17,7 +17,7 @@ namespace Isthmus.Explain.Tracing;
 public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Target, bool MakeCall, TimeSpan Timeout)
 {
     /// <summary>How long proxies wait for a call at most.</summary>
-    public static TimeSpan LongestCall => TraceRoutes.LongestCall;
+    public static TimeSpan LongestCall => PodRoutes.LongestCall;
 
     /// <summary>What the caller sends.</summary>
     public SentRequest Sent { get; init; } = SentRequest.Plain;

@@ -1,8 +1,8 @@
-using Isthmus.Core.Net;
 using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Trace;
 
 namespace Isthmus.Proxy.Admin;
 
@@ -10,7 +10,7 @@ namespace Isthmus.Proxy.Admin;
 internal sealed class AdminRoutes(DataPlane plane)
 {
     private readonly CancellationTokenSource _quit = new();
-    private readonly Trace.TraceRoutes _trace = new(plane);
+    private readonly PodRoutes _pod = new(plane.Ports, new PlaneEntry(plane));
 
     /// <summary>Cancelled when a client asks the process to quit.</summary>
     public CancellationToken Quit => _quit.Token;
@@ -29,13 +29,9 @@ internal sealed class AdminRoutes(DataPlane plane)
 
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
-        if (LoopbackRequest.Refusal(request.Authority, request.Headers.GetString("origin"u8) ?? "", request.Headers.GetString("sec-fetch-site"u8) ?? "",
-            OwnAddress) is { } refusal)
-            return AdminReply.Text($"{refusal}\n", 403);
-        var target = request.TargetText;
-        var question = target.IndexOf('?', StringComparison.Ordinal);
-        var path = question < 0 ? target : target[..question];
-        var query = Query(question < 0 ? "" : target[(question + 1)..]);
+        if (AdminQuery.Refusal(request, OwnAddress.Of(plane.Settings.Identity.NodeId)) is { } refusal) return refusal;
+        var (path, query) = AdminQuery.Read(request);
+        var trace = new TraceRoutes(plane, _pod);
         return path switch
         {
             "/config_dump" => ConfigDump(query),
@@ -48,12 +44,12 @@ internal sealed class AdminRoutes(DataPlane plane)
             "/stats" => Stats(query.GetValueOrDefault("format", ""), query.GetValueOrDefault("filter", "")),
             "/stats/prometheus" => Stats("prometheus", query.GetValueOrDefault("filter", "")),
             "/logging" => Logging(request, query),
-            "/quitquitquit" when IsPost(request) => await QuitAsync().ConfigureAwait(false),
-            "/drain_listeners" when IsPost(request) => DrainListeners(),
-            "/inspect" => await _trace.InspectAsync(query, Names, Resolver, stop).ConfigureAwait(false),
-            "/call" when IsPost(request) => await _trace.CallAsync(query, stop).ConfigureAwait(false),
-            "/reach" when IsPost(request) => await _trace.ReachAsync(query, stop).ConfigureAwait(false),
-            "/recent" => _trace.Recent(query),
+            "/quitquitquit" when AdminQuery.IsPost(request) => await QuitAsync().ConfigureAwait(false),
+            "/drain_listeners" when AdminQuery.IsPost(request) => DrainListeners(),
+            "/inspect" => await trace.InspectAsync(query, Names, Resolver, stop).ConfigureAwait(false),
+            "/call" when AdminQuery.IsPost(request) => await _pod.CallAsync(query, stop).ConfigureAwait(false),
+            "/reach" when AdminQuery.IsPost(request) => await _pod.ReachAsync(query, stop).ConfigureAwait(false),
+            "/recent" => trace.Recent(query),
             "/quitquitquit" or "/drain_listeners" or "/call" or "/reach" => AdminReply.Text("Method Not Allowed\n", 405),
             "/" or "/help" => AdminReply.Text(Help),
             _ => await HandleReadyAsync(request, stop).ConfigureAwait(false) ?? await HandleMetricsAsync(request, stop).ConfigureAwait(false),
@@ -113,7 +109,7 @@ internal sealed class AdminRoutes(DataPlane plane)
         if (Log is null) return AdminReply.Text("there is no log\n", 404);
         if (query.Count > 0)
         {
-            if (!IsPost(request)) return AdminReply.Text("Method Not Allowed\n", 405);
+            if (!AdminQuery.IsPost(request)) return AdminReply.Text("Method Not Allowed\n", 405);
             foreach (var (name, value) in query)
             {
                 foreach (var part in name == "paths" ? value.Split(',') : [$"{name}:{value}"])
@@ -140,23 +136,6 @@ internal sealed class AdminRoutes(DataPlane plane)
     {
         plane.CloseListeners();
         return AdminReply.Text("OK\n");
-    }
-
-    /// <summary>The Pod's address, from the node id.</summary>
-    private System.Net.IPAddress? OwnAddress =>
-        plane.Settings.Identity.NodeId.Split('~') is [_, var address, ..] && System.Net.IPAddress.TryParse(address, out var own) ? own : null;
-
-    private static bool IsPost(RequestHead request) => request.Method == "POST";
-
-    private static Dictionary<string, string> Query(string text)
-    {
-        var query = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var pair in text.Split('&', StringSplitOptions.RemoveEmptyEntries))
-        {
-            var equals = pair.IndexOf('=', StringComparison.Ordinal);
-            query[Uri.UnescapeDataString(equals < 0 ? pair : pair[..equals])] = equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..]);
-        }
-        return query;
     }
 
     private const string Help = """

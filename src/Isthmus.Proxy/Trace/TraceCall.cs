@@ -1,23 +1,16 @@
 using System.Globalization;
-using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Proxy.Dumps;
-using Isthmus.Proxy.Telemetry;
-using Isthmus.Proxy.Traffic;
-using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Trace;
 
-/// <summary>
-/// Hands the data plane a connection as the kernel would after redirecting one of the application's, and uses it as the application
-/// would. Programs in this Pod can do the same by connecting, so it grants no new access.
-/// </summary>
-internal sealed class TraceCall(DataPlane plane)
+/// <summary>Makes a call through a data plane, and uses the connection as the application would.</summary>
+internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
 {
     private const int LongestAnswer = 64 * 1024, ShownBody = 256;
 
@@ -26,23 +19,15 @@ internal sealed class TraceCall(DataPlane plane)
 
     public async Task<JsonObject> RunAsync(CallRequest call, CancellationToken stop)
     {
-        var time = plane.Ports.Time;
         var result = new JsonObject { ["to"] = call.To.ToString(), ["at"] = DumpJson.Time(time.GetUtcNow()) };
-        if (plane.State.Current.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound }) is not { } listener)
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, call.Timeout, Timeout.InfiniteTimeSpan);
+        if (await entry.EnterAsync(call, limit.Token, stop).ConfigureAwait(false) is not { } entered)
         {
             result["error"] = "the proxy has no outbound listener";
             return result;
         }
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, call.Timeout, Timeout.InfiniteTimeSpan);
-        var ended = new TaskCompletionSource<SeenTraffic>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var (ours, theirs) = await PairAsync(limit.Token).ConfigureAwait(false);
-        using var client = ours;
-        var source = new IPEndPoint(OwnAddress() ?? IPAddress.Loopback, ((IPEndPoint)ours.LocalEndPoint!).Port);
-        plane.Take(new Downstream(new SocketTransport(theirs), listener, call.To, source)
-        {
-            Ended = record => ended.TrySetResult(SeenTraffic.From(call.Id, Direction.Outbound, record, record.Duration, false)),
-        }, stop);
+        using var client = entered.Client;
         var start = time.GetTimestamp();
         try
         {
@@ -59,8 +44,7 @@ internal sealed class TraceCall(DataPlane plane)
         }
         result["took_ms"] = Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3);
         client.Close();
-        await Task.WhenAny(ended.Task, Task.Delay(TimeSpan.FromSeconds(1), time, stop)).ConfigureAwait(false);
-        if (ended.Task.IsCompletedSuccessfully) result["seen"] = TraceRoutes.Json(await ended.Task.ConfigureAwait(false));
+        if (await entered.SeenAsync(result, stop).ConfigureAwait(false) is { } seen) result["seen"] = seen;
         return result;
     }
 
@@ -163,34 +147,6 @@ internal sealed class TraceCall(DataPlane plane)
         var body = answer.AsSpan(end < 0 ? answer.Length : end + 4);
         result["body"] = Encoding.UTF8.GetString(body[..Math.Min(body.Length, ShownBody)]);
     }
-
-    /// <summary>Both ends of one loopback connection.</summary>
-    private async Task<(Socket Ours, Socket Theirs)> PairAsync(CancellationToken stop)
-    {
-        using var listener = plane.Ports.Sockets.Create(AddressFamily.InterNetwork);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen(1);
-        var ours = plane.Ports.Sockets.Create(AddressFamily.InterNetwork);
-        try
-        {
-            await ours.ConnectAsync(listener.LocalEndPoint!, stop).ConfigureAwait(false);
-            while (true)
-            {
-                var theirs = await listener.AcceptAsync(stop).ConfigureAwait(false);
-                theirs.NoDelay = true;
-                if (theirs.RemoteEndPoint!.Equals(ours.LocalEndPoint)) return (ours, theirs);
-                theirs.Dispose();
-            }
-        }
-        catch
-        {
-            ours.Dispose();
-            throw;
-        }
-    }
-
-    private IPAddress? OwnAddress() =>
-        plane.Settings.Identity.NodeId.Split('~') is { Length: > 1 } parts && IPAddress.TryParse(parts[1], out var address) ? address : null;
 
     private static string HostOf(string authority) => authority.LastIndexOf(':') is > 0 and var colon ? authority[..colon] : authority;
 }

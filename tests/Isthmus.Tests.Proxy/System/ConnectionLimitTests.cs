@@ -76,7 +76,8 @@ public sealed class ConnectionLimitTests
             Assert.Contains($"cluster.up.{line}\n", stats);
         Assert.Contains("envoy_cluster_circuit_breakers_default_remaining_pending{cluster_name=\"up\"} 0\n", ScrapedText.Of(proxy.Plane));
         // A trace that comes later tells of it.
-        var inspection = await new TraceRoutes(proxy.Plane).InspectAsync(new Dictionary<string, string>(), null, ResolverSettings.Parse(""), Stop);
+        var pod = new PodRoutes(proxy.Plane.Ports, new PlaneEntry(proxy.Plane));
+        var inspection = await new TraceRoutes(proxy.Plane, pod).InspectAsync(new Dictionary<string, string>(), null, ResolverSettings.Parse(""), Stop);
         var refused = Assert.Single(JsonNode.Parse(inspection.Body.Span)!["pod"]!["refusals"]!.AsArray())!;
         Assert.Equal(("up", 1), (refused["cluster"]!.ToString(), (int)refused["count"]!));
         Assert.InRange((long)refused["seconds_ago"]!, 0, 3600);

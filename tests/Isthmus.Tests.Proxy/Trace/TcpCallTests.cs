@@ -64,7 +64,8 @@ public sealed class TcpCallTests
         using var captured = new ReservedPort();
         proxy.Endpoints("up", port);
         proxy.Capture("up", captured);
-        var call = new TraceCall(proxy.Plane).RunAsync(new(new(IPAddress.Parse("10.9.9.9"), 6379), "", "/", "mark", CallKind.Tcp, timeout), Stop);
+        var call = new TraceCall(clock, new PlaneEntry(proxy.Plane)).RunAsync(
+            new(new(IPAddress.Parse("10.9.9.9"), 6379), "", "/", "mark", CallKind.Tcp, timeout), Stop);
         for (; passes && !call.IsCompleted; await Task.Delay(10, Stop)) clock.Advance(TimeSpan.FromMilliseconds(50));
         return await call;
     }

@@ -52,6 +52,39 @@ public sealed class OwnershipTests
         Assert.Empty(_rig.Mesh.Graph.Verify());
     }
 
+    /// <summary>The Service of the API server has no selector, and its one endpoint is no Pod. Clients use its address without a name.</summary>
+    [Fact]
+    public void The_address_of_the_API_server_stays_the_API_servers()
+    {
+        _rig.Writer.Put("c1", new Service
+        {
+            Metadata = new() { Name = "kubernetes", Namespace = "default" },
+            Spec = new()
+            {
+                Type = "ClusterIP", ClusterIP = "10.96.0.1", ClusterIPs = ["10.96.0.1"],
+                Ports = { new() { Name = "https", Port = 443, TargetPort = System.Text.Json.Nodes.JsonValue.Create(6443) } },
+            },
+        });
+        _rig.Writer.Put("c1", new EndpointSlice
+        {
+            Metadata = new() { Name = "kubernetes", Namespace = "default", Labels = { ["kubernetes.io/service-name"] = "kubernetes" } },
+            Endpoints = [new() { Addresses = ["192.0.2.10"], Conditions = new() { Ready = true } }],
+            Ports = { new() { Name = "https", Port = 6443 } },
+        });
+        _rig.Config(Entry("a.tenant.test", "10.96.0.1"));
+        var victim = _rig.Sidecar("c1", "victim", ns: "default");
+        _rig.Push();
+        foreach (var proxy in (ProxyFeed[])[_client, victim])
+        {
+            Assert.All(Listener(proxy, "10.96.0.1_443")!.FilterChains,
+                chain => Assert.Equal("outbound|443||kubernetes.default.svc.cluster.local", TargetOf(chain)));
+            Assert.Null(Listener(proxy, "0.0.0.0_443"));
+            Assert.DoesNotContain("10.96.0.1", Names(proxy).Table.TryGetValue("a.tenant.test", out var named) ? named.Ips : []);
+        }
+        Assert.StartsWith("10.96.0.1 is the address of Service default/kubernetes in c1", Assert.Single(Claims()).Message, StringComparison.Ordinal);
+        Assert.Empty(_rig.Mesh.Graph.Verify());
+    }
+
     [Fact]
     public void An_entry_without_an_address_of_its_own_left_does_not_take_the_whole_port()
     {

@@ -1,4 +1,6 @@
 using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 
 namespace Isthmus.ControlPlane.History;
 
@@ -20,6 +22,10 @@ public sealed record Reach(ValueList<string> Hosts, string? Namespace = null, Va
 
     /// <summary>Workloads of a namespace, all or some.</summary>
     public static Reach OfWorkloads(string ns, ValueMap<string> selector) => new(default, ns, selector);
+
+    /// <summary>Workloads that a policy selects; of several Gateways, all of the namespace: a change too many is named rather than one too few.</summary>
+    public static Reach OfWorkloads(string ns, WorkloadSelector selector) => OfWorkloads(ns, selector.Gateways.Count != 1 ? selector.Labels
+        : new Dictionary<string, string> { [GatewayNaming.GatewayLabel] = selector.Gateways[0] }.ToValueMap());
 
     /// <summary>What both concern.</summary>
     public Reach With(Reach? other) => other is null || this == other ? this

@@ -118,7 +118,7 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         if (near.Policy is null)
         {
             var empty = allowing[0];
-            var reach = empty.Selector.Count > 0
+            var reach = !empty.Selector.IsEmpty
                 ? ""
                 : empty.Namespace == facts.RootNamespace
                 ? $", and {empty.Namespace} is the root namespace, so it applies to all workloads of the mesh"

@@ -27,8 +27,8 @@ internal static class EnvoyFilterReader
                 type.Error("works only directly after sni_cluster in a gateway", $"use INSERT_AFTER with the filter {SniCluster}, in the context GATEWAY");
             else if (EnvoyPatchReader.Read(patch) is { } read) patches.Add(read);
         }
-        return new(source, target.Selector, rewrites.ToValueList(),
-            createdAt) { IsOfGateway = target.IsGateway, Priority = spec["priority"].Int ?? 0, Patches = patches.ToValueList() };
+        return new(source, target, rewrites.ToValueList(),
+            createdAt) { Priority = spec["priority"].Int ?? 0, Patches = patches.ToValueList() };
     }
 
     /// <summary>Whether the patch has the place, operation and value that Istio requires.</summary>

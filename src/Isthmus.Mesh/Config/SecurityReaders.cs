@@ -44,9 +44,9 @@ internal static class AuthorizationPolicyReader
         else if (spec["provider"].Exists) spec["provider"].Error("only the action CUSTOM has a provider");
         if (action == PolicyAction.Deny && spec["rules"].Exists && !spec["rules"].Items.Any()) spec["rules"].Warn("DENY without rules denies nothing");
         return new(
-            source, target.Selector, action,
+            source, target, action,
             spec["rules"].Items.Select(rule => ReadRule(rule, source.Namespace, action)).OfType<AuthorizationRule>().ToValueList(),
-            dryRun, createdAt) { Provider = spec["provider"]["name"].Text, IsOfGateway = target.IsGateway };
+            dryRun, createdAt) { Provider = spec["provider"]["name"].Text };
     }
 
     private static AuthorizationRule? ReadRule(Field rule, string ns, PolicyAction action)
@@ -163,7 +163,7 @@ internal static class RequestAuthenticationReader
     public static RequestAuthentication Read(ObjectRef source, Field spec, long createdAt)
     {
         var target = WorkloadTarget.Read(spec, spec["selector"]["matchLabels"]);
-        return new(source, target.Selector, spec["jwtRules"].Items.Select(ReadRule).ToValueList(), createdAt) { IsOfGateway = target.IsGateway };
+        return new(source, target, spec["jwtRules"].Items.Select(ReadRule).ToValueList(), createdAt);
     }
 
     private static TokenRule ReadRule(Field rule)

@@ -12,11 +12,8 @@ internal static class TelemetryReader
     public static Telemetry Read(ObjectRef source, Field spec, long createdAt)
     {
         var target = WorkloadTarget.Read(spec, spec["selector"]["matchLabels"]);
-        return new(source, target.Selector, spec["tracing"].Items.Select(ReadTrace).ToValueList(),
-            spec["accessLogging"].Items.Select(ReadLog).ToValueList(), spec["metrics"].Items.Select(MetricReader.Read).ToValueList(), createdAt)
-        {
-            IsOfGateway = target.IsGateway,
-        };
+        return new(source, target, spec["tracing"].Items.Select(ReadTrace).ToValueList(),
+            spec["accessLogging"].Items.Select(ReadLog).ToValueList(), spec["metrics"].Items.Select(MetricReader.Read).ToValueList(), createdAt);
     }
 
     private static LogRule ReadLog(Field rule)

@@ -17,10 +17,9 @@ internal static class WasmPluginReader
         spec.Findings.Warn(
             "kind", "proxies of Isthmus run no Wasm: the plugin applies only to Pods whose proxy is Envoy",
             "set binaryPath for the Pods that need it, or decide in an external authorizer (AuthorizationPolicy with action CUSTOM)");
-        return new(source, target.Selector, Module(spec, version), Phase(spec["phase"].Text),
+        return new(source, target, Module(spec, version), Phase(spec["phase"].Text),
             Failure(spec["failStrategy"].Text), spec["type"].Text == "NETWORK", createdAt)
         {
-            IsOfGateway = target.IsGateway,
             Priority = spec["priority"].Int,
             Matches = spec["match"].Items.Select(Match).ToValueList(),
         };

@@ -1,21 +1,21 @@
 using Isthmus.Core.Collections;
+using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 
 namespace Isthmus.Mesh.Config;
 
-/// <summary>The workloads that an object is for: those with labels, or the Pods of a Gateway of the Gateway API that <c>targetRef</c> or
-/// <c>targetRefs</c> names.</summary>
-/// <param name="IsGateway">The labels are those of a Gateway's Pods in the object's own namespace.</param>
-internal readonly record struct WorkloadTarget(ValueMap<string> Selector, bool IsGateway)
+/// <summary>Reads for which workloads an object is: those with labels, or the Pods of Gateways of the Gateway API that <c>targetRef</c> or
+/// <c>targetRefs</c> name.</summary>
+internal static class WorkloadTarget
 {
     private const string Kind = "Gateway", Group = "gateway.networking.k8s.io";
 
     /// <summary>Refuses targets that cannot be one: an object without its target would apply to its whole namespace.</summary>
     /// <param name="labels">The field with the labels that select workloads.</param>
-    public static WorkloadTarget Read(Field spec, Field labels)
+    public static WorkloadSelector Read(Field spec, Field labels)
     {
         var targets = spec["targetRefs"].Items.Prepend(spec["targetRef"]).Where(target => target.Exists).ToList();
-        if (targets.Count == 0) return new(HostNames.ReadMatchedLabels(labels), false);
+        if (targets.Count == 0) return HostNames.ReadMatchedLabels(labels);
         foreach (var target in targets.Where(target => !IsOne(target)))
         {
             var (group, kind, name) = (target["group"].Text, target["kind"].Text, target["name"].Text);
@@ -24,9 +24,7 @@ internal readonly record struct WorkloadTarget(ValueMap<string> Selector, bool I
         }
         foreach (var far in targets.Select(target => target["namespace"]).Where(ns => ns.Text.Length > 0))
             far.Error("must be empty: objects of other namespaces cannot be targets", "leave it out, and write the object in the namespace of the Gateway");
-        foreach (var more in targets.Skip(1)) more.Error($"\"{more["name"].Text}\" is another target: an object applies to one Gateway here",
-            "write an object for each Gateway");
-        return new(new Dictionary<string, string> { [GatewayNaming.GatewayLabel] = GatewayNaming.LabelOf(targets[0]["name"].Text) }.ToValueMap(), true);
+        return new(default, targets.Select(target => GatewayNaming.LabelOf(target["name"].Text)).Distinct(StringComparer.Ordinal).ToValueList());
     }
 
     private static bool IsOne(Field target) => target["kind"].Text == Kind && target["group"].Text == Group;

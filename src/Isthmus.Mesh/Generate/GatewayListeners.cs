@@ -58,7 +58,7 @@ public static class GatewayListeners
     {
         var own = security is null
             ? WorkloadSecurity.None
-            : security with { Policies = security.Policies.Where(policy => policy.Selector.Count > 0).ToValueList() };
+            : security with { Policies = security.Policies.Where(policy => !policy.Selector.IsEmpty).ToValueList() };
         foreach (var port in service.Ports)
         {
             if (port.Protocol == Protocol.Udp) continue;

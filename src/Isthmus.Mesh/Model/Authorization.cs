@@ -49,14 +49,11 @@ public sealed record AuthorizationRule(ValueList<ValueList<RuleTerm>> From, Valu
 /// <summary>Who may call what, at the callee.</summary>
 /// <param name="DryRun">Reported, not enforced.</param>
 public sealed record AuthorizationPolicy(
-    ObjectRef Source, ValueMap<string> Selector, PolicyAction Action, ValueList<AuthorizationRule> Rules, bool DryRun, long CreatedAt)
+    ObjectRef Source, WorkloadSelector Selector, PolicyAction Action, ValueList<AuthorizationRule> Rules, bool DryRun, long CreatedAt)
     : IWorkloadPolicy
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
-
-    /// <inheritdoc/>
-    public bool IsOfGateway { get; init; }
 
     /// <summary>With <see cref="PolicyAction.Custom"/>: the external authorizer that decides.</summary>
     public string Provider { get; init; } = "";
@@ -106,13 +103,10 @@ public readonly record struct KeyPlace(string Issuer, string Uri, TimeSpan Timeo
 public sealed record KeySet(string Jwks);
 
 /// <summary>Which tokens requests may carry: a token must be valid if present, but none is required.</summary>
-public sealed record RequestAuthentication(ObjectRef Source, ValueMap<string> Selector, ValueList<TokenRule> Rules, long CreatedAt) : IWorkloadPolicy
+public sealed record RequestAuthentication(ObjectRef Source, WorkloadSelector Selector, ValueList<TokenRule> Rules, long CreatedAt) : IWorkloadPolicy
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
-
-    /// <inheritdoc/>
-    public bool IsOfGateway { get; init; }
 }
 
 /// <summary>What a workload requires of its callers.</summary>
@@ -131,8 +125,8 @@ public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, V
         IEnumerable<AuthorizationPolicy> policies, IEnumerable<RequestAuthentication> tokens, ValueMap<string> labels, Func<TokenRule, IssuedTokens> issued,
         Func<string, ReachedAuthorizer?> reach)
     {
-        var chosen = policies.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.Source).ToValueList();
-        var rules = tokens.Where(policy => Selectors.Matches(policy.Selector, labels)).OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source)
+        var chosen = policies.Where(policy => policy.Selector.Selects(labels)).OrderBy(policy => policy.Source).ToValueList();
+        var rules = tokens.Where(policy => policy.Selector.Selects(labels)).OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source)
             .SelectMany(policy => policy.Rules).OrderBy(rule => rule.Issuer, StringComparer.Ordinal)
             .Select(issued).ToValueList();
         var reached = chosen.Where(policy => policy.Action == PolicyAction.Custom).Select(policy => policy.Provider).Distinct()

@@ -8,13 +8,10 @@ namespace Isthmus.Mesh.Model;
 /// root namespace.</param>
 /// <param name="Rewrites">How gateways rewrite the names of clusters that they choose by SNI. Which clusters a gateway needs depends on them,
 /// so they are not among the patches.</param>
-public sealed record EnvoyFilter(ObjectRef Source, ValueMap<string> Selector, ValueList<SniRewrite> Rewrites, long CreatedAt) : IWorkloadPolicy
+public sealed record EnvoyFilter(ObjectRef Source, WorkloadSelector Selector, ValueList<SniRewrite> Rewrites, long CreatedAt) : IWorkloadPolicy
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
-
-    /// <inheritdoc/>
-    public bool IsOfGateway { get; init; }
 
     /// <summary>Filters with a lower priority change resources first.</summary>
     public int Priority { get; init; }

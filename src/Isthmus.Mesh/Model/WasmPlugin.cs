@@ -49,15 +49,12 @@ public sealed record PluginModule(string Url, string Sha256, string PullPolicy, 
 /// <summary>A WasmPlugin: a filter in WebAssembly, for the proxies that run it.</summary>
 /// <param name="Selector">The workloads; empty: all in its namespace, or in the mesh when it is in the root namespace.</param>
 /// <param name="IsNetwork">It sees bytes of connections, not requests.</param>
-public sealed record WasmPlugin(ObjectRef Source, ValueMap<string> Selector, PluginModule Module, PluginPhase Phase, PluginFailure Failure, bool IsNetwork,
+public sealed record WasmPlugin(ObjectRef Source, WorkloadSelector Selector, PluginModule Module, PluginPhase Phase, PluginFailure Failure, bool IsNetwork,
     long CreatedAt)
     : IWorkloadPolicy
 {
     /// <summary>Those with a higher priority come first in their phase; those without one come last.</summary>
     public int? Priority { get; init; }
-
-    /// <inheritdoc/>
-    public bool IsOfGateway { get; init; }
 
     /// <summary>None: all traffic.</summary>
     public ValueList<PluginMatch> Matches { get; init; }

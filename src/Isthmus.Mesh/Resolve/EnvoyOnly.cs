@@ -15,7 +15,7 @@ public static class EnvoyOnly
     public readonly record struct Place(string Name, string Namespace, ValueMap<string> Labels, bool IsServed);
 
     /// <summary>The workloads that an object is for, which have to have Envoys; null: it is for any proxy.</summary>
-    public static (ObjectRef Source, ValueMap<string> Selector)? Of(object? config) => config switch
+    public static (ObjectRef Source, WorkloadSelector Selector)? Of(object? config) => config switch
     {
         WasmPlugin plugin => (plugin.Source, plugin.Selector),
         EnvoyFilter filter when filter.Patches.Any(patch => patch.IsForEnvoys) => (filter.Source, filter.Selector),
@@ -24,9 +24,10 @@ public static class EnvoyOnly
 
     /// <summary>The workloads that an object is for and that get nothing of it, counted and named; null: there are none.</summary>
     /// <param name="ns">The object's namespace.</param>
-    public static string? Unserved(string ns, ValueMap<string> selector, string rootNamespace, IEnumerable<Place> places)
+    public static string? Unserved(string ns, WorkloadSelector selector, string rootNamespace, IEnumerable<Place> places)
     {
-        var unserved = places.Where(place => !place.IsServed && (place.Namespace == ns || ns == rootNamespace) && Selectors.Matches(selector, place.Labels))
+        var unserved = places
+            .Where(place => !place.IsServed && (place.Namespace == ns || (ns == rootNamespace && !selector.IsOfGateways)) && selector.Selects(place.Labels))
             .Select(place => place.Name).Distinct().Order(StringComparer.Ordinal).ToList();
         return unserved.Count == 0 ? null
             : $"{unserved.Count} {(unserved.Count == 1 ? "Pod gets" : "Pods get")} nothing of it, because the proxy is not such an Envoy: "

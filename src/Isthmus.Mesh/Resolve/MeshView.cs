@@ -156,7 +156,7 @@ public sealed record MeshView(
             ? []
             : Telemetry.For(Proxies.Telemetries.GetValueOrDefault(Mesh.RootNamespace),
                 ns == Mesh.RootNamespace
-                    ? Proxies.Telemetries.GetValueOrDefault(ns).Where(item => item.Selector.Count > 0).ToValueList()
+                    ? Proxies.Telemetries.GetValueOrDefault(ns).Where(item => !item.Selector.IsEmpty).ToValueList()
                     : Proxies.Telemetries.GetValueOrDefault(ns),
                 labels);
 

@@ -43,6 +43,27 @@ public sealed class TargetedPolicyTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Objects))]
+    public void An_object_may_have_several_Gateways(string text)
+    {
+        var rig = new MeshRig("c1");
+        rig.App("c1", "app", "10.96.1.1", "10.244.1.1");
+        rig.Config(Served);
+        var proxies = new Dictionary<string, ProxyFeed>(StringComparer.Ordinal)
+        {
+            ["front"] = Gateway(rig, "front", MeshRig.Namespace, 1), ["back"] = Gateway(rig, "back", MeshRig.Namespace, 2),
+            ["side"] = Gateway(rig, "side", MeshRig.Namespace, 3), ["back of other"] = Gateway(rig, "back", "other", 4), ["app"] = rig.Sidecar("c1"),
+        };
+        rig.Push();
+        var before = proxies.ToDictionary(one => one.Key, one => MeshRig.Versions(one.Value));
+        var both = text.Replace("targetRef: TARGET", "targetRefs: [TARGET]", StringComparison.Ordinal)
+            .Replace("[TARGET]", $"[{Target}, {Target.Replace("front", "back", StringComparison.Ordinal)}]", StringComparison.Ordinal);
+        rig.Config(both + $"\nmetadata: {{name: one, namespace: {MeshRig.Namespace}}}");
+        rig.Push();
+        Assert.Equal(["front", "back"], proxies.Where(one => !MeshRig.Versions(one.Value).SequenceEqual(before[one.Key])).Select(one => one.Key));
+    }
+
     /// <summary>A listener for each gateway, so that policies have something to change.</summary>
     private const string Served = """
         apiVersion: networking.istio.io/v1

@@ -432,8 +432,8 @@ public sealed class IstioConfigTests
         "unknown condition key \"request.header\"")]
     [InlineData("AuthorizationPolicy", "rules: [{when: [{key: source.ip}]}]", "spec.rules[0].when[0].values", "a condition needs values or notValues")]
     [InlineData("AuthorizationPolicy",
-        "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: front}, {group: gateway.networking.k8s.io, kind: Gateway, name: back}]",
-        "spec.targetRefs[1]", "\"back\" is another target: an object applies to one Gateway here")]
+        "targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: front}, {group: gateway.networking.k8s.io, kind: GatewayClass, name: back}]",
+        "spec.targetRefs[1]", "GatewayClass \"back\" cannot be a target")]
     [InlineData("AuthorizationPolicy", "targetRef: {kind: Service, name: orders}", "spec.targetRef", "Service \"orders\" cannot be a target")]
     [InlineData("RequestAuthentication", "targetRef: {kind: GatewayClass, name: waypoint}", "spec.targetRef", "GatewayClass \"waypoint\" cannot be a target")]
     [InlineData("EnvoyFilter", "targetRefs: [{kind: Gateway, name: front}]", "spec.targetRefs[0].group", "\"\" has no kind Gateway that can be a target")]

@@ -10,7 +10,7 @@ namespace Isthmus.Mesh.Model.GatewayApi;
 public static class GatewayNaming
 {
     /// <summary>On all that is made for a Gateway, and on its Pods: its name, and that of its class.</summary>
-    public const string GatewayLabel = "gateway.networking.k8s.io/gateway-name", ClassLabel = "gateway.networking.k8s.io/gateway-class-name";
+    public const string GatewayLabel = WorkloadSelector.GatewayLabel, ClassLabel = "gateway.networking.k8s.io/gateway-class-name";
 
     /// <summary>On a Gateway: the name of its Service and Deployment, and that of its account.</summary>
     public const string NameOverride = "gateway.istio.io/name-override", AccountOverride = "gateway.istio.io/service-account";

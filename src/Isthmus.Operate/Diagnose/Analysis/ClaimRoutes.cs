@@ -1,3 +1,4 @@
+using Isthmus.Core.Collections;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
@@ -22,7 +23,7 @@ public static class ClaimRoutes
             $"matches claims of a token, and no RequestAuthentication selects the Pods of Gateway {gateway.FullName}: the route is never used"));
 
     private static bool ChecksTokens(ConfigCluster config, Workload pod) => config.Cluster.Istio<RequestAuthentication>()
-        .Any(policy => policy.Reaches(pod.Namespace, config.Cluster.RootNamespace) && LabelSelector.Selects(policy.Selector, pod.Labels));
+        .Any(policy => policy.Reaches(pod.Namespace, config.Cluster.RootNamespace) && policy.Selector.Selects(pod.Labels));
 
     /// <summary>The first match by a claim; empty when there is none.</summary>
     private static string PathOf(JsonObject? service) =>

@@ -12,9 +12,9 @@ public static class GatewaySelectors
 
     private static IEnumerable<Finding> Check(ConfigCluster config) =>
         from policy in config.Cluster.Istio<IWorkloadPolicy>()
-        where policy is AuthorizationPolicy or RequestAuthentication or Telemetry or WasmPlugin && !policy.IsOfGateway && policy.Selector.Count > 0
+        where policy is AuthorizationPolicy or RequestAuthentication or Telemetry or WasmPlugin && !policy.Selector.IsOfGateways && !policy.Selector.IsEmpty
         let gateways = config.Reach.SelectMany(area => area.In(policy.Source.Namespace))
-            .Where(workload => workload.Labels.ContainsKey(GatewayNaming.GatewayLabel) && LabelSelector.Selects(policy.Selector, workload.Labels))
+            .Where(workload => workload.Labels.ContainsKey(GatewayNaming.GatewayLabel) && LabelSelector.Selects(policy.Selector.Labels, workload.Labels))
             .Select(workload => workload.Labels[GatewayNaming.GatewayLabel]).Distinct().Order(StringComparer.Ordinal).ToList()
         where gateways.Count > 0
         select IstioCodes.SelectedGateway.At(config.Cluster, $"{policy.Source.Kind} {policy.Source.Namespace}/{policy.Source.Name}", "spec.selector",

@@ -44,10 +44,10 @@ public static class GatewayWorkloads
     }
 
     /// <summary>Where else the labels would match: objects apply only to the clusters of their own control plane.</summary>
-    internal static string Elsewhere(MeshSnapshot mesh, ConfigCluster config, ValueMap<string> selector, string? ns = null)
+    internal static string Elsewhere(MeshSnapshot mesh, ConfigCluster config, WorkloadSelector selector, string? ns = null)
     {
         var others = mesh.Workloads.Where(area => !config.Reach.Contains(area)
-            && (ns is null ? area.All : area.In(ns)).Any(workload => LabelSelector.Selects(selector, workload.Labels)))
+            && (ns is null ? area.All : area.In(ns)).Any(workload => selector.Selects(workload.Labels)))
             .Select(area => area.Cluster.Context).ToList();
         return others.Count == 0
             ? ""

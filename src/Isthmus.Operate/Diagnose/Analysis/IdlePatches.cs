@@ -33,7 +33,7 @@ public static class IdlePatches
             .Concat(config.Cluster.Istio<WasmPlugin>().Select(plugin => plugin.ResourceName)).ToHashSet(StringComparer.Ordinal);
         return
             from filter in filters
-            let proxies = config.Selected(filter.Namespace, filter.Selector.Items)
+            let proxies = config.Selected(filter.Namespace, filter.Selector)
                 .Select(workload => workload.Pod is { } pod ? Workload.ProxyOf(pod.Spec) : null).OfType<Kubernetes.Objects.Container>().ToList()
             from patch in filter.Patches.Index()
             let why = OfPlace(patch.Item, proxies) ?? OfPort(mesh, patch.Item) ?? OfHost(mesh, patch.Item) ?? OfGateway(config, patch.Item)

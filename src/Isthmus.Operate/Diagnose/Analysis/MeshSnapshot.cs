@@ -1,4 +1,6 @@
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -64,8 +66,8 @@ public sealed class MeshSnapshot
 public sealed record ConfigCluster(ClusterInventory Cluster, IReadOnlyList<ClusterWorkloads> Reach)
 {
     /// <summary>What a selector selects in a namespace, or in the whole mesh if that is the root namespace; everything there if the selector is
-    /// empty.</summary>
-    public IEnumerable<Workload> Selected(string ns, IReadOnlyDictionary<string, string> selector) =>
-        Reach.SelectMany(area => ns == Cluster.RootNamespace ? area.All : area.In(ns))
-            .Where(workload => Kubernetes.Objects.LabelSelector.Selects(selector, workload.Labels));
+    /// empty. Gateways are those of the namespace only.</summary>
+    public IEnumerable<Workload> Selected(string ns, WorkloadSelector selector) =>
+        Reach.SelectMany(area => ns == Cluster.RootNamespace && !selector.IsOfGateways ? area.All : area.In(ns))
+            .Where(workload => selector.Selects(workload.Labels));
 }

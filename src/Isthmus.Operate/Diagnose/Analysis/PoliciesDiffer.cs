@@ -1,3 +1,4 @@
+using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
 
@@ -38,7 +39,7 @@ public static class PoliciesDiffer
     private sealed record Pair(ConfigCluster Near, ConfigCluster Far, bool IsFirst);
 
     /// <param name="Content">The policy without its name and age, for comparison.</param>
-    private sealed record Policy(ObjectRef Source, IReadOnlyDictionary<string, string> Selector, object Content);
+    private sealed record Policy(ObjectRef Source, WorkloadSelector Selector, object Content);
 
     private static IEnumerable<Pair> Pairs(MeshSnapshot mesh)
     {
@@ -68,7 +69,7 @@ public static class PoliciesDiffer
     {
         var selected = far.Selected(policy.Source.Namespace, policy.Selector)
             .Where(workload => workload.Pod is not null && workload.HasProxy
-                && (policy.Selector.Count > 0 || !MeshSnapshot.IsSystem(workload.Cluster, workload.Namespace)));
+                && (!policy.Selector.IsEmpty || !MeshSnapshot.IsSystem(workload.Cluster, workload.Namespace)));
         return selected.FirstOrDefault(workload => mesh.Workloads.First(area => area.Cluster == workload.Cluster) is var area
             && workload.Cluster.Services.Any(service => service.Metadata.Namespace == workload.Namespace && area.Behind(service).Contains(workload)));
     }

@@ -6,7 +6,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Sidecars and Telemetries of one namespace of which a workload can have only one. Pure.</summary>
 public static class SelectorConflicts
 {
-    private sealed record Choice(string Kind, string Namespace, string Name, ValueMap<string> Selector, long CreatedAt)
+    private sealed record Choice(string Kind, string Namespace, string Name, WorkloadSelector Selector, long CreatedAt)
     {
         public string FullName => $"{Kind} {Namespace}/{Name}";
     }
@@ -43,14 +43,14 @@ public static class SelectorConflicts
 
     private static IEnumerable<Finding> Unmatched<T>(MeshSnapshot mesh, ConfigCluster config, string path) =>
         from item in All<T>(config)
-        where item.Selector.Count > 0 && !config.Selected(item.Namespace, item.Selector).Any()
+        where !item.Selector.IsEmpty && !config.Selected(item.Namespace, item.Selector).Any()
         let ns = item.Namespace == config.Cluster.RootNamespace ? null : item.Namespace
         select IstioCodes.ReferencedResourceNotFound.At(config.Cluster, item.FullName, path,
             $"Referenced selector not found: \"{item.Selector}\": no workload of {(ns is null ? "the mesh" : $"namespace {ns}")} has these "
                 + $"labels{GatewayWorkloads.Elsewhere(mesh, config, item.Selector, ns)}");
 
     private static IEnumerable<Finding> Overlapping(ConfigCluster config, IEnumerable<Choice> all, AnalysisCode code) =>
-        from same in all.Where(item => item.Selector.Count > 0).GroupBy(item => item.Namespace)
+        from same in all.Where(item => !item.Selector.IsEmpty).GroupBy(item => item.Namespace)
         where same.Count() > 1
         from item in same
         let shared = config.Reach.SelectMany(area => area.In(same.Key)).Where(workload => Selects(item, workload))
@@ -62,7 +62,7 @@ public static class SelectorConflicts
                 + $"effect there, {Oldest(shared.Others.Append(item)).FullName}");
 
     private static IEnumerable<Finding> Defaults(ConfigCluster config, IEnumerable<Choice> all, AnalysisCode code) =>
-        from same in all.Where(item => item.Selector.Count == 0).GroupBy(item => item.Namespace)
+        from same in all.Where(item => item.Selector.IsEmpty).GroupBy(item => item.Namespace)
         where same.Count() > 1
         from item in same
         select code.At(config.Cluster, item.FullName, "",
@@ -71,7 +71,7 @@ public static class SelectorConflicts
 
     private static Choice Oldest(IEnumerable<Choice> items) => items.OrderBy(item => item.CreatedAt).ThenBy(item => item.Name, StringComparer.Ordinal).First();
 
-    private static bool Selects(Choice item, Workload workload) => Kubernetes.Objects.LabelSelector.Selects(item.Selector, workload.Labels);
+    private static bool Selects(Choice item, Workload workload) => item.Selector.Selects(workload.Labels);
 
     private static IEnumerable<Choice> All<T>(ConfigCluster config) => config.Cluster.Istio<T>().Select(item => item switch
     {

@@ -13,10 +13,9 @@ public static class TokenPorts
         ["RequestAuthentication", "Service", "Pod"], mesh =>
         from config in mesh.Clusters
         from policy in config.Cluster.Istio<RequestAuthentication>()
-        where policy.Selector.Count > 0
+        where !policy.Selector.IsEmpty
         from area in config.Reach
-        let workloads = (policy.Namespace == config.Cluster.RootNamespace && !policy.IsOfGateway ? area.All : area.In(policy.Namespace)).Where(workload =>
-            LabelSelector.Selects(policy.Selector, workload.Labels)).ToList()
+        let workloads = config.Selected(policy.Namespace, policy.Selector).Where(workload => workload.Cluster == area.Cluster).ToList()
         from service in area.Cluster.Services
         where service.Spec.Selector.Count > 0
             && workloads.Exists(workload => workload.Namespace == service.Metadata.Namespace && LabelSelector.Selects(service.Spec.Selector, workload.Labels))

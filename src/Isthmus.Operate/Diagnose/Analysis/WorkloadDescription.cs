@@ -47,7 +47,7 @@ public sealed record WorkloadDescription(
             .Concat(local.Where(item => item.Selector.Count > 0
                 && LabelSelector.Selects(item.Selector.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels)));
         var policies = config.Istio<AuthorizationPolicy>().Where(policy => policy.Reaches(ns, config.RootNamespace)
-            && LabelSelector.Selects(policy.Selector.ToDictionary(StringComparer.Ordinal), pod.Metadata.Labels));
+            && policy.Selector.Selects(labels));
         var services = cluster.Services.Where(service => service.Metadata.Namespace == ns && service.Spec.Selector.Count > 0
             && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels));
         return new(pod, Workload.ProxyOf(pod.Spec) is not null,

@@ -97,6 +97,13 @@ internal static class GatewayApiCases
                 $"action: DENY, targetRefs: [{{group: {Group}, kind: Gateway, name: front}}], {Put}"),
                 Istio("AuthorizationPolicy", "shop", "web", $"action: DENY, selector: {{matchLabels: {{app: web}} }}, {Put}")),
             "selects the Pods of Gateway front"),
+        // Each of several Gateways counts by itself.
+        new("IST0127", "c1 AuthorizationPolicy shop/own spec.targetRefs",
+            Join(Good, Served, Istio("AuthorizationPolicy", "shop", "own",
+            $"action: DENY, targetRefs: [{{group: {Group}, kind: Gateway, name: front}}, {{group: {Group}, kind: Gateway, name: back}}], {Put}")),
+            Join(Good, Served, Istio("AuthorizationPolicy", "shop", "own",
+                $"action: DENY, targetRefs: [{{group: {Group}, kind: Gateway, name: front}}, {{group: {Group}, kind: Gateway, name: front}}], {Put}")),
+            $"{Group}/gateway-name=back"),
         // Definitions
         new("IST0176", $"c1 CustomResourceDefinition tlsroutes.{Group} metadata.annotations[{Group}/bundle-version]",
             Join(Good, Definition("tlsroutes", "v1.4.1", "v1alpha2")),

@@ -88,8 +88,9 @@ internal static class LocalReply
         var colon = request.Authority.LastIndexOf(':');
         var hasPort = colon > 0 && !request.Authority[colon..].Contains(']', StringComparison.Ordinal);
         var host = act.Host.Length > 0 ? act.Host : hasPort ? request.Authority[..colon] : request.Authority;
-        // The port is kept unless host, scheme or the port itself is replaced.
-        var port = act.Port > 0 ? $":{act.Port}" : act.Host.Length == 0 && act.Scheme.Length == 0 && hasPort ? request.Authority[colon..] : "";
+        // The port is kept unless the host or the port itself is replaced, or it is the default of a scheme that is.
+        var port = act.Port > 0 ? $":{act.Port}" : act.Host.Length == 0 && hasPort ? request.Authority[colon..] : "";
+        if (act.Port == 0 && newScheme != scheme && port == (scheme == "http" ? ":80" : ":443")) port = "";
         if ((newScheme == "http" && port == ":80") || (newScheme == "https" && port == ":443")) port = "";
         var target = HeadRules.Ascii(request.Target);
         var question = target.IndexOf('?', StringComparison.Ordinal);

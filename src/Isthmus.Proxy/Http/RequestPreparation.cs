@@ -17,6 +17,7 @@ internal static class RequestPreparation
     {
         var headers = request.Headers;
         var isTls = connection.Peer is not null;
+        RemoveSteering(headers);
         if (action.UseRemoteAddress)
         {
             var address = RemoteAddress(headers, connection, action);
@@ -120,6 +121,19 @@ internal static class RequestPreparation
     {
         for (var i = headers.Count - 1; i >= 0; i--)
             if (headers.Name(i).StartsWith("x-envoy-"u8)) headers.RemoveAt(i);
+    }
+
+    // Only an edge may say that a request comes from inside, and no client steers the retries of a server.
+    private static void RemoveSteering(HeaderBlock headers)
+    {
+        for (var i = headers.Count - 1; i >= 0; i--)
+        {
+            var name = headers.Name(i);
+            if (!name.StartsWith("x-envoy-"u8)) continue;
+            if (name.StartsWith("x-envoy-retry-"u8) || name.StartsWith("x-envoy-retriable-"u8) || name.SequenceEqual("x-envoy-max-retries"u8)
+                || name.SequenceEqual("x-envoy-internal"u8))
+                headers.RemoveAt(i);
+        }
     }
 
     private static void SetRequestId(HeaderBlock headers, HttpAction action, Random random)

@@ -61,7 +61,7 @@ internal sealed class TokenCheck
         var outcome = await requirement(attempt).ConfigureAwait(false);
         if (outcome.Kind != OutcomeKind.Good) return new(outcome.Failure == AudienceRefused ? 403 : 401, outcome.Failure, null);
         // The server might take another one than the policies.
-        if (outcome.Tokens.GroupBy(item => item.Found.Place).Any(place => place.Select(item => item.Found.Token.Text).Distinct().Skip(1).Any()))
+        if (outcome.Tokens.GroupBy(item => item.Found.Place).Any(place => place.DistinctBy(item => (item.Found.Token.Text, item.Found.Position)).Skip(1).Any()))
             return new(401, GivenTwice, null);
         foreach (var (provider, found) in outcome.Tokens) provider.Tell(request, found);
         return new(0, "",
@@ -165,7 +165,7 @@ internal sealed class TokenCheck
             if (outcome.Kind != OutcomeKind.Good) return outcome;
             tokens.AddRange(outcome.Tokens);
         }
-        return new(OutcomeKind.Good, "", [.. tokens.DistinctBy(item => (item.Item1.Name, item.Item2.Place, item.Item2.Token.Text))]);
+        return new(OutcomeKind.Good, "", [.. tokens.DistinctBy(item => (item.Item1.Name, item.Item2.Place, item.Item2.Position, item.Item2.Token.Text))]);
     };
 
     private const string UnknownIssuer = "Jwt issuer is not configured";
@@ -174,7 +174,8 @@ internal sealed class TokenCheck
         request.Method == "OPTIONS" && request.Headers.Contains("origin"u8) && request.Headers.Contains("access-control-request-method"u8);
 
     /// <summary>A token and where it was found.</summary>
-    private sealed record Found(WebToken Token, string Place, Action<RequestHead> Remove);
+    /// <param name="Position">Of the line and the item of a field: a field has one token. Parameters and cookies may repeat theirs.</param>
+    private sealed record Found(WebToken Token, string Place, (int Line, int Item) Position, Action<RequestHead> Remove);
 
     /// <summary>One issuer.</summary>
     private sealed class Provider
@@ -244,9 +245,10 @@ internal sealed class TokenCheck
             foreach (var header in byDefault ? [new JwtHeader { Name = "authorization", ValuePrefix = "Bearer " }] : _config.FromHeaders.ToArray())
                 AddHeader(found, request, header.Name.ToLowerInvariant(), header.ValuePrefix);
             foreach (var parameter in byDefault ? ["access_token"] : _config.FromParams.ToArray())
-                foreach (var value in RequestFields.Queries(request, parameter)) Add(found, value, $"?{parameter}", head => RemoveQuery(head, parameter));
+                foreach (var value in RequestFields.Queries(request, parameter))
+                    Add(found, value, $"?{parameter}", default, head => RemoveQuery(head, parameter));
             foreach (var cookie in _config.FromCookies)
-                foreach (var value in RequestFields.Cookies(request, cookie)) Add(found, value, $"cookie {cookie}", _ => { });
+                foreach (var value in RequestFields.Cookies(request, cookie)) Add(found, value, $"cookie {cookie}", default, _ => { });
             return found;
         }
 
@@ -256,20 +258,20 @@ internal sealed class TokenCheck
             var bytes = Encoding.ASCII.GetBytes(name);
             for (var i = request.Headers.IndexOf(bytes); i >= 0; i = request.Headers.IndexOf(bytes, i + 1))
             {
-                foreach (var item in Encoding.UTF8.GetString(request.Headers.Value(i)).Split(','))
+                foreach (var (number, item) in Encoding.UTF8.GetString(request.Headers.Value(i)).Split(',').Index())
                 {
                     var at = item.IndexOf(prefix, name == "authorization" ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal);
                     if (at < 0) continue;
                     var rest = item[(at + prefix.Length)..].TrimStart();
                     var end = rest.IndexOfAny([' ', ';']);
-                    Add(found, end < 0 ? rest : rest[..end], name, head => head.Headers.Remove(bytes));
+                    Add(found, end < 0 ? rest : rest[..end], name, (i, number), head => head.Headers.Remove(bytes));
                 }
             }
         }
 
-        private static void Add(List<Found> found, string text, string place, Action<RequestHead> remove)
+        private static void Add(List<Found> found, string text, string place, (int, int) position, Action<RequestHead> remove)
         {
-            if (text.Length > 0) found.Add(new(WebToken.Parse(text) ?? WebToken.Broken(text), place, remove));
+            if (text.Length > 0) found.Add(new(WebToken.Parse(text) ?? WebToken.Broken(text), place, position, remove));
         }
 
         private static void RemoveQuery(RequestHead request, string name)

@@ -131,7 +131,7 @@ public sealed class ValuesGivenTwiceTests
     }
 
     [Fact]
-    public async Task Every_token_of_a_place_is_checked_and_two_different_ones_are_refused()
+    public async Task Every_token_of_a_place_is_checked_and_two_are_refused()
     {
         using var mint = new TokenMint();
         var (ann, bob, forged) = (mint.Sign(Claims("ann")), mint.Sign(Claims("bob")), mint.Forge(Claims("root")));
@@ -157,7 +157,9 @@ public sealed class ValuesGivenTwiceTests
                      "rules": [{"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": [{"provider_name": "p"}, {"allow_missing": {} }] } } }]}
                     """));
                 var verdict = await check.DecideAsync(request, "http", (_, _) => throw new InvalidOperationException(), Now);
-                Assert.Equal((failure.Length == 0 ? 0 : 401, failure), (verdict.Status, verdict.Failure));
+                // A field has one token, as with Envoy.
+                var expected = failure.Length == 0 && place is ("lines" or "items") ? "Jwt is given twice at the same place" : failure;
+                Assert.Equal((expected.Length == 0 ? 0 : 401, expected), (verdict.Status, verdict.Failure));
             }
         }
     }

@@ -36,7 +36,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         },
         {
             "EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {}}}]", "priority: 1",
-            "spec.configPatches[0].applyTo: proxies of Isthmus have no bootstrap to patch (remove the patch)"
+            "spec.configPatches[0].applyTo: proxies have no bootstrap to patch: that of an Envoy is its agent's (remove the patch)"
         },
         { "ProxyConfig", "concurrency: -1", "concurrency: 1", "spec.concurrency: " },
         {

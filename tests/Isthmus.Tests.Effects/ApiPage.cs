@@ -97,8 +97,9 @@ internal static class ApiPage
     {
         ["EnvoyFilter"] =
             "A patch with configuration that only Envoy knows, such as the filter `envoy.filters.http.ext_proc`, Lua or Wasm, reaches [Envoys](envoy.md) and "
-                + "no proxy of Isthmus, which implement none of it: admission warns, with the name of the type. `match.waypoint` is refused, because there are "
-                + "no waypoints.",
+                + "no proxy of Isthmus, which implement none of it: admission warns, with the name of the type. The same holds for filters that discover their "
+                + "configuration (`config_discovery`), and for patches of `EXTENSION_CONFIG`, which add it. Patches of `BOOTSTRAP` and `match.waypoint` are "
+                + "refused: the bootstrap of an Envoy is its agent's, and there are no waypoints.",
         ["Telemetry"] =
             "The value of a tag is an expression over attributes of Envoy, as in Istio. A word that is not an attribute (`UPSERT` of `foo` with the value "
                 + "`add`) is refused, because every proxy would report `unknown`.",

@@ -230,16 +230,18 @@ public sealed class Publisher(TimeProvider time)
         };
     }
 
-    /// <summary>The configuration of a workload's plugins. Credentials of registries are only for who has proven to be that workload.</summary>
+    /// <summary>The configuration of a workload's plugins, and what EnvoyFilters add. Credentials of registries are only for who has proven to be
+    /// that workload.</summary>
     private static ResourceSet? ExtensionsOf(ProxyIdentity proxy, ResolvedProxy resolved, MeshView mesh, ResourceSet? before)
     {
         var plugins = resolved.Scope.Plugins;
-        if (plugins.IsEmpty && before is null) return null;
+        var added = ExtensionPatches.Added(resolved.Scope.Patches).ToList();
+        if (plugins.IsEmpty && added.Count == 0 && before is null) return null;
         var isProven = ClaimedWorkload.Of(proxy, mesh.Workloads).IsProven;
         string? PullSecret(WasmPlugin plugin) => !isProven ? null
             : mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, plugin.Source.Namespace, plugin.Module.PullSecret))?.Registries;
         return (before ?? ResourceSet.Empty)
-            .ReplacedBy([.. plugins.Select(plugin => PluginFilters.Config(plugin, resolved.Scope.Software, PullSecret))
+            .ReplacedBy([.. plugins.Select(plugin => PluginFilters.Config(plugin, resolved.Scope.Software, PullSecret)).Concat(added)
                 .Select(made => EncodedResource.Of(TypeUrls.ExtensionConfig, made.Name, made))]);
     }
 

@@ -2,6 +2,7 @@ using Google.Protobuf.Reflection;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
+using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Envoy.Routes;
@@ -33,6 +34,7 @@ internal static class EnvoyPatchReader
         ["HTTP_ROUTE"] = (PatchTarget.HttpRoute, Route.Descriptor, [.. Merges, "ADD", "REMOVE", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER"],
             "routeConfiguration"),
         ["CLUSTER"] = (PatchTarget.Cluster, Cluster.Descriptor, [.. Merges, "ADD", "REMOVE"], "cluster"),
+        ["EXTENSION_CONFIG"] = (PatchTarget.ExtensionConfig, TypedExtensionConfig.Descriptor, ["ADD"], ""),
     };
 
     /// <summary>The types of the filters that the control plane generates, by name.</summary>
@@ -52,12 +54,13 @@ internal static class EnvoyPatchReader
     public static EnvoyPatch? Read(Field patch)
     {
         var (place, match, change) = (patch["applyTo"], patch["match"], patch["patch"]);
-        if (place.Text is "BOOTSTRAP" or "EXTENSION_CONFIG") place.Error(Unsupported(place.Text), "remove the patch");
+        if (place.Text == "BOOTSTRAP") place.Error("proxies have no bootstrap to patch: that of an Envoy is its agent's", "remove the patch");
         if (match["context"].Text == "WAYPOINT") match["context"].Error("there are no waypoints", "remove the patch");
         if (!Targets.TryGetValue(place.Text, out var known)) return null;
         foreach (var other in (string[])["listener", "routeConfiguration", "cluster"])
             if (other != known.Match && match[other].Exists)
-                match[other].Error($"says nothing about what {place.Text} applies to, so the patch would apply everywhere", $"use {known.Match}");
+                match[other].Error($"says nothing about what {place.Text} applies to, so the patch would apply everywhere",
+                    known.Match.Length > 0 ? $"use {known.Match}" : "remove it");
         var operation = change["operation"].Text;
         if (!known.Operations.Contains(operation))
         {
@@ -74,6 +77,7 @@ internal static class EnvoyPatchReader
         var json = kind == PatchOperation.Remove ? "" : PatchValueReader.Read(change["value"], known.Type, isMerge);
         if (isMerge && (known.Target is PatchTarget.Listener or PatchTarget.RouteConfiguration or PatchTarget.Cluster) && change["value"]["name"].Exists)
             change["value"]["name"].Error("cannot be changed: proxies know the resource by its name", "remove it");
+        if (known.Target == PatchTarget.ExtensionConfig) CheckExtension(place, change["value"]);
         if (isMerge) CheckType(match["listener"]["filterChain"]["filter"], change["value"]["typed_config"], known.Target);
         return json is null || proxy is null
             ? null
@@ -82,12 +86,19 @@ internal static class EnvoyPatchReader
             Listener = match["listener"].Exists ? OfListeners(match["listener"]) : null,
             RouteTable = match["routeConfiguration"].Exists ? Table(match["routeConfiguration"]) : null,
             Cluster = match["cluster"].Exists ? OfClusters(match["cluster"]) : null,
-            IsForEnvoys = json.Contains($"\"type.googleapis.com/{PatchValueReader.Struct}\"", StringComparison.Ordinal),
+            IsForEnvoys = known.Target == PatchTarget.ExtensionConfig || PatchValueReader.IsForEnvoys(json),
         };
     }
 
-    private static string Unsupported(string place) =>
-        place == "BOOTSTRAP" ? "proxies of Isthmus have no bootstrap to patch" : "proxies of Isthmus do not discover the configuration of filters (ECDS)";
+    private static void CheckExtension(Field place, Field value)
+    {
+        place.Warn(PatchValueReader.OnlyEnvoysDiscover, "set binaryPath for the Pods that need it, or insert the filter with typed_config");
+        var name = value["name"];
+        if (name.Text.Length == 0) name.Error("is missing: filters find the configuration by its name");
+        else if (name.Text.StartsWith(WasmPlugin.ResourcePrefix, StringComparison.Ordinal))
+            name.Error($"begins with {WasmPlugin.ResourcePrefix}, as the configuration of WasmPlugins does", "use another name");
+        if (!value["typed_config"].Exists && !value["typedConfig"].Exists) value["typed_config"].Error("is missing: it is what filters discover");
+    }
 
     /// <summary>Configuration of another type than the filter's would change nothing.</summary>
     private static void CheckType(Field filter, Field config, PatchTarget target)

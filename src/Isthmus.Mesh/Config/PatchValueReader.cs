@@ -22,6 +22,12 @@ internal static class PatchValueReader
     /// <summary>What a message becomes whose type only Envoy knows.</summary>
     internal const string Struct = "xds.type.v3.TypedStruct";
 
+    /// <summary>What people are told of patches that need discovery.</summary>
+    internal const string OnlyEnvoysDiscover = "proxies of Isthmus do not discover the configuration of filters (ECDS): the patch applies only to Pods whose "
+        + "proxy is Envoy";
+
+    private const string Discovery = "config_discovery";
+
     private const string FilterForRoute = "envoy.config.route.v3.FilterConfig";
 
     /// <summary>What the names of types of typed configuration have in them, by the message that it is in.</summary>
@@ -47,6 +53,10 @@ internal static class PatchValueReader
         return value.IsWrong ? null : WireTypes.Json.Format(WireTypes.Strict.Parse(plain.ToJsonString(), type));
     }
 
+    /// <summary>Whether a message that was read has configuration that only Envoy knows or discovers.</summary>
+    public static bool IsForEnvoys(string json) =>
+        json.Contains($"\"type.googleapis.com/{Struct}\"", StringComparison.Ordinal) || json.Contains("\"config_discovery\": {", StringComparison.Ordinal);
+
     private static JsonObject Message(Field value, MessageDescriptor type, bool merges)
     {
         var plain = new JsonObject();
@@ -61,8 +71,10 @@ internal static class PatchValueReader
             var field = value[name];
             if (Find(type, name) is not { } known) Unknown(field, name, type);
             else if (ProxyFields.IsIdle(known)) field.Warn("has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too");
-            else if (known.Name == "config_discovery")
-                field.Error("proxies of Isthmus do not discover the configuration of filters (ECDS)", "write the configuration itself, in typed_config");
+            else if (known.Name == Discovery && type.FindFieldByName("typed_config") is { } config && ProxyFields.Honours(config))
+            {
+                if (Discovered(field, value, type, merges) is { } source) plain[known.Name] = source;
+            }
             else if (!ProxyFields.Honours(known))
                 field.Error($"proxies of Isthmus have no {known.Name} in {type.FullName}", "remove it: a patch applies as a whole or not at all");
             else if (Member(field, known, merges) is { } read) plain[name] = read;
@@ -104,6 +116,12 @@ internal static class PatchValueReader
             if (known.MessageType.FullName == Any.Descriptor.FullName) return Typed(field, container, merges);
             if (known.MessageType.File.Package != "google.protobuf") return Message(field, known.MessageType, merges);
         }
+        return Plain(field, known, merges);
+    }
+
+    /// <summary>A value of which every field counts.</summary>
+    private static JsonNode? Plain(Field field, FieldDescriptor known, bool merges)
+    {
         var node = field.Node!.DeepClone();
         try
         {
@@ -136,6 +154,46 @@ internal static class PatchValueReader
         if (!IsPossible(type, name, container)) return null;
         if (ProxyFields.Knows(name) && WireTypes.Registry.Find(name) is not null) return Typed(isStruct ? field["value"] : field, name, merges);
         return ForEnvoys(type, name, isStruct ? field["value"].Node as JsonObject : field.Node as JsonObject, merges);
+    }
+
+    /// <summary>Where a filter gets its configuration. Only Envoy reads it, and only this control plane serves it.</summary>
+    private static JsonObject? Discovered(Field field, Field filter, MessageDescriptor container, bool merges)
+    {
+        if (merges) field.Error("cannot be merged into a filter", "insert or replace the whole filter");
+        else if (filter["typed_config"].Exists || filter["typedConfig"].Exists)
+            field.Error("is beside typed_config: a filter has one of the two", "remove one");
+        else if (field.Node is not JsonObject) field.Error("must be an object");
+        if (field.IsWrong) return null;
+        field.Warn(OnlyEnvoysDiscover, "set binaryPath for the Pods that need it, or write the configuration itself, in typed_config");
+        var type = ExtensionConfigSource.Descriptor;
+        var read = new JsonObject();
+        foreach (var (name, _) in field.Members)
+        {
+            var member = field[name];
+            if (Find(type, name) is not { } known)
+            {
+                member.Error($"{type.FullName} has no \"{name}\"", "remove it");
+                continue;
+            }
+            if (known.Name == "config_source") CheckSource(member);
+            if (known.Name == "type_urls")
+                foreach (var url in member.Items) IsPossible(url, TypeName(url.Text), container);
+            if (!member.IsWrong)
+                read[known.Name] = known.Name == "default_config" ? Typed(member, container, merges: false)
+                    : known.IsRepeated ? Member(member, known, merges: false) : Plain(member, known, merges: false);
+        }
+        foreach (var name in (ReadOnlySpan<string>)["config_source", "type_urls"])
+            if (!read.ContainsKey(name) && !field.IsWrong) field[name].Error($"is missing: {type.FullName} needs it");
+        return read;
+    }
+
+    private static void CheckSource(Field source)
+    {
+        foreach (var (name, _) in source.Members)
+            if (Find(ConfigSource.Descriptor, name) is { ContainingOneof: not null, Name: not "ads" })
+                source[name].Error("is no source here: the control plane serves what patches of EXTENSION_CONFIG add", "use ads: {}");
+        if (!source["ads"].Exists && !source.IsWrong)
+            source["ads"].Error("is missing: the control plane serves what patches of EXTENSION_CONFIG add", "use ads: {}");
     }
 
     /// <summary>Configuration of a type that only Envoy knows. Envoy converts a TypedStruct to the type that it names; the control plane needs not to know

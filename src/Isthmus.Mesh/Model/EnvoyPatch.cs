@@ -3,7 +3,10 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.Mesh.Model;
 
-public enum PatchTarget { Listener, ListenerFilter, FilterChain, NetworkFilter, HttpFilter, RouteConfiguration, VirtualHost, HttpRoute, Cluster }
+public enum PatchTarget
+{
+    Listener, ListenerFilter, FilterChain, NetworkFilter, HttpFilter, RouteConfiguration, VirtualHost, HttpRoute, Cluster, ExtensionConfig
+}
 
 public enum PatchContext { Any, SidecarInbound, SidecarOutbound, Gateway }
 
@@ -13,7 +16,7 @@ public enum PatchOperation { Merge, MergeAndReplaceList, Add, Remove, InsertBefo
 /// <summary>One patch of an EnvoyFilter: which parts of which proxies' resources it changes, and how.</summary>
 public sealed record EnvoyPatch(PatchTarget Target, PatchContext Context, PatchOperation Operation, PatchProxy Proxy, PatchValue? Value)
 {
-    /// <summary>It has configuration that only Envoy knows.</summary>
+    /// <summary>It has configuration that only Envoy knows, or that only Envoy discovers.</summary>
     public bool IsForEnvoys { get; init; }
 
     public ListenerMatch? Listener { get; init; }
@@ -24,8 +27,10 @@ public sealed record EnvoyPatch(PatchTarget Target, PatchContext Context, PatchO
 
     public bool IsMerge => Operation is PatchOperation.Merge or PatchOperation.MergeAndReplaceList;
 
-    /// <summary>Whether the patch is for one of these parts of a proxy's configuration.</summary>
-    public bool IsFor(PatchContext context) => Context == PatchContext.Any || Context == context;
+    /// <summary>Whether the patch is for one of these parts of a proxy's configuration. What filters discover, a sidecar has once, for both
+    /// directions.</summary>
+    public bool IsFor(PatchContext context) => Context == PatchContext.Any || Context == context
+        || (Target == PatchTarget.ExtensionConfig && Context == PatchContext.SidecarInbound && context == PatchContext.SidecarOutbound);
 }
 
 /// <summary>The message of a patch.</summary>

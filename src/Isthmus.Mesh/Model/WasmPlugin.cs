@@ -53,6 +53,9 @@ public sealed record WasmPlugin(ObjectRef Source, WorkloadSelector Selector, Plu
     long CreatedAt)
     : IWorkloadPolicy
 {
+    /// <summary>How the names begin under which proxies discover the configuration of plugins.</summary>
+    public const string ResourcePrefix = "extensions.istio.io/wasmplugin/";
+
     /// <summary>Those with a higher priority come first in their phase; those without one come last.</summary>
     public int? Priority { get; init; }
 
@@ -60,7 +63,7 @@ public sealed record WasmPlugin(ObjectRef Source, WorkloadSelector Selector, Plu
     public ValueList<PluginMatch> Matches { get; init; }
 
     /// <summary>The name of the filter and of its configuration.</summary>
-    public string ResourceName => $"extensions.istio.io/wasmplugin/{Source.Namespace}.{Source.Name}";
+    public string ResourceName => $"{ResourcePrefix}{Source.Namespace}.{Source.Name}";
 
     public bool IsFor(bool isServer, int port) =>
         Matches.IsEmpty || Matches.Any(match => (isServer ? match.Servers : match.Clients) && (match.Ports.IsEmpty || match.Ports.Contains(port)));

@@ -253,9 +253,47 @@ public sealed class IstioConfigTests
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: HTTP_ROUTE, patch: {operation: MERGE, value: {redirect: {host_redirect: 'a b'}}}}]",
         "spec.configPatches[0].patch.value.redirect.host_redirect", "\"a b\" is not a host")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {}}}]", "spec.configPatches[0].applyTo",
-        "proxies of Isthmus have no bootstrap")]
-    [InlineData("EnvoyFilter", "configPatches: [{applyTo: EXTENSION_CONFIG, patch: {operation: ADD, value: {}}}]", "spec.configPatches[0].applyTo",
-        "proxies of Isthmus do not discover the configuration of filters")]
+        "proxies have no bootstrap to patch")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: EXTENSION_CONFIG, patch: {operation: REMOVE}}]", "spec.configPatches[0].patch.operation",
+        "REMOVE changes nothing of a EXTENSION_CONFIG")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: EXTENSION_CONFIG, match: {listener: {name: a}}, patch: {operation: ADD, value: {name: a}}}]",
+        "spec.configPatches[0].match.listener", "says nothing about what EXTENSION_CONFIG applies to")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: EXTENSION_CONFIG, patch: {operation: ADD, value: {name: a}}}]",
+        "spec.configPatches[0].patch.value.typed_config", "is missing: it is what filters discover")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: EXTENSION_CONFIG, patch: {operation: ADD, value: {typed_config: {'@type': t/a.Lua}}}}]",
+        "spec.configPatches[0].patch.value.name", "is missing: filters find the configuration by its name")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: EXTENSION_CONFIG, patch: {operation: ADD, value: {name: extensions.istio.io/wasmplugin/a.b, typed_config: "
+            + "{'@type': t/a.Lua}}}}]",
+        "spec.configPatches[0].patch.value.name", "begins with extensions.istio.io/wasmplugin/, as the configuration of WasmPlugins does")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.config_source", "is missing")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: {ads: {}}}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.type_urls", "is missing")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: "
+            + "{path_config_source: {path: /a}}, type_urls: [t/a.Lua]}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.config_source.path_config_source", "is no source here")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: "
+            + "{adz: {}}, type_urls: [t/a.Lua]}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.config_source.ads", "is missing")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: {ads: {}}, "
+            + "type_urls: [type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy]}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.type_urls[0]", "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy cannot be in")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: {ads: {}}, "
+            + "type_url: [t/a.Lua]}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.type_url", "envoy.config.core.v3.ExtensionConfigSource has no \"type_url\"")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, typed_config: {'@type': t/a.Lua}, config_discovery: "
+            + "{config_source: {ads: {}}, type_urls: [t/a.Lua]}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery", "is beside typed_config")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: MERGE, value: {config_discovery: {config_source: {ads: {}}, type_urls: [t/a.Lua]}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery", "cannot be merged into a filter")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: CLUSTER, match: {context: WAYPOINT}, patch: {operation: REMOVE}}]",
         "spec.configPatches[0].match.context", "there are no waypoints")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: CLUSTER, match: {waypoint: {portNumber: 80}}, patch: {operation: REMOVE}}]",
@@ -330,9 +368,6 @@ public sealed class IstioConfigTests
         "spec.configPatches[0].patch.value.request_headers_to_remove", "must be a list")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: VIRTUAL_HOST, patch: {operation: MERGE, value: {include_request_attempt_count: false}}}]",
         "spec.configPatches[0].patch.value.include_request_attempt_count", "false is the default, which a merge does not set")]
-    [InlineData("EnvoyFilter",
-        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: {ads: {}}}}}}]",
-        "spec.configPatches[0].patch.value.config_discovery", "proxies of Isthmus do not discover the configuration of filters (ECDS)")]
     [InlineData("EnvoyFilter",
         "configPatches: [{applyTo: NETWORK_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, typed_config: {'@type': "
             + "type.googleapis.com/envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit, share_key: a}}}}]",

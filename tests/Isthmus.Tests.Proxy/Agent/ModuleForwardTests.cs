@@ -15,6 +15,7 @@ using HttpRbac = Isthmus.Wire.Envoy.HttpFilters.RBAC;
 using HttpWasm = Isthmus.Wire.Envoy.HttpFilters.Wasm;
 using NetworkRbac = Isthmus.Wire.Envoy.NetworkFilters.RBAC;
 using NetworkWasm = Isthmus.Wire.Envoy.NetworkFilters.Wasm;
+using TypedStruct = Isthmus.Wire.Envoy.XdsTypes.TypedStruct;
 using TypeUrls = Isthmus.Wire.Xds.TypeUrls;
 
 namespace Isthmus.Tests.Proxy.Agent;
@@ -64,6 +65,23 @@ public sealed class ModuleForwardTests : IAsyncDisposable
         Assert.Equal(Module, await File.ReadAllBytesAsync(config.VmConfig.Code.Local.Filename, Stop));
         Assert.Equal(["MODE"], config.VmConfig.EnvironmentVariables.KeyValues.Keys);
     }
+
+    /// <summary>As EnvoyFilters have it.</summary>
+    [Fact]
+    public async Task A_module_in_a_TypedStruct_is_fetched_and_other_configuration_stays_as_it_is()
+    {
+        var fields = Struct.Parser.ParseJson(
+            $$"""{"config": {"vm_config": {"code": {"remote": {"http_uri": {"uri": "{{await ServeAsync()}}", "timeout": "30s"} } } } } }""");
+        await _forward.TakeAsync(Answer(Typed("envoy.extensions.filters.http.wasm.v3.Wasm", fields)), Stop);
+        var code = Read<HttpWasm>(await _sent.Reader.ReadAsync(Stop)).Config.VmConfig.Code;
+        Assert.Equal(Module, await File.ReadAllBytesAsync(code.Local.Filename, Stop));
+        var lua = Typed("envoy.extensions.filters.http.lua.v3.Lua", new());
+        await _forward.TakeAsync(Answer(lua), Stop);
+        Assert.Equal(lua.TypedConfig.Unpack<TypedStruct>(), Read<TypedStruct>(await _sent.Reader.ReadAsync(Stop)));
+    }
+
+    private static TypedExtensionConfig Typed(string type, Struct fields) =>
+        new() { Name = "a", TypedConfig = TypeNames.Pack(new TypedStruct { TypeUrl = $"type.googleapis.com/{type}", Value = fields }) };
 
     [Theory]
     [InlineData(FailurePolicy.FailClosed, false)]

@@ -28,7 +28,8 @@ public static class IdlePatches
     private static IEnumerable<Finding> Check(MeshSnapshot mesh, ConfigCluster config)
     {
         var filters = config.Cluster.Istio<EnvoyFilter>().ToList();
-        var inserted = filters.SelectMany(filter => filter.Patches).Where(patch => patch is { IsMerge: false, Value: not null })
+        var inserted = filters.SelectMany(filter => filter.Patches)
+            .Where(patch => patch is { IsMerge: false, Value: not null, Target: not PatchTarget.ExtensionConfig })
             .Select(patch => StrictJson.Parse(patch.Value!.Json)?["name"]?.ToString()).OfType<string>()
             .Concat(config.Cluster.Istio<WasmPlugin>().Select(plugin => plugin.ResourceName)).ToHashSet(StringComparer.Ordinal);
         return

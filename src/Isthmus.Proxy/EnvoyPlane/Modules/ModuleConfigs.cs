@@ -1,6 +1,8 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Names;
+using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Snapshot;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.WasmPlugins;
@@ -33,8 +35,9 @@ internal static class ModuleConfigs
     {
         var named = TypedExtensionConfig.Parser.ParseFrom(resource.Value);
         if (named.TypedConfig is null) return new(resource, null);
-        var isHttp = named.TypedConfig.TryRead(out HttpWasm http);
-        var isNetwork = named.TypedConfig.TryRead(out NetworkWasm network);
+        var plain = Plain(named.TypedConfig);
+        var isHttp = plain.TryRead(out HttpWasm http);
+        var isNetwork = plain.TryRead(out NetworkWasm network);
         if (!isHttp && !isNetwork) return new(resource, null);
         var config = (isHttp ? http.Config : network.Config) ?? new();
         string? failure = null;
@@ -49,6 +52,20 @@ internal static class ModuleConfigs
             named.TypedConfig = TypeNames.Pack(Without(isHttp, IsOpen(config)));
         }
         return new(TypeNames.Pack(named), failure);
+    }
+
+    /// <summary>EnvoyFilters have the configuration of modules as a TypedStruct. One that is not for a module, or not understood, Envoy gets
+    /// as it is.</summary>
+    private static Any Plain(Any config)
+    {
+        try
+        {
+            return TypedConfigs.Plain(config);
+        }
+        catch (ResourceException)
+        {
+            return config;
+        }
     }
 
     public static bool IsOpen(PluginConfig config) =>

@@ -26,6 +26,19 @@ public sealed class EnvoyOnlyObjectsTests
     }
 
     [Theory]
+    [InlineData("{applyTo: EXTENSION_CONFIG, patch: {operation: ADD, value: {name: a, typed_config: {'@type': "
+        + "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC} } } }")]
+    [InlineData("{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: {ads: {} }, type_urls: "
+        + "[type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC]} } } }")]
+    public void What_filters_discover_is_for_Envoys_whatever_its_type(string patch)
+    {
+        var filter = Istio("EnvoyFilter", "shop", "found", $"configPatches: [{patch}]");
+        Assert.Contains(Analyze(Join(Namespace("shop"), Proxied("web-1", "image: isthmus"), filter)),
+            found => found.Problem is { Code: Code, Object: "EnvoyFilter shop/found" });
+        Assert.DoesNotContain(Analyze(Join(Namespace("shop"), Proxied("web-1", Chosen), filter)), found => found.Problem.Code == Code);
+    }
+
+    [Theory]
     [InlineData(Chosen)]
     [InlineData("image: isthmus, env: [{name: PROXY_BINARY_PATH, value: /usr/local/bin/envoy}]")]
     [InlineData("image: 'docker.io/istio/proxyv2:1.31.0'")]

@@ -18,7 +18,7 @@ namespace Isthmus.Tests.Proxy.System;
 /// <summary>Active health checks, with real servers.</summary>
 public sealed class HealthCheckTests
 {
-    private const string Times = """ "timeout": "5s", "interval": "0.02s", "no_traffic_interval": "0.02s", "unhealthy_threshold": 2, "healthy_threshold": 2 """;
+    private const string Times = """ "timeout": "60s", "interval": "0.02s", "no_traffic_interval": "0.02s", "unhealthy_threshold": 2, "healthy_threshold": 2 """;
     private const string OnHealth = """ "http_health_check": {"path": "/health"} """;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;

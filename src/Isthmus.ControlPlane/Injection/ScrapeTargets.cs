@@ -17,7 +17,7 @@ internal static class ScrapeTargets
     /// <summary>What serves no metrics of an application: a scrape of these would ask the proxy, or the agent itself.</summary>
     private static readonly int[] OfTheMesh =
     [
-        Ports.ProxyAdmin, Ports.Outbound, 15004, Ports.Inbound, 15008, Ports.AgentStatus, Ports.ProxyReady, Ports.SidecarDns, Ports.ProxyMetrics,
+        Ports.ProxyAdmin, Ports.Outbound, Ports.AgentDebug, Ports.Inbound, 15008, Ports.AgentStatus, Ports.ProxyReady, Ports.SidecarDns, Ports.ProxyMetrics,
     ];
 
     /// <summary>The targets as the agent reads them: <c>[{"port": "8080", "path": "/metrics"}]</c>.</summary>

@@ -7,6 +7,8 @@ public static class Ports
     public const int ProxyAdmin = 15000;
     /// <summary>Outbound capture.</summary>
     public const int Outbound = 15001;
+    /// <summary>What tools ask of the agent, on localhost.</summary>
+    public const int AgentDebug = 15004;
     /// <summary>Inbound capture.</summary>
     public const int Inbound = 15006;
     /// <summary>Discovery and CA in plain text, local only.</summary>

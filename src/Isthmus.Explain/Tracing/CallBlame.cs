@@ -215,7 +215,7 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
             && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
             return Faults.Of("ISM2076", found.Object, found.Path,
                 $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
-        if (call.IsOutOfTime && !call.IsConnected && EntryOfWay() is { Length: > 0 } entry)
+        if (call.IsOutOfTime && !call.IsConnected && traced.Sidecar is not { Stranger.Length: > 0 } && EntryOfWay() is { Length: > 0 } entry)
         {
             return Faults.Of("ISM2077", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", entry.StartsWith("Service", StringComparison.Ordinal)
                 ? "spec.endpoints" : "spec.address",

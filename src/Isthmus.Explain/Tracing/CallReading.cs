@@ -62,7 +62,7 @@ internal static class CallReading
 
     private static IEnumerable<TimedHop> Times(JsonNode answer, IReadOnlyList<Sighting> sightings)
     {
-        if (answer["seen"] is { } own)
+        if (answer["seen"] is { } own && own["duration_ms"] is not null)
             yield return new("caller's proxy", (double?)own["duration_ms"] ?? 0,
                 $"{(int?)own["attempts"] ?? 0} attempt(s)"
                     + ((double?)own["response_after_ms"] is { } first

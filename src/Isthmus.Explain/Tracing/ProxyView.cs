@@ -60,10 +60,10 @@ internal sealed class ProxyView
     /// <summary>Whether the sidecar answers DNS queries itself; null when it does not report that.</summary>
     public bool? CapturesDns { get; private init; }
 
-    /// <summary>Whether the proxy can make a call, and report what it saw of one.</summary>
+    /// <summary>Whether the proxy, or its agent, can make a call.</summary>
     public bool CanCall { get; private init; }
 
-    /// <summary>What to say of a proxy that is not Isthmus: it reports its configuration, and nothing else. Empty for Isthmus.</summary>
+    /// <summary>What to say of a proxy that is not Isthmus: it reports its configuration, and its agent may make calls. Empty for Isthmus.</summary>
     public string Stranger { get; private init; } = "";
 
     /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
@@ -114,7 +114,9 @@ internal sealed class ProxyView
             CanCall = pod is not null,
             Refusals = PoolRefusals.Read(pod?["refusals"]),
             Stranger = dump.OtherProgram is { Length: > 0 } program
-                ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen"
+                ? pod is null
+                    ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen"
+                    : $"{program}: calls are made, and what it sees of those of others is not known"
                 : "",
         };
         view.ReadSecrets(dump);

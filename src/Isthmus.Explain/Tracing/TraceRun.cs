@@ -123,7 +123,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             if (walks.Count == 1) walks.AddRange(walks[0].Others());
             if (request.MakeCall && facts.TakenAt is null)
                 foreach (var walk in walks.Where(walk => walk.Called is not null))
-                    walk.Calling ??= CallAsync(facts.Client, walk.Called!, walk.Id, request.Timeout, stop);
+                    walk.Calling ??= CallAsync(facts.Client, facts.Proxies[facts.Client].Stranger.Length > 0, walk.Called!, walk.Id, request.Timeout, stop);
             if (walks.All(walk => walk.Walk.IsComplete)) break;
             await FetchAsync(facts, walks, stop);
             walks.ForEach(walk => walk.Again());
@@ -152,7 +152,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     /// Service's address, all candidates.</summary>
     private static IEnumerable<PodRef> Witnesses(TraceFacts facts, JsonNode answer)
     {
-        var others = facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value.CanCall).Select(proxy => proxy.Key).ToList();
+        var others = facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value is { CanCall: true, Stranger: "" })
+            .Select(proxy => proxy.Key).ToList();
         if (!IPEndPoint.TryParse(answer["seen"]?["upstream"]?.ToString() ?? "", out var upstream) || GatewayPlace.Find(facts, upstream) is not null)
             return others;
         var address = upstream.Address.ToString();
@@ -226,7 +227,10 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             {
                 var dump = query.AskProxyAsync(pod.Namespace, pod.Name, "/config_dump?include_eds", stop);
                 var clusters = query.AskProxyAsync(pod.Namespace, pod.Name, "/clusters?format=json", stop);
-                return (new JsonObject { ["config_dump"] = await dump, ["clusters"] = await clusters }, "");
+                var about = AgentAsync(query, pod, host, stop);
+                var all = new JsonObject { ["config_dump"] = await dump, ["clusters"] = await clusters };
+                if (await about is { } known) all["pod"] = known;
+                return (all, "");
             }
             catch (Exception again) when (again is ProblemException or KubeException or HttpRequestException)
             {
@@ -235,13 +239,29 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
     }
 
-    private async Task<JsonNode?> CallAsync(PodRef client, WantedCall call, string id, TimeSpan timeout, CancellationToken stop)
+    /// <summary>What our agent says of the Pod of an Envoy; null: the agent is another.</summary>
+    private static async Task<JsonNode?> AgentAsync(MeshQuery query, PodRef pod, string host, CancellationToken stop)
+    {
+        try
+        {
+            return (await query.AskAgentAsync(pod.Namespace, pod.Name, "GET", $"/inspect?host={Uri.EscapeDataString(host)}", stop))["pod"]?.DeepClone();
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            return null;
+        }
+    }
+
+    private async Task<JsonNode?> CallAsync(PodRef client, bool isEnvoy, WantedCall call, string id, TimeSpan timeout, CancellationToken stop)
     {
         var path = string.Create(CultureInfo.InvariantCulture,
             $"/call?to={Uri.EscapeDataString(call.To.ToString())}&kind={call.Kind}&authority={Uri.EscapeDataString(call.Authority)}&path={Uri.EscapeDataString(call.Path)}&id={id}&timeout={(int)timeout.TotalMilliseconds}&method={Uri.EscapeDataString(call.Method)}&headers={Uri.EscapeDataString(string.Join('\n', call.Sent.Headers.Where(header => header.Name != "host").Select(header => $"{header.Name}: {header.Value}")))}&body={Uri.EscapeDataString(call.Sent.Body)}");
         try
         {
-            return await new MeshQuery(_clients[client.Context], istioNamespace).AskProxyAsync(client.Namespace, client.Name, "POST", path, stop);
+            var query = new MeshQuery(_clients[client.Context], istioNamespace);
+            return await (isEnvoy
+                ? query.AskAgentAsync(client.Namespace, client.Name, "POST", path, stop)
+                : query.AskProxyAsync(client.Namespace, client.Name, "POST", path, stop));
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {

@@ -81,7 +81,9 @@ internal sealed class TraceWalk
             endpoints.WalkPlain();
             return;
         }
-        if (sidecar.CanCall) WantedCall = new(call.Destination, call.Kind, call.Authority, call.Path, call.Method, _facts.Sent);
+        // An Envoy accepts connections before it knows whether they lead anywhere, and only its answers to HTTP tell what came of them.
+        if (sidecar.CanCall && (call.IsPlainHttp || sidecar.Stranger.Length == 0))
+            WantedCall = new(call.Destination, call.Kind, call.Authority, call.Path, call.Method, _facts.Sent);
         new OutboundStep(_facts, _record, _causes, call, endpoints).Walk(sidecar);
     }
 }

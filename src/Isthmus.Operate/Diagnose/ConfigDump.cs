@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 
+using Isthmus.Core.Names;
+
 namespace Isthmus.Operate.Diagnose;
 
 /// <summary>Reads Envoy's <c>/config_dump</c> (admin v3, proto JSON) as trees, whichever proxy wrote it.</summary>
@@ -60,11 +62,13 @@ public sealed class ConfigDump(JsonNode dump)
 
     public IReadOnlyList<JsonObject> Endpoints => [.. Items("EndpointsConfigDump", ["static_endpoint_configs", "dynamic_endpoint_configs"], "endpoint_config")];
 
+    /// <summary>All but those that only the agent knows.</summary>
     public IReadOnlyList<JsonObject> Listeners =>
     [
         .. Items("ListenersConfigDump", ["static_listeners"], "listener"),
         .. Parts("ListenersConfigDump").SelectMany(part => At(part, "dynamic_listeners") as JsonArray ?? [])
-            .Select(item => At(item, "active_state", "listener")).OfType<JsonObject>(),
+            .Select(item => At(item, "active_state", "listener")).OfType<JsonObject>()
+            .Where(listener => At(listener, "name")?.ToString() != AgentListeners.Calls),
     ];
 
     /// <summary>Secrets with their state, of a whole dump or of what <see cref="SecretsPath"/> asks for. A dump never contains keys.</summary>

@@ -123,6 +123,10 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     public async Task<JsonNode> AskProxyAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
         await AskAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), new(method, path), stop);
 
+    /// <summary>Asks the agent of a Pod whose proxy is an Envoy.</summary>
+    public async Task<JsonNode> AskAgentAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
+        await AskAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.AgentDebug), new(method, path), stop);
+
     /// <summary>A response of a proxy's admin interface that is text.</summary>
     public async Task<string> AskProxyTextAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
         (await AskTextAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), new(method, path), stop)).Body;

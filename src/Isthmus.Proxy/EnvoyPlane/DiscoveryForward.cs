@@ -16,9 +16,10 @@ namespace Isthmus.Proxy.EnvoyPlane;
 /// <param name="dial">Reaches the control plane.</param>
 /// <param name="server">The control plane.</param>
 /// <param name="takeNames">Receives the names; null: DNS is not captured.</param>
+/// <param name="calls">The listener that only the agent and Envoy know.</param>
 /// <param name="filters">Makes what passes the configuration of plugins on one stream.</param>
-internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddress server, Action<NameTable>? takeNames, Func<ModuleForward> filters,
-    ILogger log)
+internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddress server, Action<NameTable>? takeNames, CallListener calls,
+    Func<ModuleForward> filters, ILogger log)
 {
     private long _clusters, _listeners;
 
@@ -66,7 +67,7 @@ internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddr
         {
             if (request.ErrorDetail is { } refused) Refused(log, request.TypeUrl, refused.Message);
             else if (request.ResponseNonce.Length > 0) Accepted(request.TypeUrl);
-            var heard = request.TypeUrl == TypeUrls.ExtensionConfig ? plugins.Heard(request) : request;
+            var heard = request.TypeUrl == TypeUrls.ExtensionConfig ? plugins.Heard(request) : calls.Heard(request);
             if (heard is not null) await stream.WriteAsync(heard, stop).ConfigureAwait(false);
             // The first request has the node, without which the control plane answers nothing.
             if (isFirst && takeNames is not null) await stream.WriteAsync(new() { TypeUrl = TypeUrls.NameTable }, stop).ConfigureAwait(false);
@@ -85,7 +86,7 @@ internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddr
         {
             if (response.TypeUrl == TypeUrls.NameTable) await TakeAsync(response, stream, stop).ConfigureAwait(false);
             else if (response.TypeUrl == TypeUrls.ExtensionConfig) await plugins.TakeAsync(response, stop).ConfigureAwait(false);
-            else await envoy.WriteAsync(response, stop).ConfigureAwait(false);
+            else await envoy.WriteAsync(calls.Told(response), stop).ConfigureAwait(false);
         }
     }
 

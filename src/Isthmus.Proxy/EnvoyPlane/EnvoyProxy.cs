@@ -1,3 +1,5 @@
+using System.Net;
+using Isthmus.Core.Names;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Agent;
@@ -15,10 +17,13 @@ internal sealed partial class EnvoyProxy : IServedPlane
 {
     private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(100), LastWords = TimeSpan.FromSeconds(3);
 
+    private static readonly IPEndPoint Traces = new(IPAddress.Loopback, Ports.AgentDebug);
+
     private readonly AgentParts _parts;
     private readonly EnvoyAdmin _admin;
     private readonly ModuleStore _modules;
     private readonly DiscoveryForward _discovery;
+    private readonly TracedPod _traced;
     private readonly BackgroundTasks _background;
     private readonly ILogger _log;
     private EnvoyProcess? _process;
@@ -32,9 +37,11 @@ internal sealed partial class EnvoyProxy : IServedPlane
         _background = new(ReportFailure);
         _admin = new(parts.Ports.Sockets.Place(parts.Proxy.Admin!));
         _modules = new(EnvoySockets.ModulesBelow(Directory), parts.Ports, parts.Settings.InsecureRegistries);
+        var calls = new CallListener(EnvoySockets.CallsBelow(Directory));
+        _traced = new(parts, calls);
         var wasm = parts.Log.CreateLogger("wasm");
         _discovery = new(
-            parts.Dial, parts.Settings.Discovery, parts.Table is null ? null : parts.TakeNames, () => new(_modules, parts.Ports.Time, wasm),
+            parts.Dial, parts.Settings.Discovery, parts.Table is null ? null : parts.TakeNames, calls, () => new(_modules, parts.Ports.Time, wasm),
             parts.Log.CreateLogger("xds"));
     }
 
@@ -69,6 +76,8 @@ internal sealed partial class EnvoyProxy : IServedPlane
         await using (server.ConfigureAwait(false))
         {
             await File.WriteAllTextAsync(sockets.Bootstrap, EnvoyBootstrap.Write(_parts, sockets).ToJsonString(), stop).ConfigureAwait(false);
+            // Whatever keeps it from serving, the traffic of the Pod does not need it.
+            _background.Start("trace", () => new AdminServer(Traces, Sockets, ReportFailure, _traced.HandleAsync).RunAsync(stop));
             _process = EnvoyProcess.Start(settings.BinaryPath, EnvoyBootstrap.Arguments(settings, sockets));
             try
             {

@@ -50,6 +50,9 @@ internal sealed class EnvoySockets
     /// <summary>The directory of modules of Wasm, in the same directory.</summary>
     public static string ModulesBelow(string parent) => Path.Combine(parent, Folder, "wasm");
 
+    /// <summary>The socket at which Envoy takes the calls of traces, in the same directory.</summary>
+    public static string CallsBelow(string parent) => Path.Combine(parent, Folder, "out.sock");
+
     /// <summary>Where Envoy gets its configuration.</summary>
     public string Discovery => Path.Combine(_directory, "ads.sock");
 

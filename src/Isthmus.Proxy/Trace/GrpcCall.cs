@@ -37,6 +37,8 @@ internal static class GrpcCall
             if (header.Split(':', 2) is [var name, var value]) request.Headers.TryAddWithoutValidation(name, value.Trim());
         using var response = await http.SendAsync(request, stop).ConfigureAwait(false);
         result["status"] = (int)response.StatusCode;
+        result["headers"] = new JsonObject(response.Headers.Select(header =>
+            KeyValuePair.Create(header.Key, (JsonNode?)JsonValue.Create(string.Join(", ", header.Value)))));
         // A response without messages has its status in the head.
         if ((Find(response.TrailingHeaders, "grpc-status") ?? Find(response.Headers, "grpc-status")) is { } status
             && int.TryParse(status, NumberStyles.None, CultureInfo.InvariantCulture, out var number))

@@ -39,6 +39,7 @@ public sealed class EnvoyPlaneTests
 
         await EachHearsBothAsync(shell);
         await ToolsReadItAsync(shell);
+        await CallsOfEnvoyThatFailAsync(shell);
         await PolicyTakesEffectAsync(shell);
         await FiltersOfEnvoyAsync(shell);
         await CertificateIsRenewedAsync(shell);
@@ -89,10 +90,13 @@ public sealed class EnvoyPlaneTests
             await ExpectAsync(shell, $"{pod}; isthmus proxy-config endpoint $POD.mixed --context=cluster1"), StringComparison.Ordinal);
         Assert.Contains("✔ The call gets through.", await ExpectAsync(shell, "isthmus trace deployment/tide.mixed http://tide:5000/hello --context=cluster2"),
             StringComparison.Ordinal);
-        var evaluated = await ExpectAsync(shell, $"{pod}; isthmus trace $POD.mixed http://tide:5000/hello --context=cluster1");
-        Assert.True(Regex.IsMatch(evaluated, @"✔ cluster +outbound\|5000\|\|tide\.mixed\.svc\.cluster\.local")
-            && evaluated.Contains("The configuration shows no failure", StringComparison.Ordinal),
-            evaluated);
+        var made = await ExpectAsync(shell, $"{pod}; isthmus trace $POD.mixed http://tide:5000/hello --context=cluster1");
+        Assert.True(Regex.IsMatch(made, @"✔ cluster +outbound\|5000\|\|tide\.mixed\.svc\.cluster\.local")
+            && Regex.IsMatch(made, @"✔ application +listens on 5000") && made.Contains("GET /hello of tide:5000 → 200", StringComparison.Ordinal)
+            && made.Contains("✔ The call gets through.", StringComparison.Ordinal),
+            made);
+        Assert.DoesNotContain("isthmus-trace", await ExpectAsync(shell, $"{pod}; isthmus proxy-config listener $POD.mixed --context=cluster1 -o json"),
+            StringComparison.Ordinal);
         Assert.Contains("Workload mTLS mode: STRICT", await ExpectAsync(shell, $"{pod}; isthmus describe pod $POD -n mixed --context=cluster1"),
             StringComparison.Ordinal);
         var metrics = await ExpectAsync(shell,
@@ -102,6 +106,39 @@ public sealed class EnvoyPlaneTests
         Assert.Contains("drwx--",
             await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed exec deploy/tide -c istio-proxy -- ls -ld /etc/istio/proxy/envoy"),
             StringComparison.Ordinal);
+    }
+
+    /// <summary>Refused by the callee's proxy, of either kind, and by an abort that Envoy itself injects.</summary>
+    private static async Task CallsOfEnvoyThatFailAsync(GuideShell shell)
+    {
+        const string trace = "isthmus trace deployment/tide.mixed http://tide:5000/hello --context=cluster1 || true";
+        await shell.WriteAsync("closed.yaml", """
+            apiVersion: security.istio.io/v1
+            kind: AuthorizationPolicy
+            metadata: {name: closed, namespace: mixed}
+            spec: {action: DENY, rules: [{to: [{operation: {paths: ["/hello"]}}]}]}
+            """);
+        foreach (var cluster in (string[])["cluster1", "cluster2"]) await ExpectAsync(shell, $"kubectl --context={cluster} apply -f closed.yaml");
+        var denied = await UntilAsync(shell, trace, "GET /hello of tide:5000 → 403");
+        Assert.Contains("AuthorizationPolicy mixed/closed", denied, StringComparison.Ordinal);
+        Assert.DoesNotContain("The call gets through", denied, StringComparison.Ordinal);
+        foreach (var cluster in (string[])["cluster1", "cluster2"]) await ExpectAsync(shell, $"kubectl --context={cluster} delete -f closed.yaml");
+        await UntilAsync(shell, trace, "✔ The call gets through.");
+
+        await shell.WriteAsync("abort.yaml", """
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: abort, namespace: mixed}
+            spec:
+              hosts: [tide]
+              http: [{fault: {abort: {httpStatus: 555, percentage: {value: 100}}}, route: [{destination: {host: tide}}]}]
+            """);
+        await ExpectAsync(shell, "kubectl --context=cluster1 apply -f abort.yaml");
+        var aborted = await UntilAsync(shell, trace, "GET /hello of tide:5000 → 555");
+        Assert.Contains("VirtualService mixed/abort", aborted, StringComparison.Ordinal);
+        Assert.Contains("flags: FI", aborted, StringComparison.Ordinal);
+        await ExpectAsync(shell, "kubectl --context=cluster1 delete -f abort.yaml");
+        await UntilAsync(shell, trace, "✔ The call gets through.");
     }
 
     /// <summary>The same Envoy takes it and leaves it again: its process is the same.</summary>

@@ -32,7 +32,7 @@ public sealed class EnvoyPlaneTests : IDisposable
     {
         var source = new Source();
         var sockets = new EnvoySockets(_directory);
-        await using var server = await sockets.StartAsync(new(null!, new("istiod", 15012), null, () => null!, NullLogger.Instance),
+        await using var server = await sockets.StartAsync(new(null!, new("istiod", 15012), null, new(""), () => null!, NullLogger.Instance),
             new(source, NullLogger.Instance), Stop);
         using var end = new CancellationTokenSource();
         // The client of SDS servers that our own agent has.

@@ -1,0 +1,8 @@
+namespace Isthmus.Core.Names;
+
+/// <summary>Listeners that an agent gives to its Envoy, of which no control plane knows.</summary>
+public static class AgentListeners
+{
+    /// <summary>Where traced calls enter.</summary>
+    public const string Calls = "isthmus-trace";
+}

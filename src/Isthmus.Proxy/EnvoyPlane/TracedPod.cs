@@ -1,0 +1,34 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Proxy.Admin;
+using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.Dumps;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Trace;
+
+namespace Isthmus.Proxy.EnvoyPlane;
+
+/// <summary>What <c>isthmus trace</c> asks of a Pod whose data plane is Envoy, beside Envoy's admin interface.</summary>
+internal sealed class TracedPod(AgentParts parts, CallListener listener)
+{
+    private readonly IPAddress? _own = OwnAddress.Of(parts.Node.Id);
+    private readonly PodRoutes _pod = new(parts.Ports with { Resolver = new MarkedResolver(parts.Names) },
+        new EnvoyEntry(listener, OwnAddress.Of(parts.Node.Id), parts.Ports.Sockets));
+
+    public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
+    {
+        if (AdminQuery.Refusal(request, _own) is { } refusal) return refusal;
+        var (path, query) = AdminQuery.Read(request);
+        return path switch
+        {
+            "/inspect" => AdminReply.Json(DumpJson.Text(new JsonObject
+            {
+                ["pod"] = await _pod.DescribeAsync(query, parts.Table, parts.Resolver, stop).ConfigureAwait(false),
+            }, indented: false)),
+            "/call" when AdminQuery.IsPost(request) => await _pod.CallAsync(query, stop).ConfigureAwait(false),
+            "/reach" when AdminQuery.IsPost(request) => await _pod.ReachAsync(query, stop).ConfigureAwait(false),
+            "/call" or "/reach" => AdminReply.Text("Method Not Allowed\n", 405),
+            _ => null,
+        };
+    }
+}

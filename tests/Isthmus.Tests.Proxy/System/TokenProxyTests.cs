@@ -1,9 +1,16 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Tasks;
+using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.System;
@@ -64,6 +71,41 @@ public sealed class TokenProxyTests
         Assert.Equal(401, (await AskAsync(proxy, mint.Sign(new() { ["iss"] = "bank", ["sub"] = "ann", ["groups"] = "tellers" }))).Item1);
         Assert.False(over.Task.IsCompleted);
         over.SetResult();
+    }
+
+    /// <summary>The clock leaps between the calls: the fetch that runs, not the pause after it, must keep the others from one of their own.</summary>
+    [Fact]
+    public async Task Calls_while_keys_are_fetched_wait_for_the_same_answer()
+    {
+        using var mint = new TokenMint();
+        var (asked, isAsked, answer) = (0, new TaskCompletionSource(), new TaskCompletionSource());
+        await using var keys = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            Interlocked.Increment(ref asked);
+            isAsked.TrySetResult();
+            await answer.Task;
+            await context.Response.WriteAsync(mint.Keys);
+        });
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("keys")], """ "direct_response": {"status": 200} """);
+        proxy.Endpoints("keys", keys.Port);
+        var clock = new ManualClock();
+        var background = new BackgroundTasks((_, e) => Assert.Fail(e.ToString()));
+        var connector = new UpstreamConnector(new Dialer(new ProcessSockets(), new SilenceWatch(TimeProvider.System), TimeProvider.System), new NoSecrets(),
+            background, TimeProvider.System);
+        var upstreams = new HttpUpstreams(connector, background, TimeProvider.System, new ThreadRandom());
+        var store = new KeyStore(new(proxy.Plane.State, new(upstreams, TimeProvider.System)), clock, NullLogger.Instance);
+        var where = new RemoteKeys("http://keys.bank:8080/all", "keys", TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(10));
+        var first = store.GetAsync(where, again: false).AsTask();
+        await isAsked.Task;
+        clock.Advance(TimeSpan.FromMinutes(1));
+        // Each has joined the fetch when its call returns.
+        Task<JsonWebKeys?>[] others = [store.GetAsync(where, again: false).AsTask(), store.GetAsync(where, again: true).AsTask()];
+        Assert.DoesNotContain(others, call => call.IsCompleted);
+        answer.SetResult();
+        var got = await first;
+        Assert.NotNull(got);
+        foreach (var other in others) Assert.Same(got, await other);
+        Assert.Equal(1, Volatile.Read(ref asked));
     }
 
     /// <summary>Only this proxy fetches keys of an issuer in the mesh: nobody else can say what is wrong with them.</summary>

@@ -22,6 +22,8 @@ internal static class ReadFields
     private static readonly HashSet<string> Refused =
     [
         "envoy.config.listener.v3.Listener.additional_addresses",
+        // The agent clears it in what it adds for its Envoy.
+        "envoy.config.listener.v3.Listener.socket_options",
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.local_reply_config",
         "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.metadata_match",
         "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.tunneling_config",

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Options;
 
 namespace Isthmus.Commands;
@@ -9,8 +10,6 @@ namespace Isthmus.Commands;
 /// <summary><c>isthmus experimental internal-debug PAGE</c>: a debug page of the control planes.</summary>
 internal static class InternalDebugCommand
 {
-    private const string Prefix = "/debug/";
-
     internal static Command Build()
     {
         var page = new Argument<string>("page") { Description = "The page, with its query or without: list shows the pages" };
@@ -39,13 +38,12 @@ internal static class InternalDebugCommand
     {
         try
         {
-            return await ControlPlaneAnswers.AskAsync(line, Prefix + name, stop);
+            return await ControlPlaneAnswers.AskAsync(line, DebugPages.Prefix + name, stop);
         }
         catch (ProblemException)
         {
-            var pages = (await ControlPlaneAnswers.AskAsync(line, Prefix + "list", stop))[0].Answer.AsArray().Select(page => page!.ToString()[Prefix.Length..])
-                .ToList();
-            if (pages.Contains(name.Split('?')[0])) throw;
+            var pages = DebugPages.Names((await ControlPlaneAnswers.AskAsync(line, DebugPages.Prefix + "list", stop))[0].Answer);
+            if (pages.Count == 0 || pages.Contains(name.Split('?')[0])) throw;
             throw new ProblemException($"page '{name}'", "does not exist", $"use one of {string.Join(", ", pages)}");
         }
     }

@@ -176,6 +176,10 @@ public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
         var (code, output, error) = await mesh.RunAsync("bug-report", "--dir", _folder);
         Assert.True(code == 0, output + error);
         Lacks(output + error, "/debug/");
+        // All pages that it lists, but for those that do something.
+        Assert.Contains("/debug/registryz", IstiodPages.Asked);
+        Assert.DoesNotContain(IstiodPages.Asked, asked => asked.Contains("clear", StringComparison.Ordinal) || asked.Contains("push=", StringComparison.Ordinal)
+            || asked.Contains("disconnect", StringComparison.Ordinal));
         var pack = Path.Combine(_folder, "bug-report.tar.gz");
         (code, output, error) = await mesh.RunAsync("trace", "--snapshot", pack, $"{IstioMeshRig.Sleep}.shop", "web.shop/closed");
         Assert.True(code == 1, output + error);
@@ -183,6 +187,14 @@ public sealed class IstioCommandTests(IstioMeshRig mesh) : IDisposable
         (code, output, error) = await mesh.RunAsync("migrate", "check", "--snapshot", pack);
         Assert.True(code == 0, output + error);
         Has(output, "0 lost");
+    }
+
+    [Fact]
+    public async Task A_debug_page_that_istiod_lacks_is_named_with_those_it_has()
+    {
+        var (code, _, error) = await mesh.RunAsync("experimental", "internal-debug", "problemz");
+        Assert.Equal(1, code);
+        Has(error, "page 'problemz'", "does not exist", "adsz", "registryz");
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text;
 
@@ -15,7 +16,7 @@ internal static class IstiodPages
     private static readonly Dictionary<string, string> Pages = new(StringComparer.Ordinal)
     {
         ["/debug/list"] =
-            """["/debug/adsz","/debug/cachez","/debug/clusterz","/debug/config_distribution","/debug/config_dump","/debug/configz","/debug/connections","/debug/ecdsz","/debug/edsz","/debug/endpointShardz","/debug/endpointz","/debug/inject","/debug/instancesz","/debug/list","/debug/mesh","/debug/networkz","/debug/push_status","/debug/pushcontext","/debug/registryz","/debug/resourcesz","/debug/sidecarz","/debug/syncz","/debug/telemetryz"]""",
+            """["adsz","adsz?push=true","cachez","cachez?clear=true","clusterz","config_distribution","config_dump","configz","connections","ecdsz","edsz","force_disconnect","endpointShardz","endpointz","inject","instancesz","mesh","networkz","push_status","pushcontext","registryz","resourcesz","sidecarz","syncz","telemetryz"]""",
         ["/debug/syncz"] = Proxies,
         ["/debug/clusterz"] = """[{"id":"cluster1","secretName":"","syncStatus":"synced"}]""",
         ["/debug/adsz"] =
@@ -31,6 +32,9 @@ internal static class IstiodPages
         ["/ready"] = "",
     };
 
+    /// <summary>The targets of all requests so far.</summary>
+    internal static ConcurrentQueue<string> Asked { get; } = new();
+
     /// <param name="hasDebug">Whether it has debug pages (<c>ENABLE_DEBUG_ON_HTTP</c>).</param>
     internal static async Task ServeAsync(Socket socket, Func<bool> hasDebug, CancellationToken stop)
     {
@@ -40,6 +44,7 @@ internal static class IstiodPages
         {
             var isLast = false;
             while (await reader.ReadLineAsync(stop) is { Length: > 0 } header) isLast |= header.Equals("connection: close", StringComparison.OrdinalIgnoreCase);
+            Asked.Enqueue(request.Split(' ')[1]);
             var path = request.Split(' ')[1].Split('?')[0];
             var found = Pages.TryGetValue(path, out var body) && (hasDebug() || !path.StartsWith("/debug/", StringComparison.Ordinal));
             if (!found) body = "404 page not found\n";

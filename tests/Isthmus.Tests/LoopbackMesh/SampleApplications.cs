@@ -37,7 +37,7 @@ internal static class SampleApplications
             "pilot" => [new(Number(container.Args[0]),
                 Http(path => path switch
                 {
-                    "/debug/list" => (200, """["/debug/clusterz"]"""),
+                    "/debug/list" => (200, """["clusterz"]"""),
                     "/debug/clusterz" => (200, "[]"),
                     _ => (404, "404 page not found")
                 }))],

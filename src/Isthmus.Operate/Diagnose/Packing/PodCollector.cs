@@ -16,11 +16,12 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
     /// <summary>Bounds of one log: the last lines, and their bytes.</summary>
     private const int MostLines = 5000, MostBytes = 4 << 20;
 
-    /// <summary>Pages that need a question, or repeat what others say.</summary>
+    /// <summary>Pages that need a question, repeat what others say, or do something.</summary>
     private static readonly HashSet<string> Asking = new(StringComparer.Ordinal)
     {
         "/debug/config_dump", "/debug/sourcez", "/debug/distribution", "/debug/preview", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz",
-        "/debug/config_distribution", "/debug/adsz", "/debug/endpointz", "/debug/list", "/debug/metricsz"
+        "/debug/config_distribution", "/debug/adsz", "/debug/endpointz", "/debug/list", "/debug/metricsz",
+        "/debug/force_disconnect"
     };
 
     /// <summary>What trace and verify ask. Of a control plane that does not tell its pages, these are read.</summary>
@@ -98,9 +99,9 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
     {
         try
         {
-            var listed = StrictJson.Parse(await AskAsync(pod, "/debug/list", stop)) as JsonArray ?? [];
-            var pages = listed.Select(page => page?.ToString() ?? "")
-                .Where(page => page.StartsWith("/debug/", StringComparison.Ordinal) && !Asking.Contains(page)).ToList();
+            // Entries with a query change what istiod has: they clear its cache, or push to all proxies.
+            var pages = DebugPages.Names(StrictJson.Parse(await AskAsync(pod, DebugPages.Prefix + "list", stop)))
+                .Where(name => !name.Contains('?', StringComparison.Ordinal)).Select(name => DebugPages.Prefix + name).Except(Asking).ToList();
             // One that tells its pages has no others: those of Istio lack some of Isthmus.
             return pages.Count > 0 ? pages : Needed;
         }

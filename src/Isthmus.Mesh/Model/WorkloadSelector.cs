@@ -17,10 +17,8 @@ public readonly record struct WorkloadSelector(ValueMap<string> Labels, ValueLis
     /// <summary>One for each Gateway, or this one.</summary>
     public IEnumerable<WorkloadSelector> Each => IsOfGateways ? Gateways.Select(gateway => new WorkloadSelector(default, [gateway])) : [this];
 
-    public bool Selects(ValueMap<string> labels) => IsOfGateways
-        ? labels.TryGetValue(GatewayLabel, out var served) && Gateways.Contains(served) : Selectors.Matches(Labels, labels);
-
-    public bool Selects(IReadOnlyDictionary<string, string> labels)
+    /// <param name="labels">Those of a workload; of its own type, so that a map that is a value is not copied to the heap.</param>
+    public bool Selects<T>(T labels) where T : IReadOnlyDictionary<string, string>
     {
         if (IsOfGateways) return labels.TryGetValue(GatewayLabel, out var served) && Gateways.Contains(served);
         foreach (var (key, value) in Labels.Items)

@@ -9,11 +9,17 @@ using Isthmus.Proxy.Trace;
 namespace Isthmus.Proxy.EnvoyPlane;
 
 /// <summary>What <c>isthmus trace</c> asks of a Pod whose data plane is Envoy, beside Envoy's admin interface.</summary>
-internal sealed class TracedPod(AgentParts parts, CallListener listener)
+internal sealed class TracedPod
 {
-    private readonly IPAddress? _own = OwnAddress.Of(parts.Node.Id);
-    private readonly PodRoutes _pod = new(parts.Ports with { Resolver = new MarkedResolver(parts.Names) },
-        new EnvoyEntry(listener, OwnAddress.Of(parts.Node.Id), parts.Ports.Sockets));
+    private readonly AgentParts _parts;
+    private readonly IPAddress? _own;
+    private readonly PodRoutes _pod;
+
+    public TracedPod(AgentParts parts, CallListener listener)
+    {
+        (_parts, _own) = (parts, OwnAddress.Of(parts.Node.Id));
+        _pod = new(parts.Ports with { Resolver = new MarkedResolver(parts.Names) }, new EnvoyEntry(listener, _own, parts.Ports.Sockets));
+    }
 
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
     {
@@ -23,7 +29,7 @@ internal sealed class TracedPod(AgentParts parts, CallListener listener)
         {
             "/inspect" => AdminReply.Json(DumpJson.Text(new JsonObject
             {
-                ["pod"] = await _pod.DescribeAsync(query, parts.Table, parts.Resolver, stop).ConfigureAwait(false),
+                ["pod"] = await _pod.DescribeAsync(query, _parts.Table, _parts.Resolver, stop).ConfigureAwait(false),
             }, indented: false)),
             "/call" when AdminQuery.IsPost(request) => await _pod.CallAsync(query, stop).ConfigureAwait(false),
             "/reach" when AdminQuery.IsPost(request) => await _pod.ReachAsync(query, stop).ConfigureAwait(false),

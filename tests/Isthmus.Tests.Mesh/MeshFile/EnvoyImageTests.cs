@@ -17,12 +17,7 @@ public sealed class EnvoyImageTests
     {
         Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
         await using var shell = await GuideShell.CreateAsync();
-        await shell.WriteAsync("mesh.yaml", """
-            apiVersion: mesh.isthmus.internal/v1alpha1
-            kind: Mesh
-            metadata: {name: mesh1}
-            spec: {install: {profile: minimal}, clusters: [{name: cluster1}]}
-            """);
+        await shell.WriteAsync("mesh.yaml", OneCluster);
         await shell.WriteAsync("own.yaml", Workload("own", "", "own") + Strict);
         await shell.WriteAsync("envoy.yaml", Workload("envoy", $"sidecar.istio.io/proxyImage: '{Image}', {ByEnvoy}", "envoy"));
         // Tests have no network: ./test downloads the packages before. Nor does the file need to be executable where it lies.

@@ -10,6 +10,13 @@ internal static class EnvoyPods
 {
     internal const string ByEnvoy = """proxy.istio.io/config: "{binaryPath: /usr/local/bin/envoy, proxyMetadata: {SECRET_TTL: 40s}}" """;
 
+    internal const string OneCluster = """
+        apiVersion: mesh.isthmus.internal/v1alpha1
+        kind: Mesh
+        metadata: {name: mesh1}
+        spec: {install: {profile: minimal}, clusters: [{name: cluster1}]}
+        """;
+
     private const string Manifest = """
         apiVersion: v1
         kind: Namespace

@@ -52,12 +52,7 @@ public sealed class EnvoyWasmTests
     {
         Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
         await using var shell = await GuideShell.CreateAsync();
-        await shell.WriteAsync("mesh.yaml", """
-            apiVersion: mesh.isthmus.internal/v1alpha1
-            kind: Mesh
-            metadata: {name: mesh1}
-            spec: {install: {profile: minimal}, clusters: [{name: cluster1}]}
-            """);
+        await shell.WriteAsync("mesh.yaml", OneCluster);
         await LabUpAsync(shell, "./mesh.yaml");
         await shell.WriteAsync("files.yaml", Server);
         // It only calls: the Service, which comes with the other file, too, does not select it in the end.

@@ -22,10 +22,14 @@ internal static class CallJudgement
             return facts.TakenAt is { } taken
                 ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
             : facts.Entry is not null ? NotMade(trace, "only a client outside can make it") : trace;
-        // A proxy that denies a call responds, or closes the connection, just as an application would.
-        var isDenied = (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16 || (call.Status == 0 && call.Says == CallReading.Closed))
-            && (trace.Hops.Any(hop => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096")
-                || facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)));
+        // A proxy that denies a call responds, or closes the connection, just as an application would. Many servers close once the caller has ended its
+        // direction, so that alone a policy on the way that the call took makes this a denial.
+        var mayBeDenied = call.Status is 401 or 403 || call.GrpcStatus is 7 or 16;
+        var isClosed = call.Status == 0 && call.Says == CallReading.Closed;
+        var isDenied = ((mayBeDenied || isClosed)
+                && facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)))
+            || (mayBeDenied && trace.Hops.Any(IsOfPolicy))
+            || (isClosed && trace.Hops.Any(hop => hop.Status == HopStatus.Failed && IsOfPolicy(hop) && (hop.Way == 0 || trace.Took(hop.Way, call))));
         var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
         if (call.Answered && !IsFailure(call) && !isDenied && !isRefused)
         {
@@ -39,6 +43,8 @@ internal static class CallJudgement
     /// <summary>Whether an answer says that the call was not served: errors of the server, and that there were too many. Other statuses are for the
     /// application to judge, such as that a name is not found.</summary>
     internal static bool IsFailure(MadeCall call) => call.Status is 429 or >= 500 || call.GrpcStatus is 2 or 4 or 8 or 13 or 14 or 15;
+
+    private static bool IsOfPolicy(Hop hop) => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096";
 
     private static CallTrace NotMade(CallTrace trace, string why) =>
         trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, $"not made: {why}", default)).ToValueList() };
@@ -75,16 +81,12 @@ internal static class CallJudgement
 
     /// <summary>The call got through, so no failure stops every call. Paths that the call did not take may still be
     /// broken.</summary>
-    private static CallTrace Soften(CallTrace trace, MadeCall call)
+    private static CallTrace Soften(CallTrace trace, MadeCall call) => trace with
     {
-        var taken = trace.Ways.ToList().FindIndex(way => call.Upstream.Length > 0 && way.Title.Contains(call.Upstream, StringComparison.Ordinal)) + 1;
-        return trace with
-        {
-            Hops = trace.Hops.Select(hop => hop.Status == HopStatus.Failed
-                && ((hop.Way == 0 && hop.Name is not ("cluster" or "endpoints")) || (hop.Way > 0 && (hop.Way == taken || trace.Ways.Count == 1)))
-                ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
-        };
-    }
+        Hops = trace.Hops.Select(hop => hop.Status == HopStatus.Failed
+            && ((hop.Way == 0 && hop.Name is not ("cluster" or "endpoints")) || (hop.Way > 0 && trace.Took(hop.Way, call)))
+            ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
+    };
 
     /// <summary>What came of a call, in a word.</summary>
     internal static string Said(MadeCall call) =>

@@ -78,6 +78,10 @@ public sealed record CallTrace(string Client, string Cluster, string Target, Val
 
     public bool Succeeds => Failure is null;
 
+    /// <summary>Whether a call is known to have taken one of the ways: there is no other, or its endpoint is that of this one.</summary>
+    internal bool Took(int way, MadeCall call) => Ways.Count == 1
+        || (call.Upstream.Length > 0 && Ways[way - 1].Title.Contains(call.Upstream, StringComparison.Ordinal));
+
     /// <summary>The verdict on each address of a name that has several; empty when it has one. The hops are those of the address with the worst.</summary>
     public ValueList<AddressVerdict> Addresses { get; init; }
 

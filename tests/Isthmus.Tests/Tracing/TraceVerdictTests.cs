@@ -92,6 +92,30 @@ public sealed class TraceVerdictTests
                 JsonNode.Parse($$"""{"timed_out": true, "error": "no answer within 30 s", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}"} }""")!,
                 []).IsOutOfTime);
 
+    /// <summary>A server that closes once its caller has ended is ordinary. A policy at an endpoint that did not get the call does not explain it.</summary>
+    [Theory]
+    [InlineData("10.1.0.5:8080", false, true)]
+    [InlineData("172.18.2.1:15443", true, false)]
+    public void Only_a_policy_where_the_call_went_makes_a_closed_connection_a_denial(string upstream, bool isFallbackDenied, bool isDenied)
+    {
+        var scenario = new TraceScenario();
+        if (isFallbackDenied)
+        {
+            var client = JsonNode.Parse(scenario.Client)!;
+            var localities = client["config_dump"]!["configs"]![1]!["dynamic_endpoint_configs"]![0]!["endpoint_config"]!["endpoints"]!.AsArray();
+            var denied = localities[0]!["lb_endpoints"]![0]!;
+            localities[0]!["lb_endpoints"]!.AsArray().RemoveAt(0);
+            localities.Add(new JsonObject { ["priority"] = 1, ["locality"] = new JsonObject(), ["lb_endpoints"] = new JsonArray(denied) });
+            scenario.Client = client.ToJsonString();
+        }
+        scenario.Callee = scenario.Callee.Replace("\"http_filters\": [", """
+            "http_filters": [{"name": "envoy.filters.http.rbac", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+            "rules": {"action": "DENY", "policies": {"ns[shop]-policy[barred]-rule[0]": {"permissions": [{"any": true}], "principals": [{"any": true}]}}}}},
+            """, StringComparison.Ordinal);
+        scenario.Call = new("connect to orders:80", true, 0, 3, upstream, "-", "", []) { Says = "closed" };
+        Assert.Equal(!isDenied, scenario.Walk().Succeeds);
+    }
+
     [Fact]
     public void The_verdict_tells_clusters_of_Envoy_from_those_of_Kubernetes() =>
         Assert.Contains("✘ The call fails at: Envoy cluster\n",

@@ -158,6 +158,26 @@ public sealed class PreconditionsTests
         Assert.Null(await client.FindAsync(Isthmus.Kubernetes.Objects.Kinds.Namespace, null, "istio-system", Stop));
     }
 
+    /// <summary>Nodes of the lab list the image without a tag.</summary>
+    [Theory]
+    [InlineData("isthmus.internal/isthmus", "3.0.19", true)]
+    [InlineData("isthmus.internal/isthmus", "3.5.0", false)]
+    [InlineData("isthmus.internal/isthmus", null, false)]
+    [InlineData("isthmus.internal/isthmus:0.1.0", "3.0.19", false)]
+    public async Task A_machine_with_an_older_OpenSSL_is_warned_of_where_Pods_run_its_program(string image, string? library, bool isWarned)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(server => server.Listen(IPAddress.Loopback, 0));
+        await using var server = builder.Build();
+        server.Run(http => http.Response.WriteAsync(Nodes(image)["/api/v1/nodes"].Item2, Stop));
+        await server.StartAsync(Stop);
+        using var client = new KubeClient(new ClusterAccess { Name = "test", Server = new Uri(server.Urls.First()) });
+        var warning = await new Preconditions(client, TimeProvider.System, _ => { }).TlsLibraryAsync(library is null ? null : Version.Parse(library), Stop);
+        Assert.Equal(isWarned, warning is { Object: "cluster test" } && warning.Message.Contains("OpenSSL 3.0.19", StringComparison.Ordinal));
+        Assert.Equal(isWarned, warning is not null);
+    }
+
     private static Dictionary<string, (int, string)> Nodes(params string[] images) => new()
     {
         ["/api/v1/nodes"] = (200, new JsonObject

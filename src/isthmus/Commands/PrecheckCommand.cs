@@ -25,28 +25,30 @@ internal static class PrecheckCommand
         {
             var spec = options.Read(line);
             using var client = GlobalOptions.Client(line);
-            Problem? found = null;
+            Problem? found = null, slow = null;
             try
             {
-                await new Preconditions(client, TimeProvider.System, text => Console.Error.WriteLine($"  {text}")).CheckAsync(spec, Manifests.Render(spec),
-                    stop);
+                var preconditions = new Preconditions(client, TimeProvider.System, text => Console.Error.WriteLine($"  {text}"));
+                await preconditions.CheckAsync(spec, Manifests.Render(spec), stop);
+                slow = await preconditions.TlsLibraryAsync(TlsLibrary.Version, stop);
             }
             catch (ProblemException e) when (!output.IsTable(line))
             {
                 found = e.Problem;
             }
-            output.Write(line, () => Tree(client.Access.Name, found),
+            if (slow is not null && output.IsTable(line)) Console.Error.WriteLine($"⚠ {slow}");
+            output.Write(line, () => Tree(client.Access.Name, found, slow),
                 () => Console.WriteLine("✔ No issues found when checking the cluster. Isthmus is safe to install or upgrade!"));
             return found is null ? ExitCode.Success : ExitCode.Failure;
         });
         return command;
     }
 
-    private static JsonObject Tree(string cluster, Problem? found)
+    private static JsonObject Tree(string cluster, Problem? found, Problem? slow) =>
+        new() { ["cluster"] = cluster, ["issues"] = List(found), ["warnings"] = List(slow) };
+
+    private static JsonArray List(Problem? problem) => problem is null ? [] : [new JsonObject
     {
-        var issues = new JsonArray();
-        if (found is not null)
-            issues.Add((JsonNode)new JsonObject { ["object"] = found.Object, ["path"] = found.Path, ["message"] = found.Message, ["remedy"] = found.Remedy });
-        return new() { ["cluster"] = cluster, ["issues"] = issues };
-    }
+        ["object"] = problem.Object, ["path"] = problem.Path, ["message"] = problem.Message, ["remedy"] = problem.Remedy,
+    }];
 }

@@ -10,10 +10,10 @@ namespace Isthmus.Proxy.Http;
 internal sealed class ConnectionPools : IKeptConnections
 {
     private readonly Lock _lock = new();   // guards the stacks
-    private readonly Dictionary<string, List<IPooledConnection>> _idle = new(StringComparer.Ordinal);
+    private readonly Dictionary<PoolKey, List<IPooledConnection>> _idle = [];
 
     // Each event loop has its own, so that a request stays where it began: one, or more while the limit of streams is reached.
-    private readonly Dictionary<(string Key, EventLoop? Loop), List<H2Client>> _shared = [];
+    private readonly Dictionary<(PoolKey Key, EventLoop? Loop), List<H2Client>> _shared = [];
 
     private readonly ConnectionQueue _http11;
     private readonly ConnectionQueue _http10;
@@ -22,15 +22,15 @@ internal sealed class ConnectionPools : IKeptConnections
 
     public ConnectionPools()
     {
-        _http11 = new(this, HttpUpstreams.Turns["HTTP11"]);
-        _http10 = new(this, HttpUpstreams.Turns["HTTP10"]);
+        _http11 = new(this, PoolKind.Http11);
+        _http10 = new(this, PoolKind.Http10);
     }
 
     /// <summary>Those of a host.</summary>
     public static ConnectionPools Of(Host host) => (ConnectionPools)(host.Kept ?? host.Keep(new ConnectionPools()));
 
     /// <summary>The queue for the HTTP/1.1 connections kept under a key.</summary>
-    public ConnectionQueue Queue(string key) => key.StartsWith("HTTP10", StringComparison.Ordinal) ? _http10 : _http11;
+    public ConnectionQueue Queue(PoolKey key) => key.Kind == PoolKind.Http10 ? _http10 : _http11;
 
     /// <summary>Held while a shared connection is opened.</summary>
     public SemaphoreSlim Opening { get; } = new(1, 1);
@@ -42,7 +42,7 @@ internal sealed class ConnectionPools : IKeptConnections
     public int NextTurn() => Interlocked.Increment(ref _turn) & int.MaxValue;
 
     /// <summary>The connection that requests of that kind share on this event loop; null when there is none or it accepts no more requests.</summary>
-    public H2Client? FindShared(string key)
+    public H2Client? FindShared(PoolKey key)
     {
         var loop = EventLoop.Current;
         if (loop is null) return FindSharedAnywhere(key);
@@ -50,7 +50,7 @@ internal sealed class ConnectionPools : IKeptConnections
     }
 
     /// <summary>A connection that requests of that kind share on any event loop.</summary>
-    public H2Client? FindSharedAnywhere(string key)
+    public H2Client? FindSharedAnywhere(PoolKey key)
     {
         lock (_lock)
         {
@@ -78,7 +78,7 @@ internal sealed class ConnectionPools : IKeptConnections
 
     /// <summary>Makes a connection the shared one of its event loop. Those before it stay only for what they carry, unless just the limit of
     /// streams was reached.</summary>
-    public void Share(string key, H2Client client)
+    public void Share(PoolKey key, H2Client client)
     {
         List<H2Client> before;
         lock (_lock)
@@ -92,7 +92,7 @@ internal sealed class ConnectionPools : IKeptConnections
     }
 
     /// <summary>Takes a connection that is still usable; null when there is none.</summary>
-    public IPooledConnection? Take(string key)
+    public IPooledConnection? Take(PoolKey key)
     {
         while (true)
         {
@@ -103,7 +103,7 @@ internal sealed class ConnectionPools : IKeptConnections
                 connection = list[^1];
                 list.RemoveAt(list.Count - 1);
                 // Clients choose the host names: they must not fill the memory.
-                if (list.Count == 0 && key.Contains('@', StringComparison.Ordinal)) _idle.Remove(key);
+                if (list.Count == 0 && key.IsNamed) _idle.Remove(key);
             }
             if (connection.IsQuiet) return connection;
             connection.Close();
@@ -111,13 +111,13 @@ internal sealed class ConnectionPools : IKeptConnections
     }
 
     /// <summary>Takes an idle connection of that kind that serves one host name only; null when there is none.</summary>
-    public IPooledConnection? TakeNamed(string kind)
+    public IPooledConnection? TakeNamed(PoolKind kind)
     {
         lock (_lock)
         {
             foreach (var (key, list) in _idle)
             {
-                if (list.Count == 0 || !key.Contains('@', StringComparison.Ordinal) || !key.StartsWith(kind, StringComparison.Ordinal)) continue;
+                if (list.Count == 0 || !key.IsNamed || key.Kind != kind) continue;
                 var connection = list[^1];
                 list.RemoveAt(list.Count - 1);
                 return connection;
@@ -134,7 +134,7 @@ internal sealed class ConnectionPools : IKeptConnections
         {
             foreach (var (at, clients) in _shared)
             {
-                if (!at.Key.Contains('@', StringComparison.Ordinal) || clients.Find(client => !client.IsBusy) is not { } unused) continue;
+                if (!at.Key.IsNamed || clients.Find(client => !client.IsBusy) is not { } unused) continue;
                 Remove(at, unused);
                 idle = unused;
                 break;
@@ -145,7 +145,7 @@ internal sealed class ConnectionPools : IKeptConnections
     }
 
     /// <summary>Keeps a connection that no request waits for; only <see cref="ConnectionQueue"/> knows that.</summary>
-    public void Put(string key, IPooledConnection connection)
+    public void Put(PoolKey key, IPooledConnection connection)
     {
         lock (_lock)
         {
@@ -187,7 +187,7 @@ internal sealed class ConnectionPools : IKeptConnections
         return taken;
     }
 
-    private void Remove((string Key, EventLoop? Loop) key, H2Client client)
+    private void Remove((PoolKey Key, EventLoop? Loop) key, H2Client client)
     {
         var clients = _shared[key];
         clients.Remove(client);

@@ -21,8 +21,7 @@ internal interface IQueueing
 /// The HTTP/1.1 connections of one host, and the requests that wait for one because the cluster is at its connection limit. While requests
 /// wait, the host has at least one connection. Each connection that becomes free or ends serves the first of them, so none waits in vain.
 /// </summary>
-/// <param name="keys">The names under which <paramref name="pools"/> keeps these connections.</param>
-internal sealed class ConnectionQueue(ConnectionPools pools, IReadOnlyList<string> keys)
+internal sealed class ConnectionQueue(ConnectionPools pools, PoolKind kind)
 {
     private readonly Lock _lock = new(); // guards the fields below, and every Put
     private readonly LinkedList<QueuedRequest> _waiting = [];
@@ -32,8 +31,8 @@ internal sealed class ConnectionQueue(ConnectionPools pools, IReadOnlyList<strin
     /// Reserves a new connection (both results are null), or finds a kept one at the limit, or else joins the queue. After a
     /// reservation, the caller must call <see cref="Closed"/> or <see cref="ConnectFailed"/> once.
     /// </summary>
-    /// <param name="authority">What the connection must be for (<see cref="HttpUpstreams.PoolKey"/>); empty: anything.</param>
-    public QueuedRequest? Enter(ClusterState cluster, string authority, out IPooledConnection? kept)
+    /// <param name="purpose">What the connection must be for; empty: anything.</param>
+    public QueuedRequest? Enter(ClusterState cluster, string purpose, out IPooledConnection? kept)
     {
         kept = null;
         QueuedRequest place;
@@ -43,15 +42,15 @@ internal sealed class ConnectionQueue(ConnectionPools pools, IReadOnlyList<strin
             if (_waiting.Count == 0)
             {
                 if (TryReserve(cluster)) return null;
-                foreach (var key in keys)
-                    if ((kept = pools.Take(HttpUpstreams.PoolKey(key, authority))) is not null) return null;
+                foreach (var key in new PoolKey(kind, 0, purpose).AllTurns())
+                    if ((kept = pools.Take(key)) is not null) return null;
                 // A kept connection that turned out to be dead has made room.
                 if (TryReserve(cluster)) return null;
             }
             Interlocked.Increment(ref cluster.Counters.ConnectionOverflows);
-            place = new QueuedRequest(this, authority);
+            place = new QueuedRequest(this, purpose);
             _waiting.AddLast(place);
-            other = pools.TakeNamed(keys[0]);
+            other = pools.TakeNamed(kind);
         }
         // An idle connection for another host name cannot serve this request, but its end makes room.
         other?.Close();
@@ -59,7 +58,7 @@ internal sealed class ConnectionQueue(ConnectionPools pools, IReadOnlyList<strin
     }
 
     /// <summary>Passes a free connection to the first request in the queue, or keeps it.</summary>
-    public void Put(string key, IPooledConnection connection)
+    public void Put(PoolKey key, IPooledConnection connection)
     {
         lock (_lock)
         {
@@ -68,7 +67,7 @@ internal sealed class ConnectionQueue(ConnectionPools pools, IReadOnlyList<strin
                 pools.Put(key, connection);
                 return;
             }
-            if (connection.IsQuiet && key.EndsWith(HttpUpstreams.PoolKey("", first.Value.Authority), StringComparison.Ordinal))
+            if (connection.IsQuiet && key.Purpose == first.Value.Purpose)
             {
                 _waiting.RemoveFirst();
                 first.Value.Serve(connection);
@@ -128,10 +127,10 @@ internal sealed class ConnectionQueue(ConnectionPools pools, IReadOnlyList<strin
 }
 
 /// <summary>The place of one request in a <see cref="ConnectionQueue"/>.</summary>
-internal sealed class QueuedRequest(ConnectionQueue queue, string authority)
+internal sealed class QueuedRequest(ConnectionQueue queue, string purpose)
 {
-    /// <summary>The host name that its connection must be for; empty: any.</summary>
-    public string Authority { get; } = authority;
+    /// <summary>What its connection must be for; empty: anything.</summary>
+    public string Purpose { get; } = purpose;
 
     private readonly TaskCompletionSource<IPooledConnection?> _served = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

@@ -15,7 +15,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
     private readonly Transport _transport;
     private readonly ClusterState _cluster;
     private readonly Host _host;
-    private readonly string _key;
+    private readonly PoolKey _key;
     private readonly TimeProvider _time;
     private readonly long _expiresAt;
     private readonly ByteReader _reader;
@@ -31,7 +31,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
     private bool _expects;
     private int _interim;
 
-    public Http1Upstream(Transport transport, ClusterState cluster, Host host, string key, TimeProvider time, long expiresAt)
+    public Http1Upstream(Transport transport, ClusterState cluster, Host host, PoolKey key, TimeProvider time, long expiresAt)
     {
         _transport = transport;
         _cluster = cluster;

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Runtime.CompilerServices;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Tasks;
@@ -13,12 +12,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Opens exchanges with hosts: on an idle connection if there is one, else on a new one.</summary>
 internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks background, TimeProvider time, Random random)
 {
-    private const int MostTurns = 8;
-
     private static readonly TimeSpan GatewayTurn = TimeSpan.FromSeconds(30);
-
-    internal static readonly FrozenDictionary<string, string[]> Turns = ((string[])["HTTP2", "HTTP11", "HTTP10"]).ToFrozenDictionary(
-        kind => kind, kind => (string[])[kind, .. Enumerable.Range(2, MostTurns - 1).Select(turn => $"{kind} {turn}")]);
 
     /// <summary>Exchanges that no request waits for, and the readers of shared connections.</summary>
     public BackgroundTasks Background => background;
@@ -34,17 +28,17 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         bool fresh, TimeSpan patience, IQueueing request)
     {
         var isHttp2 = IsHttp2(cluster, downstreamVersion);
-        var key = isHttp2 ? "HTTP2" : downstreamVersion == HttpVersions.Http10 ? "HTTP10" : "HTTP11";
-        IReadOnlyList<string>? alpn = alpnOverride.TryGetValue(key, out var list) ? list : null;
+        var kind = isHttp2 ? PoolKind.Http2 : downstreamVersion == HttpVersions.Http10 ? PoolKind.Http10 : PoolKind.Http11;
+        IReadOnlyList<string>? alpn = alpnOverride.TryGetValue(PoolKey.NameOf(kind), out var list) ? list : null;
         var (authority, carried) = (cluster.Config.NamesByRequest ? request.Authority : "", cluster.Config.TellsClients ? request.Carried : null);
-        var way = new Way(carried is null ? authority : $"{authority} {carried}", authority, carried, alpn, fresh, patience, request);
-        var turn = PoolKey(Turn(host, Turns[key]), way.Purpose);
-        return isHttp2 ? await OpenHttp2Async(cluster, host, turn, way).ConfigureAwait(false)
-            : await OpenHttp1Async(cluster, host, turn, way).ConfigureAwait(false);
+        var key = new PoolKey(kind, Turn(host), carried is null ? authority : $"{authority} {carried}");
+        var way = new Way(authority, carried, alpn, fresh, patience, request);
+        return isHttp2 ? await OpenHttp2Async(cluster, host, key, way).ConfigureAwait(false)
+            : await OpenHttp1Async(cluster, host, key, way).ConfigureAwait(false);
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<UpstreamStream> OpenHttp1Async(ClusterState cluster, Host host, string key, Way way)
+    private async ValueTask<UpstreamStream> OpenHttp1Async(ClusterState cluster, Host host, PoolKey key, Way way)
     {
         var upstream = way.Fresh ? null : ConnectionPools.Of(host).Take(key) as Http1Upstream;
         upstream ??= await AwaitHttp1Async(cluster, host, key, way).ConfigureAwait(false);
@@ -53,12 +47,12 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<Http1Upstream> AwaitHttp1Async(ClusterState cluster, Host host, string key, Way way)
+    private async ValueTask<Http1Upstream> AwaitHttp1Async(ClusterState cluster, Host host, PoolKey key, Way way)
     {
         if (!cluster.TryBeginPending()) throw new OverflowException("max_pending_requests");
         try
         {
-            if (ConnectionPools.Of(host).Queue(key).Enter(cluster, way.Purpose, out var kept) is { } place)
+            if (ConnectionPools.Of(host).Queue(key).Enter(cluster, key.Purpose, out var kept) is { } place)
             {
                 way.Request.OnQueued(place);
                 kept = await place.Served.ConfigureAwait(false);
@@ -74,7 +68,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<Transport> ConnectReservedAsync(ClusterState cluster, Host host, string key, Way way)
+    private async ValueTask<Transport> ConnectReservedAsync(ClusterState cluster, Host host, PoolKey key, Way way)
     {
         var isSettled = false;
         try
@@ -107,10 +101,10 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     /// A gateway of weight N represents N workloads and chooses one per connection, not per request:
     /// so requests rotate over several connections.
     /// </summary>
-    private static string Turn(Host host, string[] turns)
+    private static int Turn(Host host)
     {
-        var connections = host.Endpoint.IsGateway ? Math.Clamp(host.Endpoint.Weight, 1, turns.Length) : 1;
-        return turns[connections == 1 ? 0 : ConnectionPools.Of(host).NextTurn() % connections];
+        var connections = host.Endpoint.IsGateway ? Math.Clamp(host.Endpoint.Weight, 1, PoolKey.MostTurns) : 1;
+        return connections == 1 ? 0 : ConnectionPools.Of(host).NextTurn() % connections;
     }
 
     /// <summary>
@@ -124,14 +118,8 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         return age == TimeSpan.MaxValue ? long.MaxValue : time.GetTimestamp() + (long)(age.TotalSeconds * time.TimestampFrequency);
     }
 
-    /// <summary>At the connection limit, any existing connection to that host name will do.</summary>
-    private static IEnumerable<string> OtherTurns(string key, Way way) => Turns[key.Split(' ', '@')[0]].Select(turn => PoolKey(turn, way.Purpose));
-
-    /// <summary>The key of connections that serve one host name, or carry one client's connection, only; empty: any.</summary>
-    internal static string PoolKey(string turn, string purpose) => purpose.Length == 0 ? turn : $"{turn}@{purpose}";
-
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, string key, Way way)
+    private async ValueTask<UpstreamStream> OpenHttp2Async(ClusterState cluster, Host host, PoolKey key, Way way)
     {
         if (!way.Fresh && ConnectionPools.Of(host).FindShared(key)?.TryOpen() is { } shared) return shared;
         // Many requests may need a connection at once: one opens it, the others wait and share it, or share its failure when they can go
@@ -142,14 +130,15 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         {
             if (!way.Fresh && ConnectionPools.Of(host).FindShared(key)?.TryOpen() is { } meanwhile) return meanwhile;
             if (way.Patience < cluster.Config.ConnectTimeout && ConnectionPools.Of(host).Failed is { } failed && failed.At >= asked
-                && failed.Purpose == way.Purpose)
+                && failed.Purpose == key.Purpose)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
-            var client = new H2Client(await ConnectSharedAsync(cluster, host, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(cluster, host),
+            var client = new H2Client(await ConnectSharedAsync(cluster, host, key.Purpose, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(cluster, host),
                 background, random);
             ConnectionPools.Of(host).Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }
-        catch (OverflowException) when (OtherTurns(key, way).Select(turn => ConnectionPools.Of(host).FindSharedAnywhere(turn)?.TryOpen())
+        // At the connection limit, any existing connection to that host name will do.
+        catch (OverflowException) when (key.AllTurns().Select(turn => ConnectionPools.Of(host).FindSharedAnywhere(turn)?.TryOpen())
             .FirstOrDefault(stream => stream is not null) is { } other)
         {
             return other;
@@ -161,7 +150,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<Transport> ConnectSharedAsync(ClusterState cluster, Host host, Way way)
+    private async ValueTask<Transport> ConnectSharedAsync(ClusterState cluster, Host host, string purpose, Way way)
     {
         try
         {
@@ -169,7 +158,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         }
         catch (TransportException e)
         {
-            ConnectionPools.Of(host).Failed = (time.GetTimestamp(), way.Purpose, e);
+            ConnectionPools.Of(host).Failed = (time.GetTimestamp(), purpose, e);
             throw;
         }
     }
@@ -193,7 +182,6 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     }
 
     /// <summary>What kind of connection to open; see <see cref="OpenAsync"/>.</summary>
-    /// <param name="Purpose">What the connection serves only: see <see cref="PoolKey"/>.</param>
-    private readonly record struct Way(string Purpose, string Authority, ProxiedConnection? Carried, IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience,
+    private readonly record struct Way(string Authority, ProxiedConnection? Carried, IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience,
         IQueueing Request);
 }

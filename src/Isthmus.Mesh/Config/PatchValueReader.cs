@@ -122,7 +122,8 @@ internal static class PatchValueReader
     /// <summary>A value of which every field counts.</summary>
     private static JsonNode? Plain(Field field, FieldDescriptor known, bool merges)
     {
-        var node = field.Node!.DeepClone();
+        if (field.Node is null) return Wrong(field, "must not be null", "remove it, or write a value");
+        var node = field.Node.DeepClone();
         try
         {
             var one = MapOf(known) is { } map ? new JsonObject { [map.Name] = new JsonObject { [known.Name] = node.DeepClone() } }
@@ -170,6 +171,7 @@ internal static class PatchValueReader
         foreach (var (name, _) in field.Members)
         {
             var member = field[name];
+            if (!member.Exists) continue;
             if (Find(type, name) is not { } known)
             {
                 member.Error($"{type.FullName} has no \"{name}\"", "remove it");
@@ -182,10 +184,28 @@ internal static class PatchValueReader
                 read[known.Name] = known.Name == "default_config" ? Typed(member, container, merges: false)
                     : known.IsRepeated ? Member(member, known, merges: false) : Plain(member, known, merges: false);
         }
-        foreach (var name in (ReadOnlySpan<string>)["config_source", "type_urls"])
-            if (!read.ContainsKey(name) && !field.IsWrong) field[name].Error($"is missing: {type.FullName} needs it");
+        if (!field.IsWrong) CheckDiscovery(field, read);
         return read;
     }
+
+    /// <summary>What Envoy asks of the whole: it refuses a listener with a filter that is not so.</summary>
+    private static void CheckDiscovery(Field field, JsonObject read)
+    {
+        var types = read["type_urls"] as JsonArray ?? [];
+        if (!read.ContainsKey("config_source")) field["config_source"].Error($"is missing: {ExtensionConfigSource.Descriptor.FullName} needs it");
+        if (types.Count == 0)
+            field["type_urls"].Error("is missing: it lists the types that the filter may discover",
+                "for example [type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua]");
+        var fallback = read["default_config"];
+        if (fallback is null && read["apply_default_config_without_warming"]?.GetValueKind() == JsonValueKind.True)
+            field["apply_default_config_without_warming"].Error("needs default_config: without it, there is nothing to apply", "add default_config, or remove it");
+        if (fallback is not null && TypeName(WrittenType(fallback)) is var name && !types.Any(url => TypeName(url!.GetValue<string>()) == name))
+            field["default_config"].Error($"{name} is none of type_urls: Envoy refuses such a filter", $"add type.googleapis.com/{name} to type_urls");
+    }
+
+    /// <summary>The type that Envoy makes of configuration that was read.</summary>
+    private static string WrittenType(JsonNode read) =>
+        TypeName(read[TypeField]!.GetValue<string>()) == Struct ? read["type_url"]!.GetValue<string>() : read[TypeField]!.GetValue<string>();
 
     private static void CheckSource(Field source)
     {

@@ -294,6 +294,32 @@ public sealed class IstioConfigTests
     [InlineData("EnvoyFilter",
         "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: MERGE, value: {config_discovery: {config_source: {ads: {}}, type_urls: [t/a.Lua]}}}}]",
         "spec.configPatches[0].patch.value.config_discovery", "cannot be merged into a filter")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: null, type_urls: "
+            + "[t/a.Lua]}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.config_source", "is missing")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: {ads: {}}, "
+            + "type_urls: []}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.type_urls", "is missing: it lists the types")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: {ads: {}}, "
+            + "type_urls: null}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.type_urls", "is missing: it lists the types")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: {ads: {}}, "
+            + "type_urls: [null]}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.type_urls[0]", "is missing: typed configuration says its type")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: {ads: {}}, "
+            + "type_urls: [t/a.Lua], apply_default_config_without_warming: true}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.apply_default_config_without_warming", "needs default_config")]
+    [InlineData("EnvoyFilter",
+        "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: {ads: {}}, "
+            + "type_urls: [t/a.Lua], default_config: {'@type': t/a.Rbac}}}}}]",
+        "spec.configPatches[0].patch.value.config_discovery.default_config", "a.Rbac is none of type_urls")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: VIRTUAL_HOST, patch: {operation: MERGE, value: {domains: [null]}}}]",
+        "spec.configPatches[0].patch.value.domains[0]", "must not be null")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: CLUSTER, match: {context: WAYPOINT}, patch: {operation: REMOVE}}]",
         "spec.configPatches[0].match.context", "there are no waypoints")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: CLUSTER, match: {waypoint: {portNumber: 80}}, patch: {operation: REMOVE}}]",

@@ -6,6 +6,7 @@ using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Tokens;
@@ -28,7 +29,7 @@ public sealed class TokenClaimsTests
             var joined = $"{issuer}/{subject}";
             var expected = issuer.Length > 0 && subject.Length > 0 && (before.Length > 0 ? joined.EndsWith(text, StringComparison.Ordinal)
                 : after.Length > 0 ? joined.StartsWith(text, StringComparison.Ordinal) : joined == text);
-            return Matches(TokenClaims.Identity(value), new() { ["iss"] = issuer, ["sub"] = subject }) == expected;
+            return Matches(TokenClaims.Identity(RulePattern.Of(RuleKeys.RequestPrincipal, value)), new() { ["iss"] = issuer, ["sub"] = subject }) == expected;
         }).MustHold(3000);
 
     [Theory]
@@ -40,7 +41,7 @@ public sealed class TokenClaimsTests
         var claims = new JsonObject();
         if (issuer is not null) claims["iss"] = issuer;
         if (subject is not null) claims["sub"] = subject;
-        Assert.Equal(matches, Matches(TokenClaims.Identity("*"), claims));
+        Assert.Equal(matches, Matches(TokenClaims.Identity(RulePattern.Of(RuleKeys.RequestPrincipal, "*")), claims));
     }
 
     [Theory]

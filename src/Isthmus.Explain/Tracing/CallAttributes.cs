@@ -65,9 +65,7 @@ internal sealed partial class CallAttributes(string identity, RequestHead? reque
         if (key is RuleKeys.SourceIp or RuleKeys.RemoteIp or RuleKeys.DestinationIp)
             return Cidr.TryParse(wanted, out var range) && IPAddress.TryParse(value, out var address) && range.Contains(address);
         if (key == RuleKeys.Host) (wanted, value) = (wanted.ToLowerInvariant(), wanted.Contains(':', StringComparison.Ordinal) ? value : value.Split(':')[0]);
-        return wanted == "*" || wanted == value
-            || (wanted.StartsWith('*') && value.EndsWith(wanted[1..], StringComparison.Ordinal))
-            || (wanted.EndsWith('*') && value.StartsWith(wanted[..^1], StringComparison.Ordinal));
+        return RulePattern.Of(key, wanted).Covers(value);
     }
 
     private IReadOnlyList<string> Claimed(string[] path) => token?.Find("istio_authn", path) switch

@@ -132,13 +132,13 @@ internal static class Authorizations
 
     private static Permission PermissionOf(string key, string value) => key switch
     {
-        RuleKeys.Host => new() { Header = Header(":authority", value, ignoreCase: true) },
-        RuleKeys.Method => new() { Header = Header(":method", value) },
-        RuleKeys.Path => new() { UrlPath = new() { Path = PathText(value) } },
+        RuleKeys.Host => new() { Header = Header(":authority", RulePattern.Of(key, value), ignoreCase: true) },
+        RuleKeys.Method => new() { Header = Header(":method", RulePattern.Of(key, value)) },
+        RuleKeys.Path => new() { UrlPath = new() { Path = Text(RulePattern.Of(key, value)) } },
         RuleKeys.DestinationPort => new() { DestinationPort = uint.Parse(value, CultureInfo.InvariantCulture) },
         RuleKeys.DestinationIp => new() { DestinationIp = Range(value) },
-        RuleKeys.Sni => new() { RequestedServerName = Text(value) },
-        _ => new() { Metadata = FilterMetadata(key, value) },
+        RuleKeys.Sni => new() { RequestedServerName = Text(RulePattern.Of(key, value)) },
+        _ => new() { Metadata = FilterMetadata(key, RulePattern.Of(key, value)) },
     };
 
     private static IEnumerable<Principal> Principals(RuleTerm term, MeshConfig mesh)
@@ -150,19 +150,21 @@ internal static class Authorizations
         if (!notValues.IsEmpty) yield return new() { NotId = new() { OrIds = new() { Ids = { notValues.Select(value => PrincipalOf(term.Key, value)) } } } };
     }
 
-    private static Principal PrincipalOf(string key, string value) => key switch
+    private static Principal PrincipalOf(string key, string value) => PrincipalOf(key, value, RulePattern.Of(key, value));
+
+    private static Principal PrincipalOf(string key, string value, RulePattern pattern) => key switch
     {
-        RuleKeys.Principal => Authenticated(IdentityText(value)),
-        RuleKeys.Namespace => Authenticated(Regex($".*/ns/{LinearRegex.Literal(value).Replace("\\*", ".*", StringComparison.Ordinal)}/.*")),
-        RuleKeys.ServiceAccount => Authenticated(Regex($"spiffe://[^/]+/ns/{LinearRegex.Literal(value).Replace("/", "/sa/", StringComparison.Ordinal)}")),
-        RuleKeys.TrustDomain => Authenticated(Regex($"spiffe://{LinearRegex.Literal(value).Replace("\\*", "[^/]*", StringComparison.Ordinal)}/.*")),
+        RuleKeys.Principal => Authenticated(Text(pattern, "spiffe://")),
+        RuleKeys.Namespace => Authenticated(Regex($".*/ns/{pattern.Regex}/.*")),
+        RuleKeys.ServiceAccount => Authenticated(Regex($"spiffe://[^/]+/ns/{pattern.Regex.Replace("/", "/sa/", StringComparison.Ordinal)}")),
+        RuleKeys.TrustDomain => Authenticated(Regex($"spiffe://{pattern.Regex}/.*")),
         RuleKeys.SourceIp => new() { DirectRemoteIp = Range(value) },
         RuleKeys.RemoteIp => new() { RemoteIp = Range(value) },
-        RuleKeys.RequestPrincipal => TokenClaims.Identity(value),
-        RuleKeys.Audiences => new() { Metadata = TokenClaims.Match(["aud"], Text(value)) },
-        RuleKeys.Presenter => new() { Metadata = TokenClaims.Match(["azp"], Text(value)) },
-        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) => new() { Metadata = TokenClaims.Match(Indexes(key), Text(value)) },
-        _ => new() { Header = Header(Indexes(key)[0], value) },
+        RuleKeys.RequestPrincipal => TokenClaims.Identity(pattern),
+        RuleKeys.Audiences => new() { Metadata = TokenClaims.Match(["aud"], Text(pattern)) },
+        RuleKeys.Presenter => new() { Metadata = TokenClaims.Match(["azp"], Text(pattern)) },
+        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) => new() { Metadata = TokenClaims.Match(Indexes(key), Text(pattern)) },
+        _ => new() { Header = Header(Indexes(key)[0], pattern) },
     };
 
     /// <summary>An identity in one of the mesh's trust domains matches in all of them.</summary>
@@ -179,13 +181,11 @@ internal static class Authorizations
 
     private static Principal Authenticated(StringMatcher name) => new() { Authenticated = new() { PrincipalName = name } };
 
-    /// <summary><c>experimental.envoy.filters.NAME[KEY]</c>; a value in brackets matches any item of a list.</summary>
-    private static MetadataMatcher FilterMetadata(string key, string value)
+    /// <summary><c>experimental.envoy.filters.NAME[KEY]</c>.</summary>
+    private static MetadataMatcher FilterMetadata(string key, RulePattern pattern)
     {
-        var filter = key["experimental.".Length..key.IndexOf('[', StringComparison.Ordinal)];
-        return value.StartsWith('[') && value.EndsWith(']')
-            ? Metadata(filter, new() { ListMatch = new() { OneOf = new() { StringMatch = Text(value[1..^1]) } } }, [.. Indexes(key)])
-            : Metadata(filter, new() { StringMatch = Text(value) }, [.. Indexes(key)]);
+        var (filter, text) = (key["experimental.".Length..key.IndexOf('[', StringComparison.Ordinal)], new ValueMatcher { StringMatch = Text(pattern) });
+        return Metadata(filter, pattern.IsOfItem ? new() { ListMatch = new() { OneOf = text } } : text, [.. Indexes(key)]);
     }
 
     private static MetadataMatcher Metadata(string filter, ValueMatcher value, params ReadOnlySpan<string> path)
@@ -198,33 +198,24 @@ internal static class Authorizations
     /// <summary>The bracketed parts after a key, in order.</summary>
     private static List<string> Indexes(string key) => [.. key[(key.IndexOf('[', StringComparison.Ordinal) + 1)..^1].Split("][")];
 
-    private static HeaderMatcher Header(string name, string value, bool ignoreCase = false)
+    private static HeaderMatcher Header(string name, RulePattern pattern, bool ignoreCase = false)
     {
         var header = new HeaderMatcher { Name = name };
-        if (value == "*") header.PresentMatch = true;
-        else if (ignoreCase || value.StartsWith('*'))
+        if (pattern.IsAnything) header.PresentMatch = true;
+        else
         {
-            header.StringMatch = Text(value);
+            header.StringMatch = Text(pattern);
             header.StringMatch.IgnoreCase = ignoreCase;
         }
-        else if (value.EndsWith('*')) header.StringMatch = new() { Prefix = value[..^1] };
-        else header.StringMatch = new() { Exact = value };
         return header;
     }
 
-    private static StringMatcher Text(string value, string prefix = "") =>
-        value == "*" ? Regex(".+")
-        : value.StartsWith('*')
-        ? (prefix.Length == 0 ? new() { Suffix = value[1..] } : Regex($"{LinearRegex.Literal(prefix)}.*{LinearRegex.Literal(value[1..])}"))
-        : value.EndsWith('*') ? new() { Prefix = prefix + value[..^1] }
-        : new() { Exact = prefix + value };
-
-    private static StringMatcher IdentityText(string value) => Text(value, "spiffe://");
-
-    /// <summary>A path may be a template: <c>{*}</c> matches one segment, <c>{**}</c> the rest of the path.</summary>
-    private static StringMatcher PathText(string value) => value.Contains("{*}", StringComparison.Ordinal) || value.Contains("{**}", StringComparison.Ordinal)
-        ? Regex(LinearRegex.Literal(value).Replace("\\{\\*\\*\\}", ".*", StringComparison.Ordinal).Replace("\\{\\*\\}", "[^/]+", StringComparison.Ordinal))
-        : Text(value);
+    private static StringMatcher Text(RulePattern pattern, string scheme = "") =>
+        pattern.Exact is { } exact ? new() { Exact = scheme + exact }
+        : pattern.Prefix is { } prefix ? new() { Prefix = scheme + prefix }
+        : pattern.Suffix is { } suffix && scheme.Length == 0 ? new() { Suffix = suffix }
+        : pattern.IsAnything ? Regex(pattern.Regex)
+        : Regex(LinearRegex.Literal(scheme) + pattern.Regex);
 
     private static StringMatcher Regex(string regex) => new() { SafeRegex = RouteMatches.Regex(regex) };
 

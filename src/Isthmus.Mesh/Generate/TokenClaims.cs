@@ -1,3 +1,4 @@
+using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Rbac;
 
@@ -22,14 +23,14 @@ internal static class TokenClaims
     }
 
     /// <summary>
-    /// Who the token is about: <c>ISSUER/SUBJECT</c>, of which it has both. The value may be <c>*</c>, a prefix with an asterisk after it, or a suffix
-    /// with one before it. Issuers and subjects may have slashes, so the slash between them may be any of the value's.
+    /// Who the token is about: <c>ISSUER/SUBJECT</c>, of which it has both. Issuers and subjects may have slashes, so the slash between them may be any
+    /// of the pattern's.
     /// </summary>
-    public static Principal Identity(string value)
+    public static Principal Identity(RulePattern pattern)
     {
-        if (value == "*") return Both(Anything, Anything);
-        var (isSuffix, isPrefix) = (value.StartsWith('*'), !value.StartsWith('*') && value.EndsWith('*'));
-        var text = isSuffix ? value[1..] : isPrefix ? value[..^1] : value;
+        if (pattern.IsAnything) return Both(Anything, Anything);
+        var (isSuffix, isPrefix) = (pattern.Suffix is not null, pattern.Prefix is not null);
+        var text = pattern.Exact ?? pattern.Prefix ?? pattern.Suffix!;
         var ways = new List<Principal>();
         if (isPrefix) ways.Add(Both(new() { Prefix = text }, Anything));
         if (isSuffix) ways.Add(Both(Anything, new() { Suffix = text }));

@@ -285,7 +285,7 @@ public static class OwnCodes
         "Serve the host by one of the two.");
 
     public static readonly AnalysisCode StarWithoutMeaning = new("ISM1476", "StarWithoutMeaning", Severity.Warning,
-        "A value of an AuthorizationPolicy has a * that is no wildcard: only one at the beginning, or else one at the end, stands for any text, as in Istio. A "
-            + "denial does not match what it seems to.",
+        "A value of an AuthorizationPolicy has a * that is no wildcard: as in Istio, only one at the beginning, or else one at the end, stands "
+            + "for any text (in namespaces, every one does). A denial does not match what it seems to.",
         "Write values with one * at the beginning or the end, or allow what is meant instead.");
 }

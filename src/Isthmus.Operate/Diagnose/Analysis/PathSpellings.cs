@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 
@@ -28,7 +27,8 @@ public static class PathSpellings
     public static IReadOnlyList<string> PassingAsOthers(ValueList<string> paths) => Passing(paths, Lenient);
 
     private static List<string> Passing(ValueList<string> paths, IEnumerable<Func<string, string>> ways) =>
-        [.. ways.SelectMany(way => paths.Select(path => way(Example(path)))).Distinct().Where(spelling => !paths.Any(path => Matches(path, spelling)))];
+        [.. ways.SelectMany(way => paths.Select(path => way(Example(path)))).Distinct()
+            .Where(spelling => !paths.Any(path => RulePattern.Of(RuleKeys.Path, path).Covers(spelling)))];
 
     /// <summary>A path that the text of the policy matches.</summary>
     private static string Example(string path)
@@ -38,14 +38,4 @@ public static class PathSpellings
         if (example.EndsWith('*')) example = example[..^1] + (example.EndsWith("/*", StringComparison.Ordinal) ? "x" : "");
         return example.StartsWith('/') ? example : "/" + example;
     }
-
-    private static bool Matches(string path, string spelling) =>
-        path == "*" ? true
-        : path.Contains("{*", StringComparison.Ordinal) ? Regex.IsMatch(spelling, Template(path), RegexOptions.None, TimeSpan.FromSeconds(1))
-        : path.StartsWith('*') ? spelling.EndsWith(path[1..], StringComparison.Ordinal)
-        : path.EndsWith('*') ? spelling.StartsWith(path[..^1], StringComparison.Ordinal)
-        : spelling == path;
-
-    private static string Template(string path) =>
-        $"^{Regex.Escape(path).Replace(@"\{\*\*}", ".*", StringComparison.Ordinal).Replace(@"\{\*}", "[^/]+", StringComparison.Ordinal)}$";
 }

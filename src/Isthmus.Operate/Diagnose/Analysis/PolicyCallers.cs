@@ -36,7 +36,7 @@ public static class PolicyCallers
         if (term.Key == RuleKeys.Namespace)
         {
             foreach (var (field, value) in term.Values.Select(value => (path, value)).Concat(term.NotValues.Select(value => (negated, value)))
-                .Where(item => !known.Namespaces.Any(ns => Covers(item.value, ns))))
+                .Where(item => !known.Namespaces.Any(RulePattern.Of(term.Key, item.value).Covers)))
                 yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, field,
                     $"Referenced namespace not found: \"{value}\": no cluster has "
                         + $"{(value.Contains('*', StringComparison.Ordinal) ? "one that it covers" : "it")}, so it matches no caller",
@@ -54,13 +54,6 @@ public static class PolicyCallers
             if (what.Length > 0) yield return OwnCodes.CallerUnknown.At(config.Cluster, name, path, $"\"{value}\" matches no caller: {what}", remedy);
         }
     }
-
-    private static bool Covers(string pattern, string ns) =>
-        pattern.StartsWith('*')
-            ? ns.EndsWith(pattern[1..], StringComparison.Ordinal)
-            : pattern.EndsWith('*')
-            ? ns.StartsWith(pattern[..^1], StringComparison.Ordinal)
-            : ns == pattern;
 
     /// <summary>What of a principal does not exist; empty when all does.</summary>
     private static (string What, string? Remedy) Unknown(string principal, Known known)

@@ -65,9 +65,11 @@ public sealed class MeshSnapshot
 /// <param name="Reach">The workloads that these objects apply to: those of the cluster, and of clusters without a control plane of their own.</param>
 public sealed record ConfigCluster(ClusterInventory Cluster, IReadOnlyList<ClusterWorkloads> Reach)
 {
-    /// <summary>What a selector selects in a namespace, or in the whole mesh if that is the root namespace; everything there if the selector is
-    /// empty. Gateways are those of the namespace only.</summary>
+    /// <summary>The namespace in which the selector of an object selects; null: the whole mesh, as of objects in the root namespace. Gateways are those of
+    /// the namespace only.</summary>
+    public string? Scope(string ns, WorkloadSelector selector) => ns == Cluster.RootNamespace && !selector.IsOfGateways ? null : ns;
+
+    /// <summary>What the selector of an object selects; everything in its scope if the selector is empty.</summary>
     public IEnumerable<Workload> Selected(string ns, WorkloadSelector selector) =>
-        Reach.SelectMany(area => ns == Cluster.RootNamespace && !selector.IsOfGateways ? area.All : area.In(ns))
-            .Where(workload => selector.Selects(workload.Labels));
+        Reach.SelectMany(area => Scope(ns, selector) is { } only ? area.In(only) : area.All).Where(workload => selector.Selects(workload.Labels));
 }

@@ -6,8 +6,11 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Sidecars and Telemetries of one namespace of which a workload can have only one. Pure.</summary>
 public static class SelectorConflicts
 {
-    private sealed record Choice(string Kind, string Namespace, string Name, WorkloadSelector Selector, long CreatedAt)
+    /// <param name="Labels">The field of the selector.</param>
+    private sealed record Choice(string Kind, string Namespace, string Name, WorkloadSelector Selector, string Labels, long CreatedAt)
     {
+        public string Path => UnmatchedSelectors.Path(Selector, Labels);
+
         public string FullName => $"{Kind} {Namespace}/{Name}";
     }
 
@@ -16,7 +19,7 @@ public static class SelectorConflicts
         get;
     } = new("sidecar.SelectorAnalyzer", "Checks that Sidecars select workloads, and each workload only once",
         [IstioCodes.ReferencedResourceNotFound, IstioCodes.ConflictingSidecars], ["Sidecar", "Pod"], mesh =>
-        mesh.Clusters.SelectMany(config => Unmatched<Sidecar>(mesh, config, "spec.workloadSelector")
+        mesh.Clusters.SelectMany(config => Unmatched(mesh, config, All<Sidecar>(config))
             .Concat(Overlapping(config, All<Sidecar>(config), IstioCodes.ConflictingSidecars))));
 
     public static Analyzer DefaultSidecars
@@ -31,7 +34,7 @@ public static class SelectorConflicts
         get;
     } = new("telemetry.SelectorAnalyzer", "Checks that Telemetries select workloads, and each workload only once",
         [IstioCodes.ReferencedResourceNotFound, IstioCodes.ConflictingTelemetries], ["Telemetry", "Pod"], mesh =>
-        mesh.Clusters.SelectMany(config => Unmatched<Telemetry>(mesh, config, "spec.selector")
+        mesh.Clusters.SelectMany(config => Unmatched(mesh, config, All<Telemetry>(config))
             .Concat(Overlapping(config, All<Telemetry>(config), IstioCodes.ConflictingTelemetries))));
 
     public static Analyzer DefaultTelemetries
@@ -41,13 +44,11 @@ public static class SelectorConflicts
         [IstioCodes.MultipleDefaultTelemetries], ["Telemetry"], mesh =>
         mesh.Clusters.SelectMany(config => Defaults(config, All<Telemetry>(config), IstioCodes.MultipleDefaultTelemetries)));
 
-    private static IEnumerable<Finding> Unmatched<T>(MeshSnapshot mesh, ConfigCluster config, string path) =>
-        from item in All<T>(config)
-        where !item.Selector.IsEmpty && !config.Selected(item.Namespace, item.Selector).Any()
-        let ns = item.Namespace == config.Cluster.RootNamespace ? null : item.Namespace
-        select IstioCodes.ReferencedResourceNotFound.At(config.Cluster, item.FullName, path,
-            $"Referenced selector not found: \"{item.Selector}\": no workload of {(ns is null ? "the mesh" : $"namespace {ns}")} has these "
-                + $"labels{GatewayWorkloads.Elsewhere(mesh, config, item.Selector, ns)}");
+    private static IEnumerable<Finding> Unmatched(MeshSnapshot mesh, ConfigCluster config, IEnumerable<Choice> all) =>
+        from item in all
+        from part in UnmatchedSelectors.In(mesh, config, item.Namespace, item.Selector)
+        select IstioCodes.ReferencedResourceNotFound.At(config.Cluster, item.FullName, item.Path,
+            $"Referenced selector not found: \"{part.Selector}\": no workload of {part.Place} has these labels{part.Elsewhere}");
 
     private static IEnumerable<Finding> Overlapping(ConfigCluster config, IEnumerable<Choice> all, AnalysisCode code) =>
         from same in all.Where(item => !item.Selector.IsEmpty).GroupBy(item => item.Namespace)
@@ -57,7 +58,7 @@ public static class SelectorConflicts
             .Select(workload => (Workload: workload, Others: same.Where(other => other != item && Selects(other, workload)).ToList()))
             .FirstOrDefault(pair => pair.Others.Count > 0)
         where shared.Others is not null
-        select code.At(config.Cluster, item.FullName, "spec.selector",
+        select code.At(config.Cluster, item.FullName, item.Path,
             $"selects {shared.Workload.Name}, which {string.Join(", ", shared.Others.Select(other => other.FullName))} selects too: only the oldest has an "
                 + $"effect there, {Oldest(shared.Others.Append(item)).FullName}");
 
@@ -75,8 +76,8 @@ public static class SelectorConflicts
 
     private static IEnumerable<Choice> All<T>(ConfigCluster config) => config.Cluster.Istio<T>().Select(item => item switch
     {
-        Sidecar sidecar => new Choice("Sidecar", sidecar.Namespace, sidecar.Name, sidecar.Selector, sidecar.CreatedAt),
-        Telemetry telemetry => new Choice("Telemetry", telemetry.Namespace, telemetry.Name, telemetry.Selector, telemetry.CreatedAt),
+        Sidecar sidecar => new Choice("Sidecar", sidecar.Namespace, sidecar.Name, sidecar.Selector, "spec.workloadSelector", sidecar.CreatedAt),
+        Telemetry telemetry => new Choice("Telemetry", telemetry.Namespace, telemetry.Name, telemetry.Selector, "spec.selector", telemetry.CreatedAt),
         _ => throw new NotSupportedException(typeof(T).Name),
     });
 }

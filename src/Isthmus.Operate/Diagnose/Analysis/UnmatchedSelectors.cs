@@ -13,14 +13,25 @@ public static class UnmatchedSelectors
     } = new("workload.SelectorAnalyzer", "Checks that the selectors of policies and other objects match workloads", [IstioCodes.NoMatchingWorkloads], ["Pod"],
         mesh => Unmatched(mesh).Concat(Empty(mesh)));
 
+    /// <summary>The parts of an object's selector that select nothing, with the place where they do not. Each Gateway is a part: another one does not excuse
+    /// that it is missing.</summary>
+    internal static IEnumerable<(WorkloadSelector Selector, string Place, string Elsewhere)> In(
+        MeshSnapshot mesh, ConfigCluster config, string ns, WorkloadSelector selector) =>
+        from each in selector.Each
+        where !each.IsEmpty && !config.Selected(ns, each).Any()
+        let only = config.Scope(ns, each)
+        select (each, only is null ? "the mesh" : $"namespace {only}", GatewayWorkloads.Elsewhere(mesh, config, each, only));
+
+    /// <summary>The field that a selector was read from.</summary>
+    /// <param name="labels">The field for labels.</param>
+    internal static string Path(WorkloadSelector selector, string labels) => selector.IsOfGateways ? "spec.targetRefs" : labels;
+
     private static IEnumerable<Finding> Unmatched(MeshSnapshot mesh) =>
         from config in mesh.Clusters
         from item in Selecting(config)
-        where !item.Selector.IsEmpty && !config.Selected(item.Source.Namespace, item.Selector).Any()
-        let ns = item.Source.Namespace == config.Cluster.RootNamespace ? null : item.Source.Namespace
-        select IstioCodes.NoMatchingWorkloads.At(config.Cluster, $"{item.Source.Kind} {item.Source.Namespace}/{item.Source.Name}", item.Path,
-            $"no workload of {(ns is null ? "the mesh" : $"namespace {ns}")} has the labels "
-                + $"{item.Selector}{GatewayWorkloads.Elsewhere(mesh, config, item.Selector, ns)}");
+        from part in In(mesh, config, item.Source.Namespace, item.Selector)
+        select IstioCodes.NoMatchingWorkloads.At(config.Cluster, $"{item.Source.Kind} {item.Source.Namespace}/{item.Source.Name}",
+            Path(item.Selector, item.Path), $"no workload of {part.Place} has the labels {part.Selector}{part.Elsewhere}");
 
     /// <summary>It may be there for Pods to come, or in the wrong namespace.</summary>
     private static IEnumerable<Finding> Empty(MeshSnapshot mesh) =>
@@ -33,17 +44,13 @@ public static class UnmatchedSelectors
     private static IEnumerable<(ObjectRef Source, string Path, WorkloadSelector Selector)> Selecting(ConfigCluster config)
     {
         var cluster = config.Cluster;
-        return cluster.Istio<AuthorizationPolicy>().SelectMany(item => Of(item, "spec.selector"))
-            .Concat(cluster.Istio<RequestAuthentication>().SelectMany(item => Of(item, "spec.selector")))
+        return cluster.Istio<AuthorizationPolicy>().Select(item => (item.Source, "spec.selector", item.Selector))
+            .Concat(cluster.Istio<RequestAuthentication>().Select(item => (item.Source, "spec.selector", item.Selector)))
             .Concat(cluster.Istio<PeerAuthentication>().Select(item => (item.Source, "spec.selector", (WorkloadSelector)item.Selector)))
             .Concat(cluster.Istio<ProxyConfig>().Select(item => (item.Source, "spec.selector", (WorkloadSelector)item.Selector)))
-            .Concat(cluster.Istio<EnvoyFilter>().SelectMany(item => Of(item, "spec.workloadSelector")))
-            .Concat(cluster.Istio<WasmPlugin>().SelectMany(item => Of(item, "spec.selector")))
+            .Concat(cluster.Istio<EnvoyFilter>().Select(item => (item.Source, "spec.workloadSelector", item.Selector)))
+            .Concat(cluster.Istio<WasmPlugin>().Select(item => (item.Source, "spec.selector", item.Selector)))
             .Concat(cluster.Istio<DestinationRule>().Select(item => (item.Source, "spec.workloadSelector", (WorkloadSelector)item.WorkloadSelector)))
             .Concat(cluster.Istio<ServiceEntry>().Select(item => (item.Source, "spec.workloadSelector", (WorkloadSelector)item.WorkloadSelector)));
     }
-
-    /// <summary>Each Gateway by itself: another one does not excuse that it is missing.</summary>
-    private static IEnumerable<(ObjectRef Source, string Path, WorkloadSelector Selector)> Of(IWorkloadPolicy policy, string selector) =>
-        policy.Selector.Each.Select(each => (policy.Source, each.IsOfGateways ? "spec.targetRefs" : selector, each));
 }

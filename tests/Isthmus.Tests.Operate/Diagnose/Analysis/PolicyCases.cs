@@ -101,7 +101,7 @@ internal static class PolicyCases
             Join(Web, Tracing("zipkin: {service: web.shop.svc.cluster.local, port: 80}"),
                 Istio("Telemetry", "shop", "own", "tracing: [{providers: [{name: traces}] }]")),
             "\"traces\" is of Lightstep"),
-        new("IST0110", "c1 Sidecar shop/own spec.selector", Join(Web, Sidecar("own", "app: web"), Sidecar("other", "version: v1")),
+        new("IST0110", "c1 Sidecar shop/own spec.workloadSelector", Join(Web, Sidecar("own", "app: web"), Sidecar("other", "version: v1")),
             Join(Web, Pod("shop", "api", "app: api"), Sidecar("own", "app: web"), Sidecar("other", "app: api")), "Sidecar shop/other"),
         new("IST0111", "c1 Sidecar shop/own", Join(Web, Sidecar("own", ""), Sidecar("other", "")), Join(Web, Sidecar("own", ""), Sidecar("other", "app: web")),
             "Sidecar shop/other"),
@@ -183,9 +183,17 @@ internal static class PolicyCases
     private static string Sidecar(string name, string labels) =>
         Istio("Sidecar", "shop", name, $"egress: [{{hosts: ['./*']}}]{(labels.Length > 0 ? $", workloadSelector: {{labels: {{ {labels} }} }}" : "")}");
 
+    private const string Metrics = "metrics: [{providers: [{name: prometheus}] }]";
+
+    private static string Targeting(string kind, string ns, string name, string spec, params string[] gateways) => Istio(kind, ns, name,
+        $"{spec}, targetRefs: [{string.Join(", ", gateways.Select(gateway => $"{{group: gateway.networking.k8s.io, kind: Gateway, name: {gateway}}}"))}]");
+
+    private static string GatewayPod(string ns, string gateway) =>
+        Pod(ns, $"{gateway}-1", $"app: {gateway}, gateway.networking.k8s.io/gateway-name: {gateway}");
+
     private static string Telemetry(string name, string labels) =>
         Istio("Telemetry", "shop", name,
-            $"metrics: [{{providers: [{{name: prometheus}}] }}]{(labels.Length > 0 ? $", selector: {{matchLabels: {{ {labels} }} }}" : "")}");
+            $"{Metrics}{(labels.Length > 0 ? $", selector: {{matchLabels: {{ {labels} }} }}" : "")}");
 
     private static string Last => Istio("EnvoyFilter", "shop", "late", $$"""priority: 10, configPatches: [{ {{Removing}} }]""");
 

@@ -25,12 +25,15 @@ internal static class IstiodPages
             """{"totalClients":3,"clients":[{"connectionId":"web-5d9-w1.shop-1","connectedAt":"2026-11-27T10:00:00Z","address":"10.1.0.3:4000"}]}""",
         ["/debug/configz"] = "[]", ["/debug/registryz"] = "[]", ["/debug/endpointz"] = "{}", ["/debug/endpointShardz"] = "{}", ["/debug/instancesz"] = "{}",
         ["/debug/networkz"] = "[]", ["/debug/resourcesz"] = "{}",
-        ["/debug/cachez"] = "[]", ["/debug/ecdsz"] = "{}", ["/debug/inject"] = "{}", ["/debug/push_status"] = "{}", ["/debug/pushcontext"] = "{}",
+        ["/debug/cachez"] = "[]", ["/debug/inject"] = "{}", ["/debug/push_status"] = "{}", ["/debug/pushcontext"] = "{}",
         ["/debug/telemetryz"] = "{}", ["/debug/mcsz"] = "[]",
         ["/debug/mesh"] = """{"trustDomain":"cluster.local","rootNamespace":"istio-system","enableAutoMtls":true,"accessLogFile":"/dev/stdout"}""",
         ["/version"] = "1.31.0-1a2b3c4d-Clean",
         ["/ready"] = "",
     };
+
+    /// <summary>Pages about one proxy, which the query has to name.</summary>
+    private static readonly string[] OfOneProxy = ["/debug/config_dump", "/debug/ecdsz", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz"];
 
     /// <summary>The targets of all requests so far.</summary>
     internal static ConcurrentQueue<string> Asked { get; } = new();
@@ -45,15 +48,20 @@ internal static class IstiodPages
             var isLast = false;
             while (await reader.ReadLineAsync(stop) is { Length: > 0 } header) isLast |= header.Equals("connection: close", StringComparison.OrdinalIgnoreCase);
             Asked.Enqueue(request.Split(' ')[1]);
-            var path = request.Split(' ')[1].Split('?')[0];
-            var found = Pages.TryGetValue(path, out var body) && (hasDebug() || !path.StartsWith("/debug/", StringComparison.Ordinal));
-            if (!found) body = "404 page not found\n";
+            var (status, body) = Answer(request.Split(' ')[1], hasDebug());
             await stream.WriteAsync(
                 Encoding.UTF8.GetBytes(
-                    $"HTTP/1.1 {(found ? "200 OK" : "404 Not Found")}\r\ncontent-type: application/json\r\ncontent-length: "
-                        + $"{Encoding.UTF8.GetByteCount(body!)}\r\n\r\n{body}"),
-                stop);
+                    $"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}"), stop);
             if (isLast) return;
         }
+    }
+
+    private static (string Status, string Body) Answer(string target, bool hasDebug)
+    {
+        var path = target.Split('?')[0];
+        if (!hasDebug && path.StartsWith("/debug/", StringComparison.Ordinal)) return ("404 Not Found", "404 page not found\n");
+        if (OfOneProxy.Contains(path) && !target.Contains("proxyID=", StringComparison.Ordinal))
+            return ("400 Bad Request", "You must provide a proxyID in the query string");
+        return Pages.TryGetValue(path, out var body) ? ("200 OK", body) : ("404 Not Found", "404 page not found\n");
     }
 }

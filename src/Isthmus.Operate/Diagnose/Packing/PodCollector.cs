@@ -19,7 +19,8 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
     /// <summary>Pages that need a question, repeat what others say, or do something.</summary>
     private static readonly HashSet<string> Asking = new(StringComparer.Ordinal)
     {
-        "/debug/config_dump", "/debug/sourcez", "/debug/distribution", "/debug/preview", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz",
+        "/debug/config_dump", "/debug/sourcez", "/debug/distribution", "/debug/preview", "/debug/ecdsz", "/debug/edsz", "/debug/ndsz",
+        "/debug/sidecarz",
         "/debug/config_distribution", "/debug/adsz", "/debug/endpointz", "/debug/list", "/debug/metricsz",
         "/debug/force_disconnect"
     };

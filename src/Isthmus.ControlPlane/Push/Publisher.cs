@@ -235,7 +235,7 @@ public sealed class Publisher(TimeProvider time)
     private static ResourceSet? ExtensionsOf(ProxyIdentity proxy, ResolvedProxy resolved, MeshView mesh, ResourceSet? before)
     {
         var plugins = resolved.Scope.Plugins;
-        var added = ExtensionPatches.Added(resolved.Scope.Patches).ToList();
+        var added = ExtensionPatches.Added(resolved.Scope.Patches);
         if (plugins.IsEmpty && added.Count == 0 && before is null) return null;
         var isProven = ClaimedWorkload.Of(proxy, mesh.Workloads).IsProven;
         string? PullSecret(WasmPlugin plugin) => !isProven ? null

@@ -9,14 +9,16 @@ namespace Isthmus.Mesh.Generate;
 public static class ExtensionPatches
 {
     /// <summary>Each name once: of several patches, the last in their order counts.</summary>
-    public static IEnumerable<TypedExtensionConfig> Added(ValueList<EnvoyPatch> patches)
+    public static IReadOnlyCollection<TypedExtensionConfig> Added(ValueList<EnvoyPatch> patches)
     {
-        var byName = new Dictionary<string, TypedExtensionConfig>(StringComparer.Ordinal);
-        foreach (var patch in patches.Where(patch => patch.Target == PatchTarget.ExtensionConfig))
+        // Few proxies have any, and each of them is asked.
+        Dictionary<string, TypedExtensionConfig>? byName = null;
+        foreach (var patch in patches)
         {
+            if (patch.Target != PatchTarget.ExtensionConfig) continue;
             var config = (TypedExtensionConfig)WireTypes.Strict.Parse(patch.Value!.Json, TypedExtensionConfig.Descriptor);
-            byName[config.Name] = config;
+            (byName ??= new(StringComparer.Ordinal))[config.Name] = config;
         }
-        return byName.Values;
+        return byName is null ? [] : byName.Values;
     }
 }

@@ -48,6 +48,9 @@ internal sealed class MeshRig
 
     public Publisher Publisher { get; } = new(TimeProvider.System);
 
+    /// <summary>What sidecars and routers of the rig are made of.</summary>
+    public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
+
     /// <summary>A cluster with one network of the same name, a system namespace and one Node.</summary>
     public void Join(string cluster)
     {
@@ -138,7 +141,7 @@ internal sealed class MeshRig
 
     public ProxyFeed Sidecar(string cluster, string name = "client", string ip = "10.244.0.7", bool dnsCapture = true, string ns = Namespace) => Connect(new(
         ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", default, [ip], default, "default", name, "node", "REDIRECT",
-        dnsCapture, false, "", "", Locality.Unknown));
+        dnsCapture, false, "", "", Locality.Unknown) { Software = Software });
 
     /// <summary>A gateway in a Pod of its own, whose account may read the Secrets of its namespace.</summary>
     public ProxyFeed Router(string cluster, string app, bool sniDnat = false, GatewayTopology? topology = null, Dictionary<string, string>? labels = null,
@@ -152,6 +155,7 @@ internal sealed class MeshRig
             ProxyKind.Router, $"{app}-0", ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", [$"net-{cluster}"], ["10.244.0.99"],
             (labels ?? []).ToValueMap(), app, app, "node", "NONE", false, false, "", "", Locality.Unknown)
         {
+            Software = Software,
             SniDnat = sniDnat,
             Topology = topology,
             Proof = new(account, ""),

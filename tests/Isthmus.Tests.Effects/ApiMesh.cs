@@ -18,6 +18,12 @@ using ProxyIdentity = Isthmus.Mesh.Model.ProxyIdentity;
 
 namespace Isthmus.Tests.Effects;
 
+/// <summary>What runs the traffic of Pods.</summary>
+internal enum Plane
+{
+    Isthmus, Envoy,
+}
+
 /// <summary>A small mesh in which every field of an API can have an effect: what its proxies get and what is injected, as one value.</summary>
 internal sealed class ApiMesh
 {
@@ -34,40 +40,45 @@ internal sealed class ApiMesh
     private static readonly NativeSidecars Kubelets = new(Isthmus.ControlPlane.Settings.NativeSidecarMode.Disabled,
         new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
 
-    private static readonly ConcurrentDictionary<(bool HasNetworks, bool AllProxies), ConcurrentBag<ApiMesh>> Idle = [];
+    /// <summary>With Istio's filters, Wasm and HTTP/3: whatever Envoy can take, it gets.</summary>
+    private static readonly ProxySoftware WholeEnvoy = new(true, true, IstioFilters.All) { IsRecent = true, RunsWasm = true, HasQuic = true };
+
+    private static readonly ConcurrentDictionary<(bool HasNetworks, Plane Plane, bool AllProxies), ConcurrentBag<ApiMesh>> Idle = [];
 
     private readonly MeshRig _rig;
     private readonly ProxyFeeds _feeds;
     private readonly Dictionary<JsonNode, SortedDictionary<string, string>> _whole = new(ReferenceEqualityComparer.Instance);
 
-    private ApiMesh(string kind, bool allProxies)
+    private ApiMesh(string kind, Plane plane, bool allProxies)
     {
-        _rig = Rig();
+        _rig = Rig(plane == Plane.Envoy ? WholeEnvoy : ProxySoftware.Unknown);
         // Of clusters whose networks are labelled, meshNetworks says nothing.
         if (kind == ApiFields.MeshNetworks)
             foreach (var cluster in Clusters) _rig.Writer.Put(cluster, new Namespace { Metadata = new() { Name = "istio-system" } });
         _feeds = new(_rig, allProxies);
     }
 
-    /// <summary>Whether the mesh with one object differs from the mesh with the other. Most differences show in a few proxies, without the work for
-    /// all.</summary>
-    internal static bool AreDifferent(string kind, JsonNode one, JsonNode other) =>
-        Differs(kind, one, other, allProxies: false) || Differs(kind, one, other, allProxies: true);
+    /// <summary>Whether the mesh with one object differs from the mesh with the other, where all proxies are of one kind. Most differences show in a few
+    /// proxies, without the work for all.</summary>
+    internal static bool AreDifferent(Plane plane, string kind, JsonNode one, JsonNode other) =>
+        Differs(kind, plane, one, other, allProxies: false) || Differs(kind, plane, one, other, allProxies: true);
 
-    private static bool Differs(string kind, JsonNode one, JsonNode other, bool allProxies) =>
-        Lend(kind, allProxies, mesh => !mesh.Whole(kind, one).SequenceEqual(mesh.Apply(kind, other)));
+    private static bool Differs(string kind, Plane plane, JsonNode one, JsonNode other, bool allProxies) =>
+        Lend(kind, plane, allProxies, mesh => !mesh.Whole(kind, one).SequenceEqual(mesh.Apply(kind, other)));
 
     /// <summary>What a mesh that has seen other objects before is with an object of a kind.</summary>
-    internal static SortedDictionary<string, string> With(string kind, JsonNode spec) => Lend(kind, allProxies: true, mesh => mesh.Apply(kind, spec));
+    internal static SortedDictionary<string, string> With(Plane plane, string kind, JsonNode spec) =>
+        Lend(kind, plane, allProxies: true, mesh => mesh.Apply(kind, spec));
 
     /// <summary>What a mesh that has never seen another object is with an object of a kind.</summary>
-    internal static SortedDictionary<string, string> WithNew(string kind, JsonNode spec) => new ApiMesh(kind, allProxies: true).Apply(kind, spec);
+    internal static SortedDictionary<string, string> WithNew(Plane plane, string kind, JsonNode spec) =>
+        new ApiMesh(kind, plane, allProxies: true).Apply(kind, spec);
 
     // A mesh that was built once serves many. Both of a pair see the same, also addresses that were allocated before.
-    private static T Lend<T>(string kind, bool allProxies, Func<ApiMesh, T> use)
+    private static T Lend<T>(string kind, Plane plane, bool allProxies, Func<ApiMesh, T> use)
     {
-        var idle = Idle.GetOrAdd((kind == ApiFields.MeshNetworks, allProxies), static _ => []);
-        var mesh = idle.TryTake(out var known) ? known : new(kind, allProxies);
+        var idle = Idle.GetOrAdd((kind == ApiFields.MeshNetworks, plane, allProxies), static _ => []);
+        var mesh = idle.TryTake(out var known) ? known : new(kind, plane, allProxies);
         var result = use(mesh);
         idle.Add(mesh);
         return result;
@@ -153,9 +164,10 @@ internal sealed class ApiMesh
                 .SelectMany(field => ((IEnumerable)field.GetValue(names)!).Cast<object>()));
     }
 
-    internal static MeshRig Rig()
+    /// <param name="software">What its proxies are made of; null: they say nothing.</param>
+    internal static MeshRig Rig(ProxySoftware? software = null)
     {
-        var rig = new MeshRig(Clusters);
+        var rig = new MeshRig(Clusters) { Software = software ?? ProxySoftware.Unknown };
         foreach (var (ns, team) in (ReadOnlySpan<(string, string)>)[("shop", "a"), ("other", "b")])
             rig.Writer.Put("c1", new Namespace { Metadata = new() { Name = ns, Labels = { ["team"] = team } } });
         foreach (var (app, address, net) in (ReadOnlySpan<(string, string, string)>)[("web", "10.96.0.10", "10.244.0"), ("cache", "10.96.0.13", "10.244.5")])
@@ -208,9 +220,7 @@ internal sealed class ApiMesh
         {
             _all = [rig.Sidecar("c1"), rig.Sidecar("c1", "web-v1", "10.244.0.1"),
                 rig.Router("c1", "door", labels: new(Named()) { ["istio"] = "ingressgateway" })];
-            if (allProxies) _all = [.. _all, rig.Connect(Envoy("sidecar", "web-v1", "10.244.0.1", [])),
-                rig.Connect(Envoy("router", "door-0", "10.244.0.99", Named()) with { Proof = new(new("c1", "shop", "door"), "") }),
-                rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest", labels: Named()),
+            if (allProxies) _all = [.. _all, rig.Sidecar("c1", "guest", "10.244.0.9", ns: "other"), rig.Router("c1", "eastwest", labels: Named()),
                 rig.Router("c1", "eastwest", sniDnat: true), rig.Router("c1", "inner")];
         }
 

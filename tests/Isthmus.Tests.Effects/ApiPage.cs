@@ -23,8 +23,9 @@ internal static class ApiPage
         + "without it, or, for IstioOperator, if other objects are installed or Pods are injected differently: a test shows that for each, with the "
         + "samples in `tests/Isthmus.Tests.Effects/samples`. An object with a *refused* field is rejected; the table has the message, with the "
         + "remedy in parentheses. A field that is *warned of* has no effect. One that is *as* another shares its answer: it is below that field, or "
-        + "its kind has no effect at all. *moving* is what a mesh of Istio loses of it, as `isthmus migrate check` reports it: *lost* changes where "
-        + "calls go, how they are answered or who is allowed; *differs* is about telemetry, limits, times or the installation; *note* changes none "
+        + "its kind has no effect at all. *here* is about proxies of Isthmus, and *Envoy* about Pods whose proxy is an [Envoy](envoy.md); what is injected "
+        + "or installed is the same for both, and has no such column. *moving* is what a mesh of Istio loses of it, as `isthmus migrate check` reports "
+        + "it: *lost* changes where calls go, how they are answered or who is allowed; *differs* is about telemetry, limits, times or the installation; *note* changes none "
         + "of these. Fields that are not listed are unknown: policies with one are refused, others are warned of, with the name of the most similar "
         + "field. *since Istio* is the version whose change notes name the field first, or in whose time the field came into the API; `≤ 1.6` stands "
         + "for fields that no notes of a later version add, and `unknown` for newer ones of which the notes do not say when they came. The keys of "
@@ -50,7 +51,7 @@ internal static class ApiPage
         get;
     } = [.. ApiSamples.Read("answers").SelectMany(list => (JsonArray)list).Select(entry => Answer((JsonObject)entry!))];
 
-    internal static IEnumerable<ApiField> Working => ApiFields.All.Where(known => known.Effect == FieldEffect.Works && AnswerTo(known) is null);
+    internal static IEnumerable<ApiField> Working => ApiFields.All.Where(known => FieldEffect.Works == known.OnEnvoy && AnswerTo(known) is null);
 
     internal static IEnumerable<string> ReadAnnotations =>
         PodAnnotations.All.Where(known => known.Effect == FieldEffect.Works).Select(known => known.Name).Except(Written);
@@ -69,27 +70,29 @@ internal static class ApiPage
             """);
         foreach (var kind in ApiFields.All.GroupBy(field => field.Kind)) Table(page, kind.Key, "field", kind.SelectMany(Rows).Distinct());
         Table(page, OperatorFields.Kind, "field",
-            OperatorFields.All.Select(field => (field.Path,
+            OperatorFields.All.Select(field => new PageRow(field.Path,
                 OperatorMesh.ProblemOf(field) is { } problem
                     ? Word(field.Effect, problem.Message.Replace("'x' ", "", StringComparison.Ordinal), problem.Remedy)
                     : "works",
-                LevelOf(OperatorFields.Kind, field.Path, field.Effect), "")),
-            hasVersions: false);
+                LevelOf(OperatorFields.Kind, field.Path, field.Effect))));
         Table(page, Annotated, "annotation",
             PodAnnotations.All.OrderBy(known => known.Name, StringComparer.Ordinal)
-                .Select(known => (known.Name, Word(known.Effect, null, known.Remedy), LevelOf(Annotated, known.Name, known.Effect),
-                    SinceOf(Annotated, known.Name))));
+                .Select(known => new PageRow(known.Name, Word(known.Effect, null, known.Remedy), LevelOf(Annotated, known.Name, known.Effect))
+                {
+                    Since = SinceOf(Annotated, known.Name),
+                }));
         return page.ToString();
     }
 
     /// <summary>The row of a field, and those of the fields below it that share its answer.</summary>
-    private static IEnumerable<(string Name, string Effect, string Moving, string Since)> Rows(ApiField field)
+    private static IEnumerable<PageRow> Rows(ApiField field)
     {
-        var (row, level) = (Row(field), LevelOf(field.Kind, field.Path, EffectOf(field)));
-        yield return (row, Word(field), level, SinceOf(field.Kind, row));
+        var (row, envoy) = (Row(field), Word(AnswerTo(field)?.Effect ?? field.OnEnvoy));
+        var first = new PageRow(row, Word(field), LevelOf(field.Kind, field.Path, EffectOf(field))) { OnEnvoy = envoy, Since = SinceOf(field.Kind, row) };
+        yield return first;
         if (EffectOf(field) == FieldEffect.Works) yield break;
-        foreach (var below in ApiFields.Below(field.Kind, AnswerTo(field)?.Path ?? field.Path)) yield return (below, $"as `{row}`", level,
-            SinceOf(field.Kind, below));
+        foreach (var below in ApiFields.Below(field.Kind, AnswerTo(field)?.Path ?? field.Path))
+            yield return first with { Name = below, Effect = $"as `{row}`", Since = SinceOf(field.Kind, below) };
     }
 
     /// <summary>What a table of fields cannot say of a kind.</summary>
@@ -100,22 +103,43 @@ internal static class ApiPage
                 + "no proxy of Isthmus, which implement none of it: admission warns, with the name of the type. The same holds for filters that discover their "
                 + "configuration (`config_discovery`), and for patches of `EXTENSION_CONFIG`, which add it. Patches of `BOOTSTRAP` and `match.waypoint` are "
                 + "refused: the bootstrap of an Envoy is its agent's, and there are no waypoints.",
+        ["WasmPlugin"] =
+            "Only Envoys that list Wasm among their extensions get the plugin ([envoy.md](envoy.md#wasmplugins)). For proxies of Isthmus, a field that works "
+                + "there is warned of with its object: *" + WasmWarning + "*.",
         ["Telemetry"] =
             "The value of a tag is an expression over attributes of Envoy, as in Istio. A word that is not an attribute (`UPSERT` of `foo` with the value "
                 + "`add`) is refused, because every proxy would report `unknown`.",
     };
 
+    private static string WasmWarning =>
+        Check("WasmPlugin", ApiSamples.Read("WasmPlugin")[0]).First(problem => problem.Kind == WarningKind.OnlyEnvoys) is var found
+            ? $"{found.Message} ({found.Remedy})"
+            : "";
+
     /// <summary>A path without numbers and names of items.</summary>
     internal static string Plain(string path) => ApiFields.WithoutItems(path);
 
-    private static void Table(StringBuilder page, string title, string head, IEnumerable<(string Name, string Effect, string Moving, string Since)> rows,
-        bool hasVersions = true)
+    /// <param name="OnEnvoy">Null: the table has no such column.</param>
+    /// <param name="Since">Null: the table has no such column.</param>
+    private sealed record PageRow(string Name, string Effect, string Moving, string? OnEnvoy = null, string? Since = null);
+
+    private static void Table(StringBuilder page, string title, string head, IEnumerable<PageRow> rows)
     {
-        page.Append("\n## ").Append(title).Append(Notes.TryGetValue(title, out var note) ? $"\n\n{note}" : "").Append("\n\n| ").Append(head)
-            .Append(hasVersions ? " | here | moving | since Istio |\n|---|---|---|---|\n" : " | here | moving |\n|---|---|---|\n");
-        foreach (var (name, effect, moving, since) in rows)
-            page.Append("| `").Append(name).Append("` | ").Append(effect.Replace("|", "\\|", StringComparison.Ordinal)).Append($" | {moving}")
-                .Append(hasVersions ? $" | {since}" : "").Append(" |\n");
+        var all = rows.ToList();
+        (string Head, Func<PageRow, string> Cell)[] columns =
+        [
+            (head, row => $"`{row.Name}`"), ("here", row => row.Effect.Replace("|", "\\|", StringComparison.Ordinal)),
+            .. all[0].OnEnvoy is null ? [] : (IEnumerable<(string, Func<PageRow, string>)>)[("Envoy", row => row.OnEnvoy!)],
+            ("moving", row => row.Moving),
+            .. all[0].Since is null ? [] : (IEnumerable<(string, Func<PageRow, string>)>)[("since Istio", row => row.Since!)],
+        ];
+        page.Append("\n## ").Append(title).Append(Notes.TryGetValue(title, out var note) ? $"\n\n{note}" : "").Append("\n\n");
+        Line(column => column.Head, " ");
+        Line(_ => "---", "");
+        foreach (var row in all) Line(column => column.Cell(row), " ");
+
+        void Line(Func<(string Head, Func<PageRow, string> Cell), string> cell, string space) =>
+            page.Append('|').Append(string.Join('|', columns.Select(column => $"{space}{cell(column)}{space}"))).Append("|\n");
     }
 
     private static string LevelOf(string kind, string path, FieldEffect effect) =>
@@ -126,7 +150,7 @@ internal static class ApiPage
     /// <summary>What admission says about a field that does not work: the first problem at its path.</summary>
     internal static Problem? ProblemOf(ApiField field)
     {
-        var (at, effect) = AnswerTo(field) is { } answer ? (answer.At, answer.Effect) : (field.Path, field.Effect);
+        var (at, effect) = AnswerTo(field) is { } answer ? (answer.At, answer.Effect) : (field.NeedsEnvoy ? "" : field.Path, field.Effect);
         if (effect == FieldEffect.Works) return null;
         var path = IsDocument(field.Kind) ? at : at.Length == 0 ? "kind" : $"spec.{at}";
         return ProblemsOf(field).First(problem => Plain(problem.Path) == path.Replace("{}", "[]", StringComparison.Ordinal));
@@ -139,6 +163,7 @@ internal static class ApiPage
     internal static IEnumerable<JsonNode> SpecsWith(ApiField field) =>
         AnswerTo(field) is { } answer ? [answer.Spec]
         : field.Path.Length == 0 ? [new JsonObject()]
+        : field.NeedsEnvoy ? ApiSamples.Read(field.Kind)
         : ((JsonNode[])["x", 1, true, "1s", new JsonObject(), new JsonArray(), "DEFAULT", "STATS"]).Select(value => Nested(field.Path, value));
 
     /// <summary>Whether it is a document of the ConfigMap, not an object.</summary>
@@ -162,11 +187,21 @@ internal static class ApiPage
         return new JsonObject { [step.TrimEnd('[', ']', '{', '}')] = inner };
     }
 
-    private static string Word(ApiField field) => ProblemOf(field) is { } problem ? Word(EffectOf(field), problem.Message, problem.Remedy) : "works";
+    // What all fields of a kind share, its note says.
+    private static string Word(ApiField field) => AnswerTo(field) is null && field.NeedsEnvoy ? Word(field.Effect)
+        : ProblemOf(field) is { } problem ? Word(EffectOf(field), problem.Message, problem.Remedy)
+        : "works";
+
+    private static string Word(FieldEffect effect) => effect switch
+    {
+        FieldEffect.Works => "works",
+        FieldEffect.Warned => "warned of",
+        _ => "refused",
+    };
 
     private static string Word(FieldEffect effect, string? message, string remedy) => effect switch
     {
-        FieldEffect.Works => "works",
+        FieldEffect.Works => Word(effect),
         // What every such field has in common, the page says once.
         FieldEffect.Warned when message is null or Idle => message is null && remedy.Length > 0 ? $"warned of ({remedy})" : "warned of",
         FieldEffect.Warned => $"warned of: {message}{(remedy.Length > 0 ? $" ({remedy})" : "")}",

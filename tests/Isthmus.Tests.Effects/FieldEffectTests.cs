@@ -12,6 +12,9 @@ public sealed class FieldEffectTests
 {
     public static TheoryData<string, string> Fields => [.. ApiPage.Working.Select(known => (known.Kind, known.Path))];
 
+    public static TheoryData<string, string> FieldsForEnvoys =>
+        [.. ApiPage.Working.Where(known => known.NeedsEnvoy).Select(known => (known.Kind, known.Path))];
+
     public static TheoryData<string> Kinds => [.. ApiPage.Working.Select(known => known.Kind).Distinct()];
 
     public static TheoryData<string> WorkingAnnotations => [.. ApiPage.ReadAnnotations];
@@ -20,16 +23,32 @@ public sealed class FieldEffectTests
     [MemberData(nameof(Fields))]
     public void A_field_changes_what_proxies_get(string kind, string path)
     {
+        var field = ApiFields.All.Single(known => (known.Kind, known.Path) == (kind, path));
+        if (field.Effect == FieldEffect.Works) Changes(Plane.Isthmus, kind, path);
+        if (field.OnEnvoy == FieldEffect.Works) Changes(Plane.Envoy, kind, path);
+    }
+
+    /// <summary>Otherwise the page would say too little of proxies of Isthmus.</summary>
+    [Theory]
+    [MemberData(nameof(FieldsForEnvoys))]
+    public void A_field_for_Envoys_changes_nothing_for_other_proxies(string kind, string path) =>
+        Assert.All(ApiSamples.Read(kind), sample =>
+        {
+            if (ApiSamples.Without(sample, path) is { } without) Assert.False(ApiMesh.AreDifferent(Plane.Isthmus, kind, sample, without));
+        });
+
+    private static void Changes(Plane plane, string kind, string path)
+    {
         var samples = ApiSamples.Read(kind);
         var found = false;
         foreach (var sample in samples)
         {
             if (ApiSamples.Without(sample, path) is not { } without) continue;
             found = true;
-            if (ApiMesh.AreDifferent(kind, sample, without)) return;
+            if (ApiMesh.AreDifferent(plane, kind, sample, without)) return;
         }
         Assert.Fail(found
-            ? $"No proxy notices {kind} {path} in {ApiSamples.FileOf(kind)}."
+            ? $"No proxy of {plane} notices {kind} {path} in {ApiSamples.FileOf(kind)}."
             : $"No sample in {ApiSamples.FileOf(kind)} has {path}: add it, or declare the field Idle or Refused.");
     }
 
@@ -38,9 +57,9 @@ public sealed class FieldEffectTests
     [MemberData(nameof(Kinds))]
     public void A_sample_on_a_mesh_that_lived_is_as_on_a_new_one(string kind)
     {
-        foreach (var sample in ApiSamples.Read(kind))
+        foreach (var (sample, plane) in ApiSamples.Read(kind).SelectMany(sample => Enum.GetValues<Plane>().Select(plane => (sample, plane))))
         {
-            var (fresh, lived) = (ApiMesh.WithNew(kind, sample), ApiMesh.With(kind, sample));
+            var (fresh, lived) = (ApiMesh.WithNew(plane, kind, sample), ApiMesh.With(plane, kind, sample));
             Assert.Empty(fresh.Except(lived).Select(pair => $"new: {pair}").Concat(lived.Except(fresh).Select(pair => $"lived: {pair}")));
         }
     }

@@ -29,7 +29,7 @@ public sealed class MigrationLevelTests
             Assert.True(found.Count > 0, $"{kind} {field.Path}: {problem.Message}");
             if (ApiPage.EffectOf(field) == FieldEffect.Refused)
                 Assert.All(found, finding => Assert.Equal((field, MigrationLevel.Lost), (field, finding.Level)));
-            else if (field.Effect == FieldEffect.Warned)
+            else
                 Assert.Contains(found, finding => finding.Level == MigrationLevels.Of(kind, field.Path, FieldEffect.Warned));
         }
     }

@@ -5,6 +5,21 @@ namespace Isthmus.Core.Problems;
 /// <summary>How much a <see cref="Problem"/> matters. An <see cref="Error"/> rejects the object that has it, never others.</summary>
 public enum Severity { Info, Warning, Error }
 
+/// <summary>What a warning says of a field.</summary>
+public enum WarningKind
+{
+    Other,
+
+    /// <summary>No field has this name.</summary>
+    UnknownField,
+
+    /// <summary>The field, or the whole object, changes nothing.</summary>
+    NoEffect,
+
+    /// <summary>It has an effect on Pods whose proxy is Envoy, and on no others.</summary>
+    OnlyEnvoys,
+}
+
 /// <summary>A user's mistake or a condition that the user must know about: collected and shown, never thrown.</summary>
 /// <param name="Code">A short stable code (IST0126, ISM0001).</param>
 /// <param name="Object">The object at fault, as <c>Kind namespace/name</c>, a file name or a flag.</param>
@@ -14,6 +29,8 @@ public enum Severity { Info, Warning, Error }
 /// <param name="Remedy">What to do about it; empty when there is nothing to do.</param>
 public sealed record Problem(string Code, string Object, string Path, string Message, string Remedy = "", Severity Severity = Severity.Error)
 {
+    public WarningKind Kind { get; init; }
+
     /// <summary>One line for people: names and values may be of others, and are written so that they change nothing of it.</summary>
     public override string ToString()
     {

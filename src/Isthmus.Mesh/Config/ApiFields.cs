@@ -18,7 +18,14 @@ public enum FieldEffect
 /// <param name="Kind">The kind, <c>MeshConfig</c> or <c>MeshNetworks</c>.</param>
 /// <param name="Path">The path below <c>spec</c>: <c>http[].match[].headers{}.exact</c>, where <c>[]</c> is any item and <c>{}</c> any key. Empty for a kind
 /// that has no effect at all.</param>
-public sealed record ApiField(string Kind, string Path, FieldEffect Effect);
+public sealed record ApiField(string Kind, string Path, FieldEffect Effect)
+{
+    /// <summary>What it does in Pods whose proxy is Envoy.</summary>
+    public FieldEffect OnEnvoy { get; init; } = Effect;
+
+    /// <summary>Only Envoys make something of it.</summary>
+    public bool NeedsEnvoy => OnEnvoy != Effect;
+}
 
 /// <summary>Every field that the schemas declare.</summary>
 public static partial class ApiFields
@@ -27,7 +34,8 @@ public static partial class ApiFields
 
     public static IReadOnlyList<ApiField> All { get; } =
     [
-        .. MeshApi.Istio.Where(kind => kind != MeshApi.IstioOperator).SelectMany(kind => kind.IsEffective ? Of(kind.Kind, kind.Spec!, "")
+        .. MeshApi.Istio.Where(kind => kind != MeshApi.IstioOperator).SelectMany(kind => kind.NeedsEnvoy ? Of(kind.Kind, kind.Spec!, "").Select(ForEnvoys)
+            : kind.IsEffective ? Of(kind.Kind, kind.Spec!, "")
             : [new ApiField(kind.Kind, "", kind.IsRefused ? FieldEffect.Refused : FieldEffect.Warned)]),
         .. Of(MeshConfig, MeshSchemas.MeshConfig, ""),
         .. Of(MeshNetworks, MeshSchemas.Networks, ""),
@@ -53,6 +61,9 @@ public static partial class ApiFields
 
     [GeneratedRegex(@"\[[^\]]*\]")]
     private static partial Regex Item();
+
+    private static ApiField ForEnvoys(ApiField field) =>
+        field.Effect == FieldEffect.Works ? field with { Effect = FieldEffect.Warned, OnEnvoy = FieldEffect.Works } : field;
 
     private static IEnumerable<string> Leaves(Schema schema, string path) => schema switch
     {

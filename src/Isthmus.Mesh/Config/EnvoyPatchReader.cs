@@ -92,7 +92,7 @@ internal static class EnvoyPatchReader
 
     private static void CheckExtension(Field place, Field value)
     {
-        place.Warn(PatchValueReader.OnlyEnvoysDiscover, "set binaryPath for the Pods that need it, or insert the filter with typed_config");
+        place.OnlyEnvoys(PatchValueReader.OnlyEnvoysDiscover, "insert the filter with typed_config");
         var name = value["name"];
         if (name.Text.Length == 0) name.Error("is missing: filters find the configuration by its name");
         else if (name.Text.StartsWith(WasmPlugin.ResourcePrefix, StringComparison.Ordinal))

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
 using Isthmus.Core.Time;
 
 namespace Isthmus.Mesh.Config;
@@ -77,4 +78,14 @@ internal readonly record struct Field(JsonNode? Node, string Path, Findings Find
     public void Error(string message, string remedy = "") => Findings.Error(Path, message, remedy);
 
     public void Warn(string message, string remedy = "") => Findings.Warn(Path, message, remedy);
+
+    /// <summary>The field changes nothing, wherever it is.</summary>
+    public void NoEffect() =>
+        Findings.Warn(Path, "has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too", WarningKind.NoEffect);
+
+    /// <summary>The field changes nothing in this object.</summary>
+    public void NoEffect(string why, string remedy) => Findings.Warn(Path, $"has no effect: {why}", remedy, WarningKind.NoEffect);
+
+    /// <inheritdoc cref="Findings.OnlyEnvoys"/>
+    public void OnlyEnvoys(string what, string remedy) => Findings.OnlyEnvoys(Path, what, remedy);
 }

@@ -60,8 +60,12 @@ internal sealed class Findings(string @object)
         _limits.Clear();
     }
 
-    public void Warn(string path, string message, string remedy = "") =>
-        Add(new(SchemaWarning, @object, path, message, remedy, Severity.Warning));
+    public void Warn(string path, string message, string remedy = "", WarningKind kind = WarningKind.Other) =>
+        Add(new(SchemaWarning, @object, path, message, remedy, Severity.Warning) { Kind = kind });
+
+    /// <param name="what">What applies to Envoys only, after what other proxies lack.</param>
+    public void OnlyEnvoys(string path, string what, string remedy) =>
+        Warn(path, $"{what} applies only to Pods whose proxy is Envoy", $"set binaryPath for the Pods that need it, or {remedy}", WarningKind.OnlyEnvoys);
 
     private static bool IsWithin(string path, string field) =>
         path.StartsWith(field, StringComparison.Ordinal) && (path.Length == field.Length || path[field.Length] is '.' or '[');

@@ -147,6 +147,9 @@ public sealed record KindDescriptor(string Group, string Kind, string Plural, pa
     /// <summary>Whether objects affect proxies.</summary>
     public bool IsEffective => Place != KindPlace.Nowhere && !IsRefused;
 
+    /// <summary>Whether only Pods whose proxy is Envoy get something of its objects.</summary>
+    public bool NeedsEnvoy { get; init; }
+
     public string CrdName => $"{Plural}.{Group}";
 
     public bool Has(KindUse use) => (Uses & use) != 0;

@@ -178,7 +178,7 @@ public static class MeshApi
     public static readonly KindDescriptor WasmPlugin = OfIstio("extensions", "WasmPlugin", "wasmplugins", "v1alpha1") with
     {
         Spec = ExtensionSchemas.WasmPlugin, NeedsSpec = true, Columns = [Age], Need = KindNeed.Nowhere,
-        Reader = WasmPluginReader.Read,
+        Reader = WasmPluginReader.Read, NeedsEnvoy = true,
     };
 
     // A filter may decide who may call, and what the answer is.

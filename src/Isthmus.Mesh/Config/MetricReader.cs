@@ -31,7 +31,7 @@ internal static class MetricReader
         var (mode, metric, custom) = (match["mode"].Text, match["metric"].Text, match["customMetric"]);
         if (custom.Exists && match["metric"].Exists) match.Error("only one of metric and customMetric may be set");
         if (custom is { Exists: true, Text.Length: 0 }) custom.Error("must not be empty", "use metric");
-        else if (custom.Exists) custom.Warn("has no effect: proxies have only Istio's standard metrics", "use metric");
+        else if (custom.Exists) custom.NoEffect("proxies have only Istio's standard metrics", "use metric");
         var read = tags.Members.Select(tag => KeyValuePair.Create(tag.Key, ReadTag(tag.Key, tag.Value))).ToValueMap();
         return custom.Exists || item.IsWrong
             ? null

@@ -35,6 +35,9 @@ public static class MigrationLevels
         ("Sidecar", MigrationLevel.Differs, "egress[].port.protocol inboundConnectionPool ingress[].connectionPool"),
         ("DestinationRule", MigrationLevel.Differs, "*.outlierDetectionHttpErrorCodes"),
         ("EnvoyFilter", MigrationLevel.Differs, "configPatches[].patch.filterClass"),
+        // It works as before for Pods whose proxy stays Envoy; of a patch, only Envoy knows.
+        ("WasmPlugin", MigrationLevel.Lost, "verificationKey"),
+        ("WasmPlugin", MigrationLevel.Differs, ""),
         ("ProxyConfig", MigrationLevel.Note, "image"),
         ("Telemetry", MigrationLevel.Differs, ""),
         ("MeshConfig", MigrationLevel.Lost,

@@ -23,8 +23,7 @@ internal static class PatchValueReader
     internal const string Struct = "xds.type.v3.TypedStruct";
 
     /// <summary>What people are told of patches that need discovery.</summary>
-    internal const string OnlyEnvoysDiscover = "proxies of Isthmus do not discover the configuration of filters (ECDS): the patch applies only to Pods whose "
-        + "proxy is Envoy";
+    internal const string OnlyEnvoysDiscover = "proxies of Isthmus do not discover the configuration of filters (ECDS): the patch";
 
     private const string Discovery = "config_discovery";
 
@@ -70,7 +69,7 @@ internal static class PatchValueReader
             if (member is null || name == TypeField) continue;
             var field = value[name];
             if (Find(type, name) is not { } known) Unknown(field, name, type);
-            else if (ProxyFields.IsIdle(known)) field.Warn("has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too");
+            else if (ProxyFields.IsIdle(known)) field.NoEffect();
             else if (known.Name == Discovery && type.FindFieldByName("typed_config") is { } config && ProxyFields.Honours(config))
             {
                 if (Discovered(field, value, type, merges) is { } source) plain[known.Name] = source;
@@ -165,7 +164,7 @@ internal static class PatchValueReader
             field.Error("is beside typed_config: a filter has one of the two", "remove one");
         else if (field.Node is not JsonObject) field.Error("must be an object");
         if (field.IsWrong) return null;
-        field.Warn(OnlyEnvoysDiscover, "set binaryPath for the Pods that need it, or write the configuration itself, in typed_config");
+        field.OnlyEnvoys(OnlyEnvoysDiscover, "write the configuration itself, in typed_config");
         var type = ExtensionConfigSource.Descriptor;
         var read = new JsonObject();
         foreach (var (name, _) in field.Members)
@@ -225,8 +224,7 @@ internal static class PatchValueReader
             type.Error($"{name} is not known here, so nothing can be merged into it", "insert or replace the whole filter");
             return null;
         }
-        type.Warn($"proxies of Isthmus have no {name}: the patch applies only to Pods whose proxy is Envoy",
-            "set binaryPath for the Pods that need it, or express the patch by another of Istio's objects");
+        type.OnlyEnvoys($"proxies of Isthmus have no {name}: the patch", "express the patch by another of Istio's objects");
         var content = (JsonObject)(value?.DeepClone() ?? new JsonObject());
         content.Remove(TypeField);
         return new() { [TypeField] = $"type.googleapis.com/{Struct}", ["type_url"] = $"type.googleapis.com/{name}", ["value"] = content };

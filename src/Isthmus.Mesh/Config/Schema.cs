@@ -149,7 +149,11 @@ internal sealed record ObjectSchema(Dictionary<string, Schema> Fields) : Schema
             else if (IsStrict)
                 findings.Error(Join(path, name), $"unknown field \"{name}\"",
                     Meant(name) ?? "remove it or correct its spelling; without it, the object would not mean what it says");
-            else findings.Warn(Join(path, name), $"unknown field \"{name}\"", Meant(name) ?? "remove it or correct its spelling; it has no effect");
+            else
+            {
+                findings.Warn(Join(path, name), $"unknown field \"{name}\"", Meant(name) ?? "remove it or correct its spelling; it has no effect",
+                    WarningKind.UnknownField);
+            }
         }
         foreach (var name in Required)
             if (fields[name] is null) findings.Limit(path, $"{name} must be set");
@@ -358,7 +362,7 @@ internal sealed record IdleSchema(Schema Shape) : Schema
     private protected override void CheckShape(JsonNode value, string path, Findings findings)
     {
         Shape.Check(value, path, findings);
-        if (!findings.HasErrorsAt(path)) findings.Warn(path, "has no effect in Isthmus", "remove it, unless a control plane of Istio reads the object, too");
+        if (!findings.HasErrorsAt(path)) new Field(value, path, findings).NoEffect();
     }
 }
 

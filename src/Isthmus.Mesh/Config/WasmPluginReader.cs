@@ -14,9 +14,8 @@ internal static class WasmPluginReader
         var version = of.Object["metadata"]?["resourceVersion"] is JsonValue written && written.TryGetValue<string>(out var text) ? text : "";
         var target = WorkloadTarget.Read(spec, spec["selector"]["matchLabels"]);
         if (spec["url"].Text.Length == 0) spec["url"].Error("must be set", "write where the module is, for example oci://registry.example/filters/auth:v1");
-        spec.Findings.Warn(
-            "kind", "proxies of Isthmus run no Wasm: the plugin applies only to Pods whose proxy is Envoy",
-            "set binaryPath for the Pods that need it, or decide in an external authorizer (AuthorizationPolicy with action CUSTOM)");
+        spec.Findings.OnlyEnvoys("kind", "proxies of Isthmus run no Wasm: the plugin",
+            "decide in an external authorizer (AuthorizationPolicy with action CUSTOM)");
         return new(source, target, Module(spec, version), Phase(spec["phase"].Text),
             Failure(spec["failStrategy"].Text), spec["type"].Text == "NETWORK", createdAt)
         {

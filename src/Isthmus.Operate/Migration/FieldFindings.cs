@@ -73,22 +73,14 @@ internal static class FieldFindings
     }
 
     /// <summary>An unknown field of a policy is refused; elsewhere API servers of Istio drop it, too.</summary>
-    internal static MigrationLevel LevelOf(string kind, string path, Problem problem)
-    {
-        if (problem.Severity == Severity.Error) return MigrationLevels.Of(kind, path, FieldEffect.Refused);
-        if (problem.Message.StartsWith("unknown field", StringComparison.Ordinal)) return MigrationLevel.Note;
-        // The proxies after a move are those of Isthmus, unless Pods choose Envoy. A plugin works as before for those that do; of a patch, only Envoy knows.
-        if (problem.Message.EndsWith("only to Pods whose proxy is Envoy", StringComparison.Ordinal))
-            return kind == "WasmPlugin" ? MigrationLevel.Differs : MigrationLevel.Lost;
-        var plain = ApiFields.WithoutItems(path);
-        // A field that its schema declares idle, and a whole kind without effect; of others, the reader warns in some cases only.
-        return path.Length == 0 && problem.Path != "kind" ? MigrationLevel.Differs
-            : ApiFields.Of(kind).Any(field => field.Effect == FieldEffect.Warned && ApiFields.WithoutItems(field.Path) == plain)
-            ? MigrationLevels.Of(kind, path, FieldEffect.Warned)
-            : problem.Message.StartsWith("has no effect", StringComparison.Ordinal)
-            ? MigrationLevels.Of(kind, path, FieldEffect.Warned)
-            : MigrationLevel.Differs;
-    }
+    internal static MigrationLevel LevelOf(string kind, string path, Problem problem) =>
+        problem.Severity == Severity.Error ? MigrationLevels.Of(kind, path, FieldEffect.Refused)
+        : problem.Kind switch
+        {
+            WarningKind.UnknownField => MigrationLevel.Note,
+            WarningKind.NoEffect or WarningKind.OnlyEnvoys => MigrationLevels.Of(kind, path, FieldEffect.Warned),
+            _ => MigrationLevel.Differs,
+        };
 
     private static Problem? Parse(string text, out JsonNode? document)
     {

@@ -17,7 +17,7 @@ public sealed class UnknownHttpFilterTests
     public void An_unknown_filter_refuses_all_requests_and_is_named()
     {
         var (action, notes) = Decode(new HttpFilter { Name = "future", TypedConfig = new Any { TypeUrl = Future } });
-        Assert.False(Assert.IsType<RbacFilter>(Assert.Single(action.Access)).Decide(default).IsAllowed);
+        Assert.False(Assert.IsType<RbacFilter>(Assert.Single(action.Filters)).Decide(default).IsAllowed);
         Assert.Equal([$"http filter 'future' with {Future} is not supported and refuses all requests"], notes);
     }
 
@@ -25,7 +25,7 @@ public sealed class UnknownHttpFilterTests
     public void A_filter_whose_configuration_is_to_be_discovered_refuses_all_requests()
     {
         var (action, notes) = Decode(new HttpFilter { Name = "plugin", ConfigDiscovery = new() });
-        Assert.False(Assert.IsType<RbacFilter>(Assert.Single(action.Access)).Decide(default).IsAllowed);
+        Assert.False(Assert.IsType<RbacFilter>(Assert.Single(action.Filters)).Decide(default).IsAllowed);
         Assert.Equal(["http filter 'plugin' with configuration by discovery is not supported and refuses all requests"], notes);
     }
 
@@ -33,7 +33,7 @@ public sealed class UnknownHttpFilterTests
     public void The_proxy_does_without_an_optional_filter_and_names_it()
     {
         var (action, notes) = Decode(new HttpFilter { Name = "future", TypedConfig = new Any { TypeUrl = Future }, IsOptional = true });
-        Assert.Empty(action.Access);
+        Assert.Empty(action.Filters);
         Assert.Equal([$"http filter 'future' with {Future} is not supported and is ignored"], notes);
     }
 
@@ -41,7 +41,7 @@ public sealed class UnknownHttpFilterTests
     public void A_disabled_filter_does_nothing()
     {
         var (action, notes) = Decode(new HttpFilter { Name = "future", TypedConfig = new Any { TypeUrl = Future }, Disabled = true });
-        Assert.Empty(action.Access);
+        Assert.Empty(action.Filters);
         Assert.Empty(notes);
     }
 

@@ -25,7 +25,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
     public bool Walk(FilterChainSnapshot chain, PolicyFacts asked, Callee at)
     {
         var request = asked.Request;
-        foreach (var filter in chain.Access.Concat((chain.Action as HttpAction)?.Access ?? []))
+        foreach (var filter in chain.Access.Concat((chain.Action as HttpAction)?.Filters ?? []))
         {
             if (filter is TokenFilter tokens && request is not null)
             {

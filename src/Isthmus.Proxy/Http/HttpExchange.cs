@@ -140,8 +140,9 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
         _span = parts.Tracers.Begin(_action.Tracing, Request.Headers, connection.Listener.Direction);
         _route.Scheme = _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
-        if (_action.Access.Count > 0 && await RefuseAsync(_action.Access).ConfigureAwait(false)) return;
-        await (Find() is { } route ? ActAsync(route) : ReplyNoRouteAsync()).ConfigureAwait(false);
+        foreach (var filter in _action.Filters)
+            if (await IsAnsweredByAsync(filter).ConfigureAwait(false)) return;
+        await (Find() is { } route ? ActAsync(route) : ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound)).ConfigureAwait(false);
     }
 
     private RouteSnapshot? Find()
@@ -151,15 +152,27 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         return _decision.Route;
     }
 
-    private ValueTask ReplyNoRouteAsync() => ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound);
-
     private RequestAccess Access => _access ??= new(parts, connection, stream, _route);
+
+    /// <summary>Whether the filter answers the request in place of its route.</summary>
+    private ValueTask<bool> IsAnsweredByAsync(AccessFilter filter) => filter switch
+    {
+        CorsFilter => Find()?.Cors is { } cors && Cors.TryPreflight(Request, cors, _response) ? PreflightAsync() : new(false),
+        FaultFilter own => (Find()?.Fault ?? own.Settings) is { } fault ? InjectFaultAsync(fault) : new(false),
+        _ => RefuseAsync(filter),
+    };
+
+    private async ValueTask<bool> PreflightAsync()
+    {
+        await SendOwnAsync(default, "", EndReason.DirectResponse).ConfigureAwait(false);
+        return true;
+    }
 
     /// <summary>Answers the request if a filter refuses it.</summary>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<bool> RefuseAsync(IReadOnlyList<AccessFilter> filters)
+    private async ValueTask<bool> RefuseAsync(AccessFilter filter)
     {
-        var refusal = await Access.CheckAsync(filters, _action, _scheme, _record).ConfigureAwait(false);
+        var refusal = await Access.CheckAsync(filter, _action, _scheme, _record).ConfigureAwait(false);
         _record.Metadata = Access.Metadata;
         if (refusal is null) return false;
         await SendOwnAsync(LocalReply.Prepare(_response, Request, refusal, _record), refusal.Details, refusal.Reason).ConfigureAwait(false);
@@ -174,22 +187,6 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
             LocalReply.PrepareRedirect(_response, Request, route, new RedirectAct(301, "https", "", 0, null, null, null, false), _scheme);
             await SendOwnAsync(default, "", EndReason.DirectResponse).ConfigureAwait(false);
             return;
-        }
-        if (_action.HasCors && route.Cors is { } cors && Cors.TryPreflight(Request, cors, _response))
-        {
-            await SendOwnAsync(default, "", EndReason.DirectResponse).ConfigureAwait(false);
-            return;
-        }
-        if (await InjectFaultAsync(route.Fault ?? _action.Fault).ConfigureAwait(false)) return;
-        if (_action.LateAccess.Count > 0)
-        {
-            if (await RefuseAsync(_action.LateAccess).ConfigureAwait(false)) return;
-            if (Find() is not { } found)
-            {
-                await ReplyNoRouteAsync().ConfigureAwait(false);
-                return;
-            }
-            route = found;
         }
         switch (route.Act)
         {
@@ -208,9 +205,9 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<bool> InjectFaultAsync(FaultSettings? fault)
+    private async ValueTask<bool> InjectFaultAsync(FaultSettings fault)
     {
-        if (fault is null || await FaultInjection.RunAsync(fault, Request, _scheme, parts.Ports, _record, _response).ConfigureAwait(false) is not { } body)
+        if (await FaultInjection.RunAsync(fault, Request, _scheme, parts.Ports, _record, _response).ConfigureAwait(false) is not { } body)
             return false;
         await SendOwnAsync(body, "fault_filter_abort", EndReason.FaultInjected).ConfigureAwait(false);
         return true;

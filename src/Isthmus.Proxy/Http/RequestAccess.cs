@@ -21,12 +21,14 @@ internal sealed record Refusal(int Status, ReadOnlyMemory<byte> Body, string Det
 }
 
 /// <summary>
-/// Decides whether one request after another may continue: checks its tokens, runs the policies of its listener in order, and asks the
-/// external authorizers among them. Their answers may change the request.
+/// Decides whether one request after another may continue: checks its tokens, runs the policies of its listener, and asks the external
+/// authorizers among them. Their answers may change the request.
 /// </summary>
 internal sealed partial class RequestAccess(HttpParts parts, Downstream connection, DownstreamStream stream, RequestRoute route)
 {
     private const string AnswerSpace = "envoy.filters.http.ext_authz";
+
+    private PolicyFacts? _facts;
 
     /// <summary>What filters learned about the request; null: nothing.</summary>
     public RequestMetadata? Metadata
@@ -44,7 +46,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
     /// <summary>Forgets the request before.</summary>
     public void Clear()
     {
-        (Metadata, ToClient) = (null, []);
+        (Metadata, ToClient, _facts) = (null, [], null);
         TakeBody()?.Dispose();
     }
 
@@ -56,49 +58,37 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         return body;
     }
 
-    /// <summary>Runs filters of a listener; null when the request may continue.</summary>
-    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public async ValueTask<Refusal?> CheckAsync(IReadOnlyList<AccessFilter> filters, HttpAction action, string scheme, TrafficRecord record)
+    /// <summary>Runs a filter of a listener; null when the request may continue.</summary>
+    public ValueTask<Refusal?> CheckAsync(AccessFilter filter, HttpAction action, string scheme, TrafficRecord record) => filter switch
     {
-        var facts = Facts(action, scheme);
-        foreach (var filter in filters)
-        {
-            if (filter is RbacFilter rbac)
-            {
-                var seen = Metadata;
-                var verdict = rbac.Apply(facts, ref seen, parts.Report.Access);
-                if (!ReferenceEquals(seen, Metadata)) facts = facts with { Metadata = Metadata = seen };
-                if (!verdict.IsAllowed)
-                    return new(403, LocalReply.Denied, $"rbac_access_denied_matched_policy[{(verdict.Rule.Length > 0 ? verdict.Rule : "none")}]",
-                        EndReason.DeniedByPolicy);
-            }
-            else if (filter is ExternalCheck check && check.IsFor(Metadata))
-            {
-                if (await AskAsync(check, facts, record).ConfigureAwait(false) is { } refusal) return refusal;
-                // The answer may have changed what the address of the client follows from.
-                facts = Facts(action, scheme);
-            }
-            else if (filter is TokenFilter token)
-            {
-                if (await CheckTokenAsync(token.Check, scheme).ConfigureAwait(false) is { } refusal) return refusal;
-                if (token.ClearsRoute) route.Forget();
-                facts = facts with { Metadata = Metadata };
-            }
-            else if (filter is LocalLimitFilter local && Limit(local, facts, record) is { } refusal) return refusal;
-            else if (filter is GlobalLimit shared && route.Decision.Route?.Limits is { } limits
-                && await LimitAsync(shared, limits, facts, record).ConfigureAwait(false) is { } tooMany)
-                return tooMany;
-        }
-        return null;
+        RbacFilter rbac => new(Decide(rbac, Facts(action, scheme))),
+        ExternalCheck check when check.IsFor(Metadata) => AskAsync(check, Facts(action, scheme), record),
+        TokenFilter token => CheckTokenAsync(token, scheme),
+        LocalLimitFilter local => new(Limit(local, Facts(action, scheme), record)),
+        GlobalLimit shared when route.Decision.Route?.Limits is { } limits => LimitAsync(shared, limits, Facts(action, scheme), record),
+        _ => default,
+    };
+
+    private Refusal? Decide(RbacFilter rbac, in PolicyFacts facts)
+    {
+        var metadata = Metadata;
+        var verdict = rbac.Apply(facts, ref metadata, parts.Report.Access);
+        Metadata = metadata;
+        return verdict.IsAllowed ? null
+            : new(403, LocalReply.Denied, $"rbac_access_denied_matched_policy[{(verdict.Rule.Length > 0 ? verdict.Rule : "none")}]", EndReason.DeniedByPolicy);
     }
 
     /// <summary>Null when the request may continue.</summary>
-    private async ValueTask<Refusal?> CheckTokenAsync(TokenCheck check, string scheme)
+    private async ValueTask<Refusal?> CheckTokenAsync(TokenFilter filter, string scheme)
     {
         var request = stream.Request;
-        var verdict = await check.DecideAsync(request, scheme, parts.Keys.GetAsync, parts.Ports.Time.GetUtcNow()).ConfigureAwait(false);
+        var verdict = await filter.Check.DecideAsync(request, scheme, parts.Keys.GetAsync, parts.Ports.Time.GetUtcNow()).ConfigureAwait(false);
         Metadata = verdict.Metadata ?? Metadata;
-        if (verdict.Status == 0) return null;
+        if (verdict.Status == 0)
+        {
+            if (filter.ClearsRoute) route.Forget();
+            return null;
+        }
         var realm = $"{scheme}://{request.Authority}{request.TargetText.Split('?')[0]}".Replace("\"", "", StringComparison.Ordinal)
             .Replace("\\", "", StringComparison.Ordinal);
         return new(verdict.Status, Encoding.UTF8.GetBytes(verdict.Failure), $"jwt_authn_access_denied{{{verdict.Failure.Replace(' ', '_')}}}",
@@ -108,10 +98,10 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         };
     }
 
-    private PolicyFacts Facts(HttpAction action, string scheme) => new(
+    private PolicyFacts Facts(HttpAction action, string scheme) => (_facts ??= new(
         stream.Request, scheme, connection.Peer, connection.Source, RequestPreparation.RemoteAddress(stream.Request.Headers, connection, action),
         connection.Destination,
-        connection.Facts.ServerName, Metadata) { DirectSource = connection.DirectSource };
+        connection.Facts.ServerName) { DirectSource = connection.DirectSource }) with { Metadata = Metadata };
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<Refusal?> AskAsync(ExternalCheck check, PolicyFacts facts, TrafficRecord record)
@@ -150,6 +140,8 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
 
     private void Apply(ExternalCheck check, ExternalAnswer answer, TrafficRecord record)
     {
+        // The answer may change what the address of the client follows from.
+        _facts = null;
         foreach (var edit in answer.ToUpstream)
         {
             if (edit.Name.AsSpan().SequenceEqual(":path"u8)) stream.Request.SetTarget(Encoding.UTF8.GetBytes(edit.Value));

@@ -5,7 +5,7 @@ using Isthmus.Wire.Envoy.Rbac;
 
 namespace Isthmus.Proxy.Policy;
 
-/// <summary>A filter that decides whether a request or a connection may continue. They run in their order.</summary>
+/// <summary>A filter that may answer a request, or refuse a connection. They run in their order.</summary>
 internal abstract class AccessFilter;
 
 /// <summary>A jwt_authn filter.</summary>

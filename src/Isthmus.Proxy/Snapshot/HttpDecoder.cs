@@ -47,7 +47,7 @@ internal static class HttpDecoder
             http.HttpProtocolOptions?.AcceptHttp10 ?? false, http.HttpProtocolOptions?.DefaultHostForHttp10 ?? "",
             http.GenerateRequestId ?? true, http.PreserveExternalRequestId, http.AlwaysSetRequestIdInResponse,
             http.StripMatchingHostPort || http.StripAnyHostPort, http.Via,
-            filters.Alpn, filters.ExchangesMetadata, filters.Access, filters.Fault, filters.HasCors,
+            filters.Alpn, filters.ExchangesMetadata, [.. filters.All],
             (int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024,
             AccessLogDecoder.Decode(http.AccessLog, notes))
         {
@@ -59,7 +59,6 @@ internal static class HttpDecoder
             MaxStreams = (int)Math.Clamp(http.Http2ProtocolOptions?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
             Underscores = (Underscores)(int)(common?.HeadersWithUnderscoresAction ?? 0),
             MaxStreamDuration = Time(common?.MaxStreamDuration, TimeSpan.Zero),
-            LateAccess = filters.Late,
             Metrics = filters.Metrics,
             CountsMessages = filters.CountsMessages,
             AddsEnvoyFields = filters.AddsEnvoyFields,

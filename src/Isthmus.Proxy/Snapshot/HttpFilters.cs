@@ -24,19 +24,19 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         FilterKind<HttpFilters>.Of<Router>("envoy.filters.http.router",
             (router, _, into) => (into.HasRouter, into.AddsEnvoyFields) = (true, !router.SuppressEnvoyHeaders)),
         FilterKind<HttpFilters>.Of<Alpn>("istio.alpn", (alpn, _, into) => into.Alpn = Overrides(alpn)),
-        FilterKind<HttpFilters>.Of<HTTPFault>("envoy.filters.http.fault", (fault, _, into) => (into.Fault, into._isLate) = (RouteDecoder.Fault(fault), true)),
-        FilterKind<HttpFilters>.Of<Cors>("envoy.filters.http.cors", (_, _, into) => into.HasCors = into._isLate = true),
+        FilterKind<HttpFilters>.Of<HTTPFault>("envoy.filters.http.fault", (fault, _, into) => into.All.Add(new FaultFilter(RouteDecoder.Fault(fault)))),
+        FilterKind<HttpFilters>.Of<Cors>("envoy.filters.http.cors", static (_, _, into) => into.All.Add(new CorsFilter())),
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.RBAC>("envoy.filters.http.rbac",
-            (rbac, _, into) => into.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix))),
+            (rbac, _, into) => into.All.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix))),
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.ExtAuthz>("envoy.filters.http.ext_authz",
-            (external, _, into) => into.Add(ExternalCheckDecoder.Decode(external, into.Stats))),
+            (external, _, into) => into.All.Add(ExternalCheckDecoder.Decode(external, into.Stats))),
         FilterKind<HttpFilters>.Of<JwtAuthentication>("envoy.filters.http.jwt_authn",
-            (tokens, _, into) => into.Add(new TokenFilter(new(tokens),
+            (tokens, _, into) => into.All.Add(new TokenFilter(new(tokens),
                 into.ClearsRouteLater || tokens.Providers.Values.Any(provider => provider.ClearRouteCache)))),
         FilterKind<HttpFilters>.Of<LocalRateLimit>("envoy.filters.http.local_ratelimit",
-            (limit, name, into) => into.Add(new LocalLimitFilter(name, LimitDecoder.Local(limit, into.Notes)))),
+            (limit, name, into) => into.All.Add(new LocalLimitFilter(name, LimitDecoder.Local(limit, into.Notes)))),
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.RateLimit>("envoy.filters.http.ratelimit",
-            (shared, name, into) => into.Add(LimitDecoder.Global(name, shared, into.Notes))),
+            (shared, name, into) => into.All.Add(LimitDecoder.Global(name, shared, into.Notes))),
         // The token check before it has read what it says.
         FilterKind<HttpFilters>.Of<Authn>("istio_authn", static (_, _, _) => { }),
         FilterKind<HttpFilters>.Of<Wire.Istio.Peers.Config>("istio.metadata_exchange", (peers, _, into) =>
@@ -51,22 +51,20 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         FilterKind<HttpFilters>.Of<GrpcWeb>("envoy.filters.http.grpc_web", (_, name, into) => into.Notes.Add($"http filter '{name}' is ignored")));
 
     public bool HasRouter { get; private set; }
-    public bool HasCors { get; private set; }
     public bool ExchangesMetadata { get; private set; }
     public bool TellsMeshOnly { get; private set; }
     public bool AddsEnvoyFields { get; private set; } = true;
     public bool CountsMessages { get; private set; }
-    public FaultSettings? Fault { get; private set; }
     public MetricRules? Metrics { get; private set; }
     public ValueMap<ValueList<string>> Alpn { get; private set; } = new([]);
-    public List<AccessFilter> Access { get; } = [];
-    public List<AccessFilter> Late { get; } = [];
+
+    /// <summary>Those that may answer a request, in their order.</summary>
+    public List<AccessFilter> All { get; } = [];
 
     private string Stats => stats;
     private List<string> Notes => notes;
 
     private int _taken;
-    private bool _isLate; // What follows comes after the filters for CORS and faults.
 
     /// <exception cref="ResourceException">A filter cannot be used.</exception>
     public void TakeAll()
@@ -110,10 +108,8 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
     {
         notes.Add($"http filter '{filter.Name}' with {config} is not supported and {(filter.IsOptional ? "is ignored" : "refuses all requests")}");
         // Rules that allow, of which there are none.
-        if (!filter.IsOptional) Add(new RbacFilter(new Wire.Envoy.Rbac.RBAC(), null, filter.Name, Stats, ""));
+        if (!filter.IsOptional) All.Add(new RbacFilter(new Wire.Envoy.Rbac.RBAC(), null, filter.Name, Stats, ""));
     }
-
-    private void Add(AccessFilter filter) => (_isLate ? Late : Access).Add(filter);
 
     /// <summary>A later filter passes the claims of tokens to routes, which are then chosen again. The token check itself does both.</summary>
     private bool ClearsRouteLater => all.Skip(_taken).Any(filter => !filter.Disabled

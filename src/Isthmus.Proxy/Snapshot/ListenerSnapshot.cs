@@ -96,11 +96,17 @@ internal sealed record HttpAction(
     ClientCertMode ClientCert, ClientCertFields ClientCertFields, ValueList<string> Upgrades, TimeSpan StreamIdleTimeout, TimeSpan IdleTimeout,
     TimeSpan MaxDuration, int MaxRequests, bool NormalizePath, bool MergeSlashes, EscapedSlashes EscapedSlashes,
     bool AcceptHttp10, string DefaultHost, bool GenerateRequestId, bool KeepExternalRequestId, bool RequestIdInResponse, bool StripPort, string Via,
-    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, IReadOnlyList<AccessFilter> Access, FaultSettings? Fault, bool HasCors,
+    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, AccessFilter[] Filters,
     int HeadBytes, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction
 {
-    /// <summary>The filters that come after those for CORS and faults.</summary>
-    public IReadOnlyList<AccessFilter> LateAccess { get; init; } = [];
+    /// <summary>What may answer a request before its route does, in this order.</summary>
+    public AccessFilter[] Filters { get; } = Filters;
+
+    /// <summary>Whether responses get the fields of CORS.</summary>
+    public bool HasCors { get; } = Array.Exists(Filters, static filter => filter is CorsFilter);
+
+    /// <summary>The fault of the last filter for faults, for routes that have none of their own.</summary>
+    public FaultSettings? Fault { get; } = Filters.OfType<FaultFilter>().LastOrDefault()?.Settings;
 
     /// <summary>How many requests of a client may share an HTTP/2 connection at once.</summary>
     public int MaxStreams { get; init; } = int.MaxValue;

@@ -128,6 +128,15 @@ internal sealed record HashKey(HashSource Source, string Name, TimeSpan? CookieT
     public string CookieAttributes { get; init; } = "";
 }
 
+/// <summary>A fault filter: injects the faults of the route, or else its own.</summary>
+internal sealed class FaultFilter(FaultSettings? settings) : AccessFilter
+{
+    public FaultSettings? Settings { get; } = settings;
+}
+
+/// <summary>A cors filter: its settings are those of the route.</summary>
+internal sealed class CorsFilter : AccessFilter;
+
 internal sealed record FaultSettings(
     TimeSpan Delay, Fraction DelayShare, int AbortStatus, Fraction AbortShare, IReadOnlyList<HeaderMatch> Headers)
 {

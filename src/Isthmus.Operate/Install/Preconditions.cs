@@ -45,7 +45,8 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         if (spec.Enabled("pilot") || spec.Enabled("istiodRemote")) await NetworkAsync(stop);
     }
 
-    /// <summary>What makes the mesh slower than it need be. An image has its own TLS library, but the proxies of a lab are the program of its machine.</summary>
+    /// <summary>What makes the mesh slower than it need be. An image has its own TLS library, but the proxies of a lab are the program of its
+    /// machine.</summary>
     /// <param name="own">The version of OpenSSL that this program uses; null when it uses none.</param>
     public async Task<Problem?> TlsLibraryAsync(Version? own, CancellationToken stop)
     {

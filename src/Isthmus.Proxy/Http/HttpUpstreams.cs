@@ -132,8 +132,8 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
             if (way.Patience < cluster.Config.ConnectTimeout && ConnectionPools.Of(host).Failed is { } failed && failed.At >= asked
                 && failed.Purpose == key.Purpose)
                 throw new TransportException(failed.Reason.Failure, failed.Reason.Message);
-            var client = new H2Client(await ConnectSharedAsync(cluster, host, key.Purpose, way).ConfigureAwait(false), cluster, host, time, ExpiresAt(cluster, host),
-                background, random);
+            var transport = await ConnectSharedAsync(cluster, host, key.Purpose, way).ConfigureAwait(false);
+            var client = new H2Client(transport, cluster, host, time, ExpiresAt(cluster, host), background, random);
             ConnectionPools.Of(host).Share(key, client);
             return client.TryOpen() ?? throw new TransportException(TransportFailure.Reset, "the connection was closed");
         }

@@ -19,21 +19,24 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
     /// <param name="gateway">More fields of the Gateway.</param>
     /// <param name="prepare">What is in the mesh before.</param>
     /// <param name="second">The listeners at port 9000.</param>
+    /// <param name="first">Those at port 80.</param>
     internal ApiGatewayProxy(string config, (string Name, string Protocol, int Port)[] endpoints, string gateway = "", Action<MeshRig>? prepare = null,
-        string second = Tcp)
-        : this(new SentSecrets(), config, endpoints, gateway, prepare, second)
+        string second = Tcp, string first = Http)
+        : this(new SentSecrets(), config, endpoints, gateway, prepare, $"{first}\n{second}")
     {
     }
 
     private ApiGatewayProxy(
-        SentSecrets secrets, string config, (string Name, string Protocol, int Port)[] endpoints, string gateway, Action<MeshRig>? prepare, string second)
-        : base(MeshOf(config, endpoints, gateway, prepare, second), rig => rig.Router("c1", "front", labels: ByGateway),
+        SentSecrets secrets, string config, (string Name, string Protocol, int Port)[] endpoints, string gateway, Action<MeshRig>? prepare, string listeners)
+        : base(MeshOf(config, endpoints, gateway, prepare, listeners), rig => rig.Router("c1", "front", labels: ByGateway),
             Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), new NoLogs(), secrets), "0.0.0.0_80", "0.0.0.0_9000")
     {
         foreach (var item in Feed.Snapshot!.Types[TypeUrls.Secret].All) secrets.Discovered.Put(item.Version,
             Wire.Envoy.Secret.Parser.ParseFrom(item.Body.Value));
         Plane.State.Look();
     }
+
+    private const string Http = "{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All} } }";
 
     private const string Tcp = "{name: tcp, port: 9000, protocol: TCP, allowedRoutes: {namespaces: {from: All} } }";
 
@@ -57,7 +60,8 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
         rig.Slice("c1", name, port, protocol, ($"{name}-a", "127.0.0.1"));
     }
 
-    private static MeshRig MeshOf(string config, (string Name, string Protocol, int Port)[] endpoints, string gateway, Action<MeshRig>? prepare, string second)
+    private static MeshRig MeshOf(
+        string config, (string Name, string Protocol, int Port)[] endpoints, string gateway, Action<MeshRig>? prepare, string listeners)
     {
         var rig = new MeshRig("c1");
         prepare?.Invoke(rig);
@@ -82,8 +86,7 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
             spec:
               gatewayClassName: istio
               listeners:
-              - {name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All} } }
-              {{string.Join("\n  ", second.Split('\n').Select(listener => $"- {listener}"))}}
+              {{string.Join("\n  ", listeners.Split('\n').Select(listener => $"- {listener}"))}}
               {{(gateway.Length > 0 ? gateway : "# nothing more")}}
             """);
         rig.Config("""

@@ -61,6 +61,29 @@ public sealed class GatewayRouteTests
         Assert.Equal(["Accepted", reason], Conditions(proxy).Select(condition => condition.Reason));
     }
 
+    /// <summary>A rule whose backend may not be used fails, and others of the route apply.</summary>
+    [Fact]
+    public async Task A_grant_that_goes_takes_the_way_to_its_backends_with_it()
+    {
+        await using var calls = await RoutedCalls.AtGatewayAsync("""
+            {apiVersion: gateway.networking.k8s.io/v1, kind: ReferenceGrant, metadata: {name: g, namespace: shop},
+             spec: {from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: other}], to: [{group: '', kind: Service, name: v1}]} }
+            ---
+
+            """ + RoutedCalls.Route("r", "{name: front, namespace: shop}", """
+            {matches: [{path: {type: PathPrefix, value: /one} }], backendRefs: [{name: v1, namespace: shop, port: 80}]},
+            {matches: [{path: {type: PathPrefix, value: /two} }], backendRefs: [{name: v2, namespace: shop, port: 80}]}
+            """, ns: "other"));
+        await calls.ExpectAsync("""
+            GET /one => v1
+            GET /two => 500
+            """);
+        calls.Rig.Writer.RemoveConfig("c1", "ReferenceGrant", "shop", "g");
+        calls.Apply("");
+        await calls.ExpectAsync("GET /one => 500");
+        Assert.Equal("RefNotPermitted", calls.Rig.Mesh.RouteStatuses.Items.Values.Single(status => status.Source.Name == "r").Parents[0].Conditions[1].Reason);
+    }
+
     /// <summary>A grant for another kind of route is none.</summary>
     [Theory]
     [InlineData("", false)]
@@ -161,12 +184,23 @@ public sealed class GatewayRouteTests
 
     /// <summary>Its endpoints may be somebody's own, and it may have no address.</summary>
     [Theory]
-    [InlineData("10.96.1.1")]
-    [InlineData("None")]
-    public async Task A_backend_is_a_Service_with_or_without_an_address(string address)
+    [InlineData("10.96.1.1", true)]
+    [InlineData("None", true)]
+    [InlineData("10.96.1.1", false)]
+    [InlineData("None", false)]
+    public async Task A_backend_is_a_Service_with_or_without_an_address(string address, bool hasPods)
     {
         await using var web = await ServerAsync("web");
-        using var proxy = new ApiGatewayProxy(Route("r", "", "{backendRefs: [{name: web, port: 80}]}"), [], prepare: rig => Named(rig, "", web.Port, address));
+        using var proxy = new ApiGatewayProxy(Route("r", "", "{backendRefs: [{name: web, port: 80}]}"), [], prepare: rig =>
+        {
+            Named(rig, "", web.Port, address);
+            if (hasPods) return;
+            rig.Writer.Put("c1", new Isthmus.Kubernetes.Objects.EndpointSlice
+            {
+                Metadata = new() { Name = "web-1", Namespace = MeshRig.Namespace, Labels = { ["kubernetes.io/service-name"] = "web" } },
+                Endpoints = [new() { Addresses = ["127.0.0.1"], Conditions = new() { Ready = true } }], Ports = { new() { Name = "first", Port = web.Port } },
+            });
+        });
         Assert.Equal((200, "web"), await proxy.CallAsync("any"));
     }
 

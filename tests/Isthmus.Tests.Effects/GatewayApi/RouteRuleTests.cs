@@ -131,7 +131,13 @@ public sealed class RouteRuleTests
             {matches: [{path: {type: PathPrefix, value: /whole} }], timeouts: {request: 200ms}, {{Web}} },
             {matches: [{path: {type: PathPrefix, value: /none} }], timeouts: {request: 0s, backendRequest: 0s}, {{Web}} },
             {matches: [{path: {type: PathPrefix, value: /patient} }], timeouts: {request: 60s, backendRequest: 50s}, {{Web}} }
-            """, context => context.Request.Path.Value is "/try" or "/whole" ? Task.Delay(Timeout.Infinite, context.RequestAborted) : Task.CompletedTask);
+            """, context => context.Request.Path.Value switch
+        {
+            "/try" or "/whole" => Task.Delay(Timeout.Infinite, context.RequestAborted),
+            // Longer than the other limits.
+            "/none" => Task.Delay(TimeSpan.FromSeconds(1), context.RequestAborted),
+            _ => Task.CompletedTask,
+        });
         foreach (var (path, status) in new[] { ("/try", 504), ("/whole", 504), ("/none", 200), ("/patient", 200) })
             Assert.Equal(status, (await proxy.CallAsync(path)).Status);
     }
@@ -140,6 +146,12 @@ public sealed class RouteRuleTests
     [InlineData("codes: [500], attempts: 3", 500, 2, 200, 3)]
     [InlineData("codes: [500], attempts: 3, backoff: 1ms", 500, 4, 500, 4)]
     [InlineData("codes: [500], attempts: 3", 503, 1, 503, 1)]
+    [InlineData("codes: [500, 502, 503, 504], attempts: 2", 502, 1, 200, 2)]
+    [InlineData("codes: [500, 502, 503, 504], attempts: 2", 502, 3, 502, 3)]
+    [InlineData("codes: [500, 502, 503, 504], attempts: 2", 503, 1, 200, 2)]
+    [InlineData("codes: [500, 502, 503, 504], attempts: 2", 503, 3, 503, 3)]
+    [InlineData("codes: [500, 502, 503, 504], attempts: 2", 504, 1, 200, 2)]
+    [InlineData("codes: [500, 502, 503, 504], attempts: 2", 504, 3, 504, 3)]
     [InlineData("attempts: 0", 500, 1, 500, 1)]
     [InlineData("attempts: 2", 0, 1, 200, 2)]
     public async Task Requests_are_tried_again_for_the_codes_of_a_rule_and_when_nobody_answers(string retry, int failure, int failures, int status,

@@ -197,7 +197,8 @@ internal static class PatchValueReader
                 "for example [type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua]");
         var fallback = read["default_config"];
         if (fallback is null && read["apply_default_config_without_warming"]?.GetValueKind() == JsonValueKind.True)
-            field["apply_default_config_without_warming"].Error("needs default_config: without it, there is nothing to apply", "add default_config, or remove it");
+            field["apply_default_config_without_warming"]
+                .Error("needs default_config: without it, there is nothing to apply", "add default_config, or remove it");
         if (fallback is not null && TypeName(WrittenType(fallback)) is var name && !types.Any(url => TypeName(url!.GetValue<string>()) == name))
             field["default_config"].Error($"{name} is none of type_urls: Envoy refuses such a filter", $"add type.googleapis.com/{name} to type_urls");
     }

@@ -15,10 +15,11 @@ public sealed class ExtensionPatchesTests
         """;
 
     [Fact]
-    public void The_last_of_one_name_counts() =>
-        Assert.Contains("late",
-            Assert.Single(ExtensionPatches.Added([Patch(PatchTarget.HttpFilter, Filter), Extension("early"), Extension("late")])).TypedConfig.Value.ToStringUtf8(),
-            StringComparison.Ordinal);
+    public void The_last_of_one_name_counts()
+    {
+        var added = Assert.Single(ExtensionPatches.Added([Patch(PatchTarget.HttpFilter, Filter), Extension("early"), Extension("late")]));
+        Assert.Contains("late", added.TypedConfig.Value.ToStringUtf8(), StringComparison.Ordinal);
+    }
 
     /// <summary>Each proxy that connects asks.</summary>
     [Fact]

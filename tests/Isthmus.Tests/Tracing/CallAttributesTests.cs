@@ -18,7 +18,7 @@ public sealed class CallAttributesTests
     [InlineData(RuleKeys.SourceIp, "10.0.0.0/8", true)]
     public void A_call_satisfies_what_proxies_match(string key, string value, bool satisfies)
     {
-        var call = new CallAttributes("spiffe://td1/ns/shop/sa/web", null, new(IPAddress.Parse("10.0.0.1"), 4000), new(IPAddress.Parse("10.0.0.2"), 80), "", null);
+        var call = new CallAttributes("spiffe://td1/ns/shop/sa/web", null, IPEndPoint.Parse("10.0.0.1:4000"), IPEndPoint.Parse("10.0.0.2:80"), "", null);
         Assert.Equal(satisfies, call.Satisfies(new(key, [value], [])));
         Assert.Equal(!satisfies, call.Satisfies(new(key, [], [value])));
     }

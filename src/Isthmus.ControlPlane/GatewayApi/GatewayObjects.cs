@@ -42,11 +42,8 @@ internal static class GatewayObjects
 
     private static JsonObject Deployment(GatewayOrder order, Maker make, InjectorValues values)
     {
-        var labels = make.Labels();
-        labels.TryAdd("service.istio.io/canonical-name", GatewayNaming.LabelOf(order.ServiceName));
-        labels.TryAdd("service.istio.io/canonical-revision", "latest");
-        var annotations = make.Annotations();
-        annotations[Annotations.InjectTemplates] = InjectionTemplates.Gateway;
+        var deployment = make.Object("apps/v1", "Deployment", order.ServiceName);
+        var (labels, annotations) = PodMetadata(order, make, deployment);
         var pod = new JsonObject
         {
             ["metadata"] = new JsonObject { ["labels"] = labels, ["annotations"] = annotations },
@@ -69,11 +66,11 @@ internal static class GatewayObjects
                 "no proxies run in this namespace", "create the Gateway in another one"));
         var metadata = (JsonObject)injected["metadata"]!;
         // It is complete: the webhook has nothing to add.
-        metadata["labels"]![Core.Names.Labels.Inject] = "false";
+        labels = (JsonObject)metadata["labels"]!;
+        labels[Core.Names.Labels.Inject] = "false";
         ((JsonObject)metadata["annotations"]!).Remove("proxy.istio.io/overrides");
         var container = (injected["spec"]!["containers"] as JsonArray)!.OfType<JsonObject>().First(item => (string?)item["name"] == ProxyContainer.Name);
         container["resources"] = ProxyContainer.Resources(new(pod, order.Gateway.Namespace, values, InjectionPath.Default, NativeSidecars.Off, owner));
-        var deployment = make.Object("apps/v1", "Deployment", order.ServiceName);
         deployment["spec"] = new JsonObject
         {
             ["selector"] = new JsonObject { ["matchLabels"] = make.Selector() },
@@ -82,6 +79,26 @@ internal static class GatewayObjects
             ["template"] = new JsonObject { ["metadata"] = metadata.DeepClone(), ["spec"] = injected["spec"]!.DeepClone() },
         };
         return deployment;
+    }
+
+    /// <summary>The labels and annotations of the Pods. The injector reads some of them, so what ConfigMaps say of them counts before it.</summary>
+    private static (JsonObject Labels, JsonObject Annotations) PodMetadata(GatewayOrder order, Maker make, JsonObject deployment)
+    {
+        var labels = make.Labels();
+        labels.TryAdd("service.istio.io/canonical-name", GatewayNaming.LabelOf(order.ServiceName));
+        labels.TryAdd("service.istio.io/canonical-revision", "latest");
+        labels[Core.Names.Labels.Inject] = "true";
+        var annotations = make.Annotations();
+        annotations[Annotations.InjectTemplates] = InjectionTemplates.Gateway;
+        var bare = (JsonObject)deployment.DeepClone();
+        bare["spec"] = new JsonObject
+        {
+            ["template"] = new JsonObject { ["metadata"] = new JsonObject { ["labels"] = labels, ["annotations"] = annotations } },
+        };
+        var given = GatewayOverlay.Over(bare, order.Parameters)["spec"]?["template"]?["metadata"];
+        return (Part("labels"), Part("annotations"));
+
+        JsonObject Part(string name) => (JsonObject?)(given?[name] as JsonObject)?.DeepClone() ?? [];
     }
 
     /// <summary>

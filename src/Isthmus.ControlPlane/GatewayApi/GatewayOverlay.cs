@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Model.GatewayApi;
@@ -20,6 +21,10 @@ internal static class GatewayOverlay
     private static readonly string[] Identity = ["name", "namespace", "generateName", "uid", "resourceVersion", "ownerReferences", "finalizers",
         "managedFields"];
 
+    /// <summary>What decides whether and how a Pod is injected. The Pods of a Gateway are always injected as gateways.</summary>
+    private static readonly (string Part, string Name)[] Injected =
+        [("annotations", Annotations.InjectTemplates), ("annotations", Labels.Inject), ("labels", Labels.Inject)];
+
     /// <summary>Whether a ConfigMap asks for the object at all: some exist only then.</summary>
     internal static bool Asks(IEnumerable<GatewayParameters> parameters, string kind) =>
         parameters.Any(map => map.Parts.Any(part => Kinds.GetValueOrDefault(part.Key) == kind));
@@ -34,7 +39,14 @@ internal static class GatewayOverlay
             if (map.Parts.Keys.FirstOrDefault(key => !Kinds.ContainsKey(key)) is { } unknown)
                 throw Fault(map, unknown, "is no part of a gateway", $"use the keys {string.Join(", ", Kinds.Keys.Order(StringComparer.Ordinal))}");
             foreach (var (key, text) in map.Parts.Where(part => Kinds[part.Key] == kind))
-                PodMerge.Over(merged, Read(map, key, text), kind == "Service" ? "port" : "containerPort");
+            {
+                var overlay = Read(map, key, text);
+                foreach (var (part, name) in Injected)
+                    if (kind == "Deployment" && (overlay["spec"]?["template"]?["metadata"]?[part] as JsonObject)?.ContainsKey(name) == true)
+                        throw Fault(map, key, $"sets {name} in spec.template.metadata.{part}, which has no effect: the Pods of a Gateway are always "
+                            + "injected as gateways", "remove it");
+                PodMerge.Over(merged, overlay, kind == "Service" ? "port" : "containerPort");
+            }
             // Labels by which the objects of a Gateway are found, and who owns them, are not the map's to change.
             foreach (var field in Identity)
                 if (!JsonNode.DeepEquals(merged["metadata"]?[field], @object["metadata"]![field]))

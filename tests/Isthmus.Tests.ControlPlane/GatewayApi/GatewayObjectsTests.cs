@@ -130,7 +130,45 @@ public sealed class GatewayObjectsTests
             objects[4]["spec"]!.ToJsonString());
     }
 
+    /// <summary>The injector reads annotations and labels of a Pod: those that ConfigMaps give it count, and those that they take away do not.</summary>
+    [Fact]
+    public void What_ConfigMaps_say_of_the_Pods_counts_for_their_proxy()
+    {
+        const string Meta = "metadata: {name: front, namespace: shop, annotations: {sidecar.istio.io/logLevel: trace, sidecar.istio.io/agentLogLevel: debug}}";
+        var template = Make(Meta, Listeners,
+            [
+                Parameters("deployment",
+                    "spec: {template: {metadata: {annotations: {proxy.istio.io/config: '{binaryPath: /usr/local/bin/envoy}', sidecar.istio.io/logLevel: null}, "
+                        + "labels: {topology.istio.io/network: net9}}}}"),
+                Parameters("deployment", "spec: {template: {metadata: {annotations: {sidecar.istio.io/agentLogLevel: error, note: kept}}}}"),
+            ])[1]["spec"]!["template"]!;
+        var container = Assert.Single(template["spec"]!["containers"]!.AsArray())!;
+        var variables = container["env"]!.AsArray().ToDictionary(item => (string)item!["name"]!, item => (string?)item!["value"]);
+        Assert.Equal("/usr/local/bin/envoy", (string?)JsonNode.Parse(variables["PROXY_CONFIG"]!)!["binaryPath"]);
+        Assert.Equal("net9", variables["ISTIO_META_REQUESTED_NETWORK_VIEW"]);
+        var arguments = string.Join(' ', container["args"]!.AsArray().Select(word => (string)word!));
+        Assert.Contains("error", arguments, StringComparison.Ordinal);
+        Assert.DoesNotContain("trace", arguments, StringComparison.Ordinal);
+        Assert.Equal(("kept", null, "false"),
+            ((string?)template["metadata"]!["annotations"]!["note"], (string?)template["metadata"]!["annotations"]!["sidecar.istio.io/logLevel"],
+                (string?)template["metadata"]!["labels"]!["sidecar.istio.io/inject"]));
+    }
+
+    [Fact]
+    public void An_annotation_that_the_injector_refuses_is_named()
+    {
+        var e = Assert.Throws<ProblemException>(() => Make("metadata: {name: front, namespace: shop}", Listeners,
+            [Parameters("deployment", "spec: {template: {metadata: {annotations: {sidecar.istio.io/bootstrapOverride: x}}}}")]));
+        Assert.Equal("metadata.annotations[sidecar.istio.io/bootstrapOverride]", e.Problem.Path);
+    }
+
     [Theory]
+    [InlineData("deployment", "spec: {template: {metadata: {annotations: {inject.istio.io/templates: sidecar}}}}",
+        "data[deployment]: sets inject.istio.io/templates in spec.template.metadata.annotations, which has no effect")]
+    [InlineData("deployment", "spec: {template: {metadata: {annotations: {sidecar.istio.io/inject: 'false'}}}}",
+        "data[deployment]: sets sidecar.istio.io/inject in spec.template.metadata.annotations, which has no effect")]
+    [InlineData("deployment", "spec: {template: {metadata: {labels: {sidecar.istio.io/inject: 'false'}}}}",
+        "data[deployment]: sets sidecar.istio.io/inject in spec.template.metadata.labels, which has no effect")]
     [InlineData("deploymnt", "spec: {}", "data[deploymnt]: is no part of a gateway")]
     [InlineData("deployment", "[]", "data[deployment]: is not a map")]
     [InlineData("deployment", "spec: {: ", "data[deployment]: ")]

@@ -287,13 +287,14 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         try
         {
             var plane = facts.ControlPlanesOf(facts.Clusters.First(cluster => cluster.Context == context))[0];
-            var answers = await new MeshQuery(_clients[plane.At.Context], plane.Namespace).AskControlPlanesAsync("/debug/clusterz", stop);
-            return [.. answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(WatchedCluster.Read)];
+            var watched = await new MeshQuery(_clients[plane.At.Context], plane.Namespace).WatchedAsync(stop);
+            if (watched.IsKnown) return watched.Lines;
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
-            // Then nothing is known about clusters, which is not the same as watching none.
-            return [.. clusters.Select(access => new WatchedCluster(access.Name, "", "synced", ""))];
+            // As one that does not tell.
         }
+        // Nothing is known about clusters then, which is not the same as watching none.
+        return [.. facts.Clusters.Select(cluster => new WatchedCluster(cluster.Id, "", "synced", ""))];
     }
 }

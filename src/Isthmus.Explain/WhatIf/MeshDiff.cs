@@ -56,7 +56,7 @@ public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IR
     {
         var query = new MeshQuery(client, ns);
         if (!await query.HasControlPlaneAsync(stop)) return [];
-        var answers = await query.AskEachControlPlaneAsync(new PodRequest("POST", "/debug/preview", body), stop);
+        var answers = await query.AskControlPlanesAsync(new PodRequest("POST", "/debug/preview", body), stop);
         return [.. answers.Select(answer => (answer.Answer,
             answer.Answer is null ? query.Unknown(answer, "what the files would change for its proxies") : null))];
     }

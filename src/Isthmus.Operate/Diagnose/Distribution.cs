@@ -34,7 +34,7 @@ public sealed record Distribution(IReadOnlyList<string> Lagging, IReadOnlyList<P
     /// <exception cref="ProblemException">No control plane can tell.</exception>
     public static async Task<Distribution> AskAsync(MeshQuery query, KindDescriptor kind, string version, CancellationToken stop)
     {
-        var all = await query.AskEachControlPlaneAsync($"/debug/distribution?resource={kind.CrdName}&resourceVersion={Uri.EscapeDataString(version)}", stop);
+        var all = await query.AskControlPlanesAsync($"/debug/distribution?resource={kind.CrdName}&resourceVersion={Uri.EscapeDataString(version)}", stop);
         var silent = all.Where(answer => answer.Answer is null).Select(answer => query.Unknown(answer, "what its proxies have", Instead)).ToList();
         var answers = all.Where(answer => answer.Answer is not null).Select(answer => (answer.Pod, Answer: answer.Answer!)).ToList();
         if (answers.Count == 0) throw new ProblemException(silent[0] with { Severity = Severity.Error });

@@ -126,6 +126,9 @@ public sealed record ClusterFacts(
 
     public bool Withholds(string part) => Withheld.Any(withheld => withheld.Part == part);
 
+    /// <summary>Whether a control plane here tells which clusters it watches.</summary>
+    public bool TellsWatched { get; init; } = true;
+
     /// <summary>Why the first attempt to read its API server failed; empty when it succeeded.</summary>
     public string FirstError { get; init; } = "";
 

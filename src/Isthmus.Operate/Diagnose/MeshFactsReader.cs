@@ -91,7 +91,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         if (ns is null)
             return new(context, "") { SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client) };
         var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
-        var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, WatchedAsync(client, pods, stop), []),
+        var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, WatchedAsync(client, pods, stop), new([], [])),
             pods.Any(pod => pod.Status.IsReady)
                 ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, ProblemsAsync(client, stop), [])
                 : Task.FromResult(default(ValueList<Problem>)));
@@ -108,10 +108,11 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             Root.Of(root),
             await gateways,
             objects.Any(PassingGateways.IsIstios) || await withheld.UnlessRefusedAsync(WithheldFacts.Gateways, PassingGateways.AnyAsync(client, stop), true),
-            await watched,
+            (await watched).Lines.Distinct().ToValueList(),
             Untrusted(configurations, root))
         {
-            Problems = (await problems).Concat(await dead).Concat(await loose).ToValueList(),
+            Problems = (await problems).Concat((await watched).Unknown).Concat(await dead).Concat(await loose).ToValueList(),
+            TellsWatched = (await watched).IsKnown,
             SystemNamespace = istioNamespace,
             ScaledToZero = own.Select(plane => plane.ScaledToZero).FirstOrDefault() ?? "",
             Hosted = await hosted,
@@ -225,18 +226,31 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         }
     }
 
-    private async Task<ValueList<WatchedCluster>> WatchedAsync(KubeClient client, IReadOnlyList<Pod> pods, CancellationToken stop)
+    private async Task<WatchedClusters> WatchedAsync(KubeClient client, IReadOnlyList<Pod> pods, CancellationToken stop)
     {
-        if (!pods.Any(pod => pod.Status.IsReady)) return [];
-        var answers = await new MeshQuery(client, istioNamespace).AskControlPlanesAsync("/debug/clusterz", stop);
-        return answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>())
-            .Select(WatchedCluster.Read).Distinct().ToValueList();
+        if (!pods.Any(pod => pod.Status.IsReady)) return new([], []);
+        try
+        {
+            return await new MeshQuery(client, istioNamespace).WatchedAsync(stop);
+        }
+        catch (ProblemException)
+        {
+            return new([], []) { IsKnown = false }; // Its problems say so.
+        }
     }
 
     private async Task<ValueList<Problem>> ProblemsAsync(KubeClient client, CancellationToken stop)
     {
-        var problems = await new MeshQuery(client, istioNamespace).ProblemsAsync(stop);
-        return problems.Where(problem => !IsOwn(problem)).ToValueList();
+        try
+        {
+            var problems = await new MeshQuery(client, istioNamespace).ProblemsAsync(stop);
+            return problems.Where(problem => !IsOwn(problem)).ToValueList();
+        }
+        catch (ProblemException e)
+        {
+            return [new("ISM1040", $"{e.Problem.Object} in {client.Access.Name}", "",
+                $"{e.Problem.Message}: what it finds wrong, and which clusters it watches, is not known", e.Problem.Remedy)];
+        }
     }
 
     /// <summary>Each cluster has its own DNS and perhaps its own control plane, so differences between them are not

@@ -11,9 +11,6 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Queries running control planes and proxies through the API server (port forwarding), as istioctl does.</summary>
 public sealed class MeshQuery(KubeClient client, string istioNamespace)
 {
-    /// <summary>What a control plane is that lacks a page, or a part of one.</summary>
-    public const string Foreign = "is a control plane that is not of Isthmus, or an older one";
-
     /// <summary>Whether a control plane runs here, ready or not.</summary>
     public async Task<bool> HasControlPlaneAsync(CancellationToken stop) => (await PodsAsync(stop)).Count > 0;
 
@@ -36,45 +33,35 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     private Task<IReadOnlyList<Pod>> PodsAsync(CancellationToken stop) =>
         client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop);
 
-    /// <summary>Each control plane's response to a debug path, as JSON.</summary>
-    public Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(string path, CancellationToken stop) =>
+    /// <summary>Each control plane's response to a debug path, as JSON, or why there is none: no page is one that all have. Control planes of Istio lack
+    /// some, older ones others, and any can be out of reach.</summary>
+    /// <exception cref="ProblemException">None is ready, or none of them can be reached.</exception>
+    public Task<IReadOnlyList<PlaneAnswer>> AskControlPlanesAsync(string path, CancellationToken stop) =>
         AskControlPlanesAsync(new PodRequest("GET", path), stop);
 
-    /// <summary>Each control plane's response to a request, as JSON.</summary>
-    public async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskControlPlanesAsync(PodRequest request, CancellationToken stop)
-    {
-        var pods = await ControlPlanesAsync(stop);
-        return await Task.WhenAll(pods.Select(async pod =>
-            (pod.Metadata.Name,
-                await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop))));
-    }
-
-    /// <summary>Each control plane's response to a path that not all have, or why there is none: one that is not of Isthmus, an older one, and one that
-    /// cannot be reached.</summary>
-    public Task<IReadOnlyList<PlaneAnswer>> AskEachControlPlaneAsync(string path, CancellationToken stop) =>
-        AskEachControlPlaneAsync(new PodRequest("GET", path), stop);
-
-    /// <summary>The same for any request.</summary>
-    /// <exception cref="ProblemException">None is ready, or none of them can be reached.</exception>
-    public async Task<IReadOnlyList<PlaneAnswer>> AskEachControlPlaneAsync(PodRequest request, CancellationToken stop)
+    /// <inheritdoc cref="AskControlPlanesAsync(string, CancellationToken)"/>
+    public async Task<IReadOnlyList<PlaneAnswer>> AskControlPlanesAsync(PodRequest request, CancellationToken stop)
     {
         var pods = await ControlPlanesAsync(stop);
         var failures = new List<Exception>();
         var answers = await Task.WhenAll(pods.Select(async pod =>
         {
+            var plane = PlaneAnswer.Of(pod);
             try
             {
-                return new PlaneAnswer(pod.Metadata.Name,
-                    await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop));
+                return plane with
+                {
+                    Answer = await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop)
+                };
             }
             catch (NoSuchPageException)
             {
-                return new PlaneAnswer(pod.Metadata.Name, null, Foreign);
+                return plane with { Why = plane.Foreign };
             }
             catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
             {
                 lock (failures) failures.Add(e);
-                return new PlaneAnswer(pod.Metadata.Name, null, e is ProblemException known ? known.Problem.Message : e.Message);
+                return plane with { Why = e is ProblemException known ? known.Problem.Message : e.Message };
             }
         }));
         if (failures.Count == answers.Length) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failures[0]);
@@ -89,7 +76,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// <summary>What control planes find wrong with objects and proxies.</summary>
     public async Task<IEnumerable<Problem>> ProblemsAsync(CancellationToken stop)
     {
-        var answers = await AskEachControlPlaneAsync("/debug/problemz", stop);
+        var answers = await AskControlPlanesAsync("/debug/problemz", stop);
         return answers.Where(answer => answer.Answer is null).Select(answer => Unknown(answer, "what it finds wrong with objects and proxies"))
             .Concat(answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(Read)).Distinct();
     }
@@ -98,16 +85,27 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         new Problem(line["code"]?.ToString() ?? "", line["object"]?.ToString() ?? "", line["path"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
                 line["remedy"]?.ToString() ?? "", Enum.TryParse<Severity>(line["severity"]?.ToString(), out var severity) ? severity : Severity.Error);
 
+    /// <summary>The clusters that control planes here watch, as they say.</summary>
+    public async Task<WatchedClusters> WatchedAsync(CancellationToken stop)
+    {
+        var answers = await AskControlPlanesAsync("/debug/clusterz", stop);
+        return new([.. answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(WatchedCluster.Read)],
+            [.. answers.Where(answer => answer.Answer is null).Select(answer => Unknown(answer, "which clusters it watches"))])
+            {
+                IsKnown = answers.Any(answer => answer.Answer is not null)
+            };
+    }
+
     /// <summary>
     /// Where the control plane that a proxy is connected to got its addresses. Null when no control plane can be queried
-    /// here: the proxy's own data can be shown without it.
+    /// here, or none of them tells: the proxy's own data can be shown without it.
     /// </summary>
     public async Task<JsonNode?> AskSourcesAsync(string proxy, CancellationToken stop)
     {
         try
         {
             return (await AskControlPlanesAsync($"/debug/sourcez?proxyID={proxy}", stop)).Select(answer => answer.Answer)
-                .FirstOrDefault(answer => (bool?)answer["connected"] == true);
+                .FirstOrDefault(answer => (bool?)answer?["connected"] == true);
         }
         catch (ProblemException)
         {
@@ -239,13 +237,4 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
 }
 
 /// <summary>A program has no page of that name.</summary>
-/// <summary>What a control plane answered.</summary>
-/// <param name="Answer">Null: it does not tell.</param>
-/// <param name="Why">Why it does not, as what follows its name.</param>
-public sealed record PlaneAnswer(string Pod, JsonNode? Answer, string Why = "")
-{
-    /// <summary>It is not of Isthmus, or older.</summary>
-    public bool IsForeign => Why == MeshQuery.Foreign;
-}
-
 internal sealed class NoSuchPageException(string pod, string what) : ProblemException(pod, $"responded to {what} with status 404");

@@ -127,7 +127,8 @@ public static partial class MeshVerification
     /// <summary>Every control plane must watch every other cluster of the mesh.</summary>
     private static IEnumerable<Check> Watches(List<ClusterFacts> installed)
     {
-        foreach (var cluster in installed.Where(cluster => cluster.ControlPlanes.Any(pod => pod.Value) && !cluster.Withholds(WithheldFacts.Reports)))
+        foreach (var cluster in installed.Where(cluster => cluster.TellsWatched && cluster.ControlPlanes.Any(pod => pod.Value)
+            && !cluster.Withholds(WithheldFacts.Reports)))
         {
             foreach (var watched in cluster.Watched)
             {

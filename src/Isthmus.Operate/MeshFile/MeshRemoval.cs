@@ -3,6 +3,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Install;
 
 namespace Isthmus.Operate.MeshFile;
@@ -100,9 +101,15 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
         await new Uninstaller(link.Client).RemoveAsync(credentials, _ => { }, stop);
         if (!link.Cluster.IsPrimary) return;
         var begun = time.GetTimestamp();
-        while ((await new WatchedClusters(link.Client).ReadAsync(stop)).Where(watched => scope.Leaving.Contains(watched.Id)).Select(watched => watched.Id)
-            .FirstOrDefault() is { } still)
+        var query = new MeshQuery(link.Client, WellKnown.SystemNamespace);
+        while (true)
         {
+            var watched = await query.WatchedAsync(stop);
+            if (watched.Lines.Select(line => line.Id).FirstOrDefault(scope.Leaving.Contains) is not { } still)
+            {
+                foreach (var silent in watched.Unknown) _steps.Note(link.Name, $"{silent}");
+                return;
+            }
             if (time.GetElapsedTime(begun) > limit)
                 throw new ProblemException($"control plane of {link.Name}", $"still watches {still} after {limit.TotalSeconds:0} s",
                     $"see 'isthmus remote-clusters --context={link.Cluster.Context}'");

@@ -4,6 +4,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.RemoteSecrets;
@@ -194,19 +195,22 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         var wanted = design.Watches().Where(watch => watch.Watcher == link.Name).Select(watch => watch.Watched).ToList();
         if (wanted.Count == 0 || !settings.AwaitWatches) return;
         await _credentials;
-        var watched = new WatchedClusters(link.Client);
+        var query = new MeshQuery(link.Client, WellKnown.SystemNamespace);
         await _steps.RunAsync(link.Name, $"watches {Several(wanted)}", async () =>
         {
             while (true)
             {
-                var lines = await watched.ReadAsync(stop);
-                var missing = wanted.Where(name => !lines.Any(line => line.Id == name && line.IsSynced)).ToList();
+                var watched = await query.WatchedAsync(stop);
+                var missing = wanted.Where(name => !watched.Lines.Any(line => line.Id == name && line.Status == "synced")).ToList();
                 if (missing.Count == 0) return;
                 if (Remaining == TimeSpan.Zero)
+                {
+                    var why = watched.Lines.Select(line => line.Message).Concat(watched.Unknown.Select(silent => $"{silent}")).Where(text => text.Length > 0);
                     throw new ProblemException($"control plane of {link.Name}",
                         $"does not see {string.Join(", ", missing)} after {settings.Limit.TotalSeconds:0} s: "
-                            + $"{string.Join("; ", lines.Select(line => line.Message).Where(text => text.Length > 0))}",
+                            + $"{string.Join("; ", why)}",
                         $"see 'isthmus remote-clusters --context={link.Cluster.Context}'");
+                }
                 await Task.Delay(TimeSpan.FromMilliseconds(100), time, stop);
             }
         });

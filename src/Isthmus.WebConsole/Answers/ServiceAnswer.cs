@@ -23,7 +23,7 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
             .ToList();
         if (places.Count == 0) throw new ProblemException($"Service {ns}/{name}", "is in none of the clusters", "select one in the topology");
         var asked = mesh.Clusters.Where(cluster => cluster.Facts.ControlPlanes.Any(pod => pod.Value)).ToList();
-        var asking = Task.WhenAll(asked.Select(cluster => KnownAsync(cluster, $"{name}.{ns}.svc.{WellKnown.DefaultDomainSuffix}", stop)));
+        var asking = Task.WhenAll(asked.Select(cluster => KnownAsync(cluster, $"{name}.{ns}.svc.{WellKnown.DefaultDomainSuffix}", ns, stop)));
         var rules = await Task.WhenAll(mesh.Clusters.Where(cluster => cluster.Facts.Error.Length == 0)
             .Select(cluster => RulesAsync(cluster, places, ns, name, stop)));
         var known = await asking;
@@ -76,13 +76,18 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
         }
     }
 
-    private async Task<EndpointKnowledge?> KnownAsync(ClusterState cluster, string host, CancellationToken stop)
+    private async Task<EndpointKnowledge?> KnownAsync(ClusterState cluster, string host, string ns, CancellationToken stop)
     {
         try
         {
             var query = new MeshQuery(reader.Client(cluster.Context), cluster.Facts.SystemNamespace);
             var (shards, clusters) = (query.AskControlPlanesAsync("/debug/endpointShardz", stop), query.AskControlPlanesAsync("/debug/clusterz", stop));
-            return new(cluster.Name, (await shards)[0].Answer[host] as JsonObject ?? [], (await clusters)[0].Answer as JsonArray ?? [], time.GetUtcNow());
+            // Of the first that tells: its replicas know the same.
+            var told = (await shards).FirstOrDefault(answer => answer.Answer is not null);
+            var watched = (await clusters).FirstOrDefault(answer => answer.Pod == told?.Pod)?.Answer;
+            return told?.Answer is { } known
+                ? new(cluster.Name, EndpointKnowledge.ShardsOf(known, host, ns), watched as JsonArray ?? [], time.GetUtcNow())
+                : null;
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
@@ -118,13 +123,25 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
 /// <summary>What one control plane knows of the endpoints of a host (<c>/debug/endpointShardz</c>, <c>/debug/clusterz</c>).</summary>
 internal sealed class EndpointKnowledge(string own, JsonObject shards, JsonArray clusters, DateTimeOffset now)
 {
+    /// <summary>Istio's word for the health of an endpoint, by its number.</summary>
+    private static readonly string[] Healths = ["", "healthy", "unhealthy", "draining", "terminating"];
+
+    /// <summary>The endpoints of a host, by shard.</summary>
+    /// <param name="page">That of an istiod has shards by the namespace of the Service.</param>
+    public static JsonObject ShardsOf(JsonNode page, string host, string ns) =>
+        ConfigDump.At(page, host, ns, "Shards") as JsonObject ?? page[host] as JsonObject ?? [];
+
     /// <summary>Health and freshness; empty when it does not know the address.</summary>
     public string Of(string cluster, string address)
     {
-        var endpoint = (shards[$"Kubernetes/{cluster}"] as JsonArray ?? []).FirstOrDefault(one => one?["Address"]?.ToString() == address);
+        var endpoint = (shards[$"Kubernetes/{cluster}"] as JsonArray ?? []).OfType<JsonObject>().FirstOrDefault(one => one["Address"]?.ToString() == address
+            || (one["Addresses"] as JsonArray ?? []).Any(its => its?.ToString() == address));
         if (endpoint is null) return "";
         var line = clusters.FirstOrDefault(one => one?["id"]?.ToString() == cluster);
         var freshness = cluster == own ? "live" : EndpointSources.Freshness(line?["source"]?.ToString(), line?["confirmed"]?.ToString(), now);
-        return $"{endpoint["Health"]?.ToString().ToLowerInvariant()}, {freshness}";
+        return $"{HealthOf(endpoint)}, {freshness}";
     }
+
+    private static string HealthOf(JsonObject endpoint) => endpoint["Health"]?.ToString().ToLowerInvariant()
+        ?? (endpoint["HealthStatus"] is JsonValue number && number.TryGetValue<int>(out var health) ? Healths.ElementAtOrDefault(health) : null) ?? "unknown";
 }

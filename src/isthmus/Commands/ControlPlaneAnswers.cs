@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose;
@@ -17,21 +16,14 @@ internal static class ControlPlaneAnswers
     internal static string Lacks(PlaneAnswer silent, string page) =>
         silent.IsForeign ? $"{silent.Why}, and does not answer {page} on port {Ports.DiscoveryHttp}" : silent.Why;
 
-    /// <exception cref="ProblemException">No control plane is ready here.</exception>
-    internal static Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskAsync(ParseResult line, string path, CancellationToken stop) =>
-        AskAsync(line, query => query.AskControlPlanesAsync(path, stop), stop);
-
-    /// <summary>The same, or why a control plane does not answer.</summary>
-    /// <exception cref="ProblemException">No control plane is ready here.</exception>
-    internal static Task<IReadOnlyList<PlaneAnswer>> AskEachAsync(ParseResult line, string path, CancellationToken stop) =>
-        AskAsync(line, query => query.AskEachControlPlaneAsync(path, stop), stop);
-
-    private static async Task<IReadOnlyList<T>> AskAsync<T>(ParseResult line, Func<MeshQuery, Task<IReadOnlyList<T>>> ask, CancellationToken stop)
+    /// <summary>What each control plane answers, or why it does not.</summary>
+    /// <exception cref="ProblemException">No control plane is ready here, or none can be reached.</exception>
+    internal static async Task<IReadOnlyList<PlaneAnswer>> AskAsync(ParseResult line, string path, CancellationToken stop)
     {
         var ns = line.GetValue(GlobalOptions.IstioNamespace)!;
         using var client = GlobalOptions.Client(line);
         var query = new MeshQuery(client, ns);
-        if (await query.HasControlPlaneAsync(stop)) return await ask(query);
+        if (await query.HasControlPlaneAsync(stop)) return await query.AskControlPlanesAsync(path, stop);
         var reader = new MeshFactsReader(ns);
         var others = MeshContexts.All(line).Where(context => context != client.Access.Name)
             .Select(context => reader.ReadAsync(context, MeshContexts.Load(line, context), stop));

@@ -77,7 +77,7 @@ internal static class HistoryCommand
                 $"{plane.Pod} in {plane.Context} "
                     + $"{since}{(plane.Forgotten > 0 ? string.Create(CultureInfo.InvariantCulture, $"; it forgot the {plane.Forgotten} oldest") : "")}.");
         }
-        foreach (var plane in history.WithoutHistory) Console.WriteLine($"{plane.Pod} in {plane.Context} keeps no history: it {MeshQuery.Foreign}.");
+        foreach (var plane in history.WithoutHistory) Console.WriteLine($"{plane.Pod} in {plane.Context} keeps no history: it {plane.Why}.");
         if (history.WithoutHistory.Count > 0) Console.WriteLine($"Instead, {MeshHistory.Instead}.");
         foreach (var problem in history.Silent) Console.Error.WriteLine($"warning: {problem}");
     }

@@ -13,7 +13,7 @@ internal static class InternalDebugCommand
     internal static Command Build()
     {
         var page = new Argument<string>("page") { Description = "The page, with its query or without: list shows the pages" };
-        var all = new Option<bool>("--all") { Description = "Show the answers of all control planes, by Pod; by default, that of the first" };
+        var all = new Option<bool>("--all") { Description = "Show the answers of all control planes, by Pod; by default, that of the first that has the page" };
         var output = new Option<string>("--output", "-o") { Description = "Output format: json or yaml", DefaultValueFactory = _ => "json" }
             .OneOf(StringComparer.Ordinal, "is not an output format", "use json or yaml", "json", "yaml");
         var command = new Command("internal-debug",
@@ -24,27 +24,28 @@ internal static class InternalDebugCommand
             if (name.StartsWith("debug/", StringComparison.Ordinal)) name = name["debug/".Length..];
             if (name.Length == 0)
                 throw new WrongUseException("internal-debug", "no page is given", "list them with 'isthmus experimental internal-debug list'");
-            var answers = await AskAsync(line, name, stop);
+            var answers = await ControlPlaneAnswers.AskAsync(line, DebugPages.Prefix + name, stop);
+            var told = answers.Where(answer => answer.Answer is not null).ToList();
+            if (told.Count == 0)
+                throw new ProblemException(await MissingAsync(line, name, answers[0], stop));
+            foreach (var silent in answers.Except(told))
+                Console.Error.WriteLine($"Note: {silent.Pod} {ControlPlaneAnswers.Lacks(silent, DebugPages.Prefix + name)}");
             OutputOption.Print(line.GetValue(output)!, line.GetValue(all)
-                ? new JsonObject(answers.Select(answer => KeyValuePair.Create(answer.Pod, (JsonNode?)answer.Answer.DeepClone())))
-                : answers[0].Answer);
+                ? new JsonObject(told.Select(answer => KeyValuePair.Create(answer.Pod, answer.Answer?.DeepClone())))
+                : told[0].Answer!);
             return ExitCode.Success;
         });
         return command;
     }
 
-    /// <exception cref="ProblemException">The page does not exist, or no control plane answers.</exception>
-    private static async Task<IReadOnlyList<(string Pod, JsonNode Answer)>> AskAsync(ParseResult line, string name, CancellationToken stop)
+    /// <summary>Why nobody has a page.</summary>
+    private static async Task<Problem> MissingAsync(ParseResult line, string name, PlaneAnswer silent, CancellationToken stop)
     {
-        try
-        {
-            return await ControlPlaneAnswers.AskAsync(line, DebugPages.Prefix + name, stop);
-        }
-        catch (ProblemException)
-        {
-            var pages = DebugPages.Names((await ControlPlaneAnswers.AskAsync(line, DebugPages.Prefix + "list", stop))[0].Answer);
-            if (pages.Count == 0 || pages.Contains(name.Split('?')[0])) throw;
-            throw new ProblemException($"page '{name}'", "does not exist", $"use one of {string.Join(", ", pages)}");
-        }
+        var lists = await ControlPlaneAnswers.AskAsync(line, DebugPages.Prefix + "list", stop);
+        var pages = lists.SelectMany(answer => DebugPages.Names(answer.Answer)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList();
+        return pages.Count == 0 || pages.Contains(name.Split('?')[0])
+            ? new("", $"control plane {silent.Pod}", "", ControlPlaneAnswers.Lacks(silent, DebugPages.Prefix + name),
+                "allow debug pages with ENABLE_DEBUG_ON_HTTP=true in its environment")
+            : new("", $"page '{name}'", "", "does not exist", $"use one of {string.Join(", ", pages)}");
     }
 }

@@ -13,6 +13,9 @@ internal static class ProxyStatusCommand
 
     private static readonly string[] Types = ["cluster", "listener", "endpoint", "route", "extensionconfig"];
 
+    /// <summary>The names of the messages of the same types, as an istiod uses them where it says what proxies refuse.</summary>
+    private static readonly string[] Messages = ["Cluster", "Listener", "ClusterLoadAssignment", "RouteConfiguration", "TypedExtensionConfig"];
+
     internal static Command Build()
     {
         var output = new OutputOption();
@@ -21,8 +24,9 @@ internal static class ProxyStatusCommand
         command.Aliases.Add("ps");
         command.SetAction(async (line, stop) =>
         {
-            var answers = await ControlPlaneAnswers.AskEachAsync(line, Page, stop);
-            var rows = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>().Select(proxy => (answer.Pod, Proxy: proxy)))
+            var answers = await ControlPlaneAnswers.AskAsync(line, Page, stop);
+            var rows = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()
+                .Select(proxy => (Plane: answer, Proxy: WithErrors(proxy))))
                 .Where(row => line.GetValue(pod) is not { } wanted || (row.Proxy["proxy"]?.ToString() ?? "").StartsWith(wanted, StringComparison.Ordinal))
                 .OrderBy(row => row.Proxy["proxy"]?.ToString(), StringComparer.Ordinal).ToList();
             var silent = answers.Where(answer => answer.Answer is null).ToList();
@@ -32,7 +36,7 @@ internal static class ProxyStatusCommand
                         + $"planes{string.Concat(silent.Select(plane => $"; {plane.Pod} {ControlPlaneAnswers.Lacks(plane, Page)}"))}",
                     "specify it as POD.NAMESPACE; 'isthmus proxy-status' lists the connected proxies");
             output.Write(line,
-                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Pod, row.Proxy)),
+                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane.Pod, row.Proxy)),
                     .. silent.Select(plane => (JsonNode)Tree(plane.Pod, null, ControlPlaneAnswers.Lacks(plane, Page)))]),
                 () => Show(rows, silent));
             return ExitCode.Success;
@@ -49,26 +53,48 @@ internal static class ProxyStatusCommand
         if (proxy is null)
             row["unknown"] = Names([.. "proxy cluster_id istio_version".Split(' '), .. Types.SelectMany(type => (string[])[$"{type}_sent", $"{type}_acked"]),
                 .. NotTold]);
-        else if (IsForeign(proxy)) row["unknown"] = Names(NotTold);
+        else if (IsForeign(proxy)) row["unknown"] = Names(NotTold.Where(name => !TellsErrors(proxy) || !name.EndsWith("_error", StringComparison.Ordinal)));
         return row;
     }
 
-    private static void Show(IReadOnlyList<(string Pod, JsonObject Proxy)> rows, IReadOnlyList<PlaneAnswer> silent)
+    private static void Show(IReadOnlyList<(PlaneAnswer Plane, JsonObject Proxy)> rows, IReadOnlyList<PlaneAnswer> silent)
     {
         TextTable.Write(
                 ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"],
                 [.. rows.Select(row => (string[])
                 [
                     row.Proxy["proxy"]?.ToString() ?? "", row.Proxy["cluster_id"]?.ToString() ?? "",
-                    .. Types.Select(type => State(row.Proxy, type)), row.Pod, row.Proxy["istio_version"]?.ToString() ?? "",
+                    .. Types.Select(type => State(row.Proxy, type)), row.Plane.Pod, row.Proxy["istio_version"]?.ToString() ?? "",
                 ]),
                 .. silent.Select(plane => (string[])[Unknown, Unknown, .. Types.Select(_ => Unknown), plane.Pod, Unknown])]);
         foreach (var (_, proxy) in rows)
+        {
             foreach (var problem in proxy["problems"] as JsonArray ?? []) Console.WriteLine($"{proxy["proxy"]}: {problem}");
-        foreach (var plane in rows.Where(row => IsForeign(row.Proxy)).Select(row => row.Pod).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
-            Console.WriteLine($"{plane}: {MeshQuery.Foreign}: what its proxies refuse, and what they ask for and cannot get, is not known");
+            // Control planes of Isthmus list refusals among the problems.
+            foreach (var type in Types.Where(type => IsForeign(proxy) && proxy[$"{type}_error"] is not null))
+                Console.WriteLine($"{proxy["proxy"]}: refuses a {type}: {proxy[$"{type}_error"]}");
+        }
+        foreach (var plane in rows.Where(row => IsForeign(row.Proxy)).Select(row => row.Plane).DistinctBy(plane => plane.Pod)
+            .OrderBy(plane => plane.Pod, StringComparer.Ordinal))
+        {
+            var refused = rows.Where(row => row.Plane.Pod == plane.Pod).All(row => TellsErrors(row.Proxy)) ? "" : "refuse, and what they ";
+            Console.WriteLine($"{plane.Pod}: {plane.Foreign}: what its proxies {refused}ask for and cannot get is not known");
+        }
         foreach (var plane in silent) Console.WriteLine($"{plane.Pod}: {ControlPlaneAnswers.Lacks(plane, Page)}");
     }
+
+    /// <summary>An istiod says what a proxy refuses, by type, as <c>resources</c>.</summary>
+    private static JsonObject WithErrors(JsonObject proxy)
+    {
+        foreach (var (type, message) in Types.Zip(Messages))
+        {
+            var status = (proxy["resources"] as JsonObject ?? []).FirstOrDefault(pair => pair.Key.EndsWith($".{message}", StringComparison.Ordinal)).Value;
+            if (status?["lastError"]?.ToString() is { Length: > 0 } error) proxy[$"{type}_error"] = error;
+        }
+        return proxy;
+    }
+
+    private static bool TellsErrors(JsonObject proxy) => proxy["resources"] is JsonObject;
 
     private static string State(JsonObject proxy, string type)
     {

@@ -18,7 +18,7 @@ internal static class RemoteClustersCommand
         var command = new Command("remote-clusters", "List the clusters that each control plane watches, and their problems.") { output.Option };
         command.SetAction(async (line, stop) =>
         {
-            var answers = await ControlPlaneAnswers.AskEachAsync(line, Page, stop);
+            var answers = await ControlPlaneAnswers.AskAsync(line, Page, stop);
             var rows = answers.SelectMany(answer => Clusters(answer.Answer).Select(cluster => (Plane: answer, Cluster: cluster))).ToList();
             var now = TimeProvider.System.GetUtcNow();
             output.Write(line,

@@ -4,6 +4,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Options;
 
@@ -49,14 +50,6 @@ internal static class VersionCommand
         return tree;
     }
 
-    /// <summary>Null: the image has none, as where a digest names it.</summary>
-    internal static string? TagOf(string image)
-    {
-        var name = image.Split('@')[0];
-        var colon = name.LastIndexOf(':');
-        return colon > name.LastIndexOf('/') ? name[(colon + 1)..] : null;
-    }
-
     /// <summary>What a control plane says itself, VERSION-REVISION-STATUS.</summary>
     private static async Task<string> AskAsync(KubeClient client, Pod pod, CancellationToken stop)
     {
@@ -85,7 +78,8 @@ internal static class VersionCommand
             var pods = await client.ListAllAsync<Pod>(Kinds.Pod, line.GetValue(GlobalOptions.IstioNamespace), new ListOptions { LabelSelector = "app=istiod" },
                 stop);
             var versions = new SortedSet<string>(StringComparer.Ordinal);
-            foreach (var pod in pods.Where(pod => pod.Status.IsReady)) versions.Add(TagOf(pod.Spec.Containers[0].Image) ?? await AskAsync(client, pod, stop));
+            foreach (var pod in pods.Where(pod => pod.Status.IsReady))
+                versions.Add(ImageTag.Of(pod.Spec.Containers[0].Image) ?? await AskAsync(client, pod, stop));
             return [.. versions];
         }
         catch (Exception e) when (!named && (e is HttpRequestException or KubeException or ProblemException))

@@ -1,4 +1,5 @@
 using Isthmus.Commands;
+using Isthmus.Operate.Diagnose;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;
@@ -12,7 +13,7 @@ public sealed class VersionTests
     [InlineData("registry:5000/istio/pilot", null)]
     [InlineData("docker.io/istio/pilot@sha256:0123", null)]
     [InlineData("pilot", null)]
-    public void The_version_of_an_image_is_its_tag(string image, string? version) => Assert.Equal(version, VersionCommand.TagOf(image));
+    public void The_version_of_an_image_is_its_tag(string image, string? version) => Assert.Equal(version, ImageTag.Of(image));
 
     [Fact]
     public async Task The_API_is_that_of_Istio_1_31()

@@ -20,10 +20,10 @@ internal sealed class EnvoyProcess : IDisposable
     internal static void IsNeeded() => Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
 
     /// <param name="values">What stands for the words of <c>envoy.yaml</c> that begin with a dollar sign.</param>
-    internal static EnvoyProcess Start(string folder, IReadOnlyDictionary<string, string> values)
+    internal static EnvoyProcess Start(string folder, IstioRelease release, IReadOnlyDictionary<string, string> values)
     {
         Directory.CreateDirectory(folder);
-        var text = File.ReadAllText(Repository.At("tests/Isthmus.Tests/IstioMesh/envoy.yaml"));
+        var text = release.Adapt(File.ReadAllText(Repository.At("tests/Isthmus.Tests/IstioMesh/envoy.yaml")));
         foreach (var (name, value) in values.Append(new("DIR", folder)).OrderByDescending(pair => pair.Key.Length))
             text = text.Replace($"${name}", value, StringComparison.Ordinal);
         foreach (var (name, document) in Files.Zip(YamlText.ParseAll(text, "envoy.yaml").OfType<JsonObject>()))

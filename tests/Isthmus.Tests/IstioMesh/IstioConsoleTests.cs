@@ -12,7 +12,7 @@ namespace Isthmus.Tests.IstioMesh;
 
 /// <summary>The console of a user, on a mesh that is Istio's alone.</summary>
 [Collection(nameof(SharedIstioMesh))]
-public sealed class IstioConsoleTests(IstioMeshRig mesh) : IDisposable
+public sealed class IstioConsoleTests(IstioMesh mesh) : IDisposable
 {
     private readonly MeshStateReader _reader = new([mesh.Access], WellKnown.SystemNamespace, TimeProvider.System);
 
@@ -51,8 +51,9 @@ public sealed class IstioConsoleTests(IstioMeshRig mesh) : IDisposable
         },
             Stop);
         Assert.Contains("AuthorizationPolicy shop/closed", trace["text"]!.ToString(), StringComparison.Ordinal);
-        Assert.Contains(IstioMeshRig.Web, (await answers["service"](new() { ["namespace"] = "shop", ["name"] = "web" }, Stop)).ToJsonString(),
-            StringComparison.Ordinal);
+        var service = (await answers["service"](new() { ["namespace"] = "shop", ["name"] = "web" }, Stop)).ToJsonString();
+        Assert.Contains(IstioMeshRig.Web, service, StringComparison.Ordinal);
+        Assert.Contains("healthy, live", service, StringComparison.Ordinal);
         Assert.Contains("spiffe://cluster.local/ns/shop/sa/default", (await answers["certificates"]([], Stop)).ToJsonString(), StringComparison.Ordinal);
     }
 

@@ -140,9 +140,8 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     internal async Task<string> WatchedAsync(string cluster)
     {
         using var client = new KubeClient(Access(cluster));
-        var answers = await new MeshQuery(client, WellKnown.SystemNamespace).AskControlPlanesAsync("/debug/clusterz", Stop);
-        return string.Join('\n',
-            answers.SelectMany(answer => (JsonArray)answer.Answer).Select(line => line!["message"]?.ToString() ?? line["warning"]?.ToString() ?? ""));
+        var watched = await new MeshQuery(client, WellKnown.SystemNamespace).WatchedAsync(Stop);
+        return string.Join('\n', watched.Lines.Select(line => line.Message.Length > 0 ? line.Message : line.Warning));
     }
 
     /// <summary>Repeats a query until the answer is as expected: changes take a moment to pass between clusters.</summary>

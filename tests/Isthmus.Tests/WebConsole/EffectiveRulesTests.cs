@@ -76,4 +76,24 @@ public sealed class EffectiveRulesTests
             """[{"id": "c2", "source": "live"}, {"id": "c3", "source": "memory", "confirmed": "2026-06-01T00:00:00Z"}]""")!;
         Assert.Equal(known, new EndpointKnowledge("c1", shards, clusters, new(2026, 6, 1, 0, 1, 30, TimeSpan.Zero)).Of(cluster, address));
     }
+
+    /// <summary>An istiod's page has the namespace of the Service, several addresses of an endpoint, and health as a number; its clusters have no
+    /// age.</summary>
+    [Theory]
+    [InlineData("10.0.0.3", "healthy, live")]
+    [InlineData("fd00::3", "healthy, live")]
+    [InlineData("10.0.0.4", "unhealthy, live")]
+    [InlineData("10.0.0.5", "unknown, live")]
+    [InlineData("10.9.9.9", "")]
+    public void What_an_istiod_knows_of_an_endpoint_is_read(string address, string known)
+    {
+        var page = JsonNode.Parse(
+            """
+            {"web.shop.svc.cluster.local": {"other": {"Shards": {}, "ServiceAccounts": {}}, "shop": {"Shards": {"Kubernetes/c1": [
+              {"Addresses": ["10.0.0.3", "fd00::3"], "HealthStatus": 1}, {"Addresses": ["10.0.0.4"], "HealthStatus": 2}, {"Addresses": ["10.0.0.5"]}]}, "ServiceAccounts": {}}}}
+            """)!;
+        var shards = EndpointKnowledge.ShardsOf(page, "web.shop.svc.cluster.local", "shop");
+        Assert.Equal(known, new EndpointKnowledge("c1", shards, [], new(2026, 6, 1, 0, 1, 30, TimeSpan.Zero)).Of("c1", address));
+        Assert.Empty(EndpointKnowledge.ShardsOf(page, "other.shop.svc.cluster.local", "shop"));
+    }
 }

@@ -11,9 +11,10 @@ namespace Isthmus.Operate.Diagnose.History;
 /// <param name="Forgotten">How many changes it dropped because there were too many.</param>
 public sealed record Rememberer(string Context, string Pod, DateTimeOffset? Since, long Forgotten);
 
-/// <summary>A control plane that keeps no history: it is not of Isthmus, or older than this command.</summary>
+/// <summary>A control plane that tells no history: it is not of Isthmus, older than this command, or out of reach.</summary>
+/// <param name="Why">Which of these, as what follows its name.</param>
 /// <param name="Problem">Says so, and what to use instead.</param>
-public sealed record Forgetter(string Context, string Pod, Problem Problem);
+public sealed record Forgetter(string Context, string Pod, string Why, Problem Problem);
 
 /// <summary>What to ask control planes for.</summary>
 /// <param name="Host">Only what concerns this host; empty: everything.</param>
@@ -63,10 +64,10 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
             var query = new MeshQuery(client, ns);
             // A remote cluster has no control plane of its own.
             if (!await query.HasControlPlaneAsync(stop)) return ([], [], null);
-            var answers = await query.AskEachControlPlaneAsync(path, stop);
+            var answers = await query.AskControlPlanesAsync(path, stop);
             return ([.. answers.Where(answer => answer.Answer is not null).Select(answer => (context, answer.Pod, answer.Answer!))],
                 [.. answers.Where(answer => answer.Answer is null)
-                    .Select(answer => new Forgetter(context, answer.Pod, query.Unknown(answer, "which changes it saw", Instead)))],
+                    .Select(answer => new Forgetter(context, answer.Pod, answer.Why, query.Unknown(answer, "which changes it saw", Instead)))],
                 null);
         }
         catch (ProblemException e)

@@ -14,6 +14,9 @@ internal static class PackLayout
     internal const string Dump = "config_dump.json", Clusters = "clusters.json", Pod = "pod.json", Stats = "stats.txt", Error = "error.txt", Log = "log.txt",
         Previous = "previous.txt";
 
+    /// <summary>The pages that commands ask for and a control plane does not have, because it is not of Isthmus, or older.</summary>
+    internal const string Lacking = "lacking.json";
+
     /// <summary>The folder of a cluster. Names of contexts may have slashes.</summary>
     internal static string Cluster(string context) => $"clusters/{Uri.EscapeDataString(context)}";
 

@@ -66,6 +66,9 @@ internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, str
             return StandInAnswer.Ok(path == "debug/history" && query.Length > 0
                 ? new PackedHistory(_objects, TakenAt).Answer(page, HttpUtility.ParseQueryString(query))
                 : page);
+        if (pack.FindText($"{folder}/{PackLayout.Lacking}") is { } lacking
+            && (StrictJson.Parse(lacking) as JsonArray ?? []).Any(name => name?.ToString() == $"/{path}"))
+            return StandInAnswer.Refused(404, "NotFound", $"the control plane has no page {path}");
         throw new HttpRequestException(pack.FindText($"{folder}/{PackLayout.Error}") is { } error ? error.Trim() : Absent(path).Message);
     }
 

@@ -19,8 +19,7 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
     /// <summary>Pages that need a question, repeat what others say, or do something.</summary>
     private static readonly HashSet<string> Asking = new(StringComparer.Ordinal)
     {
-        "/debug/config_dump", "/debug/sourcez", "/debug/distribution", "/debug/preview", "/debug/ecdsz", "/debug/edsz", "/debug/ndsz",
-        "/debug/sidecarz",
+        "/debug/config_dump", "/debug/sourcez", "/debug/distribution", "/debug/preview", "/debug/ecdsz", "/debug/edsz", "/debug/ndsz", "/debug/sidecarz",
         "/debug/config_distribution", "/debug/adsz", "/debug/endpointz", "/debug/list", "/debug/metricsz",
         "/debug/force_disconnect"
     };
@@ -38,7 +37,11 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
         var folder = Folder(pod, "discovery");
         try
         {
-            foreach (var page in await PagesAsync(pod, stop)) await AddPageAsync(pod, folder, page, stop);
+            var pages = await PagesAsync(pod, stop);
+            var lacking = Needed.Except(pages).ToList();
+            foreach (var page in pages)
+                if (!await AddPageAsync(pod, folder, page, stop)) lacking.Add(page);
+            await pack.AddAsync($"{folder}/{PackLayout.Lacking}", new JsonArray([.. lacking.Select(page => (JsonNode)JsonValue.Create(page)!)]), stop);
         }
         catch (Exception e) when (IsSilence(e, stop))
         {
@@ -96,7 +99,7 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
         return node;
     }
 
-    private async Task<IEnumerable<string>> PagesAsync(Pod pod, CancellationToken stop)
+    private async Task<IReadOnlyCollection<string>> PagesAsync(Pod pod, CancellationToken stop)
     {
         try
         {
@@ -112,22 +115,26 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
         }
     }
 
-    private async Task AddPageAsync(Pod pod, string folder, string page, CancellationToken stop)
+    /// <returns>Whether the control plane has the page.</returns>
+    private async Task<bool> AddPageAsync(Pod pod, string folder, string page, CancellationToken stop)
     {
         try
         {
             var answer = await AskAsync(pod, page, stop);
             await pack.AddAsync($"{folder}{page}.json", StrictJson.Parse(answer) ?? new JsonObject(), stop);
+            return true;
         }
         catch (Exception e) when (e is ProblemException or System.Text.Json.JsonException)
         {
             Miss($"{NameOf(pod)}: {page}: {e.Message}");
+            return e is not NoSuchPageException;
         }
     }
 
     private async Task<string> AskAsync(Pod pod, string path, CancellationToken stop)
     {
         var (status, body) = await client.Pods.SendAsync(pod.Metadata.Namespace, pod.Metadata.Name, Ports.DiscoveryHttp, new("GET", path), stop);
+        if (status == 404) throw new NoSuchPageException(NameOf(pod), path);
         return status is >= 200 and < 300 ? body : throw new ProblemException(NameOf(pod), $"responded to {path} with status {status}");
     }
 

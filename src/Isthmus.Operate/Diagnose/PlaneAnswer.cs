@@ -1,0 +1,36 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>What a control plane answered.</summary>
+/// <param name="Release">What tells it from others: its revision and version; empty when unknown.</param>
+/// <param name="Answer">Null: it does not tell.</param>
+/// <param name="Why">Why it does not, as what follows its name.</param>
+public sealed record PlaneAnswer(string Pod, string Release, JsonNode? Answer, string Why = "")
+{
+    /// <summary>What it is if it lacks a page, or a part of one, as what follows its name.</summary>
+    public string Foreign => $"is a control plane that is not of Isthmus, or an older one{(Release.Length > 0 ? $" ({Release})" : "")}";
+
+    /// <summary>It is not of Isthmus, or older.</summary>
+    public bool IsForeign => Why == Foreign;
+
+    /// <summary>One that has not answered yet.</summary>
+    internal static PlaneAnswer Of(Kubernetes.Objects.Pod pod) => new(pod.Metadata.Name, ReleaseOf(pod), null);
+
+    private static string ReleaseOf(Kubernetes.Objects.Pod pod)
+    {
+        var (labels, image) = (pod.Metadata.Labels, (pod.Spec.Containers.Find(container => container.Name == "discovery") ?? pod.Spec.Containers[0]).Image);
+        var version = labels.GetValueOrDefault("app.kubernetes.io/version") ?? ImageTag.Of(image);
+        return $"revision {labels.GetValueOrDefault(Labels.Revision) ?? "default"}{(version is null ? "" : $", version {version}")}";
+    }
+}
+
+/// <summary>The clusters that the control planes of a cluster watch: one line for each control plane and each cluster that it watches.</summary>
+/// <param name="Unknown">The control planes that do not tell, and why.</param>
+public sealed record WatchedClusters(IReadOnlyList<WatchedCluster> Lines, IReadOnlyList<Problem> Unknown)
+{
+    /// <summary>Whether any control plane tells.</summary>
+    public bool IsKnown { get; init; } = true;
+}

@@ -7,8 +7,5 @@ public static class RealEnvoy
     public const string Missing = "no Envoy: set ENVOY to a program of Envoy, or put one into the PATH";
 
     /// <summary>Null: there is none.</summary>
-    public static string? Find() =>
-        Environment.GetEnvironmentVariable("ENVOY") is { Length: > 0 } named ? Path.GetFullPath(named)
-        : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries)
-            .Select(directory => Path.Combine(directory, "envoy")).FirstOrDefault(File.Exists);
+    public static string? Find() => ForeignProgram.Find("ENVOY", "envoy");
 }

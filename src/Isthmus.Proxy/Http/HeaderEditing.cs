@@ -22,7 +22,7 @@ internal static class HeaderEditing
         {
             var edit = edits.Request[i];
             if (edit.Name.AsSpan().SequenceEqual("host"u8) || edit.Name.AsSpan().SequenceEqual(":authority"u8))
-                request.Authority = Checked(Value(edit, record));
+                request.Authority = Checked(Encoding.UTF8.GetString(Value(edit, record)));
             else Apply(request.Headers, edit, record);
         }
     }
@@ -89,7 +89,7 @@ internal static class HeaderEditing
         }
     }
 
-    private static string Value(HeaderEdit edit, TrafficRecord record) => edit.Format is null ? edit.Value : edit.Format.Format(record);
+    private static byte[] Value(HeaderEdit edit, TrafficRecord record) => edit.Format is null ? edit.Value : edit.Format.Bytes(record);
 
     /// <summary>How long the upstream took to answer.</summary>
     public static void SetServiceTime(HeaderBlock headers, TimeSpan took)

@@ -58,7 +58,7 @@ internal static class HttpAuthorizer
         {
             var name = Encoding.ASCII.GetString(fields.Name(i));
             if (name is "date" or "server" or RemovedFields || !choose(name)) continue;
-            chosen.Add(new(fields.Name(i).ToArray(), Encoding.UTF8.GetString(fields.Value(i)), null,
+            chosen.Add(new(fields.Name(i).ToArray(), fields.Value(i).ToArray(), null,
                 seen.Add(name) ? EditAction.Overwrite : EditAction.Append));
         }
         return chosen;

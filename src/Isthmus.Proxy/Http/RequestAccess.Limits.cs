@@ -7,7 +7,7 @@ namespace Isthmus.Proxy.Http;
 /// <summary>Rate limits.</summary>
 internal sealed partial class RequestAccess
 {
-    private static readonly HeaderEdit TooManyRequests = new("x-envoy-ratelimited"u8.ToArray(), "true", null, EditAction.Overwrite);
+    private static readonly HeaderEdit TooManyRequests = new("x-envoy-ratelimited"u8.ToArray(), "true", EditAction.Overwrite);
 
     /// <summary>Null when the request may continue.</summary>
     private Refusal? Limit(LocalLimitFilter filter, in PolicyFacts facts, TrafficRecord record)
@@ -75,5 +75,5 @@ internal sealed partial class RequestAccess
     ];
 
     private static HeaderEdit Told(ReadOnlySpan<byte> name, long value) =>
-        new(name.ToArray(), value.ToString(CultureInfo.InvariantCulture), null, EditAction.Overwrite);
+        new(name.ToArray(), value.ToString(CultureInfo.InvariantCulture), EditAction.Overwrite);
 }

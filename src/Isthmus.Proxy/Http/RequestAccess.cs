@@ -94,7 +94,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         return new(verdict.Status, Encoding.UTF8.GetBytes(verdict.Failure), $"jwt_authn_access_denied{{{verdict.Failure.Replace(' ', '_')}}}",
             EndReason.Unauthorized)
         {
-            Fields = [new("www-authenticate"u8.ToArray(), $"Bearer realm=\"{realm}\", error=\"invalid_token\"", null, EditAction.Append)],
+            Fields = [new("www-authenticate"u8.ToArray(), $"Bearer realm=\"{realm}\", error=\"invalid_token\"", EditAction.Append)],
         };
     }
 
@@ -144,8 +144,8 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         _facts = null;
         foreach (var edit in answer.ToUpstream)
         {
-            if (edit.Name.AsSpan().SequenceEqual(":path"u8)) stream.Request.SetTarget(Encoding.UTF8.GetBytes(edit.Value));
-            else if (edit.Name.AsSpan().SequenceEqual(":method"u8)) stream.Request.Method = edit.Value;
+            if (edit.Name.AsSpan().SequenceEqual(":path"u8)) stream.Request.SetTarget(edit.Value);
+            else if (edit.Name.AsSpan().SequenceEqual(":method"u8)) stream.Request.Method = Encoding.UTF8.GetString(edit.Value);
         }
         HeaderEditing.Request(stream.Request,
             HeaderEdits.None with { Request = [.. answer.ToUpstream.Where(edit => edit.Name[0] != ':' || edit.Name.AsSpan().SequenceEqual(":authority"u8))] },

@@ -1,3 +1,4 @@
+using System.Text;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Policy;
@@ -14,4 +15,9 @@ internal sealed record HeaderEdits(
 internal enum EditAction { Append, AddIfAbsent, Overwrite, OverwriteIfExists }
 
 /// <param name="Format">How to format the value from the request when it has operators such as <c>%DOWNSTREAM_REMOTE_ADDRESS%</c>.</param>
-internal sealed record HeaderEdit(byte[] Name, string Value, LogFormat? Format, EditAction Action);
+internal sealed record HeaderEdit(byte[] Name, byte[] Value, LogFormat? Format, EditAction Action)
+{
+    public HeaderEdit(byte[] name, string value, EditAction action) : this(name, Encoding.UTF8.GetBytes(value), null, action)
+    {
+    }
+}

@@ -43,7 +43,7 @@ internal static class ExternalCheckDecoder
             Body = filter.WithRequestBody is { } body ? new((int)body.MaxRequestBytes, body.AllowPartialMessage, body.PackAsBytes) : null,
             Sent = sent ?? Names(request?.AllowedHeaders),
             Withheld = Names(filter.DisallowedHeaders) ?? FieldNames.None,
-            Added = [.. (request?.HeadersToAdd ?? []).Select(header => new HeaderEdit(HeadDecoder.Name(header.Key), header.Value, null, EditAction.Overwrite))],
+            Added = [.. (request?.HeadersToAdd ?? []).Select(header => new HeaderEdit(HeadDecoder.Name(header.Key), header.Value, EditAction.Overwrite))],
             ToUpstream = Names(response?.AllowedUpstreamHeaders) ?? FieldNames.None,
             AppendedUpstream = Names(response?.AllowedUpstreamHeadersToAppend) ?? FieldNames.None,
             ToClientOnAllow = Names(response?.AllowedClientHeadersOnSuccess) ?? FieldNames.None,

@@ -71,7 +71,8 @@ internal static class HeadDecoder
                 HeaderValueOption.Types.HeaderAppendAction.OverwriteIfExists => EditAction.OverwriteIfExists,
                 _ => EditAction.Append,
             };
-        return new(Name(option.Header.Key), value, value.Contains('%', StringComparison.Ordinal) ? LogFormat.ParseText(value) : null, action);
+        var format = value.Contains('%', StringComparison.Ordinal) ? LogFormat.ParseText(value) : null;
+        return new(Name(option.Header.Key), Encoding.UTF8.GetBytes(value), format, action);
     }
 
     private static string Shown(string text) => string.Concat(text.Select(c => char.IsControl(c) ? $"\\u{(int)c:x4}" : $"{c}"));

@@ -68,12 +68,15 @@ internal sealed class LogFormat
         into.Write("}\n"u8);
     }
 
-    public string Format(TrafficRecord record)
+    public string Format(TrafficRecord record) => Encoding.UTF8.GetString(Bytes(record));
+
+    /// <summary>The value as it is: what a client sent keeps its bytes, also those that are no UTF-8.</summary>
+    public byte[] Bytes(TrafficRecord record)
     {
         using var text = new ByteWriter();
         if (_fields is null) WriteRaw(record, text);
         else Write(record, text);
-        return Encoding.UTF8.GetString(text.Written.Span);
+        return text.Written.ToArray();
     }
 
     /// <summary>For a format that escapes by itself.</summary>

@@ -26,14 +26,6 @@ public sealed class NodeServerTests
         process.stdin.resume().on('end', () => process.exit());
         """;
 
-    private static readonly string[] Values = ["a", "0", " ", "\t", ",", ";", ":", "\"", "\\", "ä", "ÿ", "\x80", "\x7f", "\x1b[2J", "\0",
-        "\r", "\n", "\r\n ", "\r\ncontent-length: 0", "chunked", "%0d%0a"];
-    private static readonly string[] Names = ["a", "-", "_", "!", "#", "'", "`", "~", "|", " ", "\t", "\0", "ä", "(", "\"", "content-length",
-        "transfer-encoding"];
-    // Bytes above 0x7F are passed on, as by Envoy; Node ends such a connection.
-    private static readonly string[] Targets = ["a", "?", "b=c", ";d", "{", "|", "\"", "\x7f", "\0", " ", "#", "\t", "&", "^"];
-    private static readonly string[] Authorities = ["b", ".", ":80", "[::1]", "@", "/", "ä", " ", "_", "%41", ","];
-
     [Fact]
     public async Task A_strict_server_reads_each_request_as_it_was_sent_and_no_other()
     {
@@ -45,24 +37,13 @@ public sealed class NodeServerTests
             using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")],
                 """ "request_headers_to_add": [{"header": {"key": "x-copy", "value": "%REQ(x-in)%"} }], "route": {"cluster": "up", "timeout": "0s"} """);
             proxy.Endpoints("up", port);
-            var (random, passed) = (new Random(46), 0);
-            for (var round = 0; round < 400; round++)
+            var passed = 0;
+            foreach (var (sent, target, body, fields) in StrangeRequests.Take(400))
             {
-                // Most parts of most requests are ordinary: else one bad part would hide the others.
-                string Some(string[] parts, string usual) =>
-                    random.Next(3) > 0 ? usual : string.Concat(random.GetItems(parts, random.Next(1, 4)));
-                var target = "/" + Some(Targets, "x");
-                var body = random.Next(2) == 0 ? "" : "GET /hidden HTTP/1.1\r\nhost: a\r\n\r\n";
-                (string Name, string Value)[] fields = [("x-in", Some(Values, "v")), ("z" + Some(Names, "n"), Some(Values, "w"))];
-                var sent = $"POST {target} HTTP/1.1\r\nhost: {Some(Authorities, "a")}\r\n"
-                    + string.Concat(fields.Select(field => $"{field.Name}: {field.Value}\r\n"))
-                    + $"content-length: {body.Length}\r\nconnection: close\r\n\r\n{body}";
-                // What follows would be another request of the client's own.
-                if (sent.IndexOf("\r\n\r\n", StringComparison.Ordinal) < sent.Length - body.Length - 4) continue;
                 var answer = await proxy.RawAsync(sent);
                 if (!answer.StartsWith("HTTP/1.1 200 ", StringComparison.Ordinal))
                 {
-                    Assert.True(answer.StartsWith("HTTP/1.1 400 ", StringComparison.Ordinal), $"round {round}: {answer} to {sent}");
+                    Assert.True(answer.StartsWith("HTTP/1.1 400 ", StringComparison.Ordinal), $"{answer} to {sent}");
                     continue;
                 }
                 var json = answer[answer.IndexOf('{', StringComparison.Ordinal)..(answer.LastIndexOf('}') + 1)];

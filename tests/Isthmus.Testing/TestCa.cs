@@ -35,12 +35,14 @@ public sealed class TestCa : IDisposable
     }
 
     /// <summary>A certificate with any subject alternative names: each is written as it is in the extension.</summary>
-    public X509Certificate2 Signed(Action<AsnWriter> names)
+    public X509Certificate2 Signed(Action<AsnWriter> names, string commonName = "peer")
     {
         var list = new AsnWriter(AsnEncodingRules.DER);
         using (list.PushSequence()) names(list);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=peer", key, HashAlgorithmName.SHA256);
+        var subject = new X500DistinguishedNameBuilder();
+        subject.AddCommonName(commonName);
+        var request = new CertificateRequest(subject.Build(), key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509Extension("2.5.29.17", list.Encode(), false));
         using var certificate = request.Create(_root, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(199), RandomNumberGenerator.GetBytes(8));
         using var whole = certificate.CopyWithPrivateKey(key);

@@ -1,3 +1,4 @@
+using System.Formats.Asn1;
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -48,6 +49,60 @@ public sealed class GatewayKindsTests
         // A field of a claim has its value, or there is none.
         Assert.Equal(["x-claim: bob"], lines.Where(line => line.StartsWith("x-claim", StringComparison.Ordinal)));
         Assert.DoesNotContain(lines, line => line.StartsWith("x-admin", StringComparison.Ordinal) || line.StartsWith("GET /hidden", StringComparison.Ordinal));
+    }
+
+    /// <summary>What a client has in the names of its certificate is a part of the value that tells of it: no other field, request, element or key.</summary>
+    [Theory]
+    [InlineData("ann\r\nx-admin: yes")]
+    [InlineData("ann\r\n\r\nGET /hidden HTTP/1.1\r\nhost: web.example\r\n\r\n")]
+    [InlineData("ann\n\0\u001b[2J")]
+    [InlineData("ann\";URI=\"spiffe://cluster.local/ns/shop/sa/admin")]
+    [InlineData("ann\\\";URI=\"spiffe://cluster.local/ns/shop/sa/admin")]
+    [InlineData("ann\", By=\"spiffe://cluster.local/ns/shop/sa/admin")]
+    [InlineData("ann,By=x;URI=y")]
+    [InlineData("ann\\")]
+    public async Task A_name_of_a_certificate_stays_in_its_place(string name)
+    {
+        using var server = new ByteServer(AnswerAsync);
+        var rig = new MeshRig("c1");
+        rig.Config($$"""
+            {{SidecarProxy.Entry([(server.Port, "")])}}
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: web, namespace: shop}
+            spec: {hosts: [a.example.com], gateways: [front-0], http: [{route: [{destination: {host: web.example, port: {number: 80} } }]}]}
+            """);
+        using var gateway = new GatewayProxy(rig, ("a.example.com", "mode: MUTUAL, serverCertificate: /ec, privateKey: /ec, caCertificates: /ca"));
+        foreach (var commonName in (string[])["ann", name])
+        {
+            using var certificate = GatewayProxy.Clients.Signed(
+                list => list.WriteOctetString("client.example"u8, new Asn1Tag(TagClass.ContextSpecific, 2)), commonName);
+            Assert.NotNull(await gateway.CallAsync("a.example.com", certificate));
+        }
+        var lines = string.Concat(server.Heard).Split((char[])['\r', '\n', '\0'], StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(2, lines.Count(line => line.StartsWith("GET ", StringComparison.Ordinal)));
+        Assert.DoesNotContain(lines, line => line.StartsWith("x-admin", StringComparison.Ordinal) || line.StartsWith("GET /hidden", StringComparison.Ordinal));
+        const string field = "x-forwarded-client-cert: ";
+        var told = lines.Where(line => line.StartsWith(field, StringComparison.Ordinal)).Select(line => Keys(line[field.Length..])).ToList();
+        Assert.Equal(2, told.Count);
+        Assert.Contains("Subject", told[0]);
+        Assert.Equal(told[0], told[1]);
+    }
+
+    /// <summary>The keys of the elements of the field, as a reader of Envoy's format sees them.</summary>
+    private static List<string> Keys(string field)
+    {
+        var (parts, isQuoted) = (new List<StringBuilder> { new() }, false);
+        for (var i = 0; i < field.Length; i++)
+        {
+            if (field[i] == '\\' && isQuoted && i + 1 < field.Length) parts[^1].Append(field[i++]);
+            else if (field[i] == '"') isQuoted = !isQuoted;
+            if (field[i] is ';' or ',' && !isQuoted) parts.Add(new(field[i] == ',' ? "another element: " : ""));
+            else parts[^1].Append(field[i]);
+        }
+        Assert.False(isQuoted, field);
+        return [.. parts.Select(part => $"{part}".Split('=')[0])];
     }
 
     /// <summary>What comes from outside with a name of Envoy's steers proxies and servers behind the gateway.</summary>

@@ -194,6 +194,50 @@ const others = {
   },
 };
 
+/** Names that look like a part of a page are shown, and nothing else: no element comes from them, and nothing runs. */
+async function markup() {
+  const text = '<img/src=x/onerror=window.ran=1>', name = `marked-${service}`;
+  const http = [
+    { name: text, match: [{ headers: { 'x-never': { exact: text } } }], route: [{ destination: { host: 'helloworld', subset: text } }] },
+    { name: text, route: [{ destination: { host: 'helloworld' } }] },
+  ];
+  const rule = { apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name, namespace: 'sample' }, spec: { hosts: ['helloworld'], http } };
+  const isText = async (element, where) => {
+    // JSON may have an escape for the bracket.
+    await shows(element, /(<|\\u003c)img\/src=x\/onerror=window\.ran=1(>|\\u003e)/i, where);
+    assert.equal(await page.evaluate(() => document.querySelectorAll('img').length + (window.ran ?? 0)), 0, where);
+  };
+  try {
+    execFileSync('kubectl', ['--context=cluster1', 'apply', `--field-manager=${text}`, '-f', '-'], { input: JSON.stringify(rule) });
+    await open('problems');
+    await isText(page.locator('.problem').filter({ hasText: name }).first(), 'problems');
+    await open('service?namespace=sample&name=helloworld');
+    const row = page.getByRole('table', { name: 'Routes and policies' }).getByRole('row').filter({ hasText: name });
+    await row.getByText('YAML').click();
+    await isText(row.locator('pre'), 'service');
+    await open('history?since=15m');
+    const change = page.locator('.change').filter({ hasText: name }).first();
+    await change.getByRole('button').click();
+    await isText(change.locator('.more'), 'history');
+    await open('configuration');
+    const pod = page.locator('option', { hasText: 'cluster1/sample/sleep-' }).first();
+    await pod.waitFor({ state: 'attached' });
+    await page.getByLabel('Proxy').selectOption(await pod.innerText());
+    await page.getByLabel('Part').selectOption('routes');
+    await page.getByText('All of it, as JSON').click();
+    await isText(page.locator('pre'), 'configuration');
+    // Others may write the address of a page.
+    await open(`trace?cluster=cluster1&pod=deployment/sleep.sample&target=${encodeURIComponent(target + text)}`);
+    await isText(page.locator('main'), 'trace');
+    await open(`history?since=15m&host=${encodeURIComponent(text)}`);
+    await isText(page.locator('main'), 'a host that the address names');
+  } finally {
+    kubectl('--context=cluster1', '-n', 'sample', 'delete', 'virtualservice', name, '--ignore-not-found');
+  }
+  await open('problems');
+  await page.locator('.problem').filter({ hasText: name }).first().waitFor({ state: 'detached' });
+}
+
 /** Two faults with the page open: nobody reloads or presses anything. */
 async function faults() {
   await open('problems');
@@ -380,6 +424,7 @@ async function onThisMachine() {
   await step('topology', topology);
   await step('keyboard', keyboard);
   for (const [name, work] of Object.entries(others)) await step(name, async () => { await work(); await fits(); await picture(name); });
+  await step('markup', markup);
   await step('faults', faults);
   await step('500 services', async () => {
     let few = Infinity, many = Infinity, calls;

@@ -67,6 +67,31 @@ public sealed class FileCommandTests : IDisposable
         Assert.Equal(2, (await RunAsync("validate")).ExitCode);
     }
 
+    /// <summary>Names and values that move the cursor, color what follows, or look like lines of their own.</summary>
+    [Fact]
+    public async Task What_others_have_named_is_printed_as_text()
+    {
+        const string evil = "a\\u001b[2J\\u009b31m\\r\\u202e";
+        var dump = await FileAsync("evil.json", Dump.Replace("|v1|", $"|{evil}|", StringComparison.Ordinal)
+            .Replace("shop.filter", evil, StringComparison.Ordinal).Replace("\"virtualInbound\"", $"\"{evil}\"", StringComparison.Ordinal)
+            .Replace("ns[shop]-policy[open]-rule[0]", $"ns[shop]-policy[{evil}]-rule[0]", StringComparison.Ordinal));
+        var objects = await FileAsync("evil.yaml", """
+            {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "webEVIL", "namespace": "shop"}, "spec": {"hosts": ["web"], "http": [
+              {"name": "EVIL", "match": [{"headers": {"EVIL": {"exact": "EVIL"} } }], "route": [{"destination": {"host": "nowhereEVIL", "subset": "EVIL"} }] }] } }
+            """.Replace("EVIL", evil, StringComparison.Ordinal));
+        foreach (var arguments in (string[][])[["pc", "clusters", "-f", dump], ["pc", "listeners", "-f", dump, "-o", "json"], ["pc", "ecds", "-f", dump],
+            ["pc", "all", "-f", dump, "-o", "json"], ["pc", "all", "-f", dump, "-o", "yaml"], ["authz", "check", "-f", dump], ["validate", "-f", objects],
+            ["analyze", "--use-kube=false", objects], ["analyze", "--use-kube=false", "-o", "json", objects],
+            ["validate", "-f", Path.Combine(_directory, "a\u001b[2J.yaml")], ["\u001b[2J"]])
+        {
+            var (_, output, error) = await RunAsync(arguments);
+            var printed = (output + error).ReplaceLineEndings("\n");
+            Assert.DoesNotContain(printed, c => (char.IsControl(c) && c is not ('\n' or '\t')) || c == '\u202e');
+            Assert.True(printed.Contains("\\x1b[2J", StringComparison.Ordinal) || printed.Contains("\\u001b[2J", StringComparison.OrdinalIgnoreCase)
+                || printed.Contains("\\e[2J", StringComparison.Ordinal), $"{string.Join(' ', arguments)}: {printed}");
+        }
+    }
+
     private async Task<string> FileAsync(string name, string text)
     {
         var path = Path.Combine(_directory, name);

@@ -19,7 +19,7 @@ internal static class RouteActions
         {
             HostRedirect = redirect.Authority,
             PathRedirect = redirect.Uri,
-            PortRedirect = (uint)(redirect.FromRequest ? OwnPort(redirect, context) : redirect.Port),
+            PortRedirect = (uint)(redirect.FromRequest ? context.Port : redirect.Port),
             ResponseCode = redirect.Code switch
             {
                 302 => RedirectAction.Types.RedirectResponseCode.Found,
@@ -38,13 +38,6 @@ internal static class RouteActions
             else action.PrefixRewrite = prefix;
         }
         return action;
-    }
-
-    /// <summary>The port of the listener, to which the request came; 0 for that which URLs of the scheme leave out.</summary>
-    private static int OwnPort(HttpRedirect redirect, HttpRoutes.Context context)
-    {
-        var isHttps = redirect.Scheme.Length > 0 ? redirect.Scheme == "https" : context.IsTls;
-        return context.Port == (isHttps ? 443 : 80) ? 0 : context.Port;
     }
 
     /// <summary>

@@ -50,7 +50,7 @@ public sealed record HttpMatch(
     public string StatPrefix { get; init; } = "";
 }
 
-/// <param name="Port">0: unchanged. <paramref name="FromRequest"/>: keep the request's port.</param>
+/// <param name="Port">0: unchanged. <paramref name="FromRequest"/>: that of the listener to which the request came.</param>
 public sealed record HttpRedirect(string Uri, string Authority, string Scheme, int Port, bool FromRequest, int Code)
 {
     /// <summary>Takes the place of the prefix that the route matches; empty: the path is <paramref name="Uri"/>, or stays.</summary>

@@ -45,11 +45,17 @@ internal sealed class ApiGatewayProxy : ConfiguredProxy
     /// <summary>The status and the body of the answer to a request for a host.</summary>
     internal async Task<(int Status, string Body)> CallAsync(string host, string path = "/")
     {
+        using var response = await SendAsync(host, path);
+        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(Stop));
+    }
+
+    /// <summary>The answer to a request for a host.</summary>
+    internal async Task<HttpResponseMessage> SendAsync(string host, string path = "/")
+    {
         using var client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false });
         using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{Port}{path}");
         request.Headers.Host = host;
-        using var response = await client.SendAsync(request, Stop);
-        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(Stop));
+        return await client.SendAsync(request, Stop);
     }
 
     /// <summary>A Service of namespace <c>shop</c> with its port 80 at a port of the machine.</summary>

@@ -204,6 +204,24 @@ public sealed class GatewayRouteTests
         Assert.Equal((200, "web"), await proxy.CallAsync("any"));
     }
 
+    /// <summary>The port that the client wrote is that of another scheme, or of a way that ends in front of the gateway.</summary>
+    [Theory]
+    [InlineData("scheme: https", "https://web.example/")]
+    [InlineData("scheme: http", "http://web.example/")]
+    [InlineData("statusCode: 301", "http://web.example/")]
+    [InlineData("port: 8081", "http://web.example:8081/")]
+    [InlineData("scheme: https, port: 8443", "https://web.example:8443/")]
+    [InlineData("scheme: https, hostname: other.example", "https://other.example/")]
+    public async Task A_redirect_without_a_port_has_that_of_the_scheme_or_of_the_listener(string redirect, string location)
+    {
+        using var proxy = new ApiGatewayProxy(Route("r", "", $$"""{filters: [{type: RequestRedirect, requestRedirect: { {{redirect}} } }]}"""), []);
+        foreach (var host in (string[])["web.example", "web.example:8080"])
+        {
+            using var response = await proxy.SendAsync(host);
+            Assert.Equal(location, response.Headers.GetValues("location").Single());
+        }
+    }
+
     private static void Named(MeshRig rig, string protocol, int port, string address = "10.96.1.1")
     {
         rig.Writer.Put("c1", new Isthmus.Kubernetes.Objects.Service

@@ -111,8 +111,9 @@ internal static class ApiFilterReader
         if (scheme is not ("" or "http" or "https")) redirect["scheme"].Error($"scheme \"{scheme}\" is not one of http, https");
         if (status is not (301 or 302 or 303 or 307 or 308))
             redirect["statusCode"].Error($"status {status.ToString(CultureInfo.InvariantCulture)} is not one of 301, 302, 303, 307, 308");
-        // Without a port, a new scheme has its own one, and the old one that of the listener.
-        return new(full ?? "", redirect["hostname"].Text, scheme, port, port == 0 && scheme.Length == 0, status) { Elements = elements };
+        // Without a port, a new scheme has its own one, whatever the port of the request is, and the old one that of the listener.
+        var own = port > 0 ? port : scheme switch { "https" => 443, "http" => 80, _ => 0 };
+        return new(full ?? "", redirect["hostname"].Text, scheme, own, own == 0 && scheme.Length == 0, status) { Elements = elements };
     }
 
     private static HttpRewrite Rewrite(Field rewrite)

@@ -180,7 +180,7 @@ public sealed class ProxySoftwareTests
     private static IEnumerable<T> Resources<T>(ProxyFeed feed, string type, Func<ByteString, T> parse) =>
         feed.Snapshot!.Types[type].All.Select(resource => parse(resource.Body.Value));
 
-    private static Any Plain(Any any) => TypedConfigs.Plain(any);
+    private static Any Plain(Any any) => TypedConfigs.TryPlain(any, out var plain, out _) ? plain : any;
 
     private static string TypeOf(Any any) => Plain(any) is var plain ? plain.TypeUrl[(plain.TypeUrl.LastIndexOf('/') + 1)..] : "";
 }

@@ -1,10 +1,12 @@
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Envoy.Routes;
 using Xunit;
+using TypedStruct = Isthmus.Wire.Envoy.XdsTypes.TypedStruct;
 
 namespace Isthmus.Tests.Proxy;
 
@@ -17,7 +19,7 @@ public sealed class UnknownHttpFilterTests
     public void An_unknown_filter_refuses_all_requests_and_is_named()
     {
         var (action, notes) = Decode(new HttpFilter { Name = "future", TypedConfig = new Any { TypeUrl = Future } });
-        Assert.False(Assert.IsType<RbacFilter>(Assert.Single(action.Filters)).Decide(default).IsAllowed);
+        Assert.Equal("future", Assert.IsType<UnsupportedFilter>(Assert.Single(action.Filters)).Name);
         Assert.Equal([$"http filter 'future' with {Future} is not supported and refuses all requests"], notes);
     }
 
@@ -25,7 +27,7 @@ public sealed class UnknownHttpFilterTests
     public void A_filter_whose_configuration_is_to_be_discovered_refuses_all_requests()
     {
         var (action, notes) = Decode(new HttpFilter { Name = "plugin", ConfigDiscovery = new() });
-        Assert.False(Assert.IsType<RbacFilter>(Assert.Single(action.Filters)).Decide(default).IsAllowed);
+        Assert.Equal("plugin", Assert.IsType<UnsupportedFilter>(Assert.Single(action.Filters)).Name);
         Assert.Equal(["http filter 'plugin' with configuration by discovery is not supported and refuses all requests"], notes);
     }
 
@@ -45,13 +47,37 @@ public sealed class UnknownHttpFilterTests
         Assert.Empty(notes);
     }
 
-    private static (HttpAction Action, List<string> Notes) Decode(HttpFilter filter)
+    /// <summary>What is inside of a TypedStruct can be of a type that nobody knows, too, and a Value can be none.</summary>
+    [Theory]
+    [InlineData("envoy.extensions.filters.http.future.v3.Future", "{}", "a TypedStruct of envoy.extensions.filters.http.future.v3.Future")]
+    [InlineData("envoy.extensions.filters.http.wasm.v3.Wasm", """{"config": {"configuration": {"@type": "type.googleapis.com/no.such.Type"} } }""",
+        "a TypedStruct of envoy.extensions.filters.http.wasm.v3.Wasm: ")]
+    [InlineData("envoy.extensions.filters.http.rbac.v3.RBAC", """{"no_such_field": 1}""", "a TypedStruct of envoy.extensions.filters.http.rbac.v3.RBAC: ")]
+    public void A_TypedStruct_that_cannot_be_read_is_such_a_filter(string type, string fields, string told)
+    {
+        foreach (var value in (Struct[])[Struct.Parser.ParseJson(fields), new() { Fields = { ["x"] = new() } }])
+        {
+            var config = TypeNames.Pack(new TypedStruct { TypeUrl = $"type.googleapis.com/{type}", Value = value });
+            var (action, notes) = Decode(new HttpFilter { Name = "future", TypedConfig = config });
+            Assert.Equal("future", Assert.IsType<UnsupportedFilter>(Assert.Single(action.Filters)).Name);
+            Assert.StartsWith($"http filter 'future' with {told}", Assert.Single(notes), StringComparison.Ordinal);
+            (action, notes) = Decode(new HttpFilter { Name = "future", TypedConfig = config, IsOptional = true });
+            Assert.Empty(action.Filters);
+            Assert.EndsWith("is ignored", Assert.Single(notes), StringComparison.Ordinal);
+            // The token check looks at the filters after it.
+            (action, _) = Decode(new HttpFilter { Name = "tokens", TypedConfig = TypeNames.Pack(new JwtAuthentication()) },
+                new HttpFilter { Name = "future", TypedConfig = config });
+            Assert.Equal([typeof(TokenFilter), typeof(UnsupportedFilter)], action.Filters.Select(filter => filter.GetType()));
+        }
+    }
+
+    private static (HttpAction Action, List<string> Notes) Decode(params HttpFilter[] filters)
     {
         var notes = new List<string>();
         var router = new HttpFilter { Name = "envoy.filters.http.router", TypedConfig = Any.Pack(new Router()) };
         return (HttpDecoder.Decode(new()
         {
-            StatPrefix = "in", RouteConfig = new RouteConfiguration { Name = "in" }, HttpFilters = { filter, router },
+            StatPrefix = "in", RouteConfig = new RouteConfiguration { Name = "in" }, HttpFilters = { filters, router },
         }, notes), notes);
     }
 }

@@ -76,11 +76,11 @@ internal static class ConfigDumpPage
     {
         try
         {
-            return JsonNode.Parse(WireTypes.Json.Format(section))!.AsObject();
+            // An EnvoyFilter may have added a message of a type that we do not know.
+            return ShownMessages.Show(section);
         }
         catch (InvalidOperationException e)
         {
-            // An EnvoyFilter may have added a message of a type that we do not know.
             return new() { ["@type"] = section.TypeUrl, ["isthmus_note"] = $"not shown: {e.Message}" };
         }
     }

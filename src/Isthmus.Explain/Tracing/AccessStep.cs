@@ -7,7 +7,8 @@ namespace Isthmus.Explain.Tracing;
 
 /// <summary>Checks whether a proxy lets a call pass: its own filters check the tokens, and its policies decide.</summary>
 /// <param name="hop">The hop that fails when they refuse.</param>
-internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes causes, string hop)
+/// <param name="view">The proxy.</param>
+internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes causes, string hop, ProxyView view)
 {
     /// <summary>What the proxy learned of the request; null: nothing.</summary>
     public RequestMetadata? Learned { get; private set; }
@@ -39,6 +40,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
                 }
                 Learned = checking?.Metadata ?? Learned;
             }
+            if (filter is UnsupportedFilter lacked && !LackedFilters.Pass(record, hop, view, $"{at.Name}", chain.Name, lacked.Name)) return false;
             // Only the call itself can tell what an external authorizer decides.
             if (filter is not RbacFilter policy) continue;
             var verdict = policy.Decide(asked with { Metadata = Learned });
@@ -58,7 +60,8 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
                 causes.Policies.Denied(at, verdict.Rule, new(asked.Peer?.Identity ?? "", request, asked.Source, at.Address, asked.ServerName, Learned)));
             return false;
         }
-        return true;
+        // Of what ends a chain in such a filter, nothing more is known.
+        return chain.Action is not UnsupportedAction;
     }
 
     /// <summary>Checks the token of a request with the keys that are in the configuration. Only the proxy itself can fetch keys.</summary>

@@ -44,7 +44,7 @@ internal static class CallJudgement
     /// application to judge, such as that a name is not found.</summary>
     internal static bool IsFailure(MadeCall call) => call.Status is 429 or >= 500 || call.GrpcStatus is 2 or 4 or 8 or 13 or 14 or 15;
 
-    private static bool IsOfPolicy(Hop hop) => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096";
+    private static bool IsOfPolicy(Hop hop) => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096" or LackedFilters.Code;
 
     private static CallTrace NotMade(CallTrace trace, string why) =>
         trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, $"not made: {why}", default)).ToValueList() };

@@ -64,7 +64,7 @@ internal sealed class DumpedResources<T> : IReadOnlyDictionary<string, T>
         {
             return (decode(json), "");
         }
-        catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException or InvalidOperationException)
+        catch (Exception e) when (ResourceException.IsFault(e))
         {
             return (null, $"{name}: {e.Message}");
         }

@@ -59,7 +59,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         var chain = arrival.Chain;
         var request = chain.Action is HttpAction ? call.Request() : null;
         // Only a client outside has an address, and perhaps a certificate.
-        var access = new AccessStep(facts, record, causes, "policy")
+        var access = new AccessStep(facts, record, causes, "policy", arrival.View)
         {
             IsUnknown = key => key is RuleKeys.SourceIp or RuleKeys.RemoteIp
                 || (chain.Tls is { RequirePeer: true } && key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain),
@@ -84,6 +84,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
             return null;
         }
         record.Ok("listener", listener.Name, ("port of the Service", $"{port} → {target}"));
+        if (!LackedFilters.Pass(record, "listener", view, $"{facts.Client}", listener, target)) return null;
         var chain = listener.Chains.Find(new(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer",
             isTls ? OfferedInTls : call.Detected));
         if (chain is null || (isTls ? chain is { Tls: null, Action: HttpAction } : chain.Tls is not null))

@@ -58,14 +58,18 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
             return;
         }
         var own = IPAddress.TryParse(pod.Status.PodIP, out var address) ? address : IPAddress.Any;
-        if (listener.Chains.Find(new(new(own, target), call.ClientEnd, tls.Sni.ToLowerInvariant(), "tls", way.Alpn)) is not { Action: TcpAction action } chain)
+        var at = PodRef.Of(cluster, pod).ToString();
+        var chain = listener.Chains.Find(new(new(own, target), call.ClientEnd, tls.Sni.ToLowerInvariant(), "tls", way.Alpn));
+        if (!LackedFilters.Pass(record, "gateway listener", view, at, listener, target)
+            || (chain is not null && !LackedFilters.Pass(record, "gateway chain", view, at, chain))) return;
+        if (chain?.Action is not TcpAction action)
         {
             record.Fail("gateway chain", $"{listener.Name}: none for this SNI",
                 causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule));
             return;
         }
         var name = action.BySni?.Cluster(tls.Sni) ?? action.Targets[0].Cluster;
-        record.Ok("gateway chain", $"{listener.Name} → {name}", ("pod", PodRef.Of(cluster, pod).ToString()), ("chain", chain.Name));
+        record.Ok("gateway chain", $"{listener.Name} → {name}", ("pod", at), ("chain", chain.Name));
         if (!view.Snapshot.Clusters.TryGetValue(name, out var local))
         {
             record.Fail("gateway endpoints", $"{name} does not exist",

@@ -17,7 +17,7 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, Causes c
         var request = http is null ? null : call.Request();
         var peer = caller.Length == 0 ? null : new Proxy.Transports.TlsPeer([caller], [], "", "-", "", way!.Tls!.Sni, "");
         var policyFacts = new PolicyFacts(request, "http", peer, call.ClientEnd, call.ClientEnd.Address, address, way?.Tls?.Sni ?? "");
-        var access = new AccessStep(facts, record, causes, "inbound");
+        var access = new AccessStep(facts, record, causes, "inbound", view);
         if (!access.Walk(chain, policyFacts, callee)) return null;
         var cluster = tcp?.Targets[0].Cluster;
         if (http is not null)

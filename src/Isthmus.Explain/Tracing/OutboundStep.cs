@@ -29,6 +29,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
             return;
         }
         record.Ok("listener", specific is null ? $"{listener.Name}: no other listener matches {call.Destination}" : listener.Name);
+        // A connection meets the filters of the listener that takes all of them, and of its own.
+        if (new[] { view.Outbound, specific }.OfType<ListenerSnapshot>()
+            .Any(met => !LackedFilters.Pass(record, "listener", view, $"{facts.Client}", met, call.Destination.Port))) return;
         var looks = listener.Chains.NeedsBytes(call.Destination.Port);
         var isTls = looks && call.Kind == CallKinds.Tls && (listener.InspectTls?.Contains(call.Destination.Port) ?? false);
         var isHttp = looks && call.IsPlainHttp && (listener.InspectHttp?.Contains(call.Destination.Port) ?? false);
@@ -42,7 +45,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                         "inspect it with 'isthmus proxy-config listeners'"));
             return;
         }
-        WalkChain(view, listener, chain);
+        if (LackedFilters.Pass(record, "filter chain", view, $"{facts.Client}", chain)) WalkChain(view, listener, chain);
     }
 
     /// <summary>Follows the chain that accepts the connection.</summary>

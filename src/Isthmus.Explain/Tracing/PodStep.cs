@@ -53,6 +53,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
             record.Fail("inbound", "no listener", causes.Availability.Unconfigured(name, "its proxy has no inbound listener"));
             return;
         }
+        if (!LackedFilters.Pass(record, "inbound", view, $"{name}", listener, address.Port)) return;
         var chain = ChooseInbound(way, listener, address);
         if (!_tls.Walk(way, callee, chain, view, client)) return;
         if (_inbound.Walk(way, callee, chain!, view, client) is { } target) _application.Walk(callee, view, target);

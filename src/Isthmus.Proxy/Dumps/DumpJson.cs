@@ -8,12 +8,12 @@ namespace Isthmus.Proxy.Dumps;
 /// <summary>JSON for dumps.</summary>
 internal static class DumpJson
 {
-    /// <summary>A resource with its type; one with unknown embedded types shows only its name.</summary>
+    /// <summary>A resource with its type; of parts of unknown types, only the type is shown.</summary>
     public static JsonObject Resource(string typeUrl, string name, IMessage message)
     {
         try
         {
-            var json = JsonNode.Parse(WireTypes.Json.Format(message))!.AsObject();
+            var json = ShownMessages.Show(message);
             json.Insert(0, "@type", typeUrl);
             return json;
         }

@@ -17,6 +17,9 @@ internal static class LocalReply
     /// <summary>What policies answer.</summary>
     public static readonly byte[] Denied = "RBAC: access denied"u8.ToArray();
 
+    /// <summary>Where a filter is configured that this proxy does not have.</summary>
+    public static readonly byte[] Unsupported = "a filter that this proxy does not have must decide"u8.ToArray();
+
     public static string UpstreamReset(string reason, bool isRetried, string transportFailure) =>
         "upstream connect error or disconnect/reset before headers. " + (isRetried ? "retried and the latest " : "") + "reset reason: " + reason +
         (transportFailure.Length > 0 ? $", transport failure reason: {transportFailure}" : "");

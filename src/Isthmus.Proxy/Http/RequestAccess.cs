@@ -64,6 +64,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         RbacFilter rbac => new(Decide(rbac, Facts(action, scheme))),
         ExternalCheck check when check.IsFor(Metadata) => AskAsync(check, Facts(action, scheme), record),
         TokenFilter token => CheckTokenAsync(token, scheme),
+        UnsupportedFilter unknown => new(new Refusal(403, LocalReply.Unsupported, unknown.Details, EndReason.DeniedByPolicy)),
         LocalLimitFilter local => new(Limit(local, Facts(action, scheme), record)),
         GlobalLimit shared when route.Decision.Route?.Limits is { } limits => LimitAsync(shared, limits, Facts(action, scheme), record),
         _ => default,

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
@@ -36,10 +37,16 @@ internal sealed partial class ConnectionHandler(
     public async Task HandleAsync(Downstream connection, CancellationToken stop)
     {
         var start = ports.Time.GetTimestamp();
+        var closing = connection.Listener.Closing(connection.Destination.Port);
         HandOff(connection);
         report.Opened(connection);
         try
         {
+            if ((closing ?? connection.Listener.Closing(connection.Destination.Port)) is { } unknown)
+            {
+                End(connection, start, EndReason.DeniedByPolicy, UnsupportedFilter.DetailsOf(unknown.Name));
+                return;
+            }
             if (connection.Listener.ProxyHeader is { } rules && !await _proxyHeaders.ApplyAsync(connection, rules, stop).ConfigureAwait(false))
             {
                 End(connection, start, EndReason.ClientProtocolError, "");

@@ -8,6 +8,23 @@ namespace Isthmus.Proxy.Policy;
 /// <summary>A filter that may answer a request, or refuse a connection. They run in their order.</summary>
 internal abstract class AccessFilter;
 
+/// <summary>A filter of HTTP or of a chain that this proxy does not have. Who may call could depend on it, so that nobody may.</summary>
+internal sealed class UnsupportedFilter(string name) : AccessFilter
+{
+    private const string Before = "unsupported_filter[";
+
+    public string Name => name;
+
+    /// <summary>For logs, as those of other filters.</summary>
+    public string Details => DetailsOf(name);
+
+    public static string DetailsOf(string filter) => $"{Before}{filter}]";
+
+    /// <summary>The name of the filter; null: the details are not those of such a filter.</summary>
+    public static string? NameIn(string details) =>
+        details.StartsWith(Before, StringComparison.Ordinal) && details.EndsWith(']') ? details[Before.Length..^1] : null;
+}
+
 /// <summary>A jwt_authn filter.</summary>
 internal sealed class TokenFilter(TokenCheck check, bool clearsRoute) : AccessFilter
 {

@@ -4,6 +4,7 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
+using Isthmus.Proxy.Matching;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Endpoints;
@@ -63,7 +64,7 @@ internal static class DirectorySource
             {
                 message = parser.Parse(node?.ToJsonString() ?? "{}");
             }
-            catch (Exception e) when (e is InvalidProtocolBufferException or InvalidOperationException or FormatException)
+            catch (Exception e) when (ResourceException.IsFault(e) || e is FormatException)
             {
                 throw new ProblemException($"{path}[{i}]", $"not a valid resource of type {typeUrl}: {e.Message}", "", e);
             }

@@ -83,8 +83,8 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
             Unknown(filter, "configuration by discovery");
             return;
         }
-        var config = TypedConfigs.Plain(filter.TypedConfig ?? new());
-        if (Kinds.Take(config, filter.Name, this)) return;
+        var isRead = TypedConfigs.TryPlain(filter.TypedConfig, out var config, out var fault);
+        if (isRead && Kinds.Take(config, filter.Name, this)) return;
         switch (filter.Name)
         {
             // In their older forms these two are programs. Metrics are kept without one.
@@ -92,12 +92,13 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
                 ExchangesMetadata = true;
                 return;
             case "istio.stats":
+                if (!isRead) notes.Add($"http filter '{filter.Name}' with {fault} is ignored");
                 return;
             case "envoy.filters.http.grpc_web":
                 notes.Add($"http filter '{filter.Name}' is ignored");
                 return;
             default:
-                Unknown(filter, config.TypeUrl);
+                Unknown(filter, isRead ? TypedConfigs.TypeOf(config) : fault);
                 return;
         }
     }
@@ -107,13 +108,12 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
     private void Unknown(HttpFilter filter, string config)
     {
         notes.Add($"http filter '{filter.Name}' with {config} is not supported and {(filter.IsOptional ? "is ignored" : "refuses all requests")}");
-        // Rules that allow, of which there are none.
-        if (!filter.IsOptional) All.Add(new RbacFilter(new Wire.Envoy.Rbac.RBAC(), null, filter.Name, Stats, ""));
+        if (!filter.IsOptional) All.Add(new UnsupportedFilter(filter.Name));
     }
 
     /// <summary>A later filter passes the claims of tokens to routes, which are then chosen again. The token check itself does both.</summary>
     private bool ClearsRouteLater => all.Skip(_taken).Any(filter => !filter.Disabled
-        && TypedConfigs.Plain(filter.TypedConfig ?? new()).TryRead(out Authn claims) && !claims.DisableClearRouteCache);
+        && TypedConfigs.TryPlain(filter.TypedConfig, out var config, out _) && config.TryRead(out Authn claims) && !claims.DisableClearRouteCache);
 
     private static ValueMap<ValueList<string>> Overrides(Alpn config) => new(config.AlpnOverride.Select(o =>
         KeyValuePair.Create(o.UpstreamProtocol.ToString().ToUpperInvariant(), o.AlpnOverride_.ToValueList())));

@@ -84,10 +84,12 @@ internal static class LimitDecoder
         {
             foreach (var (name, any) in level)
             {
-                if (TypedConfigs.ForRoute(any) is not { } config) local[name] = null;
+                if (!TypedConfigs.TryForRoute(any, out var config, out var fault)) notes.Add($"typed_per_filter_config '{name}' with {fault} is ignored");
+                else if (config is null) local[name] = null;
                 else if (config.TryRead(out LocalRateLimit limit)) local[name] = Local(limit, notes);
                 else if (config.TryRead(out RateLimitPerRoute settings))
                     global[name] = new(Host((VhRateLimitsOptions)(int)settings.VhRateLimits), [.. settings.RateLimits.Select(Rule)], settings.Domain);
+                else if (!RouteDecoder.Reads(name, config)) notes.Add($"typed_per_filter_config '{name}' with {TypedConfigs.TypeOf(config)} is ignored");
             }
         }
         var own = (IReadOnlyList<LimitRule>)[.. (route.Route_?.RateLimits ?? []).Select(Rule)];

@@ -21,7 +21,7 @@ internal static class ListenerDecoder
         if (EndpointDecoder.Address(listener.Address) is not IPEndPoint address)
             throw new ResourceException("address: only TCP sockets are supported");
         if (listener.AdditionalAddresses.Count > 0) notes.Add("additional_addresses are ignored");
-        var found = new ListenerFilters();
+        var found = new ListenerFilters(notes);
         foreach (var filter in listener.ListenerFilters) found.Take(filter);
         if (listener.FilterChains.Count == 0 && listener.DefaultFilterChain is null) throw new ResourceException("no filter chains specified");
         var chains = listener.FilterChains.Select(c => Chain(c, notes)).ToArray();
@@ -36,7 +36,7 @@ internal static class ListenerDecoder
             new FilterChainTable(chains, byDefault),
             AccessLogDecoder.Decode(listener.AccessLog, notes),
             notes.Distinct().ToValueList(),
-            listener) { ProxyHeader = found.ProxyHeader };
+            listener) { ProxyHeader = found.ProxyHeader, Unsupported = found.Unsupported };
     }
 
     public static Direction DirectionOf(Listener listener) => listener.TrafficDirection switch

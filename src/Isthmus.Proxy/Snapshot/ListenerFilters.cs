@@ -8,7 +8,7 @@ using Isthmus.Wire.Envoy.Listeners;
 namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>The filters of a listener, as they are decoded.</summary>
-internal sealed class ListenerFilters
+internal sealed class ListenerFilters(List<string> notes)
 {
     private const string Prefix = "envoy.filters.listener.";
 
@@ -26,17 +26,36 @@ internal sealed class ListenerFilters
     public PortPredicate? Http { get; private set; }
     public ProxyHeaderRules? ProxyHeader { get; private set; }
     public bool RestoresDestination { get; private set; }
+    public List<UnsupportedListenerFilter> Unsupported { get; } = [];
 
-    /// <exception cref="ResourceException">The filter is unknown, or cannot be used.</exception>
+    /// <exception cref="ResourceException">The filter cannot be used.</exception>
     public void Take(ListenerFilter filter)
     {
         _disabled = filter.FilterDisabled;
+        if (filter.ConfigDiscovery is not null)
+        {
+            Unknown(filter, "configuration by discovery");
+            return;
+        }
+        if (!TypedConfigs.TryPlain(filter.TypedConfig, out var config, out var fault))
+        {
+            Unknown(filter, fault);
+            return;
+        }
         // The name counts where there is no configuration.
-        if (filter.TypedConfig is { TypeUrl.Length: > 0 } config
+        if (config.TypeUrl.Length > 0
             ? Kinds.Take(config, filter.Name, this)
             : Kinds.TakeBare(Prefix + filter.Name[(filter.Name.LastIndexOf('.') + 1)..], this))
             return;
-        throw new ResourceException($"listener filter '{filter.Name}' is not supported");
+        Unknown(filter, TypedConfigs.TypeOf(config));
+    }
+
+    /// <summary>The filter could refuse a connection, say where it goes to or comes from, or choose its chain. Ports for which it is off are served.</summary>
+    private void Unknown(ListenerFilter filter, string config)
+    {
+        notes.Add($"listener filter '{filter.Name}' with {(config.Length > 0 ? config : "no configuration")} is not supported and closes all connections"
+            + (filter.FilterDisabled is null ? "" : " except those to ports for which it is disabled"));
+        Unsupported.Add(new(filter.Name, Enabled(filter.FilterDisabled)));
     }
 
     private static ProxyHeaderRules Header(ProxyProtocol config, string name, ListenerFilterChainMatchPredicate? disabled)

@@ -21,12 +21,22 @@ internal sealed record ListenerSnapshot(
     /// <summary>Connections begin with a header of the PROXY protocol; null: they do not.</summary>
     public ProxyHeaderRules? ProxyHeader { get; init; }
 
+    /// <summary>Filters that this proxy does not have. They could change what a connection is, so that those which would meet one are closed.</summary>
+    public IReadOnlyList<UnsupportedListenerFilter> Unsupported { get; init; } = [];
+
+    /// <summary>The first filter that closes connections to a port; null: none does.</summary>
+    public UnsupportedListenerFilter? Closing(int port) => Unsupported.FirstOrDefault(filter => filter.Ports.Contains(port));
+
     /// <summary>What happens to datagrams; null: the listener accepts connections.</summary>
     public UdpAction? Udp { get; init; }
 
     /// <summary>Whether a change needs no new socket.</summary>
     public bool SameSocket(ListenerSnapshot other) => Address.Equals(other.Address) && BindToPort == other.BindToPort && Udp is null == other.Udp is null;
 }
+
+/// <summary>A filter of a listener that this proxy does not have.</summary>
+/// <param name="Ports">The destination ports whose connections meet it.</param>
+internal sealed record UnsupportedListenerFilter(string Name, PortPredicate Ports);
 
 /// <summary>A set of destination ports (listener filter predicates without the double negation).</summary>
 internal sealed class PortPredicate(Func<int, bool> contains)
@@ -55,6 +65,9 @@ internal abstract record ChainAction
     /// <summary>How metrics differ from the standard ones; null: they do not.</summary>
     public MetricRules? Metrics { get; init; }
 }
+
+/// <summary>What only a filter does that this proxy does not have: an <see cref="UnsupportedFilter"/> closes the connections before.</summary>
+internal sealed record UnsupportedAction : ChainAction;
 
 /// <summary>Copies bytes to a cluster.</summary>
 internal sealed record TcpAction(

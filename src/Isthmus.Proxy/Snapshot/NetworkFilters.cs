@@ -56,12 +56,13 @@ internal sealed class NetworkFilters(string chain, List<string> notes)
     {
         get
         {
+            if (_action is null && Access.Exists(filter => filter is UnsupportedFilter)) return new UnsupportedAction();
             var action = _action ?? throw new ResourceException($"filter chain '{chain}' ends in neither tcp_proxy nor http_connection_manager");
             return _metrics is null ? action : action with { Metrics = _metrics };
         }
     }
 
-    /// <exception cref="ResourceException">The filter is unknown, or cannot be used.</exception>
+    /// <exception cref="ResourceException">The filter cannot be used.</exception>
     public void Take(Filter filter)
     {
         if (filter.Name == Exchange)
@@ -69,10 +70,24 @@ internal sealed class NetworkFilters(string chain, List<string> notes)
             Exchanges = true; // whatever else its configuration says
             return;
         }
-        var config = TypedConfigs.Plain(filter.TypedConfig ?? new());
-        if (config.TypeUrl.Length > 0 ? Kinds.Take(config, filter.Name, this) : Kinds.TakeBare(filter.Name, this)) return;
+        if (filter.ConfigDiscovery is not null)
+        {
+            Unknown(filter, "configuration by discovery");
+            return;
+        }
+        var isRead = TypedConfigs.TryPlain(filter.TypedConfig, out var config, out var fault);
+        if (isRead && (config.TypeUrl.Length > 0 ? Kinds.Take(config, filter.Name, this) : Kinds.TakeBare(filter.Name, this))) return;
         // In its older form it is a program, without which metrics are kept.
-        if (filter.Name != "istio.stats") throw new ResourceException($"filter chain '{chain}': network filter '{filter.Name}' is not supported");
+        if (filter.Name != "istio.stats") Unknown(filter, isRead ? TypedConfigs.TypeOf(config) : fault);
+        else if (!isRead) _notes.Add($"network filter '{filter.Name}' with {fault} is ignored");
+    }
+
+    /// <summary>The other chains are served. What the filter does with bytes is not known, so that none pass.</summary>
+    private void Unknown(Filter filter, string config)
+    {
+        _notes.Add($"filter chain '{chain}': network filter '{filter.Name}' with {(config.Length > 0 ? config : "no configuration")} is not supported and closes "
+            + "all connections");
+        Access.Add(new UnsupportedFilter(filter.Name));
     }
 
     private static TcpAction Tcp(TcpProxy tcp, List<string> notes)

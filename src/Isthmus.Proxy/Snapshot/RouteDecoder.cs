@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text;
 using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
@@ -11,12 +12,15 @@ using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.Routes;
 using Isthmus.Wire.Xds;
+using RetryPolicy = Isthmus.Wire.Envoy.Routes.RetryPolicy;
 
 namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>Decodes RDS resources and the routes inside connection managers.</summary>
 internal static class RouteDecoder
 {
+    private const string FaultFilter = "envoy.filters.http.fault", CorsFilter = "envoy.filters.http.cors";
+
     /// <exception cref="ResourceException">The resource cannot be used.</exception>
     public static RouteTable Decode(RouteConfiguration table) => Decode(XdsParts.Split(table.ToByteString(), RouteConfiguration.VirtualHostsFieldNumber), null);
 
@@ -269,10 +273,17 @@ internal static class RouteDecoder
         _ => throw new ResourceException("direct_response: only an inline body is supported"),
     };
 
+    /// <summary>Whether the configuration of a filter for a route is one that is read here.</summary>
+    public static bool Reads(string filter, Any config) => filter switch
+    {
+        FaultFilter => config.TryRead(out HTTPFault _),
+        CorsFilter => config.TryRead(out Wire.Envoy.HttpFilters.CorsPolicy _),
+        _ => false,
+    };
+
     private static FaultSettings? Fault(Route route, VirtualHost host)
     {
-        const string name = "envoy.filters.http.fault";
-        if (!route.TypedPerFilterConfig.TryGetValue(name, out var any) && !host.TypedPerFilterConfig.TryGetValue(name, out any)) return null;
+        if (!route.TypedPerFilterConfig.TryGetValue(FaultFilter, out var any) && !host.TypedPerFilterConfig.TryGetValue(FaultFilter, out any)) return null;
         return any.TryRead(out HTTPFault fault) ? Fault(fault) : null;
     }
 
@@ -296,8 +307,7 @@ internal static class RouteDecoder
 
     private static CorsSettings? Cors(Route route, VirtualHost host)
     {
-        const string name = "envoy.filters.http.cors";
-        if ((route.TypedPerFilterConfig.TryGetValue(name, out var any) || host.TypedPerFilterConfig.TryGetValue(name, out any)) &&
+        if ((route.TypedPerFilterConfig.TryGetValue(CorsFilter, out var any) || host.TypedPerFilterConfig.TryGetValue(CorsFilter, out any)) &&
             any.TryRead(out Wire.Envoy.HttpFilters.CorsPolicy typed))
         {
             return new([.. typed.AllowOriginStringMatch.Select(TextMatch.From)], typed.AllowMethods, typed.AllowHeaders, typed.ExposeHeaders, typed.MaxAge,

@@ -12,29 +12,58 @@ namespace Isthmus.Proxy.Snapshot;
 internal static class TypedConfigs
 {
     /// <summary>The message that a TypedStruct describes, or else the given one.</summary>
-    /// <exception cref="ResourceException">The TypedStruct is not of a type that this proxy knows, or does not fit it.</exception>
-    public static Any Plain(Any any)
+    /// <param name="any">The configuration; null: there is none.</param>
+    /// <param name="plain">The message; empty without a configuration, and as given if the result is false.</param>
+    /// <param name="fault">What is wrong, if the result is false.</param>
+    /// <returns>False: the TypedStruct is not of a type that this proxy knows, or does not fit it.</returns>
+    public static bool TryPlain(Any? any, out Any plain, out string fault)
     {
-        if (any.TryRead(out Udpa.TypedStruct old)) return Typed(old.TypeUrl, old.Value);
-        return any.TryRead(out Xds.TypedStruct now) ? Typed(now.TypeUrl, now.Value) : any;
+        (plain, fault) = (any ?? new(), "");
+        try
+        {
+            if (plain.TryRead(out Udpa.TypedStruct old)) plain = Typed(old.TypeUrl, old.Value);
+            else if (plain.TryRead(out Xds.TypedStruct now)) plain = Typed(now.TypeUrl, now.Value);
+            return true;
+        }
+        catch (Exception e) when (ResourceException.IsFault(e))
+        {
+            fault = e.Message;
+            return false;
+        }
     }
 
-    /// <summary>Configuration of a filter for a route, which may be wrapped; null: the filter is off for the route.</summary>
-    /// <exception cref="ResourceException">The configuration cannot be read.</exception>
-    public static Any? ForRoute(Any any) =>
-        Plain(any) is { } plain && plain.TryRead(out FilterConfig wrapped) ? (wrapped.Disabled ? null : Plain(wrapped.Config)) : Plain(any);
+    /// <summary>Configuration of a filter for a route, which may be wrapped.</summary>
+    /// <param name="any">The configuration.</param>
+    /// <param name="config">The message; null: the filter is off for the route.</param>
+    /// <param name="fault">What is wrong, if the result is false.</param>
+    /// <returns>False: the configuration cannot be read.</returns>
+    public static bool TryForRoute(Any any, out Any? config, out string fault)
+    {
+        config = null;
+        if (!TryPlain(any, out var plain, out fault)) return false;
+        if (plain.TryRead(out FilterConfig wrapped))
+        {
+            if (wrapped.Disabled) return true;
+            if (!TryPlain(wrapped.Config, out plain, out fault)) return false;
+        }
+        config = plain;
+        return true;
+    }
+
+    /// <summary>The type of a configuration, for people. What was read as JSON has the name of an unknown type as its value.</summary>
+    public static string TypeOf(Any config) => config.TryRead(out StringValue placeholder) ? placeholder.Value : config.TypeUrl;
 
     private static Any Typed(string typeUrl, Struct? value)
     {
         var name = typeUrl[(typeUrl.LastIndexOf('/') + 1)..];
-        if (WireTypes.Registry.Find(name) is not { } type) throw new ResourceException($"TypedStruct of {name} is not supported");
+        if (WireTypes.Registry.Find(name) is not { } type) throw new ResourceException($"a TypedStruct of {name}");
         try
         {
             return TypeNames.Pack((IMessage)WireTypes.Strict.Parse(WireTypes.Json.Format(value ?? new()), type));
         }
-        catch (InvalidProtocolBufferException e)
+        catch (Exception e) when (ResourceException.IsFault(e))
         {
-            throw new ResourceException($"TypedStruct of {name}: {e.Message}");
+            throw new ResourceException($"a TypedStruct of {name}: {e.Message}", e);
         }
     }
 }

@@ -64,7 +64,7 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
                 if (!IsKnown(update.TypeUrl, resource)) Take(update.TypeUrl, resource, around, result);
                 _rejections.Remove((update.TypeUrl, resource.Name));
             }
-            catch (Exception e) when (e is ResourceException or InvalidProtocolBufferException)
+            catch (Exception e) when (ResourceException.IsFault(e))
             {
                 var rejection = new Rejection(update.TypeUrl, resource.Name, e.Message, resource.Version, around.Now);
                 _rejections[(update.TypeUrl, resource.Name)] = rejection;

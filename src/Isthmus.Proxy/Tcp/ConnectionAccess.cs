@@ -29,6 +29,7 @@ internal sealed class ConnectionAccess(Authorizers authorizers, AccessCounts cou
                 if (rbac.Apply(facts, ref metadata, counts) is { IsAllowed: false } verdict) return Denied(verdict);
                 facts = facts with { Metadata = metadata };
             }
+            else if (filter is UnsupportedFilter unknown) return new(EndReason.DeniedByPolicy, unknown.Details);
             else if (filter is ConnectionLimit limit)
             {
                 if (!limit.TryTake(time, counts)) return new(EndReason.RateLimited, "");
@@ -50,7 +51,7 @@ internal sealed class ConnectionAccess(Authorizers authorizers, AccessCounts cou
         if (chain.Access.Count == 0) return false;
         var facts = Facts(connection);
         foreach (var filter in chain.Access)
-            if (filter is RbacFilter rbac && !rbac.Decide(facts).IsAllowed) return true;
+            if (filter is UnsupportedFilter || (filter is RbacFilter rbac && !rbac.Decide(facts).IsAllowed)) return true;
         return false;
     }
 

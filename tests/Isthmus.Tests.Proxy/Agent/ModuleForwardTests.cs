@@ -70,14 +70,40 @@ public sealed class ModuleForwardTests : IAsyncDisposable
     [Fact]
     public async Task A_module_in_a_TypedStruct_is_fetched_and_other_configuration_stays_as_it_is()
     {
-        var fields = Struct.Parser.ParseJson(
-            $$"""{"config": {"vm_config": {"code": {"remote": {"http_uri": {"uri": "{{await ServeAsync()}}", "timeout": "30s"} } } } } }""");
+        var fields = Struct.Parser.ParseJson($$"""
+            {"config": {"reload_config": {"backoff": {"base_interval": "1s"} }, "allow_on_headers_stop_iteration": false,
+              "capability_restriction_config": {"allowed_capabilities": {"fd_write": {} } },
+              "vm_config": {"capability_restriction_config": {"allowed_capabilities": {"clock_time_get": {} } }, "code": {"remote": {
+                "retry_policy": {"num_retries": 2, "retry_back_off": {"base_interval": "1s"} }, "http_uri": {"uri": "{{await ServeAsync()}}", "timeout": "30s"} } } } } }
+            """);
         await _forward.TakeAsync(Answer(Typed("envoy.extensions.filters.http.wasm.v3.Wasm", fields)), Stop);
-        var code = Read<HttpWasm>(await _sent.Reader.ReadAsync(Stop)).Config.VmConfig.Code;
+        var config = Read<HttpWasm>(await _sent.Reader.ReadAsync(Stop)).Config;
+        Assert.Equal(["fd_write"], config.CapabilityRestrictionConfig.AllowedCapabilities.Keys);
+        Assert.Equal(["clock_time_get"], config.VmConfig.CapabilityRestrictionConfig.AllowedCapabilities.Keys);
+        var code = config.VmConfig.Code;
         Assert.Equal(Module, await File.ReadAllBytesAsync(code.Local.Filename, Stop));
         var lua = Typed("envoy.extensions.filters.http.lua.v3.Lua", new());
         await _forward.TakeAsync(Answer(lua), Stop);
         Assert.Equal(lua.TypedConfig.Unpack<TypedStruct>(), Read<TypedStruct>(await _sent.Reader.ReadAsync(Stop)));
+    }
+
+    /// <summary>Each of them would end the stream of all configuration if it were not caught.</summary>
+    [Theory]
+    [InlineData("""{"config": {"configuration": {"@type": "type.googleapis.com/no.such.Type"} } }""")]
+    [InlineData("""{"config": {"no_such_field": 1} }""")]
+    public async Task What_cannot_be_read_Envoy_gets_as_it_is(string fields)
+    {
+        var odd = Typed("envoy.extensions.filters.http.wasm.v3.Wasm", Struct.Parser.ParseJson(fields));
+        await _forward.TakeAsync(Answer(odd), Stop);
+        Assert.Equal(odd.TypedConfig.Unpack<TypedStruct>(), Read<TypedStruct>(await _sent.Reader.ReadAsync(Stop)));
+        var late = Http("a", "http://127.0.0.1:1/", FailurePolicy.FailClosed);
+        Assert.True(late.TypedConfig.TryRead(out HttpWasm wasm));
+        wasm.Config.VmConfig.Code.Remote.HttpUri.Timeout = new() { Seconds = 1, Nanos = -1 };
+        late.TypedConfig = TypeNames.Pack(wasm);
+        await _forward.TakeAsync(Answer(late), Stop);
+        Assert.Equal(wasm, Read<HttpWasm>(await _sent.Reader.ReadAsync(Stop)));
+        await _forward.TakeAsync(Answer(Http("a", await ServeAsync(), FailurePolicy.FailClosed)), Stop);
+        Assert.NotNull(Read<HttpWasm>(await _sent.Reader.ReadAsync(Stop)).Config.VmConfig.Code.Local);
     }
 
     private static TypedExtensionConfig Typed(string type, Struct fields) =>

@@ -143,13 +143,12 @@ public sealed class LocalRateLimitTests
     }
 
     [Fact]
-    public void A_TypedStruct_with_an_unknown_field_is_rejected()
+    public async Task A_TypedStruct_with_an_unknown_field_limits_to_nothing_and_is_named()
     {
-        var json =
-            $$"""{"stat_prefix": "in", "rds": {"route_config_name": "r"}, "http_filters": [{{Filter("\"token_buckets\": {}", "type.googleapis.com/udpa.type.v1.TypedStruct").TrimEnd(',')}}]}""";
-        Assert.Contains("token_buckets",
-            Assert.Throws<ResourceException>(() => HttpDecoder.Decode(WireTypes.Strict.Parse<HttpConnectionManager>(json), [])).Message,
-            StringComparison.Ordinal);
+        using var proxy = Proxy(1, Filter("\"token_buckets\": {}", "type.googleapis.com/udpa.type.v1.TypedStruct"));
+        Assert.Equal([403], await StatusesAsync(proxy, 1));
+        Assert.Contains("token_buckets", Assert.Single(proxy.Plane.State.Current.Listeners["in"].Notes), StringComparison.Ordinal);
+        Assert.Contains("unsupported_filter[", await proxy.LoggedAsync(), StringComparison.Ordinal);
     }
 
     private const string To = "\"route\": {\"cluster\": \"o\"}";

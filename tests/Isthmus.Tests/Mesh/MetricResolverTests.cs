@@ -76,7 +76,8 @@ public sealed class MetricResolverTests
     private static string Text(Google.Protobuf.WellKnownTypes.Any? config)
     {
         if (config is null) return "";
-        Assert.True(TypedConfigs.Plain(config).TryRead(out PluginConfig plugin));
+        Assert.True(TypedConfigs.TryPlain(config, out var plain, out var fault), fault);
+        Assert.True(plain.TryRead(out PluginConfig plugin));
         var interval = plugin.TcpReportingDuration is { } duration ? (string[])[$"@{duration.Seconds}s"] : [];
         return string.Join(' ', interval.Concat(plugin.Metrics.Select(metric => metric.Name + (metric.Drop ? "!" : "")
             + string.Concat(metric.Dimensions.OrderBy(tag => tag.Key, StringComparer.Ordinal).Select(tag => $"+{tag.Key}={tag.Value}"))

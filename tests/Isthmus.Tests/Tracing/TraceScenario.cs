@@ -132,6 +132,16 @@ internal sealed class TraceScenario
 
     internal static ProxyView View(string inspection) => ProxyView.Read(JsonNode.Parse(inspection)!, TimeProvider.System, new Random(1));
 
+    /// <summary>What a Pod tells whose proxy is an Envoy of Istio's.</summary>
+    internal static string Envoy(string inspection)
+    {
+        const string bootstrap =
+            """{"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump", "bootstrap": {"node": {"user_agent_name": "envoy", "user_agent_build_version": {"version": {"major_number": 1, "minor_number": 28, "patch": 3}}}}}, """;
+        var page = JsonNode.Parse(inspection.Replace("\"configs\": [", $"\"configs\": [{bootstrap}", StringComparison.Ordinal))!.AsObject();
+        page.Remove("pod");
+        return page.ToJsonString();
+    }
+
     private static ClusterObjects Objects(string context, string yaml) =>
         ClusterObjects.From(context, YamlText.ParseAll(yaml, context).OfType<JsonObject>(), "istio-system", ["shop", "istio-system"]);
 

@@ -27,16 +27,8 @@ public sealed class TraceWalkTests
     [Fact]
     public void Proxies_that_are_not_Isthmus_are_followed_by_their_configuration_and_named()
     {
-        static string Envoy(string inspection)
-        {
-            const string bootstrap =
-                """{"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump", "bootstrap": {"node": {"user_agent_name": "envoy", "user_agent_build_version": {"version": {"major_number": 1, "minor_number": 28, "patch": 3}}}}}, """;
-            var page = JsonNode.Parse(inspection.Replace("\"configs\": [", $"\"configs\": [{bootstrap}", StringComparison.Ordinal))!.AsObject();
-            page.Remove("pod");
-            return page.ToJsonString();
-        }
         var scenario = new TraceScenario();
-        (scenario.Client, scenario.Callee) = (Envoy(scenario.Client), Envoy(scenario.Callee));
+        (scenario.Client, scenario.Callee) = (TraceScenario.Envoy(scenario.Client), TraceScenario.Envoy(scenario.Callee));
         var trace = scenario.Walk();
         Assert.True(trace.Succeeds);
         string? Proxy(string hop, int way) =>

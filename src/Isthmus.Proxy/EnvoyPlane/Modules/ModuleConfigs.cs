@@ -31,11 +31,13 @@ internal static class ModuleConfigs
     /// <param name="time">Ends what takes too long.</param>
     /// <param name="stop">Ends it before.</param>
     /// <exception cref="InvalidProtocolBufferException">It is malformed.</exception>
+    /// <exception cref="InvalidOperationException">A value in it has no meaning.</exception>
     public static async Task<Made> LocalAsync(Any resource, ModuleStore modules, TimeProvider time, CancellationToken stop)
     {
         var named = TypedExtensionConfig.Parser.ParseFrom(resource.Value);
         if (named.TypedConfig is null) return new(resource, null);
-        var plain = Plain(named.TypedConfig);
+        // EnvoyFilters have the configuration of modules as a TypedStruct. One that is not for a module, or not understood, Envoy gets as it is.
+        if (!TypedConfigs.TryPlain(named.TypedConfig, out var plain, out _)) return new(resource, null);
         var isHttp = plain.TryRead(out HttpWasm http);
         var isNetwork = plain.TryRead(out NetworkWasm network);
         if (!isHttp && !isNetwork) return new(resource, null);
@@ -52,20 +54,6 @@ internal static class ModuleConfigs
             named.TypedConfig = TypeNames.Pack(Without(isHttp, IsOpen(config)));
         }
         return new(TypeNames.Pack(named), failure);
-    }
-
-    /// <summary>EnvoyFilters have the configuration of modules as a TypedStruct. One that is not for a module, or not understood, Envoy gets
-    /// as it is.</summary>
-    private static Any Plain(Any config)
-    {
-        try
-        {
-            return TypedConfigs.Plain(config);
-        }
-        catch (ResourceException)
-        {
-            return config;
-        }
     }
 
     public static bool IsOpen(PluginConfig config) =>

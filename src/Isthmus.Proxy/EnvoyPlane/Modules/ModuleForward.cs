@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Threading.Channels;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Proxy.Matching;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Xds;
 using Microsoft.Extensions.Logging;
@@ -113,7 +114,7 @@ internal sealed partial class ModuleForward(ModuleStore modules, TimeProvider ti
             return resource.Resource_ is { } body ? await ModuleConfigs.LocalAsync(body, modules, time, stop).ConfigureAwait(false) : new(new Any(), null);
         }
         // Envoy says what is wrong with it.
-        catch (InvalidProtocolBufferException)
+        catch (Exception e) when (ResourceException.IsFault(e))
         {
             return new(resource.Resource_, null);
         }

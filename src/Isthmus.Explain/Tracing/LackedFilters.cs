@@ -1,0 +1,34 @@
+using Isthmus.Core.Problems;
+using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Snapshot;
+
+namespace Isthmus.Explain.Tracing;
+
+/// <summary>Filters in the way of a call that the proxy of Isthmus does not have. That proxy refuses the call; what another one does, only it knows.</summary>
+internal static class LackedFilters
+{
+    public const string Code = "ISM2103";
+
+    /// <summary>Whether the call may get past the filters of a listener for a port.</summary>
+    public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, ListenerSnapshot listener, int port) =>
+        listener.Unsupported.Where(filter => filter.Ports.Contains(port)).All(filter => Pass(record, hop, view, at, listener.Name, filter.Name));
+
+    /// <summary>Whether the call may get past the filters of a chain.</summary>
+    public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, FilterChainSnapshot chain) =>
+        chain.Access.Concat((chain.Action as HttpAction)?.Filters ?? []).OfType<UnsupportedFilter>()
+            .All(filter => Pass(record, hop, view, at, chain.Name, filter.Name)) && chain.Action is not UnsupportedAction;
+
+    /// <summary>Whether the call may get past the filter.</summary>
+    public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, string place, string filter)
+    {
+        if (view.Stranger.Length == 0) return record.Fail(hop, $"{place}: lacks the filter {filter}", Problem(at, filter));
+        record.Add(hop, HopStatus.Unknown, $"{place}: what the filter {filter} does with the call, only the proxy of {at} knows", null);
+        return true;
+    }
+
+    public static Problem Problem(string at, string filter) => Faults.Of(Code, at, filter,
+        "its proxy, which is that of Isthmus, does not have this filter. The filter could decide who may call, so the proxy refuses the call "
+            + "(403, or a closed connection)",
+        "remove what adds the filter, as a rule an EnvoyFilter, or let the Pod run an Envoy (ProxyConfig binaryPath); calls pass without an HTTP filter if it "
+            + "is_optional");
+}

@@ -1,0 +1,53 @@
+using Isthmus.Explain.Tracing;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+public sealed class LackedFilterTests
+{
+    /// <summary>Proxies of Isthmus refuse what a filter would decide that they do not have. Of Envoys, nobody else knows what they do.</summary>
+    [Theory]
+    [InlineData("caller", "http", "filter chain", 0)]
+    [InlineData("caller", "network", "filter chain", 0)]
+    [InlineData("caller", "listener", "listener", 0)]
+    [InlineData("gateway", "network", "gateway chain", 2)]
+    [InlineData("gateway", "listener", "gateway listener", 2)]
+    [InlineData("callee", "http", "inbound", 1)]
+    [InlineData("callee", "struct", "inbound", 1)]
+    [InlineData("callee", "network", "inbound", 1)]
+    [InlineData("callee", "listener", "inbound", 1)]
+    public void A_filter_that_the_proxy_of_Isthmus_lacks_is_named(string where, string kind, string hop, int way)
+    {
+        const string typed = "\"typed_config\": {\"@type\": \"type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua\", \"x\": 1}";
+        const string packed = "\"typed_config\": {\"@type\": \"type.googleapis.com/xds.type.v3.TypedStruct\", \"type_url\": "
+            + "\"type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua\", \"value\": {}}";
+        string With(string dump, Func<string, string> form)
+        {
+            var filter = $"{{\"name\": \"lua\", {(kind == "struct" ? packed : typed)}}}, ";
+            var place = kind switch { "listener" => "\"traffic_direction\"", "network" => "\"filters\": [", _ => "\"http_filters\": [" };
+            var at = place == "\"traffic_direction\"" && !dump.Contains(place, StringComparison.Ordinal) ? "\"listener_filters\": [" : place;
+            return form(at switch
+            {
+                "\"listener_filters\": [" => dump.Replace(at, at + filter, StringComparison.Ordinal),
+                "\"traffic_direction\"" when dump.Contains("\"listener_filters\": [", StringComparison.Ordinal) =>
+                    dump.Replace("\"listener_filters\": [", $"\"listener_filters\": [{filter}", StringComparison.Ordinal),
+                "\"traffic_direction\"" => dump.Replace(at, $"\"listener_filters\": [{filter.TrimEnd(',', ' ')}], {at}", StringComparison.Ordinal),
+                _ => dump.Replace(at, at + filter, StringComparison.Ordinal),
+            });
+        }
+        TraceScenario Scenario(Func<string, string> form)
+        {
+            var scenario = new TraceScenario();
+            if (where == "caller") scenario.Client = With(scenario.Client, form);
+            else if (where == "gateway") scenario.Gateway = With(scenario.Gateway, form);
+            else scenario.Callee = With(scenario.Callee, form);
+            return scenario;
+        }
+        var failed = Scenario(dump => dump).Walk().Failure!;
+        Assert.Equal((hop, way, "ISM2103", "lua"), (failed.Name, failed.Way, failed.Problem!.Code, failed.Problem.Path));
+        var trace = Scenario(TraceScenario.Envoy).Walk();
+        Assert.True(trace.Succeeds);
+        Assert.Contains(trace.Hops, one => one.Name == hop && one.Way == way && one.Status == HopStatus.Unknown
+            && one.Summary.Contains("what the filter lua does with the call, only the proxy of ", StringComparison.Ordinal));
+    }
+}

@@ -29,7 +29,6 @@ public static class VirtualServiceGateways
                         $"\"{name}\" is a name that control planes use inside, for Gateways of the Kubernetes Gateway API: nothing binds to it");
                     continue;
                 }
-                if (!config.Cluster.Knows("Gateway")) continue;
                 if (!gateways.TryGetValue(name, out var gateway))
                 {
                     // A Gateway that is not valid is reported itself.
@@ -37,7 +36,7 @@ public static class VirtualServiceGateways
                         yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, owner, path,
                             $"Referenced gateway not found: \"{name}\" is a Gateway of the Gateway API, to which VirtualServices cannot be bound",
                             $"write an HTTPRoute with parentRefs to {name}, or create a Gateway of Istio");
-                    else if (config.Cluster.Find($"Gateway {name}") is null)
+                    else if (config.Cluster.Knows("Gateway") && config.Cluster.Find($"Gateway {name}") is null)
                         yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, owner, path, $"Referenced gateway not found: \"{name}\"",
                             Elsewhere(gateways.Keys, name));
                     continue;

@@ -69,6 +69,25 @@ public sealed class AnalyzerTests
         Assert.DoesNotContain(result.Findings, finding => finding.Problem.Code == "ISM1417");
     }
 
+    /// <summary>What a file says of the Gateway API is enough to tell that nothing binds to it.</summary>
+    [Theory]
+    [InlineData("front", "is a Gateway of the Gateway API, to which VirtualServices cannot be bound")]
+    [InlineData("elsewhere", null)]
+    public void A_Gateway_of_the_Gateway_API_is_known_without_those_of_Istio(string name, string? says)
+    {
+        const string Front = "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: shop}, spec: {gatewayClassName: "
+            + "istio, listeners: [{name: http, port: 80, protocol: HTTP}]} }";
+        var bound = MeshText.Istio("VirtualService", "shop", "web",
+            $"hosts: [web.example], gateways: [{name}], http: [{{route: [{{destination: {{host: web}} }}] }}]");
+        var cluster = Isthmus.Operate.Inventory.ClusterInventory.From("files",
+            MeshText.Clusters(MeshText.Join(MeshText.Service("shop", "web", "app: web"), Front, bound))[0].AllObjects,
+            unread: new HashSet<string> { "Gateway" });
+        var found = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([cluster])
+            .Where(finding => finding.Problem.Object == "VirtualService shop/web" && finding.Problem.Path == "spec.gateways[0]").ToList();
+        Assert.Equal(says is null ? 0 : 1, found.Count);
+        Assert.All(found, finding => Assert.Contains(says!, finding.Problem.Message, StringComparison.Ordinal));
+    }
+
     private static IEnumerable<AnalyzerCase> Cases() =>
         [.. RoutingCases.All, .. GatewayCases.All, .. GatewayApiCases.All, .. PolicyCases.All, .. WorkloadCases.All, .. SilentFaultCases.All,
         .. MultiClusterCases.All];

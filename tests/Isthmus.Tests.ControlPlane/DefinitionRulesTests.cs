@@ -50,6 +50,8 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
         { "ServiceEntry", "hosts: ['*'], ports: [{number: 80, name: a, protocol: TCP}]", "must not be *" },
         { "WorkloadGroup", "template: {}, probe: {httpGet: {port: 80, scheme: FTP}}", "must be HTTP or HTTPS" },
         { "RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'ftp://a.example/keys'}]", "must be a URL that begins with http:// or https://" },
+        { "WasmPlugin", "url: '#%a$#@'", "must be a URL of http, https, oci or file" },
+        { "WasmPlugin", "url: 'a b'", "must be a URL of http, https, oci or file" },
         { "WorkloadEntry", "address: 'unix://run/a.sock'", "a socket must have an absolute path, or be abstract (@)" },
         { "WorkloadEntry", "address: 'unix:///run/'", "must be a socket, not a directory" },
         { "WorkloadEntry", "address: 'unix:///run/a.sock', ports: {http: 80}", "a socket has no ports" },

@@ -54,7 +54,7 @@ internal sealed record SchemaRule(string Cel, string Message, Func<JsonNode, boo
 
     public static readonly SchemaRule ModuleAddress = new(
         "isURL(self) ? url(self).getScheme() in ['', 'http', 'https', 'oci', 'file'] : isURL('http://' + self)", "must be a URL of http, https, oci or file",
-        value => SchemeOf(Text(value)) is null or "http" or "https" or "oci" or "file");
+        value => SchemeOf(Text(value)) is { } scheme ? scheme is "" or "http" or "https" or "oci" or "file" : SchemeOf("http://" + Text(value)) is not null);
 
     public static readonly SchemaRule WholePath = new(
         "!self.startsWith('unix://') || self.startsWith('unix:///') || self.startsWith('unix://@')", "a socket must have an absolute path, or be abstract (@)",
@@ -92,6 +92,9 @@ internal sealed record SchemaRule(string Cel, string Message, Func<JsonNode, boo
     private static bool IsPortName(string name) =>
         name.Length is > 0 and < 63 && name.All(c => char.IsAsciiLetterOrDigit(c) || c == '-') && name.Trim('-') == name;
 
+    /// <summary>The scheme of a URL; empty for a path from the root, null for text that is no URL, as API servers read it.</summary>
     private static string? SchemeOf(string text) =>
-        Uri.TryCreate(text, UriKind.Absolute, out var address) && text.Contains(':', StringComparison.Ordinal) ? address.Scheme : null;
+        text.Any(c => c is <= ' ' or '\x7f') ? null
+        : text.StartsWith('/') ? ""
+        : Uri.TryCreate(text, UriKind.Absolute, out var address) && text.Contains(':', StringComparison.Ordinal) ? address.Scheme : null;
 }

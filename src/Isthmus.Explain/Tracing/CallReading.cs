@@ -13,9 +13,12 @@ internal static class CallReading
 
     /// <param name="answer">The response of the caller's proxy to <c>/call</c>.</param>
     /// <param name="sightings">The reports of the other proxies.</param>
-    public static MadeCall Read(WantedCall wanted, JsonNode answer, IReadOnlyList<Sighting> sightings)
+    /// <param name="caller">The caller's proxy; null: one of Isthmus, which tells what it saw.</param>
+    public static MadeCall Read(WantedCall wanted, JsonNode answer, IReadOnlyList<Sighting> sightings, ProxyView? caller = null)
     {
-        var seen = answer["seen"];
+        // What the agent of an Envoy reads in the text of an answer could be of another Envoy, further on.
+        var isHidden = caller is { HidesOwnAnswers: true };
+        var seen = isHidden ? null : answer["seen"];
         var (status, error) = ((int?)answer["status"] ?? 0, Text(answer["error"]));
         var flags = Text(seen?["flags"]);
         var detail = string.Join("; ", ((string[])[error, Text(seen?["details"]), Text(seen?["transport_failure"])]).Where(text => text.Length > 0).Distinct());
@@ -35,6 +38,7 @@ internal static class CallReading
             // The proxy tells of a caller that leaves with DC. With any other flag, it ended the call itself.
             IsOutOfTime = ((bool?)answer["timed_out"] ?? false) && MadeCall.Failures(flags).All(flag => flag == "DC"),
             IsConnected = isConnected,
+            IsFromUnknown = isHidden && status > 0,
             Says = says,
             GrpcStatus = (int?)answer["grpc_status"],
             IsTlsRefused = (bool?)answer["tls_failed"] ?? false,

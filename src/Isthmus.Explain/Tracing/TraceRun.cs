@@ -145,7 +145,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         if (await walk.Calling! is not { } answer) return;
         var sightings = await Task.WhenAll(Witnesses(walk.Facts, answer).Select(proxy => RecentAsync(proxy, walk.Id, stop)));
         walk.Facts.Sightings = new(CallReading.Related([.. sightings.SelectMany(list => list)], answer));
-        walk.Facts.Call = CallReading.Read(walk.Called!, answer, walk.Facts.Sightings.All);
+        walk.Facts.Call = CallReading.Read(walk.Called!, answer, walk.Facts.Sightings.All, walk.Facts.Proxies[walk.Facts.Client]);
     }
 
     /// <summary>The Pods that the call may have reached: the one that the caller's proxy chose or, behind a gateway or a

@@ -70,6 +70,14 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         Finish();
     }
 
+    public void Report(HttpAction action, string fault)
+    {
+        _action = action;
+        Begin();
+        (_record.Reason, _record.Details) = (EndReason.ClientProtocolError, $"http2.violation.of.messaging.rule{{{fault.Replace(' ', '_')}}}");
+        parts.Report.Http(connection, _record, action.AccessLogs);
+    }
+
     /// <summary>Gives up the memory of the last response.</summary>
     public void Rest() => _record.Rest();
 

@@ -98,7 +98,8 @@ internal sealed class HttpServer(HttpParts parts)
         {
             action = Refresh(connection, action);
             return (stream.Exchange ??= new HttpExchange(parts, connection, stream)).RunAsync(action);
-        }, Math.Min(action.MaxStreams, H2.H2.MaxStreams));
+        }, Math.Min(action.MaxStreams, H2.H2.MaxStreams),
+            (stream, fault) => (stream.Exchange ??= new HttpExchange(parts, connection, stream)).Report(action, fault));
         connection.DrainRequested = server.Drain;
         connection.EachSecond = () =>
         {

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.MeshFile;
 using Isthmus.Testing;
 using Xunit;
@@ -29,6 +30,20 @@ public sealed class MeshDesignTests
     {
         var design = Design(spec);
         Assert.Equal(clusters, string.Join(" ", design.Mesh.Clusters.Where(design.HasGateway).Select(cluster => cluster.Name)));
+    }
+
+    /// <summary>Istio calls ISTIO_META_DNS_AUTO_ALLOCATE deprecated: what captures DNS gets addresses without it.</summary>
+    [Fact]
+    public void Proxies_capture_DNS_by_default_and_are_told_nothing_more()
+    {
+        var design = Design("  clusters: [{name: a}]\n");
+        foreach (var spec in (OperatorSpec[])[design.Installation(design.Mesh.Cluster("a"), ""), OperatorSpec.Build([], [], null)])
+        {
+            var map = Manifests.Render(spec).SelectMany(component => component.Objects)
+                .Single(one => one["kind"]!.ToString() == "ConfigMap" && one["metadata"]!["name"]!.ToString() == "istio");
+            var mesh = YamlText.Parse(map["data"]!["mesh"]!.ToString(), "mesh")!;
+            Assert.Equal("""{"ISTIO_META_DNS_CAPTURE":"true"}""", mesh["defaultConfig"]!["proxyMetadata"]!.ToJsonString());
+        }
     }
 
     [Fact]

@@ -5,6 +5,8 @@ using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Testing;
+using Isthmus.Wire;
+using Isthmus.Wire.Envoy.Routes;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Http;
@@ -102,6 +104,22 @@ public sealed class RetryDecisionTests
             var pause = RetryDecision.Pause(settings, end, attempt, isElsewhere, new Half());
             Assert.Equal(waits ? TimeSpan.FromMilliseconds(most / 2.0) : TimeSpan.Zero, pause);
         }
+    }
+
+    /// <summary>As in Envoy: 25 ms, and at most ten times the interval.</summary>
+    [Theory]
+    [InlineData("{}", 25, 250)]
+    [InlineData("""{"retry_back_off": {"base_interval": "0.1s"} }""", 100, 1000)]
+    [InlineData("""{"retry_back_off": {"base_interval": "0.1s", "max_interval": "0.3s"} }""", 100, 300)]
+    public void A_policy_without_an_interval_has_that_of_Envoy(string policy, int first, int most)
+    {
+        var table = RouteDecoder.Decode(WireTypes.Strict.Parse<RouteConfiguration>($$"""
+            {"name": "r", "virtual_hosts": [{"name": "a", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "a", "retry_policy": {{policy}} } }] }] }
+            """));
+        var settings = ((ForwardAct)Assert.Single(Assert.Single(table.Hosts).Host.Routes).Act).Retry!;
+        TimeSpan Pause(RetrySettings? retry, int attempt) => RetryDecision.Pause(retry, AttemptEnd.Answered, attempt, isElsewhere: true, new Half());
+        Assert.Equal([first / 2.0, most / 2.0], ((int[])[1, 100]).Select(attempt => Pause(settings, attempt).TotalMilliseconds));
+        Assert.Equal([12.5, 125], ((int[])[1, 100]).Select(attempt => Pause(null, attempt).TotalMilliseconds));
     }
 
     private sealed class Half : Random

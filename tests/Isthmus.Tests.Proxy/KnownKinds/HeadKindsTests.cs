@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
@@ -11,6 +13,7 @@ using Isthmus.Tests.Proxy.System;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
+using static Isthmus.Tests.Proxy.Http.H2Frames;
 
 namespace Isthmus.Tests.Proxy.KnownKinds;
 
@@ -39,6 +42,23 @@ public sealed class HeadKindsTests
             $"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: {hidden.Length}\r\n\r\n{hidden}GET /b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         Assert.Equal(3, text.Split("HTTP/1.1 200 OK").Length);
         Assert.Equal([$"POST /a {hidden}", "GET /b "], seen);
+    }
+
+    /// <summary>Whoever looks for a request that failed finds it in the log, also where it got a reset and no answer.</summary>
+    [Theory]
+    [InlineData(":method GET|:scheme http|:path no/slash|:authority a", "GET 0 DPE http2.violation.of.messaging.rule{invalid_:path}\n")]
+    [InlineData(":scheme http|:path /|:authority a", "- 0 DPE http2.violation.of.messaging.rule{a_request_without_method,_scheme_or_path}\n")]
+    public async Task A_head_of_HTTP_2_that_resets_its_stream_is_in_the_log(string fields, string line)
+    {
+        using var proxy = new LoopbackProxy([], """ "direct_response": {"status": 204} """);
+        byte[] all = [.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, .. Settings(),
+            .. Frame(H2Frame.Headers, Whole, 1, Block(fields)), .. Get(3)];
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(IPAddress.Loopback, proxy.Port, TestContext.Current.CancellationToken);
+        await socket.SendAsync(all, SocketFlags.None);
+        await Eventually.TrueAsync(() => proxy.LogText.Split('\n').Length == 3);
+        Assert.Contains(line, proxy.LogText, StringComparison.Ordinal);
+        Assert.Contains("GET 204 - ", proxy.LogText, StringComparison.Ordinal);
     }
 
     [Fact]

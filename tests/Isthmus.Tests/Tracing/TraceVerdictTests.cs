@@ -80,6 +80,25 @@ public sealed class TraceVerdictTests
     public void Only_flags_of_failures_say_that_a_call_was_not_answered(string flags, int status, bool isAnswered) =>
         Assert.Equal(isAnswered, CallReading.Read(Wanted, JsonNode.Parse($$"""{"status": {{status}}, "seen": {"flags": "{{flags}}"} }""")!, []).Answered);
 
+    /// <summary>Envoy says which answers it passes on, unless it hides its fields: then its words can be those of another Envoy.</summary>
+    [Theory]
+    [InlineData(false, "UH", "ISM2076", "did not get through: UH no healthy upstream")]
+    [InlineData(true, "", "ISM2076", "who gave it is not known")]
+    public void Who_answered_is_not_claimed_where_an_Envoy_hides_it(bool isHidden, string flags, string code, string message)
+    {
+        const string router = "filters.http.router.v3.Router\"";
+        var scenario = new TraceScenario();
+        if (isHidden) scenario.Client = scenario.Client.Replace(router, router + ", \"suppress_envoy_headers\": true", StringComparison.Ordinal);
+        scenario.Client = TraceScenario.Envoy(scenario.Client);
+        scenario.Call = CallReading.Read(Wanted,
+            JsonNode.Parse("""{"status": 503, "took_ms": 3, "seen": {"flags": "UH", "details": "no healthy upstream"} }""")!, [],
+            TraceScenario.View(scenario.Client));
+        Assert.Equal(flags, scenario.Call.Flags);
+        var problem = scenario.Walk().Failure!.Problem!;
+        Assert.Equal(code, problem.Code);
+        Assert.Contains(message, problem.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>A proxy that had given up by itself was not cut off by the trace.</summary>
     [Theory]
     [InlineData("DC", true)]

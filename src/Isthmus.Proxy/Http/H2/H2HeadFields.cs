@@ -94,6 +94,17 @@ internal sealed class H2HeadFields
         if (isLast && length > 0) throw new H2StreamException(_stream, H2Error.Protocol, "a length without a body");
     }
 
+    /// <summary>Fills in what is known of fields that do not form a request, for logs.</summary>
+    public void ToRefused(RequestHead head)
+    {
+        head.Clear();
+        head.Method = _method ?? "";
+        head.Version = HttpVersions.Http2;
+        head.SetTarget(_path.Written.Span);
+        head.Authority = _authority ?? "";
+        head.Headers.CopyFrom(_fields);
+    }
+
     /// <summary>Fills in a response.</summary>
     /// <exception cref="H2StreamException">The fields do not form a response.</exception>
     public void ToResponse(ResponseHead head, string method, bool isLast)

@@ -9,7 +9,9 @@ namespace Isthmus.Proxy.Http.H2;
 
 /// <summary>The server side of an HTTP/2 connection. It handles each request when the frames that arrived with it were read.</summary>
 /// <param name="streams">How many requests may be in progress.</param>
-internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, ValueTask> handle, int streams = H2.MaxStreams)
+/// <param name="refused">Hears of fields that do not form a request, and what is wrong with them; their stream is reset.</param>
+internal sealed class H2Server(
+    Transport transport, Func<H2DownstreamStream, ValueTask> handle, int streams = H2.MaxStreams, Action<H2DownstreamStream, string>? refused = null)
     : H2Connection(transport, isClient: false)
 {
     private const int MostSpare = 32;
@@ -79,8 +81,10 @@ internal sealed class H2Server(Transport transport, Func<H2DownstreamStream, Val
         {
             fields.ToRequest(request.Request, isLast);
         }
-        catch (H2StreamException)
+        catch (H2StreamException e)
         {
+            fields.ToRefused(request.Request);
+            refused?.Invoke(request, e.Message);
             Return(request);
             throw;
         }
@@ -300,6 +304,11 @@ internal interface IExchange
 {
     /// <summary>Handles the request whose head was just read.</summary>
     ValueTask RunAsync(HttpAction action);
+
+    /// <summary>Reports a request whose head is malformed, and which gets no answer.</summary>
+    /// <param name="action">What the listener does.</param>
+    /// <param name="fault">What is wrong.</param>
+    void Report(HttpAction action, string fault);
 
     /// <summary>Gives up memory between requests.</summary>
     void Rest();

@@ -198,8 +198,8 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     private Problem? AtGateway()
     {
         if (CallJudgement.IsFailure(call) && call.IsFromUnknown)
-            return Faults.Of("ISM2076", Where(), "", $"the answer is {CallJudgement.Said(call)}, and who gave it is not known, the application or a proxy on the "
-                + $"way: the Envoy of {_facts.Client} hides its fields (proxyHeaders), by which a trace tells its own answers from those that it passes on",
+            return Faults.Of("ISM2076", Where(), "", $"the answer is {CallJudgement.Said(call)}, and who gave it is not known, the application or a proxy "
+                + $"on the way: the Envoy of {_facts.Client} hides its fields (proxyHeaders), by which a trace tells its own answers from those that it passes on",
                 $"read the response flags in the access log of {_facts.Client}, or let proxyHeaders show Envoy's fields while you look");
         if (CallJudgement.IsFailure(call) && MadeCall.Failures(call.Flags).Count == 0)
             return Faults.Of("ISM2073", Where(), "", $"responded with {(call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}")}",

@@ -66,7 +66,8 @@ internal sealed class ProxyView
     /// <summary>What to say of a proxy that is not Isthmus: it reports its configuration, and its agent may make calls. Empty for Isthmus.</summary>
     public string Stranger { get; private init; } = "";
 
-    /// <summary>Answers of the proxy's own cannot be told from those that it passes on: an Envoy marks the latter with a field, unless it hides its fields.</summary>
+    /// <summary>Answers of the proxy's own cannot be told from those that it passes on: an Envoy marks the latter with a field, unless it hides its
+    /// fields.</summary>
     public bool HidesOwnAnswers => Stranger.Length > 0 && Snapshot.Listeners.Values.Where(listener => listener.Direction != Direction.Inbound)
         .SelectMany(listener => listener.Chains.All).Any(chain => chain.Action is HttpAction { AddsEnvoyFields: false });
 

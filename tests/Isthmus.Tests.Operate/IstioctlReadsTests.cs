@@ -39,6 +39,16 @@ public sealed class IstioctlReadsTests
         }
     }
 
+    /// <summary><c>x workload entry configure</c> gives a machine the name that the cluster has here.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("east", "values.global.multiCluster.clusterName=east")]
+    public void The_values_of_the_injector_name_the_cluster(string name, params string[] flags)
+    {
+        var map = Of(flags, "ConfigMap").Single(map => Name(map) == "istio-sidecar-injector");
+        Assert.Equal(name, JsonNode.Parse(map["data"]!["values"]!.ToString())!["global"]!["multiCluster"]!["clusterName"]!.ToString());
+    }
+
     /// <summary><c>analyze</c>, <c>describe</c>, <c>kube-inject</c>, <c>x precheck</c>.</summary>
     [Theory]
     [MemberData(nameof(Installations))]

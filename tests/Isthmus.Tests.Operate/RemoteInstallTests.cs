@@ -78,6 +78,22 @@ public sealed class RemoteInstallTests
         Assert.DoesNotContain(objects, value => (string?)value["kind"] is "EndpointSlice" or "Endpoints");
     }
 
+    /// <summary>As with Istio: whoever applies an object there is told by <c>analyze</c>, and not by kubectl, that it has no effect.</summary>
+    [Theory]
+    [InlineData("remote")]
+    [InlineData("external")]
+    public void Istios_objects_can_be_written_to_a_remote_cluster(string profile)
+    {
+        string[] names = [.. Render($"profile={profile}", "values.global.remotePilotAddress=172.18.201.2")
+            .Select(value => $"{value["kind"]}/{value["metadata"]!["name"]}")];
+        Assert.Contains("CustomResourceDefinition/peerauthentications.security.istio.io", names);
+        Assert.Contains("ServiceAccount/istio-reader-service-account", names);
+        Assert.DoesNotContain(names, name => name.StartsWith("Deployment/", StringComparison.Ordinal) || name.StartsWith("ValidatingWebhook",
+            StringComparison.Ordinal));
+        Assert.DoesNotContain(Render($"profile={profile}", "values.global.remotePilotAddress=172.18.201.2", "components.base.enabled=false"),
+            value => value["kind"]!.ToString() == "CustomResourceDefinition");
+    }
+
     [Fact]
     public void A_cluster_that_holds_the_configuration_of_its_mesh_has_definitions_validation_and_the_rights_of_a_control_plane()
     {

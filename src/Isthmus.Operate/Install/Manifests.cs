@@ -29,17 +29,17 @@ public static class Manifests
             if (patched.Length > 0) ObjectPatches.Apply(list, spec.Component(patched)["k8s"]?["overlays"], $"spec.components.{patched}.k8s.overlays");
             components.Add(new(name, list));
         }
-        var external = (bool?)spec.Value("global", "externalIstiod") ?? false;
-        if (spec.Enabled("base"))
-            Add("Istio core", IstioCrds.All.Select(Labelled).Concat(Reader(spec, external, "Base")));
-        else if (spec.Enabled("istiodRemote"))
-            Add("Istio core", (spec.IsConfigCluster ? IstioCrds.All.Select(Labelled) : []).Concat(Reader(spec, external: true, "IstiodRemote")));
-        if ((spec.Enabled("base") || spec.Enabled("istiodRemote")) && BringsGatewayApi(spec)) Add(GatewayApiBundle.Component, GatewayApiBundle.Build());
+        var (isBased, isRemote) = (spec.Enabled("base"), spec.Enabled("istiodRemote"));
+        var external = isRemote || ((bool?)spec.Value("global", "externalIstiod") ?? false);
+        if (isBased || isRemote)
+            Add("Istio core", (isBased || spec.IsConfigCluster ? IstioCrds.All.Select(Labelled) : [])
+                .Concat(Reader(spec, external, isRemote ? "IstiodRemote" : "Base")));
+        if ((isBased || isRemote) && BringsGatewayApi(spec)) Add(GatewayApiBundle.Component, GatewayApiBundle.Build());
         // Before the control plane: Pods that it injects need the agent.
         if (spec.Enabled("cni")) Add("CNI", CniObjects.Build(spec), "cni");
         if (spec.Enabled("pilot"))
             Add(ControlPlane, IstiodObjects.Build(spec).Concat(Webhooks(spec)), "pilot");
-        if (spec.Enabled("istiodRemote"))
+        if (isRemote)
             Add("Istiod remote", RemoteObjects.Build(spec).Concat(spec.IsConfigCluster ? IstiodObjects.Rights(spec).Concat(Validator(spec)) : []));
         foreach (var (list, egress) in (ReadOnlySpan<(string, bool)>)[("ingressGateways", false), ("egressGateways", true)])
         {

@@ -9,6 +9,7 @@ public static class Analyzers
         SchemaValidation.Analyzer,
         DeprecatedFields.Analyzer,
         ResourceAnnotations.Analyzer,
+        UnreadObjects.Analyzer,
         // Routing
         VirtualServiceHosts.Analyzer,
         VirtualServiceGateways.Analyzer,

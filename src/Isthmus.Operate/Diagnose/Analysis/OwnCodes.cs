@@ -185,6 +185,10 @@ public static class OwnCodes
             + "else says so.",
         "Correct what the message names; 'isthmus proxy-config listeners POD -o json' shows the names that proxies have.");
 
+    public static readonly AnalysisCode ObjectNotRead = new("ISM1439", "ObjectNotRead", Severity.Warning,
+        "An object of Istio is in a remote cluster. Control planes read such objects in their own cluster, so that it has no effect.",
+        "Apply it to the cluster of the control plane.");
+
     public static readonly AnalysisCode AddressOfAnother = new(Mesh.Resolve.HostOwners.AddressCode, "AddressOfAnother", Severity.Warning,
         "A ServiceEntry claims the address of a Service, of a Pod of another namespace, of an older ServiceEntry of another namespace, or one that the mesh "
             + "allocated. Calls to the address go to its owner.",

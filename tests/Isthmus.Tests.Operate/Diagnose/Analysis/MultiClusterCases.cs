@@ -10,6 +10,9 @@ internal static class MultiClusterCases
     /// <summary>A cluster with a control plane of its own.</summary>
     private static readonly string Primary = Join(Web, ControlPlane);
 
+    private static readonly string Remote = Web.Replace("name: istio-system,",
+        "name: istio-system, annotations: {topology.istio.io/controlPlaneClusters: cluster1},", StringComparison.Ordinal);
+
     private static readonly string Elsewhere = Primary.Replace("network1", "network2", StringComparison.Ordinal);
 
     private static readonly string Strict = Istio("PeerAuthentication", "shop", "strict", "mtls: {mode: STRICT}, selector: {matchLabels: {app: api} }");
@@ -48,6 +51,8 @@ internal static class MultiClusterCases
             "does not exist in c2, where it would select Pod shop/web-1"),
         new("ISM1422", "c2 RequestAuthentication istio-system/tokens spec", Two(Join(Primary, Tokens), Primary), Two(Join(Primary, Tokens), Web),
             "would select Pod shop/web-1"),
+        new("ISM1439", "c2 PeerAuthentication shop/default", Two(Primary, Join(Remote, Mtls("STRICT").Replace("name: mtls", "name: default",
+            StringComparison.Ordinal))), Two(Join(Primary, Mtls("STRICT")), Remote), "c2 is a remote cluster"),
         // Objects apply only to clusters of their own control plane.
         new("IST0127", "c1 PeerAuthentication shop/strict spec.selector", Two(Join(Primary, Strict), Join(Primary, Pod("shop", "api-1", "app: api"))),
             Two(Join(Primary, Strict), Join(Web, Pod("shop", "api-1", "app: api"))), "c2 has such Pods"),

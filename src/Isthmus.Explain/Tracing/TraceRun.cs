@@ -216,39 +216,14 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     /// <summary>Everything that a proxy reports. A proxy with only Envoy's admin interface reports less.</summary>
     private async Task<(JsonNode? Answer, string Error)> InspectAsync(PodRef pod, string host, CancellationToken stop)
     {
-        var query = new MeshQuery(_clients[pod.Context], istioNamespace);
         try
         {
-            return (await query.AskProxyAsync(pod.Namespace, pod.Name, $"/inspect?host={Uri.EscapeDataString(host)}", stop), "");
+            return (await new MeshQuery(_clients[pod.Context], istioNamespace).InspectAsync(pod.Namespace, pod.Name, $"host={Uri.EscapeDataString(host)}",
+                stop), "");
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
-            try
-            {
-                var dump = query.AskProxyAsync(pod.Namespace, pod.Name, "/config_dump?include_eds", stop);
-                var clusters = query.AskProxyAsync(pod.Namespace, pod.Name, "/clusters?format=json", stop);
-                var about = AgentAsync(query, pod, host, stop);
-                var all = new JsonObject { ["config_dump"] = await dump, ["clusters"] = await clusters };
-                if (await about is { } known) all["pod"] = known;
-                return (all, "");
-            }
-            catch (Exception again) when (again is ProblemException or KubeException or HttpRequestException)
-            {
-                return (null, again.Message);
-            }
-        }
-    }
-
-    /// <summary>What our agent says of the Pod of an Envoy; null: the agent is another.</summary>
-    private static async Task<JsonNode?> AgentAsync(MeshQuery query, PodRef pod, string host, CancellationToken stop)
-    {
-        try
-        {
-            return (await query.AskAgentAsync(pod.Namespace, pod.Name, "GET", $"/inspect?host={Uri.EscapeDataString(host)}", stop))["pod"]?.DeepClone();
-        }
-        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
-        {
-            return null;
+            return (null, e.Message);
         }
     }
 

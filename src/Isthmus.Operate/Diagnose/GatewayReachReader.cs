@@ -66,7 +66,8 @@ public static class GatewayReachReader
         {
             var path = string.Create(CultureInfo.InvariantCulture,
                 $"/reach?to={Uri.EscapeDataString(point.ToString())}&timeout={(int)Patience.TotalMilliseconds}");
-            var answer = await new MeshQuery(client, from.SystemNamespace).AskProxyAsync(from.SystemNamespace, from.ProxyPod, "POST", path, limit.Token);
+            var answer = await new MeshQuery(client, from.SystemNamespace).AskProxyOrAgentAsync(from.SystemNamespace, from.ProxyPod, "POST", path,
+                limit.Token);
             return (bool?)answer["connected"] == true ? reach : reach with { Error = answer["error"]?.ToString() ?? "" };
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException

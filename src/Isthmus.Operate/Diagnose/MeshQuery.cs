@@ -54,9 +54,9 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
                     Answer = await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop)
                 };
             }
-            catch (NoSuchPageException)
+            catch (NoSuchPageException e)
             {
-                return plane with { Why = plane.Foreign };
+                return plane with { Why = plane.Foreign, Said = e.Said };
             }
             catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
             {
@@ -124,6 +124,52 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// <summary>Asks the agent of a Pod whose proxy is an Envoy.</summary>
     public async Task<JsonNode> AskAgentAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
         await AskAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.AgentDebug), new(method, path), stop);
+
+    /// <summary>Asks a proxy for what only those of Isthmus do. Beside an Envoy, the agent does it.</summary>
+    /// <exception cref="ProblemException">Nobody in the Pod does.</exception>
+    public async Task<JsonNode> AskProxyOrAgentAsync(string ns, string pod, string method, string path, CancellationToken stop)
+    {
+        try
+        {
+            return await AskProxyAsync(ns, pod, method, path, stop);
+        }
+        catch (NoSuchPageException)
+        {
+            return await AskAgentAsync(ns, pod, method, path, stop);
+        }
+    }
+
+    /// <summary>The configuration of a proxy, its clusters, and what is known of its Pod. A proxy of Isthmus says all; an Envoy says the first two, and
+    /// the agent of Isthmus beside it the last.</summary>
+    /// <param name="about">What is asked of the Pod: <c>host=NAME</c> or <c>names=true</c>.</param>
+    public async Task<JsonObject> InspectAsync(string ns, string pod, string about, CancellationToken stop)
+    {
+        try
+        {
+            return (await AskProxyAsync(ns, pod, $"/inspect?{about}", stop)).AsObject();
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            var (dump, clusters, agent) = (AskProxyAsync(ns, pod, "/config_dump?include_eds", stop), AskProxyAsync(ns, pod, "/clusters?format=json", stop),
+                PodAsync(ns, pod, about, stop));
+            var all = new JsonObject { ["config_dump"] = await dump, ["clusters"] = await clusters };
+            if (await agent is { } known) all["pod"] = known;
+            return all;
+        }
+    }
+
+    /// <summary>Null: the agent is not of Isthmus.</summary>
+    private async Task<JsonNode?> PodAsync(string ns, string pod, string about, CancellationToken stop)
+    {
+        try
+        {
+            return (await AskAgentAsync(ns, pod, "GET", $"/inspect?{about}", stop))["pod"]?.DeepClone();
+        }
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        {
+            return null;
+        }
+    }
 
     /// <summary>A response of a proxy's admin interface that is text.</summary>
     public async Task<string> AskProxyTextAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
@@ -208,7 +254,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         try
         {
             var (status, body) = await client.Pods.SendAsync(ns, pod, endpoint.Port, request, stop);
-            if (status == 404) throw new NoSuchPageException($"Pod {ns}/{pod}", what);
+            if (status == 404) throw new NoSuchPageException($"Pod {ns}/{pod}", what, body.Trim());
             if (status is < 200 or > 299) throw new ProblemException($"Pod {ns}/{pod}", $"responded to {what} with status {status}: {body.Trim()}");
             return (what, body);
         }
@@ -237,4 +283,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
 }
 
 /// <summary>A program has no page of that name.</summary>
-internal sealed class NoSuchPageException(string pod, string what) : ProblemException(pod, $"responded to {what} with status 404");
+/// <param name="said">What it says instead.</param>
+internal sealed class NoSuchPageException(string pod, string what, string said = "") : ProblemException(pod, $"responded to {what} with status 404")
+{
+    internal string Said => said;
+}

@@ -13,6 +13,9 @@ public sealed record PlaneAnswer(string Pod, string Release, JsonNode? Answer, s
     /// <summary>What it is if it lacks a page, or a part of one, as what follows its name.</summary>
     public string Foreign => $"is a control plane that is not of Isthmus, or an older one{(Release.Length > 0 ? $" ({Release})" : "")}";
 
+    /// <summary>What it says where it has no answer: it may have the page, but not for what the query names.</summary>
+    public string Said { get; init; } = "";
+
     /// <summary>It is not of Isthmus, or older.</summary>
     public bool IsForeign => Why == Foreign;
 
@@ -21,7 +24,8 @@ public sealed record PlaneAnswer(string Pod, string Release, JsonNode? Answer, s
 
     private static string ReleaseOf(Kubernetes.Objects.Pod pod)
     {
-        var (labels, image) = (pod.Metadata.Labels, (pod.Spec.Containers.Find(container => container.Name == "discovery") ?? pod.Spec.Containers[0]).Image);
+        var labels = pod.Metadata.Labels;
+        var image = (pod.Spec.Containers.Find(container => container.Name == "discovery") ?? pod.Spec.Containers.FirstOrDefault())?.Image ?? "";
         var version = labels.GetValueOrDefault("app.kubernetes.io/version") ?? ImageTag.Of(image);
         return $"revision {labels.GetValueOrDefault(Labels.Revision) ?? "default"}{(version is null ? "" : $", version {version}")}";
     }

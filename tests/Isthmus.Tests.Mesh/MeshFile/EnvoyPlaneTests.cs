@@ -66,6 +66,9 @@ public sealed class EnvoyPlaneTests
                 """);
         }
         await EachHearsBothAsync(shell);
+        // Asked to connect to the other network's gateway, the agent beside Envoy does.
+        Assert.Matches(new Regex(@"cluster1 +path to gateway +\S+, istio-system/istio-eastwestgateway in cluster2 +ok"),
+            await ExpectAsync(shell, "isthmus verify"));
     }
 
     [Fact]
@@ -97,6 +100,9 @@ public sealed class EnvoyPlaneTests
             made);
         Assert.DoesNotContain("isthmus-trace", await ExpectAsync(shell, $"{pod}; isthmus proxy-config listener $POD.mixed --context=cluster1 -o json"),
             StringComparison.Ordinal);
+        // A bug report has what the agent knows, so that a trace from it knows as much as one of the mesh.
+        await ExpectAsync(shell, $"{pod}; isthmus bug-report --context=cluster1 && isthmus trace --snapshot bug-report.tar.gz $POD.mixed "
+            + "http://tide:5000/hello --context=cluster1 > packed && grep '✔ application' packed");
         Assert.Contains("Workload mTLS mode: STRICT", await ExpectAsync(shell, $"{pod}; isthmus describe pod $POD -n mixed --context=cluster1"),
             StringComparison.Ordinal);
         var metrics = await ExpectAsync(shell,

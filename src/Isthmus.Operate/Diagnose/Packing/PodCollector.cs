@@ -57,7 +57,7 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
         try
         {
             var (ns, name) = (pod.Metadata.Namespace, pod.Metadata.Name);
-            var all = await InspectAsync(query, ns, name, stop);
+            var all = await query.InspectAsync(ns, name, "names=true", stop);
             await pack.AddAsync($"{folder}/{PackLayout.Dump}", Taken(all, "config_dump"), stop);
             await pack.AddAsync($"{folder}/{PackLayout.Clusters}", Taken(all, "clusters"), stop);
             if (all["pod"] is not null) await pack.AddAsync($"{folder}/{PackLayout.Pod}", Taken(all, "pod"), stop);
@@ -76,20 +76,6 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
         await AddLogAsync(pod, container, isPrevious: false, stop);
         if (pod.Status.ContainerStatuses.Concat(pod.Status.InitContainerStatuses).Any(status => status.Name == container && status.RestartCount > 0))
             await AddLogAsync(pod, container, isPrevious: true, stop);
-    }
-
-    /// <summary>A proxy of Isthmus says more than Envoy's admin interface.</summary>
-    private static async Task<JsonObject> InspectAsync(MeshQuery query, string ns, string pod, CancellationToken stop)
-    {
-        try
-        {
-            return (await query.AskProxyAsync(ns, pod, "/inspect?names=true", stop)).AsObject();
-        }
-        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
-        {
-            var dump = await query.AskProxyAsync(ns, pod, "/config_dump?include_eds", stop);
-            return new() { ["config_dump"] = dump, ["clusters"] = await query.AskProxyAsync(ns, pod, "/clusters?format=json", stop) };
-        }
     }
 
     private static JsonNode Taken(JsonObject all, string part)

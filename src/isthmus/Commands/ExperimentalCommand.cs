@@ -11,6 +11,7 @@ internal static class ExperimentalCommand
         {
             CreateRemoteSecretCommand.Build(), RemoteClustersCommand.Build(), ProxyStatusCommand.Build(), VersionCommand.Build(), DescribeCommand.Build(),
             AuthzCommand.Build(), PrecheckCommand.Build(), DistributionCommand.Build(), InjectorCommand.Build(), InternalDebugCommand.Build(),
+            EnvoyStatsCommand.Build(),
             UninstallCommand.Build(),
         };
         foreach (var instead in InsteadCommands.OfExperimental()) command.Subcommands.Add(instead);

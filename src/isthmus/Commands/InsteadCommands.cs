@@ -8,7 +8,6 @@ internal static class InsteadCommands
 {
     private static readonly (string Name, string Remedy)[] Experimental =
     [
-        ("envoy-stats", "'kubectl exec POD -c istio-proxy -- pilot-agent request GET stats'"),
         ("metrics", "'isthmus console' shows rates, errors and latency; or ask the Prometheus of samples/addons"),
         ("revision", "'isthmus tag list' and 'isthmus experimental injector list'"),
         ("check-inject", "'isthmus verify' says why a Pod has no sidecar"),

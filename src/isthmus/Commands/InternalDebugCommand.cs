@@ -43,7 +43,10 @@ internal static class InternalDebugCommand
     {
         var lists = await ControlPlaneAnswers.AskAsync(line, DebugPages.Prefix + "list", stop);
         var pages = lists.SelectMany(answer => DebugPages.Names(answer.Answer)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToList();
-        return pages.Count == 0 || pages.Contains(name.Split('?')[0])
+        if (pages.Contains(name.Split('?')[0]))
+            return new("", $"control plane {silent.Pod}", "", $"has no answer to {name}: {(silent.IsForeign ? silent.Said : silent.Why)}",
+                "check what the query names; 'isthmus proxy-status' lists the proxies");
+        return pages.Count == 0
             ? new("", $"control plane {silent.Pod}", "", ControlPlaneAnswers.Lacks(silent, DebugPages.Prefix + name),
                 "allow debug pages with ENABLE_DEBUG_ON_HTTP=true in its environment")
             : new("", $"page '{name}'", "", "does not exist", $"use one of {string.Join(", ", pages)}");

@@ -207,6 +207,11 @@ public sealed class IstioCommandTests(IstioMesh mesh) : IDisposable
         var (code, _, error) = await mesh.RunAsync("experimental", "internal-debug", "problemz");
         Assert.Equal(1, code);
         Has(error, "page 'problemz'", "does not exist", "adsz", "registryz");
+        // A page that it has, but not for the proxy that is named.
+        (code, _, error) = await mesh.RunAsync("experimental", "internal-debug", "config_dump?proxyID=nobody.shop");
+        Assert.Equal(1, code);
+        Has(error, "has no answer to config_dump?proxyID=nobody.shop: Proxy not connected to this Pilot instance");
+        Lacks(error, "not of Isthmus");
     }
 
     [Fact]

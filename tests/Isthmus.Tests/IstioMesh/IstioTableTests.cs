@@ -38,7 +38,12 @@ public abstract class IstioTableTests<TRig>(TRig mesh) : IDisposable
         { "experimental internal-debug registryz", 0, "\\[" }, { "experimental internal-debug syncz --all", 0, IstioMeshRig.Istiod },
         { "experimental injector list", 0, "docker.io/istio/proxyv2:1\\." }, { "tag list", 0, "" },
         { "experimental wait virtualservice missing.shop", 1, "" }, { $"proxy-status {Web}.shop -o json", 0, "\"unknown\"" },
-        { "experimental internal-debug problemz", 1, "" }, { "admin log", 1, "" },
+        { $"experimental envoy-stats {Web}.shop", 0, "cluster_manager.active_clusters: [1-9]" },
+        { $"experimental envoy-stats {Web}.shop -o json", 0, "\"name\": \"cluster_manager" },
+        { $"experimental envoy-stats {Web}.shop -o prom", 0, "envoy_cluster_manager_active_clusters{} [1-9]" },
+        { $"experimental envoy-stats {Web}.shop -t clusters", 0, "outbound\\|80\\|\\|web.shop.svc.cluster.local::" },
+        { $"experimental envoy-stats {Web}.shop -t clusters -o yaml", 0, "cluster_statuses:" },
+        { "experimental internal-debug problemz", 1, "" }, { "experimental internal-debug config_dump?proxyID=nobody.shop", 1, "" }, { "admin log", 1, "" },
     };
 
     [Theory]

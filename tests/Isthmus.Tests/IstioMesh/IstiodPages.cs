@@ -92,8 +92,10 @@ internal sealed class IstiodPages
     {
         var path = target.Split('?')[0];
         if (!HasDebug && path.StartsWith("/debug/", StringComparison.Ordinal)) return (404, "404 page not found\n");
-        if (OfProxies.Contains(path) && !target.Contains("proxyID=", StringComparison.Ordinal))
-            return (400, "You must provide a proxyID in the query string\n");
+        if (OfProxies.Contains(path))
+            return target.Contains("proxyID=", StringComparison.Ordinal)
+                ? (404, "Proxy not connected to this Pilot instance. It may be connected to another instance.\n")
+                : (400, "You must provide a proxyID in the query string\n");
         return _pages.TryGetValue(path, out var page) ? page : (404, "404 page not found\n");
     }
 }

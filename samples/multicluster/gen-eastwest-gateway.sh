@@ -1,9 +1,9 @@
 #!/bin/sh
-# Prints the IstioOperator of an east-west gateway, through which other networks reach this one.
-# usage: gen-eastwest-gateway.sh --network NETWORK [--mesh MESH] [--cluster CLUSTER] [--revision REVISION] [--single-cluster] [--ambient]
+# Prints the IstioOperator of an east-west gateway, through which other networks reach this one; with --gateway-api, a Gateway for kubectl apply.
+# usage: gen-eastwest-gateway.sh --network NETWORK [--mesh MESH] [--cluster CLUSTER] [--revision REVISION] [--single-cluster] [--gateway-api | --ambient]
 set -eu
 
-network= revision= single= ambient= mesh= cluster=
+network= revision= single= api= ambient= mesh= cluster=
 
 need() {
   if [ "$#" -lt 2 ] || [ -z "$2" ]; then
@@ -19,13 +19,14 @@ while [ "$#" -gt 0 ]; do
     --cluster) need "$@"; cluster=$2; shift 2 ;;
     --revision) need "$@"; revision=$2; shift 2 ;;
     --single-cluster) single=1; shift ;;
+    --gateway-api) api=1; shift ;;
     --ambient) ambient=1; shift ;;
     -h|--help) sed -n '2,3s/^# //p' "$0"; exit 0 ;;
     *) echo "gen-eastwest-gateway.sh: unknown argument '$1'" >&2; sed -n '3s/^# //p' "$0" >&2; exit 1 ;;
   esac
 done
 
-if [ -z "$network" ] && [ -z "$single" ]; then
+if [ -z "$network" ] && [ -z "$single" -o -n "$api" ]; then
   echo "gen-eastwest-gateway.sh: --network is missing: it names the network that this gateway leads into" >&2
   exit 1
 fi
@@ -36,7 +37,7 @@ for value in "$network" "$mesh" "$cluster" "$revision"; do
   esac
 done
 
-if [ -n "$ambient" ]; then
+if [ -n "$api$ambient" ]; then
   cat <<EOF
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -53,6 +54,21 @@ EOF
 spec:
   gatewayClassName: istio-east-west
   listeners:
+EOF
+fi
+if [ -n "$api" ]; then
+  # The port and the label of the network make it pass each connection on to the service that its SNI names.
+  cat <<EOF
+  - name: cross-network
+    hostname: "*.local"
+    port: 15443
+    protocol: TLS
+    tls:
+      mode: Passthrough
+EOF
+fi
+if [ -n "$ambient" ]; then
+  cat <<EOF
   - name: mesh
     port: 15008
     protocol: HBONE
@@ -61,8 +77,8 @@ spec:
       options:
         gateway.istio.io/tls-terminate-mode: ISTIO_MUTUAL
 EOF
-  exit 0
 fi
+[ -z "$api$ambient" ] || exit 0
 
 cat <<EOF
 apiVersion: install.istio.io/v1alpha1

@@ -183,7 +183,7 @@ public sealed class GatewayApiRoutesTests
     private static IEnumerable<string> Conditions(MeshRig rig, string name, string kind = "HTTPRoute")
     {
         var status = Assert.Single(rig.Mesh.RouteStatuses.Items.Values, status => status.Source.Name == name && status.Source.Kind == kind);
-        Assert.Equal(3, status.Generation);
+        Assert.Equal(3, status.Generation.Number);
         return Assert.Single(status.Parents).Conditions.Select(condition => $"{condition.Type}={condition.Status} {condition.Reason}");
     }
 

@@ -45,6 +45,9 @@ public class SelfSignedMakefileTests
     [Theory]
     [InlineData("--network n1", 0, "topology.istio.io/network: \"n1\"")]
     [InlineData("--network n1 --mesh m --cluster c --revision r", 0, "revision: \"r\"")]
+    [InlineData("--network n1 --gateway-api --revision r", 0, "istio.io/rev: \"r\"\nspec:\n  gatewayClassName: istio-east-west\n  listeners:\n  - name: cross-network\n")]
+    [InlineData("--network n1 --ambient", 0, "  listeners:\n  - name: mesh\n    port: 15008\n")]
+    [InlineData("--single-cluster --gateway-api", 1, "--network is missing")]
     [InlineData("--mesh m", 1, "--network is missing")]
     [InlineData("--nope", 1, "unknown argument '--nope'")]
     public async Task The_gateway_generator_prints_an_operator_or_says_what_is_wrong(string arguments, int exit, string says)

@@ -144,10 +144,21 @@ internal static class GatewayObjects
             ["selector"] = make.Selector(),
             ["type"] = type,
         };
-        if (type == "LoadBalancer" && order.Gateway.Addresses.FirstOrDefault(address => address.Value.Length > 0) is { } wanted)
-            spec["loadBalancerIP"] = wanted.Value;
+        var wanted = order.Gateway.Addresses.Select(address => address.Value).Where(value => value.Length > 0).ToList();
+        if (type == "LoadBalancer" && wanted.Count == 1) spec["loadBalancerIP"] = wanted[0];
         service["spec"] = spec;
+        if (type == "LoadBalancer" && wanted.Count > 1) AskFor(wanted, (JsonObject)service["metadata"]!);
         return service;
+    }
+
+    /// <summary>A Service has a field for one address only. Each load balancer has an annotation of its own for several, and MetalLB refuses that beside the
+    /// field.</summary>
+    private static void AskFor(List<string> addresses, JsonObject metadata)
+    {
+        if (metadata["annotations"] is not JsonObject annotations) metadata["annotations"] = annotations = [];
+        foreach (var name in (ReadOnlySpan<string>)["metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs", "lbipam.cilium.io/ips",
+            "kube-vip.io/loadbalancerIPs"])
+            annotations.TryAdd(name, string.Join(',', addresses));
     }
 
     private static JsonObject Autoscaler(GatewayOrder order, Maker make)

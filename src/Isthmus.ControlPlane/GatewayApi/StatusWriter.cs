@@ -71,7 +71,7 @@ internal sealed partial class StatusWriter(KubeClient client, Func<JsonObject, b
                 found ??= await client.FindAsync(kind, ns, name, stop).ConfigureAwait(false);
                 if (found is null || !mayWrite(found)) return true;
                 // What was judged is not what is stored: the watch brings that, and with it another status.
-                if ((long?)found["metadata"]?["generation"] != status.Generation) return true;
+                if (GenerationOf(found) != status.Generation) return true;
                 if (WrittenStatus.Changes(status, found, time.GetUtcNow()) is not { } changes) return true;
                 var patch = new JsonObject
                 {
@@ -100,6 +100,9 @@ internal sealed partial class StatusWriter(KubeClient client, Func<JsonObject, b
             return false;
         }
     }
+
+    private static ObjectGeneration GenerationOf(JsonObject item) =>
+        new((long?)item["metadata"]?["generation"] ?? 0, (string?)item["metadata"]?["uid"] ?? "");
 
     private static (string Namespace, string Name) KeyOf(JsonObject item) =>
         ((string?)item["metadata"]?["namespace"] ?? "", (string?)item["metadata"]?["name"] ?? "");

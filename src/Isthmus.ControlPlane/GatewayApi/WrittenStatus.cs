@@ -30,7 +30,7 @@ internal static class WrittenStatus
     {
         var known = @object["status"] as JsonObject ?? [];
         var changes = new JsonObject();
-        foreach (var (field, value) in Fields(new(wanted.Generation, ApiTime.Seconds(now)), wanted, known))
+        foreach (var (field, value) in Fields(new(wanted.Generation.Number, ApiTime.Seconds(now)), wanted, known))
         {
             if (value is JsonArray { Count: 0 } && known[field] is null) continue;
             if (!JsonNode.DeepEquals(value, known[field])) changes[field] = value;

@@ -33,6 +33,21 @@ public sealed class GatewayApiBundle(KubeClient client)
         GatewayClasses.BuiltIn.Any(built =>
             built.Name == value["metadata"]?["name"]?.ToString() && built.Controller == value["spec"]?["controllerName"]?.ToString());
 
+    /// <summary>The classes that control planes brought. They stay where somebody else's definitions do, unless they are removed themselves.</summary>
+    internal async Task<IReadOnlyList<Removal>> ClassesAsync(CancellationToken stop)
+    {
+        var kind = Manifests.ResourceOf(MeshApi.GatewayClass);
+        try
+        {
+            return [.. (await client.ListAllAsync<JsonObject>(kind, null, new ListOptions(), stop)).Where(IsMade).Select(item => Removal.Of(kind, item))];
+        }
+        catch (KubeException e) when (e.IsNotFound)
+        {
+            // The cluster has no such kind.
+            return [];
+        }
+    }
+
     /// <summary>What an object should be where a cluster has it: the one who installed it owns it.</summary>
     internal static JsonObject Wanted(JsonObject value, JsonObject present)
     {

@@ -150,7 +150,8 @@ public sealed class Uninstaller(KubeClient client)
         return [.. (await Installed.ListAsync(client, selector, stop)).Select(found => Removal.Of(found.Kind, found.Item))];
     }
 
-    /// <summary>What a running control plane writes: root certificates everywhere, its own CA, leader locks, its tables.</summary>
+    /// <summary>What a running control plane writes: root certificates everywhere, its own CA, leader locks, its tables, classes of
+    /// Gateways.</summary>
     private async Task<IReadOnlyList<Removal>> PlanMadeByControlPlaneAsync(CancellationToken stop)
     {
         var plan = new List<Removal>();
@@ -166,6 +167,6 @@ public sealed class Uninstaller(KubeClient client)
         foreach (var lease in await client.ListAllAsync<JsonObject>(Kinds.Lease, null,
             new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop))
             plan.Add(Removal.Of(Kinds.Lease, lease));
-        return plan;
+        return [.. plan, .. await new GatewayApiBundle(client).ClassesAsync(stop)];
     }
 }

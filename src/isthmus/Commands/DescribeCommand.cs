@@ -8,7 +8,7 @@ using Isthmus.Options;
 
 namespace Isthmus.Commands;
 
-/// <summary><c>isthmus describe pod|service NAME</c>: the objects that affect a Pod or a Service, in all clusters.</summary>
+/// <summary><c>isthmus describe pod|service|gateway NAME</c>: the objects that affect a Pod, a Service or a Gateway, in all clusters.</summary>
 internal static class DescribeCommand
 {
     private const string Line = "--------------------";
@@ -16,9 +16,10 @@ internal static class DescribeCommand
     internal static Command Build()
     {
         var command = new Command("describe",
-            "List the objects that affect a Pod or a Service, in its own cluster and in the others of the mesh. What becomes of a call: 'isthmus trace'.")
+            "List the objects that affect a Pod, a Service or a Gateway, in its own cluster and in the others of the mesh. What becomes of a call: "
+                + "'isthmus trace'.")
             {
-                OfPod(), OfService()
+                OfPod(), OfService(), OfGateway()
             };
         command.Aliases.Add("des");
         return command;
@@ -60,9 +61,7 @@ internal static class DescribeCommand
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
-            var (name, ns) = line.GetValue(service)!.Split('.', 2) is [var before, var after]
-                ? (before, after)
-                : (line.GetValue(service)!, line.GetValue(GlobalOptions.Namespace) ?? client.Access.Namespace);
+            var (name, ns) = NameOf(line, line.GetValue(service)!, client.Access);
             var found = MeshDescription.OfService(await ReadAsync(line, contexts, client.Access, stop), ns, name);
             output.Write(line, () => Tree(found), () =>
             {
@@ -73,6 +72,36 @@ internal static class DescribeCommand
         });
         return command;
     }
+
+    private static Command OfGateway()
+    {
+        var (gateway, contexts, output) = (new Argument<string>("gateway") { Description = "GATEWAY[.NAMESPACE], in the cluster of --context" },
+            new MeshContexts(), new OutputOption());
+        var command = new Command("gateway",
+            "Describe a Gateway of the Gateway API: its addresses, its listeners and those of ListenerSets, and their routes.")
+            {
+                gateway, contexts.Option, output.Option
+            };
+        command.Aliases.Add("gw");
+        command.SetAction(async (line, stop) =>
+        {
+            using var client = GlobalOptions.Client(line);
+            var (name, ns) = NameOf(line, line.GetValue(gateway)!, client.Access);
+            var found = MeshDescription.OfGateway(await ReadAsync(line, contexts, client.Access, stop), ns, name);
+            output.Write(line, () => Tree(found), () =>
+            {
+                Show(found.Gateway!);
+                ShowMesh(found);
+            });
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    /// <summary>NAME[.NAMESPACE].</summary>
+    private static (string Name, string Namespace) NameOf(ParseResult line, string text, ClusterAccess access) => text.Split('.', 2) is [var before, var after]
+        ? (before, after)
+        : (text, line.GetValue(GlobalOptions.Namespace) ?? access.Namespace);
 
     /// <summary>The clusters of the mesh, that of --context first.</summary>
     private static Task<ClusterInventory[]> ReadAsync(ParseResult line, MeshContexts contexts, ClusterAccess home, CancellationToken stop)
@@ -97,18 +126,28 @@ internal static class DescribeCommand
         }
         foreach (var gateway in found.Gateways)
         {
-            Console.WriteLine($"{Line}\nGateway (gateway.networking.k8s.io): {gateway.Name}, class {gateway.Class}");
-            foreach (var listener in gateway.Listeners)
-            {
-                Console.WriteLine($"   Listener {listener.Name}: {listener.Place}{(listener.Set.Length > 0 ? $", of {listener.Set}" : "")}");
-                foreach (var route in listener.Routes) Console.WriteLine($"      {route}");
-                if (listener.Routes.Count == 0) Console.WriteLine("      no routes");
-            }
+            Console.WriteLine(Line);
+            Show(gateway);
         }
         if (!found.HasProxy) return;
         Console.WriteLine($"{Line}\nEffective PeerAuthentication:\n   Workload mTLS mode: {found.Mode}");
         if (found.ModeOf.Count > 0) Console.WriteLine($"Applied PeerAuthentication:\n   {string.Join(", ", found.ModeOf)}");
         if (found.Policies.Count > 0) Console.WriteLine($"AuthorizationPolicies:\n   {string.Join(", ", found.Policies)}");
+    }
+
+    private static void Show(DescribedGateway gateway)
+    {
+        Console.WriteLine($"Gateway (gateway.networking.k8s.io): {gateway.Name}, class {gateway.Class}");
+        if (!gateway.IsOurs) Console.WriteLine("   Control planes of the mesh do not serve this class");
+        Console.WriteLine($"   Addresses: {(gateway.Addresses.Count > 0 ? string.Join(", ", gateway.Addresses) : "none")}");
+        foreach (var condition in gateway.Conditions) Console.WriteLine($"   {condition}");
+        foreach (var listener in gateway.Listeners)
+        {
+            Console.WriteLine($"   Listener {listener.Name}: {listener.Place}{(listener.Set.Length > 0 ? $", of {listener.Set}" : "")}");
+            foreach (var route in listener.Routes) Console.WriteLine($"      {route}");
+            if (listener.Routes.Count == 0) Console.WriteLine("      no routes");
+        }
+        foreach (var (route, reason) in gateway.Refused) Console.WriteLine($"   {route}: {reason}");
     }
 
     /// <summary>What other clusters have, and what is wrong.</summary>
@@ -179,7 +218,7 @@ internal static class DescribeCommand
 
     private static JsonObject Tree(MeshDescription found)
     {
-        var tree = found.Pod is { } pod ? Tree(pod) : Tree(found.Services[0]);
+        var tree = found.Pod is { } pod ? Tree(pod) : found.Gateway is { } gateway ? Tree(gateway) : Tree(found.Services[0]);
         tree["cluster"] = found.Cluster;
         tree["configCluster"] = found.Config;
         tree["elsewhere"] = new JsonArray([.. found.Elsewhere.Select(one => (JsonNode)new JsonObject
@@ -202,14 +241,18 @@ internal static class DescribeCommand
         ["pod"] = found.Pod.Key.ToString(), ["proxy"] = found.HasProxy,
         ["services"] = new JsonArray([.. found.Services.Select(service => (JsonNode)Tree(service))]),
         ["mtlsMode"] = found.Mode, ["peerAuthentications"] = Texts(found.ModeOf), ["authorizationPolicies"] = Texts(found.Policies),
-        ["gateways"] = new JsonArray([.. found.Gateways.Select(gateway => (JsonNode)new JsonObject
+        ["gateways"] = new JsonArray([.. found.Gateways.Select(gateway => (JsonNode)Tree(gateway))]),
+    };
+
+    private static JsonObject Tree(DescribedGateway gateway) => new()
+    {
+        ["name"] = gateway.Name, ["class"] = gateway.Class, ["served"] = gateway.IsOurs, ["addresses"] = Texts(gateway.Addresses),
+        ["conditions"] = Texts(gateway.Conditions),
+        ["listeners"] = new JsonArray([.. gateway.Listeners.Select(listener => (JsonNode)new JsonObject
         {
-            ["name"] = gateway.Name, ["class"] = gateway.Class,
-            ["listeners"] = new JsonArray([.. gateway.Listeners.Select(listener => (JsonNode)new JsonObject
-            {
-                ["name"] = listener.Name, ["place"] = listener.Place, ["routes"] = Texts(listener.Routes), ["listenerSet"] = listener.Set,
-            })]),
+            ["name"] = listener.Name, ["place"] = listener.Place, ["routes"] = Texts(listener.Routes), ["listenerSet"] = listener.Set,
         })]),
+        ["refused"] = new JsonArray([.. gateway.Refused.Select(one => (JsonNode)new JsonObject { ["route"] = one.Route, ["reason"] = one.Reason })]),
     };
 
     private static JsonObject Tree(DescribedService service) => new()

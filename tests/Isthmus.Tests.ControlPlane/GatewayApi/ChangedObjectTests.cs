@@ -15,6 +15,18 @@ public sealed class ChangedObjectTests
         Assert.All(Generations(rig), generation => Assert.Equal(7, generation));
     }
 
+    /// <summary>Its status is the same to the letter, and it has none yet: it must be written.</summary>
+    [Fact]
+    public void An_object_that_is_created_again_within_one_change_has_another_status()
+    {
+        var rig = new GatewayApiRig(Objects(1).Replace("generation:", "uid: a, generation:", StringComparison.Ordinal));
+        var before = rig.Mesh.Mesh.ApiStatuses.Items;
+        rig.Apply(Objects(1).Replace("generation:", "uid: b, generation:", StringComparison.Ordinal));
+        Assert.Equal(7, rig.Mesh.Mesh.ApiStatuses.Items.Count);
+        Assert.All(rig.Mesh.Mesh.ApiStatuses.Items, item => Assert.NotEqual(before[item.Key], item.Value));
+        Assert.All(rig.Mesh.Mesh.ApiStatuses.Items.Values, status => Assert.Equal("b", status.Generation.Uid));
+    }
+
     [Fact]
     public void Listeners_that_are_added_are_in_the_status_and_those_that_are_removed_are_not()
     {
@@ -28,7 +40,7 @@ public sealed class ChangedObjectTests
         Assert.Empty(rig.Mesh.Mesh.Graph.Verify());
     }
 
-    private static List<long> Generations(GatewayApiRig rig) => [.. rig.Mesh.Mesh.ApiStatuses.Items.Values.Select(status => status.Generation)];
+    private static List<long> Generations(GatewayApiRig rig) => [.. rig.Mesh.Mesh.ApiStatuses.Items.Values.Select(status => status.Generation.Number)];
 
     private static IEnumerable<string> Listeners(GatewayApiRig rig) =>
         rig.Gateway("door")!.Listeners.Select(listener => $"{listener.Name} {listener.AttachedRoutes}");

@@ -107,6 +107,18 @@ public sealed class GatewayObjectsTests
             (string?)Make("metadata: {name: front, namespace: shop}",
                 $"{Listeners}, addresses: [{{type: IPAddress}}, {{value: 192.0.2.7}}]")[2]["spec"]!["loadBalancerIP"]);
 
+    /// <summary>The one that the Gateway's own annotation names stays.</summary>
+    [Fact]
+    public void Several_addresses_are_asked_for_in_the_way_of_each_load_balancer()
+    {
+        var service = Make("metadata: {name: front, namespace: shop, annotations: {lbipam.cilium.io/ips: 192.0.2.9}}",
+            $"{Listeners}, addresses: [{{value: 192.0.2.7}}, {{value: '2001:db8::7'}}]")[2];
+        Assert.Null(service["spec"]!["loadBalancerIP"]);
+        var annotations = service["metadata"]!["annotations"]!;
+        Assert.Equal(("192.0.2.7,2001:db8::7", "192.0.2.9"),
+            ((string?)annotations["metallb.universe.tf/loadBalancerIPs"], (string?)annotations["lbipam.cilium.io/ips"]));
+    }
+
     [Fact]
     public void ConfigMaps_are_merged_over_the_objects_the_most_special_last()
     {

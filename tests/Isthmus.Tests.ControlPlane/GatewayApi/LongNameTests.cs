@@ -21,7 +21,7 @@ public sealed class LongNameTests
         var door = rig.Mesh.Router("c1", "door", labels: new() { [GatewayNaming.GatewayLabel] = GatewayNaming.LabelOf(name) });
         rig.Mesh.Push();
         var status = rig.Gateway(name, "shop")!;
-        Assert.Equal(3, status.Generation);
+        Assert.Equal(3, status.Generation.Number);
         Assert.Equal("", GatewayApiRig.Wrong(status.Listeners, "plain"));
         Assert.NotNull(MeshRig.Route(door, "http.8080"));
     }

@@ -30,13 +30,13 @@ public sealed class StatusFeedTests
         Assert.False(Next()!.WasGone);
         Remove();
         Put(1);
-        Assert.True(Next() is { WasGone: true, Status.Generation: 1 });
+        Assert.True(Next() is { WasGone: true, Status.Generation.Number: 1 });
         Remove();
         Put(1);
         Put(2);
-        Assert.True(Next() is { WasGone: true, Status.Generation: 2 });
+        Assert.True(Next() is { WasGone: true, Status.Generation.Number: 2 });
         Put(3);
-        Assert.True(Next() is { WasGone: false, Status.Generation: 3 });
+        Assert.True(Next() is { WasGone: false, Status.Generation.Number: 3 });
         Remove();
         Assert.Null(Next()!.Status);
         Assert.Null(Next());

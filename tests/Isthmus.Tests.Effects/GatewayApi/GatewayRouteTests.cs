@@ -142,7 +142,7 @@ public sealed class GatewayRouteTests
         Assert.Equal(503, (await proxy.CallAsync("any")).Status);
         var status = Assert.Single(proxy.Rig.Mesh.PolicyStatuses.Items.Values);
         var ancestor = Assert.Single(status.Ancestors);
-        Assert.Equal((4, "shop", "front"), (status.Generation, ancestor.Parent.Namespace, ancestor.Parent.Name));
+        Assert.Equal((4, "shop", "front"), (status.Generation.Number, ancestor.Parent.Namespace, ancestor.Parent.Name));
         Assert.Equal([("Accepted", false, "NoValidCACertificate"), ("ResolvedRefs", false, "InvalidCACertificateRef")],
             ancestor.Conditions.Select(item => (item.Type, item.Status ?? true, item.Reason)));
     }

@@ -153,6 +153,22 @@ public sealed class GatewayApiBundleTests
         await Eventually.TrueAsync(async () => await FindAsync(client, "grpcroutes.gateway.networking.k8s.io") is null);
     }
 
+    /// <summary>Nobody serves them any more, and whoever owns the definitions did not ask for them.</summary>
+    [Fact]
+    public async Task A_purge_takes_the_classes_of_control_planes_from_definitions_of_others()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        await InstallAsync(client);
+        var built = GatewayClasses.BuiltIn[0];
+        await CreateAsync(client, Class, $$$"""{"metadata": {"name": "{{{built.Name}}}"}, "spec": {"controllerName": "{{{built.Controller}}}"}}""");
+        await CreateAsync(client, Class, $$$"""{"metadata": {"name": "mine"}, "spec": {"controllerName": "{{{built.Controller}}}"}}""");
+        var plan = (await new Uninstaller(client).PlanPurgeAsync(Stop)).Where(removal => !GatewayApiBundle.IsPart(removal)).ToList();
+        Assert.Equal([$"GatewayClass {built.Name}"], plan.Where(removal => removal.Kind.Kind == "GatewayClass").Select(removal => removal.ToString()));
+        await new Uninstaller(client).RunAsync(plan, _ => { }, Stop);
+        Assert.Equal(["mine"], (await client.ListAllAsync<JsonObject>(Class, null, new(), Stop)).Select(item => item["metadata"]!["name"]!.ToString()));
+    }
+
     private static OperatorSpec Spec() => OperatorSpec.Build([], ["profile=minimal", "values.base.enableGatewayAPICRDs=true"], null);
 
     private static async Task InstallAsync(KubeClient client)

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 
 namespace Isthmus.Mesh.Config.GatewayApi;
 
@@ -13,7 +14,7 @@ internal readonly record struct ApiItem(ObjectRef Source, Field Spec, JsonObject
 {
     public string Namespace => Source.Namespace;
 
-    public long Generation => Metadata["generation"].Integer ?? 0;
+    public ObjectGeneration Generation => new(Metadata["generation"].Integer ?? 0, Metadata["uid"].Text);
 
     /// <summary>Unix seconds.</summary>
     public long CreatedAt => IstioConfig.CreatedAt(Object);

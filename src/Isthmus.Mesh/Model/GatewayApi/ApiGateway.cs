@@ -6,7 +6,7 @@ using LabelNames = Isthmus.Core.Names.Labels;
 namespace Isthmus.Mesh.Model.GatewayApi;
 
 /// <summary>A class of Gateways, and the controller that serves it.</summary>
-public sealed record GatewayClass(ObjectRef Source, string Controller, long Generation)
+public sealed record GatewayClass(ObjectRef Source, string Controller, ObjectGeneration Generation)
 {
     /// <summary>The object with the class' settings; null: none.</summary>
     public ApiReference? Parameters { get; init; }
@@ -14,7 +14,7 @@ public sealed record GatewayClass(ObjectRef Source, string Controller, long Gene
 
 /// <summary>A Gateway of the Gateway API. Istio's own kind of that name is <see cref="Gateway"/>.</summary>
 /// <param name="CreatedAt">Unix seconds.</param>
-public sealed record ApiGateway(ObjectRef Source, string Class, ValueList<ApiListener> Listeners, long Generation, long CreatedAt)
+public sealed record ApiGateway(ObjectRef Source, string Class, ValueList<ApiListener> Listeners, ObjectGeneration Generation, long CreatedAt)
 {
     /// <summary>An option of a listener's TLS, and its value, with which it passes connections on by SNI at any port.</summary>
     public const string PassOption = "gateway.istio.io/listener-protocol", PassValue = "auto-passthrough";
@@ -69,7 +69,7 @@ public sealed record ApiInfrastructure(ValueMap<string> Labels, ValueMap<string>
 
 /// <summary>Listeners that a ListenerSet adds to a Gateway.</summary>
 /// <param name="CreatedAt">Unix seconds: the older set wins a conflict.</param>
-public sealed record ListenerSet(ObjectRef Source, ApiReference Parent, ValueList<ApiListener> Listeners, long Generation, long CreatedAt)
+public sealed record ListenerSet(ObjectRef Source, ApiReference Parent, ValueList<ApiListener> Listeners, ObjectGeneration Generation, long CreatedAt)
 {
     public string Namespace => Source.Namespace;
 

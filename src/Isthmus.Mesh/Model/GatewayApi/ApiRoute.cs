@@ -6,8 +6,8 @@ namespace Isthmus.Mesh.Model.GatewayApi;
 /// <param name="Parents">The Gateways, ListenerSets, Services and ServiceEntries that it attaches to.</param>
 /// <param name="Hostnames">None: every host.</param>
 /// <param name="CreatedAt">Unix seconds: of two rules that match alike, the older object's applies.</param>
-public sealed record ApiRoute(ObjectRef Source, ValueList<ApiReference> Parents, ValueList<string> Hostnames, ValueList<ApiRule> Rules, long Generation,
-    long CreatedAt)
+public sealed record ApiRoute(
+    ObjectRef Source, ValueList<ApiReference> Parents, ValueList<string> Hostnames, ValueList<ApiRule> Rules, ObjectGeneration Generation, long CreatedAt)
 {
     public string Namespace => Source.Namespace;
 
@@ -39,7 +39,7 @@ public sealed record ApiFault(string Reason, string Message);
 /// <summary>How connections to a backend use TLS.</summary>
 /// <param name="Targets">Services, by name; <see cref="ApiReference.Section"/> is the name of a port.</param>
 /// <param name="CreatedAt">Unix seconds: the older policy of a target applies.</param>
-public sealed record BackendTlsPolicy(ObjectRef Source, ValueList<ApiReference> Targets, string Hostname, long Generation, long CreatedAt)
+public sealed record BackendTlsPolicy(ObjectRef Source, ValueList<ApiReference> Targets, string Hostname, ObjectGeneration Generation, long CreatedAt)
 {
     public string Namespace => Source.Namespace;
 

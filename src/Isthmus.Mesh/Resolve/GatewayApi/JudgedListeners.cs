@@ -6,7 +6,7 @@ namespace Isthmus.Mesh.Resolve.GatewayApi;
 
 /// <summary>The listeners of a Gateway or ListenerSet, and what is to be said of each.</summary>
 /// <param name="IsAllowed">Whether the Gateway allows listeners of the owner.</param>
-public sealed record JudgedListeners(ObjectRef Owner, long Generation, ApiGateway Gateway, ValueList<JudgedListener> Listeners, bool IsAllowed)
+public sealed record JudgedListeners(ObjectRef Owner, ObjectGeneration Generation, ApiGateway Gateway, ValueList<JudgedListener> Listeners, bool IsAllowed)
 {
     /// <summary>How many of them are served as they ask for.</summary>
     public int Valid => Listeners.Count(listener => listener.IsProgrammed);

@@ -9,7 +9,8 @@ namespace Isthmus.Mesh.Resolve.GatewayApi;
 /// <param name="Generation">That of the owner.</param>
 /// <param name="Gateway">The Gateway that serves them.</param>
 /// <param name="Conflicts">For each listener, the reason why another one takes its place; empty: none does.</param>
-public sealed record OwnedListeners(ObjectRef Owner, long Generation, ApiGateway Gateway, ValueList<ApiListener> Listeners, ValueList<string> Conflicts)
+public sealed record OwnedListeners(
+    ObjectRef Owner, ObjectGeneration Generation, ApiGateway Gateway, ValueList<ApiListener> Listeners, ValueList<string> Conflicts)
 {
     /// <summary>Whether the Gateway allows listeners of the owner.</summary>
     public bool IsAllowed { get; init; } = true;

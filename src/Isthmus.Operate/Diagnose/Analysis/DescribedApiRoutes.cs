@@ -1,3 +1,6 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 
@@ -27,8 +30,32 @@ public sealed record DescribedApiRoute(string Route, string Rule, IReadOnlyList<
     [
         .. from gateway in api.Verdicts.Served.OrderBy(gateway => gateway.Source)
            where gateway.Namespace == ns && labels.GetValueOrDefault(GatewayNaming.GatewayLabel) == GatewayNaming.LabelOf(gateway.Name)
-           select new DescribedGateway($"{gateway.Namespace}/{gateway.Name}", gateway.Class, ListenersOf(api, gateway)),
+           select Of(api, gateway),
     ];
+
+    /// <summary>A Gateway by its name; null: there is none. Pure.</summary>
+    internal static DescribedGateway? Named(JudgedGatewayApi? api, string ns, string name) =>
+        api?.Verdicts.Gateways.FirstOrDefault(gateway => gateway.Namespace == ns && gateway.Name == name) is { } found ? Of(api, found) : null;
+
+    private static DescribedGateway Of(JudgedGatewayApi api, ApiGateway gateway)
+    {
+        var status = api.Find(gateway.Source)?["status"];
+        return new($"{gateway.Namespace}/{gateway.Name}", gateway.Class, ListenersOf(api, gateway))
+        {
+            IsOurs = api.Verdicts.ControllerOf(gateway) is not null,
+            Addresses = [.. (status?["addresses"] as JsonArray ?? []).Select(address => Visible.Text(address?["value"]?.ToString() ?? ""))],
+            Conditions = [.. (status?["conditions"] as JsonArray ?? []).Select(condition => Visible.Text(
+                $"{condition?["type"]} is {condition?["status"]} ({condition?["reason"]}): {condition?["message"]}"))],
+            Refused = [.. from attached in api.Verdicts.Routes.OrderBy(attached => attached.Route.Source)
+                          from parent in api.Verdicts.OfRoute(attached.Route.Source)?.Parents ?? default
+                          where JudgedGatewayApi.KindOf(parent.Parent) == MeshApi.ApiGateway && parent.Parent.Namespace == gateway.Namespace
+                              && parent.Parent.Name == gateway.Name
+                          from condition in parent.Conditions
+                          where condition is { Type: "Accepted" or "ResolvedRefs", Status: false }
+                          select new RefusedRoute(JudgedGatewayApi.Name(attached.Route.Source),
+                              $"{condition.Type} is False ({condition.Reason}): {condition.Message}")],
+        };
+    }
 
     private static IReadOnlyList<DescribedListener> ListenersOf(JudgedGatewayApi api, ApiGateway gateway) =>
     [
@@ -72,8 +99,31 @@ public sealed record DescribedApiRoute(string Route, string Rule, IReadOnlyList<
     ];
 }
 
-/// <summary>A Gateway that a Pod serves.</summary>
-public sealed record DescribedGateway(string Name, string Class, IReadOnlyList<DescribedListener> Listeners);
+/// <summary>A Gateway of the Gateway API.</summary>
+public sealed record DescribedGateway(string Name, string Class, IReadOnlyList<DescribedListener> Listeners)
+{
+    /// <summary>Whether control planes of the mesh serve its class.</summary>
+    public bool IsOurs { get; init; }
+
+    /// <summary>Where it can be called, as its status says.</summary>
+    public IReadOnlyList<string> Addresses { get; init; } = [];
+
+    /// <summary>Those of its status.</summary>
+    public IReadOnlyList<string> Conditions { get; init; } = [];
+
+    /// <summary>Routes that name it as their parent, and that it does not take, or not as they are written.</summary>
+    public IReadOnlyList<RefusedRoute> Refused { get; init; } = [];
+
+    /// <summary>All objects that are part of it, as findings name them.</summary>
+    internal IEnumerable<string> Names =>
+    [
+        $"{MeshApi.ApiGateway.Name} {Name}", .. Listeners.Select(listener => listener.Set).Where(set => set.Length > 0),
+        .. Listeners.SelectMany(listener => listener.Routes).Select(route => route.Split(" (")[0]), .. Refused.Select(route => route.Route),
+    ];
+}
+
+/// <param name="Route">As <c>HTTPRoute namespace/name</c>.</param>
+public sealed record RefusedRoute(string Route, string Reason);
 
 /// <param name="Place">Protocol, port and hostname.</param>
 /// <param name="Routes">Those that it takes, with their rules.</param>

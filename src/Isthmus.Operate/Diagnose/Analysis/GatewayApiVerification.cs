@@ -21,8 +21,8 @@ public static class GatewayApiVerification
         {
             var status = api.Find(gateway.Source)?["status"];
             var conditions = status?["conditions"];
-            var wrong = Negative(conditions, gateway.Generation, "Accepted") ?? Negative(conditions, gateway.Generation, "Programmed");
-            var isJudged = Current(conditions, gateway.Generation, "Programmed") is not null;
+            var wrong = Negative(conditions, gateway.Generation.Number, "Accepted") ?? Negative(conditions, gateway.Generation.Number, "Programmed");
+            var isJudged = Current(conditions, gateway.Generation.Number, "Programmed") is not null;
             var addresses = string.Join(", ", (status?["addresses"] as JsonArray ?? []).Select(address => Visible.Text(address?["value"]?.ToString() ?? "")));
             yield return new(api.Cluster.Context, "Gateway", $"{gateway.Namespace}/{gateway.Name} at {(addresses.Length > 0 ? addresses : "no address")}",
                 wrong is null && isJudged ? null

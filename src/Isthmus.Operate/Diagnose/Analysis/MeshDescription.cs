@@ -26,6 +26,9 @@ public sealed record DescribedElsewhere(string Cluster, string Error, string Con
 public sealed record MeshDescription(string Cluster, string Config, WorkloadDescription? Pod, IReadOnlyList<DescribedService> Services,
     IReadOnlyList<(string Service, DescribedElsewhere There)> Elsewhere, IReadOnlyList<Finding> Problems)
 {
+    /// <summary>Null unless a Gateway of the Gateway API is described.</summary>
+    public DescribedGateway? Gateway { get; init; }
+
     /// <param name="clusters">The cluster of the Pod first.</param>
     /// <exception cref="ProblemException">There is no such Pod, or the first cluster cannot be read.</exception>
     public static MeshDescription OfPod(IReadOnlyList<ClusterInventory> clusters, string ns, string name)
@@ -49,6 +52,23 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
         var service = home.Service(ns, name)
             ?? throw new ProblemException($"Service {ns}/{name} in {home.Context}", "does not exist", "name it as SERVICE.NAMESPACE");
         return Of(clusters, mesh, null, [WithRoutes(mesh, ConfigOf(mesh, home), WorkloadDescription.Describe(ConfigOf(mesh, home), service, null))]);
+    }
+
+    /// <param name="clusters">The cluster of the Gateway first.</param>
+    /// <exception cref="ProblemException">There is no such Gateway, or the first cluster cannot be read.</exception>
+    public static MeshDescription OfGateway(IReadOnlyList<ClusterInventory> clusters, string ns, string name)
+    {
+        var (home, mesh) = (Home(clusters), new MeshSnapshot(clusters));
+        var gateway = DescribedApiRoute.Named(ApiOf(mesh, home), ns, name)
+            ?? throw new ProblemException($"Gateway {ns}/{name} of {MeshApi.ApiGateway.Group} in {home.Context}", "does not exist",
+                "name it as GATEWAY.NAMESPACE; what a Gateway of Istio does at a Pod: 'isthmus describe pod'");
+        var names = gateway.Names.ToHashSet(StringComparer.Ordinal);
+        return new(home.Context, ConfigOf(mesh, home).Context, null, [], [],
+            [.. Analysis.Run(clusters).Where(finding => finding.Problem.Severity >= Severity.Warning && finding.Cluster == home.Context
+                && names.Contains(finding.Problem.Object))])
+        {
+            Gateway = gateway,
+        };
     }
 
     private static JudgedGatewayApi? ApiOf(MeshSnapshot mesh, ClusterInventory config) => mesh.GatewayApis.FirstOrDefault(api => api.Cluster == config);

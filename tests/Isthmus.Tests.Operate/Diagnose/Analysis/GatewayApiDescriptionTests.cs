@@ -1,3 +1,4 @@
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose.Analysis;
 using Xunit;
 using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
@@ -38,6 +39,25 @@ public sealed class GatewayApiDescriptionTests
         var listener = Assert.Single(gateway.Listeners);
         Assert.Equal(("http", "HTTP 80", "HTTPRoute shop/route (rule api, 1)"), (listener.Name, listener.Place, Assert.Single(listener.Routes)));
         Assert.Empty(MeshDescription.OfPod(Clusters(Mesh), "shop", "web-1").Pod!.Gateways);
+    }
+
+    [Fact]
+    public void A_Gateway_is_described_by_its_name_also_with_what_it_does_not_take()
+    {
+        var found = MeshDescription.OfGateway(Clusters(Status("status: 'True', reason: Programmed")), "shop", "front");
+        var gateway = found.Gateway!;
+        Assert.Equal(("shop/front", "istio", true), (gateway.Name, gateway.Class, gateway.IsOurs));
+        Assert.Equal(["Programmed is True (Programmed): m"], gateway.Conditions);
+        Assert.Equal("HTTPRoute shop/route (rule api, 1)", Assert.Single(Assert.Single(gateway.Listeners).Routes));
+        var refused = Assert.Single(gateway.Refused);
+        Assert.Equal("HTTPRoute shop/lost", refused.Route);
+        Assert.StartsWith("Accepted is False (NoMatchingParent)", refused.Reason, StringComparison.Ordinal);
+        Assert.Contains(found.Problems, finding => finding.Problem.Object == "HTTPRoute shop/lost");
+
+        Assert.False(MeshDescription.OfGateway(Clusters(Mesh.Replace("gatewayClassName: istio", "gatewayClassName: other", StringComparison.Ordinal)), "shop",
+            "front").Gateway!.IsOurs);
+        var missing = Assert.Throws<ProblemException>(() => MeshDescription.OfGateway(Clusters(Mesh), "shop", "nobody"));
+        Assert.Contains("Gateway shop/nobody", missing.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Pod = Isthmus.Kubernetes.Objects.Pod;
@@ -153,6 +154,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
             var empty = GatewayWithoutPods(entry);
             return empty with { Message = $"{empty.Message}, and proxies in other clusters reach the {plane} through it" };
         }
+        if (pods.Find(pod => pod.Metadata.Labels.ContainsKey(GatewayNaming.GatewayLabel)) is { } made)
+            return new ApiGatewayCauses(facts).WithoutWay(plane.At, made, Core.Names.Ports.DiscoveryTls, $"{plane}");
         var target = entry.Port(Core.Names.Ports.DiscoveryTls)!;
         var port = int.TryParse(target.TargetPort?.ToString(), out var number) ? number : target.Port;
         var opening = plane.At.Istio<Gateway>().Where(gateway => gateway.Servers.Any(server => server.Port == port)).ToList();

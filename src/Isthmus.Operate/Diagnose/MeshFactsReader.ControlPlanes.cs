@@ -56,15 +56,20 @@ public sealed partial class MeshFactsReader
     }
 
     private static async Task<ValueList<ControlPlaneEntry>> EntriesAsync(KubeClient client, IReadOnlyList<Service> services, IReadOnlyList<JsonObject> gateways,
-        CancellationToken stop)
+        WithheldParts withheld, CancellationToken stop)
     {
         var entries = new List<ControlPlaneEntry>();
+        Task<IReadOnlyCollection<JsonObject>?>? ofApi = null;
         foreach (var service in services)
         {
             if (AddressesOf(service) is { IsEmpty: false } addresses && service.Spec.Ports.FirstOrDefault(port => port.Port == Ports.DiscoveryTls) is { } port)
             {
                 var target = int.TryParse(port.TargetPort?.ToString(), out var number) ? number : port.Port;
-                entries.Add(new(service.Key, addresses, await ReadyAsync(client, service, stop), gateways.Any(gateway => Opens(gateway, target))));
+                // Whoever may not read those of the Gateway API hears of that, and not that none opens it.
+                var opens = gateways.Any(gateway => Opens(gateway, target))
+                    || await (ofApi ??= withheld.UnlessRefusedAsync(WithheldFacts.Gateways, PassingGateways.AllAsync(client, stop), null)) is not { } known
+                    || known.Any(gateway => PassingGateways.Leads(gateway, service, Ports.DiscoveryTls));
+                entries.Add(new(service.Key, addresses, await ReadyAsync(client, service, stop), opens));
             }
         }
         return entries.ToValueList();

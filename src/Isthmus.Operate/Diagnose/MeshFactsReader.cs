@@ -87,7 +87,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         var (ns, planes, root) = (await finding, await planning, await rooting);
         var (all, services, objects) = (await reading, await servicing, await listing);
         var (hosted, entries) = (HostedAsync(client, planes.Where(plane => plane.Namespace != istioNamespace), withheld, stop),
-            EntriesAsync(client, services, objects, stop));
+            EntriesAsync(client, services, objects, withheld, stop));
         if (ns is null)
             return new(context, "") { SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client) };
         var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();

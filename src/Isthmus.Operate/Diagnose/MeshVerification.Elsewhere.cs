@@ -72,7 +72,8 @@ public static partial class MeshVerification
                 : Wrong("ISM1019", at, $"Service {gateway.Name}",
                     $"no Gateway opens port {Ports.DiscoveryTls} there, so proxies of {cluster.Context} do not reach their control plane",
                     $"kubectl --context={at.Context} apply -n NAMESPACE -f samples/multicluster/expose-istiod.yaml (expose-external-istiod.yaml for one that "
-                        + $"serves {cluster.Context} alone), NAMESPACE being the control plane's"));
+                        + $"serves {cluster.Context} alone), NAMESPACE being the control plane's; with the Gateway API, TLSRoutes for the port "
+                        + "(docs/guides/gateway-api-primary-remote.md)"));
         }
     }
 }

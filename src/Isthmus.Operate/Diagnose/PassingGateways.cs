@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model.GatewayApi;
@@ -7,7 +8,7 @@ using Isthmus.Operate.Install;
 
 namespace Isthmus.Operate.Diagnose;
 
-/// <summary>Finds the Gateways that pass connections of other networks on to the service that their SNI names.</summary>
+/// <summary>Finds the Gateways that pass connections of other networks on to the service that their SNI names, or to what their routes name.</summary>
 internal static class PassingGateways
 {
     /// <summary>Whether a Gateway of Istio's does.</summary>
@@ -34,6 +35,28 @@ internal static class PassingGateways
         var classes = await ListAsync(client, MeshApi.GatewayClass, stop);
         return gateways.Any(gateway => IsApis(gateway, classes));
     }
+
+    /// <summary>Whether one of the Gateway API leads connections to a port of its Service on: by a listener with a route.</summary>
+    /// <param name="gateway">The Gateway, with its status.</param>
+    /// <param name="service">A Service that may be its own.</param>
+    /// <param name="port">The port.</param>
+    internal static bool Leads(JsonObject gateway, Service service, int port)
+    {
+        var read = ApiGatewayReader.Read("", gateway);
+        var isIts = GatewayNaming.BoundService(read) is var (ns, name)
+            ? service.Metadata.Namespace == ns && service.Metadata.Name == name
+            : service.Metadata.Namespace == read.Namespace
+                && service.Metadata.Labels.GetValueOrDefault(GatewayNaming.GatewayLabel) == GatewayNaming.LabelOf(read.Name);
+        if (!isIts) return false;
+        var led = (gateway["status"]?["listeners"] as JsonArray ?? []).Where(listener => (int?)listener?["attachedRoutes"] > 0)
+            .Select(listener => listener!["name"]?.ToString()).ToHashSet(StringComparer.Ordinal);
+        return read.Listeners.Any(listener => listener.Port == port && led.Contains(listener.Name));
+    }
+
+    /// <summary>All of the Gateway API.</summary>
+    /// <exception cref="KubeException">The user may not read them.</exception>
+    internal static async Task<IReadOnlyCollection<JsonObject>?> AllAsync(KubeClient client, CancellationToken stop) =>
+        await ListAsync(client, MeshApi.ApiGateway, stop);
 
     private static async Task<IReadOnlyCollection<JsonObject>> ListAsync(KubeClient client, KindDescriptor kind, CancellationToken stop)
     {

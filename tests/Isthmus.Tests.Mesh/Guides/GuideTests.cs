@@ -11,11 +11,12 @@ public sealed class GuideTests
     /// <summary>What a shard runs: one guide, or guides that share a lab.</summary>
     private static readonly IReadOnlyDictionary<string, string[]> SharedLabs = new Dictionary<string, string[]>(StringComparer.Ordinal)
     {
-        ["guides-on-one-network"] = ["multi-primary.md", "primary-remote.md", "primary-remote-older-form.md", "gateway-api-mesh.md"],
+        ["guides-on-one-network"] = ["multi-primary.md", "primary-remote.md", "primary-remote-older-form.md", "gateway-api-mesh.md",
+            "gateway-api-primary-remote.md"],
         ["guides-on-two-networks"] =
         [
             "multi-primary-multi-network.md", "primary-remote-multi-network.md", "external-control-plane.md", "mesh-file.md",
-            "replicated-control-planes.md", "gateway-api-multi-network.md",
+            "replicated-control-planes.md", "gateway-api-multi-network.md", "gateway-api-external-control-plane.md",
         ],
     };
 

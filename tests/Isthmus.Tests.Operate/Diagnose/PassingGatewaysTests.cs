@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
 using Xunit;
@@ -36,6 +37,23 @@ public sealed class PassingGatewaysTests
             : (JsonObject[])[(JsonObject)YamlText.Parse($"{{metadata: {{name: {name}}}, spec: {{controllerName: {controller}}}}}", "class")!];
         Assert.Equal(passes,
             PassingGateways.IsApis(Gateway(name, "topology.istio.io/network: n1", "port: 15443, protocol: TLS, tls: {mode: Passthrough}"), classes));
+    }
+
+    /// <summary>A control plane behind a Gateway is exposed by a listener with a route.</summary>
+    [Theory]
+    [InlineData("gw", 15012, 1, true)]
+    [InlineData("gw", 15012, 0, false)]
+    [InlineData("gw", 443, 1, false)]
+    [InlineData("other", 15012, 1, false)]
+    public void A_listener_with_a_route_leads_on(string made, int port, int routes, bool leads)
+    {
+        var gateway = Gateway("istio", "a: b", $"port: {port}, protocol: TLS, tls: {{mode: Passthrough}}");
+        gateway["status"] = YamlText.Parse($"{{listeners: [{{name: l, attachedRoutes: {routes}}}]}}", "status");
+        var service = new Service
+        {
+            Metadata = new() { Name = "gw-istio", Namespace = "istio-system", Labels = { ["gateway.networking.k8s.io/gateway-name"] = made } },
+        };
+        Assert.Equal(leads, PassingGateways.Leads(gateway, service, 15012));
     }
 
     private static JsonObject Gateway(string name, string labels, string listener) => (JsonObject)YamlText.Parse($"""

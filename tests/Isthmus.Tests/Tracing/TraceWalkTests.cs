@@ -91,6 +91,7 @@ public sealed class TraceWalkTests
         { "mesh TLS off across networks", "ISM2066", "endpoints", "PeerAuthentication shop/opened in c2" },
         { "control plane scaled down", "ISM1003", "endpoints", "Deployment istio-system/istiod in c1" },
         { "control plane of a remote not exposed", "ISM1019", "endpoints", "Service istio-system/east in c2" },
+        { "control plane of a remote behind a Gateway that lacks its port", "ISM1019", "endpoints", "Gateway istio-system/east in c2" },
         { "control plane of a remote elsewhere", "ISM1018", "endpoints", "Service istio-system/istiod in c1" },
         { "gone while the control plane was away", "ISM1003", "workload", "Deployment istio-system/istiod in c1" },
         { "only by its global name", "ISM2016", "endpoints", "Service shop/orders in c2" },
@@ -266,10 +267,12 @@ public sealed class TraceWalkTests
                         StringComparison.Ordinal),
                         "istiod-x"));
                 break;
-            case "control plane of a remote not exposed" or "control plane of a remote elsewhere":
+            case "control plane of a remote not exposed" or "control plane of a remote elsewhere"
+                or "control plane of a remote behind a Gateway that lacks its port":
                 // c1 becomes a remote of c2. The gateway of c2 has the control plane's port, but no Gateway object opens
                 // it.
                 var address = fault.EndsWith("elsewhere", StringComparison.Ordinal) ? "172.18.2.9" : "172.18.2.1";
+                if (fault.EndsWith("port", StringComparison.Ordinal)) ServeApi("", "port: 15443, tls: {mode: Passthrough}");
                 s.Client = noEndpoints;
                 s.One = Without(s.One, "istiod-x")
                     .Replace("labels: {app: istiod}}, spec: {replicas", "labels: {app: none}}, spec: {replicas", StringComparison.Ordinal)

@@ -74,6 +74,7 @@ internal static class CommandLine
         ("completion", CompletionCommand.Build),
         ("help", HelpCommand.Build),
         ("experimental", ExperimentalCommand.Build),
+        .. InsteadCommands.OfRoot,
     ];
 
     internal static async Task<int> RunAsync(string[] args)

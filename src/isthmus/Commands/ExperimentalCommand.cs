@@ -14,7 +14,7 @@ internal static class ExperimentalCommand
             EnvoyStatsCommand.Build(),
             UninstallCommand.Build(),
         };
-        foreach (var instead in InsteadCommands.OfExperimental()) command.Subcommands.Add(instead);
+        foreach (var instead in InsteadCommands.OfExperimental) command.Subcommands.Add(instead);
         command.Aliases.Add("x");
         command.Aliases.Add("exp");
         return command;

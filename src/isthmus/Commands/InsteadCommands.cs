@@ -6,6 +6,14 @@ namespace Isthmus.Commands;
 /// <summary>Commands of istioctl that Isthmus does not have: each says what to use instead.</summary>
 internal static class InsteadCommands
 {
+    private static readonly (string Name, string Remedy)[] Root =
+    [
+        ("waypoint", "there are no waypoints: sidecars do their work ('isthmus migrate check' lists what waypoints have that sidecars do not)"),
+        ("ztunnel-config", "there is no ambient mode: 'isthmus proxy-config' shows the configuration of a sidecar or gateway"),
+        ("verify-install", "'isthmus verify'"),
+        ("operator", "'isthmus install -f FILE', which takes IstioOperators"),
+    ];
+
     private static readonly (string Name, string Remedy)[] Experimental =
     [
         ("metrics", "'isthmus console' shows rates, errors and latency; or ask the Prometheus of samples/addons"),
@@ -17,9 +25,22 @@ internal static class InsteadCommands
         ("workload", "WorkloadGroups have no effect: virtual machines join with a ServiceEntry and WorkloadEntries"),
         ("config", "give flags, or set the context of the kubeconfig"),
         ("post-install", "'isthmus verify'"),
+        ("waypoint", Root[0].Remedy),
+        ("ztunnel-config", Root[1].Remedy),
     ];
 
-    internal static IEnumerable<Command> OfExperimental() => Experimental.Select(one => Refused($"isthmus experimental {one.Name}", one.Name, one.Remedy));
+    private static readonly (string Name, string Remedy)[] Manifest =
+    [
+        ("translate", "charts and 'isthmus install' take the same values: give those of the IstioOperator to 'helm install' with the charts base and istiod"),
+        ("diff", "write both with 'isthmus manifest generate', and compare them with diff"),
+    ];
+
+    internal static IEnumerable<(string Name, Func<Command> Build)> OfRoot => Root.Select(one => (one.Name,
+        (Func<Command>)(() => Refused($"isthmus {one.Name}", one.Name, one.Remedy))));
+
+    internal static IEnumerable<Command> OfExperimental => Experimental.Select(one => Refused($"isthmus experimental {one.Name}", one.Name, one.Remedy));
+
+    internal static IEnumerable<Command> OfManifest => Manifest.Select(one => Refused($"isthmus manifest {one.Name}", one.Name, one.Remedy));
 
     private static Command Refused(string line, string name, string remedy)
     {

@@ -21,6 +21,11 @@ internal static class ManifestCommand
             }
             return 0;
         });
-        return new Command("manifest", "Generate manifests.") { generate };
+        // As istioctl has it, too.
+        var install = InstallCommand.Build();
+        install.Hidden = true;
+        var command = new Command("manifest", "Generate manifests.") { generate, install };
+        foreach (var instead in InsteadCommands.OfManifest) command.Subcommands.Add(instead);
+        return command;
     }
 }

@@ -148,6 +148,27 @@ public sealed partial class CommandLineTests
         Assert.All(GlobalOptions.All, option => Assert.False(option.Hidden));
     }
 
+    /// <summary>Whoever knows istioctl is told what to use in place of its commands that are not here.</summary>
+    [Theory]
+    [InlineData("waypoint apply -n shop --enroll-namespace --wait", "isthmus waypoint: is not supported (instead: there are no waypoints")]
+    [InlineData("experimental waypoint list", "isthmus experimental waypoint: is not supported (instead: there are no waypoints")]
+    [InlineData("ztunnel-config workload -o json", "isthmus ztunnel-config: is not supported (instead: there is no ambient mode")]
+    [InlineData("verify-install -f file.yaml", "isthmus verify-install: is not supported (instead: 'isthmus verify')")]
+    [InlineData("operator init", "isthmus operator: is not supported (instead: 'isthmus install -f FILE'")]
+    [InlineData("manifest translate -f file.yaml", "isthmus manifest translate: is not supported (instead: charts and 'isthmus install' take")]
+    [InlineData("manifest diff one.yaml other.yaml", "isthmus manifest diff: is not supported (instead: write both")]
+    public void A_command_of_istioctl_that_is_not_here_says_what_to_use(string line, string said)
+    {
+        var parsed = Parse(line.Split(' '));
+        Assert.Empty(parsed.Errors);
+        Assert.False(WrongUseText.HasUnknownWord(parsed));
+        Assert.StartsWith(said, Assert.Throws<Core.Flags.WrongUseException>(() =>
+            parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Manifest_install_is_install() => Assert.Empty(Parse("manifest", "install", "-y", "--set", "profile=minimal").Errors);
+
     [Fact]
     public void Help_needs_nothing_that_the_command_requires() =>
         Assert.All(Lines(CommandLine.BuildRoot([]), []), line => Assert.Empty(Parse([.. line, "--help"]).Errors));

@@ -15,7 +15,7 @@ internal sealed class ApiStatusDerivation(MeshSources sources, Live<string, Host
     /// <param name="gateways">What follows from the listeners of Gateways, and from their references.</param>
     /// <param name="sets">Of ListenerSets.</param>
     /// <param name="routes">Of routes.</param>
-    /// <param name="policies">Of BackendTLSPolicies.</param>
+    /// <param name="policies">Of policies for callers of Services.</param>
     public Live<ObjectRef, ApiStatus> All(
         Live<ObjectRef, GatewayStatus> gateways, Live<ObjectRef, ListenerSetStatus> sets, Live<ObjectRef, RouteStatus> routes,
         Live<ObjectRef, PolicyStatus> policies) =>
@@ -23,10 +23,8 @@ internal sealed class ApiStatusDerivation(MeshSources sources, Live<string, Host
             .UnionWith(Of(sources.HttpRoutes, routes), "and of HTTPRoutes").UnionWith(Of(sources.GrpcRoutes, routes), "and of GRPCRoutes")
             .UnionWith(Of(sources.TlsRoutes, routes), "and of TLSRoutes").UnionWith(Of(sources.TcpRoutes, routes), "and of TCPRoutes")
             .UnionWith(Of(sources.UdpRoutes, routes), "and of UDPRoutes")
-            .UnionWith(sources.BackendTlsPolicies.Derive((read, policy) => One(read.Get(policies, policy.Source)
-                ?? new PolicyStatus(policy.Source, policy.Generation, default)),
-                "statuses of policies"),
-                "statuses");
+            .UnionWith(OfPolicies(sources.BackendTlsPolicies, policies), "and of policies for TLS")
+            .UnionWith(OfPolicies(sources.BackendTrafficPolicies, policies), "statuses");
 
     /// <summary>A ListenerSet with listeners is programmed when its Gateway is.</summary>
     private Live<ObjectRef, ApiStatus> WithSets(Live<ObjectRef, ApiStatus> gateways, Live<ObjectRef, ListenerSetStatus> sets) =>
@@ -44,6 +42,11 @@ internal sealed class ApiStatusDerivation(MeshSources sources, Live<string, Host
 
     private static Live<ObjectRef, ApiStatus> Of(Live<ObjectKey, ApiRoute> all, Live<ObjectRef, RouteStatus> statuses) =>
         all.Derive((read, route) => One(read.Get(statuses, route.Source) ?? new RouteStatus(route.Source, route.Generation, default)),
+            $"statuses of all {all.Name}");
+
+    private static Live<ObjectRef, ApiStatus> OfPolicies<T>(Live<ObjectKey, T> all, Live<ObjectRef, PolicyStatus> statuses)
+        where T : class, IBackendPolicy, IEquatable<T> =>
+        all.Derive((read, policy) => One(read.Get(statuses, policy.Source) ?? new PolicyStatus(policy.Source, policy.Generation, default)),
             $"statuses of all {all.Name}");
 
     /// <summary>Adds what the Service and the Pods of a Gateway say.</summary>

@@ -90,11 +90,13 @@ public sealed class MeshGraph
             .UnionWith(podHosts.Derive((_, pod) => One(pod.Service.Hostname, pod.Service), "hosts of pods"), "hosts before allocation");
         AddressNeeds = Unaddressed.Derive(Needs, "address needs");
         BackendTls = new(Sources);
+        var traffic = new BackendTrafficDerivation(Sources);
         var grants = Sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
         var grpc = new GrpcBackends(GatewayApi.Routes, grants);
         Services = Unaddressed.Derive((read, service) => Addressed(read, service with
         {
             Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = BackendTls.Of(read, service), Ports = grpc.Of(read, service),
+            RetryBudget = traffic.BudgetOf(read, service),
         }), "hosts");
         NearHosts = Services.Derive((_, service) => service.NodeLocal || service.Distribution != TrafficDistribution.Any
             ? One(service.Hostname, new NearHost(service.Hostname, service.Distribution, service.NodeLocal)) : [], "hosts whose callers are near");
@@ -119,7 +121,10 @@ public sealed class MeshGraph
         ApiBackends = new(Services, _aliases, grants);
         var apiRoutes = new ApiRouteDerivation(Sources, Services, GatewayApi.Routes, GatewayApi.Attached, ApiBackends);
         RouteStatuses = apiRoutes.Statuses;
-        PolicyStatuses = new BackendTlsStatuses(Sources.BackendTlsPolicies, BackendTls, GatewayApi.Attached).Statuses;
+        PolicyStatuses = new BackendPolicyStatuses<BackendTlsPolicy>(
+            Sources.BackendTlsPolicies, BackendTls.Targets, BackendTls.ConditionsOf, GatewayApi.Attached).Statuses
+            .UnionWith(new BackendPolicyStatuses<BackendTrafficPolicy>(
+                Sources.BackendTrafficPolicies, traffic.Targets, traffic.ConditionsOf, GatewayApi.Attached).Statuses, "verdicts of policies");
         Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses")
             .UnionWith(apiRoutes.Routings, "and of the Gateway API")
             // Routes to an alias lead to the clusters of what it stands for.

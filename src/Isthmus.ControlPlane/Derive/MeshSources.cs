@@ -41,6 +41,7 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, ApiRoute> TlsRoutes { get; } = new(graph, "TLS routes");
     public Source<ObjectKey, ApiRoute> TcpRoutes { get; } = new(graph, "TCP routes");
     public Source<ObjectKey, ApiRoute> UdpRoutes { get; } = new(graph, "UDP routes");
+    public Source<ObjectKey, BackendTrafficPolicy> BackendTrafficPolicies { get; } = new(graph, "backend traffic policies");
     public Source<ObjectKey, BackendTlsPolicy> BackendTlsPolicies { get; } = new(graph, "backend TLS policies");
     public Source<ObjectKey, ReferenceGrant> ReferenceGrants { get; } = new(graph, "reference grants");
 

@@ -14,7 +14,7 @@ internal sealed class StatusDuty(ServedKinds served, StatusWriter writer, PushEn
     private static readonly TimeSpan Readiness = TimeSpan.FromMilliseconds(200);
 
     private static readonly IReadOnlyDictionary<string, KindDescriptor> Kinds =
-        MeshApi.All.Where(kind => kind.Group == MeshApi.ApiGateway.Group).ToDictionary(kind => kind.Name, StringComparer.Ordinal);
+        MeshApi.All.Where(kind => kind.IsOfGatewayApi).ToDictionary(kind => kind.Name, StringComparer.Ordinal);
 
     private readonly Signal _due = new();
     private readonly StatusQueue _queue = new();

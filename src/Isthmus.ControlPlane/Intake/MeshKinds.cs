@@ -65,6 +65,8 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
         Routes(MeshApi.UdpRoute, sources => sources.UdpRoutes),
         new GatewayApiKind<BackendTlsPolicy>(MeshApi.BackendTlsPolicy, BackendTlsPolicyReader.Read, item => item.Source,
             sources => sources.BackendTlsPolicies) { Revision = revision },
+        new GatewayApiKind<BackendTrafficPolicy>(MeshApi.BackendTrafficPolicy, BackendTrafficPolicyReader.Read, item => item.Source,
+            sources => sources.BackendTrafficPolicies) { Revision = revision },
         new GatewayApiKind<ReferenceGrant>(MeshApi.ReferenceGrant, ReferenceGrantReader.Read, item => item.Source,
             sources => sources.ReferenceGrants) { Revision = revision },
     ];

@@ -13,11 +13,11 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
 
     public static readonly IgnoredResources None = new([], []);
 
-    // A mesh needs the others. Settings written for Istio may also name the experimental kinds of the Gateway API, which control planes do not read.
+    // A mesh needs the others.
     private static readonly string[] Groups =
     [
         .. MeshApi.All.Where(kind => kind.Place != KindPlace.Nowhere && kind.Need != KindNeed.EveryCluster && kind.Group.Length > 0)
-            .Select(kind => kind.IsIstio ? "istio.io" : kind.Group).Append("gateway.networking.x-k8s.io").Distinct(),
+            .Select(kind => kind.IsIstio ? "istio.io" : kind.Group).Distinct(),
     ];
 
     public bool Has(ResourceKind kind) => Has(kind.Group, kind.Plural);
@@ -33,7 +33,8 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
     /// <summary>The Gateway API is off, whatever is included.</summary>
     internal bool LeavesGatewayApi { get; init; }
 
-    private bool Has(string group, string plural) => (LeavesGatewayApi && group == MeshApi.ApiGateway.Group) || Listed(group, plural);
+    private bool Has(string group, string plural) =>
+        (LeavesGatewayApi && group.StartsWith("gateway.networking.", StringComparison.Ordinal)) || Listed(group, plural);
 
     private bool Listed(string group, string plural) =>
         Ignored.Any(pattern => Matches(pattern, group, plural)) && !Included.Any(pattern => Matches(pattern, group, plural));
@@ -54,7 +55,8 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
                     $"name resources such as sidecars.networking.istio.io, or groups such as *.istio.io (groups: {string.Join(", ", Groups)})");
             if (entry.StartsWith(Everything, StringComparison.Ordinal)) continue;
             var name = entry[..^(group.Length + 1)];
-            var known = MeshApi.All.Where(kind => kind.Group == group).Select(kind => kind.Plural).ToList();
+            // Of the kinds that the Gateway API tries out, only some are read.
+            var known = MeshApi.All.Where(kind => kind.Group == group && kind != MeshApi.BackendTrafficPolicy).Select(kind => kind.Plural).ToList();
             if (known.Count > 0 && !known.Contains(name))
                 throw new ProblemException(variable, $"{group} has no resource '{name}'",
                     Spelling.Nearest(name, known) is { } near ? $"did you mean {near}.{group}?" : $"resources of {group}: {string.Join(", ", known)}");

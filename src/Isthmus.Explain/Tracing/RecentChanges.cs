@@ -16,7 +16,7 @@ internal static class RecentChanges
     internal static readonly TimeSpan Window = TimeSpan.FromMinutes(15);
 
     private static readonly string[] Hosts = ["Service", "ServiceEntry", "ServiceExport", "ServiceImport", "Sidecar", "Namespace", "ConfigMap"];
-    private static readonly string[] OfGatewayApi = [.. MeshApi.All.Where(kind => kind.Group == MeshApi.ApiGateway.Group).Select(kind => kind.Name)];
+    private static readonly string[] OfGatewayApi = [.. MeshApi.All.Where(kind => kind.IsOfGatewayApi).Select(kind => kind.Name)];
     private static readonly string[] Routes = ["VirtualService", "DestinationRule", "EnvoyFilter", .. OfGatewayApi, .. Hosts];
     private static readonly string[] Workloads = ["Endpoints", "Service", "DestinationRule", "ServiceEntry", "WorkloadEntry", "Sidecar", "Cluster", "ConfigMap",
         "Namespace", "VirtualService"];

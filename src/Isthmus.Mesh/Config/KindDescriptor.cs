@@ -142,6 +142,9 @@ public sealed record KindDescriptor(string Group, string Kind, string Plural, pa
     /// <summary>Whether the installation brings its definition.</summary>
     public bool IsIstio => Group.EndsWith(".istio.io", StringComparison.Ordinal);
 
+    /// <summary>Whether it is of the Gateway API, also of what that tries out.</summary>
+    public bool IsOfGatewayApi => Group is "gateway.networking.k8s.io" or "gateway.networking.x-k8s.io";
+
     public bool IsRefused => Refusal is not null;
 
     /// <summary>Whether objects affect proxies.</summary>

@@ -206,6 +206,10 @@ public static class MeshApi
     public static readonly KindDescriptor ListenerSet = OfGatewayApi("ListenerSet", "listenersets", "v1");
     public static readonly KindDescriptor BackendTlsPolicy = OfGatewayApi("BackendTLSPolicy", "backendtlspolicies", "v1", "v1alpha3");
     public static readonly KindDescriptor ReferenceGrant = OfGatewayApi("ReferenceGrant", "referencegrants", "v1", "v1beta1") with { Rights = new(Read) };
+    public static readonly KindDescriptor BackendTrafficPolicy = OfGatewayApi("XBackendTrafficPolicy", "xbackendtrafficpolicies", "v1alpha1") with
+    {
+        Group = "gateway.networking.x-k8s.io",
+    };
 
     /// <summary>Every kind, in the order of the rules of roles.</summary>
     public static readonly IReadOnlyList<KindDescriptor> All =
@@ -216,6 +220,7 @@ public static class MeshApi
         Ingress, IngressClass, NetworkPolicy, CustomResourceDefinition, MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
         ServiceExport, ServiceImport,
         GatewayClass, ApiGateway, HttpRoute, GrpcRoute, TlsRoute, TcpRoute, UdpRoute, ListenerSet, BackendTlsPolicy, ReferenceGrant,
+        BackendTrafficPolicy,
     ];
 
     /// <summary>Every kind that Istio's base chart installs.</summary>

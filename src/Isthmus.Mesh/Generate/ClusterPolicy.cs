@@ -14,7 +14,7 @@ internal static class ClusterPolicy
     public static void Apply(Cluster cluster, ClusterInputs inputs, ServicePort port, TrafficPolicy policy)
     {
         SetLimits(cluster, policy.Pool);
-        if (policy.RetryBudget is { } budget) cluster.CircuitBreakers.Thresholds[0].RetryBudget = new()
+        if ((inputs.Service.RetryBudget ?? policy.RetryBudget) is { } budget) cluster.CircuitBreakers.Thresholds[0].RetryBudget = new()
         {
             BudgetPercent = new() { Value = budget.Percent },
             MinRetryConcurrency = budget.Least,

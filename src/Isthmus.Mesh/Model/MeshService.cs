@@ -174,6 +174,9 @@ public sealed record MeshService(
     /// <summary>How callers use TLS, whatever DestinationRules say; at most one for a port.</summary>
     public ValueList<BackendTls> BackendTls { get; init; }
 
+    /// <summary>How many requests callers may try again, whatever DestinationRules say; null: as these say.</summary>
+    public RetryBudget? RetryBudget { get; init; }
+
     public bool Headless => Resolution == Resolution.Original && !FromServiceEntry;
 
     /// <summary>How callers use TLS at a port; null: as DestinationRules say.</summary>

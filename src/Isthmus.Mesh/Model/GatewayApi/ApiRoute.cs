@@ -36,10 +36,34 @@ public sealed record ApiMirror(ApiReference To, double Percent);
 /// <param name="Reason">As conditions name it, such as <c>UnsupportedValue</c> or <c>IncompatibleFilters</c>.</param>
 public sealed record ApiFault(string Reason, string Message);
 
+/// <summary>A policy of the Gateway API for the callers of Services.</summary>
+public interface IBackendPolicy
+{
+    ObjectRef Source { get; }
+
+    /// <summary>Services, by name; <see cref="ApiReference.Section"/> is the name of a port.</summary>
+    ValueList<ApiReference> Targets { get; }
+
+    ObjectGeneration Generation { get; }
+
+    /// <summary>Unix seconds: the older policy of a target applies.</summary>
+    long CreatedAt { get; }
+}
+
+/// <summary>How many requests to a Service callers may try again (<c>XBackendTrafficPolicy</c>).</summary>
+/// <param name="Retries">Null: as many as otherwise.</param>
+public sealed record BackendTrafficPolicy(
+    ObjectRef Source, ValueList<ApiReference> Targets, RetryBudget? Retries, ObjectGeneration Generation, long CreatedAt) : IBackendPolicy
+{
+    /// <summary>Why the policy does not apply as it is written; null: it does.</summary>
+    public ApiFault? Fault { get; init; }
+}
+
 /// <summary>How connections to a backend use TLS.</summary>
 /// <param name="Targets">Services, by name; <see cref="ApiReference.Section"/> is the name of a port.</param>
 /// <param name="CreatedAt">Unix seconds: the older policy of a target applies.</param>
-public sealed record BackendTlsPolicy(ObjectRef Source, ValueList<ApiReference> Targets, string Hostname, ObjectGeneration Generation, long CreatedAt)
+public sealed record BackendTlsPolicy(
+    ObjectRef Source, ValueList<ApiReference> Targets, string Hostname, ObjectGeneration Generation, long CreatedAt) : IBackendPolicy
 {
     public string Namespace => Source.Namespace;
 

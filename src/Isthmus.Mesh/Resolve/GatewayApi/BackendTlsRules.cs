@@ -7,10 +7,6 @@ namespace Isthmus.Mesh.Resolve.GatewayApi;
 /// <summary>What BackendTLSPolicies mean for a Service, and what their statuses say.</summary>
 public static class BackendTlsRules
 {
-    /// <summary>The order of precedence: the oldest policy, then by name.</summary>
-    public static IEnumerable<BackendTlsPolicy> Ordered(IEnumerable<BackendTlsPolicy> policies) =>
-        policies.OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source);
-
     /// <summary>What applies at the ports of a host. A policy for a port comes before one for all, and for one target, the first by precedence
     /// applies.</summary>
     /// <param name="service">The host.</param>
@@ -19,9 +15,9 @@ public static class BackendTlsRules
     public static ValueList<BackendTls> Of(MeshService service, IEnumerable<BackendTlsPolicy> policies, Func<ApiReference, TlsCredential?> bundleOf)
     {
         var found = new List<BackendTls>();
-        foreach (var policy in Ordered(policies))
+        foreach (var policy in BackendPolicies.Ordered(policies))
         {
-            foreach (var target in policy.Targets.Where(target => IsOf(target, service)))
+            foreach (var target in policy.Targets.Where(target => BackendPolicies.IsOf(target, service)))
             {
                 var port = target.Section.Length == 0 ? 0 : service.Ports.FirstOrDefault(port => port.Name == target.Section)?.Number ?? -1;
                 if (port < 0 || found.Exists(other => other.Port == port)) continue;
@@ -41,23 +37,14 @@ public static class BackendTlsRules
         Func<ApiReference, TlsCredential?> bundleOf)
     {
         var roots = Roots(policy, bundleOf);
-        var before = Ordered(others).TakeWhile(other => other.Source != policy.Source).SelectMany(other => other.Targets).Select(Place).ToHashSet();
-        var accepted = roots.Invalid ?? (!policy.Targets.IsEmpty && policy.Targets.All(target => before.Contains(Place(target)))
-            ? new("Conflicted", "an older policy is for the same target") : null);
         return
         [
-            accepted is null ? new("Accepted", true, "Accepted", "The policy applies") : new("Accepted", false, accepted.Reason, accepted.Message),
+            BackendPolicies.Accepted(roots.Invalid ?? BackendPolicies.Conflict(policy, others)),
             roots.Unresolved is null
                 ? new("ResolvedRefs", true, "ResolvedRefs", "All references resolved")
                 : new("ResolvedRefs", false, roots.Unresolved.Reason, roots.Unresolved.Message),
         ];
-
-        static (string, string, string, string) Place(ApiReference target) => (target.Group, target.Kind, target.Name, target.Section);
     }
-
-    /// <summary>Whether a target is the Service of a host.</summary>
-    public static bool IsOf(ApiReference target, MeshService service) =>
-        target is { Group: "", Kind: "Service" } && target.Name == service.Name && target.Namespace == service.Namespace && !service.FromServiceEntry;
 
     /// <summary>The CAs of a policy that can be used.</summary>
     private static (string Pem, ApiFault? Invalid, ApiFault? Unresolved) Roots(BackendTlsPolicy policy, Func<ApiReference, TlsCredential?> bundleOf)

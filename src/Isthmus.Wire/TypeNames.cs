@@ -62,6 +62,7 @@ public static class TypeNames
         [typeof(RawBuffer)] = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
         [typeof(Envoy.HttpFilters.Wasm)] = "envoy.extensions.filters.http.wasm.v3.Wasm",
         [typeof(Envoy.NetworkFilters.Wasm)] = "envoy.extensions.filters.network.wasm.v3.Wasm",
+        [typeof(Discovery.BootstrapPatch)] = "isthmus.discovery.v1.BootstrapPatch",
         [typeof(Envoy.TypedExtensionConfig)] = "envoy.config.core.v3.TypedExtensionConfig",
         [typeof(Envoy.HttpFilters.GrpcStats.FilterConfig)] = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
         [typeof(Istio.Stats.PluginConfig)] = "stats.PluginConfig",

@@ -36,7 +36,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         },
         {
             "EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {}}}]", "priority: 1",
-            "spec.configPatches[0].applyTo: proxies have no bootstrap to patch: that of an Envoy is its agent's (remove the patch)"
+            "spec.configPatches[0].patch.value: must be an object: a part of envoy.config.bootstrap.v3.Bootstrap (for example stats_flush_interval: 10s)"
         },
         { "ProxyConfig", "concurrency: -1", "concurrency: 1", "spec.concurrency: " },
         {

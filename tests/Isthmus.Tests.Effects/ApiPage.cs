@@ -101,8 +101,8 @@ internal static class ApiPage
         ["EnvoyFilter"] =
             "A patch with configuration that only Envoy knows, such as the filter `envoy.filters.http.ext_proc`, Lua or Wasm, reaches [Envoys](envoy.md) and "
                 + "no proxy of Isthmus, which implement none of it: admission warns, with the name of the type. The same holds for filters that discover their "
-                + "configuration (`config_discovery`), and for patches of `EXTENSION_CONFIG`, which add it. Patches of `BOOTSTRAP` and `match.waypoint` are "
-                + "refused: the bootstrap of an Envoy is its agent's, and there are no waypoints.",
+                + "configuration (`config_discovery`), for patches of `EXTENSION_CONFIG`, which add it, and for patches of `BOOTSTRAP`. `match.waypoint` is "
+                + "refused: there are no waypoints.",
         ["WasmPlugin"] =
             "Only Envoys that list Wasm among their extensions get the plugin ([envoy.md](envoy.md#wasmplugins)). For proxies of Isthmus, a field that works "
                 + "there is warned of with its object: *" + WasmWarning + "*.",

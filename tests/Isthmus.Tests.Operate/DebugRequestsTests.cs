@@ -80,6 +80,7 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         await using var proxy = await ConnectAsync(channel);
         var sync = JsonNode.Parse((await GetAsync(Monitoring, "//debug/syncz")).Body)![0]!;
         Assert.Equal(("web.shop", "c1"), (sync["proxy"]!.ToString(), sync["cluster_id"]!.ToString()));
+        Assert.Equal("test 1.2.3", sync["program"]!.ToString());
         Assert.Equal("[]\n", (await GetAsync(Monitoring, "//debug/clusterz")).Body);
         var version = (await GetAsync(Monitoring, "/version")).Body.Split('-');
         Assert.Equal(3, version.Length);
@@ -280,7 +281,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
     private async Task<Connected> ConnectAsync(GrpcChannel channel)
     {
         var stream = channel.Open(AdsMethods.StateOfTheWorld, new(), Stop);
-        var node = new Node { Id = Proxy, Metadata = new() };
+        var node = new Node { Id = Proxy, Metadata = new(), UserAgentName = "test" };
+        node.UserAgentBuildVersion = new() { Version = new() { MajorNumber = 1, MinorNumber = 2, Patch = 3 } };
         foreach (var (key, value) in (KeyValuePair<string, string>[])[new("CLUSTER_ID", "c1"), new("NAMESPACE", "shop"), new("ISTIO_VERSION", "1.14.6")])
             node.Metadata.Fields[key] = Google.Protobuf.WellKnownTypes.Value.ForString(value);
         await stream.WriteAsync(new() { Node = node, TypeUrl = TypeUrls.Cluster }, Stop);

@@ -39,6 +39,7 @@ internal static class MeshPages
             ["cluster_id"] = status.Proxy.Cluster, ["proxy"] = status.Proxy.Id, ["proxy_type"] = status.Proxy.Kind.ToString(),
             ["istio_version"] = status.Proxy.Version, ["since"] = status.Since.ToString("O", CultureInfo.InvariantCulture),
         };
+        if (status.Proxy.Program.Length > 0) line["program"] = status.Proxy.Program;
         var problems = feed.Problems.Concat(feed.Refusals).Select(problem => (JsonNode)JsonValue.Create($"{problem.Code} {problem}")!).ToArray();
         if (problems.Length > 0) line["problems"] = new JsonArray(problems);
         var losses = feed.Losses.Select(loss => (JsonNode)new JsonObject { ["counter"] = loss.Counter, ["target"] = loss.Target, ["cause"] = loss.Cause })

@@ -24,6 +24,13 @@ public sealed class MeshFeeds(PushEngine engine) : IXdsFeeds
         var version = node.UserAgentBuildVersion?.Version is { } built
             ? new Version((int)Math.Min(built.MajorNumber, int.MaxValue), (int)Math.Min(built.MinorNumber, int.MaxValue))
             : null;
-        return ProxyIdentity.TryRead(node.Id, node.Metadata, locality, out error, ProxySoftware.Of(node.UserAgentName, extensions, version));
+        return ProxyIdentity.TryRead(node.Id, node.Metadata, locality, out error, ProxySoftware.Of(node.UserAgentName, extensions, version)) is { } proxy
+            ? proxy with { Program = ProgramOf(node) }
+            : null;
     }
+
+    private static string ProgramOf(Node node) =>
+        node.UserAgentBuildVersion?.Version is { } built ? $"{node.UserAgentName} {built.MajorNumber}.{built.MinorNumber}.{built.Patch}"
+        : node.UserAgentVersion.Length > 0 ? $"{node.UserAgentName} {node.UserAgentVersion}"
+        : node.UserAgentName;
 }

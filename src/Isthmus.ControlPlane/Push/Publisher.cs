@@ -23,6 +23,8 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public SecretInputs SecretsFrom { get; set; }
     /// <summary>The configuration of filters that the proxy discovers; null: it has had none.</summary>
     public ResourceSet? Extensions { get; set; }
+    /// <summary>What EnvoyFilters change of its bootstrap; null: it is no Envoy.</summary>
+    public ResourceSet? Bootstrap { get; set; }
     public GivenResources Given { get; set; }
     /// <summary>What the proxy was given for its earlier scope; default after its first offer for this one.</summary>
     public GivenResources Earlier { get; set; }
@@ -40,6 +42,8 @@ internal readonly record struct GivenResources(
     ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets)
 {
     public ResourceSet? Extensions { get; init; }
+
+    public ResourceSet? Bootstrap { get; init; }
 }
 
 /// <summary>The encoded inbound resources that sidecars with the same inbound scope share.</summary>
@@ -213,6 +217,7 @@ public sealed class Publisher(TimeProvider time)
         {
             published.Inbound = InboundOf(resolved, mesh);
             published.Extensions = ExtensionsOf(proxy.Proxy, resolved, mesh, published.Extensions);
+            published.Bootstrap = BootstrapOf(resolved, published.Bootstrap);
             return;
         }
         var key = new ViewKey(resolved.Scope, resolved.Gateway);
@@ -226,7 +231,7 @@ public sealed class Publisher(TimeProvider time)
         proxy.Published = new(resolved, view, InboundOf(resolved, mesh))
         {
             Secrets = proxy.Published?.Secrets ?? (resolved.Gateway is null ? ResourceSet.Empty : null), Earlier = proxy.Published?.Given ?? default,
-            Extensions = ExtensionsOf(proxy.Proxy, resolved, mesh, proxy.Published?.Extensions),
+            Extensions = ExtensionsOf(proxy.Proxy, resolved, mesh, proxy.Published?.Extensions), Bootstrap = BootstrapOf(resolved, proxy.Published?.Bootstrap),
         };
     }
 
@@ -244,6 +249,10 @@ public sealed class Publisher(TimeProvider time)
             .ReplacedBy([.. plugins.Select(plugin => PluginFilters.Config(plugin, resolved.Scope.Software, PullSecret)).Concat(added)
                 .Select(made => EncodedResource.Of(TypeUrls.ExtensionConfig, made.Name, made))]);
     }
+
+    private static ResourceSet? BootstrapOf(ResolvedProxy resolved, ResourceSet? before) => !resolved.Scope.Software.IsEnvoy ? null
+        : (before ?? ResourceSet.Empty)
+            .ReplacedBy([EncodedResource.Of(TypeUrls.BootstrapPatch, BootstrapPatches.Name, BootstrapPatches.Of(resolved.Scope.Patches))]);
 
     private void SetSecrets(ProxyFeed proxy)
     {
@@ -318,7 +327,7 @@ public sealed class Publisher(TimeProvider time)
         if (proxy.Published is not { } published) return;
         var view = published.View;
         var now = new GivenResources(view.Clusters, view.Endpoints, view.Listeners, view.Routes, view.Names, published.Inbound,
-            published.Secrets) { Extensions = published.Extensions };
+            published.Secrets) { Extensions = published.Extensions, Bootstrap = published.Bootstrap };
         if (now == published.Given) return;
         var (last, types) = (published.Given, published.Types);
         Effects?.Add(last == default ? published.Earlier : last, now);
@@ -335,6 +344,7 @@ public sealed class Publisher(TimeProvider time)
         // A sidecar has none, and must be told so: otherwise it would wait for those that a rule names.
         if (now.Secrets is not null && !ReferenceEquals(now.Secrets, last.Secrets)) types = types.SetItem(TypeUrls.Secret, published.Secrets!);
         if (now.Extensions is not null && !ReferenceEquals(now.Extensions, last.Extensions)) types = types.SetItem(TypeUrls.ExtensionConfig, now.Extensions);
+        if (now.Bootstrap is not null && !ReferenceEquals(now.Bootstrap, last.Bootstrap)) types = types.SetItem(TypeUrls.BootstrapPatch, now.Bootstrap);
         (published.Given, published.Types) = (now, types);
         proxy.Offer(new(version, types), ChangedAt);
     }

@@ -2,6 +2,7 @@ using Google.Protobuf.Reflection;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
+using Isthmus.Wire.Discovery;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.NetworkFilters;
@@ -35,6 +36,7 @@ internal static class EnvoyPatchReader
             "routeConfiguration"),
         ["CLUSTER"] = (PatchTarget.Cluster, Cluster.Descriptor, [.. Merges, "ADD", "REMOVE"], "cluster"),
         ["EXTENSION_CONFIG"] = (PatchTarget.ExtensionConfig, TypedExtensionConfig.Descriptor, ["ADD"], ""),
+        ["BOOTSTRAP"] = (PatchTarget.Bootstrap, BootstrapPatch.Descriptor, ["MERGE"], ""),
     };
 
     /// <summary>The types of the filters that the control plane generates, by name.</summary>
@@ -54,7 +56,6 @@ internal static class EnvoyPatchReader
     public static EnvoyPatch? Read(Field patch)
     {
         var (place, match, change) = (patch["applyTo"], patch["match"], patch["patch"]);
-        if (place.Text == "BOOTSTRAP") place.Error("proxies have no bootstrap to patch: that of an Envoy is its agent's", "remove the patch");
         if (match["context"].Text == "WAYPOINT") match["context"].Error("there are no waypoints", "remove the patch");
         if (!Targets.TryGetValue(place.Text, out var known)) return null;
         foreach (var other in (string[])["listener", "routeConfiguration", "cluster"])
@@ -74,11 +75,15 @@ internal static class EnvoyPatchReader
         var kind = Enum.Parse<PatchOperation>(operation.Replace("_", "", StringComparison.Ordinal), ignoreCase: true);
         var isMerge = Merges.Contains(operation);
         var proxy = Proxy(match["proxy"]);
-        var json = kind == PatchOperation.Remove ? "" : PatchValueReader.Read(change["value"], known.Type, isMerge);
+        var json = kind == PatchOperation.Remove ? ""
+            : known.Target == PatchTarget.Bootstrap ? BootstrapReader.Read(change["value"])
+            : PatchValueReader.Read(change["value"], known.Type, isMerge);
         if (isMerge && (known.Target is PatchTarget.Listener or PatchTarget.RouteConfiguration or PatchTarget.Cluster) && change["value"]["name"].Exists)
             change["value"]["name"].Error("cannot be changed: proxies know the resource by its name", "remove it");
         if (known.Target == PatchTarget.ExtensionConfig) CheckExtension(place, change["value"]);
-        if (isMerge) CheckType(match["listener"]["filterChain"]["filter"], change["value"]["typed_config"], known.Target);
+        if (known.Target == PatchTarget.Bootstrap)
+            place.OnlyEnvoys("Envoys read their bootstrap when they start, and proxies of Isthmus have none: the patch", "remove the patch");
+        else if (isMerge) CheckType(match["listener"]["filterChain"]["filter"], change["value"]["typed_config"], known.Target);
         return json is null || proxy is null
             ? null
             : new(known.Target, Context(match["context"].Text), kind, proxy, json.Length == 0 ? null : new(known.Type.FullName, json))
@@ -86,7 +91,7 @@ internal static class EnvoyPatchReader
             Listener = match["listener"].Exists ? OfListeners(match["listener"]) : null,
             RouteTable = match["routeConfiguration"].Exists ? Table(match["routeConfiguration"]) : null,
             Cluster = match["cluster"].Exists ? OfClusters(match["cluster"]) : null,
-            IsForEnvoys = known.Target == PatchTarget.ExtensionConfig || PatchValueReader.IsForEnvoys(json),
+            IsForEnvoys = known.Target is PatchTarget.ExtensionConfig or PatchTarget.Bootstrap || PatchValueReader.IsForEnvoys(json),
         };
     }
 

@@ -67,7 +67,7 @@ public sealed class PatchSet
     /// <summary>Null when no patch is for that part.</summary>
     public static PatchSet? Of(ValueList<EnvoyPatch> patches, PatchContext context)
     {
-        var own = patches.Where(patch => patch.IsFor(context)).ToList();
+        var own = patches.Where(patch => patch.IsFor(context) && patch.Target != PatchTarget.Bootstrap).ToList();
         return own.Count == 0
             ? null
             : new(context,

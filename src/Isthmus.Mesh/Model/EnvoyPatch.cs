@@ -5,7 +5,8 @@ namespace Isthmus.Mesh.Model;
 
 public enum PatchTarget
 {
-    Listener, ListenerFilter, FilterChain, NetworkFilter, HttpFilter, RouteConfiguration, VirtualHost, HttpRoute, Cluster, ExtensionConfig
+    Listener, ListenerFilter, FilterChain, NetworkFilter, HttpFilter, RouteConfiguration, VirtualHost, HttpRoute, Cluster, ExtensionConfig,
+    Bootstrap,
 }
 
 public enum PatchContext { Any, SidecarInbound, SidecarOutbound, Gateway }
@@ -16,7 +17,7 @@ public enum PatchOperation { Merge, MergeAndReplaceList, Add, Remove, InsertBefo
 /// <summary>One patch of an EnvoyFilter: which parts of which proxies' resources it changes, and how.</summary>
 public sealed record EnvoyPatch(PatchTarget Target, PatchContext Context, PatchOperation Operation, PatchProxy Proxy, PatchValue? Value)
 {
-    /// <summary>It has configuration that only Envoy knows, or that only Envoy discovers.</summary>
+    /// <summary>It has configuration that only Envoy knows, discovers or starts with.</summary>
     public bool IsForEnvoys { get; init; }
 
     public ListenerMatch? Listener { get; init; }
@@ -25,12 +26,14 @@ public sealed record EnvoyPatch(PatchTarget Target, PatchContext Context, PatchO
 
     public ClusterMatch? Cluster { get; init; }
 
+    private bool IsOnceInSidecars => Target is PatchTarget.ExtensionConfig or PatchTarget.Bootstrap;
+
     public bool IsMerge => Operation is PatchOperation.Merge or PatchOperation.MergeAndReplaceList;
 
-    /// <summary>Whether the patch is for one of these parts of a proxy's configuration. What filters discover, a sidecar has once, for both
-    /// directions.</summary>
+    /// <summary>Whether the patch is for one of these parts of a proxy's configuration. What filters discover, and its bootstrap, a sidecar has
+    /// once, for both directions.</summary>
     public bool IsFor(PatchContext context) => Context == PatchContext.Any || Context == context
-        || (Target == PatchTarget.ExtensionConfig && Context == PatchContext.SidecarInbound && context == PatchContext.SidecarOutbound);
+        || (IsOnceInSidecars && Context == PatchContext.SidecarInbound && context == PatchContext.SidecarOutbound);
 }
 
 /// <summary>The message of a patch.</summary>

@@ -62,6 +62,9 @@ public sealed record ProxyIdentity(
     /// <c>istio-peer-exchange</c>.</summary>
     public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
 
+    /// <summary>The program that it says it is, with its version: <c>isthmus 0.1.0</c>, <c>envoy 1.40.0</c>; empty: it does not say.</summary>
+    public string Program { get; init; } = "";
+
     /// <summary>It serves clients of HTTP/1.0 (HTTP10 in its metadata).</summary>
     public bool AcceptsHttp10 { get; init; }
 

@@ -22,6 +22,9 @@ public static class EnvoyOnly
         _ => null,
     };
 
+    /// <summary>Whether only an Envoy that an agent of Isthmus starts gets it, and not one of Istio's agents.</summary>
+    public static bool NeedsOurAgent(object config) => config is EnvoyFilter filter && filter.Patches.Any(patch => patch.Target == PatchTarget.Bootstrap);
+
     /// <summary>The workloads that an object is for and that get nothing of it, counted and named; null: there are none.</summary>
     /// <param name="ns">The object's namespace.</param>
     public static string? Unserved(string ns, WorkloadSelector selector, string rootNamespace, IEnumerable<Place> places)

@@ -36,14 +36,17 @@ internal sealed class EnvoyProcess : IDisposable
 
     /// <summary>The end of a process that nobody has asked to end.</summary>
     /// <param name="wasReady">Whether it had served.</param>
-    public ProblemException Ended(bool wasReady)
+    /// <param name="isPatched">Whether EnvoyFilters change its bootstrap.</param>
+    public ProblemException Ended(bool wasReady, bool isPatched = false)
     {
         // The runtime adds 128 to the number of a signal.
         var how = _process.ExitCode > 128
             ? $"was killed by signal {(_process.ExitCode - 128).ToString(CultureInfo.InvariantCulture)}"
             : $"ended with exit status {_process.ExitCode.ToString(CultureInfo.InvariantCulture)}";
         return new(_path, $"Envoy {how}{(wasReady ? "" : " before it was ready")}",
-            wasReady ? "its own messages are above; the container restarts" : $"its own messages are above; is it Envoy? {Remedy}");
+            wasReady ? "its own messages are above; the container restarts"
+            : isPatched ? "its own messages are above; EnvoyFilters change its bootstrap (applyTo: BOOTSTRAP): correct or remove them if it does not take that"
+            : $"its own messages are above; is it Envoy? {Remedy}");
     }
 
     public void Kill()

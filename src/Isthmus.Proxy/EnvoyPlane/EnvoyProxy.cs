@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Admin;
@@ -23,6 +24,7 @@ internal sealed partial class EnvoyProxy : IServedPlane
     private readonly EnvoyAdmin _admin;
     private readonly ModuleStore _modules;
     private readonly DiscoveryForward _discovery;
+    private readonly BootstrapSource _bootstrap;
     private readonly TracedPod _traced;
     private readonly BackgroundTasks _background;
     private readonly ILogger _log;
@@ -39,6 +41,7 @@ internal sealed partial class EnvoyProxy : IServedPlane
         _modules = new(EnvoySockets.ModulesBelow(Directory), parts.Ports, parts.Settings.InsecureRegistries);
         var calls = new CallListener(EnvoySockets.CallsBelow(Directory));
         _traced = new(parts, calls);
+        _bootstrap = new(parts, parts.Log.CreateLogger("xds"));
         var wasm = parts.Log.CreateLogger("wasm");
         _discovery = new(
             parts.Dial, parts.Settings.Discovery, parts.Table is null ? null : parts.TakeNames, calls, () => new(_modules, parts.Ports.Time, wasm),
@@ -75,9 +78,22 @@ internal sealed partial class EnvoyProxy : IServedPlane
         var server = await sockets.StartAsync(_discovery, new(_parts.Secrets, _parts.Log.CreateLogger("secrets")), stop).ConfigureAwait(false);
         await using (server.ConfigureAwait(false))
         {
-            await File.WriteAllTextAsync(sockets.Bootstrap, EnvoyBootstrap.Write(_parts, sockets).ToJsonString(), stop).ConfigureAwait(false);
             // Whatever keeps it from serving, the traffic of the Pod does not need it.
             _background.Start("trace", () => new AdminServer(Traces, Sockets, ReportFailure, _traced.HandleAsync).RunAsync(stop));
+            IReadOnlyList<JsonObject> patches;
+            try
+            {
+                patches = await _bootstrap.ReadAsync(stop).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (stop.IsCancellationRequested)
+            {
+                return;
+            }
+            if (_isEnding) return;
+            var bootstrap = EnvoyBootstrap.Write(_parts, sockets);
+            foreach (var patch in patches) BootstrapMerge.Into(bootstrap, patch);
+            if (patches.Count > 0) Patched(_log);
+            await File.WriteAllTextAsync(sockets.Bootstrap, bootstrap.ToJsonString(), stop).ConfigureAwait(false);
             _process = EnvoyProcess.Start(settings.BinaryPath, EnvoyBootstrap.Arguments(settings, sockets));
             try
             {
@@ -88,7 +104,7 @@ internal sealed partial class EnvoyProxy : IServedPlane
                 _process.Kill();
                 return;
             }
-            if (!_isEnding) throw _process.Ended(_wasReady);
+            if (!_isEnding) throw _process.Ended(_wasReady, patches.Count > 0);
         }
     }
 
@@ -151,6 +167,9 @@ internal sealed partial class EnvoyProxy : IServedPlane
         _wasReady = true;
         return AdminReply.Text("LIVE\n");
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "EnvoyFilters change the bootstrap of Envoy (applyTo: BOOTSTRAP)")]
+    private static partial void Patched(ILogger log);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Internal error in a background task: {Task}")]
     private static partial void TaskFailed(ILogger log, Exception e, string task);

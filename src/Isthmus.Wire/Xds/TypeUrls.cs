@@ -13,6 +13,9 @@ public static class TypeUrls
     public const string NameTable = Prefix + "istio.networking.nds.v1.NameTable";
     public const string ProxyConfig = Prefix + "istio.mesh.v1alpha1.ProxyConfig";
 
+    /// <summary>What EnvoyFilters merge into the bootstrap of an Envoy: for agents of Isthmus, before they start it.</summary>
+    public const string BootstrapPatch = Prefix + "isthmus.discovery.v1.BootstrapPatch";
+
     /// <summary>A proxy's report of the telemetry that it loses; only to control planes that say that they take it.</summary>
     public const string TelemetryReport = Prefix + "isthmus.reports.v1.TelemetryReport";
 
@@ -28,7 +31,7 @@ public static class TypeUrls
     /// <summary>What was sent to the proxy that the resource name says, as sections of a configuration dump.</summary>
     public const string DebugConfigDump = "istio.io/debug/config_dump";
 
-    private static readonly string[] Order = [Cluster, Endpoints, Listener, Route, NameTable, ExtensionConfig, Secret];
+    private static readonly string[] Order = [BootstrapPatch, Cluster, Endpoints, Listener, Route, NameTable, ExtensionConfig, Secret];
 
     /// <summary>Dependencies come first: clusters, endpoints, listeners, routes, then the rest (Istio's push order).</summary>
     public static int Rank(string typeUrl)

@@ -18,7 +18,7 @@ internal static class ProxyStatusCommand
 
     internal static Command Build()
     {
-        var output = new OutputOption();
+        var output = new OutputOption(hasWide: true);
         var pod = new Argument<string?>("pod") { Description = "Show only this proxy: POD[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne }.WithPods();
         var command = new Command("proxy-status", "Show the synchronization status of each proxy.") { pod, output.Option };
         command.Aliases.Add("ps");
@@ -38,7 +38,7 @@ internal static class ProxyStatusCommand
             output.Write(line,
                 () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane.Pod, row.Proxy)),
                     .. silent.Select(plane => (JsonNode)Tree(plane.Pod, null, ControlPlaneAnswers.Lacks(plane, Page)))]),
-                () => Show(rows, silent));
+                () => Show(rows, silent, output.IsWide(line)));
             return ExitCode.Success;
         });
         return command;
@@ -57,16 +57,21 @@ internal static class ProxyStatusCommand
         return row;
     }
 
-    private static void Show(IReadOnlyList<(PlaneAnswer Plane, JsonObject Proxy)> rows, IReadOnlyList<PlaneAnswer> silent)
+    /// <param name="isWide">With the program of each proxy. Without it, the columns are those that scripts know.</param>
+    private static void Show(IReadOnlyList<(PlaneAnswer Plane, JsonObject Proxy)> rows, IReadOnlyList<PlaneAnswer> silent, bool isWide)
     {
         TextTable.Write(
-                ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION"],
+                ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION", .. isWide ? (string[])["PROXY"] : []],
                 [.. rows.Select(row => (string[])
                 [
                     row.Proxy["proxy"]?.ToString() ?? "", row.Proxy["cluster_id"]?.ToString() ?? "",
                     .. Types.Select(type => State(row.Proxy, type)), row.Plane.Pod, row.Proxy["istio_version"]?.ToString() ?? "",
+                    .. isWide ? (string[])[row.Proxy["program"]?.ToString() ?? Unknown] : [],
                 ]),
-                .. silent.Select(plane => (string[])[Unknown, Unknown, .. Types.Select(_ => Unknown), plane.Pod, Unknown])]);
+                .. silent.Select(plane => (string[])
+                [
+                    Unknown, Unknown, .. Types.Select(_ => Unknown), plane.Pod, Unknown, .. isWide ? (string[])[Unknown] : [],
+                ])]);
         foreach (var (_, proxy) in rows)
         {
             foreach (var problem in proxy["problems"] as JsonArray ?? []) Console.WriteLine($"{proxy["proxy"]}: {problem}");
@@ -104,7 +109,7 @@ internal static class ProxyStatusCommand
     }
 
     /// <summary>What only control planes of Isthmus say of a proxy.</summary>
-    private static IEnumerable<string> NotTold => [.. Types.Select(type => $"{type}_error"), "since", "problems", "losses"];
+    private static IEnumerable<string> NotTold => [.. Types.Select(type => $"{type}_error"), "since", "problems", "losses", "program"];
 
     /// <summary>Control planes of Isthmus always say since when a proxy is connected.</summary>
     private static bool IsForeign(JsonObject proxy) => !proxy.ContainsKey("since");

@@ -9,7 +9,8 @@ using Isthmus.Kubernetes.Yaml;
 namespace Isthmus.Options;
 
 /// <summary><c>-o table|json|yaml</c>.</summary>
-internal sealed class OutputOption
+/// <param name="hasWide">Whether there is a table with more columns, too (<c>wide</c>).</param>
+internal sealed class OutputOption(bool hasWide = false)
 {
     // It is read by people and programs, never by a browser: signs such as + and → stay as they are.
     private static readonly JsonSerializerOptions Indented = new()
@@ -19,17 +20,21 @@ internal sealed class OutputOption
 
     internal Option<string> Option { get; } = new Option<string>("--output", "-o")
     {
-        Description = "Output format: table (or short), json or yaml", DefaultValueFactory = _ => "table",
-    }.OneOf(StringComparer.Ordinal, "is not an output format", "use table, json or yaml", "table", "short", "json", "yaml");
+        Description = hasWide ? "Output format: table (or short), wide, json or yaml" : "Output format: table (or short), json or yaml",
+        DefaultValueFactory = _ => "table",
+    }.OneOf(StringComparer.Ordinal, "is not an output format", hasWide ? "use table, wide, json or yaml" : "use table, json or yaml",
+        ["table", "short", .. hasWide ? (string[])["wide"] : [], "json", "yaml"]);
 
-    internal bool IsTable(ParseResult line) => line.GetValue(Option) is "table" or "short";
+    internal bool IsTable(ParseResult line) => line.GetValue(Option) is "table" or "short" or "wide";
+
+    internal bool IsWide(ParseResult line) => line.GetValue(Option) == "wide";
 
     /// <summary>Prints the tree in the format asked for, or calls <paramref name="table"/>.</summary>
     internal void Write(ParseResult line, Func<JsonNode> tree, Action table)
     {
         switch (line.GetValue(Option))
         {
-            case "table" or "short":
+            case "table" or "short" or "wide":
                 table();
                 break;
             case var format:

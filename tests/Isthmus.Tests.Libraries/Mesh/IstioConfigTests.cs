@@ -252,8 +252,24 @@ public sealed class IstioConfigTests
         "spec.configPatches[0].patch.value.redirect.path_redirect", "\"/a b\" contains spaces or control characters")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: HTTP_ROUTE, patch: {operation: MERGE, value: {redirect: {host_redirect: 'a b'}}}}]",
         "spec.configPatches[0].patch.value.redirect.host_redirect", "\"a b\" is not a host")]
-    [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {}}}]", "spec.configPatches[0].applyTo",
-        "proxies have no bootstrap to patch")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {}}}]", "spec.configPatches[0].patch.value",
+        "must be an object: a part of envoy.config.bootstrap.v3.Bootstrap")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: ADD, value: {header_prefix: x}}}]",
+        "spec.configPatches[0].patch.operation", "ADD changes nothing of a BOOTSTRAP")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, match: {cluster: {name: a}}, patch: {operation: MERGE, value: {header_prefix: x}}}]",
+        "spec.configPatches[0].match.cluster", "says nothing about what BOOTSTRAP applies to")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {stats_sink: []}}}]",
+        "spec.configPatches[0].patch.value.stats_sink", "envoy.config.bootstrap.v3.Bootstrap has no \"stats_sink\"")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {statsSinks: [], stats_sinks: []}}}]",
+        "spec.configPatches[0].patch.value.stats_sinks", "is stats_sinks once more")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {node: {id: x}}}}]",
+        "spec.configPatches[0].patch.value.node", "is the agent's")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {dynamicResources: {}}}}]",
+        "spec.configPatches[0].patch.value.dynamicResources", "is the agent's")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {admin: {address: {}}}}}]",
+        "spec.configPatches[0].patch.value.admin.address", "is the agent's")]
+    [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {staticResources: {clusters: [{name: xds-grpc}]}}}}]",
+        "spec.configPatches[0].patch.value.staticResources.clusters[0].name", "xds-grpc is the agent's")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: EXTENSION_CONFIG, patch: {operation: REMOVE}}]", "spec.configPatches[0].patch.operation",
         "REMOVE changes nothing of a EXTENSION_CONFIG")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: EXTENSION_CONFIG, match: {listener: {name: a}}, patch: {operation: ADD, value: {name: a}}}]",

@@ -87,6 +87,9 @@ public sealed class EnvoyPlaneTests
         const string pod = "POD=$(kubectl --context=cluster1 -n mixed get pods -l app=tide -o name | head -1 | cut -d/ -f2)";
         var status = await ExpectAsync(shell, "isthmus proxy-status --context=cluster1");
         Assert.Matches(new Regex(@"tide-\S+\.mixed +cluster1 +SYNCED +SYNCED +SYNCED +SYNCED"), status);
+        foreach (var (cluster, program) in new[] { ("cluster1", "envoy"), ("cluster2", "isthmus") })
+            Assert.Matches(new Regex($@"tide-\S+\.mixed .* {program} \d+\.\d+\.\d+ *(\n|$)"),
+                await ExpectAsync(shell, $"isthmus proxy-status --context={cluster} -o wide"));
         Assert.Contains("Cert Chain     ACTIVE", await ExpectAsync(shell, $"{pod}; isthmus proxy-config secret $POD.mixed --context=cluster1"),
             StringComparison.Ordinal);
         Assert.Contains("outbound|5000||tide.mixed.svc.cluster.local",

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Guides;
+using Isthmus.Tests.Mesh.Lab;
 using Xunit;
 using static Isthmus.Tests.Mesh.MeshFile.EnvoyPods;
 
@@ -39,6 +40,56 @@ public sealed class EnvoyWasmTests
             spec:
               terminationGracePeriodSeconds: 1
               containers: [{name: httpbin, image: docker.io/kong/httpbin, command: [gunicorn, -b, "0.0.0.0:8080", "httpbin:app", -k, gevent]}]
+        """;
+
+    private const string Registry = """
+        apiVersion: v1
+        kind: Namespace
+        metadata: {name: files}
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: {name: registry, namespace: files}
+        spec: {selector: {app: registry}, ports: [{name: http, port: 5000}]}
+        ---
+        apiVersion: v1
+        kind: ConfigMap
+        metadata: {name: registry, namespace: files}
+        data: {config.yml: "{version: 0.1, log: {level: error}, storage: {filesystem: {rootdirectory: /store}}, http: {addr: ':5000'}}"}
+        ---
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: registry, namespace: files}
+        spec:
+          selector: {matchLabels: {app: registry}}
+          template:
+            metadata: {labels: {app: registry}}
+            spec:
+              terminationGracePeriodSeconds: 1
+              containers:
+              - name: registry
+                image: host.lab.internal/rootfs
+                command: [sh, -c, "until [ -e /store/program ]; do sleep 0.2; done; exec /store/program serve /etc/registry/config.yml"]
+                readinessProbe: {httpGet: {path: /v2/, port: 5000}, periodSeconds: 1}
+                volumeMounts: [{name: config, mountPath: /etc/registry}, {name: store, mountPath: /store}]
+              volumes: [{name: config, configMap: {name: registry}}, {name: store, emptyDir: {}}]
+        """;
+
+    /// <summary>Uploads the module as an image with one layer, and prints the digest of its manifest.</summary>
+    private const string Upload = """
+        set -e
+        cd "$(mktemp -d)"
+        to=http://registry.files:5000/v2/shop/filter
+        echo MODULE | base64 -d > module
+        printf '{}' > config
+        sum() { sha256sum "$1" | cut -d' ' -f1; }
+        for part in module config; do
+          place=$(curl -sSi -X POST $to/blobs/uploads/ | tr -d '\r' | awk 'tolower($1) == "location:" {print $2}')
+          curl -sSf -X PUT -H 'content-type: application/octet-stream' --data-binary @$part "$place&digest=sha256:$(sum $part)"
+        done
+        printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.module.wasm.config.v1+json","digest":"sha256:%s","size":2},"layers":[{"mediaType":"application/vnd.module.wasm.content.layer.v1+wasm","digest":"sha256:%s","size":%s}]}' "$(sum config)" "$(sum module)" "$(stat -c %s module)" > manifest
+        curl -sSf -X PUT -H 'content-type: application/vnd.oci.image.manifest.v1+json' --data-binary @manifest $to/manifests/v1
+        echo "manifest: $(sum manifest)"
         """;
 
     private const string Stored = "/etc/istio/proxy/module.wasm";
@@ -81,6 +132,46 @@ public sealed class EnvoyWasmTests
         var log = await ExpectAsync(shell, "kubectl --context=cluster1 -n mixed logs deploy/envoy -c istio-proxy");
         Assert.Contains("Cannot fetch the module of", log, StringComparison.Ordinal);
         Assert.Contains($"hashes to {Sum}", log, StringComparison.Ordinal);
+    }
+
+    /// <summary>A real registry without TLS, which is used only if the agent is told to.</summary>
+    [Fact]
+    public async Task A_module_comes_from_a_registry()
+    {
+        Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
+        var program = Path.Combine(BuiltProgram.Artifacts, "registry/usr/bin/docker-registry");
+        Assert.SkipWhen(!File.Exists(program), $"no registry: there is no file {program}");
+        await using var shell = await GuideShell.CreateAsync();
+        await shell.WriteAsync("mesh.yaml", OneCluster);
+        await LabUpAsync(shell, "./mesh.yaml");
+        await shell.WriteAsync("registry.yaml", Registry);
+        await shell.WriteAsync("own.yaml", Workload("own", "", "own").Replace("app: tide", "app: own", StringComparison.Ordinal));
+        await shell.WriteAsync("envoy.yaml",
+            Workload("envoy", """proxy.istio.io/config: "{binaryPath: /usr/local/bin/envoy, proxyMetadata: {WASM_INSECURE_REGISTRIES: 'registry.files:5000'}}" """,
+                "envoy") + Strict);
+        await shell.WriteAsync("upload.sh", Upload.Replace("MODULE", Module, StringComparison.Ordinal));
+        await ExpectAsync(shell, """
+            kubectl --context=cluster1 apply -f registry.yaml
+            kubectl --context=cluster1 apply -f own.yaml
+            kubectl --context=cluster1 apply -f envoy.yaml
+            """);
+        await UntilAsync(shell, "kubectl --context=cluster1 -n files get pods -l app=registry -o jsonpath='{.items[*].status.phase}'", "Running");
+        await ExpectAsync(shell, $"""
+            kubectl --context=cluster1 -n files exec -i deploy/registry -- sh -c 'cat > /store/copy; chmod +x /store/copy; mv /store/copy /store/program' < '{program}'
+            kubectl --context=cluster1 -n files rollout status deployment registry --timeout=100s
+            for name in own envoy; do kubectl --context=cluster1 -n mixed rollout status deployment $name --timeout=100s; done
+            """);
+        var uploaded = await UntilAsync(shell, "kubectl --context=cluster1 -n mixed exec -i deploy/own -c caller -- bash < upload.sh", "manifest: ");
+        var manifest = uploaded.Split("manifest: ")[1].Trim();
+        await AnswersAsync(shell, "200");
+        await PluginAsync(shell, "oci://registry.files:5000/shop/filter:v1", "", "FAIL_CLOSE");
+        await AnswersAsync(shell, "200 x-wasm: ran");
+        await PluginAsync(shell, "oci://registry.files:5000/shop/filter:v1", Wrong, "FAIL_CLOSE");
+        await AnswersAsync(shell, "403");
+        await PluginAsync(shell, "oci://registry.files:5000/shop/filter:v1", manifest, "FAIL_CLOSE");
+        await AnswersAsync(shell, "200 x-wasm: ran");
+        await PluginAsync(shell, "oci://registry.files.svc.cluster.local:5000/shop/filter:v1", "", "FAIL_CLOSE");
+        await AnswersAsync(shell, "403");
     }
 
     private static async Task PluginAsync(GuideShell shell, string url, string sum, string strategy)

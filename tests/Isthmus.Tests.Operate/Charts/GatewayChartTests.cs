@@ -32,6 +32,19 @@ public sealed class GatewayChartTests
         }
     }
 
+    /// <summary>Both ways to give the gateway of the chart an Envoy reach its Pods as they are written.</summary>
+    [Fact]
+    public async Task The_gateway_chart_says_the_program_of_its_proxy()
+    {
+        var values = (JsonObject)JsonNode.Parse(
+            """{"podAnnotations": {"proxy.istio.io/config": "binaryPath: /usr/local/bin/envoy"}, "env": {"PROXY_BINARY_PATH": "/usr/local/bin/envoy"}}""")!;
+        var result = Assert.Single(await HelmRenderer.RenderAsync([new ChartRelease("gateway", "door", "istio-system", values)]));
+        var template = Assert.Single(result.Objects, value => value["kind"]!.ToString() == "Deployment")["spec"]!["template"]!;
+        Assert.Equal("binaryPath: /usr/local/bin/envoy", template["metadata"]!["annotations"]!["proxy.istio.io/config"]!.ToString());
+        Assert.Contains(template["spec"]!["containers"]![0]!["env"]!.AsArray(),
+            variable => (variable!["name"]!.ToString(), variable["value"]!.ToString()) == ("PROXY_BINARY_PATH", "/usr/local/bin/envoy"));
+    }
+
     private static JsonObject With(string path)
     {
         var values = new JsonObject();

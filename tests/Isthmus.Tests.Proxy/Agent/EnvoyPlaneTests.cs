@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Agent;
@@ -120,7 +121,13 @@ public sealed class EnvoyPlaneTests : IDisposable
             TakeNames = _ => { }, Ports = ports, Files = AgentFiles.OfProcess, Log = log,
         };
         var sockets = new EnvoySockets(_directory);
-        await File.WriteAllTextAsync(sockets.Bootstrap, EnvoyBootstrap.Write(parts, sockets).ToJsonString(), Stop);
+        var bootstrap = EnvoyBootstrap.Write(parts, sockets);
+        // Envoy refuses a field that is there in two spellings.
+        BootstrapMerge.Into(bootstrap, (JsonObject)JsonNode.Parse("""
+            {"statsConfig": {"statsMatcher": {"inclusionList": {"patterns": [{"prefix": "own"}]}}}, "layered_runtime": {"layers": [{"name": "own",
+             "static_layer": {"a.b": 1}}]}, "staticResources": {"clusters": [{"name": "own", "connectTimeout": "1s"}]}, "stats_flush_interval": "7s"}
+            """)!);
+        await File.WriteAllTextAsync(sockets.Bootstrap, bootstrap.ToJsonString(), Stop);
         var arguments = EnvoyBootstrap.Arguments(settings, sockets);
         var start = new ProcessStartInfo(RealEnvoy.Find()!,
             [.. arguments, "--mode", "validate"]) { RedirectStandardError = true, RedirectStandardOutput = true };
@@ -129,6 +136,28 @@ public sealed class EnvoyPlaneTests : IDisposable
         await envoy.WaitForExitAsync(Stop);
         Assert.True(envoy.ExitCode == 0, said);
         Assert.DoesNotContain("\twarning\t", said, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"a": {"b": 1}}""", """{"a": {"c": 2}}""", """{"a":{"b":1,"c":2}}""")]
+    [InlineData("""{"a": [1]}""", """{"a": [2]}""", """{"a":[1,2]}""")]
+    [InlineData("""{"a": 1}""", """{"a": 2, "b": null}""", """{"a":2,"b":null}""")]
+    [InlineData("""{"flush_interval": "1s"}""", """{"flushInterval": "2s", "otherName": 3}""", """{"flush_interval":"2s","otherName":3}""")]
+    [InlineData("""{"a": {"@type": "t/x", "b": 1}}""", """{"a": {"@type": "t/y"}}""", """{"a":{"@type":"t/y"}}""")]
+    public void Bootstraps_merge_as_messages_do(string own, string patch, string merged)
+    {
+        var target = (JsonObject)JsonNode.Parse(own)!;
+        BootstrapMerge.Into(target, (JsonObject)JsonNode.Parse(patch)!);
+        Assert.Equal(merged, target.ToJsonString());
+    }
+
+    [Fact]
+    public async Task A_bootstrap_that_EnvoyFilters_change_is_named_where_Envoy_ends()
+    {
+        using var process = EnvoyProcess.Start("/bin/sh", ["-c", "exit 1"]);
+        await process.WaitAsync(Stop);
+        Assert.Contains("EnvoyFilters change its bootstrap", process.Ended(wasReady: false, isPatched: true).Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("EnvoyFilters", process.Ended(wasReady: true, isPatched: true).Message, StringComparison.Ordinal);
     }
 
     private static AgentSettings Settings(string config, string variable)

@@ -22,17 +22,19 @@ public static class EnvoyOnlyObjects
         where wanted is not null
         let places = config.Selected(wanted.Value.Source.Namespace, wanted.Value.Selector).Where(workload => workload.Pod is not null && workload.HasProxy)
             .Select(workload => new EnvoyOnly.Place(workload.Pod!.Key, workload.Namespace, workload.Labels.ToValueMap(),
-                IsEnvoy(Workload.ProxyOf(workload.Pod.Spec)!)))
+                IsEnvoy(Workload.ProxyOf(workload.Pod.Spec)!, EnvoyOnly.NeedsOurAgent(item))))
         let unserved = EnvoyOnly.Unserved(wanted.Value.Source.Namespace, wanted.Value.Selector, config.Cluster.RootNamespace, places)
         where unserved is not null
         select OwnCodes.NeedsEnvoy.At(config.Cluster, $"{wanted.Value.Source.Kind} {wanted.Value.Source.Namespace}/{wanted.Value.Source.Name}", "spec",
             unserved);
 
     /// <summary>The agent of Isthmus runs an Envoy if it is told to; the image of Istio has one.</summary>
-    private static bool IsEnvoy(Container proxy) => proxy.Image.Split('@')[0].Split('/')[^1].Split(':')[0].StartsWith("proxyv2", StringComparison.Ordinal)
+    private static bool IsEnvoy(Container proxy, bool byOurAgent) => (!byOurAgent && IsOfIstio(proxy))
         || proxy.Env.Any(variable => variable.Name == "PROXY_BINARY_PATH"
             ? variable.Value is { Length: > 0 }
             : variable.Name == "PROXY_CONFIG" && HasBinary(variable.Value));
+
+    private static bool IsOfIstio(Container proxy) => proxy.Image.Split('@')[0].Split('/')[^1].Split(':')[0].StartsWith("proxyv2", StringComparison.Ordinal);
 
     private static bool HasBinary(string? config)
     {

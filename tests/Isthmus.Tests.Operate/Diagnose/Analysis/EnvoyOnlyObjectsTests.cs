@@ -38,6 +38,17 @@ public sealed class EnvoyOnlyObjectsTests
         Assert.DoesNotContain(Analyze(Join(Namespace("shop"), Proxied("web-1", Chosen), filter)), found => found.Problem.Code == Code);
     }
 
+    /// <summary>Istio's agents write bootstraps of their own.</summary>
+    [Theory]
+    [InlineData(Chosen, false)]
+    [InlineData("image: isthmus", true)]
+    [InlineData("image: 'docker.io/istio/proxyv2:1.31.0'", true)]
+    public void Patches_of_the_bootstrap_are_for_Envoys_that_our_agent_starts(string proxy, bool isReported)
+    {
+        var filter = Istio("EnvoyFilter", "shop", "start", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {header_prefix: x} } }]");
+        Assert.Equal(isReported, Analyze(Join(Namespace("shop"), Proxied("web-1", proxy), filter)).Any(found => found.Problem.Code == Code));
+    }
+
     [Theory]
     [InlineData(Chosen)]
     [InlineData("image: isthmus, env: [{name: PROXY_BINARY_PATH, value: /usr/local/bin/envoy}]")]

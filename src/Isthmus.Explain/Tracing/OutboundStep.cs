@@ -162,6 +162,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var summary = $"{host.Name}, route {route.Name}";
         if (call.Admitted is { } admitted && IsByClaims(host))
             summary += admitted.HasToken ? ", chosen with the claims of the token" : ", chosen without claims: the call has no valid token";
+        if (route.Refusing.Length > 0 && !LackedFilters.Pass(record, "route", view, $"{facts.Client}", summary, route.Refusing)) return;
         switch (route.Act)
         {
             case RedirectAct redirect:

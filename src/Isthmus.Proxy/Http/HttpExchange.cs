@@ -190,6 +190,12 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ActAsync(RouteSnapshot route)
     {
+        if (route.Refusing.Length > 0)
+        {
+            await SendOwnAsync(LocalReply.Prepare(_response, Request, 403, LocalReply.Unsupported), UnsupportedFilter.DetailsOf(route.Refusing),
+                EndReason.DeniedByPolicy).ConfigureAwait(false);
+            return;
+        }
         if (_decision.Host!.RequireTls && _scheme != "https")
         {
             LocalReply.PrepareRedirect(_response, Request, route, new RedirectAct(301, "https", "", 0, null, null, null, false), _scheme);

@@ -1,3 +1,4 @@
+using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
 using Isthmus.Wire;
@@ -73,6 +74,9 @@ internal static class LimitDecoder
         };
     }
 
+    /// <summary>Whether the configuration of a filter for a route is one that is read here.</summary>
+    public static bool Reads(Any config) => config.TryRead(out LocalRateLimit _) || config.TryRead(out RateLimitPerRoute _);
+
     /// <summary>What a route says about rate limits; null: nothing.</summary>
     /// <exception cref="ResourceException">A rule or a filter's configuration cannot be used.</exception>
     public static RouteLimits? Of(Route route, VirtualHost host, RouteConfiguration table, List<string> notes)
@@ -84,12 +88,11 @@ internal static class LimitDecoder
         {
             foreach (var (name, any) in level)
             {
-                if (!TypedConfigs.TryForRoute(any, out var config, out var fault)) notes.Add($"typed_per_filter_config '{name}' with {fault} is ignored");
-                else if (config is null) local[name] = null;
+                if (!TypedConfigs.TryForRoute(any, out var config, out _)) continue;
+                if (config is null) local[name] = null;
                 else if (config.TryRead(out LocalRateLimit limit)) local[name] = Local(limit, notes);
                 else if (config.TryRead(out RateLimitPerRoute settings))
                     global[name] = new(Host((VhRateLimitsOptions)(int)settings.VhRateLimits), [.. settings.RateLimits.Select(Rule)], settings.Domain);
-                else if (!RouteDecoder.Reads(name, config)) notes.Add($"typed_per_filter_config '{name}' with {TypedConfigs.TypeOf(config)} is ignored");
             }
         }
         var own = (IReadOnlyList<LimitRule>)[.. (route.Route_?.RateLimits ?? []).Select(Rule)];

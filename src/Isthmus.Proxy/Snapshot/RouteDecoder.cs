@@ -109,7 +109,10 @@ internal static class RouteDecoder
         var retry = host.RetryPolicy is null ? null : Retry(host.RetryPolicy, notes);
         return new(
             host.Name,
-            [.. host.Routes.Select(r => Route(r, host, retry, notes) with { Limits = LimitDecoder.Of(r, host, table, notes) })],
+            [.. host.Routes.Select(r => Route(r, host, retry, notes) with
+            {
+                Limits = LimitDecoder.Of(r, host, table, notes), Refusing = RouteFilters.Refusing(r, host, table, notes),
+            })],
             host.RequireTls != VirtualHost.Types.TlsRequirementType.None,
             host.IncludeRequestAttemptCount, host.IncludeAttemptCountInResponse,
             HeadDecoder.Edits(host.RequestHeadersToAdd, host.RequestHeadersToRemove, host.ResponseHeadersToAdd, host.ResponseHeadersToRemove, notes));

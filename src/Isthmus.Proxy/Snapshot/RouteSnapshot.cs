@@ -48,6 +48,9 @@ internal sealed record RouteSnapshot(
     /// <summary>What filters have to have learned about the request.</summary>
     public ImmutableArray<Func<RequestMetadata?, bool>> Metadata { get; init; } = [];
 
+    /// <summary>A filter of which the route says what this proxy does not apply, so that it refuses all requests; empty: there is none.</summary>
+    public string Refusing { get; init; } = "";
+
     /// <summary>Null: the route says nothing about rate limits.</summary>
     public RouteLimits? Limits { get; init; }
 }

@@ -97,6 +97,23 @@ public sealed class UnknownFilterTests : IAsyncDisposable
         Shown(note, forThisPort ? "" : Future);
     }
 
+    /// <summary>Rules of a route can be stricter than those of the listener.</summary>
+    [Theory]
+    [InlineData("rules", """{"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute", "rbac": {"rules": {} } }""", 403)]
+    [InlineData("envoy.filters.http.jwt_authn", """{"@type": "type.googleapis.com/xds.type.v3.TypedStruct", "type_url": "a/no.Such", "value": {} }""", 403)]
+    [InlineData("envoy.filters.http.rbac", """
+        {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "is_optional": true, "config": {
+          "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute"} }
+        """, 204)]
+    public async Task A_route_refuses_all_requests_if_it_has_policies_that_are_not_applied(string filter, string config, int status)
+    {
+        await ServeAsync(Listener());
+        _proxy!.Route($$""" "direct_response": {"status": 204}, "typed_per_filter_config": {"{{filter}}": {{config}} } """);
+        Assert.StartsWith($"HTTP/1.1 {status} ", await _proxy.RawAsync("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"), StringComparison.Ordinal);
+        Assert.Contains(status == 403 ? $"unsupported_filter[{filter}]" : "204 -", await _proxy.LoggedAsync(), StringComparison.Ordinal);
+        Assert.StartsWith($"typed_per_filter_config '{filter}' with ", Assert.Single(_proxy.Plane.State.Current.Routes["r"].Notes), StringComparison.Ordinal);
+    }
+
     /// <summary>As the rest of a table, so the rest of the route applies.</summary>
     [Fact]
     public async Task Configuration_for_a_route_that_cannot_be_read_is_named()

@@ -50,4 +50,25 @@ public sealed class LackedFilterTests
         Assert.Contains(trace.Hops, one => one.Name == hop && one.Way == way && one.Status == HopStatus.Unknown
             && one.Summary.Contains("what the filter lua does with the call, only the proxy of ", StringComparison.Ordinal));
     }
+
+    [Theory]
+    [InlineData("caller", "route", 0)]
+    [InlineData("callee", "inbound", 1)]
+    public void Policies_of_a_route_that_the_proxy_does_not_apply_are_named(string where, string hop, int way)
+    {
+        const string match = "{\"match\": {\"prefix\": \"/\"}, ";
+        const string policies = "\"typed_per_filter_config\": {\"mine\": {\"@type\": "
+            + "\"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute\"}}, ";
+        static string With(string dump) => dump.Replace(match, match + policies, StringComparison.Ordinal);
+        TraceScenario Scenario(Func<string, string> form)
+        {
+            var scenario = new TraceScenario();
+            if (where == "caller") scenario.Client = form(With(scenario.Client));
+            else scenario.Callee = form(With(scenario.Callee));
+            return scenario;
+        }
+        var failed = Scenario(dump => dump).Walk().Failure!;
+        Assert.Equal((hop, way, "ISM2103", "mine"), (failed.Name, failed.Way, failed.Problem!.Code, failed.Problem.Path));
+        Assert.True(Scenario(TraceScenario.Envoy).Walk().Succeeds);
+    }
 }

@@ -74,6 +74,23 @@ public sealed class RemoteWorkloadTests
         Assert.NotEqual(before, rig.Writer.Revisions.ByCluster["c2"]);
     }
 
+    /// <summary>Without a label there is nothing to select by. A selector that is empty is not one that selects all, such as WorkloadEntries of others'
+    /// services.</summary>
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("{labels: {}}")]
+    public void An_empty_selector_selects_none(string selector)
+    {
+        var rig = Rig();
+        rig.App("c1", "machine", "10.96.0.10", "10.244.0.1");
+        rig.Config(Entry.Replace("{labels: {app: machine} }", selector, StringComparison.Ordinal));
+        rig.Config(Workload("near", "192.0.2.1"));
+        var client = rig.Sidecar("c1");
+        rig.Push();
+        Assert.Empty(Endpoints(client, "outbound|80||machines.test"));
+        Assert.Contains("192.0.2.1:8080=1", Endpoints(client, OutboundName("machine")));
+    }
+
     private static MeshRig Rig()
     {
         var rig = new MeshRig("c1", "c2");

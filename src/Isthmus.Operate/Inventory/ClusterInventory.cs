@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
@@ -311,7 +312,7 @@ public sealed class ClusterInventory
     {
         try
         {
-            return JsonNode.Parse(values) is JsonObject given && given["sidecarInjectorWebhook"] is JsonObject webhook
+            return StrictJson.Parse(values) is JsonObject given && given["sidecarInjectorWebhook"] is JsonObject webhook
                 && webhook["enableNamespacesByDefault"]?.ToString() == "true";
         }
         catch (JsonException)

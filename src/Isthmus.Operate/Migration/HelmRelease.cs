@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Migration;
@@ -26,7 +27,7 @@ public sealed record HelmRelease(string Name, string Chart, string ChartVersion,
         {
             // Base64 of the Secret, and within it that of Helm.
             var packed = Convert.FromBase64String(System.Text.Encoding.ASCII.GetString(Convert.FromBase64String(data)));
-            var release = JsonNode.Parse(Unpack(packed)) as JsonObject ?? [];
+            var release = StrictJson.Parse(Unpack(packed)) as JsonObject ?? [];
             var chart = release["chart"]?["metadata"];
             return new($"{release["namespace"]}/{release["name"]}", chart?["name"]?.ToString() ?? "", chart?["version"]?.ToString() ?? "",
                 (int?)release["version"] ?? 0,

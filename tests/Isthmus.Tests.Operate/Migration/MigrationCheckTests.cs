@@ -262,6 +262,21 @@ public sealed class MigrationCheckTests : IDisposable
         ], report.Findings.Select(finding => $"{finding.Level} {finding.Object} {finding.Field}"));
     }
 
+    /// <summary>Who may write Secrets decides what is in a release. It must not end the check of the others, nor fill the memory: a few bytes unpack to
+    /// any size.</summary>
+    [Fact]
+    public void A_release_that_cannot_be_read_is_told_and_hides_no_other()
+    {
+        var report = Check(Release("twice", "istiod", 1, """{"env": {}, "env": {}}""", "deployed")
+            + Release("bomb", "istiod", 1, $$"""{"a": "{{new string('a', 40 << 20)}}"}""", "deployed")
+            + Release("istiod", "istiod", 1, """{"env": {"PILOT_OLD": "1"}}""", "deployed"));
+        Assert.Contains(report.Findings, finding => finding.Field.Contains("PILOT_OLD", StringComparison.Ordinal));
+        Assert.Equal(2, report.Unknown.Count);
+        Assert.StartsWith("Secret istio-system/sh.helm.release.v1.twice.v1: is not a release of Helm: ", report.Unknown[0].ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("Secret istio-system/sh.helm.release.v1.bomb.v1: is not a release of Helm: it has more than 32 MiB", report.Unknown[1].ToString(),
+            StringComparison.Ordinal);
+    }
+
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     private MigrationReport Check(string text)

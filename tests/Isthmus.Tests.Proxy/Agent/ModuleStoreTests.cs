@@ -158,6 +158,31 @@ public sealed class ModuleStoreTests : IDisposable
         Assert.Empty(registry.Shown);
     }
 
+    /// <summary>A registry's answers, read in another way than it means or not at all, are refused; nothing of the proxy ends.</summary>
+    [Theory]
+    [InlineData("""{"token": "a", "token": "b"}""", "{}", "is not JSON")]
+    [InlineData("""{"token": "\ud800"}""", "{}", "is not JSON")]
+    [InlineData("""["token"]""", "{}", "is not JSON")]
+    [InlineData("""{"token": "a"}""", """{"layers": [], "layers": [{}]}""", "the manifest is not JSON")]
+    [InlineData("""{"token": "a"}""", """{"layers": [{"mediaType": "a", "mediaType": "b"}]}""", "the manifest is not JSON")]
+    [InlineData("""{"token": "a"}""", """{"layers": [{"mediaType": "\udc00"}]}""", "the manifest is not JSON")]
+    [InlineData("""{"token": "a"}""", "[1]", "the manifest is not an object")]
+    public async Task An_answer_of_a_registry_that_is_no_strict_JSON_is_refused(string token, string manifest, string why)
+    {
+        var port = 0;
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            if (context.Request.Path == "/token") return context.Response.WriteAsync(token);
+            if (context.Request.Headers.Authorization == "Bearer a") return context.Response.WriteAsync(manifest);
+            context.Response.StatusCode = 401;
+            context.Response.Headers.WWWAuthenticate = $"Bearer realm=\"http://auth.example:{port}/token\"";
+            return Task.CompletedTask;
+        });
+        port = server.Port;
+        using var store = Store(new Names { ["auth.example"] = "127.0.0.1", ["registry.example"] = "127.0.0.1" }, $"registry.example:{port}");
+        Assert.Contains(why, await RefusedAsync(store, Request($"oci://registry.example:{port}/shop/filter:v1")), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("http://127.0.0.1:1/token")]
     [InlineData("http://localhost/token")]
@@ -201,6 +226,9 @@ public sealed class ModuleStoreTests : IDisposable
     [InlineData("{")]
     [InlineData("""{"auths": {"a.example": {"auth": "?"}}}""")]
     [InlineData("""{"auths": {"a.example": {"auth": 1}}}""")]
+    [InlineData("""{"auths": {"a.example": {"auth": "bWU6c2VjcmV0", "auth": "YTpi"}}}""")]
+    [InlineData("""{"auths": {"a.example": {}}, "auths": {"a.example": {}}}""")]
+    [InlineData("""{"auths": {"a.example": {"registrytoken": "\ud800"}}}""")]
     public void Malformed_credentials_are_named_but_not_shown(string text) =>
         Assert.Equal("the Secret with credentials of registries is malformed",
             Assert.Throws<ModuleException>(() => RegistryCredentials.Read(text, "a.example")).Message);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
@@ -40,7 +41,7 @@ public static class EnvoyOnlyObjects
     {
         try
         {
-            return config is { Length: > 0 } && JsonNode.Parse(config) is JsonObject fields && fields["binaryPath"] is JsonValue path
+            return config is { Length: > 0 } && StrictJson.Parse(config) is JsonObject fields && fields["binaryPath"] is JsonValue path
                 && path.TryGetValue<string>(out var text) && text.Length > 0;
         }
         catch (JsonException)

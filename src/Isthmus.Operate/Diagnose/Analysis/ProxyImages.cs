@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Injection;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Operate.Inventory;
 
@@ -66,7 +67,7 @@ public static class ProxyImages
     {
         try
         {
-            return JsonNode.Parse(text) as JsonObject;
+            return StrictJson.Parse(text) as JsonObject;
         }
         catch (JsonException)
         {

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 
 namespace Isthmus.Proxy.EnvoyPlane.Modules;
 
@@ -45,7 +46,7 @@ internal static class ModuleImage
     {
         try
         {
-            return JsonNode.Parse(manifest) as JsonObject ?? throw new ModuleException("the manifest is not an object");
+            return StrictJson.Parse(manifest) as JsonObject ?? throw new ModuleException("the manifest is not an object");
         }
         catch (JsonException e)
         {

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Isthmus.Core.Json;
 
 namespace Isthmus.Proxy.EnvoyPlane.Modules;
 
@@ -112,7 +113,7 @@ internal sealed partial class RegistryClient(ModuleHttp http, ImageReference ima
         var body = await ModuleHttp.BodyAsync(response, MaxAnswer, stop).ConfigureAwait(false);
         try
         {
-            var answer = JsonNode.Parse(body);
+            var answer = StrictJson.Parse(body);
             return (answer?["token"] ?? answer?["access_token"])?.GetValue<string>() ?? throw new ModuleException($"{realm.Authority} gives no token");
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)

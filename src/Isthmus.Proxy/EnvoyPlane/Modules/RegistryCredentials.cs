@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 
 namespace Isthmus.Proxy.EnvoyPlane.Modules;
 
@@ -21,7 +22,7 @@ internal sealed record RegistryCredentials(string Basic, string Bearer)
         if (text is null) return None;
         try
         {
-            if (JsonNode.Parse(text) is not JsonObject { } config || config["auths"] is not JsonObject hosts) return None;
+            if (StrictJson.Parse(text) is not JsonObject { } config || config["auths"] is not JsonObject hosts) return None;
             return hosts.FirstOrDefault(entry => IsFor(entry.Key, registry)).Value is JsonObject known ? Of(known, registry) : None;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)

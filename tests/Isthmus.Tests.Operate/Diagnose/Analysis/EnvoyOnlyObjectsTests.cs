@@ -56,6 +56,21 @@ public sealed class EnvoyOnlyObjectsTests
     public void Pods_with_an_Envoy_get_it(string proxy) =>
         Assert.DoesNotContain(Analyze(Join(Namespace("shop"), Proxied("web-1", proxy), Plugin, Lua)), finding => finding.Problem.Code == Code);
 
+    /// <summary>Who may create a Pod or a ConfigMap chooses these texts, and must not end the analysis of the mesh by them.</summary>
+    [Theory]
+    [InlineData("""{"binaryPath":"/a","binaryPath":"/b"}""")]
+    [InlineData("""{"binaryPath":"\ud800"}""")]
+    [InlineData("""{"binaryPath":""")]
+    [InlineData("""["binaryPath"]""")]
+    public void Settings_that_cannot_be_read_name_no_Envoy_and_hide_nothing(string text)
+    {
+        var pod = Proxied("web-1", $"image: isthmus, env: [{{name: PROXY_CONFIG, value: '{text}'}}]");
+        var injector =
+            $$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector, namespace: istio-system}, data: {values: '{{text.Replace("binaryPath", "sidecarInjectorWebhook", StringComparison.Ordinal)}}'} }""";
+        Assert.Contains(Analyze(Join(Namespace("shop"), pod, injector, Plugin)), finding => finding.Problem is { Code: Code, Object: "WasmPlugin shop/auth" }
+            && finding.Problem.Message.EndsWith(": shop/web-1", StringComparison.Ordinal));
+    }
+
     private const string Chosen = """image: isthmus, env: [{name: PROXY_CONFIG, value: '{"binaryPath":"/usr/local/bin/envoy"}'}]""";
 
     private static string Proxied(string name, string proxy) => Workload("shop", name, "app: web", $$"""containers: [{name: istio-proxy, {{proxy}} }]""");

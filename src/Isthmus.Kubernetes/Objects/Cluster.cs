@@ -169,4 +169,5 @@ public sealed class ReplicaSetStatus
     public int ReadyReplicas { get; set; }
     public int AvailableReplicas { get; set; }
     public long ObservedGeneration { get; set; }
+    public List<Condition> Conditions { get; set => field = value ?? []; } = [];
 }

@@ -4,7 +4,7 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Workloads;
 
-/// <summary>The conditions Available and Progressing, which <c>kubectl rollout status</c> and <c>kubectl wait</c>
+/// <summary>The conditions Available, Progressing and ReplicaFailure, which <c>kubectl rollout status</c> and <c>kubectl wait</c>
 /// read.</summary>
 internal sealed class DeploymentConditions
 {
@@ -45,6 +45,14 @@ internal sealed class DeploymentConditions
     {
         if (available >= least) Set("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.");
         else Set("Available", "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.");
+    }
+
+    /// <summary>Why the newest ReplicaSet cannot make its Pods.</summary>
+    internal void Failure(ReplicaSet? newest)
+    {
+        if (newest?.Status.Conditions.FirstOrDefault(condition => condition.Type == ReplicaSetPlan.ReplicaFailure) is { Status: "True" } failed)
+            Set(failed.Type, failed.Status, failed.Reason, failed.Message);
+        else _conditions.RemoveAll(condition => condition.Type == ReplicaSetPlan.ReplicaFailure);
     }
 
     internal void Paused(bool paused)

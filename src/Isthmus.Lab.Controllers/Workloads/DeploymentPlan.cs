@@ -186,6 +186,7 @@ public sealed class DeploymentPlan
         var counts = new DeploymentCounts(_sets.Sum(set => set.Status.Replicas), _newest?.Status.Replicas ?? 0,
             _sets.Sum(set => set.Status.ReadyReplicas), _sets.Sum(set => set.Status.AvailableReplicas));
         _conditions.Availability(counts.Available, _wanted - RollingNumbers.Of(_deployment.Spec).Unavailable);
+        _conditions.Failure(_newest);
         var again = _conditions.Progress(_deployment, _newest?.Metadata.Name, counts);
         var wantedPods = _sets.Sum(Size);
         var status = new JsonObject

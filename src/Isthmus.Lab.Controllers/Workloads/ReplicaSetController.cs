@@ -47,7 +47,15 @@ internal sealed class ReplicaSetController : Controller
             return;
         }
         var plan = ReplicaSetPlan.For(set, View.PodsByNamespace[set.Metadata.Namespace], Runtime.Now);
-        await _pods.DoAsync(Kinds.ReplicaSet, set, plan, stop);
+        try
+        {
+            await _pods.DoAsync(Kinds.ReplicaSet, set, plan, stop);
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            if (ReplicaSetPlan.Failed(set, e.Message, Runtime.Now) is { } told) await Runtime.DoAsync(told, stop);
+            throw;
+        }
         if (plan.Again is { } again) EnqueueAfter(key, again);
     }
 }

@@ -14,6 +14,9 @@ public static class ReplicaSetPlan
 
     private const string DeletionCost = "controller.kubernetes.io/pod-deletion-cost";
 
+    /// <summary>The condition of a ReplicaSet or Deployment whose Pods cannot be made.</summary>
+    internal const string ReplicaFailure = "ReplicaFailure";
+
     /// <param name="pods">All Pods of the namespace.</param>
     public static Plan For(ReplicaSet set, IEnumerable<Pod> pods, DateTimeOffset now)
     {
@@ -28,6 +31,8 @@ public static class ReplicaSetPlan
                 writes.AddRange(Victims(active, active.Count - wanted).Take(MostAtOnce).Select(pod => Write.Delete(Kinds.Pod, pod)));
         }
         var status = Status(set, active, now);
+        // What kept Pods from being made is told until as many are there as are wanted.
+        if (set.Status.Conditions.Count > 0 && active.Count >= wanted) status["conditions"] = null;
         if (!Tree.Holds(status, Present(set.Status))) writes.Add(Write.Status(Kinds.ReplicaSet, set, status));
         return new() { Writes = writes, Again = PodStates.UntilAvailable(active, set.Spec.MinReadySeconds, now) };
     }
@@ -71,6 +76,27 @@ public static class ReplicaSetPlan
     {
         ["replicas"] = status.Replicas, ["fullyLabeledReplicas"] = Some(status.FullyLabeledReplicas), ["readyReplicas"] = Some(status.ReadyReplicas),
         ["availableReplicas"] = Some(status.AvailableReplicas), ["observedGeneration"] = status.ObservedGeneration,
+        ["conditions"] = Told(status),
+    };
+
+    private static JsonArray? Told(ReplicaSetStatus status) => status.Conditions.Count == 0 ? null
+        : [.. status.Conditions.Select(condition => (JsonNode)Condition(condition.Status, condition.Reason, condition.Message, condition.LastTransitionTime))];
+
+    /// <summary>The condition that says why Pods cannot be made, which Deployments take over; null when it says so already.</summary>
+    public static Write? Failed(ReplicaSet set, string why, DateTimeOffset now)
+    {
+        var before = set.Status.Conditions.FirstOrDefault(condition => condition.Type == ReplicaFailure);
+        return before is { Status: "True" } && before.Message == why ? null
+            : Write.Status(Kinds.ReplicaSet, set, new()
+            {
+                ["conditions"] = new JsonArray(Condition("True", "FailedCreate", why, before?.LastTransitionTime ?? now)),
+            });
+    }
+
+    private static JsonObject Condition(string status, string reason, string message, DateTimeOffset? since) => new()
+    {
+        ["type"] = ReplicaFailure, ["status"] = status, ["reason"] = reason, ["message"] = message,
+        ["lastTransitionTime"] = since is { } time ? ApiTime.Seconds(time) : null,
     };
 
     /// <summary>Omits zero, as the API server does: in a merge patch, null removes the field.</summary>

@@ -38,6 +38,15 @@ public class DeploymentPlanTests
         Golden.Verify(PlanText.Print(For(Web + OldSet(replicas: 4, available: 4) + NewSet(replicas: 1, available: 1))), "step");
 
     [Fact]
+    public void A_deployment_says_why_its_newest_replica_set_has_no_pods()
+    {
+        var plan = For(Web + NewSet(replicas: 4, available: 0).Replace("status: {",
+            "status: {conditions: [{type: ReplicaFailure, status: \"True\", reason: FailedCreate, message: no such template}], ", StringComparison.Ordinal));
+        Assert.Contains("no such template", PlanText.Print(plan), StringComparison.Ordinal);
+        Assert.DoesNotContain("ReplicaFailure", PlanText.Print(For(Web + NewSet(replicas: 4, available: 0))), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_paused_deployment_scales_but_does_not_roll()
     {
         var plan = For(Web.Replace("replicas: 4", "replicas: 6\n  paused: true") + OldSet(4, 4));

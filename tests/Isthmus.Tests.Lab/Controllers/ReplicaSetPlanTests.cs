@@ -45,6 +45,20 @@ public class ReplicaSetPlanTests
     }
 
     [Fact]
+    public void Why_pods_cannot_be_made_is_told_once_until_they_are_there()
+    {
+        var set = PlanText.Read<ReplicaSet>(Set, "ReplicaSet").Single();
+        Assert.Contains("""{"type":"ReplicaFailure","status":"True","reason":"FailedCreate","message":"no such template",""",
+            ReplicaSetPlan.Failed(set, "no such template", PlanText.Now)!.Body!.ToJsonString(), StringComparison.Ordinal);
+        set.Status = new() { ObservedGeneration = 3, Conditions = [new() { Type = "ReplicaFailure", Status = "True", Message = "no such template" }] };
+        Assert.Null(ReplicaSetPlan.Failed(set, "no such template", PlanText.Now));
+        Assert.DoesNotContain(ReplicaSetPlan.For(set, [], PlanText.Now).Writes, write => write.Subresource == "status");
+        var full = ReplicaSetPlan.For(set, PlanText.Pods(Pod("a", "Running", true) + Pod("b", "Running", true)), PlanText.Now);
+        var status = Assert.Single(full.Writes, write => write.Subresource == "status").Body!["status"]!.AsObject();
+        Assert.True(status.ContainsKey("conditions") && status["conditions"] is null);
+    }
+
+    [Fact]
     public void Somebody_elses_pods_are_left_alone()
     {
         var foreign = Pod("foreign", "Running", true).Replace("uid: r1", "uid: r2");

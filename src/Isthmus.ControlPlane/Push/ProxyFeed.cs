@@ -168,7 +168,7 @@ public sealed class ProxyFeed : IXdsFeed
             {
                 XdsEventKind.Sent => last with { Sent = happened.Nonce, Version = happened.Version, SentAt = now },
                 XdsEventKind.Acknowledged => last with { Acked = happened.Nonce, Error = happened.Detail, AckedAt = now },
-                XdsEventKind.Rejected => last with { Error = happened.Detail },
+                XdsEventKind.Rejected or XdsEventKind.Withdrawn => last with { Error = happened.Detail },
                 _ => last,
             };
             if (happened.Kind == XdsEventKind.Sent) _unwritten.Enqueue(happened.TypeUrl);

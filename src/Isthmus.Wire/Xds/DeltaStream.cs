@@ -74,11 +74,13 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
     /// <summary>Names that a client subscribes to again are sent regardless of what it has: it has lost them.</summary>
     private void Subscribe(TypeState type, DeltaDiscoveryRequest request)
     {
+        var withdrawn = false;
         foreach (var name in request.ResourceNamesUnsubscribe)
         {
             if (name == "*") type.Wildcard = false;
-            else type.Unsubscribe(name);
+            else withdrawn |= type.Unsubscribe(name);
         }
+        if (withdrawn) observe(new(XdsEventKind.Withdrawn, type.Url, request.ResponseNonce, type.Version, 0, type.Rejections));
         foreach (var asked in request.ResourceNamesSubscribe)
         {
             if (asked == "*")
@@ -251,10 +253,14 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
             _ownNames += StreamText.Bytes(name);
         }
 
-        public void Unsubscribe(string name)
+        /// <summary>Whether it was one that the client rejects.</summary>
+        public bool Unsubscribe(string name)
         {
             Names.Remove(name);
             if (_own?.Remove(name) == true) _ownNames -= StreamText.Bytes(name);
+            if (Wildcard || !_rejected.Remove(name)) return false;
+            CountReasons();
+            return true;
         }
 
         public bool Has(string name) => VersionOf(name) is not null;
@@ -272,9 +278,11 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
                 var kept = StreamText.Shorten(error);
                 foreach (var name in named.Length > 0 ? named : Sent) _rejected[name] = kept;
             }
-            _reasons = _rejected.Count == 0 ? 0 : _rejected.Values.Distinct().Sum(StreamText.Bytes);
+            CountReasons();
             Sent = [];
         }
+
+        private void CountReasons() => _reasons = _rejected.Count == 0 ? 0 : _rejected.Values.Distinct().Sum(StreamText.Bytes);
 
         /// <summary>The version that the client has; null: none.</summary>
         public string? VersionOf(string name)

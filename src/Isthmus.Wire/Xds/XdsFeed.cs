@@ -49,9 +49,10 @@ public interface IXdsFeed : IAsyncDisposable
     }
 }
 
-public enum XdsEventKind { Subscribed, Sent, Acknowledged, Rejected }
+/// <remarks><c>Withdrawn</c>: the client does not ask any more for what it rejected.</remarks>
+public enum XdsEventKind { Subscribed, Sent, Acknowledged, Rejected, Withdrawn }
 
 /// <summary>One step of the exchange for one type.</summary>
 /// <param name="Count">How many resources were sent or are subscribed by name.</param>
-/// <param name="Detail">The client's message when it rejected a response.</param>
+/// <param name="Detail">What the client rejects at present, in its words.</param>
 public sealed record XdsEvent(XdsEventKind Kind, string TypeUrl, string Nonce, string Version, int Count, string Detail);

@@ -165,6 +165,22 @@ public sealed class DeltaTests
         Assert.Empty(server.Update(Snapshot("2", (E, "a", "2"))));
     }
 
+    /// <summary>A server of a gateway, and its Secret, go at once.</summary>
+    [Fact]
+    public void What_a_client_does_not_ask_for_any_more_it_does_not_reject_either()
+    {
+        var seen = new List<XdsEvent>();
+        var server = new DeltaStream("n", seen.Add);
+        server.Update(Snapshot("1", (E, "a", "1"), (E, "b", "1")));
+        var first = Assert.Single(server.Receive(new() { TypeUrl = E, ResourceNamesSubscribe = { "a", "b" } }));
+        server.Receive(new() { TypeUrl = E, ResponseNonce = first.Nonce, ErrorDetail = new() { Message = "a: no" } });
+        Assert.Equal((XdsEventKind.Rejected, "a: no"), (seen[^1].Kind, seen[^1].Detail));
+        server.Receive(new() { TypeUrl = E, ResourceNamesUnsubscribe = { "b" } });
+        Assert.DoesNotContain(seen, one => one.Kind == XdsEventKind.Withdrawn);
+        server.Receive(new() { TypeUrl = E, ResourceNamesUnsubscribe = { "a" } });
+        Assert.Equal("", Assert.Single(seen, one => one.Kind == XdsEventKind.Withdrawn).Detail);
+    }
+
     private static XdsSnapshot RandomSnapshot(Random random, int step)
     {
         var resources = new List<(string, string, string)>();

@@ -252,7 +252,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
         }
         catch (TransportException e)
         {
-            SettleFailure(e, cluster, host);
+            SettleFailure(e, cluster, host, body);
         }
         finally
         {
@@ -261,9 +261,10 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
         }
     }
 
-    private void SettleFailure(TransportException e, ClusterState cluster, Host host)
+    private void SettleFailure(TransportException e, ClusterState cluster, Host host, RequestBody? body)
     {
-        if (HasClientLeft)
+        // A client that breaks off its body ends the exchange with the host: copying stops before anything else notices.
+        if (HasClientLeft || body?.Failure is not null)
         {
             // Says nothing about the host.
             End = AttemptEnd.Reset;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Testing;
 using Xunit;
 using static Isthmus.Tests.Proxy.Http.H2Frames;
@@ -69,7 +70,12 @@ public sealed class ClientLeavesTests
         var method = moment is Moment.Upload or Moment.UnreadUpload ? "POST" : "GET";
         Assert.Equal($"{method} {status} DC downstream_remote_disconnect\n", front.LogText);
         Assert.Equal($"{method} {status} DC downstream_remote_disconnect\n", back.LogText);
+        // It says nothing about the hosts.
+        Assert.All((LoopbackProxy[])[front, back],
+            proxy => Assert.Equal((0, 0), (Up(proxy).AllHosts.Single().Counters.Errors, Up(proxy).Counters.Resets)));
     }
+
+    private static ClusterState Up(LoopbackProxy proxy) => proxy.Plane.State.Current.Clusters["up"];
 
     /// <summary>What no host has to answer needs nobody who waits.</summary>
     [Fact]

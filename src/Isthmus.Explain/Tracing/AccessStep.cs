@@ -19,6 +19,9 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
     /// <summary>The rule that allows the call; empty when none has to.</summary>
     public string Allowing { get; private set; } = "";
 
+    /// <summary>The gateway whose address the call comes from; empty: it comes from the caller itself.</summary>
+    public string Through { get; init; } = "";
+
     /// <summary>Whether an attribute of rules is one that is not known of this call.</summary>
     public Func<string, bool> IsUnknown { get; init; } = static _ => false;
 
@@ -57,7 +60,10 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
                 continue;
             }
             record.Fail(hop, $"{chain.Name}: denied",
-                causes.Policies.Denied(at, verdict.Rule, new(asked.Peer?.Identity ?? "", request, asked.Source, at.Address, asked.ServerName, Learned)));
+                causes.Policies.Denied(at, verdict.Rule, new(asked.Peer?.Identity ?? "", request, asked.Source, at.Address, asked.ServerName, Learned)
+                {
+                    Through = Through,
+                }));
             return false;
         }
         // Of what ends a chain in such a filter, nothing more is known.

@@ -4,7 +4,7 @@ using Isthmus.Kubernetes.Objects;
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>Checks whether the application listens in its Pod.</summary>
-internal sealed class ApplicationStep(TraceRecord record, TracedCall call)
+internal sealed class ApplicationStep(TraceRecord record, Causes causes, TracedCall call)
 {
     public void Walk(Callee callee, ProxyView view, IPEndPoint target)
     {
@@ -20,7 +20,7 @@ internal sealed class ApplicationStep(TraceRecord record, TracedCall call)
             return;
         }
         record.Fail("application", $"nothing listens on {target}",
-            EndpointCauses.NobodyListens(callee.Name, callee.Cluster, callee.Pod, call.Host, call.Port, target, listening));
+            causes.Endpoints.NobodyListens(callee, call.Host, call.Port, target, listening));
     }
 
     private static bool Accepts(IPAddress bound, IPAddress asked) =>

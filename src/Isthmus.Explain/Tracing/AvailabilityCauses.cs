@@ -16,8 +16,40 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
 {
     /// <summary>Why a proxy has no configuration at all.</summary>
     public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
-        ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane",
+        ?? Nameless(pod, what) ?? Refused(pod) ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane",
             $"isthmus proxy-status --context={pod.Context}; kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name} -c istio-proxy");
+
+    /// <summary>A Pod whose names the DNS of its cluster does not resolve: its proxy does not find the control plane; null for others.</summary>
+    private Problem? Nameless(PodRef pod, string what)
+    {
+        var found = facts.Clusters.First(cluster => cluster.Context == pod.Context).Pods
+            .FirstOrDefault(one => one.Metadata.Name == pod.Name && one.Metadata.Namespace == pod.Namespace);
+        return found is null || !ServicePods.IsWithoutClusterDns(found) ? null
+            : Faults.Of("ISM2003", pod.ToString(), "spec.dnsPolicy",
+                $"{what}: dnsPolicy {found.Spec.DnsPolicy} keeps the Pod from the DNS of {pod.Context}, by which its proxy finds the control plane",
+                "set dnsPolicy to ClusterFirst (for hostNetwork: ClusterFirstWithHostNet), or name the cluster's DNS in dnsConfig");
+    }
+
+    private Problem? Refused(PodRef pod)
+    {
+        var cluster = facts.Clusters.First(one => one.Context == pod.Context);
+        return cluster.Pods.FirstOrDefault(one => one.Metadata.Name == pod.Name && one.Metadata.Namespace == pod.Namespace) is { } found
+            && OtherName(cluster, found).Length > 0 ? Misnamed(cluster, found, 1) : null;
+    }
+
+    /// <summary>The name by which a Pod's proxy calls its cluster, where the control plane calls it otherwise; empty where both agree.</summary>
+    public static string OtherName(ClusterObjects cluster, Pod pod) =>
+        cluster.IsNamed && ClusterObjects.NameBy(pod) is { Length: > 0 } name && name != cluster.Id ? name : "";
+
+    /// <param name="count">How many Pods are like the one that is named.</param>
+    public static Problem Misnamed(ClusterObjects cluster, Pod pod, int count)
+    {
+        var name = OtherName(cluster, pod);
+        return Faults.Of("ISM2106", $"Pod {pod.Key} in {cluster.Context}", "ISTIO_META_CLUSTER_ID",
+            $"{(count > 1 ? $"its proxy, like {count - 1} more, calls" : "its proxy calls")} the cluster {name}, and its control plane calls it {cluster.Id}: the "
+                + "control plane refuses it, so it gets no changes and no new certificate",
+            $"create the Pod again (it was injected when the cluster was installed as {name}), or install with values.global.multiCluster.clusterName={name}");
+    }
 
     /// <summary>Whether the caller's control plane does not watch clusters that have the service; null also when it must be
     /// queried first.</summary>
@@ -41,8 +73,9 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
                     + $"--context={plane.At.Context}";
             if (line is null)
             {
+                var lacking = watched.Any(other => other.IsInFile) ? "kubeconfig" : "remote secret (label istio/multiCluster: \"true\")";
                 return Faults.Of("ISM1021", plane.ToString(), $"Secret {plane.Namespace}/{WellKnown.RemoteSecretPrefix}{cluster.Id}",
-                    $"does not watch {cluster.Id}: there is no {(watched.Any(other => other.IsInFile) ? "kubeconfig" : "remote secret")} for it, so its "
+                    $"does not watch {cluster.Id}: there is no {lacking} for it, so its "
                         + $"Services and Pods are unknown here",
                     WatchedCluster.Beginning(watched, again));
             }
@@ -55,7 +88,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
     }
 
     public Problem NotTold(MeshHost host) =>
-        Unserved(facts.Home, RevisionOf(facts.Client))
+        (OtherName(facts.Home, facts.ClientPod).Length > 0 ? Misnamed(facts.Home, facts.ClientPod, 1) : Unserved(facts.Home, RevisionOf(facts.Client)))
             ?? Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not received the configuration of {host.Fqdn}",
         $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
 
@@ -239,8 +272,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
             var pod = service.Pods[0];
             if (ServicePods.AwaitsProxy(pod) && Unserved(service.Cluster, ClusterObjects.RevisionOf(pod)) is { } unserved) return unserved;
             if (RefusedProbe(service.Cluster, pod) is { } refused) return refused;
-            return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster}", "status", $"is not ready: {ServicePods.Why(pod)}",
-                $"kubectl --context={cluster} -n {ns} describe pod {pod.Metadata.Name}");
+            return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster}", "status", $"is not ready: {ServicePods.Why(pod)}", ServicePods.Look(pod, cluster));
         }
         if (ServicePods.Workloads(service).FirstOrDefault() is { } workload)
         {

@@ -19,6 +19,15 @@ internal sealed partial class CallAttributes(string identity, RequestHead? reque
 {
     private const string Scheme = "spiffe://";
 
+    /// <summary>The gateway whose address the call comes from; empty: it comes from the caller itself.</summary>
+    public string Through { get; init; } = "";
+
+    /// <summary>The request has a token where proxies read tokens unless told otherwise.</summary>
+    public bool HasBearer => request?.Headers.GetJoined("authorization"u8) is { } value && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>The names of the claims of the token.</summary>
+    public IReadOnlyList<string> ClaimNames => token?.Find("istio_authn", [RuleKeys.Claims]) is JsonObject claims ? [.. claims.Select(claim => claim.Key)] : [];
+
     public string Caller => identity.Length > 0 ? identity : "callers without identity";
 
     /// <summary>An HTTP request, not a TCP connection.</summary>

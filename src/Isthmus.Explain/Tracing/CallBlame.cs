@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Messages;
@@ -7,23 +8,37 @@ namespace Isthmus.Explain.Tracing;
 
 /// <summary>Why a call failed although the configuration is right on its whole path: the proxy that saw the failure shows
 /// where.</summary>
-internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall call)
+internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, MadeCall call)
 {
     /// <summary>Details of hops that explain a failure: the VirtualService of a route, its timeout, the delay that it injects, the DestinationRule by
-    /// which the caller's proxy begins TLS, and the ServiceEntry that lists an address.</summary>
+    /// which the caller's proxy begins TLS, the ServiceEntry that lists an address, and the entry that says that a proxy of the mesh is there.</summary>
     public const string RuleFact = "virtual service", ApiRuleFact = "gateway api route", TimeoutFact = "timeout", TryTimeoutFact = "timeout of each try",
-        DelayFact = "delay", OriginFact = "destination rule", EntryFact = "entry";
+        DelayFact = "delay", OriginFact = "destination rule", EntryFact = "entry", SealedFact = "mutual TLS by";
 
     private readonly TraceFacts _facts = traced.Facts;
 
     public Problem Find() =>
         Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? DeclaredOtherwise() ?? Discord() ?? AtCallee() ?? OtherProtocol()
-            ?? ProtocolCauses.Closed(traced, call, Where()) ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? OnTheWay();
+            ?? ProtocolCauses.Closed(traced, call, Where()) ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? Sealed()
+            ?? OnTheWay();
 
     /// <summary>A filter of a proxy on the way answered instead of the application.</summary>
-    private Problem? Filtered() => RefusingFilter.Find(_facts.Client.ToString(), call.Flags, call.Detail)
+    private Problem? Filtered() => Denied() ?? RefusingFilter.Find(_facts.Client.ToString(), call.Flags, call.Detail)
         ?? _facts.Sightings.All.Where(seen => seen.IsRequest).Select(seen => RefusingFilter.Find(seen.Proxy.ToString(), seen.Flags, seen.Details))
             .FirstOrDefault(found => found is not null);
+
+    /// <summary>The policies of a proxy denied the call, although the configuration that was read allows it.</summary>
+    private Problem? Denied()
+    {
+        const string Told = "rbac_access_denied_matched_policy[";
+        if (_facts.Sightings.All.FirstOrDefault(seen => seen.Details.StartsWith(Told, StringComparison.Ordinal)) is not { } seen) return null;
+        var policy = PolicyCauses.Describe(seen.Details[Told.Length..]);
+        var config = _facts.ConfigOf(_facts.Clusters.First(one => one.Context == seen.Proxy.Context));
+        return Faults.Of("ISM2064", policy.Length > 0 ? $"{policy} in {config.Context}" : seen.Proxy.ToString(), "",
+            $"{(policy.Length > 0 ? $"denies the call at {seen.Proxy}" : "no AuthorizationPolicy that applies to it allows the call")} ({seen.Details})",
+            $"isthmus authz check {seen.Proxy.Name}.{seen.Proxy.Namespace} --context={seen.Proxy.Context} lists its policies; they decide by what its proxy "
+                + "sees of the call, such as its own view of the caller's address");
+    }
 
     /// <summary>The port is declared otherwise than the call speaks.</summary>
     private Problem? DeclaredOtherwise() => DeclaredPort.Of(traced)?.Contradiction(traced);
@@ -66,12 +81,35 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
             || HopsOfWay().FirstOrDefault(hop => hop.Name == "TLS" && hop.Facts.Any(fact => fact.Name == OriginFact)) is not { } hop)
             return null;
         var isSidecar = HopsOfWay().Any(one => one.Name == "inbound");
-        return Faults.Of("ISM2089", $"DestinationRule {hop.Facts.First(fact => fact.Name == OriginFact).Value} in {_facts.ConfigOf(_facts.Home).Context}",
+        var rule = $"DestinationRule {hop.Facts.First(fact => fact.Name == OriginFact).Value} in {_facts.ConfigOf(_facts.Home).Context}";
+        if (UnreadFile().Match(call.Detail) is { Success: true } unread)
+        {
+            var (isRoot, file) = (unread.Groups[1].Value == "file-root", unread.Groups[2].Value);
+            return Faults.Of("ISM2089", rule, $"spec.trafficPolicy.tls.{(isRoot ? "caCertificates" : "clientCertificate")}",
+                $"names {file.Replace("~", " and ", StringComparison.Ordinal)}, which the proxy of {_facts.Client} cannot read, so it begins no TLS with "
+                    + Where(),
+                "mount the files into the proxies of callers (annotations sidecar.istio.io/userVolume and sidecar.istio.io/userVolumeMount of their Pods), or "
+                    + "name a Secret in credentialName");
+        }
+        return Faults.Of("ISM2089", rule,
             "spec.trafficPolicy.tls", $"makes the caller's proxy begin TLS with {Where()}, which fails: {call.Detail.Split("; ")[^1]}",
             isSidecar ? "remove trafficPolicy.tls, or set ISTIO_MUTUAL: the callee has a sidecar"
                 : call.Detail.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal)
                 ? "set caCertificates to the CA of the server, and sni or subjectAltNames to a name in its certificate"
                 : "if the server speaks plain text at this port, remove trafficPolicy.tls");
+    }
+
+    /// <summary>The caller's proxy begins mutual TLS of the mesh with what is no Pod, and gets no answer to it.</summary>
+    private Problem? Sealed()
+    {
+        if (call.IsConnected || HopsOfWay().SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == SealedFact)?.Value is not { Length: > 0 } entry)
+            return null;
+        var at = _facts.ConfigOf(_facts.Home).Context;
+        var field = entry.StartsWith("WorkloadEntry", StringComparison.Ordinal) ? "spec.labels" : "spec.endpoints[*].labels";
+        return Faults.Of("ISM2067", $"{entry} in {at}", $"{field}[security.istio.io/tlsMode]",
+            $"says that a proxy of the mesh runs at {(call.Upstream.Length > 0 ? call.Upstream : Where())}, so callers begin mutual TLS there, and there is no "
+                + $"answer to it: {(call.IsOutOfTime ? $"nothing within {Seconds(call.Milliseconds)}" : $"{call.Flags} {call.Detail}".Trim())}",
+            "if no proxy runs there, remove the label; if one does, see that it runs, and that packets arrive there");
     }
 
     /// <summary>The host answers that nothing listens: packets do arrive there.</summary>
@@ -143,6 +181,12 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
                 $"the call arrived, and its application had not answered when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the "
                     + $"trace, not of the mesh",
                 $"give it more time: --timeout=30s; what it does: {logs}");
+        }
+        if (seen.Details.Contains("stream_idle_timeout", StringComparison.Ordinal))
+        {
+            return Faults.Of("ISM2088", seen.Proxy.ToString(), "stream_idle_timeout",
+                $"its proxy gave up after {Seconds(seen.Milliseconds)}, in which its application sent nothing ({Told(seen)})",
+                "raise stream_idle_timeout in the EnvoyFilter that sets it for these Pods, or find out why the application is slow");
         }
         if (HasFlag(seen, "UC", "UPE", "UR", "UF") && Port() is { } port && port.Protocol.IsHttp2() && !IsRefused(seen))
         {
@@ -269,4 +313,8 @@ internal sealed class CallBlame(TracedCall traced, CallTrace trace, MadeCall cal
     private static string Told(Sighting seen) => $"{seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd();
 
     private static string Seconds(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000:0.#} s");
+
+    /// <summary>Files that a proxy names with what it lacks.</summary>
+    [GeneratedRegex(@"(file-root|file-cert):(\S+?)(?=[;,}\s]|$)")]
+    private static partial Regex UnreadFile();
 }

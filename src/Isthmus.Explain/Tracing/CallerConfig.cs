@@ -2,7 +2,9 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve.GatewayApi;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -34,16 +36,43 @@ internal sealed class CallerConfig(TraceFacts facts)
         return $"spec.http[*].route[*].destination.{field}";
     }
 
+    /// <summary>Why a route of the Gateway API responds with 500.</summary>
+    /// <param name="rule">Its kind and name, as <see cref="IstioMetadata.RuleOf"/> has them.</param>
+    /// <param name="name">The name of the route that proxies have for one of its rules.</param>
+    public Problem Failing(string rule, string name)
+    {
+        var owner = $"{rule} in {At.Context}";
+        var route = At.ApiRoutes.FirstOrDefault(candidate => $"{candidate.Source.Kind} {candidate.Namespace}/{candidate.Name}" == rule);
+        foreach (var (i, one) in (route?.Rules ?? default).Index())
+        {
+            if (name != one.Name && name != RouteConversion.NameOf(route!, one, i)) continue;
+            if (one.Faults is [var fault, ..])
+                return Faults.Of("ISM2025", owner, $"spec.rules[{i}]", $"cannot apply as it is written, and responds with status 500: {fault.Message}",
+                    "correct what the message names");
+            if (one.Backends.IsEmpty)
+                return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs", "is empty, so that the response is status 500", "add a backend");
+            if (one.Backends.All(backend => backend.Weight == 0))
+                return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs[*].weight", "is 0 for all backends, so that the response is status 500",
+                    "give one of them a weight of 1 or more");
+        }
+        return Faults.Of("ISM2025", owner, "spec.rules[*]",
+            "responds with status 500: the backend does not exist or is not permitted, or the rule cannot apply as it is written",
+            "see the conditions in its status: ResolvedRefs, PartiallyInvalid");
+    }
+
     /// <summary>The Sidecar that the control plane chooses: one that selects the Pod, then the namespace's, then the root
     /// namespace's; of several the oldest.</summary>
-    public Sidecar? Sidecar()
+    public Sidecar? Sidecar() => SidecarOf(facts.Home, facts.ClientPod);
+
+    /// <summary>The same for any Pod.</summary>
+    public Sidecar? SidecarOf(ClusterObjects cluster, Pod pod)
     {
-        var labels = facts.ClientPod.Metadata.Labels.ToValueMap();
-        var local = At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.Client.Namespace).OrderBy(sidecar => sidecar.CreatedAt)
+        var (at, labels) = (facts.ConfigOf(cluster), pod.Metadata.Labels.ToValueMap());
+        var local = at.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == pod.Metadata.Namespace).OrderBy(sidecar => sidecar.CreatedAt)
             .ThenBy(sidecar => sidecar.Source).ToList();
         return local.FirstOrDefault(sidecar => sidecar.Selector.Count > 0 && Selectors.Matches(sidecar.Selector, labels))
             ?? local.FirstOrDefault(sidecar => sidecar.Selector.Count == 0)
-            ?? At.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.RootNamespace && sidecar.Selector.Count == 0)
+            ?? at.Istio<Sidecar>().Where(sidecar => sidecar.Namespace == facts.RootNamespace && sidecar.Selector.Count == 0)
                 .OrderBy(sidecar => sidecar.CreatedAt).FirstOrDefault();
     }
 
@@ -73,10 +102,22 @@ internal sealed class CallerConfig(TraceFacts facts)
         return null;
     }
 
-    public IEnumerable<DestinationRule> RulesFor(MeshHost host) => RulesOf(At, host);
+    /// <summary>The DestinationRules that the caller's proxy follows: those of its own namespace take the place of those of the host's, and those the place of
+    /// the root namespace's.</summary>
+    public IReadOnlyList<DestinationRule> RulesFor(MeshHost host)
+    {
+        var seen = RulesOf(At, host).Where(Sees).ToList();
+        var own = facts.Client.Namespace == facts.RootNamespace ? host.Namespace : facts.Client.Namespace;
+        foreach (var ns in (string[])[own, host.Namespace, facts.RootNamespace])
+            if (seen.Where(rule => rule.Namespace == ns).ToList() is [_, ..] found) return found;
+        return [];
+    }
 
-    public IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>
-        Visibility.Allows(rule.ExportTo, rule.Namespace, facts.Client.Namespace)
-        && (Hosts.Covers(rule.Host, host.Fqdn)
-            || (!rule.Host.Contains('.', StringComparison.Ordinal) && $"{rule.Host}.{rule.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" == host.Fqdn)));
+    /// <summary>Whether a rule is exported to the caller.</summary>
+    public bool Sees(DestinationRule rule) => Visibility.Allows(rule.ExportTo, rule.Namespace, facts.Client.Namespace);
+
+    /// <summary>All DestinationRules of a cluster for a host, also those that the caller does not get.</summary>
+    public static IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>
+        Hosts.Covers(rule.Host, host.Fqdn)
+        || (!rule.Host.Contains('.', StringComparison.Ordinal) && $"{rule.Host}.{rule.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" == host.Fqdn));
 }

@@ -24,10 +24,12 @@ internal sealed class ClusterObjects
     private readonly List<Deployment> _deployments = [];
     private readonly List<object> _istio = [];
     private readonly List<ApiGateway> _gateways = [];
+    private readonly List<ApiRoute> _routes = [];
     private readonly List<NetworkPolicy> _packets = [];
     private readonly Dictionary<string, JsonObject> _namespaces = new(StringComparer.Ordinal);
     private readonly Dictionary<string, JsonObject> _settings = new(StringComparer.Ordinal);
     private readonly List<InjectorWebhook> _injectors = [];
+    private bool _injectsByDefault;
 
     private ClusterObjects(string context) => Context = context;
 
@@ -39,6 +41,9 @@ internal sealed class ClusterObjects
 
     /// <summary>The name that its control plane and proxies use; the context when there is none.</summary>
     public string Id { get; private set; } = "";
+
+    /// <summary>Whether a control plane or an injector says the name, and not only proxies.</summary>
+    public bool IsNamed { get; private set; }
 
     /// <summary>Where the control plane of this cluster runs or, if it runs elsewhere, where it is found.</summary>
     public string SystemNamespace { get; private set; } = WellKnown.SystemNamespace;
@@ -76,6 +81,9 @@ internal sealed class ClusterObjects
     /// <summary>Gateways of the Gateway API; none if nobody may read them.</summary>
     public IReadOnlyList<ApiGateway> ApiGateways => _gateways;
 
+    /// <summary>Routes of the Gateway API for requests; none if nobody may read them.</summary>
+    public IReadOnlyList<ApiRoute> ApiRoutes => _routes;
+
     /// <summary>The mesh settings of the control plane in a namespace (ConfigMap <c>istio</c>, keys <c>mesh</c> and
     /// <c>meshNetworks</c>).</summary>
     public JsonObject Settings(string ns, string key) => Yaml(_settings.GetValueOrDefault(ns)?["data"]?[key]);
@@ -104,6 +112,9 @@ internal sealed class ClusterObjects
 
     public void AddApiGateways(IEnumerable<JsonObject> gateways) => _gateways.AddRange(gateways.Select(gateway => ApiGatewayReader.Read(Context, gateway)));
 
+    public void AddApiRoutes(KindDescriptor kind, IEnumerable<JsonObject> routes) =>
+        _routes.AddRange(routes.Select(route => ApiRouteReader.Read(kind, Context, route)));
+
     public void AddNetworkPolicies(IEnumerable<JsonObject> policies, string error)
     {
         _packets.AddRange(policies.Select(NetworkPolicy.Read));
@@ -131,9 +142,10 @@ internal sealed class ClusterObjects
         (_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"] as JsonObject ?? [])
             .ToDictionary(pair => pair.Key, pair => Text(pair.Value), StringComparer.Ordinal);
 
-    /// <summary>Whether the namespace asks for sidecars.</summary>
+    /// <summary>Whether the namespace asks for sidecars, or gets them without asking.</summary>
     public bool Injects(string ns) => _namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"] is JsonObject labels
-        && Text(labels[Labels.Injection]) is var told && (told == "enabled" || (told.Length == 0 && Text(labels[Labels.Revision]).Length > 0));
+        && (Text(labels[Labels.Injection]) is { Length: > 0 } told ? told == "enabled"
+            : Text(labels[Labels.Revision]).Length > 0 || (_injectsByDefault && !DefaultInjection.Exempt.Contains(ns)));
 
     /// <summary>Whether others call its services by names in the zone <c>global</c>, through a gateway that routes such
     /// calls. Nobody watches such a cluster.</summary>
@@ -162,12 +174,16 @@ internal sealed class ClusterObjects
             case "NetworkPolicy": _packets.Add(NetworkPolicy.Read(value)); break;
             case "Namespace": _namespaces[name] = value; break;
             case "Gateway" when MeshApi.Find(Text(value["apiVersion"]), kind) == MeshApi.ApiGateway: AddApiGateways([value]); break;
+            case "HTTPRoute" or "GRPCRoute" when MeshApi.Find(Text(value["apiVersion"]), kind) is { } route: AddApiRoutes(route, [value]); break;
             // The name of a control plane with a revision contains the revision; otherwise the names are almost the same.
             case "ConfigMap" when Text(value["data"]?["mesh"]).Length > 0 && (name == "istio" || !_settings.ContainsKey(Text(meta?["namespace"]))):
                 _settings[Text(meta?["namespace"])] = value;
                 break;
             case "ConfigMap": break;
-            case "MutatingWebhookConfiguration": _injectors.AddRange(InjectorWebhook.Read(value)); break;
+            case "MutatingWebhookConfiguration":
+                _injectors.AddRange(InjectorWebhook.Read(value));
+                _injectsByDefault |= (value["webhooks"] as JsonArray ?? []).Any(webhook => Text(webhook?["name"]) == DefaultInjection.Webhook);
+                break;
             default:
                 // Objects that the control plane cannot read do not take part in calls.
                 if (IstioConfig.Read(value, Context).Value is { } record) _istio.Add(record);
@@ -179,10 +195,14 @@ internal sealed class ClusterObjects
     /// to its proxies.</summary>
     private string FindId()
     {
-        var own = ControlPlanes.Where(plane => plane.Namespace == SystemNamespace).Select(plane => plane.Cluster);
-        var proxies = _pods.SelectMany(pod => Sidecar(pod)?.Env ?? []).Where(env => env.Name == "ISTIO_META_CLUSTER_ID").Select(env => env.Value);
-        return own.Concat(_injectors.Select(injector => injector.Cluster)).Concat(proxies).FirstOrDefault(id => !string.IsNullOrEmpty(id)) ?? Context;
+        var said = ControlPlanes.Where(plane => plane.Namespace == SystemNamespace).Select(plane => plane.Cluster)
+            .Concat(_injectors.Select(injector => injector.Cluster)).FirstOrDefault(id => !string.IsNullOrEmpty(id));
+        IsNamed = said is not null;
+        return said ?? _pods.Select(NameBy).FirstOrDefault(id => id.Length > 0) ?? Context;
     }
+
+    /// <summary>The name by which a Pod's proxy calls its cluster; empty without a proxy.</summary>
+    public static string NameBy(Pod pod) => Sidecar(pod)?.Env.FirstOrDefault(env => env.Name == "ISTIO_META_CLUSTER_ID")?.Value ?? "";
 
     /// <summary>The proxy of a Pod: a sidecar, a native sidecar, or the gateway itself.</summary>
     public static Container? Sidecar(Pod pod) =>

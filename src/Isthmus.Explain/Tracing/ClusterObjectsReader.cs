@@ -12,11 +12,14 @@ internal static class ClusterObjectsReader
     /// <summary>What shows whether workloads get calls.</summary>
     internal static readonly IReadOnlyList<KindDescriptor> WorkloadKinds = [.. MeshApi.For(KindUse.Workloads)];
 
+    private static readonly IReadOnlyList<KindDescriptor> ApiRoutes = [MeshApi.HttpRoute, MeshApi.GrpcRoute];
+
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
     public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces,
         CancellationToken stop)
     {
-        var (packets, gateways) = (NetworkPoliciesAsync(client, stop), ApiGatewaysAsync(client, stop));
+        var (packets, gateways) = (NetworkPoliciesAsync(client, stop), IfAllowedAsync(client, MeshApi.ApiGateway, stop));
+        var routes = ApiRoutes.Select(kind => IfAllowedAsync(client, kind, stop)).ToList();
         var lists = MeshApi.For(KindUse.Trace).Select(kind => ListAsync(client, kind, null, new(), stop))
             .Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
             .Append(ListAsync(client, MeshApi.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop)).Append(WebhooksAsync(client, stop)).ToList();
@@ -24,15 +27,16 @@ internal static class ClusterObjectsReader
         var (policies, error) = await packets;
         objects.AddNetworkPolicies(policies, error);
         objects.AddApiGateways(await gateways);
+        for (var i = 0; i < routes.Count; i++) objects.AddApiRoutes(ApiRoutes[i], await routes[i]);
         return objects;
     }
 
-    /// <summary>They explain some failures at gateways; whoever may not read them can trace all the same.</summary>
-    private static async Task<IReadOnlyList<JsonObject>> ApiGatewaysAsync(KubeClient client, CancellationToken stop)
+    /// <summary>Objects that explain some failures; whoever may not read them can trace all the same.</summary>
+    private static async Task<IReadOnlyList<JsonObject>> IfAllowedAsync(KubeClient client, KindDescriptor kind, CancellationToken stop)
     {
         try
         {
-            return await ListAsync(client, MeshApi.ApiGateway, null, new(), stop);
+            return await ListAsync(client, kind, null, new(), stop);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {

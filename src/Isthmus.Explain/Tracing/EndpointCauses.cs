@@ -84,9 +84,11 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
     }
 
     /// <summary>Why nothing accepts the connection at a Pod.</summary>
-    public static Problem NobodyListens(PodRef name, ClusterObjects cluster, Pod pod, MeshHost? host, int port, IPEndPoint target,
-        IReadOnlyList<IPEndPoint> listening)
+    /// <param name="port">The port of the host that is called.</param>
+    /// <param name="target">Where the callee's proxy sends the call.</param>
+    public Problem NobodyListens(Callee callee, MeshHost? host, int port, IPEndPoint target, IReadOnlyList<IPEndPoint> listening)
     {
+        var (name, cluster, pod) = (callee.Name, callee.Cluster, callee.Pod);
         var apps = listening.Where(at => at.Port is < 15000 or > 15099).ToList();
         if (apps.FirstOrDefault(at => at.Port == target.Port) is { } loopback)
         {
@@ -94,6 +96,14 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                 "make it listen on 0.0.0.0, or give the port a Sidecar ingress with defaultEndpoint 127.0.0.1");
         }
         var others = apps.Select(at => at.Port).Distinct().Order().ToList();
+        if (Diverted(callee, target) is var (sidecar, index, ingress))
+        {
+            return Faults.Of("ISM2070", $"Sidecar {sidecar.Namespace}/{sidecar.Name} in {facts.ConfigOf(cluster).Context}",
+                $"spec.ingress[{index}].defaultEndpoint",
+                $"sends calls of port {ingress.Port} to {ingress.DefaultEndpoint}, where nothing listens in Pod {pod.Metadata.Name}"
+                    + $"{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}",
+                others.Count > 0 ? $"set it to 127.0.0.1:{string.Join(" or ", others)}" : "set it to where the application listens, or start the application");
+        }
         var declared = pod.Spec.Containers.SelectMany(container => container.Ports).Any(candidate => candidate.Number == target.Port);
         var service = host?.Services.FirstOrDefault(candidate => candidate.Cluster == cluster && candidate.Pods.Contains(pod))
             // A route may lead to another Service than the one that is called.
@@ -108,10 +118,27 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                     + $"{target.Port}{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}{(state is { Ready: false } ? $"; container {state.Name} is not ready" : "")}",
                 $"kubectl --context={name.Context} -n {name.Namespace} logs {name.Name}");
         }
+        if (service.Service.Spec.ClusterIP == "None")
+        {
+            return Faults.Of("ISM2070", service.Name, "spec.ports",
+                $"is headless, so callers connect to its Pods, where nothing listens on port {target.Port} (Pod {pod.Metadata.Name}): its programs listen on "
+                    + string.Join(", ", others),
+                $"call port {string.Join(" or ", others)}, and give the Service that port: targetPort does not count for its Pods' addresses");
+        }
         var own = service.Service.Spec.Ports.FirstOrDefault(candidate => GatewayStep.TargetOf(candidate, pod) == target.Port) ?? service.Port(port);
         return Faults.Of("ISM2070", service.Name,
             $"spec.ports[{(own?.Name.Length > 0 ? own.Name : own?.Port.ToString(System.Globalization.CultureInfo.InvariantCulture))}].targetPort",
             $"points to port {target.Port}, on which nothing listens in Pod {pod.Metadata.Name}: its programs listen on {string.Join(", ", others)}",
             $"set targetPort to the port of the application, {string.Join(" or ", others)}");
+    }
+
+    /// <summary>The Sidecar by which calls of a port leave it in the Pod; null when none does.</summary>
+    private (Sidecar Sidecar, int Index, SidecarIngress Ingress)? Diverted(Callee callee, IPEndPoint target)
+    {
+        if (config.SidecarOf(callee.Cluster, callee.Pod) is not { } sidecar) return null;
+        foreach (var (index, ingress) in sidecar.Ingress.Index())
+            if (ingress.Port == callee.Address.Port && IPEndPoint.TryParse(ingress.DefaultEndpoint, out var to) && to.Port == target.Port)
+                return (sidecar, index, ingress);
+        return null;
     }
 }

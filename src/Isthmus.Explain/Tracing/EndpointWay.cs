@@ -1,3 +1,4 @@
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Tls;
 
@@ -6,6 +7,9 @@ namespace Isthmus.Explain.Tracing;
 /// <summary>A chosen endpoint, and how the caller's proxy talks to it.</summary>
 internal sealed record EndpointWay(OutboundChoice Outbound, ClusterState Cluster, Endpoint Endpoint, TlsSettings? Tls, string DestinationRule)
 {
+    /// <summary>The gateway from which the callee's proxy sees the call come, with its network; null without one.</summary>
+    public (ClusterObjects Cluster, Pod Pod)? Through { get; init; }
+
     public bool IsMeshTls =>
         Tls is { Certificate.Length: > 0 } && (Tls.Alpn.IsEmpty || Tls.Alpn.Any(protocol => protocol.StartsWith("istio", StringComparison.Ordinal)));
 

@@ -26,8 +26,29 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
                 $"opens {string.Join(", ", all.SelectMany(gateway => gateway.Servers).Select(server => server.Port).Distinct().Order())}, but the call arrives "
                     + $"at {port}",
                 $"add a server for port {port}");
+        if (Unserved(opening.Gateway, opening.Server) is { } unserved) return unserved;
+        if (AvailabilityCauses.OtherName(facts.Home, facts.ClientPod).Length > 0) return AvailabilityCauses.Misnamed(facts.Home, facts.ClientPod, 1);
         return Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {Named(opening.Gateway)}",
             $"isthmus proxy-status --context={facts.Home.Context}");
+    }
+
+    /// <summary>Why a server that passes connections on has none to pass on: no route of a VirtualService is for connections; null when one is.</summary>
+    private Problem? Unserved(Gateway gateway, GatewayServer server)
+    {
+        if (server is not ({ Protocol: Protocol.Tcp } or { Tls.Mode: ServerTlsMode.Passthrough })) return null;
+        var bound = config.At.Istio<VirtualService>().Where(service => IsBound(service, gateway)
+            && service.Hosts.Any(host => Hosts.Admits(gateway, server, host, service.Namespace))).ToList();
+        var isTls = server.Protocol != Protocol.Tcp;
+        if (bound.Exists(service => isTls ? !service.Tls.IsEmpty || !service.Tcp.IsEmpty : !service.Tcp.IsEmpty)) return null;
+        var opened = $"server {gateway.Servers.ToList().IndexOf(server)} of {Named(gateway)} passes {(isTls ? "TLS" : "connections")} on without looking "
+            + "inside";
+        return bound is [var first, ..]
+            ? Faults.Of("ISM2085", $"VirtualService {first.Namespace}/{first.Name} in {config.At.Context}", "spec.http",
+                $"has routes for requests only, and {opened}, so the gateway opens no port for it",
+                isTls ? "write tls routes, with match.sniHosts, or let the server end TLS (mode: SIMPLE)"
+                    : "write tcp routes, or give the server the protocol HTTP")
+            : Faults.Of("ISM2085", Named(gateway), "", $"no VirtualService with this Gateway has {(isTls ? "tls" : "tcp")} routes, and {opened}",
+                $"create a VirtualService with {(isTls ? "tls" : "tcp")} routes and gateway {gateway.FullName}");
     }
 
     /// <summary>Why no chain accepts the connection.</summary>
@@ -35,6 +56,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
     public Problem WithoutChain(TracedCall call, bool hasTls)
     {
         var opening = Opening(call.Port, call.Destination.Port).ToList();
+        foreach (var (passing, server) in opening)
+            if (server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), facts.Target.Host)) && Unserved(passing, server) is { } unserved) return unserved;
         var owner = Nearest(opening, facts.Target.Host).Gateway is { } gateway ? Named(gateway) : facts.Client.ToString();
         if (call.Kind == CallKinds.Tls != hasTls)
         {
@@ -104,7 +127,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
                 "add the host to the server, or call one that it has");
         }
         var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))).ToList();
-        if (routing.Exists(service => having.Exists(server => IsBound(service, server.Gateway)))) return null;
+        var bound = routing.Where(service => having.Exists(server => IsBound(service, server.Gateway))).ToList();
+        if (bound.Count > 0) return bound.Select(service => Withheld(service, [.. having.Where(one => IsBound(service, one.Gateway))], host)).FirstOrDefault();
         return routing.Count > 0
             ? Faults.Of("ISM2085", $"VirtualService {routing[0].Namespace}/{routing[0].Name} in {config.At.Context}", "spec.gateways",
                 $"routes {host} for {string.Join(", ", routing[0].Gateways)}, but not for {Named(having[0].Gateway)}, which accepts the call: the response is "
@@ -112,6 +136,24 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
                 $"add {having[0].Gateway.FullName} to spec.gateways")
             : Faults.Of("ISM2085", Named(having[0].Gateway), "", $"no VirtualService with this Gateway routes {host}: the response is 404",
                 $"create a VirtualService with host {host} and gateway {having[0].Gateway.FullName}");
+    }
+
+    /// <summary>Why a gateway does not get a VirtualService that is bound to it; null when it does.</summary>
+    private Problem? Withheld(VirtualService service, IReadOnlyList<(Gateway Gateway, GatewayServer Server)> servers, string host)
+    {
+        var owner = $"VirtualService {service.Namespace}/{service.Name} in {config.At.Context}";
+        var at = facts.Client.Namespace;
+        if (!Visibility.Allows(service.ExportTo, service.Namespace, at))
+        {
+            return Faults.Of("ISM2085", owner, "spec.exportTo",
+                $"is exported to {string.Join(", ", service.ExportTo)} only, and the gateway is in namespace {at}: it does not get the routes for {host}, "
+                    + "and the response is 404",
+                $"add {at} to exportTo, or remove it");
+        }
+        if (servers.Any(one => service.Hosts.Any(name => Hosts.Admits(one.Gateway, one.Server, name, service.Namespace)))) return null;
+        return Faults.Of("ISM2085", Named(servers[0].Gateway), "spec.servers[*].hosts",
+            $"has {HostsOf(servers)}, which admits no VirtualServices of namespace {service.Namespace}, where {owner} routes {host}: the response is 404",
+            $"write {service.Namespace}/{host}, or move the VirtualService");
     }
 
     private static bool IsBound(VirtualService service, Gateway gateway) =>

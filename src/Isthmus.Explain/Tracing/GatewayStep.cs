@@ -112,7 +112,7 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         }
         var callee = new Callee(found.Cluster, found.Pod, next);
         record.Packets(causes.Packets.Between(cluster, gateway, callee));
-        pods.Walk(way, callee, way.Outbound.View);
+        pods.Walk(way with { Through = (cluster, gateway) }, callee, way.Outbound.View);
     }
 
     /// <summary>The proxy that the gateway most likely leads to. Fetching both together saves a round.</summary>

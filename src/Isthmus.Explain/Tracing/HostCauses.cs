@@ -15,6 +15,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     public Problem NoAddress(MeshHost? host, ProxyView? sidecar)
     {
         if (host?.In(facts.Home) is not { Service.Spec.ClusterIP: "None" } && DnsDown() is { } dns) return dns;
+        if (OfPod(host) is { } pod) return pod;
         if (host is null)
             return visibility.NoGlobalEntry()
                 ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host,
@@ -45,6 +46,29 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless)
             return endpoints.NoEndpoints(host, headless.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0, "", "");
         return availability.NotTold(host);
+    }
+
+    /// <summary>The name is meant for one Pod, which has it by another Service, or not at all; null when no Pod is meant.</summary>
+    private Problem? OfPod(MeshHost? host)
+    {
+        if (facts.Target.Host.Split('.') is not [var name, var service, .. var rest] || (host is not null && name == host.Name)) return null;
+        var ns = host?.Namespace ?? (rest is [var told, ..] ? told : facts.Client.Namespace);
+        needs.NeedPods(ns);
+        var found = facts.Clusters.SelectMany(cluster => cluster.Pods.Select(pod => (Cluster: cluster, Pod: pod))).FirstOrDefault(one =>
+            one.Pod.Metadata.Namespace == ns && (one.Pod.Spec.Hostname.Length > 0 ? one.Pod.Spec.Hostname : one.Pod.Metadata.Name) == name);
+        if (found.Pod is not { } pod) return null;
+        var (subdomain, context) = (pod.Spec.Subdomain, found.Cluster.Context);
+        var exists = subdomain.Length > 0 && facts.Clusters.Any(cluster => cluster.Service(ns, subdomain) is not null);
+        if (subdomain == service && exists) return null;
+        var owner = pod.Metadata.OwnerReferences.FirstOrDefault(one => one is { Controller: true, Kind: "StatefulSet" });
+        var (says, kind) = (subdomain.Length == 0 ? "is not set" : $"is {subdomain}", owner is null ? "Pod" : "StatefulSet");
+        return Faults.Of("ISM2104", owner is null ? $"Pod {pod.Key} in {context}" : $"StatefulSet {ns}/{owner.Name} in {context}",
+            owner is null ? "spec.subdomain" : "spec.serviceName",
+            exists ? $"{says}, so the name of Pod {name} is {name}.{subdomain}.{ns}, and not {name}.{service}"
+                : $"{says}{(subdomain.Length == 0 ? "" : ", and no such Service exists")}, so Pod {name} has no name of its own",
+            exists ? $"call {name}.{subdomain}.{ns}, or create the {kind} again with {service}"
+                : host is null ? $"create a headless Service {(subdomain.Length > 0 ? subdomain : service)} (clusterIP: None) that selects the Pods"
+                : $"create the {kind} again with {service}");
     }
 
     /// <summary>A ServiceEntry for the host of a Service of its namespace: its endpoints count as the Service's.</summary>
@@ -135,11 +159,11 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                 $"routes to port {port} of {host.Services[0].Name}, which has {ServicePods.Ports(host.Services[0].Service)}", "use one of its ports");
         if (subset.Length > 0)
         {
-            var rules = config.RulesFor(host).ToList();
+            var rules = config.RulesFor(host);
             var known = rules.SelectMany(candidate => candidate.Subsets).Select(candidate => candidate.Name).Distinct().ToList();
             if (!known.Contains(subset))
             {
-                return Faults.Of("ISM2032", owner, config.RouteField(rule, fqdn, subset, "subset"), rules.Count == 0
+                return Elsewhere(host, subset, owner, rules) ?? Faults.Of("ISM2032", owner, config.RouteField(rule, fqdn, subset, "subset"), rules.Count == 0
                     ? $"routes to subset {subset} of {host.Fqdn}, and no DestinationRule defines subsets of it"
                     : $"routes to subset {subset} of {host.Fqdn}, which DestinationRule {rules[0].Namespace}/{rules[0].Name} does not define: it has "
                         + $"{(known.Count == 0 ? "none" : string.Join(", ", known))}",
@@ -149,6 +173,26 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             }
         }
         return visibility.Hidden(host) ?? availability.Unwatched(host.Services) ?? availability.NotTold(host);
+    }
+
+    /// <summary>A DestinationRule defines the subset, and the caller's proxy does not follow it; null when none does.</summary>
+    private Problem? Elsewhere(MeshHost host, string subset, string owner, IReadOnlyList<DestinationRule> followed)
+    {
+        var defining = CallerConfig.RulesOf(config.At, host).Where(rule => rule.Subsets.Any(candidate => candidate.Name == subset)).ToList();
+        if (defining.Count == 0) return null;
+        var (own, at) = (facts.Client.Namespace, config.At.Context);
+        if (defining.Find(config.Sees) is not { } seen)
+        {
+            return Faults.Of("ISM2032", $"DestinationRule {defining[0].Namespace}/{defining[0].Name} in {at}", "spec.exportTo",
+                $"defines subset {subset} of {host.Fqdn}, to which {owner} routes, and is exported to {string.Join(", ", defining[0].ExportTo)} only: "
+                    + $"proxies of namespace {own} do not get it",
+                $"add {own} to its exportTo, or remove exportTo");
+        }
+        return followed is not [var first, ..] ? null
+            : Faults.Of("ISM2032", $"DestinationRule {first.Namespace}/{first.Name} in {at}", "spec.subsets",
+                $"takes the place of DestinationRule {seen.Namespace}/{seen.Name} for callers in namespace {own}, and does not define subset {subset}, to "
+                    + $"which {owner} routes",
+                $"define {subset} in it as well, or delete it and write what it sets into {seen.Namespace}/{seen.Name}");
     }
 
     private Problem NoSuchHost(string @object, string path, string wanted, string message)

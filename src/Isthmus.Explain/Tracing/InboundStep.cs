@@ -16,8 +16,13 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, Causes c
         var (http, tcp) = (chain.Action as HttpAction, chain.Action as TcpAction);
         var request = http is null ? null : call.Request();
         var peer = caller.Length == 0 ? null : new Proxy.Transports.TlsPeer([caller], [], "", "-", "", way!.Tls!.Sni, "");
-        var policyFacts = new PolicyFacts(request, "http", peer, call.ClientEnd, call.ClientEnd.Address, address, way?.Tls?.Sni ?? "");
-        var access = new AccessStep(facts, record, causes, "inbound", view);
+        var source = way?.Through is { } gateway && IPAddress.TryParse(gateway.Pod.Status.PodIP, out var passed)
+            ? new(passed, call.ClientEnd.Port) : call.ClientEnd;
+        var policyFacts = new PolicyFacts(request, "http", peer, source, source.Address, address, way?.Tls?.Sni ?? "");
+        var access = new AccessStep(facts, record, causes, "inbound", view)
+        {
+            Through = way?.Through is { } through ? PodRef.Of(through.Cluster, through.Pod).ToString() : "",
+        };
         if (!access.Walk(chain, policyFacts, callee)) return null;
         var cluster = tcp?.Targets[0].Cluster;
         if (http is not null)

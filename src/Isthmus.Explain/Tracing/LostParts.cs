@@ -79,7 +79,7 @@ internal static class LostParts
             var pod = group.First();
             yield return Faults.Of("ISM2047", $"Pod {pod.Key} in {context}", "status",
                 $"is not ready{(group.Count() > 1 ? $", like {group.Count() - 1} more of {service.Name}" : "")}: {group.Key}",
-                $"kubectl --context={context} -n {pod.Metadata.Namespace} describe pod {pod.Metadata.Name}");
+                ServicePods.Look(pod, context));
         }
     }
 

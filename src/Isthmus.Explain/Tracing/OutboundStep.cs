@@ -172,10 +172,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                 record.Fail("route", $"no virtual host for {call.Authority}", causes.Hosts.Blocked(call));
                 return;
             case DirectAct { Status: 500 } when IstioMetadata.IsOfGatewayApi(rule):
-                record.Fail("route", summary, Faults.Of("ISM2025", owner, "spec.rules[*]",
-                    "responds with status 500: the backend does not exist or is not permitted, or the rule cannot apply as it is written",
-                    "see the conditions in its status: ResolvedRefs, PartiallyInvalid"),
-                    CallBlame.Rule(rule));
+                record.Fail("route", summary, causes.Config.Failing(rule, route.Name), CallBlame.Rule(rule));
                 return;
             case DirectAct { Status: >= 500 } direct:
                 record.Fail("route", summary,

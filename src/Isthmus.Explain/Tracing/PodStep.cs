@@ -12,7 +12,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
 {
     private readonly TlsStep _tls = new(facts, record, causes, call);
     private readonly InboundStep _inbound = new(facts, record, causes, call);
-    private readonly ApplicationStep _application = new(record, call);
+    private readonly ApplicationStep _application = new(record, causes, call);
 
     /// <param name="way">How the caller's proxy talks to it; null without a proxy: then in plain text, or as the
     /// application itself does.</param>

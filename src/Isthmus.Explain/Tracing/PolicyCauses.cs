@@ -26,19 +26,66 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         if (PolicyRule().Match(rule) is { Success: true } made)
         {
             var policy = policies.FirstOrDefault(candidate => candidate.Namespace == made.Groups[1].Value && candidate.Name == made.Groups[2].Value);
-            if (policy is { Action: PolicyAction.Custom }
-                && !MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config.Authorizers.ContainsKey(policy.Provider))
-            {
-                return Faults.Of("ISM2064", Name(policy, config), "spec.provider.name",
-                    $"names {policy.Provider}, which is no external authorizer of the MeshConfig: {callee.Name} {Denial(call)}",
-                        "add it to extensionProviders of the MeshConfig, or correct the name");
-            }
+            if (policy is { Action: PolicyAction.Custom } && Unasked(policy, callee, call) is { } unasked) return unasked;
             var index = int.Parse(made.Groups[3].Value, System.Globalization.CultureInfo.InvariantCulture);
             return ByRule($"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value} in {config.Context}", index,
                 policy is not null && index < policy.Rules.Count ? policy.Rules[index] : null, callee, call);
         }
         return ByNoRule([.. policies.Where(policy => policy.Action == PolicyAction.Allow)], config, callee, call);
     }
+
+    /// <summary>Why the callee's proxy asks no external authorizer, and so denies what a policy leaves to one; null when nothing says so.</summary>
+    private Problem? Unasked(AuthorizationPolicy policy, Callee callee, CallAttributes call)
+    {
+        var at = facts.ControlPlanesOf(callee.Cluster) is [var plane, ..] ? plane.At.Settings(plane.Namespace, "mesh") : facts.MeshSettings("mesh");
+        var config = facts.ConfigOf(callee.Cluster);
+        var (owner, where) = (Name(policy, config), $"extensionProviders of the MeshConfig of {config.Context}");
+        if (MeshConfigReader.ReadMesh(at).Config.Authorizers.GetValueOrDefault(policy.Provider) is not { } provider)
+        {
+            return Faults.Of("ISM2064", owner, "spec.provider.name",
+                $"names {policy.Provider}, which is no external authorizer of the MeshConfig: {callee.Name} {Denial(call)}",
+                    $"add it to {where}, or correct the name");
+        }
+        var name = provider.Service[(provider.Service.IndexOf('/', StringComparison.Ordinal) + 1)..];
+        if (facts.Host(name, callee.Pod.Metadata.Namespace) is not { } host)
+        {
+            return Faults.Of("ISM2064", owner, "spec.provider.name",
+                $"leaves the decision to {policy.Provider}, whose service {provider.Service} does not exist: nobody can be asked, and {callee.Name} "
+                    + Denial(call),
+                $"create the Service, or correct service in {where}");
+        }
+        return host.Services.Count == 0 || host.Services.Any(service => service.Port(provider.Port) is not null) ? null
+            : Faults.Of("ISM2064", owner, "spec.provider.name",
+                $"leaves the decision to {policy.Provider} at port {provider.Port} of {host.Services[0].Name}, which has "
+                    + $"{ServicePods.Ports(host.Services[0].Service)}: nobody can be asked, and {callee.Name} {Denial(call)}",
+                $"set its port in {where} to one that the Service has");
+    }
+
+    /// <summary>Why a request has no valid token for a callee, and what helps.</summary>
+    private (string Why, string Remedy) Tokenless(Callee callee, CallAttributes call)
+    {
+        var config = facts.ConfigOf(callee.Cluster);
+        var labels = callee.Pod.Metadata.Labels.ToValueMap();
+        var reading = config.Istio<RequestAuthentication>().Where(one => one.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)
+            && !one.Rules.IsEmpty).ToList();
+        if (reading.Count == 0)
+        {
+            return ($"carries no valid token: no RequestAuthentication applies to {callee.Name}, so its proxy checks none",
+                $"create a RequestAuthentication with the issuer in namespace {callee.Name.Namespace} in {config.Context}, or allow the call without a token");
+        }
+        var rules = reading.SelectMany(one => one.Rules).ToList();
+        if (!call.HasBearer || rules.Exists(IsOfBearer))
+            return ("carries no valid token", "send a token (isthmus trace --jwt TOKEN), or allow the call without one");
+        var places = rules.SelectMany(rule => rule.FromHeaders.Select(header => $"header {header.Name}")
+            .Concat(rule.FromParams.Select(name => $"query parameter {name}")).Concat(rule.FromCookies.Select(name => $"cookie {name}"))).Distinct().ToList();
+        return ($"carries its token in the header Authorization, where RequestAuthentication {reading[0].Namespace}/{reading[0].Name} does not look for one: "
+            + $"it reads {string.Join(", ", places)}",
+            $"send the token there, or add {{name: Authorization, prefix: \"Bearer \"}} to fromHeaders of its jwtRules");
+    }
+
+    /// <summary>Whether tokens of an issuer are read from the header Authorization: by default, or because the rule says so.</summary>
+    private static bool IsOfBearer(TokenRule rule) => (rule.FromHeaders.IsEmpty && rule.FromParams.IsEmpty && rule.FromCookies.IsEmpty)
+        || rule.FromHeaders.Any(header => header.Name.Equals("authorization", StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The callee's proxy refuses the token of the request.</summary>
     public Problem TokenRefused(Callee callee, int status, string why)
@@ -91,16 +138,18 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             .OrderBy(policy => policy.Source);
     }
 
-    private static Problem ByRule(string policy, int index, AuthorizationRule? rule, Callee callee, CallAttributes call)
+    private Problem ByRule(string policy, int index, AuthorizationRule? rule, Callee callee, CallAttributes call)
     {
         var field = $"spec.rules[{index}]";
         // A rule for everybody but those with a token denies whoever has none.
         if (rule is not null && !call.HasToken
             && rule.From.SelectMany(source => source).Concat(rule.When)
                 .Any(term => term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !term.NotValues.IsEmpty))
-            return Faults.Of("ISM2064", policy, field,
-                $"denies requests without a valid token at {callee.Name}, and this one carries none: the response is 403",
-                "send a token (isthmus trace --jwt TOKEN), or exempt the request from the rule");
+        {
+            var (why, remedy) = Tokenless(callee, call);
+            return Faults.Of("ISM2064", policy, field, $"denies requests without a valid token at {callee.Name}, and this one {why}: the response is 403",
+                remedy);
+        }
         return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}: {Outcome(call)}", "remove the caller from the rule");
     }
 
@@ -136,17 +185,30 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
                     + "of the Service http-… or set appProtocol: http");
         }
         var has = call.Of(term.Key);
-        var token = term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !call.HasToken;
-        var actual = token ? "carries no valid token" : has.Count > 0 ? $"has {string.Join(", ", has)}" : "has none";
+        var isOfToken = term.Key.StartsWith("request.auth.", StringComparison.Ordinal);
+        var (actual, remedy) = isOfToken && !call.HasToken ? Tokenless(callee, call)
+            : isOfToken && has.Count == 0 ? Unclaimed(term, call)
+            : term.Key is RuleKeys.SourceIp or RuleKeys.RemoteIp && call.Through.Length > 0
+            ? ($"has {string.Join(", ", has)}, the address of the gateway of its network, {call.Through}",
+                "calls from other networks have the addresses of gateways: name callers by principals, namespaces or serviceAccounts instead")
+            : (has.Count > 0 ? $"has {string.Join(", ", has)}" : $"has none{(field.Contains(".when[", StringComparison.Ordinal) ? $" ({term.Key})" : "")}",
+                has.Count > 0 && !term.Values.IsEmpty ? $"add {has[0]} there" : "change the rule, or the call");
         var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
         return Faults.Of("ISM2064", Name(near.Policy, config), field,
             $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and "
                 + $"this call {actual}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
-            token
-                ? "send a token (isthmus trace --jwt TOKEN), or allow the call without one"
-                : has.Count > 0 && !term.Values.IsEmpty
-                ? $"add {has[0]} there"
-                : "change the rule, or the call");
+            remedy);
+    }
+
+    /// <summary>What the token of a call has instead of a claim that a rule asks for.</summary>
+    private static (string Actual, string Remedy) Unclaimed(RuleTerm term, CallAttributes call)
+    {
+        var wanted = term.Key.StartsWith($"{RuleKeys.Claims}[", StringComparison.Ordinal) ? term.Key[(RuleKeys.Claims.Length + 1)..^1] : "";
+        var nested = $"{RuleKeys.Claims}[{wanted.Replace(".", "][", StringComparison.Ordinal)}]";
+        var claims = call.ClaimNames.Count > 0 ? $": its claims are {string.Join(", ", call.ClaimNames)}" : "";
+        return ($"has a token without {(wanted.Length > 0 ? $"a claim {wanted}" : term.Key)}{claims}",
+            wanted.Contains('.', StringComparison.Ordinal) && call.Of(nested).Count > 0
+                ? $"write a claim in a claim as {nested}" : "change the rule, or let the issuer put the claim into its tokens");
     }
 
     private static string Denial(CallAttributes call) => call.IsRequest ? $"denies {call.Caller} with 403" : $"closes the connection of {call.Caller}";

@@ -57,16 +57,47 @@ internal static class ServicePods
     public static bool AwaitsProxy(Pod pod) =>
         pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).Any(status => status is { Name: "istio-proxy", Ready: false });
 
+    /// <summary>Whether a Pod asks other servers than its cluster's DNS.</summary>
+    public static bool IsWithoutClusterDns(Pod pod) =>
+        pod.Spec is { DnsPolicy: "Default" } or { DnsPolicy: "None", DnsConfig: null or { Nameservers.Count: 0 } };
+
     public static string Why(Pod pod)
     {
         foreach (var status in pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses))
         {
+            if (status is { State.Waiting: not null, LastState.Terminated: { ExitCode: not 0 } last })
+                return $"container {status.Name} exits with code {last.ExitCode} again and again ({status.State.Waiting.Reason}){Unproxied(pod, status.Name)}";
             if (status.State.Waiting is { } waiting) return $"container {status.Name} waits: {waiting.Reason} {waiting.Message}".TrimEnd();
-            if (status.State.Terminated is { ExitCode: not 0 } terminated) return $"container {status.Name} exited with code {terminated.ExitCode}";
+            if (status.State.Terminated is { ExitCode: not 0 } terminated)
+                return $"container {status.Name} exited with code {terminated.ExitCode}{Unproxied(pod, status.Name)}";
         }
         if (pod.Status.ContainerStatuses.FirstOrDefault(status => !status.Ready) is { } unready)
-            return $"the readiness probe of container {unready.Name} fails";
+            return $"the readiness probe of container {unready.Name} fails"
+                + (unready.Name == "istio-proxy" && IsWithoutClusterDns(pod)
+                    ? $"; dnsPolicy {pod.Spec.DnsPolicy} keeps it from the cluster's DNS, by which it finds its control plane" : "");
         var condition = pod.Status.Conditions.FirstOrDefault(candidate => candidate is { Type: "PodScheduled" or "Ready", Status: not "True" });
         return condition is { Message.Length: > 0 } ? condition.Message : $"phase {pod.Status.Phase}";
+    }
+
+    /// <summary>The command that shows more of why a Pod is not ready: the log of the container that has ended, or else its events.</summary>
+    public static string Look(Pod pod, string context)
+    {
+        var at = $"kubectl --context={context} -n {pod.Metadata.Namespace}";
+        var ended = pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).FirstOrDefault(status => !status.Ready
+            && (status.State.Terminated is { ExitCode: not 0 } || status is { State.Waiting: not null, LastState.Terminated.ExitCode: not 0 }));
+        return ended is null ? $"{at} describe pod {pod.Metadata.Name}"
+            : $"{at} logs {pod.Metadata.Name} -c {ended.Name}{(ended.State.Terminated is null ? " --previous" : "")}";
+    }
+
+    /// <summary>What an init container that ends before the Pod's proxy starts may not know: it calls without the proxy.</summary>
+    private static string Unproxied(Pod pod, string container)
+    {
+        var at = pod.Spec.InitContainers.FindIndex(one => one.Name == container);
+        if (at < 0 || pod.Spec.InitContainers[at].RestartPolicy == "Always" || ClusterObjects.Sidecar(pod) is null) return "";
+        var proxy = pod.Spec.InitContainers.FindIndex(one => one.Name == "istio-proxy");
+        if (proxy >= 0 && proxy < at) return "";
+        var capture = pod.Spec.InitContainers.FindIndex(one => one.Name is "istio-init" or "istio-validation");
+        return capture >= 0 && capture < at ? "; it runs while connections already go to the Pod's proxy and the proxy does not run yet, so they are refused"
+            : "; it runs before the Pod's proxy, so its calls leave in plain text, which workloads with STRICT mutual TLS refuse";
     }
 }

@@ -35,7 +35,7 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
     public Problem? Missing(ClusterObjects cluster, ClusterService service, string fqdn, string subset)
     {
         if (facts.ConfigOf(cluster) != cluster
-            || config.RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset)))
+            || CallerConfig.RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset)))
             return null;
         var known = config.RulesFor(facts.Host(fqdn)!).FirstOrDefault(rule => rule.Subsets.Any(candidate => candidate.Name == subset));
         return Faults.Of("ISM2035", $"DestinationRule {(known is null ? $"for {fqdn}" : $"{known.Namespace}/{known.Name}")} in {cluster.Context}",

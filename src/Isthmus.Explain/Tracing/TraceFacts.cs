@@ -164,7 +164,12 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
         var text = ip.Address.ToString();
         if (EntriesFor(host).FirstOrDefault(entry =>
             entry.Endpoints.Any(endpoint => endpoint.Address == text)) is { } entry) return $"ServiceEntry {entry.Namespace}/{entry.Name}";
-        return Clusters.SelectMany(cluster => cluster.Istio<WorkloadEntry>()).FirstOrDefault(workload => workload.Endpoint.Address == text) is { } workload
+        // Several may have the address, each with a port of its own: the one that an entry for the host selects is meant.
+        var selecting = EntriesFor(host).Where(entry => entry.WorkloadSelector.Count > 0).ToList();
+        return Clusters.SelectMany(cluster => cluster.Istio<WorkloadEntry>()).Where(workload => workload.Endpoint.Address == text)
+            .MaxBy(workload => selecting.Exists(entry => entry.Namespace == workload.Namespace
+                && Selectors.Matches(entry.WorkloadSelector, workload.Endpoint.Labels)))
+            is { } workload
             ? $"WorkloadEntry {workload.Namespace}/{workload.Name}" : null;
     }
 

@@ -16,6 +16,7 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
     public Problem? Hidden(MeshHost host)
     {
         var ns = facts.Client.Namespace;
+        if (Undiscovered(host) is { } undiscovered) return undiscovered;
         foreach (var service in host.Services)
         {
             var told = service.Service.Metadata.Annotations.GetValueOrDefault(Annotations.ExportTo);
@@ -37,6 +38,18 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
         return Faults.Of("ISM2013", $"Sidecar {sidecar.Namespace}/{sidecar.Name} in {config.At.Context}", "spec.egress[*].hosts",
             $"does not list {host.Fqdn}: its proxies see only {string.Join(", ", sidecar.Egress.SelectMany(egress => egress.Hosts))}",
             $"add {host.Namespace}/{host.Fqdn} to its hosts");
+    }
+
+    /// <summary>The control plane of the caller leaves out the namespace of the host; null when it does not.</summary>
+    private Problem? Undiscovered(MeshHost host)
+    {
+        var mesh = MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config;
+        if (mesh.DiscoverySelectors.IsEmpty || host.Services.Count == 0 || host.Namespace == facts.RootNamespace
+            || host.Services.Any(service => mesh.DiscoverySelectors.Any(selector => selector.Matches(service.Cluster.LabelsOf(host.Namespace).ToValueMap()))))
+            return null;
+        return Faults.Of("ISM2105", $"MeshConfig of {config.At.Context}", "discoverySelectors",
+            $"selects no label of namespace {host.Namespace}, so the mesh does not know {host.Fqdn}",
+            $"label the namespace so that a selector matches it, or add a selector");
     }
 
     private static bool Selects(string entry, string own, MeshHost host)

@@ -40,6 +40,8 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, Causes caus
                 else
                 {
                     strangers.Walk(candidate.Endpoint.AddressText, candidate.Endpoint.Workload, facts.Home, candidate.Entry);
+                    if (way.IsMeshTls && socket is not null && candidate.Entry is { } entry)
+                        record.Add("TLS", HopStatus.Unknown, "mutual TLS of the mesh", null, (CallBlame.SealedFact, entry));
                     if (way is { Tls: not null, IsMeshTls: false }) record.Ok("TLS", TlsStep.Originated(way), (CallBlame.OriginFact, way.DestinationRule));
                 }
                 // The proxy sends no call there: its problems matter only when the other endpoints fail too.

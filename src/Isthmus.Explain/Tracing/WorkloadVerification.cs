@@ -37,7 +37,7 @@ public static class WorkloadVerification
         foreach (var cluster in readable)
         {
             var problems = hosts.SelectMany(host => host.Where(service => service.Cluster == cluster).SelectMany(service => Lost(service, host))).Distinct()
-                .ToList();
+                .Concat(Alone(cluster)).Concat(Misnamed(cluster)).ToList();
             foreach (var problem in problems) yield return new(cluster.Context, What, problem.Object, problem);
             if (problems.Count == 0)
                 yield return new(cluster.Context, What,
@@ -50,6 +50,21 @@ public static class WorkloadVerification
         foreach (var problem in LostParts.In(service, static _ => true)) yield return problem;
         if (!service.Cluster.IsJoinedByNames && LostParts.WithoutSidecar(service, host) is { } bare) yield return bare;
     }
+
+    /// <summary>Pods that no Service selects, such as those of jobs, whose proxies do not work.</summary>
+    private static IEnumerable<Problem> Alone(ClusterObjects cluster)
+    {
+        var selected = cluster.Services.SelectMany(cluster.Behind).ToHashSet();
+        return cluster.Pods.Where(pod => pod.Status.Phase == "Running" && pod.Metadata.DeletionTimestamp is null && ServicePods.AwaitsProxy(pod)
+            && !selected.Contains(pod)).Select(pod => Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
+                $"is not ready: {ServicePods.Why(pod)}", ServicePods.Look(pod, cluster.Context)) with { Severity = Severity.Warning });
+    }
+
+    /// <summary>Pods whose proxies call their cluster by another name than its control plane, as after an installation with another one.</summary>
+    private static IEnumerable<Problem> Misnamed(ClusterObjects cluster) =>
+        cluster.Pods.Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status.Phase is "Running" or "Pending")
+            .GroupBy(pod => AvailabilityCauses.OtherName(cluster, pod), StringComparer.Ordinal).Where(named => named.Key.Length > 0)
+            .Select(named => AvailabilityCauses.Misnamed(cluster, named.First(), named.Count()));
 
     private static bool IsOfMesh(ClusterService service) =>
         service.Cluster.Injects(service.Service.Metadata.Namespace) || service.Pods.Any(pod => ClusterObjects.Sidecar(pod) is not null);

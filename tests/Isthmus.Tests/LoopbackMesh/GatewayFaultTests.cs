@@ -39,6 +39,9 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
           - {port: {number: 443, name: absent, protocol: HTTPS}, hosts: [$absent.example.com], tls: {mode: SIMPLE, credentialName: $absent}}
           - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*.$wild.example.com"]}
           - {port: {number: 80, name: other, protocol: HTTP}, hosts: [$foreign.example.com]}
+          - {port: {number: 80, name: withheld, protocol: HTTP}, hosts: [$withheld.example.com]}
+          - {port: {number: 80, name: elsewhere, protocol: HTTP}, hosts: [$other/$elsens.example.com]}
+          - {port: {number: 443, name: passed, protocol: TLS}, hosts: [$passed.example.com], tls: {mode: PASSTHROUGH}}
         ---
         apiVersion: networking.istio.io/v1
         kind: Gateway
@@ -69,6 +72,31 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
         spec:
           hosts: [$foreign.example.com]
           gateways: [$porch]
+          http: [{route: [{destination: {host: $both, port: {number: 18081}}}]}]
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: $withheld, namespace: $ns}
+        spec:
+          hosts: [$withheld.example.com]
+          gateways: [istio-system/$porch]
+          exportTo: ["."]
+          http: [{route: [{destination: {host: $both, port: {number: 18081}}}]}]
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: $elsens, namespace: $ns}
+        spec:
+          hosts: [$elsens.example.com]
+          gateways: [istio-system/$porch]
+          http: [{route: [{destination: {host: $both, port: {number: 18081}}}]}]
+        ---
+        apiVersion: networking.istio.io/v1
+        kind: VirtualService
+        metadata: {name: $passed, namespace: $ns}
+        spec:
+          hosts: [$passed.example.com]
+          gateways: [istio-system/$porch]
           http: [{route: [{destination: {host: $both, port: {number: 18081}}}]}]
         """;
 
@@ -101,6 +129,12 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
                 "but not $wild.example.com");
             await TracedAsync("http://$foreign.example.com/hello", "(ISM2085)", "object  VirtualService $ns/$foreign in cluster1", "field   spec.gateways",
                 "add istio-system/$porch to spec.gateways");
+            await TracedAsync("http://$withheld.example.com/hello", "(ISM2085)", "object  VirtualService $ns/$withheld in cluster1", "field   spec.exportTo",
+                "the gateway is in namespace istio-system");
+            await TracedAsync("http://$elsens.example.com/hello", "(ISM2085)", "object  Gateway istio-system/$porch in cluster1",
+                "admits no VirtualServices of namespace $ns", "write $ns/$elsens.example.com");
+            await TracedAsync("https://$passed.example.com/hello", "(ISM2085)", "object  VirtualService $ns/$passed in cluster1", "field   spec.http",
+                "has routes for requests only", "write tls routes");
 
             await FoundAsync("analyze", async () => (await mesh.AnalyzeAsync()).Select(finding => finding.Problem),
                 "ISM1461 Secret istio-system/$expired", "ISM1464 Secret istio-system/$elsename", "IST0161 Gateway istio-system/$porch: spec.servers[3].tls",
@@ -116,6 +150,14 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
             await TracedAsync("https://$unfit.example.com/hello", "✔ The call would get through; it was not made.");
             await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => problem.Code)),
                 codes => !codes.Contains("ISM1032", StringComparison.Ordinal), "the gateway has taken the pair that fits");
+
+            // What is gone is not refused any more.
+            await StoreAsync("unfit", ca.Server(Host("unfit")), ca.Server(Host("unfit")));
+            await FoundAsync("verify", async () => await mesh.VerifyAsync(), "IST0161 Gateway istio-system/$porch: spec.servers[3].tls");
+            await client.DeleteAsync(Kinds.Secret, System, services.Name("unfit"), Stop);
+            await FoundAsync("verify", async () => await mesh.VerifyAsync(), "IST0101 Gateway istio-system/$porch: spec.servers[3].tls");
+            await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => problem.Code)),
+                codes => !codes.Contains("ISM1032", StringComparison.Ordinal), "nobody refuses a Secret that is gone");
         }
         finally
         {
@@ -123,7 +165,7 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
             foreach (var name in (string[])["valid", "expired", "elsename", "unfit"]) await client.DeleteAsync(Kinds.Secret, System, services.Name(name), Stop);
             foreach (var suffix in (string[])["", "-b"])
                 await client.DeleteAsync(Manifests.ResourceOf(MeshApi.Gateway), System, services.Name("porch") + suffix, Stop);
-            foreach (var name in (string[])["porch", "wild", "foreign"])
+            foreach (var name in (string[])["porch", "wild", "foreign", "withheld", "elsens", "passed"])
                 await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
         }
     }

@@ -35,6 +35,8 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
 
     internal static IReadOnlyList<InjectedFault> All { get; } =
     [
+        .. OperatorFaults.All,
+
         // Names and ports
         new("$caller", "x$both:18081/hello", "ISM2010 | host x$both | did you mean $both.$ns", Call, Call),
         new("$caller", "$both:18082/hello", "ISM2030 | Service $ns/$both in cluster1 | no port 18082", Call, Call),
@@ -115,7 +117,7 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
         // Policies
         new("$caller", "$domain/hello", "ISM2064 | AuthorizationPolicy $ns/$domain in cluster1 | the trust domain is cluster.local, not example.org", Other,
             "cluster1 ISM1415 AuthorizationPolicy $ns/$domain: spec.rules[0].from[0].source.principals"),
-        new("$caller", "$tokened/hello", "ISM2064 | AuthorizationPolicy $ns/$tokened in cluster1 | this one carries none", Meant, Meant),
+        new("$caller", "$tokened/hello", "ISM2064 | AuthorizationPolicy $ns/$tokened in cluster1 | this one carries no valid token", Meant, Meant),
         new("$caller", "$tokened/hello", "ISM2082 | RequestAuthentication $ns/$issuer in cluster1 | Jwt is expired", Call,
             Call) { Sent = services => SentRequest.Parse("", [], "", services.Tokens.Sign(Claims(services, -1))) },
         new("$caller", "$tokened/hello", "ISM2082 | RequestAuthentication $ns/$issuer in cluster1 | Jwt verification fails", Call, Call) { Sent = OfStranger },
@@ -133,8 +135,6 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
 
         // The application
         new("$caller", "$bin/status/503", "ISM2073 | Pod $ns/$here | its application responded with status 503", Call, Call) { IsSeenOnlyByCall = true },
-
-        .. OperatorFaults.All,
     ];
 
     /// <summary>A token with the right claims that somebody else signed.</summary>

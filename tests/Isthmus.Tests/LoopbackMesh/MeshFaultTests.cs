@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
 using Xunit;
@@ -102,6 +103,49 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
             await mesh.Client("cluster1").DeleteAsync(Kinds.Service, DnsNamespace, "kube-dns", Stop);
             await mesh.Client("cluster1").DeleteAsync(Kinds.Deployment, DnsNamespace, "coredns", Stop);
         }
+    }
+
+    [Fact]
+    public async Task Settings_of_the_mesh_that_stop_a_call_are_named()
+    {
+        await services.ReadyAsync(mesh);
+        var client = mesh.Client("cluster1");
+        var before = (await client.GetAsync(Kinds.ConfigMap, System, "istio", Stop))["data"]!["mesh"]!.ToString();
+        try
+        {
+            // The Service of the authorizer has no port 81.
+            await SetAsync(before, "extensionProviders", new JsonArray(new JsonObject
+            {
+                ["name"] = services.Name("nobody"),
+                ["envoyExtAuthzHttp"] = new JsonObject { ["service"] = services.Fill("$bin.$ns.svc.cluster.local"), ["port"] = 81 },
+            }));
+            await TracedAsync("$asked/hello", "(ISM2064)", "object  AuthorizationPolicy $ns/$asked in cluster1", "at port 81 of Service $ns/$bin in cluster1",
+                "set its port in extensionProviders");
+            await mesh.UntilAsync(async () => string.Join('\n', (await mesh.AnalyzeAsync()).Select(found => found.Problem)),
+                text => text.Contains(services.Fill("AuthorizationPolicy $ns/$asked"), StringComparison.Ordinal)
+                    && text.Contains("which has no port 81", StringComparison.Ordinal), "analyze names the port of the provider");
+            await SetAsync(before, "discoverySelectors", new JsonArray(new JsonObject
+            {
+                ["matchExpressions"] = new JsonArray(new JsonObject
+                {
+                    ["key"] = "kubernetes.io/metadata.name", ["operator"] = "NotIn", ["values"] = new JsonArray(services.Name("other")),
+                }),
+            }));
+            await TracedAsync("$guarded.$other/hello", "(ISM2105)", "object  MeshConfig of cluster1", "field   discoverySelectors",
+                "selects no label of namespace $other");
+        }
+        finally
+        {
+            await SetAsync(before, null, null);
+            await TracedAsync("$guarded.$other/hello", "✔ The call gets through.");
+        }
+    }
+
+    private Task SetAsync(string settings, string? field, JsonNode? value)
+    {
+        var config = (JsonObject)YamlText.Parse(settings, "mesh")!;
+        if (field is not null) config[field] = value;
+        return mesh.PatchAsync("cluster1", Kinds.ConfigMap, System, "istio", new() { ["data"] = new JsonObject { ["mesh"] = YamlText.Print(config) } });
     }
 
     private Task SelectAsync(string app) =>

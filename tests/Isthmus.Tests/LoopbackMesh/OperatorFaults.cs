@@ -9,6 +9,21 @@ internal static class OperatorFaults
 
     internal static IReadOnlyList<InjectedFault> All { get; } =
     [
+        // What only the proxy at the other end, or the namespace of the caller, shows
+        new("$caller", "$diverted/hello", "ISM2070 | Sidecar $ns/$diverted in cluster1 | sends calls of port 5000 to 127.0.0.1:5999", Call, Call),
+        new("$caller", "$headered/hello", "ISM2064 | AuthorizationPolicy $ns/$headered in cluster1 | does not look for one: it reads header x-user-token", Call,
+            Call) { Sent = services => SentRequest.Parse("", [], "", services.Tokens.Sign(InjectedFault.Claims(services, 1))) },
+        new("$caller", "$nested/hello", "ISM2064 | AuthorizationPolicy $ns/$nested in cluster1 | has a token without a claim realm.roles: its claims are", Call,
+            Call) { Sent = OfRealm },
+        new("$caller", "$addressed/hello", "ISM2064 | AuthorizationPolicy $ns/$addressed in cluster2 | the address of the gateway of its network", Call,
+            Call),
+        new("$caller", "$unshared.$other/hello", "ISM2032 | DestinationRule $other/$unshared in cluster1 | is exported to", Call, Call),
+        new("$caller", "$shaded.$other/hello", "ISM2032 | DestinationRule $ns/$shade in cluster1 | takes the place of DestinationRule $other/$shaded", Call,
+            Call),
+        new("$caller", "$bank.example.com/hello", "ISM2089 | DestinationRule $ns/$bank in cluster1 | names /nowhere/ca.pem, which the proxy", Call,
+            Call) { IsSeenOnlyByCall = true },
+        new("$caller", "$idled/delay/2", "ISM2088 | Pod $ns/$idled | its proxy gave up after", Call, Call) { IsSeenOnlyByCall = true },
+
         // Ports that are declared otherwise than what is spoken there
         new("$caller", "grpc://$untyped/", "ISM2074 | Service $ns/$untyped in cluster1 | the call is gRPC, which needs HTTP/2", Call,
             Call) { IsSeenOnlyByCall = true },
@@ -54,4 +69,12 @@ internal static class OperatorFaults
         new("$caller", "$parent/hello", "ISM2024 | VirtualService $ns/$parent in cluster1 | $ns/$orphan, which does not exist", Other,
             "cluster1 ISM1431 VirtualService $ns/$parent: spec.http[0].delegate"),
     ];
+
+    /// <summary>A token with roles in a claim of its own.</summary>
+    private static SentRequest OfRealm(FaultyServices services)
+    {
+        var claims = InjectedFault.Claims(services, 1);
+        claims["realm"] = new System.Text.Json.Nodes.JsonObject { ["roles"] = new System.Text.Json.Nodes.JsonArray("admin") };
+        return SentRequest.Parse("", [], "", services.Tokens.Sign(claims));
+    }
 }

@@ -33,6 +33,22 @@ public sealed class TraceApiRouteTests
         Assert.Contains(says, problem.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("backendRefs: [{name: orders, port: 80, weight: 0}]", "spec.rules[0].backendRefs[*].weight", "is 0 for all backends")]
+    [InlineData("matches: []", "spec.rules[0].backendRefs", "is empty")]
+    [InlineData("backendRefs: [{name: orders, port: 80}]", "spec.rules[*]", "does not exist or is not permitted")]
+    public void Why_a_route_responds_with_500_is_told(string rule, string path, string says)
+    {
+        var scenario = Scenario();
+        scenario.Client = scenario.Client.Replace(Forwarded, "\"direct_response\": {\"status\": 500}", StringComparison.Ordinal)
+            .Replace("\"name\": \"default\"", "\"name\": \"shop.orders.0\"", StringComparison.Ordinal);
+        scenario.One += $"\n---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {{name: orders, namespace: shop}}, spec: {{parentRefs: "
+            + $"[{{group: \"\", kind: Service, name: orders}}], rules: [{{{rule}}}]}}}}";
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.Equal(("ISM2025", "HTTPRoute shop/orders in c1", path), (problem?.Code, problem?.Object, problem?.Path));
+        Assert.Contains(says, problem!.Message, StringComparison.Ordinal);
+    }
+
     private static TraceScenario Scenario()
     {
         var scenario = new TraceScenario();

@@ -33,6 +33,58 @@ public sealed class TraceOutcomeTests
         Assert.Contains(message, trace.Failure!.Problem!.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Callers begin mutual TLS with a server that does not know it.</summary>
+    [Theory]
+    [InlineData(true, "", "nothing within 5 s")]
+    [InlineData(false, "UF", "UF TLS_error")]
+    public void A_proxy_that_an_entry_promises_and_that_does_not_answer_is_named_by_the_entry(bool isOutOfTime, string flags, string said)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", false, isOutOfTime ? 0 : 503, 5000, Callee, flags, isOutOfTime ? "" : "TLS_error", [])
+            { IsOutOfTime = isOutOfTime } };
+        scenario.Client = scenario.ClientOfOne;
+        scenario.One = scenario.One.Replace("podIP: 10.1.0.5", "podIP: 10.1.0.6", StringComparison.Ordinal) + """
+
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: WorkloadEntry
+            metadata: {name: legacy, namespace: shop}
+            spec: {address: 10.1.0.5, labels: {app: orders, security.istio.io/tlsMode: istio}}
+            """;
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.Equal(("ISM2067", "WorkloadEntry shop/legacy in c1", "spec.labels[security.istio.io/tlsMode]"), (problem?.Code, problem?.Object, problem?.Path));
+        Assert.Contains(said, problem!.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Several entries may have one address: each for a port of its own.</summary>
+    [Theory]
+    [InlineData("one.example.com", "WorkloadEntry shop/one")]
+    [InlineData("two.example.com", "WorkloadEntry shop/two")]
+    public void The_entry_that_the_host_selects_is_the_one_of_an_address(string host, string entry)
+    {
+        var scenario = new TraceScenario();
+        foreach (var name in (string[])["one", "two"])
+        {
+            scenario.One += $$"""
+
+                ---
+                apiVersion: networking.istio.io/v1
+                kind: ServiceEntry
+                metadata: {name: {{name}}, namespace: shop}
+                spec:
+                  hosts: [{{name}}.example.com]
+                  resolution: STATIC
+                  ports: [{number: 80, name: http, protocol: HTTP}]
+                  workloadSelector: {labels: {app: {{name}} } }
+                ---
+                apiVersion: networking.istio.io/v1
+                kind: WorkloadEntry
+                metadata: {name: {{name}}, namespace: shop}
+                spec: {address: 127.0.0.1, labels: {app: {{name}} } }
+                """;
+        }
+        Assert.Equal(entry, scenario.Facts().EntryOf(new IPEndPoint(IPAddress.Loopback, 80), host));
+    }
+
     [Theory]
     [InlineData(0, true)]
     [InlineData(5, true)]

@@ -39,7 +39,7 @@ public static class RouteConversion
         var (http, l4) = (new List<RouteRule>(), new List<L4Rule>());
         foreach (var (place, rule) in route.Rules.Index())
         {
-            var name = rule.Name.Length > 0 ? rule.Name : string.Create(CultureInfo.InvariantCulture, $"{route.Namespace}.{route.Name}.{place}");
+            var name = NameOf(route, rule, place);
             faults.AddRange(rule.Faults);
             if (!isHttp) l4.Add(new(default, Shares(rule.Backends, Find)));
             else if (!rule.Faults.IsEmpty) http.AddRange(Failing(name, rule));
@@ -58,6 +58,10 @@ public static class RouteConversion
             return target.To;
         }
     }
+
+    /// <summary>The name of the route that proxies get for a rule.</summary>
+    public static string NameOf(ApiRoute route, ApiRule rule, int place) =>
+        rule.Name.Length > 0 ? rule.Name : string.Create(CultureInfo.InvariantCulture, $"{route.Namespace}.{route.Name}.{place}");
 
     /// <summary>A regular expression that proxies refuse would cost them all routes, so nothing is left of such a match.</summary>
     private static IEnumerable<RouteRule> Failing(string name, ApiRule rule)

@@ -22,15 +22,16 @@ public static class ProviderReferences
     {
         var hosts = clusters.SelectMany(cluster => cluster.Services.Select(service => $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.")
             .Concat(cluster.Istio<ServiceEntry>().SelectMany(entry => entry.Hosts))).ToHashSet(StringComparer.Ordinal);
-        (string Message, string Remedy)? Lack(string provider, string service, string result) =>
-            Unknown(provider, service, hosts, result) ?? Away(provider, service, clusters, result);
+        (string Message, string Remedy)? Lack(string provider, string service, int port, string result) =>
+            Unknown(provider, service, hosts, result) ?? Closed(provider, service, port, clusters, result) ?? Away(provider, service, clusters, result);
         return
             (from cluster in clusters
              where cluster.Authorizers is not null
              from policy in cluster.Istio<AuthorizationPolicy>()
              where policy is { Action: PolicyAction.Custom, DryRun: false, Provider.Length: > 0 }
              let authorizer = cluster.Authorizers!.Value.Items.GetValueOrDefault(policy.Provider)
-             let lack = authorizer is null ? NotFound(policy.Provider, "an external authorizer", Denied) : Lack(policy.Provider, authorizer.Service, Denied)
+             let lack = authorizer is null ? NotFound(policy.Provider, "an external authorizer", Denied)
+                 : Lack(policy.Provider, authorizer.Service, authorizer.Port, Denied)
              where lack is not null
              select Of(cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}", "spec.provider.name", lack.Value))
             .Concat(
@@ -43,7 +44,7 @@ public static class ProviderReferences
                 let tracer = cluster.Tracers!.Value.Items.GetValueOrDefault(provider)
                 let lack = tracer is null
                     ? NotFound(provider, "a collector of traces (zipkin or opentelemetry)", Untraced)
-                    : Lack(provider, tracer.Service, Untraced)
+                    : Lack(provider, tracer.Service, tracer.Port, Untraced)
                 where lack is not null
                 select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.tracing[{rule.Index}].providers[0].name", lack.Value))
             .Concat(
@@ -57,7 +58,7 @@ public static class ProviderReferences
                 let lack = logger is null
                     ? NotFound(provider.Item, "an access log", Unlogged)
                     : logger.Service is { } service
-                    ? Lack(provider.Item, service.Host, Unlogged)
+                    ? Lack(provider.Item, service.Host, service.Port, Unlogged)
                     : null
                 where lack is not null
                 select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.accessLogging[{rule.Index}].providers[{provider.Index}].name",
@@ -86,6 +87,16 @@ public static class ProviderReferences
         return hosts.Contains(host) || (InCluster(host) is { } inside && hosts.Contains($"{inside.Name}.{inside.Namespace}.svc.")) ? null
             : ($"the provider \"{provider}\" has the service {service}, which is neither a Service nor a ServiceEntry; {result}",
                 "create the Service, or correct extensionProviders in MeshConfig");
+    }
+
+    /// <summary>The service has other ports, in all clusters that have it.</summary>
+    private static (string Message, string Remedy)? Closed(string provider, string service, int port, IReadOnlyList<ClusterInventory> clusters, string result)
+    {
+        if (InCluster(HostOf(service)) is not { } at) return null;
+        var known = clusters.Select(cluster => cluster.Service(at.Namespace, at.Name)).OfType<Service>().ToList();
+        return known.Count == 0 || known.Exists(one => one.Spec.Ports.Count == 0 || one.Spec.Ports.Exists(open => open.Port == port)) ? null
+            : ($"the provider \"{provider}\" has the service {service}, which has no port {port}: it has "
+                + $"{string.Join(", ", known[0].Spec.Ports.Select(open => open.Port))}; {result}", "correct the port in extensionProviders in MeshConfig");
     }
 
     /// <summary>Where files are analyzed, there are no Pods; where a Service selects none, somebody else says what is behind it.</summary>

@@ -20,6 +20,20 @@ public sealed class OperatorSpecTests
         Assert.Equal(("mine", "blue", "default"), (spec.Name, spec.RevisionOrDefault, spec.Profile));
     }
 
+    /// <summary>As in Istio, there may be no limit.</summary>
+    [Fact]
+    public void An_amount_without_a_value_removes_the_default_and_other_keys_set_nothing()
+    {
+        var spec = OperatorSpec.Build(
+            [("a.yaml", Head + "spec:\n  hub:\n  values:\n    global:\n      proxy:\n        logLevel:\n        resources: {limits: {cpu: null}}\n")],
+            [], null);
+        Assert.Equal("""{"limits":{"memory":"1024Mi"},"requests":{"cpu":"100m","memory":"128Mi"}}""",
+            spec.Value("global", "proxy", "resources")!.ToJsonString());
+        Assert.Equal("warning", spec.Value("global", "proxy", "logLevel")!.ToString());
+        var flagged = OperatorSpec.Build([], ["values.global.proxy.resources.limits.memory=null"], null).Value("global", "proxy", "resources")!;
+        Assert.Equal("""{"cpu":"2000m"}""", flagged["limits"]!.ToJsonString());
+    }
+
     [Fact]
     public void Gateways_merge_by_their_names_across_files()
     {

@@ -93,6 +93,7 @@ public sealed class PodInjectorTests
     {
         var pod = Inject(annotations: annotations);
         Assert.Equal("s", pod["spec"]!["volumes"]!.AsArray().Single(volume => volume!["name"]!.ToString() == "certs")!["secret"]!["secretName"]!.ToString());
+        Assert.Contains("\"certs\"", Annotation(pod, "sidecar.istio.io/status"), StringComparison.Ordinal);
         Assert.Equal("/etc/c", Proxy(pod)["volumeMounts"]!.AsArray().Single(mount => mount!["name"]!.ToString() == "certs")!["mountPath"]!.ToString());
     }
 
@@ -262,6 +263,81 @@ public sealed class PodInjectorTests
         var pod = PodInjector.Inject(Pod("", "", ""), "trade", values, InjectionPath.Default, NativeSidecars.Off)!;
         Assert.Equal(expected, Proxy(pod)["resources"]!.ToJsonString());
         Assert.Equal(expected, pod["spec"]!["initContainers"]![0]!["resources"]!.ToJsonString());
+    }
+
+    /// <summary>Probes of applications need the agent's port.</summary>
+    [Fact]
+    public void The_agent_always_has_a_status_port()
+    {
+        var warnings = new List<string>();
+        var pod = PodInjector.Inject(Pod("status.sidecar.istio.io/port: '0'", "", ""), "trade", Global("""{"proxy":{"statusPort":0}}"""),
+            InjectionPath.Default, NativeSidecars.Off, warnings)!;
+        Assert.Contains(warnings, warning => warning.Contains("status.sidecar.istio.io/port]: 0 has no effect", StringComparison.Ordinal));
+        Assert.Equal("15020", Annotation(pod, "prometheus.io/port"));
+        Assert.Contains("15090,15021,15020", pod["spec"]!["initContainers"]![0]!["args"]!.ToJsonString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_Pod_may_name_its_workload()
+    {
+        var pod = Inject(labels: "service.istio.io/workload-name: mine");
+        Assert.Equal("mine", Variable(Proxy(pod), "ISTIO_META_WORKLOAD_NAME"));
+        Assert.Equal("kubernetes://apis/apps/v1/namespaces/trade/deployments/shop-deploy", Variable(Proxy(pod), "ISTIO_META_OWNER"));
+    }
+
+    /// <summary>The proxy's own traffic would be sent to itself.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_traffic_of_a_proxy_with_another_user_is_not_captured(bool byAgent)
+    {
+        var pod = Pod("", "", "");
+        pod["spec"]!["containers"]!.AsArray()
+            .Add(YamlText.Parse("{name: istio-proxy, image: auto, securityContext: {runAsUser: 1234, runAsGroup: 4321}}", "test"));
+        var values = byAgent ? Values.WithValues((JsonObject)JsonNode.Parse("""{"istio_cni":{"enabled":true}}""")!) : Values;
+        var init = PodInjector.Inject(pod, "trade", values, InjectionPath.Default, NativeSidecars.Off)!["spec"]!["initContainers"]![0]!;
+        Assert.Equal(byAgent ? "istio-validation" : "istio-init", init["name"]!.ToString());
+        Assert.Contains("""["-u","1234",""", init["args"]!.ToJsonString().Replace("\"15006\",", "[", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Equal(byAgent ? (1234, 4321) : (0, 0), ((int)init["securityContext"]!["runAsUser"]!, (int)init["securityContext"]!["runAsGroup"]!));
+    }
+
+    [Fact]
+    public void An_init_container_with_the_name_of_ours_is_replaced_with_a_warning()
+    {
+        var warnings = new List<string>();
+        var pod = PodInjector.Inject(Pod("", "", "initContainers: [{name: istio-init, image: mine}]"), "trade", Values, InjectionPath.Default,
+            NativeSidecars.Off, warnings)!;
+        Assert.Equal("spec.initContainers[istio-init]: has no effect: injection writes this container (remove it)", Assert.Single(warnings));
+        Assert.NotEqual("mine", pod["spec"]!["initContainers"]![0]!["image"]!.ToString());
+        warnings.Clear();
+        PodInjector.Inject(pod, "trade", Values, InjectionPath.Default, NativeSidecars.Off, warnings);
+        Assert.Empty(warnings);
+    }
+
+    /// <summary>Other webhooks may add containers between two injections.</summary>
+    [Fact]
+    public void Probes_of_a_later_container_join_those_of_before()
+    {
+        var pod = Inject();
+        pod["spec"]!["containers"]!.AsArray().Add(YamlText.Parse("{name: late, image: any, livenessProbe: {httpGet: {path: /l, port: 9}}}", "test"));
+        var again = PodInjector.Inject(pod, "trade", Values, InjectionPath.Default, NativeSidecars.Off)!;
+        var kept = JsonNode.Parse(Variable(Proxy(again), "ISTIO_KUBE_APP_PROBERS")!)!.AsObject();
+        Assert.Equal(["/app-health/late/livez", "/app-health/web/readyz"], kept.Select(entry => entry.Key));
+        Assert.Equal("/ready", kept["/app-health/web/readyz"]!["httpGet"]!["path"]!.ToString());
+    }
+
+    /// <summary>As root it needs not run: the kernel lets others have ports below 1024.</summary>
+    [Fact]
+    public void A_gateway_is_not_root_and_listens_on_every_port()
+    {
+        var pod = Pod("inject.istio.io/templates: gateway", "", "");
+        pod["spec"]!["containers"]![0] = YamlText.Parse("{name: istio-proxy, image: auto, imagePullPolicy: IfNotPresent}", "test");
+        var injected = PodInjector.Inject(pod, "trade", Values, InjectionPath.Default, NativeSidecars.Off)!;
+        Assert.Equal("IfNotPresent", Proxy(injected)["imagePullPolicy"]!.ToString());
+        var security = Proxy(injected)["securityContext"]!;
+        Assert.Equal((1337, true), ((int)security["runAsUser"]!, (bool)security["readOnlyRootFilesystem"]!));
+        var sysctl = Assert.Single(injected["spec"]!["securityContext"]!["sysctls"]!.AsArray())!;
+        Assert.Equal(("net.ipv4.ip_unprivileged_port_start", "0"), (sysctl["name"]!.ToString(), sysctl["value"]!.ToString()));
     }
 
     [Fact]

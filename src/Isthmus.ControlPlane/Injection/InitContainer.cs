@@ -18,7 +18,7 @@ internal static class InitContainer
     internal static JsonObject Build(InjectionInputs inputs)
     {
         var values = inputs.Values;
-        var arguments = new JsonArray("istio-iptables", "-p", Text(Ports.Outbound), "-z", Text(Ports.Inbound), "-u", Text(ProxyUser.Id), "-m",
+        var arguments = new JsonArray("istio-iptables", "-p", Text(Ports.Outbound), "-z", Text(Ports.Inbound), "-u", Text(inputs.User), "-m",
             inputs.InterceptionMode);
         foreach (var (flag, _, value, _) in Rules(inputs).Where(rule => rule.Value.Length > 0 || !rule.IsOptional))
         {
@@ -75,13 +75,12 @@ internal static class InitContainer
             {
                 ["add"] = isForeign ? new JsonArray("NET_ADMIN", "NET_RAW") : new JsonArray("NET_ADMIN"), ["drop"] = new JsonArray("ALL")
             };
-        var user = checks ? ProxyUser.Id : 0;
         var security = new JsonObject
         {
             ["capabilities"] = capabilities,
             ["privileged"] = false,
-            ["runAsUser"] = user,
-            ["runAsGroup"] = user,
+            ["runAsUser"] = checks ? inputs.User : 0,
+            ["runAsGroup"] = checks ? inputs.Group : 0,
             ["runAsNonRoot"] = checks,
             ["readOnlyRootFilesystem"] = !isForeign,
             ["allowPrivilegeEscalation"] = false,

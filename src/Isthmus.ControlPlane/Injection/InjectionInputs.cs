@@ -32,6 +32,7 @@ internal sealed class InjectionInputs
         StatsMatcher.Apply(this);
         Buckets = HistogramBuckets.Read(this);
         Workload = workload ?? WorkloadOwner.Of(pod);
+        if (Number(OwnStatusPort) == 0) Warnings.Add($"metadata.annotations[{OwnStatusPort}]: 0 has no effect: the agent always has a port (remove it)");
         Templates = ReadTemplates();
         IsNative = !IsGateway && natives.IsFor(this);
     }
@@ -46,6 +47,9 @@ internal sealed class InjectionInputs
     internal JsonObject Labels { get; }
     internal string Namespace { get; }
     internal WorkloadOwner Workload { get; }
+
+    internal string WorkloadName => Label(Core.Names.Labels.WorkloadName) ?? Workload.Name;
+
     internal string Owner => $"kubernetes://apis/{Workload.ApiVersion}/namespaces/{Namespace}/{Workload.Kind.ToLowerInvariant()}s/{Workload.Name}";
 
     /// <summary>The mesh's default configuration, with the Pod's annotation merged over it.</summary>
@@ -75,7 +79,7 @@ internal sealed class InjectionInputs
     internal int StatusPort => Number(OwnStatusPort) is > 0 and var own ? own : ProxyConfig["statusPort"] switch
     {
         null => Values.StatusPort,
-        JsonValue value when value.TryGetValue(out int port) => port,
+        JsonValue value when value.TryGetValue(out int port) => port > 0 ? port : Values.StatusPort,
         var other => throw Bad(Annotations.ProxyConfig, other.ToJsonString(), "statusPort must be a number"),
     };
 
@@ -145,6 +149,18 @@ internal sealed class InjectionInputs
         var text when bool.TryParse(text, out var own) => own,
         var other => throw Bad(Rewriting, other, "it must be true or false"),
     };
+
+    /// <summary>The user of the proxy, whose traffic is not captured.</summary>
+    internal int User => Id("runAsUser");
+
+    internal int Group => Id("runAsGroup");
+
+    private int Id(string field) =>
+        int.TryParse(Given(Pod)?["securityContext"]?[field]?.ToJsonString(), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : ProxyUser.Id;
+
+    /// <summary>What a Pod itself says of the proxy's container.</summary>
+    internal static JsonObject? Given(JsonObject pod) => ((string[])["containers", "initContainers"]).SelectMany(list => pod["spec"]?[list] as JsonArray ?? [])
+        .OfType<JsonObject>().FirstOrDefault(container => container["name"]?.ToString() == ProxyContainer.Name);
 
     /// <summary>Whether the proxy is an init container that runs beside the application.</summary>
     internal bool IsNative { get; }

@@ -76,7 +76,7 @@ public sealed record InjectorValues(JsonObject Values, JsonObject DefaultConfig,
     public string ClusterDomain => Text(WellKnown.DefaultDomainSuffix, "proxy", "clusterDomain");
     public string JwtPolicy => Text("third-party-jwt", "jwtPolicy");
     public string CertProvider => Text("istiod", "pilotCertProvider");
-    public int StatusPort => (int?)Global("proxy", "statusPort") ?? Ports.AgentStatus;
+    public int StatusPort => (int?)Global("proxy", "statusPort") is > 0 and var port ? port : Ports.AgentStatus;
     public string PullPolicy => Text("", "imagePullPolicy");
 
     /// <summary>Names of Secrets in the Pod's namespace.</summary>

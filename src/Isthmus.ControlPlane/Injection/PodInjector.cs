@@ -31,6 +31,8 @@ public static class PodInjector
             status.Volumes.AddRange(volumes);
         }
         warnings?.AddRange(inputs.Warnings);
+        if (inputs.HasProxy && pod["metadata"]?["annotations"]?[Annotations.InjectionStatus] is null)
+            warnings?.AddRange(Replaced(pod).Select(name => $"spec.initContainers[{name}]: has no effect: injection writes this container (remove it)"));
         if (inputs.HasProxy) AddParts(injected, pod, inputs, status);
         var metadata = injected["metadata"] as JsonObject ?? (JsonObject)(injected["metadata"] = new JsonObject())!;
         var annotations = metadata["annotations"] as JsonObject ?? (JsonObject)(metadata["annotations"] = new JsonObject())!;
@@ -50,22 +52,24 @@ public static class PodInjector
             ((JsonArray)proxy["env"]!).Add((JsonNode)new JsonObject { ["name"] = ProbeRewrite.Variable, ["value"] = probers.ToJsonString() });
         AddProxy(spec, proxy, native, first: !gateway && inputs.HoldApplication);
         AddVolumes(spec);
-        UserVolumes.Apply(spec, proxy, inputs);
+        var added = UserVolumes.Apply(spec, proxy, inputs);
         AddPullSecrets(spec, values);
         var init = !gateway && inputs.InterceptionMode != "NONE";
         if (!gateway) AddSearches(spec, inputs.Namespace, values);
         if (init) AddInit(spec, InitContainer.Build(inputs), first: native || values.HasNodeAgent);
         var security = spec["securityContext"] as JsonObject ?? (JsonObject)(spec["securityContext"] = new JsonObject())!;
         security["fsGroup"] ??= ProxyUser.Id;
-        Describe(injected, inputs, Own(original), init);
+        // Gateways listen on ports below 1024, too, without being root.
+        if (gateway) security["sysctls"] ??= new JsonArray(new JsonObject { ["name"] = "net.ipv4.ip_unprivileged_port_start", ["value"] = "0" });
+        Describe(injected, inputs, InjectionInputs.Given(original)?.DeepClone() as JsonObject, init);
         if (init) status.InitContainers.Add(InitContainer.Name(inputs));
         (native ? status.InitContainers : status.Containers).Add(ProxyContainer.Name);
-        status.Volumes.AddRange(ProxyContainer.Volumes().Select(volume => volume!["name"]!.ToString()));
+        status.Volumes.AddRange(ProxyContainer.Volumes().Select(volume => volume!["name"]!.ToString()).Concat(added));
     }
 
-    /// <summary>What the Pod itself says of the proxy's container.</summary>
-    private static JsonObject? Own(JsonObject pod) => ((string[])["containers", "initContainers"]).SelectMany(list => pod["spec"]?[list] as JsonArray ?? [])
-        .OfType<JsonObject>().FirstOrDefault(container => container["name"]?.ToString() == ProxyContainer.Name)?.DeepClone() as JsonObject;
+    /// <summary>Init containers of the Pod that have the name of ours.</summary>
+    private static IEnumerable<string> Replaced(JsonObject pod) =>
+        (pod["spec"]?["initContainers"] as JsonArray ?? []).Select(container => container?["name"]?.ToString() ?? "").Where(InitContainer.Names.Contains);
 
     /// <summary>The webhook's selectors have already chosen the Pod. This decides what selectors cannot see.</summary>
     private static bool Wanted(JsonObject pod, InjectionTemplates templates)
@@ -98,7 +102,7 @@ public static class PodInjector
         {
             given.Remove("image");
             // An API server has set Always for an image without a tag. Without a policy, it sets the one that suits the real image.
-            given.Remove("imagePullPolicy");
+            if (given["imagePullPolicy"]?.ToString() == "Always") given.Remove("imagePullPolicy");
         }
         // It decides where the container is, which is not the user's choice.
         given.Remove("restartPolicy");
@@ -171,7 +175,7 @@ public static class PodInjector
         var annotations = metadata["annotations"] as JsonObject ?? (JsonObject)(metadata["annotations"] = new JsonObject())!;
         if (inputs.IsGateway) labels[Labels.Revision] ??= InjectedParts.Revision(inputs.Values);
         else labels[Labels.TlsMode] ??= "istio";
-        labels[Labels.CanonicalName] ??= AsLabel(inputs.Label("app.kubernetes.io/name") ?? inputs.Label("app") ?? inputs.Workload.Name);
+        labels[Labels.CanonicalName] ??= AsLabel(inputs.Label("app.kubernetes.io/name") ?? inputs.Label("app") ?? inputs.WorkloadName);
         labels[Labels.CanonicalRevision] ??= inputs.Label("app.kubernetes.io/version") ?? inputs.Label("version") ?? "latest";
         if (inputs.Network.Length > 0) labels[Labels.Network] ??= inputs.Network;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 
 namespace Isthmus.ControlPlane.Injection;
 
@@ -15,10 +16,12 @@ internal static class ProbeRewrite
 
     private static readonly (string Field, string Path)[] Hooks = [("preStop", "prestopz"), ("postStart", "poststartz")];
 
-    /// <summary>Rewrites probes and hooks in place. Returns the originals by agent path, for ISTIO_KUBE_APP_PROBERS.</summary>
+    /// <summary>Rewrites probes and hooks in place. Returns the originals by agent path, for ISTIO_KUBE_APP_PROBERS: also those of an injection before, which
+    /// are taken out of the proxy's container.</summary>
     internal static JsonObject Apply(JsonObject pod, InjectionInputs inputs)
     {
         var originals = new SortedDictionary<string, JsonNode>(StringComparer.Ordinal);
+        foreach (var (path, original) in TakeEarlier(pod)) originals[path] = original!.DeepClone();
         foreach (var container in Applications(pod, inputs.IsNative))
         {
             foreach (var (field, path) in Probes) Rewrite(container[field], $"/app-health/{container["name"]}/{path}", container);
@@ -34,6 +37,21 @@ internal static class ProbeRewrite
             replaced.Remove("grpc");
             replaced["httpGet"] = new JsonObject { ["path"] = path, ["port"] = inputs.StatusPort };
         }
+    }
+
+    private static JsonObject TakeEarlier(JsonObject pod)
+    {
+        if (InjectionInputs.Given(pod)?["env"] is not JsonArray variables) return [];
+        var kept = variables.FirstOrDefault(variable => variable?["name"]?.ToString() == Variable);
+        if (kept is null || Parsed(kept["value"]?.ToString() ?? "") is not { } earlier || earlier.Any(entry => entry.Value is null)) return [];
+        variables.Remove(kept);
+        return earlier;
+    }
+
+    private static JsonObject? Parsed(string text)
+    {
+        try { return StrictJson.Parse(text) as JsonObject; }
+        catch (JsonException) { return null; }
     }
 
     /// <summary>Sidecars of the application, too, if the agent runs before them. Otherwise, their startup probes would wait for an agent that

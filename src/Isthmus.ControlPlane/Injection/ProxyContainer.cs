@@ -25,9 +25,9 @@ internal static class ProxyContainer
         };
         if (StartupFailures(inputs) is { } failures) container["startupProbe"] = Startup(failures);
         if ((inputs.Annotation(Annotations.PullPolicy) ?? inputs.Values.PullPolicy) is { Length: > 0 } policy) container["imagePullPolicy"] = policy;
+        container["securityContext"] = Security(inputs);
         if (gateway) return container;
         container["resources"] = Resources(inputs);
-        container["securityContext"] = Security(inputs);
         if (inputs.IsNative)
         {
             container["restartPolicy"] = "Always";
@@ -139,7 +139,7 @@ internal static class ProxyContainer
             Value("ISTIO_META_APP_CONTAINERS", string.Join(",", Applications(inputs).Select(container => container["name"]?.ToString()))),
             Value("ISTIO_META_INTERCEPTION_MODE", inputs.InterceptionMode),
             FromField("ISTIO_META_NODE_NAME", "spec.nodeName"),
-            Value("ISTIO_META_WORKLOAD_NAME", inputs.Workload.Name),
+            Value("ISTIO_META_WORKLOAD_NAME", inputs.WorkloadName),
             Value("ISTIO_META_OWNER", inputs.Owner),
             Value("ISTIO_META_MESH_ID", values.MeshId),
             Value("TRUST_DOMAIN", values.TrustDomain));

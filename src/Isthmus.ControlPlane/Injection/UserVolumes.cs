@@ -9,10 +9,13 @@ internal static class UserVolumes
 {
     private const string Volume = "sidecar.istio.io/userVolume", Mount = "sidecar.istio.io/userVolumeMount";
 
-    internal static void Apply(JsonObject spec, JsonObject proxy, InjectionInputs inputs)
+    /// <summary>The names of the volumes that were added.</summary>
+    internal static IReadOnlyList<string> Apply(JsonObject spec, JsonObject proxy, InjectionInputs inputs)
     {
-        Add(spec, "volumes", Read(inputs, Volume));
+        var volumes = Read(inputs, Volume);
+        Add(spec, "volumes", volumes);
         Add(proxy, "volumeMounts", Read(inputs, Mount));
+        return [.. volumes.Select(volume => volume["name"]!.ToString())];
     }
 
     private static List<JsonObject> Read(InjectionInputs inputs, string annotation)

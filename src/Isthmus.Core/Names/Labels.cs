@@ -21,6 +21,8 @@ public static class Labels
     public const string TlsMode = "security.istio.io/tlsMode";
     public const string CanonicalName = "service.istio.io/canonical-name";
     public const string CanonicalRevision = "service.istio.io/canonical-revision";
+    /// <summary>What a Pod calls its workload, instead of the name of what made it.</summary>
+    public const string WorkloadName = "service.istio.io/workload-name";
     /// <summary>Marks a Secret as a remote secret when its value is <c>true</c>.</summary>
     public const string MultiCluster = "istio/multiCluster";
     public const string IstioConfig = "istio.io/config";

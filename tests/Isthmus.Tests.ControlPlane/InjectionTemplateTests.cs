@@ -112,7 +112,7 @@ public sealed class InjectionTemplateTests
     [InlineData("templates: {sidecar: x}", "values.sidecarInjectorWebhook.templates.sidecar: cannot replace the template of the proxy")]
     [InlineData("templates: {a: '{{ if }}'}", "values.sidecarInjectorWebhook.templates.a: template a:1: a value is missing")]
     [InlineData("templates: {a: {b: c}}", "values.sidecarInjectorWebhook.templates.a: '{\"b\":\"c\"}' is not a text")]
-    [InlineData("defaultTemplates: [b]", "values.sidecarInjectorWebhook.defaultTemplates: there is no template 'b'")]
+    [InlineData("defaultTemplates: [b]", "values.sidecarInjectorWebhook.defaultTemplates: template 'b' does not exist")]
     [InlineData("neverInjectSelector: {a: b}", "values.sidecarInjectorWebhook.neverInjectSelector: '{\"a\":\"b\"}' is not a list")]
     public void Values_that_cannot_be_used_are_refused_as_a_whole(string webhook, string message)
     {

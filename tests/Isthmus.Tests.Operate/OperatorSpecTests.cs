@@ -90,7 +90,7 @@ public sealed class OperatorSpecTests
     [InlineData(Head + "spec: {values: {sidecarInjectorWebhook: {templates: {sidecar: x}}}}\n",
         "spec.values.sidecarInjectorWebhook.templates.sidecar: cannot replace the template of the proxy")]
     [InlineData(Head + "spec: {values: {sidecarInjectorWebhook: {defaultTemplates: [b]}}}\n",
-        "spec.values.sidecarInjectorWebhook.defaultTemplates: there is no template 'b'")]
+        "spec.values.sidecarInjectorWebhook.defaultTemplates: template 'b' does not exist")]
     [InlineData(Head + "spec: {}\n---\n" + Head + "spec: {}\n", "holds 2 IstioOperators; expected one")]
     [InlineData("", "is empty; expected an IstioOperator")]
     [InlineData("# nothing\n---\n", "is empty")]

@@ -130,7 +130,7 @@ internal static class GatewayObjects
             null or "" => "LoadBalancer",
             var own and ("LoadBalancer" or "NodePort" or "ClusterIP") => own,
             var other => throw new ProblemException(new Problem("", $"Gateway {order.Key.Namespace}/{order.Key.Name}", $"metadata.annotations[{ServiceType}]",
-                $"'{other}' is no type of a gateway's Service",
+                $"a gateway's Service cannot have the type '{other}'",
                 "use LoadBalancer, NodePort or ClusterIP")),
         };
         var service = make.Object("v1", "Service", order.ServiceName);

@@ -56,7 +56,7 @@ public sealed class InjectionTemplates
             var other => throw Fault("defaultTemplates", $"'{other.ToJsonString()}' is not a list", "give a list of names"),
         };
         if (defaults.Find(name => !known.Contains(name)) is { } unknown)
-            throw Fault("defaultTemplates", $"there is no template '{unknown}' (templates: {string.Join(", ", known)})",
+            throw Fault("defaultTemplates", $"template '{unknown}' does not exist (templates: {string.Join(", ", known)})",
                 "correct the name, or add it to templates");
         return new()
         {

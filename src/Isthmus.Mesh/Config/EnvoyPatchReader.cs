@@ -68,7 +68,7 @@ internal static class EnvoyPatchReader
             change["operation"]
                 .Error(place.Text == "HTTP_FILTER" && operation == "ADD"
                     ? "would add the filter after the router, where none can be"
-                    : $"{operation} changes nothing of a {place.Text}",
+                    : $"{operation} has no effect on {place.Text}",
                     $"use one of {string.Join(", ", known.Operations)}");
             return null;
         }

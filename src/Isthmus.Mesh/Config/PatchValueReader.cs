@@ -207,13 +207,15 @@ internal static class PatchValueReader
     private static string WrittenType(JsonNode read) =>
         TypeName(read[TypeField]!.GetValue<string>()) == Struct ? read["type_url"]!.GetValue<string>() : read[TypeField]!.GetValue<string>();
 
+    private const string OnlyAds = "filters discover what patches of EXTENSION_CONFIG add, and the control plane serves that";
+
     private static void CheckSource(Field source)
     {
         foreach (var (name, _) in source.Members)
             if (Find(ConfigSource.Descriptor, name) is { ContainingOneof: not null, Name: not "ads" })
-                source[name].Error("is no source here: the control plane serves what patches of EXTENSION_CONFIG add", "use ads: {}");
+                source[name].Error($"cannot be the source: {OnlyAds}", "use ads: {}");
         if (!source["ads"].Exists && !source.IsWrong)
-            source["ads"].Error("is missing: the control plane serves what patches of EXTENSION_CONFIG add", "use ads: {}");
+            source["ads"].Error($"is missing: {OnlyAds}", "use ads: {}");
     }
 
     /// <summary>Configuration of a type that only Envoy knows. Envoy converts a TypedStruct to the type that it names; the control plane needs not to know

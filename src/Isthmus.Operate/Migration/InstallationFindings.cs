@@ -38,7 +38,7 @@ internal static class InstallationFindings
     {
         var name = $"Helm release {release.Name}";
         if (release.Chart == "ztunnel")
-            return [new(MigrationLevel.Lost, cluster, name, "", "", "installs ztunnel: there is no ambient mode",
+            return [new(MigrationLevel.Lost, cluster, name, "", "", "installs ztunnel, which ambient mode needs: Isthmus has no ambient mode",
                 "give the namespaces of ambient mode sidecars first, while Istio runs them")];
         if (release.Chart == "gateway") return OfGateway(cluster, name, release.Values);
         if (ValuesOf(release) is not { } values) return [];

@@ -255,7 +255,7 @@ public sealed class IstioConfigTests
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {}}}]", "spec.configPatches[0].patch.value",
         "must be an object: a part of envoy.config.bootstrap.v3.Bootstrap")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: ADD, value: {header_prefix: x}}}]",
-        "spec.configPatches[0].patch.operation", "ADD changes nothing of a BOOTSTRAP")]
+        "spec.configPatches[0].patch.operation", "ADD has no effect on BOOTSTRAP")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, match: {cluster: {name: a}}, patch: {operation: MERGE, value: {header_prefix: x}}}]",
         "spec.configPatches[0].match.cluster", "says nothing about what BOOTSTRAP applies to")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {stats_sink: []}}}]",
@@ -271,7 +271,7 @@ public sealed class IstioConfigTests
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {staticResources: {clusters: [{name: xds-grpc}]}}}}]",
         "spec.configPatches[0].patch.value.staticResources.clusters[0].name", "xds-grpc is the agent's")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: EXTENSION_CONFIG, patch: {operation: REMOVE}}]", "spec.configPatches[0].patch.operation",
-        "REMOVE changes nothing of a EXTENSION_CONFIG")]
+        "REMOVE has no effect on EXTENSION_CONFIG")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: EXTENSION_CONFIG, match: {listener: {name: a}}, patch: {operation: ADD, value: {name: a}}}]",
         "spec.configPatches[0].match.listener", "says nothing about what EXTENSION_CONFIG applies to")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: EXTENSION_CONFIG, patch: {operation: ADD, value: {name: a}}}]",
@@ -290,7 +290,7 @@ public sealed class IstioConfigTests
     [InlineData("EnvoyFilter",
         "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: "
             + "{path_config_source: {path: /a}}, type_urls: [t/a.Lua]}}}}]",
-        "spec.configPatches[0].patch.value.config_discovery.config_source.path_config_source", "is no source here")]
+        "spec.configPatches[0].patch.value.config_discovery.config_source.path_config_source", "cannot be the source")]
     [InlineData("EnvoyFilter",
         "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: INSERT_FIRST, value: {name: a, config_discovery: {config_source: "
             + "{adz: {}}, type_urls: [t/a.Lua]}}}}]",
@@ -349,7 +349,7 @@ public sealed class IstioConfigTests
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: LISTENER, match: {proxy: {proxyVersion: '('}}, patch: {operation: REMOVE}}]",
         "spec.configPatches[0].match.proxy.proxyVersion", "\"(\" is not a usable regular expression")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: CLUSTER, patch: {operation: INSERT_FIRST, value: {name: a}}}]",
-        "spec.configPatches[0].patch.operation", "INSERT_FIRST changes nothing of a CLUSTER")]
+        "spec.configPatches[0].patch.operation", "INSERT_FIRST has no effect on CLUSTER")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: HTTP_FILTER, patch: {operation: ADD, value: {name: a}}}]", "spec.configPatches[0].patch.operation",
         "would add the filter after the router")]
     [InlineData("EnvoyFilter", "configPatches: [{applyTo: CLUSTER, patch: {operation: MERGE, value: {name: a}}}]", "spec.configPatches[0].patch.value.name",

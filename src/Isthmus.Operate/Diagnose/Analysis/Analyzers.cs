@@ -70,6 +70,7 @@ public static class Analyzers
         TelemetryLosses.Analyzer,
         EnvoyFilterOrder.Analyzer,
         IdlePatches.Analyzer,
+        DiscoveredFilters.Analyzer,
         EnvoyFilterOperations.Analyzer,
         EnvoyOnlyObjects.Analyzer,
         // Workloads

@@ -53,7 +53,7 @@ public static class EnvoyFilterOperations
     };
 
     private static Finding Idle(Written patch, AnalysisCode code, Problem? fault = null) => code.At(patch.Cluster, patch.Name, $"{patch.Path}.patch.operation",
-        $"{patch.Operation} changes nothing of a {patch.Target}{(fault is null ? "" : $": {fault.Path} {fault.Message}")}", fault?.Remedy);
+        $"{patch.Operation} has no effect on {patch.Target}{(fault is null ? "" : $": {fault.Path} {fault.Message}")}", fault?.Remedy);
 
     /// <summary>Why control planes refuse the patch.</summary>
     private static Problem? Fault(Written patch) => patch.Cluster.Complaints.FirstOrDefault(problem =>

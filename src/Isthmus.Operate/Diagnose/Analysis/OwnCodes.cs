@@ -292,4 +292,8 @@ public static class OwnCodes
         "A value of an AuthorizationPolicy has a * that is no wildcard: as in Istio, only one at the beginning, or else one at the end, stands "
             + "for any text (in namespaces, every one does). A denial does not match what it seems to.",
         "Write values with one * at the beginning or the end, or allow what is meant instead.");
+
+    public static readonly AnalysisCode NothingDiscovered = new("ISM1477", "NothingDiscovered", Severity.Warning,
+        "A filter of an EnvoyFilter discovers its configuration, and no patch adds it with a type that the filter takes. Envoy refuses what passes the filter.",
+        "Add the configuration by a patch of EXTENSION_CONFIG with the name of the filter, or write it in typed_config.");
 }

@@ -9,7 +9,7 @@ internal static class AnalyzePage
     /// <summary>A paragraph of the page, in one line.</summary>
     private const string OfGatewayApi =
         "**The Gateway API**: Gateways, ListenerSets, routes and policies are judged by the rules of control planes. A message says what a control "
-        + "plane writes into the status of the object, and names the field. Objects whose class belongs to another controller are left alone. These "
+        + "plane writes into the status of the object, and names the field. Objects whose class belongs to another controller are left alone. A Gateway of the Gateway API is called `Gateway.gateway.networking.k8s.io`, because Istio has a kind of that name, too. These "
         + "analyzers run whatever kinds could be read, and never call missing what was not read.";
 
     private const string Introduction = """

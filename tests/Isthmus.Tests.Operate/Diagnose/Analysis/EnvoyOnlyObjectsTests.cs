@@ -49,6 +49,32 @@ public sealed class EnvoyOnlyObjectsTests
         Assert.Equal(isReported, Analyze(Join(Namespace("shop"), Proxied("web-1", proxy), filter)).Any(found => found.Problem.Code == Code));
     }
 
+    /// <summary>A filter for inbound requests, and what adds its configuration: from which namespace, for which context, of which type.</summary>
+    [Theory]
+    [InlineData("", "", "", "", "no patch of EXTENSION_CONFIG adds \"marks\" for these proxies: they refuse all requests (500) or connections")]
+    [InlineData("default_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua}, ", "", "", "",
+        "no patch of EXTENSION_CONFIG adds \"marks\" for these proxies: they keep default_config")]
+    [InlineData("", "shop", "ANY", "lua.v3.Lua", null)]
+    [InlineData("", "istio-system", "SIDECAR_OUTBOUND", "lua.v3.Lua", null)]
+    [InlineData("", "other", "ANY", "lua.v3.Lua", "no patch of EXTENSION_CONFIG adds \"marks\"")]
+    [InlineData("", "shop", "GATEWAY", "lua.v3.Lua", "no patch of EXTENSION_CONFIG adds \"marks\"")]
+    [InlineData("", "shop", "ANY", "wasm.v3.Wasm", "is added with the type envoy.extensions.filters.http.wasm.v3.Wasm, which Envoy refuses")]
+    [InlineData("", "shop", "ANY", "rbac.v3.RBAC", "is added with the type envoy.extensions.filters.http.rbac.v3.RBAC, which Envoy refuses")]
+    public void What_a_filter_discovers_has_to_be_added(string more, string ns, string context, string type, string? says)
+    {
+        var filter = Istio("EnvoyFilter", "shop", "found",
+            "configPatches: [{applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND}, patch: {operation: INSERT_FIRST, value: {name: marks, config_discovery: {"
+                + $"{more}config_source: {{ads: {{}} }}, type_urls: [type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua]}} }} }} }}]");
+        var added = ns.Length == 0 ? "" : Istio("EnvoyFilter", ns, "added",
+            $"configPatches: [{{applyTo: EXTENSION_CONFIG, match: {{context: {context}}}, patch: {{operation: ADD, value: {{name: marks, typed_config: "
+                + $"{{'@type': type.googleapis.com/envoy.extensions.filters.http.{type}}} }} }} }}]");
+        var found = Analyze(Join(Root, Namespace("shop"), Proxied("web-1", Chosen), filter, added)).Where(item => item.Problem.Code == "ISM1477").ToList();
+        Assert.Equal(says is null ? 0 : 1, found.Count);
+        Assert.All(found, item => Assert.Equal(("EnvoyFilter shop/found", "spec.configPatches[0].patch.value.config_discovery"),
+            (item.Problem.Object, item.Problem.Path)));
+        Assert.All(found, item => Assert.Contains(says!, item.Problem.Message, StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(Chosen)]
     [InlineData("image: isthmus, env: [{name: PROXY_BINARY_PATH, value: /usr/local/bin/envoy}]")]

@@ -125,9 +125,9 @@ internal static class PolicyCases
         Idle("IST0152", "applyTo: CLUSTER, patch: {operation: REPLACE, value: {name: a} }"),
         Idle("IST0153", "applyTo: ROUTE_CONFIGURATION, patch: {operation: ADD, value: {name: a} }"),
         Idle("IST0153", "applyTo: HTTP_ROUTE, patch: {operation: ADD, value: {name: a, typed_config: {} } }",
-            "changes nothing of a HTTP_ROUTE: spec.configPatches[0].patch.value.typed_config"),
+            "has no effect on HTTP_ROUTE: spec.configPatches[0].patch.value.typed_config"),
         Idle("IST0154", "applyTo: HTTP_ROUTE, match: {listener: {filterChain: {sni: a.example} } }, patch: {operation: REMOVE}",
-            "changes nothing of a HTTP_ROUTE: spec.configPatches[0].match.listener"),
+            "has no effect on HTTP_ROUTE: spec.configPatches[0].match.listener"),
         Idle("IST0154", "applyTo: ROUTE_CONFIGURATION, patch: {operation: REMOVE}"),
         new("IST0155", "c1 EnvoyFilter shop/early spec.configPatches[0].patch.operation",
             Join(Web, Filter("early", Removing.Replace("match: {", "match: {proxy: {proxyVersion: '^1.*'}, ", StringComparison.Ordinal), ""),
@@ -135,7 +135,7 @@ internal static class PolicyCases
             Join(Web, Filter("early", Inserting, "")), "EnvoyFilter shop/late"),
     ];
 
-    private static AnalyzerCase Idle(string code, string patch, string says = "changes nothing") => new(code,
+    private static AnalyzerCase Idle(string code, string patch, string says = "has no effect on") => new(code,
         "c1 EnvoyFilter shop/own spec.configPatches[0].patch.operation", Join(Web, Istio("EnvoyFilter", "shop", "own", $$"""configPatches: [{ {{patch}} }]""")),
         Join(Web, Istio("EnvoyFilter", "shop", "own", $$"""configPatches: [{ {{Inserting}} }]""")), says);
 

@@ -20,8 +20,7 @@ internal static class FieldFindings
         var (kind, name) = (value["kind"]!.ToString(), ClusterInventory.NameOf(value));
         return from problem in Validation.Check(value)
                let field = problem.Path.StartsWith("spec.", StringComparison.Ordinal) ? problem.Path["spec.".Length..] : ""
-               select new MigrationFinding(LevelOf(kind, field, problem), cluster, name, problem.Path, ValueAt(value, problem.Path), problem.Message,
-                   problem.Remedy);
+               select MigrationFinding.Of(LevelOf(kind, field, problem), cluster, name, problem.Path, ValueAt(value, problem.Path), problem);
     }
 
     /// <summary>What the control plane says of the settings of a mesh.</summary>
@@ -57,19 +56,18 @@ internal static class FieldFindings
     private static IEnumerable<MigrationFinding> OfProxyConfig(string cluster, string name, string text)
     {
         var field = $"metadata.annotations[{Annotations.ProxyConfig}]";
-        if (Parse(text, out var document) is { } error) return [new(MigrationLevel.Lost, cluster, name, field, Shown(text), error.Message, error.Remedy)];
+        if (Parse(text, out var document) is { } error) return [MigrationFinding.Of(MigrationLevel.Lost, cluster, name, field, Shown(text), error)];
         var mesh = new JsonObject { ["defaultConfig"] = document };
-        return MeshConfigReader.ReadMesh(mesh).Problems.Select(problem => new MigrationFinding(LevelOf(ApiFields.MeshConfig, problem.Path, problem), cluster,
-            name,
-            field + problem.Path["defaultConfig".Length..], ValueAt(mesh, problem.Path), problem.Message, problem.Remedy));
+        return MeshConfigReader.ReadMesh(mesh).Problems.Select(problem => MigrationFinding.Of(LevelOf(ApiFields.MeshConfig, problem.Path, problem),
+            cluster, name, field + problem.Path["defaultConfig".Length..], ValueAt(mesh, problem.Path), problem));
     }
 
     private static IEnumerable<MigrationFinding> OfDocument(string cluster, string name, string at, string kind, string text)
     {
-        if (Parse(text, out var document) is { } error) return [new(MigrationLevel.Lost, cluster, name, at, "", error.Message, error.Remedy)];
+        if (Parse(text, out var document) is { } error) return [MigrationFinding.Of(MigrationLevel.Lost, cluster, name, at, "", error)];
         var problems = kind == ApiFields.MeshConfig ? MeshConfigReader.ReadMesh(document).Problems : MeshConfigReader.ReadNetworks(document).Problems;
-        return problems.Select(problem => new MigrationFinding(LevelOf(kind, problem.Path, problem), cluster, name, $"{at}.{problem.Path}",
-            ValueAt(document, problem.Path), problem.Message, problem.Remedy));
+        return problems.Select(problem => MigrationFinding.Of(LevelOf(kind, problem.Path, problem), cluster, name, $"{at}.{problem.Path}",
+            ValueAt(document, problem.Path), problem));
     }
 
     /// <summary>An unknown field of a policy is refused; elsewhere API servers of Istio drop it, too.</summary>

@@ -131,6 +131,6 @@ internal static class InstallationFindings
         var mesh = ((string[])["values.meshConfig.", "meshConfig."]).FirstOrDefault(prefix => path.StartsWith(prefix, StringComparison.Ordinal));
         var level = mesh is not null ? FieldFindings.LevelOf(ApiFields.MeshConfig, path[mesh.Length..], problem)
             : MigrationLevels.Of(OperatorKind, path, problem.Severity == Severity.Error ? FieldEffect.Refused : FieldEffect.Warned);
-        return new(level, cluster, name, path, FieldFindings.ValueAt(whole["spec"], path), before + problem.Message, problem.Remedy);
+        return MigrationFinding.Of(level, cluster, name, path, FieldFindings.ValueAt(whole["spec"], path), problem, before);
     }
 }

@@ -10,7 +10,14 @@ namespace Isthmus.Operate.Migration;
 /// <param name="Value">The value there, shortened; empty where it is an object or list, or the whole object.</param>
 /// <param name="What">What is different.</param>
 /// <param name="Remedy">What to do; empty when there is nothing to do.</param>
-public sealed record MigrationFinding(MigrationLevel Level, string Cluster, string Object, string Field, string Value, string What, string Remedy);
+public sealed record MigrationFinding(MigrationLevel Level, string Cluster, string Object, string Field, string Value, string What, string Remedy)
+{
+    /// <summary>What a problem says. Many of those that make an object invalid are their own remedy; what is lost always has one.</summary>
+    internal static MigrationFinding Of(MigrationLevel level, string cluster, string name, string field, string value, Problem problem, string before = "") =>
+        new(level, cluster, name, field, value, before + problem.Message,
+            problem.Remedy.Length > 0 || level != MigrationLevel.Lost ? problem.Remedy
+            : "correct it before the move, or leave the object out: Isthmus refuses it as it is");
+}
 
 /// <summary>What the check of some clusters or files says.</summary>
 /// <param name="Findings">The most important first, each once.</param>

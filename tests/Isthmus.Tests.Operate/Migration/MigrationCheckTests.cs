@@ -48,6 +48,22 @@ public sealed class MigrationCheckTests : IDisposable
                 + "{'@type': type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua}}}}]}" },
     };
 
+    /// <summary>What makes an object invalid often says itself what is right.</summary>
+    [Theory]
+    [InlineData("PeerAuthentication", "security.istio.io/v1", "{selector: {matchLabels: {a: b}}, portLevelMtls: {0: {mode: STRICT}}}", "spec.portLevelMtls")]
+    [InlineData("RequestAuthentication", "security.istio.io/v1", "{jwtRules: [{issuer: a, fromCookies: ['']}]}", "spec.jwtRules[0].fromCookies[0]")]
+    [InlineData("VirtualService", "networking.istio.io/v1",
+        "{hosts: [a], http: [{fault: {delay: {exponentialDelay: 1s}}, route: [{destination: {host: a}}]}]}",
+        "spec.http[0].fault.delay.exponentialDelay")]
+    public void What_is_lost_has_an_object_a_field_and_a_remedy(string kind, string version, string spec, string field)
+    {
+        var report = Check($"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec: {spec}\n");
+        var found = report.Findings.First(finding => finding.Level == MigrationLevel.Lost && finding.Field == field);
+        Assert.Equal($"{kind} shop/x", found.Object);
+        Assert.NotEmpty(found.What);
+        Assert.NotEmpty(found.Remedy);
+    }
+
     [Theory]
     [MemberData(nameof(Lost))]
     public void An_object_is_lost_if_admission_refuses_it_or_it_has_no_effect(string kind, string version, string works, string lost)

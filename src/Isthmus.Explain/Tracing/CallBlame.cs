@@ -243,7 +243,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     {
         if (CallJudgement.IsFailure(call) && call.IsFromUnknown)
             return Faults.Of("ISM2076", Where(), "", $"the answer is {CallJudgement.Said(call)}, and who gave it is not known, the application or a proxy "
-                + $"on the way: the Envoy of {_facts.Client} hides its fields (proxyHeaders), by which a trace tells its own answers from those that it passes on",
+                + $"on the way: the Envoy of {_facts.Client} hides its fields (proxyHeaders), by which a trace tells the answers of that Envoy from those that it passes on",
                 $"read the response flags in the access log of {_facts.Client}, or let proxyHeaders show Envoy's fields while you look");
         if (CallJudgement.IsFailure(call) && MadeCall.Failures(call.Flags).Count == 0)
             return Faults.Of("ISM2073", Where(), "", $"responded with {(call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}")}",
@@ -293,7 +293,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
 
     private Way? Way()
     {
-        var way = trace.Ways.FirstOrDefault(candidate => call.Upstream.Length > 0 && candidate.Title.Contains(call.Upstream, StringComparison.Ordinal));
+        var way = trace.Ways.FirstOrDefault(candidate => candidate.Names(call.Upstream));
         // A connection that hangs has no address yet. With only one path, it must be on that one.
         return call.Upstream.Length == 0 && trace.Ways.Where(candidate => candidate.Percent > 0).ToList() is [var only] ? only : way;
     }

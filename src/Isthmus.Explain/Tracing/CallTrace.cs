@@ -24,7 +24,22 @@ public sealed record Hop(string Name, int Way, HopStatus Status, string Summary,
 
 /// <summary>One of the paths that calls take after the proxy chooses an endpoint.</summary>
 /// <param name="Percent">Its share of the calls; 0 when it is only a fallback.</param>
-public sealed record Way(string Title, int Percent);
+public sealed record Way(string Title, int Percent)
+{
+    /// <summary>Whether the path leads to the endpoint with that address.</summary>
+    internal bool Names(string address)
+    {
+        if (address.Length == 0) return false;
+        for (var at = Title.IndexOf(address, StringComparison.Ordinal); at >= 0; at = Title.IndexOf(address, at + 1, StringComparison.Ordinal))
+        {
+            var end = at + address.Length;
+            // 10.1.0.5:80 is not in 110.1.0.5:80, nor in 10.1.0.5:8080.
+            if ((at == 0 || !(char.IsAsciiLetterOrDigit(Title[at - 1]) || Title[at - 1] is '.' or ':')) && (end == Title.Length || !char.IsAsciiDigit(Title[end])))
+                return true;
+        }
+        return false;
+    }
+}
 
 /// <summary>One proxy's part of the call that was made.</summary>
 public sealed record TimedHop(string Where, double Milliseconds, string What);
@@ -82,8 +97,7 @@ public sealed record CallTrace(string Client, string Cluster, string Target, Val
     public bool Succeeds => Failure is null;
 
     /// <summary>Whether a call is known to have taken one of the ways: there is no other, or its endpoint is that of this one.</summary>
-    internal bool Took(int way, MadeCall call) => Ways.Count == 1
-        || (call.Upstream.Length > 0 && Ways[way - 1].Title.Contains(call.Upstream, StringComparison.Ordinal));
+    internal bool Took(int way, MadeCall call) => Ways.Count == 1 || Ways[way - 1].Names(call.Upstream);
 
     /// <summary>The verdict on each address of a name that has several; empty when it has one. The hops are those of the address with the worst.</summary>
     public ValueList<AddressVerdict> Addresses { get; init; }

@@ -22,13 +22,12 @@ internal static class LackedFilters
     public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, string place, string filter)
     {
         if (view.Stranger.Length == 0) return record.Fail(hop, $"{place}: lacks the filter {filter}", Problem(at, filter));
-        record.Add(hop, HopStatus.Unknown, $"{place}: what the filter {filter} does with the call, only the proxy of {at} knows", null);
+        record.Add(hop, HopStatus.Unknown, $"{place}: only the proxy of {at} knows what the filter {filter} does with the call", null);
         return true;
     }
 
     public static Problem Problem(string at, string filter) => Faults.Of(Code, at, filter,
         "its proxy, which is that of Isthmus, does not have this filter. The filter could decide who may call, so the proxy refuses the call "
             + "(403, or a closed connection)",
-        "remove what adds the filter, as a rule an EnvoyFilter, or let the Pod run an Envoy (ProxyConfig binaryPath); calls pass without an HTTP filter if it "
-            + "is_optional");
+        "remove what adds the filter, as a rule an EnvoyFilter, or let the Pod run an Envoy (ProxyConfig binaryPath)");
 }

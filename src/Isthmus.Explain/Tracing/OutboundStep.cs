@@ -162,7 +162,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var summary = $"{host.Name}, route {route.Name}";
         if (call.Admitted is { } admitted && IsByClaims(host))
             summary += admitted.HasToken ? ", chosen with the claims of the token" : ", chosen without claims: the call has no valid token";
-        if (route.Refusing.Length > 0 && !LackedFilters.Pass(record, "route", view, $"{facts.Client}", summary, route.Refusing)) return;
+        if (http.Unread(route) is { } unread && !LackedFilters.Pass(record, "route", view, $"{facts.Client}", summary, unread)) return;
         switch (route.Act)
         {
             case RedirectAct redirect:
@@ -185,7 +185,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                 return;
         }
         var act = (ForwardAct)route.Act;
-        var fault = (route.Fault ?? http.Fault) is { } injected && injected.Headers.All(header => header.IsMatch(call.Request(), "http")) ? injected : null;
+        var fault = http.FaultOf(route) is { } injected && injected.Headers.All(header => header.IsMatch(call.Request(), "http")) ? injected : null;
         (string,
             string)[] details = [CallBlame.Rule(rule),
                 (CallBlame.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),

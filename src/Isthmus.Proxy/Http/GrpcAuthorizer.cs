@@ -105,7 +105,7 @@ internal static class GrpcAuthorizer
     private static bool AreValid(RepeatedField<HeaderValueOption> options) => options.All(option => GrpcMessages.IsValid(option.Header));
 
     private static List<HeaderEdit> Edits(RepeatedField<HeaderValueOption> options) =>
-        [.. options.Select(option => new HeaderEdit(Encoding.ASCII.GetBytes(option.Header.Key.ToLowerInvariant()), GrpcMessages.ValueOf(option.Header),
+        [.. options.Select(option => new HeaderEdit(Encoding.ASCII.GetBytes(option.Header.Key.ToLowerInvariant()), GrpcMessages.ValueOf(option.Header), null,
             ActionOf(option)))];
 
     // The status has its own field.

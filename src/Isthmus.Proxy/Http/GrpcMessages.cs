@@ -62,11 +62,12 @@ internal static class GrpcMessages
     public static bool IsValid(Wire.Envoy.HeaderValue? field) => field is not null && ValueOf(field) is var value && field.Key.ToLowerInvariant() switch
     {
         ":method" => HeadRules.IsToken(value),
-        ":path" => HeadRules.IsPath(value),
+        ":path" => value.Length > 0 && HeadRules.IsTarget(value),
         ":authority" or "host" => HeadRules.IsAuthority(value),
         [':', .. var name] => HeadRules.IsToken(name) && HeadRules.IsValue(value),
         var name => HeadRules.IsToken(name) && HeadRules.IsValue(value),
     };
 
-    public static string ValueOf(Wire.Envoy.HeaderValue field) => field.RawValue.Length > 0 ? field.RawValue.ToStringUtf8() : field.Value;
+    /// <summary>The bytes, which need not be UTF-8.</summary>
+    public static byte[] ValueOf(Wire.Envoy.HeaderValue field) => field.RawValue.Length > 0 ? field.RawValue.ToByteArray() : Encoding.UTF8.GetBytes(field.Value);
 }

@@ -109,7 +109,8 @@ internal sealed partial class HttpExchange
         HeaderEditing.Response(_response, route.Edits, _record);
         HeaderEditing.Response(_response, _decision.Host!.Edits, _record);
         HeaderEditing.Response(_response, _decision.Table.Edits, _record);
-        if (_action.HasCors && route.Cors is not null) Cors.Mark(Request, route.Cors, _response);
+        foreach (var filter in _action.Filters)
+            if (filter is CorsFilter cors && cors.For(route) is { } settings) Cors.Mark(Request, settings, _response);
         if (_action.AddsEnvoyFields) HeaderEditing.SetServiceTime(headers, _record.ResponseAfter!.Value);
         if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(_record.Attempts));
         if (connection.Listener.Direction == Direction.Inbound && route.Operation.Length > 0) headers.Set("x-envoy-decorator-operation"u8, route.Operation);

@@ -150,7 +150,9 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         _route.Scheme = _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
         foreach (var filter in _action.Filters)
             if (await IsAnsweredByAsync(filter).ConfigureAwait(false)) return;
-        await (Find() is { } route ? ActAsync(route) : ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound)).ConfigureAwait(false);
+        await (Find() is not { } route ? ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound)
+            : _action.Unread(route) is { } unread ? SendRefusalAsync(RequestAccess.Lacking(unread))
+            : ActAsync(route)).ConfigureAwait(false);
     }
 
     private RouteSnapshot? Find()
@@ -165,10 +167,15 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     /// <summary>Whether the filter answers the request in place of its route.</summary>
     private ValueTask<bool> IsAnsweredByAsync(AccessFilter filter) => filter switch
     {
-        CorsFilter => Find()?.Cors is { } cors && Cors.TryPreflight(Request, cors, _response) ? PreflightAsync() : new(false),
-        FaultFilter own => (Find()?.Fault ?? own.Settings) is { } fault ? InjectFaultAsync(fault) : new(false),
+        CorsFilter cors => cors.For(FilteredRoute()) is { } settings && Cors.TryPreflight(Request, settings, _response) ? PreflightAsync() : new(false),
+        FaultFilter faults => faults.For(FilteredRoute()) is { } fault ? InjectFaultAsync(fault) : new(false),
         _ => RefuseAsync(filter),
     };
+
+    /// <summary>The route whose settings count for filters: one that only redirects to https has none.</summary>
+    private RouteSnapshot? FilteredRoute() => Find() is { } route && !RedirectsToHttps ? route : null;
+
+    private bool RedirectsToHttps => _decision.Host!.RequireTls && _scheme != "https";
 
     private async ValueTask<bool> PreflightAsync()
     {
@@ -183,29 +190,26 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         var refusal = await Access.CheckAsync(filter, _action, _scheme, _record).ConfigureAwait(false);
         _record.Metadata = Access.Metadata;
         if (refusal is null) return false;
-        await SendOwnAsync(LocalReply.Prepare(_response, Request, refusal, _record), refusal.Details, refusal.Reason).ConfigureAwait(false);
+        await SendRefusalAsync(refusal).ConfigureAwait(false);
         return true;
     }
+
+    private ValueTask SendRefusalAsync(Refusal refusal) =>
+        SendOwnAsync(LocalReply.Prepare(_response, Request, refusal, _record), refusal.Details, refusal.Reason);
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ActAsync(RouteSnapshot route)
     {
-        if (route.Refusing.Length > 0)
+        if (RedirectsToHttps)
         {
-            await SendOwnAsync(LocalReply.Prepare(_response, Request, 403, LocalReply.Unsupported), UnsupportedFilter.DetailsOf(route.Refusing),
-                EndReason.DeniedByPolicy).ConfigureAwait(false);
-            return;
-        }
-        if (_decision.Host!.RequireTls && _scheme != "https")
-        {
-            LocalReply.PrepareRedirect(_response, Request, route, new RedirectAct(301, "https", "", 0, null, null, null, false), _scheme);
+            LocalReply.PrepareRedirect(_response, Request, route, new RedirectAct(301, "https", "", 0, null, null, null, false), _scheme, IsTls);
             await SendOwnAsync(default, "", EndReason.DirectResponse).ConfigureAwait(false);
             return;
         }
         switch (route.Act)
         {
             case RedirectAct redirect:
-                LocalReply.PrepareRedirect(_response, Request, route, redirect, _scheme);
+                LocalReply.PrepareRedirect(_response, Request, route, redirect, _scheme, IsTls);
                 await SendOwnAsync(default, "direct_response", EndReason.DirectResponse).ConfigureAwait(false);
                 return;
             case DirectAct direct:
@@ -217,6 +221,8 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
                 return;
         }
     }
+
+    private bool IsTls => connection.Peer is not null;
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private async ValueTask<bool> InjectFaultAsync(FaultSettings fault)

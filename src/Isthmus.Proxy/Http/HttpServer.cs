@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
@@ -141,9 +142,19 @@ internal sealed class HttpServer(HttpParts parts)
         if (!parts.State.Current.Listeners.TryGetValue(connection.Listener.Name, out var listener) || ReferenceEquals(listener, connection.Listener))
             return action;
         connection.Listener = listener;
-        if (listener.Chains.Find(connection.Facts) is not { Action: HttpAction next } chain || (chain.Tls is null) != (connection.Peer is null)) return action;
+        if (listener.Closing(connection.Destination.Port) is { } closing) return Refuse(connection, action, new UnsupportedFilter(closing.Name));
+        if (listener.Chains.Find(connection.Facts) is not { Action: HttpAction or UnsupportedAction } chain || (chain.Tls is null) != (connection.Peer is null))
+            return action;
         connection.Chain = chain;
-        return next;
+        var next = chain.Action as HttpAction ?? action;
+        return ConnectionRules.Forbidding(connection, chain) is { } filter ? Refuse(connection, next, filter) : next;
+    }
+
+    /// <summary>The connection would not be accepted anymore: its last requests are refused.</summary>
+    private static HttpAction Refuse(Downstream connection, HttpAction action, AccessFilter filter)
+    {
+        connection.DrainRequested?.Invoke();
+        return action with { Filters = [filter is UnsupportedFilter ? filter : RbacFilter.Nobody], MaxRequests = 1 };
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]

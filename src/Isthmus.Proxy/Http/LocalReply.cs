@@ -18,7 +18,7 @@ internal static class LocalReply
     public static readonly byte[] Denied = "RBAC: access denied"u8.ToArray();
 
     /// <summary>Where a filter is configured that this proxy does not have.</summary>
-    public static readonly byte[] Unsupported = "a filter that this proxy does not have must decide"u8.ToArray();
+    public static readonly byte[] Unsupported = "this proxy lacks a filter that has to decide about the request"u8.ToArray();
 
     public static string UpstreamReset(string reason, bool isRetried, string transportFailure) =>
         "upstream connect error or disconnect/reset before headers. " + (isRetried ? "retried and the latest " : "") + "reset reason: " + reason +
@@ -77,15 +77,17 @@ internal static class LocalReply
     }
 
     /// <summary>Sets <c>location</c> and the status of a redirect.</summary>
-    public static void PrepareRedirect(ResponseHead head, RequestHead request, RouteSnapshot route, RedirectAct act, string scheme)
+    /// <param name="scheme">Of the request, as proxies in front say.</param>
+    /// <param name="isTls">Whether the connection has TLS.</param>
+    public static void PrepareRedirect(ResponseHead head, RequestHead request, RouteSnapshot route, RedirectAct act, string scheme, bool isTls)
     {
         head.Clear();
         head.Status = act.Status;
         head.Body = BodyKind.None;
-        head.Headers.Add("location"u8, Location(request, route, act, scheme));
+        head.Headers.Add("location"u8, Location(request, route, act, scheme, isTls));
     }
 
-    private static string Location(RequestHead request, RouteSnapshot route, RedirectAct act, string scheme)
+    private static string Location(RequestHead request, RouteSnapshot route, RedirectAct act, string scheme, bool isTls)
     {
         var newScheme = act.Scheme.Length > 0 ? act.Scheme : scheme;
         var colon = request.Authority.LastIndexOf(':');
@@ -94,6 +96,8 @@ internal static class LocalReply
         // The port is kept unless the host or the port itself is replaced, or it is the default of a scheme that is.
         var port = act.Port > 0 ? $":{act.Port}" : act.Host.Length == 0 && hasPort ? request.Authority[colon..] : "";
         if (act.Port == 0 && newScheme != scheme && port == (scheme == "http" ? ":80" : ":443")) port = "";
+        // Without a scheme, the port is that of the listener, which a load balancer that ends TLS may have in front of it.
+        if (act.Scheme.Length == 0 && act.Port == (isTls ? 443 : 80)) port = "";
         if ((newScheme == "http" && port == ":80") || (newScheme == "https" && port == ":443")) port = "";
         var target = HeadRules.Ascii(request.Target);
         var question = target.IndexOf('?', StringComparison.Ordinal);

@@ -50,7 +50,7 @@ internal sealed class RateLimitService(OwnRequests requests)
 
     private static List<HeaderEdit> Edits(IEnumerable<HeaderValue> fields) =>
         [.. fields.Where(field => !HeadRules.IsFixed(Encoding.ASCII.GetBytes(field.Key.ToLowerInvariant())))
-            .Select(field => new HeaderEdit(Encoding.ASCII.GetBytes(field.Key.ToLowerInvariant()), GrpcMessages.ValueOf(field), EditAction.Append))];
+            .Select(field => new HeaderEdit(Encoding.ASCII.GetBytes(field.Key.ToLowerInvariant()), GrpcMessages.ValueOf(field), null, EditAction.Append))];
 
     /// <summary>The limit that is nearest, and all limits with their windows.</summary>
     private static List<HeaderEdit> Quota(RateLimitResponse answer)

@@ -64,11 +64,14 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         RbacFilter rbac => new(Decide(rbac, Facts(action, scheme))),
         ExternalCheck check when check.IsFor(Metadata) => AskAsync(check, Facts(action, scheme), record),
         TokenFilter token => CheckTokenAsync(token, scheme),
-        UnsupportedFilter unknown => new(new Refusal(403, LocalReply.Unsupported, unknown.Details, EndReason.DeniedByPolicy)),
+        UnsupportedFilter unknown => new(Lacking(unknown.Name)),
         LocalLimitFilter local => new(Limit(local, Facts(action, scheme), record)),
         GlobalLimit shared when route.Decision.Route?.Limits is { } limits => LimitAsync(shared, limits, Facts(action, scheme), record),
         _ => default,
     };
+
+    /// <summary>What a client gets where the proxy lacks a filter that could refuse the request, or its configuration.</summary>
+    public static Refusal Lacking(string filter) => new(403, LocalReply.Unsupported, UnsupportedFilter.DetailsOf(filter), EndReason.DeniedByPolicy);
 
     private Refusal? Decide(RbacFilter rbac, in PolicyFacts facts)
     {

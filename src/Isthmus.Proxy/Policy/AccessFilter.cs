@@ -37,6 +37,9 @@ internal sealed class TokenFilter(TokenCheck check, bool clearsRoute) : AccessFi
 /// <summary>An rbac filter: rules that are enforced, and rules whose results are only counted, and kept for later filters and logs.</summary>
 internal sealed class RbacFilter : AccessFilter
 {
+    /// <summary>Allows nobody.</summary>
+    public static readonly RbacFilter Nobody = new(new RBAC(), null, "", "", "");
+
     private const string CommonSpace = "envoy.common";
     private const string LogHint = "access_log_hint";
 

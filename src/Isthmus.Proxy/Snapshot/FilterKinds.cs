@@ -33,6 +33,9 @@ internal sealed class FilterKinds<TChain>(string category, params FilterKind<TCh
         return true;
     }
 
+    /// <summary>Whether the type of a configuration is one of these.</summary>
+    public bool Has(string typeUrl) => _byType.ContainsKey(typeUrl[(typeUrl.LastIndexOf('/') + 1)..]);
+
     /// <summary>Takes a filter without configuration, by its name.</summary>
     /// <returns>False: the name is unknown.</returns>
     public bool TakeBare(string name, TChain chain)

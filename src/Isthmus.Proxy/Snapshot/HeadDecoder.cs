@@ -60,8 +60,8 @@ internal static class HeadDecoder
 
     private static HeaderEdit Edit(HeaderValueOption option)
     {
-        var value = option.Header.Value.Length > 0 ? option.Header.Value : option.Header.RawValue.ToStringUtf8();
-        if (!HeadRules.IsValue(value)) throw new ResourceException($"the value of the header {option.Header.Key} has control characters");
+        var bytes = option.Header.Value.Length > 0 ? Encoding.UTF8.GetBytes(option.Header.Value) : option.Header.RawValue.ToByteArray();
+        if (!HeadRules.IsValue(bytes)) throw new ResourceException($"the value of the header {option.Header.Key} has control characters");
         var action = option.Append is { } append
             ? append ? EditAction.Append : EditAction.Overwrite
             : option.AppendAction switch
@@ -71,8 +71,8 @@ internal static class HeadDecoder
                 HeaderValueOption.Types.HeaderAppendAction.OverwriteIfExists => EditAction.OverwriteIfExists,
                 _ => EditAction.Append,
             };
-        var format = value.Contains('%', StringComparison.Ordinal) ? LogFormat.ParseText(value) : null;
-        return new(Name(option.Header.Key), Encoding.UTF8.GetBytes(value), format, action);
+        var format = bytes.AsSpan().Contains((byte)'%') ? LogFormat.ParseText(Encoding.UTF8.GetString(bytes)) : null;
+        return new(Name(option.Header.Key), bytes, format, action);
     }
 
     private static string Shown(string text) => string.Concat(text.Select(c => char.IsControl(c) ? $"\\u{(int)c:x4}" : $"{c}"));

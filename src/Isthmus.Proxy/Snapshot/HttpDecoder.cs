@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Matching;
@@ -59,6 +60,7 @@ internal static class HttpDecoder
             MaxStreams = (int)Math.Clamp(http.Http2ProtocolOptions?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
             Underscores = (Underscores)(int)(common?.HeadersWithUnderscoresAction ?? 0),
             MaxStreamDuration = Time(common?.MaxStreamDuration, TimeSpan.Zero),
+            Policies = filters.Policies.ToFrozenSet(StringComparer.Ordinal),
             Metrics = filters.Metrics,
             CountsMessages = filters.CountsMessages,
             AddsEnvoyFields = filters.AddsEnvoyFields,

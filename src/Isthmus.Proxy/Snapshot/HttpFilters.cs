@@ -24,8 +24,8 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         FilterKind<HttpFilters>.Of<Router>("envoy.filters.http.router",
             (router, _, into) => (into.HasRouter, into.AddsEnvoyFields) = (true, !router.SuppressEnvoyHeaders)),
         FilterKind<HttpFilters>.Of<Alpn>("istio.alpn", (alpn, _, into) => into.Alpn = Overrides(alpn)),
-        FilterKind<HttpFilters>.Of<HTTPFault>("envoy.filters.http.fault", (fault, _, into) => into.All.Add(new FaultFilter(RouteDecoder.Fault(fault)))),
-        FilterKind<HttpFilters>.Of<Cors>("envoy.filters.http.cors", static (_, _, into) => into.All.Add(new CorsFilter())),
+        FilterKind<HttpFilters>.Of<HTTPFault>("envoy.filters.http.fault", (fault, name, into) => into.All.Add(new FaultFilter(name, RouteFilters.Fault(fault)))),
+        FilterKind<HttpFilters>.Of<Cors>("envoy.filters.http.cors", static (_, name, into) => into.All.Add(new CorsFilter(name))),
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.RBAC>("envoy.filters.http.rbac",
             (rbac, _, into) => into.All.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix))),
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.ExtAuthz>("envoy.filters.http.ext_authz",
@@ -61,6 +61,9 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
     /// <summary>Those that may answer a request, in their order.</summary>
     public List<AccessFilter> All { get; } = [];
 
+    /// <summary>The names of those that may refuse a request.</summary>
+    public HashSet<string> Policies { get; } = new(StringComparer.Ordinal);
+
     private string Stats => stats;
     private List<string> Notes => notes;
 
@@ -72,8 +75,25 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         foreach (var filter in all)
         {
             _taken++;
-            if (!filter.Disabled) Take(filter);
+            if (filter.Disabled) TakeDisabled(filter);
+            else Take(filter);
         }
+    }
+
+    /// <summary>The filter is off where routes say nothing. Routes may have faults, CORS and local limits of their own; what else switches it on there
+    /// makes the route one that is refused.</summary>
+    private void TakeDisabled(HttpFilter filter)
+    {
+        var taken = new HttpFilters(stats, [filter], []);
+        taken.Take(filter);
+        All.AddRange(taken.All.Select(one => one switch
+        {
+            FaultFilter => new FaultFilter(filter.Name, null),
+            LocalLimitFilter => new LocalLimitFilter(filter.Name, null),
+            CorsFilter => one,
+            _ => null,
+        }).OfType<AccessFilter>());
+        Policies.UnionWith(taken.Policies);
     }
 
     private void Take(HttpFilter filter)
@@ -84,7 +104,12 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
             return;
         }
         var isRead = TypedConfigs.TryPlain(filter.TypedConfig, out var config, out var fault);
-        if (isRead && Kinds.Take(config, filter.Name, this)) return;
+        var before = All.Count;
+        if (isRead && Kinds.Take(config, filter.Name, this))
+        {
+            if (All.Count > before && All[^1] is not (FaultFilter or CorsFilter)) Policies.Add(filter.Name);
+            return;
+        }
         switch (filter.Name)
         {
             // In their older forms these two are programs. Metrics are kept without one.
@@ -98,17 +123,21 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
                 notes.Add($"http filter '{filter.Name}' is ignored");
                 return;
             default:
-                Unknown(filter, isRead ? TypedConfigs.TypeOf(config) : fault);
+                Unknown(filter, isRead ? TypedConfigs.TypeOf(config) : fault, isLacking: isRead || !Kinds.Has(TypedConfigs.StructTypeOf(config)));
                 return;
         }
     }
 
     /// <summary>The rest of the listener is served. Who may call could depend on the filter, so that nobody may unless the control plane says that
     /// the proxy can do without.</summary>
-    private void Unknown(HttpFilter filter, string config)
+    /// <param name="isLacking">The proxy has no such filter. One that it has is never optional, whatever its configuration is.</param>
+    private void Unknown(HttpFilter filter, string config, bool isLacking = true)
     {
-        notes.Add($"http filter '{filter.Name}' with {config} is not supported and {(filter.IsOptional ? "is ignored" : "refuses all requests")}");
-        if (!filter.IsOptional) All.Add(new UnsupportedFilter(filter.Name));
+        var isIgnored = filter.IsOptional && isLacking;
+        notes.Add($"http filter '{filter.Name}' with {config} is not supported and {(isIgnored ? "is ignored" : "refuses all requests")}");
+        if (isIgnored) return;
+        All.Add(new UnsupportedFilter(filter.Name));
+        Policies.Add(filter.Name);
     }
 
     /// <summary>A later filter passes the claims of tokens to routes, which are then chosen again. The token check itself does both.</summary>

@@ -1,4 +1,3 @@
-using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
 using Isthmus.Wire;
@@ -74,31 +73,19 @@ internal static class LimitDecoder
         };
     }
 
-    /// <summary>Whether the configuration of a filter for a route is one that is read here.</summary>
-    public static bool Reads(Any config) => config.TryRead(out LocalRateLimit _) || config.TryRead(out RateLimitPerRoute _);
-
     /// <summary>What a route says about rate limits; null: nothing.</summary>
-    /// <exception cref="ResourceException">A rule or a filter's configuration cannot be used.</exception>
-    public static RouteLimits? Of(Route route, VirtualHost host, RouteConfiguration table, List<string> notes)
+    /// <param name="local">The settings of filters, by their names.</param>
+    /// <exception cref="ResourceException">A rule cannot be used.</exception>
+    public static RouteLimits? Of(Route route, VirtualHost host, IReadOnlyDictionary<string, LocalLimit?> local,
+        IReadOnlyDictionary<string, GlobalRouteLimit> global)
     {
-        var local = new Dictionary<string, LocalLimit?>(StringComparer.Ordinal);
-        var global = new Dictionary<string, GlobalRouteLimit>(StringComparer.Ordinal);
-        // The most specific level wins.
-        foreach (var level in new[] { table.TypedPerFilterConfig, host.TypedPerFilterConfig, route.TypedPerFilterConfig })
-        {
-            foreach (var (name, any) in level)
-            {
-                if (!TypedConfigs.TryForRoute(any, out var config, out _)) continue;
-                if (config is null) local[name] = null;
-                else if (config.TryRead(out LocalRateLimit limit)) local[name] = Local(limit, notes);
-                else if (config.TryRead(out RateLimitPerRoute settings))
-                    global[name] = new(Host((VhRateLimitsOptions)(int)settings.VhRateLimits), [.. settings.RateLimits.Select(Rule)], settings.Domain);
-            }
-        }
         var own = (IReadOnlyList<LimitRule>)[.. (route.Route_?.RateLimits ?? []).Select(Rule)];
         var ofHost = (IReadOnlyList<LimitRule>)[.. host.RateLimits.Select(Rule)];
         return local.Count + global.Count + own.Count + ofHost.Count == 0 ? null : new(own, ofHost, route.Route_?.IncludeVhRateLimits ?? false, local, global);
     }
+
+    public static GlobalRouteLimit Global(RateLimitPerRoute settings) =>
+        new(Host((VhRateLimitsOptions)(int)settings.VhRateLimits), [.. settings.RateLimits.Select(Rule)], settings.Domain);
 
     /// <exception cref="ResourceException">A kind of action that this proxy does not know.</exception>
     public static LimitRule Rule(RouteLimit limit) => new((int)(limit.Stage ?? 0u), [.. limit.Actions.Select(Action)]);

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Net;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
@@ -25,7 +26,12 @@ internal sealed record ListenerSnapshot(
     public IReadOnlyList<UnsupportedListenerFilter> Unsupported { get; init; } = [];
 
     /// <summary>The first filter that closes connections to a port; null: none does.</summary>
-    public UnsupportedListenerFilter? Closing(int port) => Unsupported.FirstOrDefault(filter => filter.Ports.Contains(port));
+    public UnsupportedListenerFilter? Closing(int port)
+    {
+        for (var i = 0; i < Unsupported.Count; i++)
+            if (Unsupported[i].Ports.Contains(port)) return Unsupported[i];
+        return null;
+    }
 
     /// <summary>What happens to datagrams; null: the listener accepts connections.</summary>
     public UdpAction? Udp { get; init; }
@@ -113,13 +119,22 @@ internal sealed record HttpAction(
     int HeadBytes, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction
 {
     /// <summary>What may answer a request before its route does, in this order.</summary>
-    public AccessFilter[] Filters { get; } = Filters;
+    public AccessFilter[] Filters { get; init; } = Filters;
 
-    /// <summary>Whether responses get the fields of CORS.</summary>
-    public bool HasCors { get; } = Array.Exists(Filters, static filter => filter is CorsFilter);
+    /// <summary>The names of the filters that may refuse requests, whether they are on or off where routes say nothing.</summary>
+    public IReadOnlySet<string> Policies { get; init; } = FrozenSet<string>.Empty;
 
-    /// <summary>The fault of the last filter for faults, for routes that have none of their own.</summary>
-    public FaultSettings? Fault { get; } = Filters.OfType<FaultFilter>().LastOrDefault()?.Settings;
+    /// <summary>The faults of a route, from the first filter that has some; null: none.</summary>
+    public FaultSettings? FaultOf(RouteSnapshot route) =>
+        Filters.OfType<FaultFilter>().Select(filter => filter.For(route)).FirstOrDefault(fault => fault is not null);
+
+    /// <summary>The filter that may refuse requests and whose configuration for the route cannot be honoured; null: there is none.</summary>
+    public string? Unread(RouteSnapshot route)
+    {
+        foreach (var name in route.Unread)
+            if (Policies.Contains(name)) return name;
+        return null;
+    }
 
     /// <summary>How many requests of a client may share an HTTP/2 connection at once.</summary>
     public int MaxStreams { get; init; } = int.MaxValue;

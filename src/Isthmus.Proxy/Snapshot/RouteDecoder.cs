@@ -19,8 +19,6 @@ namespace Isthmus.Proxy.Snapshot;
 /// <summary>Decodes RDS resources and the routes inside connection managers.</summary>
 internal static class RouteDecoder
 {
-    private const string FaultFilter = "envoy.filters.http.fault", CorsFilter = "envoy.filters.http.cors";
-
     /// <exception cref="ResourceException">The resource cannot be used.</exception>
     public static RouteTable Decode(RouteConfiguration table) => Decode(XdsParts.Split(table.ToByteString(), RouteConfiguration.VirtualHostsFieldNumber), null);
 
@@ -109,10 +107,7 @@ internal static class RouteDecoder
         var retry = host.RetryPolicy is null ? null : Retry(host.RetryPolicy, notes);
         return new(
             host.Name,
-            [.. host.Routes.Select(r => Route(r, host, retry, notes) with
-            {
-                Limits = LimitDecoder.Of(r, host, table, notes), Refusing = RouteFilters.Refusing(r, host, table, notes),
-            })],
+            [.. host.Routes.Select(r => RouteFilters.Add(Route(r, host, retry, notes), r, host, table, notes))],
             host.RequireTls != VirtualHost.Types.TlsRequirementType.None,
             host.IncludeRequestAttemptCount, host.IncludeAttemptCountInResponse,
             HeadDecoder.Edits(host.RequestHeadersToAdd, host.RequestHeadersToRemove, host.ResponseHeadersToAdd, host.ResponseHeadersToRemove, notes));
@@ -135,8 +130,7 @@ internal static class RouteDecoder
             match.Grpc is not null,
             match.RuntimeFraction is { } runtime ? MatchDecoder.Fraction(runtime.DefaultValue) : null,
             act, route.Decorator?.Operation ?? "",
-            HeadDecoder.Edits(route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove, notes),
-            Fault(route, host), Cors(route, host)) { Metadata = [.. match.DynamicMetadata.Select(RequestMetadata.Matcher)] };
+            HeadDecoder.Edits(route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove, notes)) { Metadata = [.. match.DynamicMetadata.Select(RequestMetadata.Matcher)] };
     }
 
     private static ForwardAct Forward(RouteAction action, RetrySettings? inherited, List<string> notes)
@@ -275,49 +269,4 @@ internal static class RouteDecoder
         DataSource.SpecifierOneofCase.InlineBytes => source.InlineBytes.ToByteArray(),
         _ => throw new ResourceException("direct_response: only an inline body is supported"),
     };
-
-    /// <summary>Whether the configuration of a filter for a route is one that is read here.</summary>
-    public static bool Reads(string filter, Any config) => filter switch
-    {
-        FaultFilter => config.TryRead(out HTTPFault _),
-        CorsFilter => config.TryRead(out Wire.Envoy.HttpFilters.CorsPolicy _),
-        _ => false,
-    };
-
-    private static FaultSettings? Fault(Route route, VirtualHost host)
-    {
-        if (!route.TypedPerFilterConfig.TryGetValue(FaultFilter, out var any) && !host.TypedPerFilterConfig.TryGetValue(FaultFilter, out any)) return null;
-        return any.TryRead(out HTTPFault fault) ? Fault(fault) : null;
-    }
-
-    /// <summary>The HTTP status that stands for a status of gRPC.</summary>
-    private static int HttpStatus(int grpc) => grpc switch
-    {
-        0 => 200, 1 => 499, 3 or 9 or 11 => 400, 4 => 504, 5 => 404, 6 or 10 => 409, 7 => 403, 8 => 429, 12 => 501, 14 => 503, 16 => 401, _ => 500,
-    };
-
-    public static FaultSettings? Fault(HTTPFault fault)
-    {
-        if (fault.Delay is null && fault.Abort is null) return null;
-        if (fault.Abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.HeaderAbort) throw new ResourceException("fault: header_abort is not supported");
-        int? grpc = fault.Abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.GrpcStatus ? (int)Math.Min(fault.Abort.GrpcStatus, int.MaxValue) : null;
-        var status = fault.Abort is null ? 0 : grpc is { } code ? HttpStatus(code) : fault.Abort.HttpStatus > 0 ? (int)fault.Abort.HttpStatus : 503;
-        return new(
-            fault.Delay?.FixedDelay?.ToTimeSpan() ?? TimeSpan.Zero, fault.Delay is null ? new(0) : MatchDecoder.Fraction(fault.Delay.Percentage ?? new()),
-            status, fault.Abort is null ? new(0) : MatchDecoder.Fraction(fault.Abort.Percentage ?? new()),
-            [.. fault.Headers.Select(MatchDecoder.Header)]) { GrpcStatus = grpc };
-    }
-
-    private static CorsSettings? Cors(Route route, VirtualHost host)
-    {
-        if ((route.TypedPerFilterConfig.TryGetValue(CorsFilter, out var any) || host.TypedPerFilterConfig.TryGetValue(CorsFilter, out any)) &&
-            any.TryRead(out Wire.Envoy.HttpFilters.CorsPolicy typed))
-        {
-            return new([.. typed.AllowOriginStringMatch.Select(TextMatch.From)], typed.AllowMethods, typed.AllowHeaders, typed.ExposeHeaders, typed.MaxAge,
-                typed.AllowCredentials ?? false) { ForwardsUnmatched = typed.ForwardNotMatchingPreflights ?? true };
-        }
-        if (route.Route_?.Cors is not { } cors || cors.FilterEnabled?.DefaultValue?.Numerator == 0) return null;
-        return new([.. cors.AllowOriginStringMatch.Select(TextMatch.From)], cors.AllowMethods, cors.AllowHeaders, cors.ExposeHeaders, cors.MaxAge,
-            cors.AllowCredentials ?? false) { ForwardsUnmatched = cors.ForwardNotMatchingPreflights ?? true };
-    }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
@@ -43,13 +44,25 @@ internal sealed record VirtualHostSnapshot(
 /// <summary>One route: what it matches and what it does.</summary>
 internal sealed record RouteSnapshot(
     string Name, PathMatch Path, ImmutableArray<HeaderMatch> Headers, ImmutableArray<QueryMatch> Queries, bool GrpcOnly, Fraction? Runtime,
-    RouteAct Act, string Operation, HeaderEdits Edits, FaultSettings? Fault, CorsSettings? Cors)
+    RouteAct Act, string Operation, HeaderEdits Edits)
 {
+    private static readonly FrozenDictionary<string, FaultSettings?> NoFaults = FrozenDictionary<string, FaultSettings?>.Empty;
+    private static readonly FrozenDictionary<string, CorsSettings?> NoCors = FrozenDictionary<string, CorsSettings?>.Empty;
+
+    /// <summary>The faults of fault filters, by their names; null: the filter is off.</summary>
+    public IReadOnlyDictionary<string, FaultSettings?> Faults { get; init; } = NoFaults;
+
+    /// <summary>The settings of cors filters, by their names; null: the filter is off.</summary>
+    public IReadOnlyDictionary<string, CorsSettings?> Cors { get; init; } = NoCors;
+
+    /// <summary>The settings for CORS in their older form, in the action of the route.</summary>
+    public CorsSettings? OldCors { get; init; }
+
+    /// <summary>The filters whose configuration for this route cannot be honoured.</summary>
+    public ImmutableArray<string> Unread { get; init; } = [];
+
     /// <summary>What filters have to have learned about the request.</summary>
     public ImmutableArray<Func<RequestMetadata?, bool>> Metadata { get; init; } = [];
-
-    /// <summary>A filter of which the route says what this proxy does not apply, so that it refuses all requests; empty: there is none.</summary>
-    public string Refusing { get; init; } = "";
 
     /// <summary>Null: the route says nothing about rate limits.</summary>
     public RouteLimits? Limits { get; init; }
@@ -132,13 +145,20 @@ internal sealed record HashKey(HashSource Source, string Name, TimeSpan? CookieT
 }
 
 /// <summary>A fault filter: injects the faults of the route, or else its own.</summary>
-internal sealed class FaultFilter(FaultSettings? settings) : AccessFilter
+/// <param name="name">By which routes configure it.</param>
+internal sealed class FaultFilter(string name, FaultSettings? settings) : AccessFilter
 {
-    public FaultSettings? Settings { get; } = settings;
+    /// <summary>Null: it injects none.</summary>
+    public FaultSettings? For(RouteSnapshot? route) => route is not null && route.Faults.TryGetValue(name, out var own) ? own : settings;
 }
 
 /// <summary>A cors filter: its settings are those of the route.</summary>
-internal sealed class CorsFilter : AccessFilter;
+/// <param name="name">By which routes configure it.</param>
+internal sealed class CorsFilter(string name) : AccessFilter
+{
+    /// <summary>Null: it does nothing.</summary>
+    public CorsSettings? For(RouteSnapshot? route) => route is null ? null : route.Cors.TryGetValue(name, out var own) ? own : route.OldCors;
+}
 
 internal sealed record FaultSettings(
     TimeSpan Delay, Fraction DelayShare, int AbortStatus, Fraction AbortShare, IReadOnlyList<HeaderMatch> Headers)

@@ -53,6 +53,10 @@ internal static class TypedConfigs
     /// <summary>The type of a configuration, for people. What was read as JSON has the name of an unknown type as its value.</summary>
     public static string TypeOf(Any config) => config.TryRead(out StringValue placeholder) ? placeholder.Value : config.TypeUrl;
 
+    /// <summary>The type that a TypedStruct describes; empty: it is none.</summary>
+    public static string StructTypeOf(Any config) =>
+        config.TryRead(out Udpa.TypedStruct old) ? old.TypeUrl : config.TryRead(out Xds.TypedStruct now) ? now.TypeUrl : "";
+
     private static Any Typed(string typeUrl, Struct? value)
     {
         var name = typeUrl[(typeUrl.LastIndexOf('/') + 1)..];

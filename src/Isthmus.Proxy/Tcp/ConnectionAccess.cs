@@ -21,7 +21,7 @@ internal sealed class ConnectionAccess(Authorizers authorizers, AccessCounts cou
     public async ValueTask<ConnectionRefusal?> CheckAsync(Downstream connection, FilterChainSnapshot chain)
     {
         RequestMetadata? metadata = null;
-        var facts = Facts(connection);
+        var facts = ConnectionRules.Facts(connection);
         foreach (var filter in chain.Access)
         {
             if (filter is RbacFilter rbac)
@@ -45,20 +45,6 @@ internal sealed class ConnectionAccess(Authorizers authorizers, AccessCounts cou
         return null;
     }
 
-    /// <summary>Whether the rules of a chain deny a connection that is open already. External authorizers are asked about new ones only.</summary>
-    public static bool IsForbidden(Downstream connection, FilterChainSnapshot chain)
-    {
-        if (chain.Access.Count == 0) return false;
-        var facts = Facts(connection);
-        foreach (var filter in chain.Access)
-            if (filter is UnsupportedFilter || (filter is RbacFilter rbac && !rbac.Decide(facts).IsAllowed)) return true;
-        return false;
-    }
-
     private static ConnectionRefusal Denied(Verdict verdict) =>
         new(EndReason.DeniedByPolicy, $"rbac_access_denied_matched_policy[{(verdict.Rule.Length > 0 ? verdict.Rule : "none")}]");
-
-    private static PolicyFacts Facts(Downstream connection) =>
-        new(null, "", connection.Peer, connection.Source, connection.Source.Address, connection.Destination,
-            connection.Facts.ServerName) { DirectSource = connection.DirectSource };
 }

@@ -166,5 +166,5 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
 
     private static bool IsForbidden(Downstream connection, ProxySnapshot snapshot) =>
         snapshot.Listeners.TryGetValue(connection.Listener.Name, out var listener) && !ReferenceEquals(listener, connection.Listener) &&
-        listener.Chains.Find(connection.Facts) is { } chain && ConnectionAccess.IsForbidden(connection, chain);
+        listener.Chains.Find(connection.Facts) is { } chain && ConnectionRules.Forbidding(connection, chain) is not null;
 }

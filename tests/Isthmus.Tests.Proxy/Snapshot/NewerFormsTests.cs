@@ -68,7 +68,7 @@ public sealed class NewerFormsTests
         var table = RouteDecoder.Decode(
             Parse<RouteConfiguration>("{'name': 'r', 'virtual_hosts': [{'name': 'v', 'domains': ['*'], 'routes': [{'match': {'prefix': '/'}, <route>}]}]}",
             route));
-        Assert.Equal("GET", table.Find("a")!.Routes[0].Cors?.Methods);
+        Assert.Equal("GET", new CorsFilter("envoy.filters.http.cors").For(table.Find("a")!.Routes[0])?.Methods);
     }
 
     /// <param name="json">With single quotes, and with a place for the rest in angle brackets.</param>

@@ -48,7 +48,7 @@ public sealed class LackedFilterTests
         var trace = Scenario(TraceScenario.Envoy).Walk();
         Assert.True(trace.Succeeds);
         Assert.Contains(trace.Hops, one => one.Name == hop && one.Way == way && one.Status == HopStatus.Unknown
-            && one.Summary.Contains("what the filter lua does with the call, only the proxy of ", StringComparison.Ordinal));
+            && one.Summary.Contains("knows what the filter lua does with the call", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -59,7 +59,10 @@ public sealed class LackedFilterTests
         const string match = "{\"match\": {\"prefix\": \"/\"}, ";
         const string policies = "\"typed_per_filter_config\": {\"mine\": {\"@type\": "
             + "\"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute\"}}, ";
-        static string With(string dump) => dump.Replace(match, match + policies, StringComparison.Ordinal);
+        const string filters = "\"http_filters\": [";
+        const string filter = "{\"name\": \"mine\", \"typed_config\": {\"@type\": \"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\"}}, ";
+        static string With(string dump) =>
+            dump.Replace(match, match + policies, StringComparison.Ordinal).Replace(filters, filters + filter, StringComparison.Ordinal);
         TraceScenario Scenario(Func<string, string> form)
         {
             var scenario = new TraceScenario();

@@ -135,6 +135,26 @@ public sealed class TraceVerdictTests
         Assert.Equal(!isDenied, scenario.Walk().Succeeds);
     }
 
+    /// <summary>An Envoy that hides its fields may have given the very answer that its configuration demands.</summary>
+    [Theory]
+    [InlineData(404, false)]
+    [InlineData(200, true)]
+    public void An_answer_of_nobody_knows_whom_does_not_excuse_what_the_configuration_does(int status, bool succeeds)
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = WithFault(scenario.Client, """ "abort": {"http_status": 404, "percentage": {"numerator": 100}} """);
+        scenario.Call = new("GET /", true, status, 3, "", "", "", []) { IsFromUnknown = true };
+        Assert.Equal(succeeds, scenario.Walk().Succeeds);
+    }
+
+    [Theory]
+    [InlineData("Pod shop/orders-a at 10.1.0.5:8080", "10.1.0.5:8080", true)]
+    [InlineData("Pod shop/orders-a at 10.1.0.5:8080", "10.1.0.5:80", false)]
+    [InlineData("Pod shop/orders-a at 110.1.0.5:80", "10.1.0.5:80", false)]
+    [InlineData("n2 through gateway 172.18.2.1:15443 (2 of them)", "172.18.2.1:15443", true)]
+    [InlineData("Pod shop/orders-a", "", false)]
+    public void A_way_is_found_by_its_whole_address(string title, string address, bool isIt) => Assert.Equal(isIt, new Way(title, 100).Names(address));
+
     [Fact]
     public void The_verdict_tells_clusters_of_Envoy_from_those_of_Kubernetes() =>
         Assert.Contains("✘ The call fails at: Envoy cluster\n",

@@ -85,7 +85,7 @@ public sealed class UnknownFilterTests : IAsyncDisposable
     [InlineData("policy")]
     public async Task A_kept_connection_of_HTTP_is_refused_when_its_chain_would_be(string change)
     {
-        using var proxy = _proxy = new([], "\"direct_response\": {\"status\": 204}");
+        var proxy = _proxy = new([], "\"direct_response\": {\"status\": 204}");
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop);
         await socket.SendAsync("GET / HTTP/1.1\r\nhost: a\r\n\r\n"u8.ToArray(), SocketFlags.None);

@@ -32,10 +32,9 @@ public sealed record Way(string Title, int Percent)
         if (address.Length == 0) return false;
         for (var at = Title.IndexOf(address, StringComparison.Ordinal); at >= 0; at = Title.IndexOf(address, at + 1, StringComparison.Ordinal))
         {
-            var end = at + address.Length;
             // 10.1.0.5:80 is not in 110.1.0.5:80, nor in 10.1.0.5:8080.
-            if ((at == 0 || !(char.IsAsciiLetterOrDigit(Title[at - 1]) || Title[at - 1] is '.' or ':')) && (end == Title.Length || !char.IsAsciiDigit(Title[end])))
-                return true;
+            var (before, end) = (at == 0 ? ' ' : Title[at - 1], at + address.Length);
+            if (!char.IsAsciiLetterOrDigit(before) && before is not ('.' or ':') && (end == Title.Length || !char.IsAsciiDigit(Title[end]))) return true;
         }
         return false;
     }

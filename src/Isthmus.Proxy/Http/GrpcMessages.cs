@@ -69,5 +69,6 @@ internal static class GrpcMessages
     };
 
     /// <summary>The bytes, which need not be UTF-8.</summary>
-    public static byte[] ValueOf(Wire.Envoy.HeaderValue field) => field.RawValue.Length > 0 ? field.RawValue.ToByteArray() : Encoding.UTF8.GetBytes(field.Value);
+    public static byte[] ValueOf(Wire.Envoy.HeaderValue field) =>
+        field.RawValue.Length > 0 ? field.RawValue.ToByteArray() : Encoding.UTF8.GetBytes(field.Value);
 }

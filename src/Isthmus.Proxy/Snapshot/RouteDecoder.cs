@@ -130,7 +130,10 @@ internal static class RouteDecoder
             match.Grpc is not null,
             match.RuntimeFraction is { } runtime ? MatchDecoder.Fraction(runtime.DefaultValue) : null,
             act, route.Decorator?.Operation ?? "",
-            HeadDecoder.Edits(route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove, notes)) { Metadata = [.. match.DynamicMetadata.Select(RequestMetadata.Matcher)] };
+            HeadDecoder.Edits(route.RequestHeadersToAdd, route.RequestHeadersToRemove, route.ResponseHeadersToAdd, route.ResponseHeadersToRemove, notes))
+        {
+            Metadata = [.. match.DynamicMetadata.Select(RequestMetadata.Matcher)],
+        };
     }
 
     private static ForwardAct Forward(RouteAction action, RetrySettings? inherited, List<string> notes)

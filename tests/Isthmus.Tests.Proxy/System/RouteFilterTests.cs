@@ -102,7 +102,8 @@ public sealed class RouteFilterTests
     public async Task A_redirect_leaves_out_the_port_that_its_listener_has_by_default(int port, string proto, string location)
     {
         using var proxy = new LoopbackProxy([], $$"""  "redirect": {"port_redirect": {{port}}, "path_redirect": "/x"} """);
-        var head = await proxy.RawAsync($"GET / HTTP/1.1\r\nHost: h:9\r\n{(proto.Length > 0 ? $"X-Forwarded-Proto: {proto}\r\n" : "")}Connection: close\r\n\r\n");
+        var forwarded = proto.Length > 0 ? $"X-Forwarded-Proto: {proto}\r\n" : "";
+        var head = await proxy.RawAsync($"GET / HTTP/1.1\r\nHost: h:9\r\n{forwarded}Connection: close\r\n\r\n");
         Assert.Contains($"location: {location}\r\n", head, StringComparison.OrdinalIgnoreCase);
     }
 

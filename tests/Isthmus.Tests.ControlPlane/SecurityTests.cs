@@ -1,3 +1,6 @@
+using System.Collections;
+using Google.Protobuf;
+using Google.Protobuf.Reflection;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
@@ -9,6 +12,7 @@ using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Xds;
 using Xunit;
+using StringMatcher = Isthmus.Wire.Envoy.StringMatcher;
 
 namespace Isthmus.Tests.ControlPlane;
 
@@ -89,6 +93,45 @@ public sealed class SecurityTests
         rig.Push();
         Assert.Equal(before, MeshRig.Versions(orders));
     }
+
+    /// <summary>Envoy refuses the whole listener for one of them, and with it all other policies.</summary>
+    [Theory]
+    [InlineData("to: [{operation: {paths: ['VALUE'], notHosts: ['VALUE'], methods: ['VALUE']}}]", "{**}")]
+    [InlineData("to: [{operation: {paths: ['VALUE'], notHosts: ['VALUE'], methods: ['VALUE']}}]", "{*}")]
+    [InlineData("to: [{operation: {paths: ['VALUE'], notHosts: ['VALUE'], methods: ['VALUE']}}]", "*")]
+    [InlineData("to: [{operation: {paths: ['VALUE'], notHosts: ['VALUE'], methods: ['VALUE']}}]", "**")]
+    [InlineData("from: [{source: {principals: ['VALUE'], requestPrincipals: ['VALUE'], namespaces: ['VALUE'], trustDomains: ['VALUE']}}]", "*")]
+    [InlineData("from: [{source: {principals: ['VALUE'], requestPrincipals: ['VALUE'], namespaces: ['VALUE'], trustDomains: ['VALUE']}}]", "**")]
+    [InlineData("when: [{key: 'request.headers[x]', values: ['VALUE']}, {key: 'request.auth.claims[x]', values: ['VALUE']}]", "*")]
+    [InlineData("when: [{key: 'experimental.envoy.filters.a.b[c]', values: ['VALUE', '[VALUE]']}, {key: connection.sni, values: ['VALUE']}]", "*")]
+    public void A_pattern_that_matches_everything_is_no_empty_prefix_or_suffix(string rule, string value)
+    {
+        var (rig, orders) = Shop();
+        rig.Config($$"""
+            apiVersion: security.istio.io/v1
+            kind: AuthorizationPolicy
+            metadata: {name: all, namespace: shop}
+            spec: {action: DENY, rules: [{{{rule.Replace("VALUE", value, StringComparison.Ordinal)}}}]}
+            """);
+        rig.Push();
+        var rules = Http(MeshRig.Listener(orders, "virtualInbound")!.FilterChains.First(chain => chain.FilterChainMatch.DestinationPort == 8080))
+            .HttpFilters[0].TypedConfig.Unpack<Isthmus.Wire.Envoy.HttpFilters.RBAC>().Rules;
+        var matchers = Texts(rules).ToList();
+        Assert.NotEmpty(matchers);
+        Assert.DoesNotContain(matchers, text => (text.MatchPatternCase, text.Prefix, text.Suffix)
+            is (StringMatcher.MatchPatternOneofCase.Prefix, "", _) or (StringMatcher.MatchPatternOneofCase.Suffix, _, ""));
+    }
+
+    /// <summary>The matches of text in a message.</summary>
+    private static IEnumerable<StringMatcher> Texts(IMessage message) => message is StringMatcher text ? [text]
+        : message.Descriptor.Fields.InFieldNumberOrder().Where(field => field.FieldType == FieldType.Message)
+            .SelectMany(field => field.Accessor.GetValue(message) switch
+            {
+                IMessage one => Enumerable.Repeat(one, 1),
+                IDictionary map => map.Values.OfType<IMessage>(),
+                IEnumerable list => list.OfType<IMessage>(),
+                _ => [],
+            }).SelectMany(Texts);
 
     [Fact]
     public void An_identity_of_the_mesh_is_meant_in_all_its_trust_domains()

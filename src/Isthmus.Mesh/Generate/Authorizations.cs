@@ -155,9 +155,9 @@ internal static class Authorizations
     private static Principal PrincipalOf(string key, string value, RulePattern pattern) => key switch
     {
         RuleKeys.Principal => Authenticated(Text(pattern, "spiffe://")),
-        RuleKeys.Namespace => Authenticated(Regex($".*/ns/{pattern.Regex}/.*")),
-        RuleKeys.ServiceAccount => Authenticated(Regex($"spiffe://[^/]+/ns/{pattern.Regex.Replace("/", "/sa/", StringComparison.Ordinal)}")),
-        RuleKeys.TrustDomain => Authenticated(Regex($"spiffe://{pattern.Regex}/.*")),
+        RuleKeys.Namespace => Authenticated(TextMatches.Regex($".*/ns/{pattern.Regex}/.*")),
+        RuleKeys.ServiceAccount => Authenticated(TextMatches.Regex($"spiffe://[^/]+/ns/{pattern.Regex.Replace("/", "/sa/", StringComparison.Ordinal)}")),
+        RuleKeys.TrustDomain => Authenticated(TextMatches.Regex($"spiffe://{pattern.Regex}/.*")),
         RuleKeys.SourceIp => new() { DirectRemoteIp = Range(value) },
         RuleKeys.RemoteIp => new() { RemoteIp = Range(value) },
         RuleKeys.RequestPrincipal => TokenClaims.Identity(pattern),
@@ -212,12 +212,10 @@ internal static class Authorizations
 
     private static StringMatcher Text(RulePattern pattern, string scheme = "") =>
         pattern.Exact is { } exact ? new() { Exact = scheme + exact }
-        : pattern.Prefix is { } prefix ? new() { Prefix = scheme + prefix }
-        : pattern.Suffix is { } suffix && scheme.Length == 0 ? new() { Suffix = suffix }
-        : pattern.IsAnything ? Regex(pattern.Regex)
-        : Regex(LinearRegex.Literal(scheme) + pattern.Regex);
-
-    private static StringMatcher Regex(string regex) => new() { SafeRegex = RouteMatches.Regex(regex) };
+        : pattern.Prefix is { } prefix ? TextMatches.Prefix(scheme + prefix)
+        : pattern.Suffix is { } suffix && scheme.Length == 0 ? TextMatches.Suffix(suffix)
+        : pattern.IsAnything ? TextMatches.Regex(pattern.Regex)
+        : TextMatches.Regex(LinearRegex.Literal(scheme) + pattern.Regex);
 
     private static CidrRange Range(string value)
     {

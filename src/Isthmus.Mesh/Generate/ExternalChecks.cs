@@ -87,8 +87,8 @@ internal static class ExternalChecks
     {
         if (names.IsEmpty) return null;
         var list = new ListStringMatcher();
-        list.Patterns.AddRange(names.Select(name => name.StartsWith('*') ? new StringMatcher { Suffix = name[1..], IgnoreCase = true }
-            : name.EndsWith('*') ? new() { Prefix = name[..^1], IgnoreCase = true } : new() { Exact = name, IgnoreCase = true }));
+        list.Patterns.AddRange(names.Select(name => name.StartsWith('*') ? TextMatches.Suffix(name[1..], ignoreCase: true)
+            : name.EndsWith('*') ? TextMatches.Prefix(name[..^1], ignoreCase: true) : new() { Exact = name, IgnoreCase = true }));
         return list;
     }
 

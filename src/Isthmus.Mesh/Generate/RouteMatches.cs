@@ -61,9 +61,9 @@ internal static class RouteMatches
 
     public static StringMatcher Text(StringMatch match) => match.Kind switch
     {
-        MatchKind.Prefix => new() { Prefix = match.Value },
-        MatchKind.Regex => new() { SafeRegex = Regex(match.Value) },
-        MatchKind.Present => new() { SafeRegex = Regex(".*") },
+        MatchKind.Prefix => TextMatches.Prefix(match.Value),
+        MatchKind.Regex => TextMatches.Regex(match.Value),
+        MatchKind.Present => TextMatches.Regex(".*"),
         _ => new StringMatcher { Exact = match.Value },
     };
 

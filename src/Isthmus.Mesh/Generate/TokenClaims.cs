@@ -32,8 +32,8 @@ internal static class TokenClaims
         var (isSuffix, isPrefix) = (pattern.Suffix is not null, pattern.Prefix is not null);
         var text = pattern.Exact ?? pattern.Prefix ?? pattern.Suffix!;
         var ways = new List<Principal>();
-        if (isPrefix) ways.Add(Both(new() { Prefix = text }, Anything));
-        if (isSuffix) ways.Add(Both(Anything, new() { Suffix = text }));
+        if (isPrefix) ways.Add(Both(TextMatches.Prefix(text), Anything));
+        if (isSuffix) ways.Add(Both(Anything, TextMatches.Suffix(text)));
         for (var slash = text.IndexOf('/', StringComparison.Ordinal); slash >= 0; slash = text.IndexOf('/', slash + 1))
         {
             var (issuer, subject) = (text[..slash], text[(slash + 1)..]);
@@ -45,7 +45,7 @@ internal static class TokenClaims
         return ways.Count == 1 ? ways[0] : ways.Count > 0 ? new() { OrIds = new() { Ids = { ways } } } : new() { NotId = new() { Any = true } };
     }
 
-    private static StringMatcher Anything => new() { SafeRegex = RouteMatches.Regex(".+") };
+    private static StringMatcher Anything => TextMatches.Regex(".+");
 
     private static Principal Both(StringMatcher issuer, StringMatcher subject) => new()
     {

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 
@@ -6,14 +7,27 @@ namespace Isthmus.Mesh.Model;
 
 /// <summary>What a value of a <see cref="RuleTerm"/> is compared with: texts, and wildcards between them. Which <c>*</c> is a wildcard depends on the
 /// attribute; any other one is a character.</summary>
-/// <param name="Texts">One more than there are wildcards.</param>
-/// <param name="Wildcards">The regular expression of each.</param>
-public sealed record RulePattern(ValueList<string> Texts, ValueList<string> Wildcards)
+public sealed class RulePattern
 {
     private const string Everything = ".*", Something = ".+", NoSlash = "[^/]*", Segment = "[^/]+";
 
+    /// <summary>Null: proxies do not use the expression, because it is too long. It matches nothing.</summary>
+    private readonly Lazy<Regex?> _compiled;
+
+    private RulePattern(ValueList<string> texts, ValueList<string> wildcards, bool isOfItem = false)
+    {
+        (Texts, Wildcards, IsOfItem) = (texts, wildcards, isOfItem);
+        _compiled = new(() => Regex is { Length: <= LinearRegex.Longest } regex ? LinearRegex.Compile(regex, whole: true) : null);
+    }
+
+    /// <summary>One more than there are wildcards.</summary>
+    public ValueList<string> Texts { get; }
+
+    /// <summary>The regular expression of each.</summary>
+    public ValueList<string> Wildcards { get; }
+
     /// <summary>The value is in brackets: one item of a list has to match.</summary>
-    public bool IsOfItem { get; init; }
+    public bool IsOfItem { get; }
 
     /// <summary>Any text, but not none.</summary>
     public bool IsAnything => Wildcards is [Something];
@@ -45,23 +59,23 @@ public sealed record RulePattern(ValueList<string> Texts, ValueList<string> Wild
         RuleKeys.Namespace => Split(value, Everything),
         RuleKeys.TrustDomain => Split(value, NoSlash),
         RuleKeys.Path when value.Contains("{*}", StringComparison.Ordinal) || value.Contains("{**}", StringComparison.Ordinal) => Template(value),
-        _ when key.StartsWith(RuleKeys.Metadata, StringComparison.Ordinal) && value is ['[', .., ']'] => Plain(value[1..^1]) with { IsOfItem = true },
+        _ when key.StartsWith(RuleKeys.Metadata, StringComparison.Ordinal) && value is ['[', .., ']'] => Plain(value[1..^1], isOfItem: true),
         _ => Plain(value),
     };
 
-    /// <summary>Whether the text matches. Proxies do not use regular expressions that are too long: they match nothing.</summary>
+    /// <summary>Whether the text matches.</summary>
     public bool Covers(string text) =>
         Exact is { } exact ? text == exact
         : Prefix is { } prefix ? text.StartsWith(prefix, StringComparison.Ordinal)
         : Suffix is { } suffix ? text.EndsWith(suffix, StringComparison.Ordinal)
-        : Regex is { Length: <= LinearRegex.Longest } regex && LinearRegex.Compile(regex, whole: true).IsMatch(text);
+        : _compiled.Value?.IsMatch(text) == true;
 
     /// <summary>One <c>*</c>, at the beginning or else at the end.</summary>
-    private static RulePattern Plain(string value) =>
-        value == "*" ? new(["", ""], [Something])
-        : value.StartsWith('*') ? new(["", value[1..]], [Everything])
-        : value.EndsWith('*') ? new([value[..^1], ""], [Everything])
-        : new([value], []);
+    private static RulePattern Plain(string value, bool isOfItem = false) =>
+        value == "*" ? new(["", ""], [Something], isOfItem)
+        : value.StartsWith('*') ? new(["", value[1..]], [Everything], isOfItem)
+        : value.EndsWith('*') ? new([value[..^1], ""], [Everything], isOfItem)
+        : new([value], [], isOfItem);
 
     private static RulePattern Split(string value, string wildcard)
     {

@@ -21,6 +21,7 @@ public sealed class RulePatternTests
     [InlineData(RuleKeys.Path, "/a/{*}/b/{**}", "/a/x/b/c/d", "/a/x/y/b/c")]
     [InlineData(RuleKeys.Path, "/a/{*}", "/a/b", "/a/b/c")]
     [InlineData(RuleKeys.Path, "/a/{**", "/a/{**", "/a/b")]
+    [InlineData(RuleKeys.Path, "{*}", "a", "a/b")]
     [InlineData(RuleKeys.Path, "/a/*/b", "/a/*/b", "/a/x/b")]
     [InlineData(RuleKeys.ServiceAccount, "shop/*", "shop/*", "shop/web")]
     [InlineData(Metadata, "[a*]", "ab", "[ab]")]
@@ -31,6 +32,12 @@ public sealed class RulePatternTests
         Assert.True(pattern.Covers(covered));
         Assert.False(pattern.Covers(other));
     }
+
+    [Theory]
+    [InlineData(RuleKeys.Path, "{**}")]
+    [InlineData(RuleKeys.Namespace, "*")]
+    public void It_may_cover_everything(string key, string value) =>
+        Assert.All((string[])["", "/", "/a/b"], text => Assert.True(RulePattern.Of(key, value).Covers(text)));
 
     [Fact]
     public void Only_metadata_has_values_for_items_of_lists() =>

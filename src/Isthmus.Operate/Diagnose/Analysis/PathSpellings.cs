@@ -26,9 +26,12 @@ public static class PathSpellings
     /// <summary>Spellings that are other paths, by every normalization, but not for servers that ignore case or a slash at the end.</summary>
     public static IReadOnlyList<string> PassingAsOthers(ValueList<string> paths) => Passing(paths, Lenient);
 
-    private static List<string> Passing(ValueList<string> paths, IEnumerable<Func<string, string>> ways) =>
-        [.. ways.SelectMany(way => paths.Select(path => way(Example(path)))).Distinct()
-            .Where(spelling => !paths.Any(path => RulePattern.Of(RuleKeys.Path, path).Covers(spelling)))];
+    private static List<string> Passing(ValueList<string> paths, IEnumerable<Func<string, string>> ways)
+    {
+        var patterns = paths.Select(path => RulePattern.Of(RuleKeys.Path, path)).ToList();
+        return [.. ways.SelectMany(way => paths.Select(path => way(Example(path)))).Distinct()
+            .Where(spelling => !patterns.Exists(pattern => pattern.Covers(spelling)))];
+    }
 
     /// <summary>A path that the text of the policy matches.</summary>
     private static string Example(string path)

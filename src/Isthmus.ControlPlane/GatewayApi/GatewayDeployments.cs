@@ -113,19 +113,19 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
     {
         var current = scope.Values();
         var sources = engine.Mesh.Sources;
-        var labels = GatewayObjects.PodLabels(order).Select(label => KeyValuePair.Create(label.Key, label.Value?.ToString() ?? "")).ToValueMap();
-        var configs = ProxyConfig.For(sources.ProxyConfigs.Items.Values, current.RootNamespace, order.Gateway.Namespace, labels).ToValueList();
         try
         {
-            return new(order with
+            order = order with
             {
                 Parameters = _parameters.For(order.Gateway, sources.GatewayClasses.Items.GetValueOrDefault(new(order.Key.Cluster, "", order.Gateway.Class)))
-            },
-                current, configs, null);
+            };
+            var labels = GatewayObjects.PodLabels(order).Select(label => KeyValuePair.Create(label.Key, label.Value?.ToString() ?? "")).ToValueMap();
+            var configs = ProxyConfig.For(sources.ProxyConfigs.Items.Values, current.RootNamespace, order.Gateway.Namespace, labels).ToValueList();
+            return new(order, current, configs, null);
         }
         catch (ProblemException e)
         {
-            return new(order, current, configs, e.Problem);
+            return new(order, current, [], e.Problem);
         }
     }
 

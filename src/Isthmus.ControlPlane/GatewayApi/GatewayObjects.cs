@@ -38,11 +38,18 @@ internal static class GatewayObjects
     }
 
     /// <summary>The labels of its Pods.</summary>
-    internal static JsonObject PodLabels(GatewayOrder order) => new Maker(order, "").Labels();
+    /// <exception cref="ProblemException">A ConfigMap asks for what is not possible.</exception>
+    internal static JsonObject PodLabels(GatewayOrder order)
+    {
+        var make = new Maker(order, "");
+        return PodMetadata(order, make, DeploymentOf(order, make)).Labels;
+    }
+
+    private static JsonObject DeploymentOf(GatewayOrder order, Maker make) => make.Object("apps/v1", "Deployment", order.ServiceName);
 
     private static JsonObject Deployment(GatewayOrder order, Maker make, InjectorValues values)
     {
-        var deployment = make.Object("apps/v1", "Deployment", order.ServiceName);
+        var deployment = DeploymentOf(order, make);
         var (labels, annotations) = PodMetadata(order, make, deployment);
         var pod = new JsonObject
         {

@@ -21,6 +21,15 @@ internal static class GatewayOverlay
     private static readonly string[] Identity = ["name", "namespace", "generateName", "uid", "resourceVersion", "ownerReferences", "finalizers",
         "managedFields"];
 
+    private static readonly string[] PodMetadata = ["spec", "template", "metadata"];
+
+    /// <summary>What has to stay a map, where it is one.</summary>
+    private static readonly string[][] Maps =
+    [
+        ["metadata"], ["metadata", "labels"], ["metadata", "annotations"], ["spec"], ["spec", "template"], PodMetadata, [.. PodMetadata, "labels"],
+        [.. PodMetadata, "annotations"],
+    ];
+
     /// <summary>What decides whether and how a Pod is injected. The Pods of a Gateway are always injected as gateways.</summary>
     private static readonly (string Part, string Name)[] Injected =
         [("annotations", Annotations.InjectTemplates), ("annotations", Labels.Inject), ("labels", Labels.Inject)];
@@ -42,21 +51,41 @@ internal static class GatewayOverlay
             {
                 var overlay = Read(map, key, text);
                 foreach (var (part, name) in Injected)
-                    if (kind == "Deployment" && (overlay["spec"]?["template"]?["metadata"]?[part] as JsonObject)?.ContainsKey(name) == true)
-                        throw Fault(map, key, $"sets {name} in spec.template.metadata.{part}, which has no effect: the Pods of a Gateway are always "
+                    if (kind == "Deployment" && MapAt(overlay, [.. PodMetadata, part])?.ContainsKey(name) == true)
+                        throw Fault(map, key, $"sets {name} in {string.Join('.', PodMetadata)}.{part}, which has no effect: the Pods of a Gateway are always "
                             + "injected as gateways", "remove it");
                 PodMerge.Over(merged, overlay, kind == "Service" ? "port" : "containerPort");
+                if (Maps.FirstOrDefault(path => At(merged, path) is not JsonObject && (At(merged, path) is not null || IsNeeded(path))) is { } lost)
+                    throw Fault(map, key, $"leaves no map at {string.Join('.', lost)}", "write a map there, with the fields to change");
             }
             // Labels by which the objects of a Gateway are found, and who owns them, are not the map's to change.
             foreach (var field in Identity)
                 if (!JsonNode.DeepEquals(merged["metadata"]?[field], @object["metadata"]![field]))
                     throw Fault(map, key: KeyOf(kind), $"changes metadata.{field}", "remove the field");
         }
-        if (merged["metadata"]?["labels"] is not JsonObject labels) merged["metadata"]!["labels"] = labels = [];
-        foreach (var (name, value) in (JsonObject)@object["metadata"]!["labels"]!)
-            if (name is GatewayNaming.GatewayLabel or GatewayNaming.ClassLabel or GatewayObjects.Managed) labels[name] = value!.DeepClone();
+        foreach (var name in (string[])[GatewayNaming.GatewayLabel, GatewayNaming.ClassLabel, GatewayObjects.Managed])
+        {
+            Keep(["metadata"], "labels", name);
+            Keep(PodMetadata, "labels", name);
+        }
+        // Whoever may write ConfigMaps, and may remove what these stand in, decides nothing about injection.
+        if (kind == "Deployment") foreach (var (part, name) in Injected) Keep(PodMetadata, part, name);
         return merged;
+
+        bool IsNeeded(string[] path) => path[^1] is not ("labels" or "annotations") && MapAt(@object, path) is not null;
+
+        void Keep(string[] metadata, string part, string name)
+        {
+            if (MapAt(merged, metadata) is not { } target) return;
+            if (target[part] is not JsonObject entries) target[part] = entries = [];
+            if (MapAt(@object, [.. metadata, part])?[name] is { } value) entries[name] = value.DeepClone();
+            else entries.Remove(name);
+        }
     }
+
+    private static JsonNode? At(JsonObject root, string[] path) => path.Aggregate((JsonNode?)root, (at, name) => (at as JsonObject)?[name]);
+
+    private static JsonObject? MapAt(JsonObject root, string[] path) => At(root, path) as JsonObject;
 
     private static JsonObject Read(GatewayParameters map, string key, string text)
     {

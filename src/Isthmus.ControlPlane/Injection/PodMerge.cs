@@ -50,7 +50,10 @@ internal static class PodMerge
         if (isWhole) target.Clear();
         foreach (var item in overrides.Where(item => !isWhole || (item as JsonObject)?.ContainsKey(Directive) != true))
         {
-            var known = target.FirstOrDefault(candidate => candidate?[key]?.ToString() == item?[key]?.ToString());
+            // An item that is no map has no key. API servers refuse it, by its place.
+            var known = (item as JsonObject)?[key]?.ToString() is { } wanted
+                ? target.FirstOrDefault(candidate => (candidate as JsonObject)?[key]?.ToString() == wanted)
+                : null;
             if (item is JsonObject patch && patch[Directive]?.ToString() == "delete") target.Remove(known);
             else if (known is null) target.Add(item?.DeepClone());
             else if (isDeep && known is JsonObject container && item is JsonObject over) Over(container, over);

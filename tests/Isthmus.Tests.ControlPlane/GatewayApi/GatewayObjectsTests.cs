@@ -183,6 +183,15 @@ public sealed class GatewayObjectsTests
         "data[deployment]: sets sidecar.istio.io/inject in spec.template.metadata.labels, which has no effect")]
     [InlineData("deploymnt", "spec: {}", "data[deploymnt]: is no part of a gateway")]
     [InlineData("deployment", "[]", "data[deployment]: is not a map")]
+    [InlineData("deployment", "spec: foo", "data[deployment]: leaves no map at spec")]
+    [InlineData("deployment", "spec: null", "data[deployment]: leaves no map at spec")]
+    [InlineData("deployment", "spec: {template: []}", "data[deployment]: leaves no map at spec.template")]
+    [InlineData("deployment", "spec: {template: {metadata: x}}", "data[deployment]: leaves no map at spec.template.metadata")]
+    [InlineData("deployment", "spec: {template: {metadata: {labels: [x]}}}", "data[deployment]: leaves no map at spec.template.metadata.labels")]
+    [InlineData("deployment", "spec: {$patch: replace, replicas: 2}", "data[deployment]: leaves no map at spec.template")]
+    [InlineData("deployment", "metadata: x", "data[deployment]: leaves no map at metadata")]
+    [InlineData("service", "metadata: {labels: x}", "data[service]: leaves no map at metadata.labels")]
+    [InlineData("service", "spec: x", "data[service]: leaves no map at spec")]
     [InlineData("deployment", "spec: {: ", "data[deployment]: ")]
     [InlineData("service", "metadata: {name: other}", "data[service]: changes metadata.name")]
     [InlineData("service", "metadata: {ownerReferences: []}", "data[service]: changes metadata.ownerReferences")]
@@ -192,6 +201,42 @@ public sealed class GatewayObjectsTests
         var e = Assert.Throws<ProblemException>(() => Make("metadata: {name: front, namespace: shop}", Listeners, [Parameters(key, text)]));
         Assert.Equal("ConfigMap shop/params", e.Problem.Object);
         Assert.StartsWith(message, $"{e.Problem.Path}: {e.Problem.Message}", StringComparison.Ordinal);
+    }
+
+    /// <summary>Without the annotation, its Pods would be sidecars; without the label, the webhook could make them so.</summary>
+    [Theory]
+    [InlineData("spec: {template: {metadata: {annotations: null}}}")]
+    [InlineData("spec: {template: {metadata: {labels: null}}}")]
+    [InlineData("spec: {template: {metadata: {annotations: {$patch: replace, note: x}, labels: {$patch: replace, team: x}}}}")]
+    [InlineData("spec: {template: {metadata: {$patch: replace, labels: {team: x}}}}")]
+    [InlineData("spec: {template: {$patch: replace, metadata: {labels: {team: x}}, spec: {containers: [{name: istio-proxy, image: x}]}}}")]
+    [InlineData("spec: {$patch: replace, template: {metadata: {}, spec: {containers: [{name: istio-proxy, image: x}]}}}")]
+    public void The_Pods_are_gateways_whatever_ConfigMaps_remove(string text)
+    {
+        var whole = Make("metadata: {name: front, namespace: shop}", Listeners)[1]["spec"]!["template"]!;
+        var template = Make("metadata: {name: front, namespace: shop}", Listeners, [Parameters("deployment", text)])[1]["spec"]!["template"]!;
+        Assert.Equal(("gateway", "false", "front"),
+            ((string?)template["metadata"]!["annotations"]!["inject.istio.io/templates"], (string?)template["metadata"]!["labels"]!["sidecar.istio.io/inject"],
+                (string?)template["metadata"]!["labels"]!["gateway.networking.k8s.io/gateway-name"]));
+        if (!text.Contains("image: x", StringComparison.Ordinal)) Assert.Equal(Shape(whole), Shape(template));
+
+        static string Shape(JsonNode template) => string.Join(' ', template["spec"]!.AsObject().Select(field => field.Key))
+            + template["spec"]!["containers"]![0]!["args"]!.ToJsonString();
+    }
+
+    /// <summary>API servers say which item of a list is no map.</summary>
+    [Fact]
+    public void An_item_that_is_no_map_is_left_to_the_API_server() =>
+        Assert.Equal("x", (string?)Make("metadata: {name: front, namespace: shop}", Listeners,
+            [Parameters("deployment", "spec: {template: {spec: {containers: [x]}}}")])[1]["spec"]!["template"]!["spec"]!["containers"]![1]);
+
+    [Fact]
+    public void The_labels_of_the_Pods_that_select_ProxyConfigs_include_those_of_ConfigMaps()
+    {
+        var order = Order("metadata: {name: front, namespace: shop}", Listeners,
+            [Parameters("deployment", "spec: {template: {metadata: {labels: {team: x}}}}")]);
+        var labels = GatewayObjects.PodLabels(order);
+        Assert.Equal(("x", "front"), ((string?)labels["team"], (string?)labels["gateway.networking.k8s.io/gateway-name"]));
     }
 
     [Fact]
@@ -256,7 +301,10 @@ public sealed class GatewayObjectsTests
         new("shop/params", parts.Chunk(2).Select(pair => KeyValuePair.Create(pair[0], pair[1])).ToValueMap());
 
     private static IReadOnlyList<JsonObject> Make(string metadata, string spec, GatewayParameters[]? parameters = null, InjectorValues? values = null,
-        string gatewayClass = "istio")
+        string gatewayClass = "istio") =>
+        GatewayObjects.Of(Order(metadata, spec, parameters ?? [], gatewayClass), "u1", values ?? InjectorValues.Empty);
+
+    private static GatewayOrder Order(string metadata, string spec, GatewayParameters[] parameters, string gatewayClass = "istio")
     {
         var mesh = new MeshGraph();
         var gateway = ApiGatewayReader.Read("c1",
@@ -265,7 +313,6 @@ public sealed class GatewayObjectsTests
                 "gateway")!);
         mesh.Sources.ApiGateways.Put(new("c1", gateway.Namespace, gateway.Name), gateway);
         mesh.Graph.Commit();
-        var order = Assert.Single(GatewayOrders.Of(mesh));
-        return GatewayObjects.Of(order with { Parameters = (parameters ?? []).ToValueList() }, "u1", values ?? InjectorValues.Empty);
+        return Assert.Single(GatewayOrders.Of(mesh)) with { Parameters = parameters.ToValueList() };
     }
 }

@@ -112,7 +112,7 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
     }
 
     private Task<JsonNode> AskAsync(string method, string path, CancellationToken stop) =>
-        new MeshQuery(_client, facts.SystemNamespace).AskProxyAsync(ns, _pod, method, path, stop);
+        new MeshQuery(_client, facts.SystemNamespace) { Patience = CallPatience + PodRequest.UsualPatience }.AskProxyAsync(ns, _pod, method, path, stop);
 
     private async Task<string> WhyNoPodAsync(CancellationToken stop)
     {

@@ -233,7 +233,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             $"/call?to={Uri.EscapeDataString(call.To.ToString())}&kind={call.Kind}&authority={Uri.EscapeDataString(call.Authority)}&path={Uri.EscapeDataString(call.Path)}&id={id}&timeout={(int)timeout.TotalMilliseconds}&method={Uri.EscapeDataString(call.Method)}&headers={Uri.EscapeDataString(string.Join('\n', call.Sent.Headers.Where(header => header.Name != "host").Select(header => $"{header.Name}: {header.Value}")))}&body={Uri.EscapeDataString(call.Sent.Body)}");
         try
         {
-            var query = new MeshQuery(_clients[client.Context], istioNamespace);
+            var query = new MeshQuery(_clients[client.Context], istioNamespace) { Patience = timeout + PodRequest.UsualPatience };
             return await (isEnvoy
                 ? query.AskAgentAsync(client.Namespace, client.Name, "POST", path, stop)
                 : query.AskProxyAsync(client.Namespace, client.Name, "POST", path, stop));

@@ -19,6 +19,9 @@ public sealed record DiffGroup(IReadOnlyList<DiffedProxy> Proxies, IReadOnlyList
 /// <param name="Unused">Objects that no control plane reads.</param>
 public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IReadOnlyList<string> Unused)
 {
+    /// <summary>A control plane makes the configuration of all its proxies for it, and only then answers.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     /// <summary>The control planes that cannot tell, because they are Istio's or older.</summary>
     public IReadOnlyList<Problem> Silent { get; init; } = [];
 
@@ -54,7 +57,7 @@ public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IR
     private static async Task<IReadOnlyList<(JsonNode? Answer, Problem? Unknown)>> AskAsync(KubeClient client, string ns, JsonObject body,
         CancellationToken stop)
     {
-        var query = new MeshQuery(client, ns);
+        var query = new MeshQuery(client, ns) { Patience = Patience };
         if (!await query.HasControlPlaneAsync(stop)) return [];
         var answers = await query.AskControlPlanesAsync(new PodRequest("POST", "/debug/preview", body), stop);
         return [.. answers.Select(answer => (answer.Answer,

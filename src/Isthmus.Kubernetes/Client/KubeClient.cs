@@ -67,7 +67,7 @@ public sealed class KubeClient : IDisposable
 
     public ClusterAccess Access { get; }
 
-    /// <summary>The ports of Pods. Requests to them have no time limit.</summary>
+    /// <summary>The ports of Pods. Each request to them has a patience of its own.</summary>
     public PodHttp Pods { get; }
 
     /// <summary>The time limit of every request except watches and logs.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using System.Text;
@@ -8,7 +9,14 @@ namespace Isthmus.Kubernetes.Client;
 
 /// <summary>A request to a port of a Pod.</summary>
 /// <param name="Body">What to send; null for nothing.</param>
-public sealed record PodRequest(string Method, string Path, JsonNode? Body = null);
+public sealed record PodRequest(string Method, string Path, JsonNode? Body = null)
+{
+    /// <summary>Programs begin to answer within a second or two, even with their largest pages. One that hangs must not hold up what asks many.</summary>
+    public static readonly TimeSpan UsualPatience = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long nothing may arrive, at the beginning and between two parts of the answer.</summary>
+    public TimeSpan Patience { get; init; } = UsualPatience;
+}
 
 /// <summary>
 /// Sends HTTP requests to ports on Pods' loopback addresses, through the port forwarding of one API server. A forwarded connection costs the
@@ -51,8 +59,7 @@ public sealed class PodHttp : IDisposable
             },
         })
         {
-            MaxResponseContentBufferSize = Longest,
-            Timeout = Timeout.InfiniteTimeSpan,
+            Timeout = Timeout.InfiniteTimeSpan, // Requests have their own patience.
         };
     }
 
@@ -64,12 +71,39 @@ public sealed class PodHttp : IDisposable
 
     /// <returns>The status and the body of the response.</returns>
     /// <exception cref="KubeException">The API server refuses to forward, or cannot be reached.</exception>
-    /// <exception cref="HttpRequestException">Nothing answers on the port, or it does not speak HTTP.</exception>
+    /// <exception cref="HttpRequestException">Nothing answers on the port, or not in time, or it does not speak HTTP.</exception>
     public async Task<(int Status, string Body)> SendAsync(string ns, string pod, int port, PodRequest asked, CancellationToken stop)
     {
         if (_access.StandIn?.AskPod(ns, pod, port, asked) is { } given) return (given.Status, given.Body);
-        using var response = await SendAsync(new(ns, pod, port), asked, HttpCompletionOption.ResponseContentRead, stop);
-        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(stop));
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        patience.CancelAfter(asked.Patience);
+        try
+        {
+            using var response = await SendAsync(new(ns, pod, port), asked, HttpCompletionOption.ResponseHeadersRead, patience.Token);
+            return ((int)response.StatusCode, await ReadAsync(response, () => patience.CancelAfter(asked.Patience), patience.Token));
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            throw new HttpRequestException(string.Create(CultureInfo.InvariantCulture, $"no answer within {asked.Patience.TotalSeconds:0.#} s"));
+        }
+        catch (IOException e)
+        {
+            throw new HttpRequestException(e.Message, e);
+        }
+    }
+
+    private static async Task<string> ReadAsync(HttpResponseMessage response, Action onPart, CancellationToken stop)
+    {
+        await using var content = await response.Content.ReadAsStreamAsync(stop);
+        using var body = new MemoryStream();
+        var part = new byte[64 << 10];
+        while (await content.ReadAsync(part, stop) is > 0 and var count)
+        {
+            if (body.Length + count > Longest) throw new HttpRequestException($"the answer has more than {Longest} bytes");
+            body.Write(part, 0, count);
+            onPart();
+        }
+        return Encoding.UTF8.GetString(body.GetBuffer(), 0, (int)body.Length);
     }
 
     /// <summary>A connection to a port, for protocols other than HTTP.</summary>

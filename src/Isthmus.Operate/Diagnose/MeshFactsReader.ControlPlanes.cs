@@ -43,12 +43,12 @@ public sealed partial class MeshFactsReader
             var reader = new MeshFactsReader(plane.Namespace);
             var secrets = reader.SecretsAsync(client, stop);
             var problems = plane.Pods.Any(pod => pod.Value)
-                ? await withheld.UnlessRefusedAsync(WithheldFacts.Reports, reader.ProblemsAsync(client, stop), [])
-                : [];
+                ? await withheld.UnlessRefusedAsync(WithheldFacts.Reports, reader.ProblemsAsync(client, stop), new([], null))
+                : new([], null);
             // The kubeconfig that it uses does not name the cluster, since it holds only one.
             return plane with
             {
-                Problems = problems,
+                Problems = problems.Answer.Concat(Silences(client, problems.Silence, null)).ToValueList(),
                 RemoteSecrets = (await secrets).Select(secret => secret.IsConfig ? secret with { Cluster = plane.Cluster } : secret).ToValueList()
             };
         }));

@@ -91,14 +91,14 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         if (ns is null)
             return new(context, "") { SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client) };
         var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
-        var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, WatchedAsync(client, pods, stop), new([], [])),
+        var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, WatchedAsync(client, pods, stop), new(new([], []), null)),
             pods.Any(pod => pod.Status.IsReady)
-                ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, ProblemsAsync(client, stop), [])
-                : Task.FromResult(default(ValueList<Problem>)));
+                ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, ProblemsAsync(client, stop), new([], null))
+                : Task.FromResult(new Told<ValueList<Problem>>([], null)));
         var byNames = objects.SelectMany(gateway => gateway["spec"]?["servers"] as JsonArray ?? []).Any(PassesNames);
         var (gateways, loose, dns) = (NetworkGatewayReader.ReadAsync(client, services, byNames, stop), LooseRoutesAsync(client, objects, stop),
             DnsAsync(client, services, stop));
-        var (mesh, elsewhere) = (await meshing, await seeking);
+        var (mesh, elsewhere, clusters, faults) = (await meshing, await seeking, await watched, await problems);
         var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();
         return new(context, "", NameOf(own, elsewhere.Name, all), true,
             own.SelectMany(plane => plane.Pods).ToValueMap(),
@@ -108,11 +108,12 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             Root.Of(root),
             await gateways,
             objects.Any(PassingGateways.IsIstios) || await withheld.UnlessRefusedAsync(WithheldFacts.Gateways, PassingGateways.AnyAsync(client, stop), true),
-            (await watched).Lines.Distinct().ToValueList(),
+            clusters.Answer.Lines.Distinct().ToValueList(),
             Untrusted(configurations, root))
         {
-            Problems = (await problems).Concat((await watched).Unknown).Concat(await dead).Concat(await loose).ToValueList(),
-            TellsWatched = (await watched).IsKnown,
+            Problems = faults.Answer.Concat(Silences(client, faults.Silence, clusters.Silence)).Concat(clusters.Answer.Unknown).Concat(await dead)
+                .Concat(await loose).ToValueList(),
+            TellsWatched = clusters.Answer.IsKnown,
             SystemNamespace = istioNamespace,
             ScaledToZero = own.Select(plane => plane.ScaledToZero).FirstOrDefault() ?? "",
             Hosted = await hosted,
@@ -226,31 +227,43 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         }
     }
 
-    private async Task<WatchedClusters> WatchedAsync(KubeClient client, IReadOnlyList<Pod> pods, CancellationToken stop)
+    /// <summary>What control planes answered to a question.</summary>
+    /// <param name="Silence">Why none of them did; null: one did.</param>
+    private sealed record Told<T>(T Answer, Problem? Silence);
+
+    private async Task<Told<WatchedClusters>> WatchedAsync(KubeClient client, IReadOnlyList<Pod> pods, CancellationToken stop)
     {
-        if (!pods.Any(pod => pod.Status.IsReady)) return new([], []);
+        if (!pods.Any(pod => pod.Status.IsReady)) return new(new([], []), null);
         try
         {
-            return await new MeshQuery(client, istioNamespace).WatchedAsync(stop);
+            return new(await new MeshQuery(client, istioNamespace).WatchedAsync(stop), null);
         }
-        catch (ProblemException)
+        catch (ProblemException e)
         {
-            return new([], []) { IsKnown = false }; // Its problems say so.
+            return new(new([], []) { IsKnown = false }, e.Problem);
         }
     }
 
-    private async Task<ValueList<Problem>> ProblemsAsync(KubeClient client, CancellationToken stop)
+    private async Task<Told<ValueList<Problem>>> ProblemsAsync(KubeClient client, CancellationToken stop)
     {
         try
         {
             var problems = await new MeshQuery(client, istioNamespace).ProblemsAsync(stop);
-            return problems.Where(problem => !IsOwn(problem)).ToValueList();
+            return new(problems.Where(problem => !IsOwn(problem)).ToValueList(), null);
         }
         catch (ProblemException e)
         {
-            return [new("ISM1040", $"{e.Problem.Object} in {client.Access.Name}", "",
-                $"{e.Problem.Message}: what it finds wrong, and which clusters it watches, is not known", e.Problem.Remedy)];
+            return new([], e.Problem);
         }
+    }
+
+    /// <summary>What is not known because no control plane answered.</summary>
+    private static IEnumerable<Problem> Silences(KubeClient client, Problem? ofProblems, Problem? ofWatched)
+    {
+        if ((ofProblems ?? ofWatched) is not { } why) yield break;
+        var what = ofWatched is null ? "what it finds wrong"
+            : ofProblems is null ? "which clusters it watches" : "what it finds wrong, and which clusters it watches,";
+        yield return new("ISM1040", $"{why.Object} in {client.Access.Name}", "", $"{why.Message}: {what} is not known", why.Remedy);
     }
 
     /// <summary>Each cluster has its own DNS and perhaps its own control plane, so differences between them are not

@@ -11,6 +11,12 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Queries running control planes and proxies through the API server (port forwarding), as istioctl does.</summary>
 public sealed class MeshQuery(KubeClient client, string istioNamespace)
 {
+    /// <summary>A program in a container answers at its end, with everything at once.</summary>
+    private static readonly TimeSpan ProgramPatience = TimeSpan.FromMinutes(1);
+
+    /// <summary>How long a control plane or a proxy may say nothing.</summary>
+    public TimeSpan Patience { get; init; } = PodRequest.UsualPatience;
+
     /// <summary>Whether a control plane runs here, ready or not.</summary>
     public async Task<bool> HasControlPlaneAsync(CancellationToken stop) => (await PodsAsync(stop)).Count > 0;
 
@@ -92,7 +98,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         return new([.. answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(WatchedCluster.Read)],
             [.. answers.Where(answer => answer.Answer is null).Select(answer => Unknown(answer, "which clusters it watches"))])
             {
-                IsKnown = answers.Any(answer => answer.Answer is not null)
+                IsKnown = answers.Any(answer => answer.Answer is not null),
+                IsFinal = answers.All(answer => answer.Answer is not null || answer.IsForeign),
             };
     }
 
@@ -253,7 +260,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         var what = $"{request.Method} {request.Path} on port {endpoint.Port}";
         try
         {
-            var (status, body) = await client.Pods.SendAsync(ns, pod, endpoint.Port, request, stop);
+            var (status, body) = await client.Pods.SendAsync(ns, pod, endpoint.Port, request with { Patience = Patience }, stop);
             if (status == 404) throw new NoSuchPageException($"Pod {ns}/{pod}", what, body.Trim());
             if (status is < 200 or > 299) throw new ProblemException($"Pod {ns}/{pod}", $"responded to {what} with status {status}: {body.Trim()}");
             return (what, body);
@@ -272,10 +279,20 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     private async Task<(string Command, string Body)> ExecAsync(string ns, string pod, Endpoint endpoint, string method, string path, CancellationToken stop)
     {
         string[] command = [endpoint.Program, "request", method, path];
-        var result = await PodExec.RunAsync(client.Access, ns, pod, endpoint.Container, command, stop);
-        return result.ExitCode == 0 ? (string.Join(' ', command), result.Output)
-            : throw new ProblemException($"Pod {ns}/{pod}",
-                $"'{string.Join(' ', command)}' failed: {(result.Error.Length > 0 ? result.Error.Trim() : $"exit code {result.ExitCode}")}");
+        var line = string.Join(' ', command);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        patience.CancelAfter(ProgramPatience);
+        try
+        {
+            var result = await PodExec.RunAsync(client.Access, ns, pod, endpoint.Container, command, patience.Token);
+            return result.ExitCode == 0 ? (line, result.Output)
+                : throw new ProblemException($"Pod {ns}/{pod}", $"'{line}' failed: "
+                    + $"{(result.Error.Length > 0 ? result.Error.Trim() : $"exit code {result.ExitCode}")}");
+        }
+        catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
+        {
+            throw new ProblemException($"Pod {ns}/{pod}", $"'{line}' has not ended within {ProgramPatience.TotalSeconds:0} s", "", e);
+        }
     }
 
     /// <summary>Where a container answers on its loopback address, and the program in it that can ask.</summary>

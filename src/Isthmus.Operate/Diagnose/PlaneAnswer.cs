@@ -37,4 +37,7 @@ public sealed record WatchedClusters(IReadOnlyList<WatchedCluster> Lines, IReadO
 {
     /// <summary>Whether any control plane tells.</summary>
     public bool IsKnown { get; init; } = true;
+
+    /// <summary>Whether asking again tells no more: those that do not tell are not of Isthmus. Others may only be out of reach for a while.</summary>
+    public bool IsFinal { get; init; } = true;
 }

@@ -100,21 +100,9 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
     {
         await new Uninstaller(link.Client).RemoveAsync(credentials, _ => { }, stop);
         if (!link.Cluster.IsPrimary) return;
-        var begun = time.GetTimestamp();
-        var query = new MeshQuery(link.Client, WellKnown.SystemNamespace);
-        while (true)
-        {
-            var watched = await query.WatchedAsync(stop);
-            if (watched.Lines.Select(line => line.Id).FirstOrDefault(scope.Leaving.Contains) is not { } still)
-            {
-                foreach (var silent in watched.Unknown) _steps.Note(link.Name, $"{silent}");
-                return;
-            }
-            if (time.GetElapsedTime(begun) > limit)
-                throw new ProblemException($"control plane of {link.Name}", $"still watches {still} after {limit.TotalSeconds:0} s",
-                    $"see 'isthmus remote-clusters --context={link.Cluster.Context}'");
-            await Task.Delay(TimeSpan.FromMilliseconds(100), time, stop);
-        }
+        var silent = await new ForgottenClusters(new MeshQuery(link.Client, WellKnown.SystemNamespace), limit, time).AwaitAsync(scope.Leaving,
+            $"control plane of {link.Name}", $"see 'isthmus remote-clusters --context={link.Cluster.Context}'", stop);
+        foreach (var problem in silent) _steps.Note(link.Name, $"{problem}");
     }
 
     private bool IsOurs(ObjectMeta metadata) => metadata.Annotations.GetValueOrDefault(Annotations.Mesh) == design.Mesh.Name;

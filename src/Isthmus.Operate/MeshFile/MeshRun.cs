@@ -200,7 +200,16 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         {
             while (true)
             {
-                var watched = await query.WatchedAsync(stop);
+                WatchedClusters watched;
+                try
+                {
+                    watched = await query.WatchedAsync(stop);
+                }
+                catch (ProblemException e) when (Remaining > TimeSpan.Zero)
+                {
+                    // One that has just become ready, or is being replaced, answers soon.
+                    watched = new([], [e.Problem]);
+                }
                 var missing = wanted.Where(name => !watched.Lines.Any(line => line.Id == name && line.Status == "synced")).ToList();
                 if (missing.Count == 0) return;
                 if (Remaining == TimeSpan.Zero)

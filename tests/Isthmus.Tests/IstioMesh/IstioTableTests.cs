@@ -143,6 +143,44 @@ public sealed class OldIstioMeshTests(OldIstioMesh mesh) : IstioTableTests<OldIs
 [Trait("shard", "LoopbackMesh")]
 public sealed class TwoIstioClustersTests(TwoIstioClusters mesh) : IstioTableTests<TwoIstioClusters>(mesh), IClassFixture<TwoIstioClusters>
 {
+    /// <summary>It takes connections, and holds up nothing but what only it knows.</summary>
+    [Fact]
+    public async Task A_control_plane_that_hangs_is_named()
+    {
+        EnvoyProcess.IsNeeded();
+        Mesh.Clusters[^1].Pages.IsHanging = true;
+        try
+        {
+            var (code, output, error) = await Mesh.RunAsync("verify");
+            Assert.True(code == 1, output + error);
+            Assert.Matches("ISM1040.*no answer within 10 s: what it finds wrong, and which clusters it watches, is not known",
+                output.ReplaceLineEndings(" "));
+        }
+        finally
+        {
+            Mesh.Clusters[^1].Pages.IsHanging = false;
+        }
+    }
+
+    [Theory]
+    [InlineData("/debug/clusterz", "status 500: it cannot be made: which clusters it watches is not known")]
+    [InlineData("/debug/problemz", "status 500: it cannot be made: what it finds wrong is not known")]
+    public async Task Only_what_a_control_plane_does_not_tell_is_not_known(string page, string said)
+    {
+        EnvoyProcess.IsNeeded();
+        Mesh.Clusters[^1].Pages.Broken = page;
+        try
+        {
+            var (code, output, error) = await Mesh.RunAsync("verify");
+            Assert.True(code == 1, output + error);
+            Assert.Matches($"ISM1040.*{said}", output.ReplaceLineEndings(" "));
+        }
+        finally
+        {
+            Mesh.Clusters[^1].Pages.Broken = "";
+        }
+    }
+
     [Fact]
     public async Task All_clusters_and_both_releases_are_shown()
     {

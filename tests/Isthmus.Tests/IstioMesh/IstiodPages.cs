@@ -49,6 +49,12 @@ internal sealed class IstiodPages
     /// <summary>Whether it closes connections without an answer.</summary>
     internal bool IsSilent { get; set; }
 
+    /// <summary>Whether it takes requests and never answers.</summary>
+    internal bool IsHanging { get; set; }
+
+    /// <summary>A page that fails.</summary>
+    internal string Broken { get; set; } = "";
+
     /// <summary>The targets of all requests so far.</summary>
     internal ConcurrentQueue<string> Asked { get; } = new();
 
@@ -76,6 +82,7 @@ internal sealed class IstiodPages
         while (await reader.ReadLineAsync(stop) is { Length: > 0 } request)
         {
             if (IsSilent) return;
+            if (IsHanging) await Task.Delay(Timeout.Infinite, stop);
             var isLast = false;
             while (await reader.ReadLineAsync(stop) is { Length: > 0 } header) isLast |= header.Equals("connection: close", StringComparison.OrdinalIgnoreCase);
             Asked.Enqueue(request.Split(' ')[1]);
@@ -91,6 +98,7 @@ internal sealed class IstiodPages
     private (int Status, string Body) Answer(string target)
     {
         var path = target.Split('?')[0];
+        if (path == Broken) return (500, "it cannot be made\n");
         if (!HasDebug && path.StartsWith("/debug/", StringComparison.Ordinal)) return (404, "404 page not found\n");
         if (OfProxies.Contains(path))
             return target.Contains("proxyID=", StringComparison.Ordinal)

@@ -11,7 +11,7 @@ namespace Isthmus.Operate.Diagnose.History;
 /// <param name="Forgotten">How many changes it dropped because there were too many.</param>
 public sealed record Rememberer(string Context, string Pod, DateTimeOffset? Since, long Forgotten);
 
-/// <summary>A control plane that tells no history: it is not of Isthmus, older than this command, or out of reach.</summary>
+/// <summary>A control plane that keeps no history: it is not of Isthmus, or older than this command.</summary>
 /// <param name="Why">Which of these, as what follows its name.</param>
 /// <param name="Problem">Says so, and what to use instead.</param>
 public sealed record Forgetter(string Context, string Pod, string Why, Problem Problem);
@@ -29,7 +29,7 @@ public sealed record HistoryQuestion(string Host, string Pod, TimeSpan Since)
 
 /// <summary>What the control planes of a mesh remember, oldest change first.</summary>
 /// <param name="WithoutHistory">Control planes that answered that they have none.</param>
-/// <param name="Silent">Clusters whose control planes did not answer, and why.</param>
+/// <param name="Silent">Control planes, and clusters, that did not answer, and why.</param>
 public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyList<Rememberer> ControlPlanes, IReadOnlyList<Forgetter> WithoutHistory,
     IReadOnlyList<Problem> Silent)
 {
@@ -37,6 +37,8 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
     public const string Instead =
         "'kubectl get KIND NAME -o yaml --show-managed-fields' says who last wrote each field of an object, and when; the audit log of the API server has all "
             + "writes";
+
+    private const string Seen = "which changes it saw";
 
     /// <summary>Control planes note one change at slightly different times.</summary>
     private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(5);
@@ -51,11 +53,11 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
                 .Select(line => MeshChange.Read(line!, page.Pod, page.Answer["cluster"]?.ToString() ?? "")))),
             [.. pages.Select(page => new Rememberer(page.Context, page.Pod, Time(page.Answer["since"]),
                 page.Answer["forgotten"] is JsonValue value && value.TryGetValue<long>(out var count) ? count : 0))],
-            [.. answers.SelectMany(answer => answer.Without)], [.. answers.Select(answer => answer.Silent).OfType<Problem>()]);
+            [.. answers.SelectMany(answer => answer.Without)], [.. answers.SelectMany(answer => answer.Silent)]);
     }
 
     private static async Task<(IReadOnlyList<(string Context, string Pod, JsonNode Answer)> Pages, IReadOnlyList<Forgetter> Without,
-        Problem? Silent)> AskAsync(KubeClient client,
+        IReadOnlyList<Problem> Silent)> AskAsync(KubeClient client,
         string ns, string path, CancellationToken stop)
     {
         var context = client.Access.Name;
@@ -63,20 +65,21 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
         {
             var query = new MeshQuery(client, ns);
             // A remote cluster has no control plane of its own.
-            if (!await query.HasControlPlaneAsync(stop)) return ([], [], null);
+            if (!await query.HasControlPlaneAsync(stop)) return ([], [], []);
             var answers = await query.AskControlPlanesAsync(path, stop);
             return ([.. answers.Where(answer => answer.Answer is not null).Select(answer => (context, answer.Pod, answer.Answer!))],
-                [.. answers.Where(answer => answer.Answer is null)
-                    .Select(answer => new Forgetter(context, answer.Pod, answer.Why, query.Unknown(answer, "which changes it saw", Instead)))],
-                null);
+                [.. answers.Where(answer => answer.IsForeign)
+                    .Select(answer => new Forgetter(context, answer.Pod, answer.Why, query.Unknown(answer, Seen, Instead)))],
+                [.. answers.Where(answer => answer.Answer is null && !answer.IsForeign)
+                    .Select(answer => query.Unknown(answer, Seen) with { Severity = Severity.Error })]);
         }
         catch (ProblemException e)
         {
-            return ([], [], e.Problem);
+            return ([], [], [e.Problem]);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
-            return ([], [], new ProblemException($"cluster {context}", e is HttpRequestException http ? Unreachable.Describe(http) : e.Message).Problem);
+            return ([], [], [new ProblemException($"cluster {context}", e is HttpRequestException http ? Unreachable.Describe(http) : e.Message).Problem]);
         }
     }
 

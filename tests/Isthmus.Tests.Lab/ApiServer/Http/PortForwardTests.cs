@@ -104,6 +104,19 @@ public sealed class PortForwardTests(RunningApiServer server) : IClassFixture<Ru
         Assert.True((await Assert.ThrowsAsync<KubeException>(() => client.Pods.SendAsync(ns, "gone", 80, new("GET", "/"), Stop))).IsNotFound);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nha")]
+    public async Task Who_says_nothing_more_is_not_waited_for(string response)
+    {
+        using var node = new EchoNode(server.NodeSocketPath) { Response = response };
+        var ns = await PodAsync();
+        using var client = new KubeClient(server.Access);
+        var hung = await Assert.ThrowsAsync<HttpRequestException>(
+            () => client.Pods.SendAsync(ns, "web", 80, new("GET", "/stats") { Patience = TimeSpan.FromSeconds(0.5) }, Stop));
+        Assert.Equal("no answer within 0.5 s", hung.Message);
+    }
+
     [Fact]
     public async Task Requests_to_a_port_share_a_connection_until_it_ends()
     {

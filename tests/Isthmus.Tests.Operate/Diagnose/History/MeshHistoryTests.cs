@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose.History;
 using Xunit;
 
@@ -11,6 +13,24 @@ public sealed class MeshHistoryTests
 
     private static MeshChange Endpoints(int before, int fewest, int after) => Read(
         $$$"""{"cluster": "c1", "kind": "Endpoints", "name": "orders", "verb": "changed", "endpoints": {"before": {"ready": {{{before}}} }, "fewest": {"ready": {{{fewest}}} }, "after": {"ready": {{{after}}} } } }""");
+
+    /// <summary>Only a control plane that is not of Isthmus keeps none. What another one remembers is missing.</summary>
+    [Fact]
+    public async Task A_control_plane_that_is_out_of_reach_is_not_one_without_a_history()
+    {
+        using var client = new AnsweringPlanes(["istiod-1", "istiod-2", "istiod-3"], (pod, _) => pod switch
+        {
+            "istiod-1" => StandInAnswer.Ok("""{"cluster": "c1", "since": "2026-11-22T08:00:00Z", "changes": []}"""),
+            "istiod-2" => null,
+            _ => AnsweringPlanes.NoPage,
+        }).Client();
+        var history = await MeshHistory.AskAsync([(client, "istio-system")], new("", "", TimeSpan.FromHours(1)), TestContext.Current.CancellationToken);
+        Assert.Equal("istiod-1", Assert.Single(history.ControlPlanes).Pod);
+        Assert.Equal("istiod-3", Assert.Single(history.WithoutHistory).Pod);
+        var silent = Assert.Single(history.Silent);
+        Assert.Equal(("Pod istio-system/istiod-2", Severity.Error), (silent.Object, silent.Severity));
+        Assert.EndsWith("which changes it saw is not known", silent.Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void A_cluster_that_left_names_its_secret_where_that_was_and_what_is_lost()

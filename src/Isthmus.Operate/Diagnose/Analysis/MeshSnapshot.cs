@@ -58,7 +58,10 @@ public sealed class MeshSnapshot
         ns == cluster.RootNamespace || ns is WellKnown.SystemNamespace or "local-path-storage" or "metallb-system"
             || ns.StartsWith("kube-", StringComparison.Ordinal);
 
-    public static bool HasControlPlane(ClusterInventory cluster) => cluster.Pods.Any(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod);
+    /// <summary>Also one that has no Pods at the moment.</summary>
+    public static bool HasControlPlane(ClusterInventory cluster) =>
+        cluster.Pods.Select(pod => (IReadOnlyDictionary<string, string>)pod.Metadata.Labels).Concat(cluster.Templates.Select(template => template.Labels))
+            .Any(labels => labels.GetValueOrDefault("app") == WellKnown.Istiod);
 }
 
 /// <summary>A cluster whose Istio objects a control plane reads.</summary>

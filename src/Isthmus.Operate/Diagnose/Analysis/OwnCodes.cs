@@ -187,7 +187,7 @@ public static class OwnCodes
 
     public static readonly AnalysisCode ObjectNotRead = new("ISM1439", "ObjectNotRead", Severity.Warning,
         "An object of Istio is in a remote cluster. Control planes read such objects in their own cluster, so that it has no effect.",
-        "Apply it to the cluster of the control plane.");
+        "Move it to the cluster of the control plane.");
 
     public static readonly AnalysisCode AddressOfAnother = new(Mesh.Resolve.HostOwners.AddressCode, "AddressOfAnother", Severity.Warning,
         "A ServiceEntry claims the address of a Service, of a Pod of another namespace, of an older ServiceEntry of another namespace, or one that the mesh "

@@ -13,6 +13,9 @@ internal static class MultiClusterCases
     private static readonly string Remote = Web.Replace("name: istio-system,",
         "name: istio-system, annotations: {topology.istio.io/controlPlaneClusters: cluster1},", StringComparison.Ordinal);
 
+    private const string Elsewheres =
+        "{apiVersion: v1, kind: Namespace, metadata: {name: mesh-system, annotations: {topology.istio.io/controlPlaneClusters: cluster1} } }";
+
     private static readonly string Elsewhere = Primary.Replace("network1", "network2", StringComparison.Ordinal);
 
     private static readonly string Strict = Istio("PeerAuthentication", "shop", "strict", "mtls: {mode: STRICT}, selector: {matchLabels: {app: api} }");
@@ -53,6 +56,10 @@ internal static class MultiClusterCases
             "would select Pod shop/web-1"),
         new("ISM1439", "c2 PeerAuthentication shop/default", Two(Primary, Join(Remote, Mtls("STRICT").Replace("name: mtls", "name: default",
             StringComparison.Ordinal))), Two(Join(Primary, Mtls("STRICT")), Remote), "c2 is a remote cluster"),
+        // A control plane without Pods is one, and the namespace that says it may have another name.
+        new("ISM1439", "c2 PeerAuthentication shop/mtls", Two(Primary, Join(Web, Elsewheres, Mtls("STRICT"))),
+            Two(Join(Primary, Mtls("STRICT")), Join(Web, Elsewheres, Mtls("STRICT"), Deployment("istio-system", "istiod", "app: istiod", replicas: 0))),
+            "c2 is a remote cluster"),
         // Objects apply only to clusters of their own control plane.
         new("IST0127", "c1 PeerAuthentication shop/strict spec.selector", Two(Join(Primary, Strict), Join(Primary, Pod("shop", "api-1", "app: api"))),
             Two(Join(Primary, Strict), Join(Web, Pod("shop", "api-1", "app: api"))), "c2 has such Pods"),

@@ -13,6 +13,11 @@ internal static class ProxyStatusCommand
 
     private static readonly string[] Types = ["cluster", "listener", "endpoint", "route", "extensionconfig"];
 
+    private static readonly IReadOnlyDictionary<string, string> Words = new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["cluster"] = "clusters", ["listener"] = "listeners", ["endpoint"] = "endpoints", ["route"] = "routes", ["extensionconfig"] = "configurations of filters",
+    };
+
     /// <summary>The names of the messages of the same types, as an istiod uses them where it says what proxies refuse.</summary>
     private static readonly string[] Messages = ["Cluster", "Listener", "ClusterLoadAssignment", "RouteConfiguration", "TypedExtensionConfig"];
 
@@ -77,7 +82,7 @@ internal static class ProxyStatusCommand
             foreach (var problem in proxy["problems"] as JsonArray ?? []) Console.WriteLine($"{proxy["proxy"]}: {problem}");
             // Control planes of Isthmus list refusals among the problems.
             foreach (var type in Types.Where(type => IsForeign(proxy) && proxy[$"{type}_error"] is not null))
-                Console.WriteLine($"{proxy["proxy"]}: refuses a {type}: {proxy[$"{type}_error"]}");
+                Console.WriteLine($"{proxy["proxy"]}: refuses {Words[type]}: {proxy[$"{type}_error"]}");
         }
         foreach (var plane in rows.Where(row => IsForeign(row.Proxy)).Select(row => row.Plane).DistinctBy(plane => plane.Pod)
             .OrderBy(plane => plane.Pod, StringComparer.Ordinal))
@@ -94,7 +99,7 @@ internal static class ProxyStatusCommand
         foreach (var (type, message) in Types.Zip(Messages))
         {
             var status = (proxy["resources"] as JsonObject ?? []).FirstOrDefault(pair => pair.Key.EndsWith($".{message}", StringComparison.Ordinal)).Value;
-            if (status?["lastError"]?.ToString() is { Length: > 0 } error) proxy[$"{type}_error"] = error;
+            if ((status as JsonObject)?["lastError"]?.ToString() is { Length: > 0 } error) proxy[$"{type}_error"] = error;
         }
         return proxy;
     }

@@ -72,7 +72,7 @@ public sealed class IstioCommandTests(IstioMesh mesh) : IDisposable
         Assert.Equal(0, code);
         Assert.Matches($@"{IstioMeshRig.Sleep}\.shop +cluster1 +SYNCED +STALE +SYNCED +SYNCED +NOT SENT +{IstioMeshRig.Istiod} +1\.31\.0", output);
         Assert.Matches($@"{IstioMeshRig.Gateway}\.istio-system +cluster1 +SYNCED +ERROR +SYNCED +NOT SENT", output);
-        Has(output, $"{IstioMeshRig.Gateway}.istio-system: refuses a listener: Error adding/updating listener(s) 0.0.0.0_8080: no such filter");
+        Has(output, $"{IstioMeshRig.Gateway}.istio-system: refuses listeners: Error adding/updating listener(s) 0.0.0.0_8080: no such filter");
         Has((await mesh.RunAsync("version")).Output, "control plane version: 1.31.0");
         Has(output, $"{IstioMeshRig.Istiod}: {Foreign}: what its proxies ask");
         Assert.Matches($"cluster1 +synced +{IstioMeshRig.Istiod} +unknown +unknown +unknown", (await mesh.RunAsync("remote-clusters")).Output);

@@ -56,10 +56,18 @@ internal static class EnvoyStatsCommand
     private static async Task<string> MergedAsync(KubeClient client, string ns, string name, CancellationToken stop)
     {
         var annotations = (await client.GetAsync<Pod>(Kinds.Pod, ns, name, stop)).Metadata.Annotations;
-        if (!int.TryParse(annotations.GetValueOrDefault("prometheus.io/port"), NumberStyles.None, CultureInfo.InvariantCulture, out var port))
-            throw new ProblemException($"Pod {ns}/{name}", "has no annotation prometheus.io/port: nothing is merged", $"use -o {Prometheus}");
+        var port = MergedPort($"Pod {ns}/{name}", annotations);
         var path = annotations.GetValueOrDefault("prometheus.io/path") ?? "/metrics";
         var (status, body) = await client.Pods.SendAsync(ns, name, port, new("GET", path), stop);
         return status == 200 ? body : throw new ProblemException($"Pod {ns}/{name}", $"responded to GET {path} on port {port} with status {status}");
+    }
+
+    internal static int MergedPort(string pod, IReadOnlyDictionary<string, string> annotations)
+    {
+        const string Name = "prometheus.io/port";
+        if (!annotations.TryGetValue(Name, out var text))
+            throw new ProblemException(pod, $"has no annotation {Name}: nothing is merged", $"use -o {Prometheus}");
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 1 and <= 65535 ? port
+            : throw new ProblemException(pod, $"has '{text}' in its annotation {Name}, which is no port", $"correct it, or use -o {Prometheus}");
     }
 }

@@ -16,6 +16,9 @@ public enum WarningKind
     /// <summary>The field, or the whole object, changes nothing.</summary>
     NoEffect,
 
+    /// <summary>The field changes nothing, with a control plane of Istio neither.</summary>
+    IdleAnywhere,
+
     /// <summary>It has an effect on Pods whose proxy is Envoy, and on no others.</summary>
     OnlyEnvoys,
 }

@@ -82,7 +82,7 @@ internal static class DestinationRuleReader
         var warmup = ReadWarmup(lb);
         if (warmup is not null && (hash is not null || algorithm is LbAlgorithm.Random or LbAlgorithm.Passthrough))
             (lb["warmup"].Exists ? lb["warmup"] : lb["warmupDurationSecs"])
-                .NoEffect("only ROUND_ROBIN and LEAST_REQUEST warm hosts up", "remove the field, or use one of these");
+                .Idle("only ROUND_ROBIN and LEAST_REQUEST warm hosts up", "remove the field, or use one of these");
         if (lb["localityLbSetting"].Exists && lb["zoneAwareLbSetting"].Exists) lb.Error("only one of localityLbSetting and zoneAwareLbSetting can be set");
         if (lb["simple"].Exists && hash is not null) lb.Error("only one of simple and consistentHash may be set");
         return new(

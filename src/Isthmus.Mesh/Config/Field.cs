@@ -86,6 +86,9 @@ internal readonly record struct Field(JsonNode? Node, string Path, Findings Find
     /// <summary>The field changes nothing in this object.</summary>
     public void NoEffect(string why, string remedy) => Findings.Warn(Path, $"has no effect: {why}", remedy, WarningKind.NoEffect);
 
+    /// <summary>The field changes nothing in this object, and would with Istio neither.</summary>
+    public void Idle(string why, string remedy) => Findings.Warn(Path, $"has no effect: {why}", remedy, WarningKind.IdleAnywhere);
+
     /// <inheritdoc cref="Findings.OnlyEnvoys"/>
     public void OnlyEnvoys(string what, string remedy) => Findings.OnlyEnvoys(Path, what, remedy);
 }

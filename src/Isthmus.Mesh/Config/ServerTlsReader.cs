@@ -62,7 +62,7 @@ internal static partial class ServerTlsReader
         foreach (var name in (string[])["verifyCertificateSpki", "verifyCertificateHash", "caCrl", "minProtocolVersion", "maxProtocolVersion", "cipherSuites"])
             if (tls[name].Exists)
                 tls[name]
-                    .NoEffect("the gateway passes TLS through, and the client's handshake is with the server behind it",
+                    .Idle("the gateway passes TLS through, and the client's handshake is with the server behind it",
                         "remove the field, or terminate TLS at the gateway");
     }
 

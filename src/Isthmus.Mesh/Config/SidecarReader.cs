@@ -76,7 +76,7 @@ internal static class SidecarReader
         CheckCapture(ingress);
         if (ingress["bind"].Text.Length > 0)
             ingress["bind"]
-                .NoEffect("proxies open no listener of its own for it", "remove the field: connections are captured whatever their address");
+                .Idle("proxies open no listener of its own for it", "remove the field: connections are captured whatever their address");
         var endpoint = ingress["defaultEndpoint"].Text;
         if (endpoint.Length > 0 && !IsDefaultEndpoint(endpoint)) ingress["defaultEndpoint"].Error(EndpointForm);
         if (ingress["tls"].Exists)

@@ -14,7 +14,7 @@ internal static class TlsLimitsReader
             tls["maxProtocolVersion"].Error("TLSV1_2 is below minProtocolVersion: no version is left", "raise it, or lower minProtocolVersion");
         var ciphers = ReadCiphers(tls["cipherSuites"]);
         if (min == TlsVersion.Tls13 && !ciphers.IsEmpty)
-            tls["cipherSuites"].NoEffect("with TLS 1.3, cipher suites cannot be chosen", "remove the field, or lower minProtocolVersion");
+            tls["cipherSuites"].Idle("with TLS 1.3, cipher suites cannot be chosen", "remove the field, or lower minProtocolVersion");
         return new(min, max, ciphers);
     }
 

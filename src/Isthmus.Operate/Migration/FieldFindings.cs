@@ -75,7 +75,7 @@ internal static class FieldFindings
         problem.Severity == Severity.Error ? MigrationLevels.Of(kind, path, FieldEffect.Refused)
         : problem.Kind switch
         {
-            WarningKind.UnknownField => MigrationLevel.Note,
+            WarningKind.UnknownField or WarningKind.IdleAnywhere => MigrationLevel.Note,
             WarningKind.NoEffect or WarningKind.OnlyEnvoys => MigrationLevels.Of(kind, path, FieldEffect.Warned),
             _ => MigrationLevel.Differs,
         };

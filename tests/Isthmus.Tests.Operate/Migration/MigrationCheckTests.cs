@@ -83,6 +83,26 @@ public sealed class MigrationCheckTests : IDisposable
         }
     }
 
+    /// <summary>What Istio ignores as well is not lost.</summary>
+    [Theory]
+    [InlineData("DestinationRule", "networking.istio.io/v1", "{host: a, trafficPolicy: {loadBalancer: {simple: RANDOM, warmup: {duration: 10s}}}}",
+        "spec.trafficPolicy.loadBalancer.warmup", MigrationLevel.Note)]
+    [InlineData("Gateway", "networking.istio.io/v1", "{selector: {istio: x}, servers: [{port: {number: 443, name: tls, protocol: TLS}, hosts: [a.example], tls: "
+        + "{mode: PASSTHROUGH, minProtocolVersion: TLSV1_2}}]}", "spec.servers[0].tls.minProtocolVersion", MigrationLevel.Note)]
+    [InlineData("Gateway", "networking.istio.io/v1", "{selector: {istio: x}, servers: [{port: {number: 443, name: tls, protocol: HTTPS}, hosts: [a.example], tls: "
+        + "{mode: SIMPLE, credentialName: c, minProtocolVersion: TLSV1_3, cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256]}}]}",
+        "spec.servers[0].tls.cipherSuites", MigrationLevel.Note)]
+    [InlineData("EnvoyFilter", "networking.istio.io/v1alpha3", "{configPatches: [{applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND}, patch: {operation: "
+        + "INSERT_BEFORE, value: {name: a, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz, "
+        + "transport_api_version: V3}}}}]}", "spec.configPatches[0].patch.value.typed_config.transport_api_version", MigrationLevel.Note)]
+    [InlineData("Telemetry", "telemetry.istio.io/v1", "{metrics: [{overrides: [{match: {customMetric: own}, disabled: true}]}]}",
+        "spec.metrics[0].overrides[0].match.customMetric", MigrationLevel.Differs)]
+    public void A_field_without_effect_is_lost_only_if_Istio_gives_it_one(string kind, string version, string spec, string field, MigrationLevel level)
+    {
+        var report = Check($"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec: {spec}\n");
+        Assert.Equal(level, Assert.Single(report.Findings, finding => finding.Field == field).Level);
+    }
+
     [Fact]
     public void Settings_and_installation_are_read_as_the_installer_reads_them()
     {

@@ -38,8 +38,9 @@ public static class IstioConfig
             return new(source, null, null, findings.Problems);
         }
         if (kind.Refusal is var (message, remedy)) findings.Error("kind", message, remedy);
-        else if (!kind.IsEffective && kind != MeshApi.IstioOperator) 
-            findings.Warn("kind", $"{kindName} is accepted but has no effect", kind: WarningKind.NoEffect);
+        else if (!kind.IsEffective && kind != MeshApi.IstioOperator)
+            findings.Warn("kind", $"{kindName} is accepted but has no effect", "leave it out, unless a control plane of Istio reads it, too",
+                WarningKind.NoEffect);
         var spec = new Field(@object["spec"], "spec", findings);
         if (spec.Node is { } node && !kind.IsRefused) kind.Spec?.Check(node, "spec", findings);
         if (!spec.Exists && kind.NeedsSpec) spec.Error("must be set");

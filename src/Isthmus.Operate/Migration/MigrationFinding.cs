@@ -16,7 +16,8 @@ public sealed record MigrationFinding(MigrationLevel Level, string Cluster, stri
     internal static MigrationFinding Of(MigrationLevel level, string cluster, string name, string field, string value, Problem problem, string before = "") =>
         new(level, cluster, name, field, value, before + problem.Message,
             problem.Remedy.Length > 0 || level != MigrationLevel.Lost ? problem.Remedy
-            : "correct it before the move, or leave the object out: Isthmus refuses it as it is");
+            : problem.Severity == Severity.Error ? "correct it before the move, or leave the object out: Isthmus refuses it as it is"
+            : "do without it before the move");
 }
 
 /// <summary>What the check of some clusters or files says.</summary>

@@ -120,7 +120,7 @@ public sealed class IstioCommandTests(IstioMesh mesh) : IDisposable
         Assert.Equal(0, code);
         var row = Assert.Single(JsonNode.Parse(output)!.AsArray())!;
         Assert.Equal(IstioMeshRig.Istiod, row["istiod"]!.ToString());
-        Assert.Equal(["since", "problems", "losses"], row["unknown"]!.AsArray().Select(name => name!.ToString()));
+        Assert.Equal(["since", "problems", "losses", "program"], row["unknown"]!.AsArray().Select(name => name!.ToString()));
     }
 
     [Fact]

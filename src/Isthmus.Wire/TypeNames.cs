@@ -43,6 +43,7 @@ public static class TypeNames
         [typeof(Istio.Alpn.FilterConfig)] = "istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
         [typeof(Istio.MetadataExchange)] = "envoy.tcp.metadataexchange.config.MetadataExchange",
         [typeof(Istio.Peers.Config)] = "io.istio.http.peer_metadata.Config",
+        [typeof(StringValue)] = "google.protobuf.StringValue",
         [typeof(Envoy.Udpa.TypedStruct)] = "udpa.type.v1.TypedStruct",
         [typeof(Envoy.XdsTypes.TypedStruct)] = "xds.type.v3.TypedStruct",
         [typeof(Envoy.Routes.FilterConfig)] = "envoy.config.route.v3.FilterConfig",

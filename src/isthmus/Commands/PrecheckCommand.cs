@@ -47,7 +47,7 @@ internal static class PrecheckCommand
     private static JsonObject Tree(string cluster, Problem? found, Problem? slow) =>
         new() { ["cluster"] = cluster, ["issues"] = List(found), ["warnings"] = List(slow) };
 
-    private static JsonArray List(Problem? problem) => problem is null ? [] : [new JsonObject
+    private static JsonArray List(Problem? problem) => problem is null ? [] : [(JsonNode)new JsonObject
     {
         ["object"] = problem.Object, ["path"] = problem.Path, ["message"] = problem.Message, ["remedy"] = problem.Remedy,
     }];

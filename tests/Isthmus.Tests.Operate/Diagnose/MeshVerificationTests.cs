@@ -138,6 +138,8 @@ public sealed class MeshVerificationTests
         };
         var checks = MeshVerification.Run([one, two], Now);
         Assert.Contains(checks, check => check.Problem?.Code == code && check.Problem.Remedy.Length > 0);
+        // An entry that is wrong is not right as well.
+        Assert.Equal(one.RemoteSecrets.Count + two.RemoteSecrets.Count, checks.Count(check => check.What == "remote secret"));
     }
 
     /// <summary>A control plane that reads kubeconfigs from files reads no remote secrets: a new one would change nothing.</summary>

@@ -108,6 +108,34 @@ public sealed class TokenProxyTests
         Assert.Equal(1, Volatile.Read(ref asked));
     }
 
+    /// <summary>A fetch that fails harms neither another one that runs at the same time nor calls that need no token.</summary>
+    [Fact]
+    public async Task Of_two_fetches_at_once_each_has_an_end_of_its_own()
+    {
+        using var mint = new TokenMint();
+        var (both, asked) = (new TaskCompletionSource(), 0);
+        await using var keys = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            if (Interlocked.Increment(ref asked) == 2) both.SetResult();
+            await both.Task;
+            if (context.Request.Path == "/post") context.Response.StatusCode = 500;
+            else await context.Response.WriteAsync(mint.Keys);
+        });
+        const string filter = """
+            {"name": "envoy.filters.http.jwt_authn", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+              "providers": {"bank": {"issuer": "bank", "remote_jwks": {"http_uri": {"uri": "http://keys/bank", "cluster": "keys", "timeout": "60s"} } },
+                "post": {"issuer": "post", "remote_jwks": {"http_uri": {"uri": "http://keys/post", "cluster": "keys", "timeout": "60s"} } } },
+              "rules": [{"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": [{"provider_name": "bank"}, {"provider_name": "post"},
+                {"allow_missing": {} }] } } }] } },
+            """;
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("keys")], """ "direct_response": {"status": 204} """, filter);
+        proxy.Endpoints("keys", keys.Port);
+        var calls = new[] { "bank", "post" }.Select(issuer => AskAsync(proxy, mint.Sign(new() { ["iss"] = issuer, ["sub"] = "ann" }))).ToArray();
+        Assert.Equal(204, (await AskAsync(proxy, null)).Item1);
+        Assert.Equal([204, 401], (await Task.WhenAll(calls)).Select(answer => answer.Item1));
+        Assert.Equal(2, asked);
+    }
+
     /// <summary>Only this proxy fetches keys of an issuer in the mesh: nobody else can say what is wrong with them.</summary>
     [Theory]
     [InlineData("""{"keys": [], "keys": []}""", 200, "the answer is no set of keys: no JSON: ")]

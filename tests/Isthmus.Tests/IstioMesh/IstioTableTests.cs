@@ -55,7 +55,8 @@ public abstract class IstioTableTests<TRig>(TRig mesh) : IDisposable
         Assert.True(code == exits, $"{line} exits with {code}\n{output}\n{error}");
         Assert.Matches(new Regex(has), output);
         // An error is a sentence of ours, and not the status of a page, or a stack.
-        foreach (var wrong in (string[])["status 404", "Unhandled", "   at ", "Exception"]) Assert.DoesNotContain(wrong, output + error, StringComparison.Ordinal);
+        foreach (var wrong in (string[])["status 404", "Unhandled", "   at ", "Exception"])
+            Assert.DoesNotContain(wrong, output + error, StringComparison.Ordinal);
         Assert.Equal(exits != 0 && output.Length == 0, error.StartsWith("Error: ", StringComparison.Ordinal));
     }
 

@@ -50,7 +50,7 @@ internal static class PodMerge
         if (isWhole) target.Clear();
         foreach (var item in overrides.Where(item => !isWhole || (item as JsonObject)?.ContainsKey(Directive) != true))
         {
-            // An item that is no map has no key. API servers refuse it, by its place.
+            // An item that is not a map has no key; the API server refuses it and names its index.
             var known = (item as JsonObject)?[key]?.ToString() is { } wanted
                 ? target.FirstOrDefault(candidate => (candidate as JsonObject)?[key]?.ToString() == wanted)
                 : null;

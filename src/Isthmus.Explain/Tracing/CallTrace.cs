@@ -95,7 +95,7 @@ public sealed record CallTrace(string Client, string Cluster, string Target, Val
 
     public bool Succeeds => Failure is null;
 
-    /// <summary>Whether a call is known to have taken one of the ways: there is no other, or its endpoint is that of this one.</summary>
+    /// <summary>Whether a call is known to have taken a path: it is the only one, or it leads to the endpoint that the call reached.</summary>
     internal bool Took(int way, MadeCall call) => Ways.Count == 1 || Ways[way - 1].Names(call.Upstream);
 
     /// <summary>The verdict on each address of a name that has several; empty when it has one. The hops are those of the address with the worst.</summary>

@@ -73,7 +73,7 @@ internal sealed partial class BootstrapSource(AgentParts parts, ILogger log)
         return node;
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Server} is no control plane of Isthmus: it has no patches of the bootstrap (BOOTSTRAP)")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Server} is not a control plane of Isthmus, so it sends no patches of the bootstrap (BOOTSTRAP)")]
     private static partial void Unknown(ILogger log, string server);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Envoy waits for {Server}, which has to say what EnvoyFilters change of its bootstrap: {Reason}")]

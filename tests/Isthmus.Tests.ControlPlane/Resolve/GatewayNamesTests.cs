@@ -36,24 +36,20 @@ public sealed class GatewayNamesTests
         await UntilAsync(engine, "172.18.202.10,172.18.202.11");
 
         client["elb.example"] = NameAnswer.Failed("name server is away");
-        while (names.ProblemOf("c2").Length == 0) await Task.Delay(10, stop.Token);
+        await Eventually.TrueAsync(() => names.ProblemOf("c2").Length > 0);
         Assert.Equal("gateway host name elb.example: name server is away; its last addresses stay in use: 172.18.202.10, 172.18.202.11", names.ProblemOf("c2"));
         Assert.Equal("", names.ProblemOf("c1"));
         await UntilAsync(engine, "172.18.202.10,172.18.202.11");
 
         await engine.PostAsync(writer => rig.EastWest("c2", "172.18.202.1"), stop.Token);
         await UntilAsync(engine, "172.18.202.1");
-        while (names.All.Count > 0) await Task.Delay(10, stop.Token);
+        await Eventually.TrueAsync(() => names.All.Count == 0);
         Assert.Empty(await engine.AskAsync(writer => writer.Mesh.Sources.ResolvedHosts.Items.Keys.ToList(), stop.Token));
         await stop.CancelAsync();
         await running;
 
-        async Task UntilAsync(PushEngine engine, string addresses)
-        {
-            while (await engine.AskAsync(writer => string.Join(',', writer.Mesh.Gateways.Select(gateway => gateway.Address).Order(StringComparer.Ordinal)),
-                stop.Token) != addresses)
-                await Task.Delay(10, stop.Token);
-        }
+        Task UntilAsync(PushEngine engine, string addresses) => Eventually.TrueAsync(async () => await engine.AskAsync(
+            writer => string.Join(',', writer.Mesh.Gateways.Select(gateway => gateway.Address).Order(StringComparer.Ordinal)), stop.Token) == addresses);
     }
 
     [Fact]
@@ -72,14 +68,14 @@ public sealed class GatewayNamesTests
             rig.EastWest("c2", "172.18.202.1");
             Named(rig, "elb.example");
         }, stop.Token);
-        while ((await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, stop.Token)).Count == 0) await Task.Delay(10, stop.Token);
+        await Eventually.TrueAsync(async () => (await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, stop.Token)).Count > 0);
         var running = Task.WhenAll(pushing, names.RunAsync(stop.Token));
         await client.Asked.Task.WaitAsync(stop.Token);
 
         await engine.PostAsync(writer => rig.EastWest("c2", "172.18.202.1"), stop.Token);
-        while ((await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, stop.Token)).Count > 0) await Task.Delay(10, stop.Token);
+        await Eventually.TrueAsync(async () => (await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, stop.Token)).Count == 0);
         client.Answer.SetResult(new(["172.18.202.9"], TimeSpan.FromHours(1), ""));
-        while (names.All.Single().Answered is null) await Task.Delay(10, stop.Token);
+        await Eventually.TrueAsync(() => names.All.Single().Answered is not null);
         Assert.Empty(await engine.AskAsync(writer => writer.Mesh.Sources.ResolvedHosts.Items.Keys.ToList(), stop.Token));
 
         while (names.All.Count > 0)

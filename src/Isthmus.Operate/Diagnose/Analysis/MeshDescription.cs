@@ -55,7 +55,7 @@ public sealed record MeshDescription(string Cluster, string Config, WorkloadDesc
     }
 
     /// <param name="clusters">The cluster of the Gateway first.</param>
-    /// <exception cref="ProblemException">There is no such Gateway, or the first cluster cannot be read.</exception>
+    /// <exception cref="ProblemException">The Gateway does not exist, or the first cluster cannot be read.</exception>
     public static MeshDescription OfGateway(IReadOnlyList<ClusterInventory> clusters, string ns, string name)
     {
         var (home, mesh) = (Home(clusters), new MeshSnapshot(clusters));

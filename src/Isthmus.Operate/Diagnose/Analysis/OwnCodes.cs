@@ -289,8 +289,8 @@ public static class OwnCodes
         "Serve the host by one of the two.");
 
     public static readonly AnalysisCode StarWithoutMeaning = new("ISM1476", "StarWithoutMeaning", Severity.Warning,
-        "A value of an AuthorizationPolicy has a * that is no wildcard: as in Istio, only one at the beginning, or else one at the end, stands "
-            + "for any text (in namespaces, every one does). A denial does not match what it seems to.",
+        "A * in a value of an AuthorizationPolicy is taken literally. As in Istio, only one at the beginning, or else one at the end, is a wildcard "
+            + "(in namespaces, every one is), so a denial may match less than it seems to.",
         "Write values with one * at the beginning or the end, or allow what is meant instead.");
 
     public static readonly AnalysisCode NothingDiscovered = new("ISM1477", "NothingDiscovered", Severity.Warning,

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Isthmus.ControlPlane.Push;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Xds;
 
 namespace Isthmus.Bench;

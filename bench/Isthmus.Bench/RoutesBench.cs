@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Xds;
 

@@ -13,7 +13,7 @@ using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Telemetry;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using ProxyIdentity = Isthmus.Mesh.Model.ProxyIdentity;
 
 namespace Isthmus.Tests.Effects;

@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Traffic;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Xunit;
 
 namespace Isthmus.Tests.Effects;

@@ -1,4 +1,5 @@
 using Isthmus.Tests.Effects;
+using Isthmus.Tests.Effects.Telemetry;
 using Xunit;
 using Xunit.Sdk;
 using Xunit.v3;

@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Endpoints;
 using Isthmus.Wire.Envoy.Upstreams;

@@ -1,7 +1,7 @@
 using System.Net;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Telemetry;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Xunit;
 
 namespace Isthmus.Tests.Effects;

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 
 namespace Isthmus.Bench.Proxies;
 

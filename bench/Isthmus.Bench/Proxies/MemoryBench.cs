@@ -1,7 +1,7 @@
 using System.Globalization;
 using Isthmus.Core.Names;
 using Isthmus.Wire.Istio;
-using static Isthmus.Tests.Mesh.Proxy.TestResources;
+using static Isthmus.Rigs.Mesh.TestResources;
 
 namespace Isthmus.Bench.Proxies;
 

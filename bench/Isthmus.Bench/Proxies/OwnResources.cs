@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using static Isthmus.Tests.Mesh.Proxy.TestResources;
+using static Isthmus.Rigs.Mesh.TestResources;
 
 namespace Isthmus.Bench.Proxies;
 

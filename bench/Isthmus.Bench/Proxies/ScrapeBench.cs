@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Wire.Istio;
-using static Isthmus.Tests.Mesh.Proxy.TestResources;
+using static Isthmus.Rigs.Mesh.TestResources;
 
 namespace Isthmus.Bench.Proxies;
 

@@ -7,6 +7,7 @@ using Isthmus.Core.Identity;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Servers;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Tls;

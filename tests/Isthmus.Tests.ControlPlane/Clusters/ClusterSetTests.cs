@@ -8,6 +8,7 @@ using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;

@@ -4,8 +4,9 @@ using Isthmus.ControlPlane.LastKnown;
 using Isthmus.ControlPlane.Metrics;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Rigs.Mesh;
 using Xunit;
-using static Isthmus.Tests.ControlPlane.MeshRig;
+using static Isthmus.Rigs.Mesh.MeshRig;
 
 namespace Isthmus.Tests.ControlPlane.Clusters;
 

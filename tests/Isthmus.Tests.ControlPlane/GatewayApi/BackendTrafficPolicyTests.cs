@@ -1,4 +1,5 @@
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Envoy.Clusters;
 using Xunit;
 

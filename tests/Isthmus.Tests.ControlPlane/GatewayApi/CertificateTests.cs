@@ -1,6 +1,7 @@
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Listeners;

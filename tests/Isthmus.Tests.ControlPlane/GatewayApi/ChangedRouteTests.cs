@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
 using Isthmus.Wire.Xds;
 using Xunit;

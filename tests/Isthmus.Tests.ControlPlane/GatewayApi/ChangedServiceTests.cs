@@ -2,6 +2,7 @@ using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Mesh.Resolve;
+using Isthmus.Rigs.Mesh;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.GatewayApi;

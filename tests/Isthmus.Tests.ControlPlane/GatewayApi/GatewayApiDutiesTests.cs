@@ -9,6 +9,8 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Rigs.Mesh;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;

@@ -5,6 +5,7 @@ using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Mesh.Resolve.GatewayApi;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
 
 namespace Isthmus.Tests.ControlPlane.GatewayApi;

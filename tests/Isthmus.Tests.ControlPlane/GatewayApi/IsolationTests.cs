@@ -1,5 +1,6 @@
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Envoy.Routes;
 using Xunit;
 

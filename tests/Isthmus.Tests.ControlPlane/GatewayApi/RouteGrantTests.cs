@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.GatewayApi;

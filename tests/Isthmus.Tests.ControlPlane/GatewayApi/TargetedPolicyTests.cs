@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.GatewayApi;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Envoy.UdpFilters;
 using Xunit;
 

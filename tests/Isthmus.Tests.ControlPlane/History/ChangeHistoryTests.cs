@@ -1,6 +1,7 @@
 using Isthmus.ControlPlane.History;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
 using Isthmus.Wire.Xds;
 using Xunit;

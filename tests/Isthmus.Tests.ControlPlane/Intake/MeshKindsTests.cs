@@ -6,6 +6,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Rigs.Mesh;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

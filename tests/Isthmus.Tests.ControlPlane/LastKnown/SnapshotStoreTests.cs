@@ -1,7 +1,7 @@
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Tests.Lab.ApiServer.Http;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.LastKnown;

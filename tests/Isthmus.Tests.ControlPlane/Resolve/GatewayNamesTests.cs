@@ -2,10 +2,11 @@ using System.Collections.Concurrent;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
-using static Isthmus.Tests.ControlPlane.MeshRig;
+using static Isthmus.Rigs.Mesh.MeshRig;
 
 namespace Isthmus.Tests.ControlPlane.Resolve;
 

@@ -6,6 +6,8 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Rigs.Mesh;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
 using Isthmus.Wire.Xds;
 using Microsoft.Extensions.Logging;

@@ -6,6 +6,8 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
 using Isthmus.Tests.ControlPlane.Clusters;
 using Xunit;

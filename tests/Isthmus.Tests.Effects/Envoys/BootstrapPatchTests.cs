@@ -1,7 +1,7 @@
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Discovery;
 using Xunit;
 using TypeUrls = Isthmus.Wire.Xds.TypeUrls;

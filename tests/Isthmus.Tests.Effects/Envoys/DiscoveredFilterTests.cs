@@ -1,7 +1,7 @@
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Problems;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.NetworkFilters;

@@ -1,7 +1,7 @@
 using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Xunit;
 using TypeUrls = Isthmus.Wire.Xds.TypeUrls;
 

@@ -3,7 +3,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Proxy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Xds;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Xunit;
 using static Isthmus.Tests.Effects.GatewayApi.RoutedCalls;
 

@@ -1,6 +1,6 @@
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;

@@ -1,8 +1,8 @@
 using System.Net.Sockets;
 using System.Text;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Text;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Xunit;
 using static Isthmus.Tests.Effects.GatewayApi.RoutedCalls;
 

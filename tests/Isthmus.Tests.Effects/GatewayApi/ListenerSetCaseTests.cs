@@ -1,5 +1,5 @@
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Xunit;
 using static Isthmus.Tests.Effects.GatewayApi.RoutedCalls;
 

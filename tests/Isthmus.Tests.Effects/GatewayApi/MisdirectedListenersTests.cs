@@ -1,8 +1,8 @@
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;

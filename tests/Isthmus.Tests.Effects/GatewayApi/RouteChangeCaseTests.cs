@@ -1,5 +1,4 @@
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Xunit;
 using static Isthmus.Tests.Effects.GatewayApi.RoutedCalls;
 

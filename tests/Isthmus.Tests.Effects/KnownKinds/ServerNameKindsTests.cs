@@ -2,8 +2,8 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Xunit;
 
 namespace Isthmus.Tests.Effects.KnownKinds;

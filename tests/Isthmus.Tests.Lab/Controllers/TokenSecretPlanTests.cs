@@ -5,7 +5,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Controllers;
 using Isthmus.Lab.Controllers.Framework;
 using Isthmus.Lab.Controllers.Identity;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.Controllers;

@@ -1,9 +1,10 @@
 using System.Collections.Concurrent;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
 using Xunit;
-using static Isthmus.Tests.Libraries.Client.ScriptedServer;
+using static Isthmus.Rigs.Servers.ScriptedServer;
 
 namespace Isthmus.Tests.Libraries.Client;
 

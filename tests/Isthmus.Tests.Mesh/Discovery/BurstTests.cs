@@ -1,3 +1,4 @@
+using Isthmus.Rigs.Mesh;
 using Isthmus.Tests.Mesh.Lab;
 using Xunit;
 

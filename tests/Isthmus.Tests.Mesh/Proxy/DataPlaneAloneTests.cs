@@ -13,7 +13,7 @@ using Isthmus.Tests.Mesh.Lab;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Endpoints;
 using Xunit;
-using static Isthmus.Tests.Mesh.Proxy.TestResources;
+using static Isthmus.Rigs.Mesh.TestResources;
 
 namespace Isthmus.Tests.Mesh.Proxy;
 

@@ -6,8 +6,8 @@ using Isthmus.Dns.Server;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Isthmus.Wire.Dns;
 using Xunit;
 

@@ -8,8 +8,8 @@ using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.MeshFile;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.GatewayApi;

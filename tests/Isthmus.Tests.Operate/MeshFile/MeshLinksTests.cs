@@ -1,5 +1,5 @@
 using Isthmus.Operate.MeshFile;
-using Isthmus.Tests.Lab.ApiServer.Http;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.MeshFile;

@@ -5,7 +5,7 @@ using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.MeshFile;
-using Isthmus.Tests.Lab.ApiServer.Http;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.MeshFile;

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Operate.Certificates;
 using Isthmus.Operate.MeshFile;
-using Isthmus.Tests.Lab.ApiServer.Http;
+using Isthmus.Rigs.Servers;
 using Isthmus.Wire.Tls;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Operate.MeshFile;
-using Isthmus.Tests.Lab.ApiServer.Http;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.MeshFile;

@@ -6,7 +6,7 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.SideBySide;

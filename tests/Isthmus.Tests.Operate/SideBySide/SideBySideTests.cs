@@ -6,8 +6,8 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.SideBySide;

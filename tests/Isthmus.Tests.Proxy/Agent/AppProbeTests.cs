@@ -3,7 +3,6 @@ using System.Text;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy.Agent;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;

@@ -6,7 +6,6 @@ using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Messages;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;

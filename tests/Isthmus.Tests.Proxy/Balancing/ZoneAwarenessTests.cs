@@ -4,7 +4,7 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Transports;
-using Isthmus.Tests.Proxy.System;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Endpoints;
@@ -106,7 +106,7 @@ public sealed class ZoneAwarenessTests : IDisposable
             for (var i = 0; i < Requests; i++) counts[((IPEndPoint)cluster.Pick(tried, null, null)!.Address).Address.GetAddressBytes()[2]]++;
             // Six times the standard deviation.
             foreach (var (share, zone) in shares.Split(' ')
-                .Select((share, at) => (double.Parse(share, global::System.Globalization.CultureInfo.InvariantCulture) / 100, at + 1)))
+                .Select((share, at) => (double.Parse(share, System.Globalization.CultureInfo.InvariantCulture) / 100, at + 1)))
                 Assert.InRange(counts[zone] / (double)Requests, share - 0.025, share + 0.025);
         }
     }
@@ -115,7 +115,7 @@ public sealed class ZoneAwarenessTests : IDisposable
     {
         var assignment = new ClusterLoadAssignment { ClusterName = name };
         foreach (var (count, zone) in counts.Split(' ')
-            .Select((count, at) => (int.Parse(count, global::System.Globalization.CultureInfo.InvariantCulture), at + 1)))
+            .Select((count, at) => (int.Parse(count, System.Globalization.CultureInfo.InvariantCulture), at + 1)))
         {
             var group = new LocalityLbEndpoints { Locality = new() { Region = "r1", Zone = $"z{zone}" } };
             for (var i = 1; i <= count; i++)

@@ -5,8 +5,8 @@ using Isthmus.Proxy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Transports;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Listeners;
@@ -83,7 +83,7 @@ public sealed class EnvoyDifferencesTests : IAsyncDisposable
 
     /// <summary>Whether a text is as a pattern with asterisks says, or one of several patterns after commas.</summary>
     private static bool Matches(string pattern, string text) => pattern == text || pattern.Split(", ").Any(one =>
-        global::System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(one.Replace("\\", "\\\\", StringComparison.Ordinal), text, ignoreCase: false));
+        System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(one.Replace("\\", "\\\\", StringComparison.Ordinal), text, ignoreCase: false));
 
     private async Task<SortedDictionary<string, string>> RunAsync(ProxyCase one, IReadOnlyDictionary<string, int> ports)
     {

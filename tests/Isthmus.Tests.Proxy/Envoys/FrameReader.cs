@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Proxy.Http.H2;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Tests.Proxy.Http;
 
 namespace Isthmus.Tests.Proxy.Envoys;

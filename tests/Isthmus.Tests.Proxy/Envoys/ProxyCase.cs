@@ -13,7 +13,7 @@ internal sealed record ProxyCase(string Name, string Setting, string Request, st
     internal const string Ok = "HTTP/1.1 200 OK|content-length: 2||ok";
 
     internal static byte[] Bytes(string text) =>
-        global::System.Text.Encoding.Latin1.GetBytes(text.Replace("|", "\r\n", StringComparison.Ordinal).Replace('‖', '|'));
+        System.Text.Encoding.Latin1.GetBytes(text.Replace("|", "\r\n", StringComparison.Ordinal).Replace('‖', '|'));
 
-    internal static string Text(ReadOnlySpan<byte> bytes) => global::System.Text.Encoding.Latin1.GetString(bytes);
+    internal static string Text(ReadOnlySpan<byte> bytes) => System.Text.Encoding.Latin1.GetString(bytes);
 }

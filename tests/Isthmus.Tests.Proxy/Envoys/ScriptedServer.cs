@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Http.H2;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Tests.Proxy.Http;
 
 namespace Isthmus.Tests.Proxy.Envoys;

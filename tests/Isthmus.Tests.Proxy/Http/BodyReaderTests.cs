@@ -2,6 +2,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Proxy.Messages;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Xunit;
 

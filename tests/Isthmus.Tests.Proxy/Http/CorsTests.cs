@@ -31,7 +31,7 @@ public sealed class CorsTests
     }
 
     private static string? Field(ResponseHead answer, string name) =>
-        answer.Headers.GetString(global::System.Text.Encoding.ASCII.GetBytes($"access-control-allow-{name}"));
+        answer.Headers.GetString(System.Text.Encoding.ASCII.GetBytes($"access-control-allow-{name}"));
 
     private static ResponseHead Preflight(CorsSettings cors)
     {

@@ -9,7 +9,7 @@ using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Xunit;
-using static Isthmus.Tests.Proxy.Http.H2Frames;
+using static Isthmus.Rigs.Proxy.H2Frames;
 
 namespace Isthmus.Tests.Proxy.Http;
 

@@ -1,7 +1,7 @@
 using Isthmus.Proxy.Http.H2;
 using Xunit;
+using static Isthmus.Rigs.Proxy.H2Frames;
 using static Isthmus.Tests.Proxy.Http.H2Conversation;
-using static Isthmus.Tests.Proxy.Http.H2Frames;
 
 namespace Isthmus.Tests.Proxy.Http;
 

@@ -1,9 +1,10 @@
 using System.Text;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Messages;
+using Isthmus.Rigs.Proxy;
 using Xunit;
+using static Isthmus.Rigs.Proxy.H2Frames;
 using static Isthmus.Tests.Proxy.Http.H2Conversation;
-using static Isthmus.Tests.Proxy.Http.H2Frames;
 
 namespace Isthmus.Tests.Proxy.Http;
 

@@ -4,6 +4,7 @@ using FsCheck.Fluent;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Transports;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Xunit;
 

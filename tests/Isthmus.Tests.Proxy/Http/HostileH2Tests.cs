@@ -3,7 +3,7 @@ using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Transports;
 using Xunit;
-using static Isthmus.Tests.Proxy.Http.H2Frames;
+using static Isthmus.Rigs.Proxy.H2Frames;
 
 namespace Isthmus.Tests.Proxy.Http;
 

@@ -2,13 +2,13 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Isthmus.Proxy.Http.H2;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Isthmus.Tests.Proxy.Http;
-using Isthmus.Tests.Proxy.System;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
-using static Isthmus.Tests.Proxy.Http.H2Frames;
+using static Isthmus.Rigs.Proxy.H2Frames;
 
 namespace Isthmus.Tests.Proxy.KnownKinds;
 

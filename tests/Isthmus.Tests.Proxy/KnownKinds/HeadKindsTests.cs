@@ -8,12 +8,12 @@ using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Transports;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
-using static Isthmus.Tests.Proxy.Http.H2Frames;
+using static Isthmus.Rigs.Proxy.H2Frames;
 
 namespace Isthmus.Tests.Proxy.KnownKinds;
 

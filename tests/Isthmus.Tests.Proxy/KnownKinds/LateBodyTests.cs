@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Isthmus.Proxy.Admin;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
@@ -133,5 +133,5 @@ public sealed class LocalReplyKindsTests
 
     private static long Completed(LoopbackProxy proxy) => StatsText.Plain(proxy.Plane, "downstream_rq_completed").Split('\n')
         .Where(line => line.StartsWith("http.in.", StringComparison.Ordinal))
-        .Sum(line => long.Parse(line.Split(' ')[^1], global::System.Globalization.CultureInfo.InvariantCulture));
+        .Sum(line => long.Parse(line.Split(' ')[^1], System.Globalization.CultureInfo.InvariantCulture));
 }

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.Tests.Proxy.System;
+using Isthmus.Rigs.Proxy;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.KnownKinds;

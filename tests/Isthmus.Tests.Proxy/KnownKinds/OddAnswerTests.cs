@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Isthmus.Tests.Proxy.System;
+using Isthmus.Rigs.Proxy;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.KnownKinds;

@@ -2,8 +2,8 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Isthmus.Tests.Proxy.Telemetry;
 using Xunit;
 
@@ -44,7 +44,7 @@ public sealed class PeerTalesTests
         Assert.InRange(lines.Length, before, before + 100);
         var requests = lines.Where(line => line.StartsWith("istio_requests_total{", StringComparison.Ordinal)).ToList();
         Assert.Equal(Requests + 1,
-            requests.Sum(line => long.Parse(line[(line.LastIndexOf(' ') + 1)..], global::System.Globalization.CultureInfo.InvariantCulture)));
+            requests.Sum(line => long.Parse(line[(line.LastIndexOf(' ') + 1)..], System.Globalization.CultureInfo.InvariantCulture)));
         Assert.All(requests, line => Assert.Contains("source_workload=\"unknown\"", line, StringComparison.Ordinal));
     }
 

@@ -5,8 +5,8 @@ using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Endpoints;
 using Isthmus.Wire.Envoy.Listeners;
@@ -141,7 +141,7 @@ public sealed class UnknownTransportTests
         foreach (var action in (RBAC.Types.Action[])[RBAC.Types.Action.Allow, RBAC.Types.Action.Deny])
         {
             var request = new RequestHead { Method = "GET", Authority = "a" };
-            request.SetTarget(global::System.Text.Encoding.ASCII.GetBytes(target));
+            request.SetTarget(System.Text.Encoding.ASCII.GetBytes(target));
             var verdict = Policy(action, template)
                 .Decide(new(request, "http", null, new(IPAddress.Loopback, 1), IPAddress.Loopback, new(IPAddress.Loopback, 8080), ""));
             Assert.Equal(matches == (action == RBAC.Types.Action.Allow), verdict.IsAllowed);

@@ -1,9 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Isthmus.Tests.Proxy.Http;
-using Isthmus.Tests.Proxy.System;
+using Isthmus.Tests.Proxy.Traffic;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.KnownKinds;

@@ -80,7 +80,7 @@ public sealed class HealthCheckDecoderTests
     public void Pieces_must_follow_one_another(string pieces, string bytes, bool found) =>
         Assert.Equal(found,
             new ByteSequence([.. pieces.Split(' ', StringSplitOptions.RemoveEmptyEntries)
-                .Select(Convert.FromHexString)]).IsIn(global::System.Text.Encoding.ASCII.GetBytes(bytes)));
+                .Select(Convert.FromHexString)]).IsIn(System.Text.Encoding.ASCII.GetBytes(bytes)));
 
     private static HealthIntervals Seconds(params int[] all)
     {

@@ -272,9 +272,9 @@ public sealed class SnapshotStateTests
 
         internal void Come()
         {
-            using var key = global::System.Security.Cryptography.ECDsa.Create();
-            var request = new global::System.Security.Cryptography.X509Certificates.CertificateRequest("CN=x", key,
-                global::System.Security.Cryptography.HashAlgorithmName.SHA256);
+            using var key = System.Security.Cryptography.ECDsa.Create();
+            var request = new System.Security.Cryptography.X509Certificates.CertificateRequest("CN=x", key,
+                System.Security.Cryptography.HashAlgorithmName.SHA256);
             using var certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
             _certificate = CertificateSecret.Load("default", certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
             Changed?.Invoke("default");

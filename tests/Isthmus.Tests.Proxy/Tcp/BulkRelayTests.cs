@@ -2,8 +2,8 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Isthmus.Proxy.Loops;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Tcp;

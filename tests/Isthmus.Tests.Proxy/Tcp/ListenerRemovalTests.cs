@@ -4,8 +4,8 @@ using System.Net.Sockets;
 using System.Text;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Tcp;

@@ -1,6 +1,7 @@
 using System.Net;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Isthmus.Wire.Cel;
 using Xunit;

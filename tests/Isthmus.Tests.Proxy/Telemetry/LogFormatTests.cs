@@ -3,6 +3,7 @@ using System.Text.Json;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Isthmus.Wire.Logs;
 using Xunit;

@@ -1,6 +1,7 @@
 using System.Net;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Isthmus.Wire.Logs;
 using Xunit;
@@ -33,7 +34,7 @@ public sealed class ProxyTelemetryPageTests
         record.Host = new Host(new Endpoint(IPEndPoint.Parse("10.1.1.1:80"), 1, default, new([]), Workload.Unknown, false));
         var tracing = new TracingSettings(new Collector(ReportFormat.Zipkin, "", "", "", default, new([])), 100, 100, 100, 256, new([]), false);
         foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[("content-type", "application/grpc"), ("grpc-timeout", "1S"), ("x-request-id", "a")])
-            record.Request!.Headers.Add(global::System.Text.Encoding.ASCII.GetBytes(name), value);
+            record.Request!.Headers.Add(System.Text.Encoding.ASCII.GetBytes(name), value);
         var tags = SpanTags.Of(tracing, record, ProxyIdentity.Unknown with { NodeId = "sidecar~a" }, _ => null);
         Assert.Equal(ProxyTelemetryPage.Attributes.Keys, tags.Select(tag => tag.Key));
         Assert.Equal(("4", "too late"), (tags.Single(tag => tag.Key == "grpc.status_code").Value, tags.Single(tag => tag.Key == "grpc.message").Value));

@@ -7,7 +7,6 @@ using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Tls;
 using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Tls;

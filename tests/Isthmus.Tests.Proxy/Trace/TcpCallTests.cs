@@ -1,8 +1,8 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Proxy.Trace;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Trace;

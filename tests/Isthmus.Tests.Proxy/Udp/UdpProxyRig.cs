@@ -9,6 +9,7 @@ using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Transports;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
@@ -16,8 +17,6 @@ using Isthmus.Wire.Envoy.Endpoints;
 using Isthmus.Wire.Envoy.Listeners;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
-using LoopbackProxy = Isthmus.Tests.Proxy.System.LoopbackProxy;
-using NoSecrets = Isthmus.Tests.Proxy.System.NoSecrets;
 
 namespace Isthmus.Tests.Proxy.Udp;
 
@@ -78,7 +77,7 @@ internal sealed class UdpProxyRig : IDisposable
     internal long Stat(string name)
     {
         var line = StatsText.Plain(Plane, $"^{name.Replace(".", "\\.", StringComparison.Ordinal)}$").Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        return line.Length == 0 ? 0 : long.Parse(line[0].Split(": ")[1], global::System.Globalization.CultureInfo.InvariantCulture);
+        return line.Length == 0 ? 0 : long.Parse(line[0].Split(": ")[1], System.Globalization.CultureInfo.InvariantCulture);
     }
 
     public void Dispose() => Plane.Dispose();
@@ -171,7 +170,7 @@ internal sealed class UdpClient : IDisposable
     }
 
     /// <summary>The port of the server that answers.</summary>
-    internal async Task<int> ServerAsync() => int.Parse((await AskAsync("who")).Split(':')[0], global::System.Globalization.CultureInfo.InvariantCulture);
+    internal async Task<int> ServerAsync() => int.Parse((await AskAsync("who")).Split(':')[0], System.Globalization.CultureInfo.InvariantCulture);
 
     internal string? TryReceive(TimeSpan patience)
     {

@@ -9,8 +9,8 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Install;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
-using Isthmus.Tests.ControlPlane;
 using Xunit;
 
 namespace Isthmus.Tests.Client;

@@ -6,7 +6,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Servers;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

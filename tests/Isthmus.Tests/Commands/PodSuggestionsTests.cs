@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Options;
-using Isthmus.Tests.Libraries.Client;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;

@@ -7,10 +7,10 @@ using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tokens;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
-using Isthmus.Tests.Proxy.Http;
+using Isthmus.Rigs.Proxy;
 using Isthmus.Wire.Dns;
 using Isthmus.Wire.Tls;
-using static Isthmus.Tests.Proxy.Http.H2Frames;
+using static Isthmus.Rigs.Proxy.H2Frames;
 
 namespace Isthmus.Tests.Fuzz;
 
@@ -241,7 +241,7 @@ internal static class FuzzTargets
         keys.Verify(WebToken.Parse($"{Encode("""{"alg": "RS256", "kid": "k"}"""u8)}.{Encode("{}"u8)}.{Encode(new byte[256])}")!);
     }
 
-    private static string Encode(ReadOnlySpan<byte> bytes) => global::System.Buffers.Text.Base64Url.EncodeToString(bytes);
+    private static string Encode(ReadOnlySpan<byte> bytes) => System.Buffers.Text.Base64Url.EncodeToString(bytes);
 
     private static T Wait<T>(ValueTask<T> work) => work.AsTask().GetAwaiter().GetResult();
 }

@@ -36,7 +36,7 @@ public sealed class FuzzTests
     [Trait("runs", "soak")]
     public void Broken_inputs_are_read_or_refused_for_long()
     {
-        var minutes = double.Parse(Environment.GetEnvironmentVariable(Minutes) ?? "0.5", global::System.Globalization.CultureInfo.InvariantCulture);
+        var minutes = double.Parse(Environment.GetEnvironmentVariable(Minutes) ?? "0.5", System.Globalization.CultureInfo.InvariantCulture);
         var random = new Random(unchecked((int)PropertyCheck.Seed));
         foreach (var (name, target) in FuzzTargets.All)
         {

@@ -8,9 +8,9 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Lab.ApiServer.Pki;
 using Isthmus.Lab.Machine.Network;
 using Isthmus.Operate.Install;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
 using Isthmus.Tests.Commands;
-using Isthmus.Tests.ControlPlane;
 using Isthmus.Tests.LoopbackMesh;
 using Xunit;
 

@@ -106,7 +106,7 @@ public sealed class IngressCallTests(LoopbackMeshRig mesh, FaultyServices servic
             {
                 var socket = new global::System.Net.Sockets.Socket(global::System.Net.Sockets.SocketType.Stream, global::System.Net.Sockets.ProtocolType.Tcp);
                 await socket.ConnectAsync(gateway, scheme == "http" ? 18580 : 18543, stop);
-                return new global::System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
+                return new System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
             },
             SslOptions = new SslClientAuthenticationOptions
             {

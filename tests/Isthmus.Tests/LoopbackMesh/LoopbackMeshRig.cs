@@ -17,7 +17,7 @@ using Isthmus.Operate.Install;
 using Isthmus.Operate.MeshFile;
 using Isthmus.Operate.RemoteSecrets;
 using Isthmus.Quickstart;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;

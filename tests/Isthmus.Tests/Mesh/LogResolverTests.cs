@@ -1,6 +1,6 @@
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Generate;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.Listeners;

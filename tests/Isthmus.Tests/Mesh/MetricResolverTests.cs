@@ -1,6 +1,6 @@
 using Isthmus.Mesh.Generate;
 using Isthmus.Proxy.Snapshot;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Envoy.NetworkFilters;

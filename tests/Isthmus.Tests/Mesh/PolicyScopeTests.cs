@@ -8,7 +8,7 @@ using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Transports;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.Listeners;

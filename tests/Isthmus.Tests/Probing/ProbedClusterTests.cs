@@ -3,8 +3,8 @@ using Isthmus.Explain.Probing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
-using Isthmus.Tests.Libraries.Client;
 using Xunit;
 
 namespace Isthmus.Tests.Probing;

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using Isthmus.Lab.ApiServer.Pki;
 using Isthmus.Lab.Supervisor;
 using Isthmus.Operate.Certificates;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Servers;
 using Isthmus.Wire.Tls;
 using Xunit;
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Http;
@@ -27,7 +28,7 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
         for (var i = 0; i < 2; i++)
         {
             using var request = new HttpRequestMessage(HttpMethod.Head,
-                path) { Version = global::System.Net.HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+                path) { Version = System.Net.HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
             using var response = await server.Admin.SendAsync(request, TestContext.Current.CancellationToken);
             Assert.Equal(code, (int)response.StatusCode);
             Assert.Empty(await response.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken));
@@ -67,7 +68,7 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     {
         var policies = (await MapsAsync()).Replace("/api/v1/", "/apis/networking.k8s.io/v1/", StringComparison.Ordinal)
             .Replace("/configmaps", "/networkpolicies", StringComparison.Ordinal);
-        using var body = new StringContent("""{"metadata":{"name":"closed"},"spec":{"podSelector":{}}}""", global::System.Text.Encoding.UTF8,
+        using var body = new StringContent("""{"metadata":{"name":"closed"},"spec":{"podSelector":{}}}""", System.Text.Encoding.UTF8,
             "application/json");
         using var response = await server.Admin.PostAsync(new Uri(policies, UriKind.Relative), body, TestContext.Current.CancellationToken);
         Assert.Equal(201, (int)response.StatusCode);
@@ -105,7 +106,7 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
             var pod =
                 $$"""{{{more}}"hostUsers":false,"restartPolicy":"{{(plural == "cronjobs" ? "Never" : "Always")}}","containers":[{"name":"a","image":"a"}]}""";
             using var content = new StringContent($$"""{"metadata":{"generateName":"a-"},"spec":{{spec.Replace("{SPEC}", pod, StringComparison.Ordinal)}}}""",
-                global::System.Text.Encoding.UTF8, "application/json");
+                System.Text.Encoding.UTF8, "application/json");
             using var response = await server.Admin.PostAsync(new Uri(url, UriKind.Relative), content, TestContext.Current.CancellationToken);
             var said = response.Headers.TryGetValues("Warning", out var values) ? values.ToArray() : [];
             return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), said);

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Pki;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Http;

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Http;

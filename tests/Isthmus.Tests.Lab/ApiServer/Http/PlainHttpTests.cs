@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using Isthmus.Rigs.Servers;
 using Xunit;
 
 namespace Isthmus.Tests.Lab.ApiServer.Http;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Isthmus.Lab.ApiServer.Streaming;
+using Isthmus.Rigs.Servers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
 using Xunit;

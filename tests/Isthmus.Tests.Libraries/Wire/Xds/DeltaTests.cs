@@ -1,10 +1,11 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Xds;
 using Xunit;
-using static Isthmus.Tests.Libraries.Wire.Xds.XdsRig;
+using static Isthmus.Rigs.Servers.XdsRig;
 
 namespace Isthmus.Tests.Libraries.Wire.Xds;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
+using Isthmus.Rigs.Servers;
 using Isthmus.Tests.Libraries.Wire.Grpc;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
@@ -7,7 +8,7 @@ using Isthmus.Wire.Reports;
 using Isthmus.Wire.Xds;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
-using static Isthmus.Tests.Libraries.Wire.Xds.XdsRig;
+using static Isthmus.Rigs.Servers.XdsRig;
 
 namespace Isthmus.Tests.Libraries.Wire.Xds;
 

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
 using Isthmus.Tests.Libraries.Wire.Grpc;
 using Isthmus.Wire.Envoy;

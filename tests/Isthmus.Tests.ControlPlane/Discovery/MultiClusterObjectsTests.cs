@@ -1,0 +1,133 @@
+using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Mcs;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Model;
+using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane.Discovery;
+
+/// <summary>Imports and conditions on a real API server, in the versions that it serves.</summary>
+public sealed class MultiClusterObjectsTests
+{
+    private static readonly ResourceKind Exports = new("multicluster.x-k8s.io", "v1beta1", "ServiceExport", "serviceexports", true);
+    private static readonly ResourceKind Imports = new("multicluster.x-k8s.io", "v1beta1", "ServiceImport", "serviceimports", true);
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("v1beta1", "Cluster")]
+    [InlineData("v1alpha1", null)]
+    public async Task An_import_is_written_changed_and_removed(string version, string? policy)
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await StartAsync(cluster, version);
+        var imports = Imports with { Version = version };
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System);
+        var first = Import(new() { ["team"] = "front" },
+            new()
+            {
+                ["type"] = "ClusterSetIP", ["ports"] = new JsonArray(), ["ips"] = new JsonArray("240.240.0.7"), ["sessionAffinity"] = "ClientIP",
+                ["internalTrafficPolicy"] = "Cluster"
+            },
+            null);
+        Assert.Equal("", await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [first] }, Stop));
+        var stored = await client.GetAsync(imports, "shop", "desk", Stop);
+        Assert.Equal("front", stored["metadata"]!["labels"]!["team"]!.ToString());
+        Assert.Equal(policy, stored["spec"]!["internalTrafficPolicy"]?.ToString());
+        Assert.Equal("c1", stored["status"]!["clusters"]![0]!["cluster"]!.ToString());
+        Assert.Equal(version == "v1beta1" ? "Ready" : null, stored["status"]!["conditions"]?[0]!["type"]!.ToString());
+
+        // What was read is what was wanted; then labels and fields go.
+        var known = MultiClusterFacts.Of("c1", stored).Import!;
+        Assert.True(Import(new() { ["team"] = "front" }, first.Spec, known).IsKnown);
+        var next = Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray(), ["ipFamilies"] = new JsonArray("IPv4") }, known);
+        Assert.Equal("", await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [next] }, Stop));
+        stored = await client.GetAsync(imports, "shop", "desk", Stop);
+        Assert.Equal($$"""{"{{MultiClusterFacts.ManagedLabel}}":"true"}""", stored["metadata"]!["labels"]!.ToJsonString());
+        Assert.False(stored["spec"]!.AsObject().ContainsKey("sessionAffinity") || stored["spec"]!.AsObject().ContainsKey("ips"));
+        Assert.True(Import([], next.Spec, MultiClusterFacts.Of("c1", stored).Import).IsKnown);
+
+        Assert.Equal("", await objects.WriteAsync(MultiClusterPlan.Nothing with { Obsolete = [new("c1", "shop", "desk")] }, Stop));
+        Assert.Null(await client.FindAsync(imports, "shop", "desk", Stop));
+    }
+
+    /// <summary>An object that a server refuses is named, and the others are written.</summary>
+    [Fact]
+    public async Task What_cannot_be_written_keeps_nothing_else_from_being_written()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await StartAsync(cluster, "v1beta1");
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System);
+        var (bad, good) = (Import([], new() { ["type"] = "Odd", ["ports"] = new JsonArray() }, null) with { Name = "bad" },
+            Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray() }, null));
+        Assert.Contains("bad", await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [bad, good] }, Stop), StringComparison.Ordinal);
+        Assert.NotNull(await client.FindAsync(Imports, "shop", "desk", Stop));
+    }
+
+    [Fact]
+    public async Task Conditions_are_written_and_read_back()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await StartAsync(cluster, "v1beta1");
+        var made = await client.CreateAsync(Exports,
+            new() { ["apiVersion"] = Exports.ApiVersion, ["kind"] = Exports.Kind, ["metadata"] = new JsonObject { ["name"] = "desk", ["namespace"] = "shop" } },
+            Stop);
+        var export = MultiClusterFacts.Of("c1", made).Export!;
+        var wanted = new WantedConditions(export, [new("Valid", true, "Valid", ""), new("Conflict", true, "PortConflict,TypeConflict", "they differ")]);
+        Assert.Equal("",
+            await new MultiClusterObjects(client, MultiClusterSettings.Default,
+                TimeProvider.System).WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] },
+                Stop));
+        var read = MultiClusterFacts.Of("c1", await client.GetAsync(Exports, "shop", "desk", Stop)).Export!;
+        Assert.Equal(wanted.Conditions, read.Conditions);
+        Assert.NotEqual("", read.Since["Conflict"]);
+    }
+
+    [Fact]
+    public async Task Without_the_definitions_nothing_is_written()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        var plan = MultiClusterPlan.Nothing with
+        {
+            Imports = [Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray() }, null)], AutoExports = [new("c1", "shop", "desk")]
+        };
+        Assert.Equal("", await new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System).WriteAsync(plan, Stop));
+    }
+
+    private static WantedImport Import(JsonObject labels, JsonObject spec, ServiceImport? known)
+    {
+        labels[MultiClusterFacts.ManagedLabel] = "true";
+        return new("shop", "desk", labels, [], spec, new(new JsonObject { ["cluster"] = "c1" }), known);
+    }
+
+    /// <summary>The sample's definitions, with one of their versions.</summary>
+    private static async Task<KubeClient> StartAsync(LoopbackCluster cluster, string version)
+    {
+        var client = await cluster.StartAsync();
+        await client.CreateAsync(Kinds.Namespace, new() { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } },
+            Stop);
+        foreach (var definition in YamlText.ParseAll(await File.ReadAllTextAsync(Repository.At("samples/multicluster/mcs-crds.yaml"), Stop), "CRDs")
+            .OfType<JsonObject>())
+        {
+            var versions = definition["spec"]!["versions"]!.AsArray();
+            foreach (var other in versions.Where(one => one!["name"]!.ToString() != version).ToList()) versions.Remove(other);
+            versions[0]!["storage"] = true;
+            await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
+        }
+        foreach (var kind in (ResourceKind[])[Exports, Imports])
+        {
+            await Eventually.TrueAsync(async () =>
+            {
+                try { return await client.ListAllAsync<JsonObject>(kind with { Version = version }, null, new ListOptions(), Stop) is not null; }
+                catch (KubeException e) when (e.IsNotFound) { return false; }
+            });
+        }
+        return client;
+    }
+}

@@ -1,0 +1,108 @@
+using Isthmus.ControlPlane.LastKnown;
+using Isthmus.Rigs.Mesh;
+using Xunit;
+using static Isthmus.Rigs.Mesh.MeshRig;
+
+namespace Isthmus.Tests.ControlPlane.Discovery;
+
+/// <summary>WorkloadEntries of other clusters.</summary>
+public sealed class RemoteWorkloadTests
+{
+    private const string Entry = """
+        apiVersion: networking.istio.io/v1
+        kind: ServiceEntry
+        metadata: {name: machines, namespace: shop}
+        spec: {hosts: [machines.test], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, location: MESH_INTERNAL, workloadSelector: {labels: {app: machine} } }
+        """;
+
+    [Fact]
+    public void A_ServiceEntry_selects_WorkloadEntries_of_every_cluster_each_in_the_network_of_its_cluster()
+    {
+        var rig = Rig();
+        rig.Config(Entry);
+        rig.Config(Workload("near", "192.0.2.1"));
+        rig.Config("c2", Workload("far", "192.0.2.2"));
+        rig.Config("c2", Workload("elsewhere", "192.0.2.3", more: "network: net-c1"));
+        rig.Config("c2", Workload("other", "192.0.2.4", app: "other"));
+        var client = rig.Sidecar("c1");
+        rig.Push();
+        Assert.Equal(["192.0.2.1:80=1", "192.0.2.3:80=1", "172.18.202.1:15443=1"], Endpoints(client, "outbound|80||machines.test"));
+
+        rig.Writer.RemoveConfig("c2", "WorkloadEntry", Namespace, "far");
+        rig.Push();
+        Assert.Equal(["192.0.2.1:80=1", "192.0.2.3:80=1"], Endpoints(client, "outbound|80||machines.test"));
+        Assert.Empty(rig.Mesh.Graph.Verify());
+    }
+
+    [Fact]
+    public void A_Service_selects_WorkloadEntries_of_its_own_cluster()
+    {
+        var rig = Rig();
+        rig.App("c1", "machine", "10.96.0.10", "10.244.0.1");
+        rig.App("c2", "machine", "10.96.0.11");
+        rig.Config("c2", Workload("far", "192.0.2.2"));
+        var (near, far) = (rig.Sidecar("c1"), rig.Sidecar("c2"));
+        rig.Push();
+        Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=1"], Endpoints(near, OutboundName("machine")).Order());
+        Assert.Contains("192.0.2.2:8080=1", Endpoints(far, OutboundName("machine")));
+    }
+
+    [Fact]
+    public void Those_of_a_cluster_that_left_are_gone()
+    {
+        var rig = Rig();
+        rig.Config(Entry);
+        rig.Config("c2", Workload("far", "192.0.2.2"));
+        var client = rig.Sidecar("c1");
+        rig.Push();
+        Assert.NotEmpty(Endpoints(client, "outbound|80||machines.test"));
+        rig.Writer.RemoveCluster("c2");
+        rig.Push();
+        Assert.Empty(Endpoints(client, "outbound|80||machines.test"));
+    }
+
+    [Fact]
+    public void A_snapshot_keeps_them_and_a_changed_one_is_stored()
+    {
+        var rig = Rig();
+        rig.Config("c2", Workload("far", "192.0.2.2"));
+        rig.Push();
+        var snapshot = new ClusterPart("c2").In(SnapshotInputs.Of(rig.Mesh.Sources));
+        Assert.Equal("192.0.2.2", Assert.Single(SnapshotCodec.Decode("c2", SnapshotCodec.Encode(snapshot)).Workloads).Endpoint.Address);
+        var before = rig.Writer.Revisions.ByCluster["c2"];
+        rig.Config("c2", Workload("far", "192.0.2.9"));
+        rig.Push();
+        Assert.NotEqual(before, rig.Writer.Revisions.ByCluster["c2"]);
+    }
+
+    /// <summary>Without a label there is nothing to select by. A selector that is empty is not one that selects all, such as WorkloadEntries of others'
+    /// services.</summary>
+    [Theory]
+    [InlineData("{}")]
+    [InlineData("{labels: {}}")]
+    public void An_empty_selector_selects_none(string selector)
+    {
+        var rig = Rig();
+        rig.App("c1", "machine", "10.96.0.10", "10.244.0.1");
+        rig.Config(Entry.Replace("{labels: {app: machine} }", selector, StringComparison.Ordinal));
+        rig.Config(Workload("near", "192.0.2.1"));
+        var client = rig.Sidecar("c1");
+        rig.Push();
+        Assert.Empty(Endpoints(client, "outbound|80||machines.test"));
+        Assert.Contains("192.0.2.1:8080=1", Endpoints(client, OutboundName("machine")));
+    }
+
+    private static MeshRig Rig()
+    {
+        var rig = new MeshRig("c1", "c2");
+        rig.EastWest("c2", "172.18.202.1");
+        return rig;
+    }
+
+    private static string Workload(string name, string address, string app = "machine", string more = "weight: 1") => $$"""
+        apiVersion: networking.istio.io/v1
+        kind: WorkloadEntry
+        metadata: {name: {{name}}, namespace: shop}
+        spec: {address: {{address}}, labels: {app: {{app}}, security.istio.io/tlsMode: istio}, serviceAccount: machine, {{more}} }
+        """;
+}

@@ -1,0 +1,153 @@
+using Isthmus.ControlPlane.Push;
+using Isthmus.Rigs.Mesh;
+using Isthmus.Wire.Xds;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane.Push;
+
+/// <summary>What a mesh costs follows what its proxies get, not how many namespaces they are in.</summary>
+public sealed class SharedResourcesTests
+{
+    private readonly MeshRig _rig = new("c1");
+
+    public SharedResourcesTests()
+    {
+        _rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        _rig.App("c1", "stock", "10.96.0.11", "10.244.0.2");
+        _rig.AppOn("c1", "ledger", "10.96.0.12", "tcp", 9000, "10.244.0.3");
+    }
+
+    [Fact]
+    public void Proxies_of_two_namespaces_share_what_is_equal()
+    {
+        var (first, second) = (_rig.Sidecar("c1", "one", "10.244.1.1", ns: "red"), _rig.Sidecar("c1", "two", "10.244.1.2", ns: "blue"));
+        _rig.Push();
+        Assert.Equal(2, _rig.Publisher.Scopes);
+        Assert.Same(first.Snapshot!.Types[TypeUrls.Endpoints], second.Snapshot!.Types[TypeUrls.Endpoints]);
+        Assert.Same(Of(first, MeshRig.OutboundName("orders")), Of(second, MeshRig.OutboundName("orders")));
+        Assert.True(first.Snapshot!.Types[TypeUrls.Listener].TryGet("10.96.0.12_9000", out var listener));
+        Assert.True(second.Snapshot!.Types[TypeUrls.Listener].TryGet("10.96.0.12_9000", out var same));
+        Assert.Same(listener, same);
+        Assert.Same(Assert.Single(first.Snapshot!.Types[TypeUrls.Route].All), Assert.Single(second.Snapshot!.Types[TypeUrls.Route].All));
+        Assert.Same(Assert.Single(first.Snapshot!.Types[TypeUrls.NameTable].All), Assert.Single(second.Snapshot!.Types[TypeUrls.NameTable].All));
+    }
+
+    [Fact]
+    public void They_still_share_it_after_a_change()
+    {
+        var (first, second) = (_rig.Sidecar("c1", "one", "10.244.1.1", ns: "red"), _rig.Sidecar("c1", "two", "10.244.1.2", ns: "blue"));
+        _rig.Push();
+        var before = first.Snapshot!.Types[TypeUrls.Endpoints];
+        _rig.App("c1", "orders", "10.96.0.10", "10.244.0.1", "10.244.0.9");
+        _rig.Push();
+        var after = first.Snapshot!.Types[TypeUrls.Endpoints];
+        Assert.Same(after, second.Snapshot!.Types[TypeUrls.Endpoints]);
+        Assert.Equal([MeshRig.OutboundName("orders")], after.ChangedSince(before)!);
+        Assert.Equal(["10.244.0.1:8080=1", "10.244.0.9:8080=1"], MeshRig.Endpoints(second, MeshRig.OutboundName("orders")));
+    }
+
+    [Fact]
+    public void A_rule_of_one_namespace_parts_only_what_it_changes()
+    {
+        _rig.Config(
+            "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: own, namespace: red}, spec: {host: orders.shop.svc.cluster.local, "
+                + "exportTo: ['.'], trafficPolicy: {connectionPool: {tcp: {connectTimeout: 1s}}}}}");
+        _rig.Config(
+            "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: own, namespace: red}, spec: {hosts: [stock.shop.svc.cluster.local], "
+                + "exportTo: ['.'], http: [{timeout: 3s, route: [{destination: {host: stock.shop.svc.cluster.local}}]}]}}");
+        var (first, second) = (_rig.Sidecar("c1", "one", "10.244.1.1", ns: "red"), _rig.Sidecar("c1", "two", "10.244.1.2", ns: "blue"));
+        _rig.Push();
+        Assert.Equal(TimeSpan.FromSeconds(1), MeshRig.Cluster(first, MeshRig.OutboundName("orders"))!.ConnectTimeout.ToTimeSpan());
+        Assert.Equal(TimeSpan.FromSeconds(10), MeshRig.Cluster(second, MeshRig.OutboundName("orders"))!.ConnectTimeout.ToTimeSpan());
+        Assert.Same(Of(first, MeshRig.OutboundName("stock")), Of(second, MeshRig.OutboundName("stock")));
+        Assert.NotEqual(Routes(first), Routes(second));
+        Assert.Equal(["3s"], Timeouts(first, "stock"));
+        Assert.Equal(["0s"], Timeouts(second, "stock"));
+        // Three hosts, one of them with two rules; two HTTP hosts, one with two routings.
+        Assert.Equal((4, 3), (_rig.Publisher.Shared.Clusters.Count, _rig.Publisher.Shared.VirtualHosts.Count));
+    }
+
+    [Fact]
+    public void Routes_know_the_namespace_and_labels_of_their_callers_where_a_match_asks_for_them()
+    {
+        _rig.Config(
+            "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: stock, namespace: shop}, spec: {hosts: [stock], http: [{match: "
+                + "[{sourceNamespace: red}], timeout: 1s, route: [{destination: {host: stock}}]}, {timeout: 2s, route: [{destination: {host: stock}}]}]}}");
+        var (first, second) = (_rig.Sidecar("c1", "one", "10.244.1.1", ns: "red"), _rig.Sidecar("c1", "two", "10.244.1.2", ns: "blue"));
+        _rig.Push();
+        Assert.Equal(["1s"], Timeouts(first, "stock"));
+        Assert.Equal(["2s"], Timeouts(second, "stock"));
+    }
+
+    [Fact]
+    public void Short_names_belong_to_the_callers_namespace()
+    {
+        var (first, second) = (_rig.Sidecar("c1", "one", "10.244.1.1"), _rig.Sidecar("c1", "two", "10.244.1.2", ns: "blue"));
+        _rig.Push();
+        Assert.Contains("orders", Domains(first, "orders"));
+        Assert.DoesNotContain("orders", Domains(second, "orders"));
+        Assert.Contains("orders.shop", Domains(second, "orders"));
+    }
+
+    [Fact]
+    public void Nothing_is_kept_for_proxies_that_left()
+    {
+        var random = new Random(7);
+        var proxies = new List<ProxyFeed>();
+        _rig.Push();
+        for (var step = 0; step < 300; step++)
+        {
+            switch (random.Next(5))
+            {
+                case 0: proxies.Add(_rig.Sidecar("c1", $"client-{step}", $"10.244.1.{step % 250 + 1}", ns: $"team-{random.Next(4)}")); break;
+                case 1 when proxies.Count > 0:
+                    _rig.Publisher.Leave(proxies[^1]);
+                    proxies.RemoveAt(proxies.Count - 1);
+                    break;
+                case 2:
+                    var action = random.Next(2) == 0 ? "" : ", outboundTrafficPolicy: {mode: REGISTRY_ONLY}";
+                    _rig.Config(
+                        $"{{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {{name: default, namespace: team-{random.Next(4)}}}, spec: {{egress: [{{hosts: ['{(random.Next(2) == 0 ? "*" : "./*")}', 'shop/orders.shop.svc.cluster.local']}}]{action}}}}}".Replace(
+                            "'*'",
+                        "'*/*'", StringComparison.Ordinal));
+                    break;
+                case 3: _rig.App("c1", "stock", "10.96.0.11", [.. Enumerable.Range(1, random.Next(1, 4)).Select(i => $"10.244.2.{i}")]); break;
+                default: _rig.Push(); break;
+            }
+        }
+        _rig.Push();
+        var shared = _rig.Publisher.Shared;
+        Assert.Equal(proxies.Count > 0, shared.Clusters.Count > 0);
+        foreach (var proxy in proxies) _rig.Publisher.Leave(proxy);
+        Assert.Equal((0, 0, 0, 0), (_rig.Publisher.Scopes, shared.Clusters.Count, shared.Endpoints.Count, shared.VirtualHosts.Count));
+        Assert.Equal((0, 0, 0, 0), (shared.RouteTables.Count, shared.Fallbacks.Count, shared.Listeners.Count, shared.NameTables.Count));
+    }
+
+    [Fact]
+    public void Entries_live_as_long_as_somebody_holds_them()
+    {
+        var made = 0;
+        var table = new SharedTable<string, string>(text => $"{text} {++made}", StringComparer.Ordinal);
+        var (one, two) = (table.Take("a"), table.Take("a"));
+        Assert.Same(one, two);
+        Assert.Equal("a 1", one.Made);
+        table.Return(one);
+        Assert.Equal("a 1", table.Take("a").Made);
+        table.Return(two);
+        table.Return(two);
+        Assert.Equal(0, table.Count);
+        Assert.Equal("a 2", table.Take("a").Made);
+    }
+
+    private static XdsResource? Of(ProxyFeed proxy, string cluster) => proxy.Snapshot!.Types[TypeUrls.Cluster].TryGet(cluster, out var found) ? found : null;
+
+    private static string Routes(ProxyFeed proxy) => Assert.Single(proxy.Snapshot!.Types[TypeUrls.Route].All).Version;
+
+    private static Isthmus.Wire.Envoy.Routes.VirtualHost Host(ProxyFeed proxy, string service) =>
+        MeshRig.Route(proxy, "80")!.VirtualHosts.Single(host => host.Name == $"{service}.shop.svc.cluster.local:80");
+
+    private static IEnumerable<string> Domains(ProxyFeed proxy, string service) => Host(proxy, service).Domains;
+
+    private static IEnumerable<string> Timeouts(ProxyFeed proxy, string service) =>
+        Host(proxy, service).Routes.Select(route => $"{route.Route_.Timeout.ToTimeSpan().TotalSeconds}s");
+}

@@ -1,0 +1,151 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
+using Isthmus.Rigs.Servers;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Installation;
+
+public sealed class UninstallerTests
+{
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_revision_goes_with_all_that_is_its_own_and_leaves_the_other_whole()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        var (old, next) = (await InstallAsync(client, "1-0"), await InstallAsync(client, "1-1"));
+        var uninstaller = new Uninstaller(client);
+        await uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("1-0", Stop), _ => { }, Stop);
+        Assert.Equal(["ServiceAccount istio-system/istio-reader-service-account"], await StillThereAsync(client, old.Except(next)
+            .Append(new(Kinds.ServiceAccount, "istio-system", "istio-reader-service-account"))));
+        Assert.Equal(next.Count, (await StillThereAsync(client, next)).Count);
+
+        var unknown = await Assert.ThrowsAsync<ProblemException>(() => uninstaller.PlanRevisionAsync("9-9", Stop));
+        Assert.EndsWith("(installed revisions: 1-1)", unknown.Message, StringComparison.Ordinal);
+        await uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("1-1", Stop), _ => { }, Stop);
+        Assert.Empty(await uninstaller.PlanRevisionAsync("1-1", Stop));
+    }
+
+    [Fact]
+    public async Task Node_agents_belong_to_the_cluster_and_end_before_their_rights()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        var objects = Manifests.Render(OperatorSpec.Build([], ["profile=empty", "components.cni.enabled=true"], "1-0"))
+            .SelectMany(component => component.Objects).ToList();
+        foreach (var value in objects) await client.CreateAsync(Manifests.KindOf(value)!, value, Stop);
+        var uninstaller = new Uninstaller(client);
+        Assert.Empty(await uninstaller.PlanRevisionAsync("1-0", Stop));
+
+        var plan = await uninstaller.PlanPurgeAsync(Stop);
+        Assert.Equal(objects.Count, plan.Count);
+        var removed = new List<string>();
+        await uninstaller.StopAsync(plan, one => removed.Add(one.Kind.Kind), Stop);
+        Assert.Equal(["DaemonSet"], removed);
+        await uninstaller.RemoveAsync(plan, one => removed.Add(one.Kind.Kind), Stop);
+        Assert.Equal(objects.Count, removed.Count);
+    }
+
+    [Fact]
+    public async Task An_uninstall_waits_for_the_Pods_of_its_own_revision_only()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await client.CreateAsync(Kinds.ServiceAccount,
+            new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = "istio-system" } }, Stop);
+        await InstallAsync(client, "");
+        await InstallAsync(client, "next");
+        foreach (var set in (string[])["istiod", "istiod-next"]) await PodAsync(client, set);
+        var uninstaller = new Uninstaller(client);
+        var removed = uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("default", Stop), _ => { }, Stop);
+        while (await client.FindAsync(Kinds.Deployment, "istio-system", "istiod", Stop) is not null) await Task.Delay(10, Stop);
+        Assert.False(removed.IsCompleted);
+        await client.DeleteAsync(Kinds.Pod, "istio-system", "istiod-abc-1", Stop, gracePeriodSeconds: 0);
+        await removed;
+        Assert.NotNull(await client.FindAsync(Kinds.Pod, "istio-system", "istiod-next-abc-1", Stop));
+    }
+
+    private static Task PodAsync(KubeClient client, string deployment) => client.CreateAsync(Kinds.Pod, JsonNode.Parse($$"""
+        {"metadata": {"name": "{{deployment}}-abc-1", "namespace": "istio-system", "labels": {"pod-template-hash": "abc"},
+          "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "{{deployment}}-abc", "uid": "1", "controller": true}]},
+         "spec": {"containers": [{"name": "discovery", "image": "isthmus.internal/isthmus"}]} }
+        """)!.AsObject(), Stop);
+
+    /// <summary>A kubelet that is slow to collect its garbage holds nothing up, but containers that still run do.</summary>
+    [Fact]
+    public async Task What_a_control_plane_makes_is_removed_once_its_containers_have_ended()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "istio-system" } }, Stop);
+        await InstallAsync(client, "1-0");
+        await client.CreateAsync(Kinds.ServiceAccount,
+            new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = "istio-system" } }, Stop);
+        await client.CreateAsync(Kinds.Pod, JsonNode.Parse("""
+            { "apiVersion": "v1", "kind": "Pod",
+              "metadata": { "name": "istiod-1-0-abc-x", "namespace": "istio-system", "labels": { "pod-template-hash": "abc" }, "finalizers": ["example.com/slow"],
+                            "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "istiod-1-0-abc", "uid": "1" }] },
+              "spec": { "nodeName": "n", "containers": [{ "name": "discovery", "image": "pilot" }] } }
+            """)!.AsObject(), Stop);
+        await StateAsync(client, new JsonObject { ["running"] = new JsonObject() });
+        await client.DeleteAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", Stop);
+
+        var (uninstaller, stopped) = (new Uninstaller(client), new List<Removal>());
+        var run = uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("1-0", Stop), removal => { lock (stopped) stopped.Add(removal); }, Stop);
+        while (await client.FindAsync(Kinds.Deployment, "istio-system", "istiod-1-0", Stop) is not null) await Task.Delay(10, Stop);
+        await StateAsync(client, new JsonObject { ["running"] = new JsonObject() });
+        Assert.False(run.IsCompleted);
+        Assert.DoesNotContain(stopped, removal => removal.Kind == Kinds.ServiceAccount);
+        await StateAsync(client, new JsonObject { ["terminated"] = new JsonObject { ["exitCode"] = 0 } });
+        await run;
+        Assert.Contains(stopped, removal => removal.Kind == Kinds.ServiceAccount);
+        Assert.NotNull(await client.FindAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", Stop));
+    }
+
+    private static async Task StateAsync(KubeClient client, JsonObject state) =>
+        await client.PatchAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", new JsonObject
+    {
+        ["status"] = new JsonObject
+        {
+            ["phase"] = "Running",
+            ["containerStatuses"] = new JsonArray(new JsonObject
+            {
+                ["name"] = "discovery", ["image"] = "pilot", ["imageID"] = "", ["ready"] = false, ["restartCount"] = 0, ["state"] = state
+            }),
+        },
+    }, PatchType.Merge, Stop, "status");
+
+    /// <summary>The objects that an install and the control plane of a revision create, without the definitions.</summary>
+    private static async Task<IReadOnlyList<Removal>> InstallAsync(KubeClient client, string revision)
+    {
+        var made = new JsonObject
+        {
+            ["name"] = WellKnown.WebhooksLease(revision), ["namespace"] = "istio-system", ["labels"] = new JsonObject { [Labels.MadeBy] = Labels.Discovery }
+        };
+        var lease = new JsonObject { ["apiVersion"] = "coordination.k8s.io/v1", ["kind"] = "Lease", ["metadata"] = made };
+        var objects = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], revision)).SelectMany(component => component.Objects).Append(lease)
+            .Select(value => (Kind: Manifests.KindOf(value)!, Value: value)).Where(one => one.Kind != Kinds.CustomResourceDefinition).ToList();
+        foreach (var (kind, value) in objects)
+        {
+            var (ns, name) = (value["metadata"]!["namespace"]?.ToString(), value["metadata"]!["name"]!.ToString());
+            if (await client.FindAsync(kind, ns, name, Stop) is null) await client.CreateAsync(kind, value, Stop);
+        }
+        return [.. objects.Select(one => new Removal(one.Kind, one.Value["metadata"]!["namespace"]?.ToString(), one.Value["metadata"]!["name"]!.ToString()))];
+    }
+
+    private static async Task<IReadOnlyList<string>> StillThereAsync(KubeClient client, IEnumerable<Removal> objects)
+    {
+        var found = new List<string>();
+        foreach (var one in objects)
+            if (await client.FindAsync(one.Kind, one.Namespace, one.Name, Stop) is not null) found.Add(one.ToString());
+        return found;
+    }
+}

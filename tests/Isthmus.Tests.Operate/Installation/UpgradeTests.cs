@@ -1,0 +1,88 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Install;
+using Isthmus.Operate.Install.Operator;
+using Isthmus.Rigs.Servers;
+using Isthmus.Tests.Operate.SideBySide;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Installation;
+
+/// <summary>What <c>isthmus upgrade</c> refuses: nothing stores the flags of the installation, and without them an upgrade would change the mesh.</summary>
+public sealed class UpgradeTests
+{
+    private static readonly string[] Flags = ["profile=minimal", "values.global.meshID=mesh1", "values.global.network=network1",
+        "values.global.multiCluster.clusterName=cluster1"];
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task An_upgrade_with_the_flags_of_the_installation_says_what_it_replaces()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await InstalledAsync(cluster);
+        Assert.Equal($"isthmus.internal/isthmus:{BuildVersion.Current}", await CheckAsync(client, null, [.. Flags, "tag=9.9"]));
+    }
+
+    [Theory]
+    [InlineData(null, "create Deployment istio-system/istio-ingressgateway", "profile=default", "values.global.meshID=mesh1")]
+    [InlineData(null, "change values.global.meshID from 'mesh1' to ''", "profile=minimal")]
+    [InlineData(null, "change values.global.multiCluster.clusterName from 'cluster1' to ''", "profile=minimal", "values.global.meshID=mesh1",
+        "values.global.network=network1")]
+    [InlineData("next", "revision next: is not installed in", "profile=minimal")]
+    public async Task An_upgrade_that_would_change_more_than_the_version_is_refused(string? revision, string message, params string[] flags)
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await InstalledAsync(cluster);
+        var refused = await Assert.ThrowsAsync<ProblemException>(() => CheckAsync(client, revision, flags));
+        Assert.Contains(message, refused.Message, StringComparison.Ordinal);
+        Assert.Contains("'isthmus install'", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_upgrade_that_would_remove_a_gateway_is_refused()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await InstalledAsync(cluster);
+        foreach (var value in Manifests.Render(OperatorSpec.Build([], [], null)).SelectMany(component => component.Objects)
+            .Where(value => value["kind"]!.ToString() == "Deployment" && value["metadata"]!["name"]!.ToString() == "istio-ingressgateway"))
+            await client.CreateAsync(Kinds.Deployment, value, Stop);
+        var refused = await Assert.ThrowsAsync<ProblemException>(() => CheckAsync(client, null, Flags));
+        Assert.EndsWith(
+            "would remove Deployment istio-system/istio-ingressgateway (give the upgrade the files and flags of the installation; to change settings, use "
+                + "'isthmus install')",
+            refused.Message);
+    }
+
+    private static async Task<KubeClient> InstalledAsync(LoopbackCluster cluster)
+    {
+        var client = await cluster.StartAsync();
+        await IstioObjects.NamespaceAsync(client, "istio-system");
+        foreach (var component in Manifests.Render(OperatorSpec.Build([], Flags, null)))
+            await new Applier(client, TimeProvider.System).ApplyAsync(component.Objects, Stop);
+        return client;
+    }
+
+    private static Task<string> CheckAsync(KubeClient client, string? revision, string[] flags)
+    {
+        var spec = OperatorSpec.Build([], flags, revision);
+        return new Upgrade(client, new Installer(client, TimeProvider.System, new Unheard())).CheckAsync(spec, Manifests.Render(spec), Stop);
+    }
+
+    private sealed class Unheard : IInstallProgress
+    {
+        public void Started(string component)
+        {
+        }
+
+        public void Finished(string component, TimeSpan took)
+        {
+        }
+
+        public void Note(string text)
+        {
+        }
+    }
+}

@@ -1,0 +1,119 @@
+using Google.Protobuf;
+using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Rigs.Proxy;
+using Isthmus.Wire.Envoy;
+using Xunit;
+
+namespace Isthmus.Tests.Proxy.Traffic;
+
+/// <summary>What routes say to HTTP filters, by the filters' names.</summary>
+public sealed class RouteFilterTests
+{
+    private const string Extensions = "type.googleapis.com/envoy.extensions.filters.http.", Status = "\"direct_response\": {\"status\": 204}";
+
+    private const string Abort = "\"abort\": {\"http_status\": 418, \"percentage\": {\"numerator\": 100}}";
+
+    private static readonly Dictionary<string, string> Configs = new()
+    {
+        ["fault"] = $$"""{"@type": "{{Extensions}}fault.v3.HTTPFault", {{Abort}}}""",
+        ["wrapped fault"] =
+            $$$"""{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {"@type": "{{{Extensions}}}fault.v3.HTTPFault", {{{Abort}}} } }""",
+        ["struct fault"] =
+            $$$"""{"@type": "type.googleapis.com/xds.type.v3.TypedStruct", "type_url": "{{{Extensions}}}fault.v3.HTTPFault", "value": { {{{Abort}}} } }""",
+        ["off"] = """{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true}""",
+        ["on"] = """{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig"}""",
+        ["rbac"] = $$$"""{"@type": "{{{Extensions}}}rbac.v3.RBACPerRoute", "rbac": {"rules": {} } }""",
+        ["optional rbac"] = $$$"""
+            {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "is_optional": true, "config": {"@type": "{{{Extensions}}}rbac.v3.RBACPerRoute"} }
+            """,
+        ["limit"] = Limit,
+    };
+
+    private const string Limit =
+        $$$"""{"@type": "{{{Extensions}}}local_ratelimit.v3.LocalRateLimit", "stat_prefix": "l", "token_bucket": {"max_tokens": 1, "fill_interval": "3600s"}, "filter_enabled": {"default_value": {"numerator": 100} }, "filter_enforced": {"default_value": {"numerator": 100} } }""";
+
+    private static string Filter(string name, string config, bool isDisabled = false) =>
+        $$"""{"name": "{{name}}", "disabled": {{(isDisabled ? "true" : "false")}}, "typed_config": {{config}} },""";
+
+    private static string Open => $$"""{"@type": "{{Extensions}}rbac.v3.RBAC"}""";
+
+    private static string NoFault => $$"""{"@type": "{{Extensions}}fault.v3.HTTPFault"}""";
+
+    /// <param name="filter">The filter, and whether it is disabled in the listener.</param>
+    /// <param name="route">What the route says to the filter <c>it</c>; empty: nothing.</param>
+    [Theory]
+    [InlineData("fault", "", 418)]
+    [InlineData("fault", "off", 204)]
+    [InlineData("no fault", "fault", 418)]
+    [InlineData("no fault", "wrapped fault", 418)]
+    [InlineData("no fault", "struct fault", 418)]
+    [InlineData("disabled fault", "", 204)]
+    [InlineData("disabled fault", "fault", 418)]
+    [InlineData("rbac", "", 204)]
+    [InlineData("rbac", "rbac", 403)]
+    [InlineData("rbac", "on", 403)]
+    [InlineData("disabled rbac", "", 204)]
+    [InlineData("disabled rbac", "rbac", 403)]
+    [InlineData("disabled rbac", "on", 403)]
+    [InlineData("disabled limit", "", 204)]
+    [InlineData("disabled limit", "limit", 429)]
+    [InlineData("limit", "off", 204)]
+    [InlineData("rbac", "optional rbac", 204)]
+    [InlineData("", "rbac", 204)]
+    public async Task A_filter_does_what_the_route_says_or_refuses(string filter, string route, int second)
+    {
+        var isDisabled = filter.StartsWith("disabled ", StringComparison.Ordinal);
+        var kind = isDisabled ? filter["disabled ".Length..] : filter;
+        var filters = kind.Length == 0 ? "" : Filter("it", kind switch { "rbac" => Open, "no fault" => NoFault, _ => Configs[kind] }, isDisabled);
+        using var proxy = new LoopbackProxy([],
+            route.Length == 0 ? Status : $$"""{{Status}}, "typed_per_filter_config": {"it": {{Configs[route]}} }""", filters);
+        var answers = await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        Assert.StartsWith($"{second} ", answers.Split("HTTP/1.1 ")[^1], StringComparison.Ordinal);
+        if (second == 403) Assert.Contains("unsupported_filter[it]", await proxy.LoggedAsync(), StringComparison.Ordinal);
+    }
+
+    /// <summary>A fault filter that an EnvoyFilter added does not inject the faults of a VirtualService once more.</summary>
+    [Fact]
+    public async Task A_filter_of_another_name_has_its_own_settings()
+    {
+        using var proxy = new LoopbackProxy([],
+            $$"""{{Status}}, "typed_per_filter_config": {"other": {{Configs["fault"]}} }""", Filter("it", NoFault));
+        Assert.StartsWith("HTTP/1.1 204 ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+    }
+
+    /// <summary>A route that only redirects to https has no settings for filters.</summary>
+    [Fact]
+    public async Task A_redirect_to_https_comes_before_cors_and_faults_of_the_route()
+    {
+        using var proxy = new LoopbackProxy([], $$"""
+            {{Status}}, "typed_per_filter_config": {"fault": {{Configs["fault"]}}, "cors": {"@type": "{{Extensions}}cors.v3.CorsPolicy",
+              "allow_origin_string_match": [{"exact": "https://a"}]} } }], "require_tls": "ALL", "response_headers_to_add": [{"header": {"key": "x-a", "value": "b"}
+            """, Filter("cors", $$"""{"@type": "{{Extensions}}cors.v3.Cors"}""") + Filter("fault", NoFault));
+        Assert.StartsWith("HTTP/1.1 301 ", await proxy.RawAsync(
+            "OPTIONS / HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nAccess-Control-Request-Method: GET\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+    }
+
+    /// <summary>A load balancer in front of a port of plain HTTP may end TLS.</summary>
+    [Theory]
+    [InlineData(80, "", "http://h/x")]
+    [InlineData(80, "https", "https://h/x")]
+    [InlineData(8080, "https", "https://h:8080/x")]
+    [InlineData(443, "https", "https://h/x")]
+    public async Task A_redirect_leaves_out_the_port_that_its_listener_has_by_default(int port, string proto, string location)
+    {
+        using var proxy = new LoopbackProxy([], $$"""  "redirect": {"port_redirect": {{port}}, "path_redirect": "/x"} """);
+        var forwarded = proto.Length > 0 ? $"X-Forwarded-Proto: {proto}\r\n" : "";
+        var head = await proxy.RawAsync($"GET / HTTP/1.1\r\nHost: h:9\r\n{forwarded}Connection: close\r\n\r\n");
+        Assert.Contains($"location: {location}\r\n", head, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public void A_raw_value_keeps_its_bytes()
+    {
+        var option = new HeaderValueOption { Header = new() { Key = "x-raw", RawValue = ByteString.CopyFrom(0xff, 0xfe) } };
+        Assert.Equal([0xff, 0xfe], HeadDecoder.Edits([], [], [option], [], []).Response.Single().Value);
+        Assert.True(GrpcMessages.IsValid(option.Header));
+        Assert.Equal([0xff, 0xfe], GrpcMessages.ValueOf(option.Header));
+    }
+}

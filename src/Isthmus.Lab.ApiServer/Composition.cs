@@ -32,7 +32,7 @@ public static class Composition
         return new(
             auth.Authenticator,
             auth.Authorizer,
-            [new NamespaceLifecycle(), .. ofPods, auth.Escalation, new PolicyAdmission(store, context.Kinds), webhooks],
+            [new NamespaceLifecycle(), .. ofPods, auth.Escalation, auth.Attest, new PolicyAdmission(store, context.Kinds), webhooks],
             [.. auth.Reviews, new PodBindingResource(store, time), new PodEvictionResource(store, time)],
             StreamingResources.All(context, endpoints),
             [auth.Aggregation, new DefinitionController(store, context.Kinds, time)])

@@ -50,10 +50,12 @@ public sealed class ClusterWatch : IAsyncDisposable
         Client = new KubeClient(cluster.Access, "isthmus-discovery");
         var outage = new ServerOutage(time);
         _served = new(Client, new() { Outage = outage, ConsumerFailed = e => tasks.Failed(Definitions, e) }, time);
+        var discovered = new DiscoveredKinds(Client, time);
         _kinds = [.. scope.For(cluster).Select(kind => (Kind: kind, Client: scope.ClientOf(kind, Client)))
             .Select(item => item.Kind.Watch(Watch, item.Kind.IsOptionalIn(cluster.IsConfig),
             // A kind that the mesh cannot do without is an error while it is not served.
-            item.Kind.Descriptor.IsCustom && item.Kind.IsOptionalIn(cluster.IsConfig) ? _served : null, item.Client, objects,
+            !item.Kind.IsOptionalIn(cluster.IsConfig) ? null : item.Kind.Descriptor.IsDiscovered ? discovered : item.Kind.Descriptor.IsCustom ? _served : null,
+            item.Client, objects,
             new()
             {
                 Namespace = scope.NamespaceOf(item.Kind),

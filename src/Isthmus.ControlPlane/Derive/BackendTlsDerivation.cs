@@ -40,5 +40,5 @@ internal sealed class BackendTlsDerivation
     public static bool IsService(ApiReference target) => target is { Group: "", Kind: "Service" };
 
     private Func<ApiReference, TlsCredential?> BundleOf(Reader read, string cluster) =>
-        reference => read.Get(_sources.CaBundles, new ObjectKey(cluster, reference.Namespace, reference.Name));
+        reference => read.Get(_sources.CaBundles, new ObjectKey(cluster, reference.Bundle.Namespace, reference.Bundle.Name));
 }

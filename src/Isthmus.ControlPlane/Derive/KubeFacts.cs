@@ -162,7 +162,7 @@ public static class KubeFacts
         };
         return credential is { Certificate: "" or null, CaCertificates: "" or null, Registries: "" or null }
             ? null
-            : credential with { Problem = ProblemOf(credential), CaProblem = CaProblemOf(credential) };
+            : credential with { Problem = ProblemOf(credential), CaProblem = CaProblemOf(credential, "ca.crt") };
     }
 
     /// <summary>Null for ConfigMaps without a CA: nothing of them is kept.</summary>
@@ -171,7 +171,15 @@ public static class KubeFacts
         if ((map.Data.GetValueOrDefault("ca.crt") ?? map.Data.GetValueOrDefault("cacert")) is not { Length: > 0 } text) return null;
         var bundle = new TlsCredential(new(cluster, "ConfigMap", map.Metadata.Namespace, map.Metadata.Name), "", "",
             text) { Revocations = map.Data.GetValueOrDefault("ca.crl", "") };
-        return bundle with { CaProblem = CaProblemOf(bundle) };
+        return bundle with { CaProblem = CaProblemOf(bundle, "ca.crt") };
+    }
+
+    /// <summary>Null for ClusterTrustBundles without a CA: nothing of them is kept.</summary>
+    public static TlsCredential? OfBundle(string cluster, JsonObject item)
+    {
+        if (item["spec"]?["trustBundle"]?.ToString() is not { Length: > 0 } text) return null;
+        var bundle = new TlsCredential(new(cluster, "ClusterTrustBundle", "", item["metadata"]?["name"]?.ToString() ?? ""), "", "", text);
+        return bundle with { CaProblem = CaProblemOf(bundle, "spec.trustBundle") };
     }
 
     private static string ProblemOf(TlsCredential credential)
@@ -189,14 +197,14 @@ public static class KubeFacts
         }
     }
 
-    private static string CaProblemOf(TlsCredential credential)
+    private static string CaProblemOf(TlsCredential credential, string field)
     {
         if (credential.CaCertificates.Length == 0) return "";
         var roots = new X509Certificate2Collection();
         try
         {
             roots.ImportFromPem(credential.CaCertificates);
-            return roots.Count > 0 ? "" : "holds no certificate in the CA for client certificates (ca.crt)";
+            return roots.Count > 0 ? "" : $"holds no certificate in the CA for client certificates ({field})";
         }
         catch (CryptographicException e)
         {

@@ -33,7 +33,7 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
 {
     private readonly MeshKind<TObject, TFacts> _kind;
     private readonly WatchId _id;
-    private readonly ServedKinds? _served;
+    private readonly IServedVersions? _served;
     private readonly Func<string, Func<TObject, TFacts?>, Informer<TObject, TFacts>> _informers;
     private readonly IClusterObjects _objects;
     private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -48,7 +48,7 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
     /// <param name="served">Says when and in which version the cluster serves the kind; null: it does.</param>
     /// <param name="informers">Creates an informer, given the version and what it keeps of an object.</param>
     internal KindWatch(
-        MeshKind<TObject, TFacts> kind, WatchId id, bool isOptional, ServedKinds? served,
+        MeshKind<TObject, TFacts> kind, WatchId id, bool isOptional, IServedVersions? served,
         Func<string, Func<TObject, TFacts?>, Informer<TObject, TFacts>> informers, IClusterObjects objects)
         : base(kind, isOptional)
     {
@@ -69,7 +69,7 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
     internal override Task RunAsync(CancellationToken stop) => _served is null ? RunAsync(_informer!, stop) : FollowAsync(_served, stop);
 
     /// <summary>Reads the kind while the cluster serves it, in the version that it serves.</summary>
-    private async Task FollowAsync(ServedKinds served, CancellationToken stop)
+    private async Task FollowAsync(IServedVersions served, CancellationToken stop)
     {
         var (version, changed) = await served.FindAsync(_kind.Resource, _kind.Descriptor.Versions, stop);
         while (!stop.IsCancellationRequested)
@@ -77,14 +77,20 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
             using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
             var reading = ReadAsync(version, end.Token);
             var next = version;
-            while (next == version && !reading.IsCompleted)
+            try
             {
-                await Task.WhenAny(reading, changed);
-                if (!changed.IsCompleted || stop.IsCancellationRequested) continue;
-                (next, changed) = await served.FindAsync(_kind.Resource, _kind.Descriptor.Versions, stop);
+                while (next == version && !reading.IsCompleted)
+                {
+                    await Task.WhenAny(reading, changed);
+                    if (!changed.IsCompleted || stop.IsCancellationRequested) continue;
+                    (next, changed) = await served.FindAsync(_kind.Resource, _kind.Descriptor.Versions, stop);
+                }
             }
-            await end.CancelAsync();
-            await reading;
+            finally
+            {
+                await end.CancelAsync();
+                await reading;
+            }
             version = next;
         }
     }

@@ -50,7 +50,7 @@ public abstract class MeshKind(KindDescriptor descriptor)
     /// <summary>A watch of the kind in one cluster, not started.</summary>
     /// <param name="served">Says when and in which version the cluster serves the kind; null: it does, as <see cref="Resource"/> says.</param>
     internal abstract KindWatch Watch(
-        WatchId id, bool isOptional, ServedKinds? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
+        WatchId id, bool isOptional, IServedVersions? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time);
 
     private protected static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster)
         where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
@@ -124,7 +124,7 @@ public abstract class MeshKind<TObject, TFacts>(KindDescriptor descriptor) : Mes
     internal virtual bool IsRemembered => true;
 
     internal sealed override KindWatch Watch(
-        WatchId id, bool isOptional, ServedKinds? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time) =>
+        WatchId id, bool isOptional, IServedVersions? served, KubeClient client, IClusterObjects objects, InformerSettings settings, TimeProvider time) =>
         new KindWatch<TObject, TFacts>(
             this, id, isOptional, served, (version, project) => new(client, Descriptor.In(version), project, settings, time), objects);
 }

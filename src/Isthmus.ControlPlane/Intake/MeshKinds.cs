@@ -25,6 +25,7 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
         field ??= Secrets.Namespaces.IsEmpty ? [new()] : [.. Secrets.Namespaces.Select(ns => new CredentialKind(ns))];
     public SettingsKind Settings { get; } = new(settingsMap, log);
     public CaBundleKind CaBundles { get; } = new();
+    public TrustBundleKind TrustBundles { get; } = new();
     public IngressKind Ingresses { get; } = new();
     public IngressClassKind IngressClasses { get; } = new();
     public ServiceExportKind Exports { get; } = new(multiCluster);
@@ -84,7 +85,7 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
     [
         Services, Slices, Pods, Nodes, Namespaces,
         .. ((MeshKind[])[Ingresses, IngressClasses, Exports, Imports, .. Istio, .. GatewayApi, .. Refused]).Where(kind => !Ignored.Has(kind.Resource)),
-        Settings, CaBundles, .. Credentials,
+        Settings, CaBundles, TrustBundles, .. Credentials,
     ];
 
     private GatewayApiKind<ApiRoute> Routes(KindDescriptor kind, Func<MeshSources, Source<ObjectKey, ApiRoute>> sourceIn) =>

@@ -40,7 +40,8 @@ public sealed class GatewayVerdicts
         foreach (var secret in secrets) sources.Credentials.Put(new(cluster, secret.Source.Namespace, secret.Source.Name), secret);
         var kinds = ((MeshKind[])
         [
-            writer.Kinds.Services, writer.Kinds.Namespaces, writer.Kinds.CaBundles, writer.Kinds.Exports, writer.Kinds.Imports,
+            writer.Kinds.Services, writer.Kinds.Namespaces, writer.Kinds.CaBundles, writer.Kinds.TrustBundles, writer.Kinds.Exports,
+            writer.Kinds.Imports,
             writer.Kinds.Istio.First(kind => kind.Descriptor == MeshApi.ServiceEntry), .. writer.Kinds.GatewayApi,
         ]).ToDictionary(kind => kind.Descriptor.ToString(), StringComparer.Ordinal);
         foreach (var (at, item) in objects)

@@ -96,8 +96,8 @@ internal sealed class GatewayCertificates
     /// <summary>What a gateway gets under a name: a Secret of its own namespace, or an object that somebody has permitted its Gateway to refer to.</summary>
     public TlsCredential? Find(ProxyIdentity proxy, NamedCredential credential)
     {
+        if (credential.Holder != CredentialHolder.Secret) return _bundles.GetValueOrDefault(new(proxy.Cluster, credential.Namespace, credential.Name));
         var key = new ObjectKey(proxy.Cluster, PlaceOf(proxy, credential), credential.Name);
-        if (credential.IsConfigMap) return _bundles.GetValueOrDefault(key);
         var now = _credentials.GetValueOrDefault(key);
         if (!_good.TryGetValue(key, out var good) || (good.Pair ?? good.Ca) is not { } source) return now;
         var (pair, ca) = (good.Pair ?? now, good.Ca ?? now);

@@ -5,10 +5,9 @@ using Isthmus.Kubernetes.Objects;
 namespace Isthmus.Kubernetes.Watch;
 
 /// <summary>
-/// Which custom kinds an API server serves at the moment, and in which versions: CustomResourceDefinitions come, are upgraded and go
-/// while programs run. The watches of a cluster share it.
+/// The custom kinds of an API server: CustomResourceDefinitions come, are upgraded and go while programs run. The watches of a cluster share it.
 /// </summary>
-public sealed class ServedKinds(KubeClient client, InformerSettings settings, TimeProvider time)
+public sealed class ServedKinds(KubeClient client, InformerSettings settings, TimeProvider time) : IServedVersions
 {
     private readonly Informer<CustomResourceDefinition, string[]> _definitions = new(client, Kinds.CustomResourceDefinition, VersionsOf, settings, time);
     private readonly Lock _guard = new(); // Guards the two fields below.
@@ -34,11 +33,6 @@ public sealed class ServedKinds(KubeClient client, InformerSettings settings, Ti
         return ValueTask.CompletedTask;
     }, stop);
 
-    /// <summary>
-    /// The version to read a kind in: the first of those wanted that is served, null while none is. Whoever may not read definitions is
-    /// told the first, and finds out by trying.
-    /// </summary>
-    /// <returns>Also a task that completes when another answer is possible.</returns>
     public async Task<(string? Version, Task Changed)> FindAsync(ResourceKind kind, IReadOnlyList<string> wanted, CancellationToken stop)
     {
         await _definitions.Answered.WaitAsync(stop);

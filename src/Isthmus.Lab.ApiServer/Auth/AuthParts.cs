@@ -23,6 +23,7 @@ internal sealed class AuthParts
         Authorizer = new NodeAuthorizer(rbac);
         Authenticator = new RequestAuthenticator(pki.Ca, tokens, Authorizer, settings, time);
         Escalation = new EscalationAdmission(rbac, Authorizer);
+        Attest = new AttestAdmission(Authorizer);
         Aggregation = new RoleAggregation(store);
         Reviews =
         [
@@ -41,6 +42,8 @@ internal sealed class AuthParts
     public IAuthorizer Authorizer { get; }
 
     public IAdmissionPlugin Escalation { get; }
+
+    public IAdmissionPlugin Attest { get; }
 
     public IServerTask Aggregation { get; }
 

@@ -25,6 +25,7 @@ internal static class BootstrapPolicy
         ("system:volume-scheduler", "User", "system:kube-scheduler"),
         ("system:node", "", ""),
         ("system:service-account-issuer-discovery", "Group", "system:serviceaccounts"),
+        ("system:cluster-trust-bundle-discovery", "Group", "system:serviceaccounts"),
     ];
 
     private static readonly (string Namespace, string Name, string[] Rules, string Binding, (string Kind, string Name)[] Subjects)[] NamespacedRoles =

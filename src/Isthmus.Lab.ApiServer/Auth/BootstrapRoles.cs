@@ -95,6 +95,7 @@ internal static class BootstrapRoles
         Role("system:persistent-volume-provisioner",
             $"{Read},create,delete | | persistentvolumes", $"{Read},update | | persistentvolumeclaims",
             $"{Read} | storage.k8s.io | storageclasses", "watch | | events", "create,patch,update | ,events.k8s.io | events"),
+        Role("system:cluster-trust-bundle-discovery", $"{Read} | certificates.k8s.io | clustertrustbundles"),
         Role("system:certificates.k8s.io:certificatesigningrequests:nodeclient", "create | certificates.k8s.io | certificatesigningrequests/nodeclient"),
         Role("system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
             "create | certificates.k8s.io | certificatesigningrequests/selfnodeclient"),

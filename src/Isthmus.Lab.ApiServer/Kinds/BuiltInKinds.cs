@@ -41,6 +41,7 @@ public static class BuiltInKinds
         batch/v1 cronjobs CronJob N cronjob cj all status generation
         batch/v1 jobs Job N job - all status generation fields=status.successful
         certificates.k8s.io/v1 certificatesigningrequests CertificateSigningRequest C certificatesigningrequest csr status fields=spec.signerName sub=approval:get+patch+update
+        certificates.k8s.io/v1beta1 clustertrustbundles ClusterTrustBundle C clustertrustbundle - fields=spec.signerName
         networking.k8s.io/v1 ingressclasses IngressClass C ingressclass - generation
         networking.k8s.io/v1 ingresses Ingress N ingress ing status generation
         networking.k8s.io/v1 networkpolicies NetworkPolicy N networkpolicy netpol generation

@@ -36,6 +36,7 @@ internal sealed class BuiltInStrategies(ApiServerContext context)
         ("networking.k8s.io", "NetworkPolicy") => new NetworkPolicyStrategy(),
         ("policy", "PodDisruptionBudget") => new DisruptionBudgetStrategy(),
         (Resources.DiscoveryGroup, "EndpointSlice") => new EndpointSliceStrategy(context.Settings.LoopbackEndpoints),
+        (Resources.CertificatesGroup, "ClusterTrustBundle") => new TrustBundleStrategy(),
         ("coordination.k8s.io", "Lease") => new LeaseStrategy(),
         ("scheduling.k8s.io", "PriorityClass") => new PriorityClassStrategy(),
         ("storage.k8s.io", "StorageClass") => new StorageClassStrategy(),

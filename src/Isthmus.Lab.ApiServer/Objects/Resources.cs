@@ -9,6 +9,7 @@ internal static class Resources
     public const string AuthorizationGroup = "authorization.k8s.io";
     public const string AdmissionGroup = "admissionregistration.k8s.io";
     public const string ExtensionsGroup = "apiextensions.k8s.io";
+    public const string CertificatesGroup = "certificates.k8s.io";
     public const string DiscoveryGroup = "discovery.k8s.io";
 
     public static readonly GroupResource Namespaces = new("", "namespaces");

@@ -13,6 +13,7 @@ public static class MeshApi
     internal static readonly string[] BuiltInGroups =
     [
         "", "apps", "discovery.k8s.io", "networking.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io",
+        "certificates.k8s.io",
     ];
 
     public static readonly KindDescriptor Namespace = new("", "Namespace", "namespaces", "v1")
@@ -84,6 +85,14 @@ public static class MeshApi
         "admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "v1")
     {
         IsNamespaced = false, Uses = AnalysisOfSome | BugReport,
+    };
+
+    // Every account may read them where they are served.
+    public static readonly KindDescriptor ClusterTrustBundle = new(
+        "certificates.k8s.io", "ClusterTrustBundle", "clustertrustbundles", "v1", "v1beta1", "v1alpha1")
+    {
+        IsNamespaced = false, IsDiscovered = true, Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | BugReport,
+        Rights = new(Read),
     };
 
     // The group is a setting (MultiClusterSettings). A control plane writes both in its own cluster, and exports in others.
@@ -220,7 +229,7 @@ public static class MeshApi
         Ingress, IngressClass, NetworkPolicy, CustomResourceDefinition, MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
         ServiceExport, ServiceImport,
         GatewayClass, ApiGateway, HttpRoute, GrpcRoute, TlsRoute, TcpRoute, UdpRoute, ListenerSet, BackendTlsPolicy, ReferenceGrant,
-        BackendTrafficPolicy,
+        BackendTrafficPolicy, ClusterTrustBundle,
     ];
 
     /// <summary>Every kind that Istio's base chart installs.</summary>

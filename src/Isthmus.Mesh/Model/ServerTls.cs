@@ -7,19 +7,25 @@ public enum ServerTlsMode { Passthrough, Simple, Mutual, AutoPassthrough, IstioM
 /// <summary>The files of a certificate.</summary>
 public sealed record CertificateFiles(string Certificate, string PrivateKey);
 
-/// <summary>A Secret with a certificate.</summary>
+/// <summary>What kind of object holds certificates.</summary>
+public enum CredentialHolder { Secret, ConfigMap, ClusterTrustBundle }
+
+/// <summary>A Secret with a certificate, or another object with CAs.</summary>
 /// <param name="Field">The field of the TLS settings that names it.</param>
 public sealed record NamedCredential(string Name, string Field)
 {
-    /// <summary>The namespace of the object; empty: that of the gateway's Pods.</summary>
+    /// <summary>The namespace of the object; empty: that of the gateway's Pods, or none for a ClusterTrustBundle.</summary>
     public string Namespace { get; init; } = "";
 
-    /// <summary>It is a ConfigMap, with CAs.</summary>
-    public bool IsConfigMap { get; init; }
+    public CredentialHolder Holder { get; init; }
 
     /// <summary>The name under which proxies get it. What a user writes as a name cannot be one of another namespace.</summary>
-    public string Resource =>
-        Namespace.Length == 0 ? $"kubernetes://{Name}" : IsConfigMap ? $"configmap://{Namespace}/{Name}" : $"kubernetes-gateway://{Namespace}/{Name}";
+    public string Resource => Holder switch
+    {
+        CredentialHolder.ClusterTrustBundle => $"clustertrustbundle://{Name}",
+        CredentialHolder.ConfigMap => $"configmap://{Namespace}/{Name}",
+        _ => Namespace.Length == 0 ? $"kubernetes://{Name}" : $"kubernetes-gateway://{Namespace}/{Name}",
+    };
 
     /// <summary>The Secret beside it that has the CA of clients.</summary>
     public NamedCredential Ca => this with { Name = Name + "-cacert" };

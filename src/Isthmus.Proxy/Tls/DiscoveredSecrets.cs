@@ -5,8 +5,8 @@ using Isthmus.Wire.Envoy;
 namespace Isthmus.Proxy.Tls;
 
 /// <summary>Certificates and roots from the control plane: <c>kubernetes://NAME</c>, and whatever else a control plane names with a scheme
-/// (<c>kubernetes-gateway://NAMESPACE/NAME</c>, <c>configmap://…</c>) or says to fetch from itself. The last good one stays when its Secret is
-/// deleted.</summary>
+/// (<c>kubernetes-gateway://NAMESPACE/NAME</c>, <c>configmap://…</c>, <c>clustertrustbundle://…</c>) or says to fetch from itself. The last good
+/// one stays when its Secret is deleted.</summary>
 internal sealed class DiscoveredSecrets(TimeProvider time)
 {
     private const string Unlike = "ads:";   // before names that could be those of other sources

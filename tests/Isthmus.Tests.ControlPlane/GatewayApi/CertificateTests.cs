@@ -127,6 +127,11 @@ public sealed class CertificateTests
     [InlineData("{kind: Service, name: clients}", "InvalidCACertificateKind", "NoValidCACertificate")]
     [InlineData("{kind: ConfigMap, name: clients, namespace: vault}", "RefNotPermitted", "NoValidCACertificate")]
     [InlineData("{kind: ConfigMap, name: clients}, {kind: ConfigMap, name: missing}", "InvalidCACertificateRef", "")]
+    [InlineData("{group: certificates.k8s.io, kind: ClusterTrustBundle, name: platform}", "", "")]
+    [InlineData("{group: certificates.k8s.io, kind: ClusterTrustBundle, name: clients}", "InvalidCACertificateRef", "NoValidCACertificate")]
+    [InlineData("{group: certificates.k8s.io, kind: ClusterTrustBundle, name: rotten}", "InvalidCACertificateRef", "NoValidCACertificate")]
+    [InlineData("{group: certificates.k8s.io, kind: ClusterTrustBundle, name: platform, namespace: vault}", "InvalidCACertificateRef", "NoValidCACertificate")]
+    [InlineData("{kind: ClusterTrustBundle, name: platform}", "InvalidCACertificateKind", "NoValidCACertificate")]
     public void Clients_are_checked_with_the_CAs_that_the_Gateway_names(string reference, string resolved, string accepted)
     {
         var rig = new GatewayApiRig(Gateway("{name: own}", $"tls: {{frontend: {{default: {{validation: {{caCertificateRefs: [{reference}]}} }} }} }},")
@@ -171,6 +176,27 @@ public sealed class CertificateTests
         Assert.Equal(["True Accepted", expected], rig.Gateway("door", "shop")!.Conditions.Select(condition => $"{condition.Status} {condition.Reason}"));
     }
 
+    /// <summary>They reach a gateway wherever it is, and under a name that no other object has.</summary>
+    [Fact]
+    public void A_ClusterTrustBundle_is_for_the_Gateways_of_all_namespaces()
+    {
+        const string References =
+            "{kind: ConfigMap, name: clients}, {group: certificates.k8s.io, kind: ClusterTrustBundle, name: platform}";
+        const string Name = $"{Bundle},clustertrustbundle://platform-cacert";
+        var rig = new GatewayApiRig(Gateway("{name: own}", $"tls: {{frontend: {{default: {{validation: {{caCertificateRefs: [{References}]}} }} }} }},")
+            + Clients()).Certificate("shop", "own");
+        var door = Door(rig);
+        Assert.Equal(Name, Tls(Chain(door)).CommonTlsContext.CombinedValidationContext.ValidationContextSdsSecretConfig.Name);
+        string Sent() => door.Snapshot!.Types[TypeUrls.Secret].All.Single(item => item.Name == Name).Body.Unpack<Secret>()
+            .ValidationContext.TrustedCa.InlineBytes.ToStringUtf8();
+        Assert.Equal(2, Sent().Split("BEGIN CERTIFICATE").Length - 1);
+        var (more, _) = TestCa.SelfSignedPair("more");
+        rig.Apply($$"""
+            {apiVersion: certificates.k8s.io/v1beta1, kind: ClusterTrustBundle, metadata: {name: platform}, spec: {trustBundle: {{System.Text.Json.JsonSerializer.Serialize(more)}} } }
+            """);
+        Assert.Contains(more.TrimEnd(), Sent(), StringComparison.Ordinal);
+    }
+
     private static string Clients()
     {
         var (ca, _) = TestCa.SelfSignedPair("clients");
@@ -183,6 +209,10 @@ public sealed class CertificateTests
             {apiVersion: v1, kind: ConfigMap, metadata: {name: clients, namespace: vault}, data: {ca.crt: {{text}} } }
             ---
             {apiVersion: v1, kind: ConfigMap, metadata: {name: rotten, namespace: shop}, data: {ca.crt: nothing} }
+            ---
+            {apiVersion: certificates.k8s.io/v1, kind: ClusterTrustBundle, metadata: {name: platform}, spec: {trustBundle: {{text}} } }
+            ---
+            {apiVersion: certificates.k8s.io/v1, kind: ClusterTrustBundle, metadata: {name: rotten}, spec: {trustBundle: nothing} }
             ---
             {apiVersion: v1, kind: Secret, metadata: {name: clients, namespace: shop}, data: {ca.crt: "{{data}}"} }
 

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
@@ -22,6 +23,11 @@ public sealed class BackendTlsTests
     [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: none}]", 503, "")]
     [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: broken}]", 503, "")]
     [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: Secret, name: known}]", 503, "")]
+    [InlineData("hostname: a.example, caCertificateRefs: [{group: certificates.k8s.io, kind: ClusterTrustBundle, name: platform}]", 200, "a.example")]
+    [InlineData("hostname: a.example, caCertificateRefs: [{group: certificates.k8s.io, kind: ClusterTrustBundle, name: none}]", 503, "")]
+    [InlineData("hostname: a.example, caCertificateRefs: [{group: certificates.k8s.io, kind: ClusterTrustBundle, name: known}]", 503, "")]
+    [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ClusterTrustBundle, name: platform}]", 503, "")]
+    [InlineData("hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: platform}]", 503, "")]
     [InlineData("hostname: a.example, wellKnownCACertificates: System", 503, "")]
     [InlineData("hostname: a.example", 503, "")]
     [InlineData("hostname: b.example, subjectAltNames: [{type: Hostname, hostname: a.example}], caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]",
@@ -60,6 +66,24 @@ public sealed class BackendTlsTests
         Assert.Equal("a.example", (await proxy.CallAsync("/")).Body);
     }
 
+    [Fact]
+    public async Task A_ClusterTrustBundle_counts_as_soon_as_it_changes()
+    {
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.ServerNameAsync, Known.Server("a.example"));
+        await using var proxy = await ProxyAsync(server,
+            Policy("p", "", "hostname: a.example, caCertificateRefs: [{group: certificates.k8s.io, kind: ClusterTrustBundle, name: platform}]"));
+        Assert.Equal(200, (await proxy.CallAsync("/")).Status);
+        PutBundle(proxy, "platform", Other.Pem);
+        proxy.Sidecar.Apply("");
+        await Eventually.TrueAsync(async () => (await proxy.CallAsync("/")).Status == 503);
+        PutBundle(proxy, "platform", Other.Pem + Known.Pem);
+        proxy.Sidecar.Apply("");
+        await Eventually.TrueAsync(async () => (await proxy.CallAsync("/")).Status == 200);
+        proxy.Sidecar.Rig.Writer.RemoveConfig("c1", "ClusterTrustBundle", "", "platform");
+        proxy.Sidecar.Apply("");
+        await Eventually.TrueAsync(async () => (await proxy.CallAsync("/")).Status == 503);
+    }
+
     private static string Policy(string name, string section, string validation, string age = "2026-01-01T00:00:00Z") => $$"""
         apiVersion: gateway.networking.k8s.io/v1
         kind: BackendTLSPolicy
@@ -77,9 +101,16 @@ public sealed class BackendTlsTests
         Put(proxy, "known", Known.Pem);
         Put(proxy, "other", Other.Pem);
         Put(proxy, "broken", "no certificate");
+        PutBundle(proxy, "platform", Known.Pem);
         proxy.Sidecar.Apply(policy);
         return proxy;
     }
+
+    private static void PutBundle(RouteProxy proxy, string name, string pem) => proxy.Sidecar.Rig.Writer.PutConfig("c1", new JsonObject
+    {
+        ["apiVersion"] = "certificates.k8s.io/v1", ["kind"] = "ClusterTrustBundle", ["metadata"] = new JsonObject { ["name"] = name },
+        ["spec"] = new JsonObject { ["trustBundle"] = pem },
+    });
 
     private static void Put(RouteProxy proxy, string name, string pem) =>
         proxy.Sidecar.Rig.Writer.Put("c1", new ConfigMap { Metadata = new() { Name = name, Namespace = "shop" }, Data = { ["ca.crt"] = pem } });

@@ -13,6 +13,12 @@ public sealed record ApiReference(string Group, string Kind, string Namespace, s
     /// <summary>The listener of a Gateway, or the port of a Service, by name; empty: all.</summary>
     public string Section { get; init; } = "";
 
+    /// <summary>Whether it is to CAs of the whole cluster, which have no namespace and which everybody may refer to.</summary>
+    public bool IsTrustBundle => Group == "certificates.k8s.io" && Kind == "ClusterTrustBundle";
+
+    /// <summary>Where the CAs are that it refers to.</summary>
+    public ObjectName Bundle => new(IsTrustBundle ? "" : Namespace, Name);
+
     /// <summary>Whether the reference itself has each of the optional fields: a status repeats it as it was written.</summary>
     public ReferenceFields Written { get; init; }
 }

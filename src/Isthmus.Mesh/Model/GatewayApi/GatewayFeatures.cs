@@ -27,7 +27,7 @@ public static class GatewayFeatures
         ("TLSRoute", ["TLSRoute", "TLSRouteModeMixed", "TLSRouteModeTerminate"]),
         ("TCPRoute", ["TCPRoute"]),
         ("UDPRoute", ["UDPRoute"]),
-        ("BackendTLSPolicy", ["BackendTLSPolicy", "BackendTLSPolicySANValidation"]),
+        ("BackendTLSPolicy", ["BackendTLSPolicy", "BackendTLSPolicySANValidation", "ClusterTrustBundle"]),
         ("Mesh", [
             "Mesh", "MeshClusterIPMatching", "MeshConsumerRoute", "MeshHTTPRouteBackendRequestHeaderModification", "MeshHTTPRouteNamedRouteRule",
             "MeshHTTPRouteQueryParamMatching", "MeshHTTPRouteRedirectPath", "MeshHTTPRouteRedirectPort", "MeshHTTPRouteRewritePath",

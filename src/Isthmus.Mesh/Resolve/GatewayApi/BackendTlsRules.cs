@@ -11,7 +11,7 @@ public static class BackendTlsRules
     /// applies.</summary>
     /// <param name="service">The host.</param>
     /// <param name="policies">Those with a target that is the host's Service.</param>
-    /// <param name="bundleOf">Finds ConfigMaps.</param>
+    /// <param name="bundleOf">Finds the CAs of ConfigMaps and ClusterTrustBundles.</param>
     public static ValueList<BackendTls> Of(MeshService service, IEnumerable<BackendTlsPolicy> policies, Func<ApiReference, TlsCredential?> bundleOf)
     {
         var found = new List<BackendTls>();
@@ -32,7 +32,7 @@ public static class BackendTlsRules
     /// <summary>What the status of a policy says for each of its ancestors.</summary>
     /// <param name="policy">The policy.</param>
     /// <param name="others">All policies with one of its targets.</param>
-    /// <param name="bundleOf">Finds ConfigMaps.</param>
+    /// <param name="bundleOf">Finds the CAs of ConfigMaps and ClusterTrustBundles.</param>
     public static ValueList<ApiCondition> ConditionsOf(BackendTlsPolicy policy, IEnumerable<BackendTlsPolicy> others,
         Func<ApiReference, TlsCredential?> bundleOf)
     {
@@ -57,9 +57,11 @@ public static class BackendTlsRules
         var pems = new List<string>();
         foreach (var reference in policy.CaCertificates)
         {
-            var name = $"{reference.Kind} {reference.Namespace}/{reference.Name}";
-            if (reference is not { Group: "", Kind: "ConfigMap" }) unresolved ??= new("InvalidKind", $"{name}: CAs are read from ConfigMaps only");
-            else if (bundleOf(reference) is not { } bundle) unresolved ??= new("InvalidCACertificateRef", $"{name} does not exist, or has no ca.crt");
+            var name = reference.IsTrustBundle ? $"{reference.Kind} {reference.Name}" : $"{reference.Kind} {reference.Namespace}/{reference.Name}";
+            if (reference is not ({ Group: "", Kind: "ConfigMap" } or { IsTrustBundle: true }))
+                unresolved ??= new("InvalidKind", $"{name}: CAs are read from ConfigMaps and from ClusterTrustBundles of group certificates.k8s.io only");
+            else if (bundleOf(reference) is not { } bundle)
+                unresolved ??= new("InvalidCACertificateRef", $"{name} does not exist, or has no {(reference.IsTrustBundle ? "spec.trustBundle" : "ca.crt")}");
             else if (bundle.CaProblem.Length > 0) unresolved ??= new("InvalidCACertificateRef", $"{name} {bundle.CaProblem}");
             else pems.Add(bundle.CaCertificates.TrimEnd());
         }

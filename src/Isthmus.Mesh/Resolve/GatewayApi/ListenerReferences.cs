@@ -6,10 +6,10 @@ namespace Isthmus.Mesh.Resolve.GatewayApi;
 
 /// <summary>Looks up what listeners refer to.</summary>
 /// <param name="Secret">The certificate of a Secret; null: there is none, or nothing of TLS in it.</param>
-/// <param name="ConfigMap">The CAs of a ConfigMap; null: there is none, or no CA in it.</param>
+/// <param name="Bundle">The CAs of a ConfigMap or, without a namespace, of a ClusterTrustBundle; null: there is none, or no CA in it.</param>
 /// <param name="Grants">The grants of a namespace.</param>
 public sealed record ListenerReferences(
-    Func<ObjectName, TlsCredential?> Secret, Func<ObjectName, TlsCredential?> ConfigMap, Func<string, ValueList<ReferenceGrant>> Grants)
+    Func<ObjectName, TlsCredential?> Secret, Func<ObjectName, TlsCredential?> Bundle, Func<string, ValueList<ReferenceGrant>> Grants)
 {
     /// <summary>What is wrong with a reference to a certificate and its key; null: nothing.</summary>
     /// <param name="from">The object that has the reference.</param>
@@ -31,13 +31,15 @@ public sealed record ListenerReferences(
     /// <summary>The same for a reference to the CAs of clients.</summary>
     public ApiFault? CaFault(ObjectRef from, ApiReference reference)
     {
-        if (reference is not { Group: "", Kind: "Secret" or "ConfigMap" })
-            return new("InvalidCACertificateKind", $"{TextOf(reference)} is neither a ConfigMap nor a Secret: CAs of clients are in these");
+        if (reference is not ({ Group: "", Kind: "Secret" or "ConfigMap" } or { IsTrustBundle: true }))
+            return new("InvalidCACertificateKind", $"{TextOf(reference)} is no ConfigMap, Secret or ClusterTrustBundle: CAs of clients are in these");
+        if (reference.IsTrustBundle && (reference.Written & ReferenceFields.Namespace) != 0)
+            return new("InvalidCACertificateRef", $"{TextOf(reference)} has no namespace: remove {reference.Namespace} from the reference");
         if (NotPermitted(from, reference) is { } denied) return denied;
-        var name = new ObjectName(reference.Namespace, reference.Name);
-        return (reference.Kind == "Secret" ? Secret(name) : ConfigMap(name)) switch
+        var field = reference.IsTrustBundle ? "spec.trustBundle" : "ca.crt";
+        return (reference.Kind == "Secret" ? Secret(new(reference.Namespace, reference.Name)) : Bundle(reference.Bundle)) switch
         {
-            null => new("InvalidCACertificateRef", $"{TextOf(reference)} does not exist or holds no CA (ca.crt)"),
+            null => new("InvalidCACertificateRef", $"{TextOf(reference)} does not exist or holds no CA ({field})"),
             { CaProblem.Length: > 0 } wrong => new("InvalidCACertificateRef", $"{TextOf(reference)} {wrong.CaProblem}"),
             { HasCa: false } => new("InvalidCACertificateRef", $"{TextOf(reference)} holds no CA (ca.crt)"),
             _ => null,
@@ -48,6 +50,6 @@ public sealed record ListenerReferences(
     private ApiFault? NotPermitted(ObjectRef from, ApiReference reference) => ReferenceGrants.Permit(from, reference, Grants(reference.Namespace)) ? null : new(
         "RefNotPermitted", $"no ReferenceGrant in namespace {reference.Namespace} permits a reference from namespace {from.Namespace} to {TextOf(reference)}");
 
-    private static string TextOf(ApiReference reference) =>
-        $"{reference.Kind}{(reference.Group.Length == 0 ? "" : $".{reference.Group}")} {reference.Namespace}/{reference.Name}";
+    private static string TextOf(ApiReference reference) => reference.IsTrustBundle ? $"{reference.Kind} {reference.Name}"
+        : $"{reference.Kind}{(reference.Group.Length == 0 ? "" : $".{reference.Group}")} {reference.Namespace}/{reference.Name}";
 }

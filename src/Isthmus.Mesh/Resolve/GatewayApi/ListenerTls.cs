@@ -66,7 +66,11 @@ internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa
         var faults = validation.CaCertificates.Select(reference => references.CaFault(gateway.Source, reference)).ToList();
         var cas = validation.CaCertificates.Index().Where(item => faults[item.Index] is null)
             .Select(item => new NamedCredential(item.Item.Name, "tls.frontend")
-                { Namespace = item.Item.Namespace, IsConfigMap = item.Item.Kind == "ConfigMap" }).ToValueList();
+            {
+                Namespace = item.Item.Bundle.Namespace,
+                Holder = item.Item.IsTrustBundle ? CredentialHolder.ClusterTrustBundle
+                    : item.Item.Kind == "ConfigMap" ? CredentialHolder.ConfigMap : CredentialHolder.Secret,
+            }).ToValueList();
         var wrong = faults.OfType<ApiFault>().FirstOrDefault();
         if (cas.IsEmpty) return new(Closed, wrong ?? new("InvalidCACertificateRef", "tls.frontend names no CA of clients"), LacksCa: true);
         return new(tls with

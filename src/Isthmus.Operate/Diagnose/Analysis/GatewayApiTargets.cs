@@ -88,15 +88,21 @@ public static class GatewayApiTargets
     {
         if (fault.Reason == NotPermitted)
             return api.KnowsGrants ? [OwnCodes.ReferenceNotGranted.At(api.Cluster, name, path, fault.Message, Grant(name, reference))] : [];
-        if (reference is { Kind: "ConfigMap" } && !api.Cluster.Knows(MeshApi.ConfigMap.Name)) return [];
+        if (!KnowsBundles(api, reference)) return [];
         var isMissing = reference.Kind == "ConfigMap" ? api.Cluster.Find($"ConfigMap {reference.Namespace}/{reference.Name}") is null
+            : reference.IsTrustBundle ? api.Cluster.Find($"{MeshApi.ClusterTrustBundle.Name} {reference.Name}") is null
             : reference is { Group: "", Kind: "Secret" } && api.Verdicts.References.Secret(new(reference.Namespace, reference.Name)) is null;
         return [isMissing
             ? IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, path, $"Referenced {reference.Kind} not found: {fault.Message}",
-                $"create it in namespace {reference.Namespace}, or correct the reference")
+                reference.IsTrustBundle ? "create it, or correct the reference" : $"create it in namespace {reference.Namespace}, or correct the reference")
             : IstioCodes.InvalidGatewayCredential.At(api.Cluster, name, path, fault.Message,
                 "refer to a Secret or ConfigMap that holds what the message names, or put it there")];
     }
+
+    /// <summary>Whether the analysis may say that CAs are missing: who may not read an object does not know.</summary>
+    private static bool KnowsBundles(JudgedGatewayApi api, ApiReference reference) =>
+        reference is not { Kind: "ConfigMap" } and not { IsTrustBundle: true }
+        || api.Cluster.Knows(reference.IsTrustBundle ? MeshApi.ClusterTrustBundle.Name : MeshApi.ConfigMap.Name);
 
     private static IEnumerable<Finding> Parameters(JudgedGatewayApi api, string name, string path, ApiReference reference)
     {
@@ -183,10 +189,10 @@ public static class GatewayApiTargets
                         $"Referenced service not found: \"{target.Namespace}/{target.Name}\": the policy has no effect");
             var conditions = api.Verdicts.ConditionsOf(policy);
             var unresolved = conditions.FirstOrDefault(condition => condition is { Type: "ResolvedRefs", Status: false });
-            if (unresolved is not null && api.Cluster.Knows(MeshApi.ConfigMap.Name))
+            if (unresolved is not null && policy.CaCertificates.All(reference => KnowsBundles(api, reference)))
                 yield return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, "spec.validation.caCertificateRefs",
                     $"{unresolved.Message} ({unresolved.Reason}): without a CA, calls to the targets fail",
-                        "refer to a ConfigMap of the policy's namespace with ca.crt");
+                        "refer to a ConfigMap of the policy's namespace with ca.crt, or to a ClusterTrustBundle");
             else if (unresolved is null && conditions.FirstOrDefault(condition => condition is { Type: "Accepted", Status: false }) is { } refused)
                 yield return IstioCodes.NegativeCondition.At(api.Cluster, name, refused.Reason == "Conflicted" ? "spec.targetRefs" : "spec.validation",
                     $"Accepted is False ({refused.Reason}): {refused.Message}");

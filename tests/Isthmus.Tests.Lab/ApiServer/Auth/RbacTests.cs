@@ -87,6 +87,30 @@ public sealed class RbacTests : IDisposable
         await escalation.ValidateAsync(_rig.Request(_rig.Kind(Resources.RbacGroup, "v1", "roles"), "CREATE", role), default);
     }
 
+    /// <summary>Rights may be for one signer, or for all of a domain.</summary>
+    [Theory]
+    [InlineData("example.com/mesh", true)]
+    [InlineData("example.com/*", true)]
+    [InlineData("example.com/other", false)]
+    [InlineData("*/mesh", false)]
+    public async Task Who_writes_the_bundle_of_a_signer_needs_the_right_to_speak_for_it(string granted, bool isAllowed)
+    {
+        var attest = new AttestAdmission(_rbac);
+        var kind = _rig.Kind(Resources.CertificatesGroup, "v1beta1", "clustertrustbundles");
+        async Task AskAsync(string spec, UserIdentity user) => await attest.ValidateAsync(_rig.Request(kind, "CREATE",
+            (JsonObject)JsonNode.Parse($$"""{"metadata": {"name": "example.com:mesh:one"}, "spec": { {{spec}} } }""")!, user), default);
+        await _rig.PutAsync(Resources.ClusterRoles, $$"""
+            {"metadata": {"name": "reader"}, "rules": [{"apiGroups": ["certificates.k8s.io"], "resources": ["signers"], "verbs": ["attest"], "resourceNames": ["{{granted}}"]}]}
+            """);
+        await BindAsync("""{"kind": "User", "name": "alice"}""", ns: "", kind: "ClusterRole", makeRole: false);
+        await AskAsync("", Alice);
+        await AskAsync("\"signerName\": \"example.com/mesh\"", Users.Admin);
+        var asking = AskAsync("\"signerName\": \"example.com/mesh\"", Alice);
+        if (isAllowed) await asking;
+        else Assert.Equal("clustertrustbundles.certificates.k8s.io \"example.com:mesh:one\" is forbidden: user not permitted to attest for signerName "
+            + "\"example.com/mesh\"", (await Assert.ThrowsAsync<ApiException>(() => asking)).Message);
+    }
+
     [Fact]
     public async Task Aggregated_roles_hold_the_union_of_their_parts()
     {

@@ -42,6 +42,9 @@ internal static class GatewayApiCases
             Join(Fronted, Gateway(Http, "gatewayClassName: istio, infrastructure: {parametersRef: {group: '', kind: ConfigMap, name: settings} }"), Route(To),
                 Map("settings", "deployment: 'spec: {}'")), "shop/settings does not exist"),
         new("IST0101", "c1 BackendTLSPolicy shop/tls spec.validation.caCertificateRefs", Join(Good, Policy("web")), Good, "does not exist, or has no ca.crt"),
+        new("IST0101", "c1 BackendTLSPolicy shop/tls spec.validation.caCertificateRefs",
+            Join(Good, Policy("web", "{group: certificates.k8s.io, kind: ClusterTrustBundle, name: ca}")), Good,
+            "ClusterTrustBundle ca does not exist, or has no spec.trustBundle"),
         new("IST0101", "c1 BackendTLSPolicy shop/tls spec.targetRefs[0].name", Join(Good, Policy("wev")), Good, "shop/wev"),
         new("ISM1470", "c1 HTTPRoute shop/route spec.rules[0].backendRefs[0]", Join(Fronted, Gateway(Http),
             Route(Backend("name: web, namespace: other, port: 80"))),
@@ -156,9 +159,9 @@ internal static class GatewayApiCases
     private static string Map(string name, string data) =>
         $$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: {{name}}, namespace: shop}, data: { {{data}} } }""";
 
-    private static string Policy(string service) => Api("BackendTLSPolicy", "shop", "tls",
+    private static string Policy(string service, string ca = "{group: '', kind: ConfigMap, name: ca}") => Api("BackendTLSPolicy", "shop", "tls",
         $"targetRefs: [{{group: '', kind: Service, name: {service} }}], "
-        + "validation: {hostname: web.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: ca}] }");
+        + "validation: {hostname: web.example, caCertificateRefs: [" + ca + "] }");
 
     private static string Grant(string from, string to) =>
         Api("ReferenceGrant", "other", "grant", $$"""from: [{group: {{Group}}, kind: {{from}}, namespace: shop}], to: [{group: '', kind: {{to}} }]""");

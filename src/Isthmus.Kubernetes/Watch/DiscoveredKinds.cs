@@ -1,0 +1,67 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
+using Isthmus.Core.Time;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Kubernetes.Watch;
+
+/// <summary>
+/// The kinds that an API server has without a definition, as its discovery tells. They change when it is upgraded, or gets other flags: nothing
+/// reports that, so it is asked again now and then.
+/// </summary>
+public sealed class DiscoveredKinds(KubeClient client, TimeProvider time) : IServedVersions
+{
+    /// <summary>An answer is as old as this at most.</summary>
+    public static readonly TimeSpan AskAgain = TimeSpan.FromMinutes(1);
+
+    private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(100), LongestWait = TimeSpan.FromSeconds(10);
+
+    public Exception? LastError { get; private set; }
+
+    public async Task<(string? Version, Task Changed)> FindAsync(ResourceKind kind, IReadOnlyList<string> wanted, CancellationToken stop)
+    {
+        var wait = FirstWait;
+        while (true)
+        {
+            try
+            {
+                var version = await AskAsync(kind, wanted, stop);
+                LastError = null;
+                return (version, Task.Delay(AskAgain, time, CancellationToken.None));
+            }
+            catch (Exception e) when (!stop.IsCancellationRequested)
+            {
+                LastError = e;
+            }
+            await Task.Delay(wait, time, stop);
+            wait = wait * 2 < LongestWait ? wait * 2 : LongestWait;
+        }
+    }
+
+    private async Task<string?> AskAsync(ResourceKind kind, IReadOnlyList<string> wanted, CancellationToken stop)
+    {
+        foreach (var version in wanted)
+        {
+            try
+            {
+                var answer = Encoding.UTF8.GetString(await client.RawAsync(HttpMethod.Get, $"/apis/{kind.Group}/{version}", null, stop));
+                if (StrictJson.Parse(answer)?["resources"] is JsonArray resources && resources.Any(one => IsNamed(one, kind.Plural))) return version;
+            }
+            catch (KubeException e) when (e.IsNotFound)
+            {
+                // The server has no such version of the group.
+            }
+            catch (KubeException e) when (!e.IsBusy)
+            {
+                return wanted[0];
+            }
+        }
+        return null;
+    }
+
+    private static bool IsNamed(JsonNode? resource, string plural) =>
+        resource is JsonObject one && one["name"] is JsonValue name && name.GetValueKind() == JsonValueKind.String && (string?)name == plural;
+}

@@ -27,7 +27,7 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, Causes caus
                 record.BeginWay(candidate.Title(all), share);
                 var hops = record.Count;
                 var socket = cluster.Config.SocketFor(candidate.Endpoint);
-                var way = new EndpointWay(outbound, cluster, candidate.Endpoint, socket is null ? cluster.Config.Tls : socket.Tls,
+                var way = new EndpointWay(outbound, cluster, candidate.Endpoint, cluster.Config.TlsFor(candidate.Endpoint),
                     IstioMetadata.ConfigOf(cluster.Config.Resource.Metadata?.FilterMetadata));
                 if (candidate.Gateway is { } gateway) gateways.Walk(way, gateway);
                 else if (candidate.Service is { } service) services.Walk(way, service);

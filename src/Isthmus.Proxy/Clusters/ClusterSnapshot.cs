@@ -13,11 +13,8 @@ internal enum ClusterKind { Static, StrictDns, LogicalDns, Eds, OriginalDst, Dyn
 internal enum UpstreamHttp { Http1, Http2, AsDownstream }
 
 /// <summary>A transport socket for endpoints whose labels include all of <paramref name="Match"/>.</summary>
-internal sealed record SocketMatch(string Name, ValueMap<string> Match, TlsSettings? Tls)
+internal sealed record SocketMatch(string Name, ValueMap<string> Match, ConnectSteps Steps)
 {
-    /// <summary>Connections begin with a header of the PROXY protocol, before TLS; null: they do not.</summary>
-    public ProxyProtocolVersion? ProxyHeader { get; init; }
-
     /// <summary>Why endpoints with these labels cannot be reached; empty: they can.</summary>
     public string Unsupported { get; init; } = "";
 }
@@ -48,7 +45,7 @@ internal sealed record PingSettings(TimeSpan Interval, TimeSpan Timeout, double 
 /// <summary>A cluster, decoded once from its resource.</summary>
 internal sealed record ClusterSnapshot(
     string Name, ClusterKind Kind, string AssignmentName, TimeSpan ConnectTimeout, BalancingPolicy Policy, bool WeightLocalities,
-    double? PanicThreshold, CircuitLimits Limits, OutlierSettings? Outlier, ValueList<SocketMatch> SocketMatches, TlsSettings? Tls,
+    double? PanicThreshold, CircuitLimits Limits, OutlierSettings? Outlier, ValueList<SocketMatch> SocketMatches, ConnectSteps Steps,
     UpstreamHttp Http, IPAddress? BindAddress, LoadAssignment? Inline, ValueList<DnsTarget> DnsTargets, TimeSpan DnsRefresh,
     int MaxRequestsPerConnection, TimeSpan IdleTimeout, KeepaliveSettings? Keepalive, ServiceName Service, ValueList<string> Notes, Cluster Resource)
 {
@@ -82,17 +79,14 @@ internal sealed record ClusterSnapshot(
     public bool RacesAddresses { get; init; }
 
     /// <summary>Whether TLS connections depend on the host of the request.</summary>
-    public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Tls).Append(Tls)
+    public bool NamesByRequest { get; } = SocketMatches.Select(match => match.Steps.Tls).Append(Steps.Tls)
         .Any(tls => tls is { SniFromRequest: true } or { NameFromRequest: true });
 
     /// <summary>How names that requests bring along are resolved; null for clusters of other kinds.</summary>
     public DynamicSettings? Dynamic { get; init; }
 
-    /// <summary>As in <see cref="SocketMatch"/>.</summary>
-    public ProxyProtocolVersion? ProxyHeader { get; init; }
-
     /// <summary>Connections to some hosts say whose connection they carry.</summary>
-    public bool TellsClients { get; init; }
+    public bool TellsClients { get; } = SocketMatches.Select(match => match.Steps).Append(Steps).Any(steps => steps.TellsClients);
 
     /// <summary>TCP connections may exchange metadata with the host before their first byte.</summary>
     public bool ExchangesMetadata { get; } = Resource.Filters.Any(filter => filter.Name == "istio.metadata_exchange");
@@ -104,7 +98,7 @@ internal sealed record ClusterSnapshot(
 
     public ByteString Bytes => _bytes ??= Resource.ToByteString();
 
-    public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Tls).Append(Tls).SelectMany(t => t?.Secrets ?? []).Distinct();
+    public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Steps.Tls).Append(Steps.Tls).SelectMany(t => t?.Secrets ?? []).Distinct();
 
     /// <summary>The transport socket for an endpoint: the first match whose labels it has, else the cluster's own.</summary>
     public SocketMatch? SocketFor(Endpoint endpoint)
@@ -113,6 +107,9 @@ internal sealed record ClusterSnapshot(
             if (match.Match.All(want => endpoint.TransportMatch.TryGetValue(want.Key, out var has) && has == want.Value)) return match;
         return null;
     }
+
+    /// <summary>The TLS of connections to an endpoint; null: none.</summary>
+    public TlsSettings? TlsFor(Endpoint endpoint) => (SocketFor(endpoint)?.Steps ?? Steps).Tls;
 }
 
 /// <summary>A name to resolve, and the endpoint properties of its addresses.</summary>

@@ -6,20 +6,20 @@ using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Clusters;
 
-/// <summary>Opens transports to the hosts of clusters, with the TLS that the endpoint asks for, and updates the counters of
+/// <summary>Opens transports to the hosts of clusters, by the steps that the endpoint asks for, and updates the counters of
 /// host and cluster.</summary>
 internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, BackgroundTasks background, TimeProvider time)
 {
+    private readonly ConnectParts _parts = new(secrets, time);
+
     /// <summary>Connects to a host. The caller must call <see cref="Release"/> once for each success.</summary>
-    /// <param name="alpn">The protocols to offer over TLS; null: those of the cluster.</param>
-    /// <param name="exchanges">The caller speaks <c>istio-peer-exchange</c>; otherwise it is not offered.</param>
-    /// <param name="authority">The host of the request that the connection is for; empty when there is none.</param>
-    /// <param name="carried">The connection that it carries, for hosts that are told; null: none.</param>
+    /// <param name="cluster">That of the host.</param>
+    /// <param name="host">Where to.</param>
+    /// <param name="purpose">What it is for.</param>
     /// <param name="patience">Time until the host must have taken the connection, at most the cluster's connect timeout.</param>
     /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, string authority, IReadOnlyList<string>? alpn, TimeSpan patience,
-        ProxiedConnection? carried, bool exchanges = false)
+    public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, ConnectPurpose purpose, TimeSpan patience)
     {
         var config = cluster.Config;
         var start = time.GetTimestamp();
@@ -33,15 +33,7 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
             socket = host.Endpoint.MoreAddresses.IsEmpty
                 ? await dialer.ConnectAsync(host.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false)
                 : await dialer.RaceAsync([host.Address, .. host.Endpoint.MoreAddresses], config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
-            var tls = match is null ? config.Tls : match.Tls;
-            if ((match is null ? config.ProxyHeader : match.ProxyHeader) is { } header)
-                await socket.WriteAsync(ProxyHeader.Write(header, carried)).ConfigureAwait(false);
-            Transport transport = tls is null
-                ? socket
-                : await TlsTransport.ConnectAsync(socket, tls, authority, alpn ?? (exchanges ? tls.Alpn : tls.AlpnWithoutExchange), secrets,
-                    config.ConnectTimeout, time)
-                    .ConfigureAwait(false);
-            if (tls is not null) Interlocked.Increment(ref cluster.Counters.Handshakes);
+            var transport = await (match?.Steps ?? config.Steps).TakeAsync(socket, cluster, purpose, _parts).ConfigureAwait(false);
             host.Connected();
             transport.Suspected = () => cluster.Suspect(host);
             return transport;

@@ -118,8 +118,8 @@ internal sealed class HostChecks(ClusterState cluster, Host host, HealthCheckSet
         var late = new Lateness();
         try
         {
-            var transport = _kept ??= await ways.Connector.ConnectAsync(own, own.Hosts.All[0], "", settings.Alpn, own.Config.ConnectTimeout, null)
-                .ConfigureAwait(false);
+            var transport = _kept ??= await ways.Connector
+                .ConnectAsync(own, own.Hosts.All[0], new("", settings.Alpn, Exchanges: false, null), own.Config.ConnectTimeout).ConfigureAwait(false);
             if (probe.Send.IsEmpty && probe.Receive.IsEmpty) return Connected();
             var left = settings.Timeout - ways.Ports.Time.GetElapsedTime(begun);
             await using var timer = ways.Ports.Time.CreateTimer(_ => late.End(transport), null, left > TimeSpan.Zero ? left : TimeSpan.Zero,
@@ -169,7 +169,7 @@ internal sealed class HostChecks(ClusterState cluster, Host host, HealthCheckSet
     private string Authority(string configured) =>
         host.Endpoint.Check is { Hostname.Length: > 0 } check ? check.Hostname : configured.Length > 0 ? configured : cluster.Config.Name;
 
-    private string Scheme(ClusterState own) => (own.Config.SocketFor(_endpoint!) is { } match ? match.Tls : own.Config.Tls) is null ? "http" : "https";
+    private string Scheme(ClusterState own) => own.Config.TlsFor(_endpoint!) is null ? "http" : "https";
 
     private void Edit(RequestHead head, HeaderEdits edits)
     {

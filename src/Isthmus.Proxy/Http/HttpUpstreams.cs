@@ -73,7 +73,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         var isSettled = false;
         try
         {
-            var transport = await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience, way.Carried).ConfigureAwait(false);
+            var transport = await connector.ConnectAsync(cluster, host, way.Purpose, way.Patience).ConfigureAwait(false);
             isSettled = true;
             return transport;
         }
@@ -172,7 +172,7 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
             throw new OverflowException("max_connections");
         try
         {
-            return await connector.ConnectAsync(cluster, host, way.Authority, way.Alpn, way.Patience, way.Carried).ConfigureAwait(false);
+            return await connector.ConnectAsync(cluster, host, way.Purpose, way.Patience).ConfigureAwait(false);
         }
         catch
         {
@@ -183,5 +183,8 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
 
     /// <summary>What kind of connection to open; see <see cref="OpenAsync"/>.</summary>
     private readonly record struct Way(string Authority, ProxiedConnection? Carried, IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience,
-        IQueueing Request);
+        IQueueing Request)
+    {
+        public ConnectPurpose Purpose => new(Authority, Alpn, Exchanges: false, Carried);
+    }
 }

@@ -38,7 +38,7 @@ internal static class ClusterDecoder
             Limits(cluster.CircuitBreakers),
             Outlier(cluster.OutlierDetection),
             cluster.TransportSocketMatches.Select(match => Match(match, options, cluster, notes)).ToValueList(),
-            Tls(Inner(cluster.TransportSocket), options, cluster),
+            Steps(cluster.TransportSocket, options, cluster),
             Http(options),
             Bind(cluster),
             inline, targets,
@@ -56,9 +56,6 @@ internal static class ClusterDecoder
             Zones = Zones(cluster.CommonLbConfig?.ZoneAwareLbConfig, notes),
             Pings = Pings(Http2(options)?.ConnectionKeepalive),
             Hashing = Hashing(cluster, notes),
-            ProxyHeader = Header(cluster.TransportSocket),
-            TellsClients = cluster.TransportSocketMatches.Select(match => match.TransportSocket).Append(cluster.TransportSocket)
-                .Any(socket => Header(socket) is not null),
             SlowStart = SlowStart(cluster.RoundRobinLbConfig?.SlowStartConfig ?? cluster.LeastRequestLbConfig?.SlowStartConfig),
             HealthCheck = check,
             RacesAddresses = kind == ClusterKind.LogicalDns
@@ -199,10 +196,18 @@ internal static class ClusterDecoder
     {
         var labels = EndpointDecoder.Labels(match.Match);
         if (TlsSettings.IsKnown(Inner(match.TransportSocket), downstream: false))
-            return new(match.Name, labels, Tls(Inner(match.TransportSocket), options, cluster)) { ProxyHeader = Header(match.TransportSocket) };
+            return new(match.Name, labels, Steps(match.TransportSocket, options, cluster));
         var why = $"transport socket '{match.TransportSocket.Name}' is not supported";
         notes.Add($"endpoints that match '{match.Name}' are not reachable: {why}");
-        return new(match.Name, labels, null) { Unsupported = why };
+        return new(match.Name, labels, ConnectSteps.None) { Unsupported = why };
+    }
+
+    private static ConnectSteps Steps(Wire.Envoy.TransportSocket? socket, HttpProtocolOptions? options, Cluster cluster)
+    {
+        var steps = new List<ConnectStep>();
+        if (Header(socket) is { } version) steps.Add(new ProxyHeaderStep(version));
+        if (Tls(Inner(socket), options, cluster) is { } tls) steps.Add(new TlsStep(tls));
+        return steps.Count == 0 ? ConnectSteps.None : new(steps.ToValueList());
     }
 
     /// <summary>The transport socket in one that writes a header of the PROXY protocol.</summary>

@@ -89,7 +89,7 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             try
             {
                 var patience = attempt < attempts && cluster.HasOther(host, tried) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
-                var upstream = await connector.ConnectAsync(cluster, host, "", null, patience, carried, cluster.Config.ExchangesMetadata).ConfigureAwait(false);
+                var upstream = await connector.ConnectAsync(cluster, host, new("", null, cluster.Config.ExchangesMetadata, carried), patience).ConfigureAwait(false);
                 record.UpstreamLocal = upstream.Local;
                 record.UpstreamPeer = upstream.Peer;
                 record.TransportFailure = "";

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
@@ -7,22 +8,22 @@ using Isthmus.Proxy.Transports;
 namespace Isthmus.Proxy.Tls;
 
 /// <summary>
-/// One TLS connection of OpenSSL over a socket. Its calls never wait: they say what the socket must be ready for before they are repeated.
+/// One TLS connection of OpenSSL. Its calls never wait: they say what the bytes below must be ready for before they are repeated.
 /// It may be used on several threads, which then take turns.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class TlsConnection : IDisposable
 {
-    /// <summary>Results of calls that have to be repeated when the socket can be read or written.</summary>
+    /// <summary>Results of calls that have to be repeated when the bytes below can be read or written.</summary>
     internal const int NeedsRead = -1, NeedsWrite = -2;
 
-    private static readonly nint SocketMethod = OpenSsl.CreateBioMethod(&ReadSocket, &WriteSocket, &ControlSocket);
+    private static readonly nint BytesMethod = OpenSsl.CreateBioMethod(&ReadBytes, &WriteBytes, &Control);
 
     // OpenSSL calls back on the thread that called it.
     [ThreadStatic] private static TlsConnection? _active;
 
     private readonly OpenSsl.ConnectionHandle _ssl;
-    private readonly SocketTransport _socket;
+    private readonly INonBlocking _bytes;
     private readonly TlsSettings _settings;
     private readonly RootSecret? _roots;
     private readonly string _expected;
@@ -36,26 +37,26 @@ internal sealed unsafe class TlsConnection : IDisposable
     private bool _hasEnded;     // the bytes of the peer, with or without TLS's own end
 
     /// <param name="context">What it shares with others.</param>
-    /// <param name="socket">The bytes.</param>
+    /// <param name="bytes">What it reads and writes.</param>
     /// <param name="settings">Names and pins that the peer's certificate must have.</param>
     /// <param name="roots">Those of the context.</param>
     /// <param name="expected">The host that the certificate must prove; empty: none.</param>
     /// <param name="protocol">Server side: the protocol to select; null: none.</param>
-    private TlsConnection(TlsContext context, SocketTransport socket, TlsSettings settings, RootSecret? roots, string expected, string? protocol)
+    private TlsConnection(TlsContext context, INonBlocking bytes, TlsSettings settings, RootSecret? roots, string expected, string? protocol)
     {
         _ssl = OpenSsl.SSL_new(context.Handle);
         TlsContext.Require(!_ssl.IsInvalid, "connection");
-        OpenSsl.SetBio(_ssl, SocketMethod);
-        (_context, _socket, _settings, _roots, _expected, _protocol) = (context, socket, settings, roots, expected, protocol);
+        OpenSsl.SetBio(_ssl, BytesMethod);
+        (_context, _bytes, _settings, _roots, _expected, _protocol) = (context, bytes, settings, roots, expected, protocol);
     }
 
     /// <summary>The client's side of a connection.</summary>
-    internal static TlsConnection Client(SocketTransport socket, TlsSettings settings, CertificateSecret? own, RootSecret? roots,
+    internal static TlsConnection Client(INonBlocking bytes, EndPoint? remote, TlsSettings settings, CertificateSecret? own, RootSecret? roots,
         (string Sni, string Expected) names, IReadOnlyList<string> alpn)
     {
-        var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: false), socket, settings, roots, names.Expected, null);
+        var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: false), bytes, settings, roots, names.Expected, null);
         OpenSsl.SSL_set_connect_state(connection._ssl);
-        connection.OfferSession(new(socket.Remote, names.Sni, names.Expected));
+        connection.OfferSession(new(remote, names.Sni, names.Expected));
         if (names.Sni.Length > 0) TlsContext.Require(OpenSsl.SetHostName(connection._ssl, names.Sni), "server name");
         if (alpn.Count > 0)
         {
@@ -74,9 +75,9 @@ internal sealed unsafe class TlsConnection : IDisposable
 
     /// <summary>The server's side of a connection.</summary>
     /// <param name="protocol">The application protocol to select; null: none.</param>
-    internal static TlsConnection Server(SocketTransport socket, TlsSettings settings, CertificateSecret own, RootSecret? roots, string? protocol)
+    internal static TlsConnection Server(INonBlocking bytes, TlsSettings settings, CertificateSecret own, RootSecret? roots, string? protocol)
     {
-        var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: true), socket, settings, roots, "", protocol);
+        var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: true), bytes, settings, roots, "", protocol);
         OpenSsl.SSL_set_accept_state(connection._ssl);
         return connection;
     }
@@ -235,10 +236,10 @@ internal sealed unsafe class TlsConnection : IDisposable
     }
 
     [UnmanagedCallersOnly]
-    private static int ReadSocket(nint bio, byte* into, int length) => Move(bio, new(into, length), isRead: true);
+    private static int ReadBytes(nint bio, byte* into, int length) => Move(bio, new(into, length), isRead: true);
 
     [UnmanagedCallersOnly]
-    private static int WriteSocket(nint bio, byte* bytes, int length) => Move(bio, new(bytes, length), isRead: false);
+    private static int WriteBytes(nint bio, byte* bytes, int length) => Move(bio, new(bytes, length), isRead: false);
 
     private static int Move(nint bio, Span<byte> bytes, bool isRead)
     {
@@ -246,7 +247,7 @@ internal sealed unsafe class TlsConnection : IDisposable
         OpenSsl.BIO_clear_flags(bio, OpenSsl.BioAllRetryFlags);
         try
         {
-            var count = isRead ? connection._socket.TryRead(bytes) : connection._socket.TryWrite(bytes);
+            var count = isRead ? connection._bytes.TryRead(bytes) : connection._bytes.TryWrite(bytes);
             if (count < 0) OpenSsl.BIO_set_flags(bio, (isRead ? OpenSsl.BioRead : OpenSsl.BioWrite) | OpenSsl.BioShouldRetry);
             if (isRead) connection._hasEnded = count == 0;
             return count;
@@ -258,10 +259,15 @@ internal sealed unsafe class TlsConnection : IDisposable
             connection._failure = e;
             return -1;
         }
+        finally
+        {
+            // The bytes below may be those of another TLS connection.
+            _active = connection;
+        }
     }
 
     [UnmanagedCallersOnly]
-    private static nint ControlSocket(nint bio, int command, nint number, nint argument) => command switch
+    private static nint Control(nint bio, int command, nint number, nint argument) => command switch
     {
         // Nothing is held back.
         OpenSsl.BioFlush => 1,

@@ -6,47 +6,51 @@ using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Tls;
 
-// The event loop of its socket refuses other systems than Linux.
+// The event loops refuse other systems than Linux.
 #pragma warning disable CA1416
 
-/// <summary>TLS on a socket, as client or server, on the socket's event loop.</summary>
+/// <summary>TLS on another transport, as client or server, on that one's event loop. OpenSSL reads and writes a socket itself; the bytes of other
+/// transports pass through buffers.</summary>
 internal sealed class TlsTransport : Transport
 {
-    private readonly SocketTransport _socket;
+    private readonly Transport _inner;
+    private readonly INonBlocking _bytes;
     private readonly TlsConnection _tls;
 
-    private TlsTransport(SocketTransport socket, TlsConnection tls, TlsPeer peer)
+    private TlsTransport(Transport inner, INonBlocking bytes, TlsConnection tls, TlsPeer peer)
     {
-        _socket = socket;
+        _inner = inner;
+        _bytes = bytes;
         _tls = tls;
         Peer = peer;
     }
 
-    public override EndPoint? Local => _socket.Local;
+    public override EndPoint? Local => _inner.Local;
 
-    public override EndPoint? Remote => _socket.Remote;
+    public override EndPoint? Remote => _inner.Remote;
 
     public override TlsPeer Peer { get; }
 
     /// <summary>Whether the handshake resumed an earlier session.</summary>
     internal bool IsResumed => _tls.IsResumed;
 
-    public override Loops.EventLoop EventLoop => _socket.EventLoop;
+    public override EventLoop? EventLoop => _inner.EventLoop;
 
-    public override bool IsQuiet => _socket.IsQuiet && !_tls.HasPending;
+    public override bool IsQuiet => _bytes.IsQuiet && !_tls.HasPending;
 
-    public override Action? Suspected { get => _socket.Suspected; set => _socket.Suspected = value; }
+    public override Action? Suspected { get => _inner.Suspected; set => _inner.Suspected = value; }
 
     /// <summary>Handshakes as client.</summary>
     /// <param name="authority">The host of the request that the connection is for; empty when there is none.</param>
     /// <exception cref="TransportException">The server refused, has the wrong identity, or closed.</exception>
     public static ValueTask<TlsTransport> ConnectAsync(
-        SocketTransport socket, TlsSettings settings, string authority, IReadOnlyList<string> alpn, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
+        Transport inner, TlsSettings settings, string authority, IReadOnlyList<string> alpn, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
     {
         var names = settings.NamesFor(authority);
         var own = settings.Certificate.Length == 0 ? null : secrets.FindCertificate(settings.Certificate) ?? throw Missing(settings.Certificate);
-        return HandshakeAsync(socket, Begin(() => TlsConnection.Client(socket, settings, own, Roots(settings, secrets), names, alpn)), names.Sni, timeout,
-            time);
+        var bytes = BufferedBytes.Of(inner);
+        return HandshakeAsync(inner, bytes, Begin(() => TlsConnection.Client(bytes, inner.Remote, settings, own, Roots(settings, secrets), names, alpn)),
+            names.Sni, timeout, time);
     }
 
     /// <summary>Handshakes as server, for a client whose ClientHello was already read.</summary>
@@ -54,11 +58,12 @@ internal sealed class TlsTransport : Transport
     /// <param name="client">What else the ClientHello revealed.</param>
     /// <exception cref="TransportException">The client refused, has the wrong identity, or closed.</exception>
     public static ValueTask<TlsTransport> AcceptAsync(
-        SocketTransport socket, TlsSettings settings, string? alpn, ConnectionFacts client, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
+        Transport inner, TlsSettings settings, string? alpn, ConnectionFacts client, ISecretSource secrets, TimeSpan timeout, TimeProvider time)
     {
         var own = ServerCertificates.Choose(settings, client, secrets) ?? throw Missing(settings.Certificate);
-        return HandshakeAsync(socket, Begin(() => TlsConnection.Server(socket, settings, own, Roots(settings, secrets), alpn)), client.ServerName, timeout,
-            time);
+        var bytes = BufferedBytes.Of(inner);
+        return HandshakeAsync(inner, bytes, Begin(() => TlsConnection.Server(bytes, settings, own, Roots(settings, secrets), alpn)), client.ServerName,
+            timeout, time);
     }
 
     /// <summary>The protocol that a server with that list selects; null when it selects none, and goes on without ALPN.</summary>
@@ -71,7 +76,7 @@ internal sealed class TlsTransport : Transport
 
     public override ValueTask<int> ReadAsync(Memory<byte> into)
     {
-        if (into.IsEmpty) return _tls.HasPending ? default : _socket.ReadAsync(into);
+        if (into.IsEmpty) return _tls.HasPending ? default : _bytes.WaitToReadAsync();
         try
         {
             var count = _tls.Read(into.Span);
@@ -104,19 +109,19 @@ internal sealed class TlsTransport : Transport
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask CloseWriteAsync()
     {
-        for (var needs = _tls.CloseWrite(); needs < 0; needs = _tls.CloseWrite()) await WaitAsync(_socket, needs).ConfigureAwait(false);
-        await _socket.CloseWriteAsync().ConfigureAwait(false);
+        for (var needs = _tls.CloseWrite(); needs < 0; needs = _tls.CloseWrite()) await WaitAsync(_bytes, needs).ConfigureAwait(false);
+        await _bytes.CloseWriteAsync().ConfigureAwait(false);
     }
 
     public override void Abort(bool reset = false)
     {
-        _socket.Abort(reset);
+        _inner.Abort(reset);
         _tls.Dispose();
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private static async ValueTask<TlsTransport> HandshakeAsync(SocketTransport socket, TlsConnection tls, string serverName, TimeSpan timeout,
-        TimeProvider time)
+    private static async ValueTask<TlsTransport> HandshakeAsync(Transport inner, INonBlocking bytes, TlsConnection tls, string serverName,
+        TimeSpan timeout, TimeProvider time)
     {
         var isLate = false;
         try
@@ -124,11 +129,11 @@ internal sealed class TlsTransport : Transport
             var limit = time.CreateTimer(_ =>
             {
                 isLate = true;
-                socket.Abort();
+                inner.Abort();
             }, null, timeout, Timeout.InfiniteTimeSpan);
             await using (limit.ConfigureAwait(false))
-                for (var needs = tls.Handshake(); needs < 0; needs = tls.Handshake()) await WaitAsync(socket, needs).ConfigureAwait(false);
-            return new(socket, tls, tls.Peer(serverName));
+                for (var needs = tls.Handshake(); needs < 0; needs = tls.Handshake()) await WaitAsync(bytes, needs).ConfigureAwait(false);
+            return new(inner, bytes, tls, tls.Peer(serverName));
         }
         catch (TransportException e)
         {
@@ -143,7 +148,7 @@ internal sealed class TlsTransport : Transport
         int count;
         do
         {
-            await WaitAsync(_socket, needs).ConfigureAwait(false);
+            await WaitAsync(_bytes, needs).ConfigureAwait(false);
             count = needs = _tls.Read(into.Span);
         }
         while (count < 0);
@@ -155,7 +160,7 @@ internal sealed class TlsTransport : Transport
     {
         while (true)
         {
-            await WaitAsync(_socket, needs).ConfigureAwait(false);
+            await WaitAsync(_bytes, needs).ConfigureAwait(false);
             do
             {
                 needs = _tls.Write(bytes.Span);
@@ -167,10 +172,10 @@ internal sealed class TlsTransport : Transport
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
-    private static async ValueTask WaitAsync(SocketTransport socket, int needs)
+    private static async ValueTask WaitAsync(INonBlocking bytes, int needs)
     {
-        if (needs == TlsConnection.NeedsRead) await socket.WaitToReadAsync().ConfigureAwait(false);
-        else await socket.WaitToWriteAsync().ConfigureAwait(false);
+        if (needs == TlsConnection.NeedsRead) await bytes.WaitToReadAsync().ConfigureAwait(false);
+        else await bytes.WaitToWriteAsync().ConfigureAwait(false);
     }
 
     private static TlsConnection Begin(Func<TlsConnection> create)

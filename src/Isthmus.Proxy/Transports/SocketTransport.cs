@@ -9,7 +9,7 @@ namespace Isthmus.Proxy.Transports;
 #pragma warning disable CA1416
 
 /// <summary>A connected stream socket. Bytes that were read to inspect the protocol can be put back in front.</summary>
-internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? remote = null) : Transport
+internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? remote = null) : Transport, INonBlocking
 {
     private ReadOnlyMemory<byte> _peeked;
     private EndPoint? _local;
@@ -49,8 +49,6 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
     /// <summary>Puts bytes that were already read in front of the unread ones.</summary>
     public void Unread(ReadOnlyMemory<byte> bytes) => _peeked = bytes;
 
-    /// <summary>Reads what is there; 0 at the end of the peer's stream, -1 when there is nothing now.</summary>
-    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
     public int TryRead(Span<byte> into)
     {
         if (!_peeked.IsEmpty)
@@ -70,8 +68,6 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         }
     }
 
-    /// <summary>Sends some of the bytes; -1 while the kernel has no room for more.</summary>
-    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
     public int TryWrite(ReadOnlySpan<byte> bytes)
     {
         try
@@ -84,11 +80,8 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         }
     }
 
-    /// <summary>Completes when <see cref="TryRead"/> may have something, or fails.</summary>
-    public ValueTask<int> WaitToReadAsync() => loop.ReceiveAsync(Memory<byte>.Empty);
+    public ValueTask<int> WaitToReadAsync() => _peeked.IsEmpty ? loop.ReceiveAsync(Memory<byte>.Empty) : default;
 
-    /// <summary>Completes when <see cref="TryWrite"/> may send more.</summary>
-    /// <exception cref="TransportException">The transport was aborted.</exception>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public async ValueTask WaitToWriteAsync()
     {

@@ -5,7 +5,7 @@ using Isthmus.Proxy.Loops;
 namespace Isthmus.Proxy.Transports;
 
 /// <summary>
-/// One byte stream in both directions: a socket or TLS on one. A read and a write may overlap, two reads or two writes may not.
+/// One byte stream in both directions: a socket, a stream of HTTP/2, TLS on either. A read and a write may overlap, two reads or two writes may not.
 /// The hot path has no cancellation tokens: to end a transport early, call <see cref="Abort"/>; pending calls then fail.
 /// </summary>
 internal abstract class Transport

@@ -52,7 +52,7 @@ internal sealed partial class DataPlane : IDisposable
         var exchange = new OwnExchange(upstreams, ports.Time);
         var health = new HealthChecks(new(exchange, _connector, ports), _background, logs.CreateLogger<HealthChecks>());
         State = new SnapshotState(ports, secrets, health.RunAsync, _background, settings.Identity.Address);
-        var tcp = new TcpProxy(State, _connector, _watch, Report, ports, settings.Identity);
+        var tcp = new TcpProxy(State, _connector, new HttpTunnels(upstreams, ports.Time), _watch, Report, ports, settings.Identity);
         var own = new OwnRequests(State, exchange);
         var authorizers = new Authorizers(own, Report.Access);
         _lost = new TelemetryLosses(ports.Time, settings.LossTime);

@@ -82,8 +82,10 @@ internal sealed class LoopbackProxy : IDisposable
 
     internal void Clusters(params Cluster[] clusters) => Apply(TypeUrls.Cluster, clusters, m => ((Cluster)m).Name);
 
-    internal void Route(string action) => Apply(TypeUrls.Route, [WireTypes.Strict.Parse<RouteConfiguration>(
-        $$"""{"name": "r", "virtual_hosts": [{"name": "all", "domains": ["*"], "include_request_attempt_count": true, "routes": [{"name": "only", "match": {"prefix": "/"}, {{action}} }] }] }""")],
+    internal void Route(string action) => Routes($$"""{"name": "only", "match": {"prefix": "/"}, {{action}} }""");
+
+    internal void Routes(string routes) => Apply(TypeUrls.Route, [WireTypes.Strict.Parse<RouteConfiguration>(
+        $$"""{"name": "r", "virtual_hosts": [{"name": "all", "domains": ["*"], "include_request_attempt_count": true, "routes": [{{routes}}] }] }""")],
         m => ((RouteConfiguration)m).Name);
 
     internal void Endpoints(string cluster, params int[] ports)
@@ -100,10 +102,12 @@ internal sealed class LoopbackProxy : IDisposable
     }
 
     /// <summary>Opens a port whose connections go to a cluster.</summary>
-    internal ReservedPort Tcp(string cluster)
+    /// <param name="cluster">Where connections go.</param>
+    /// <param name="more">Fields of the filter, each after a comma.</param>
+    internal ReservedPort Tcp(string cluster, string more = "")
     {
         var port = new ReservedPort();
-        Tcp(cluster, port);
+        Tcp(cluster, port, more: more);
         return port;
     }
 
@@ -111,11 +115,12 @@ internal sealed class LoopbackProxy : IDisposable
     /// <param name="cluster">Where connections go.</param>
     /// <param name="port">The port.</param>
     /// <param name="match">The match of the only filter chain, as JSON.</param>
-    internal void Tcp(string cluster, ReservedPort port, string match = "{}")
+    /// <param name="more">Fields of the filter, each after a comma.</param>
+    internal void Tcp(string cluster, ReservedPort port, string match = "{}", string more = "")
     {
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
             {"name": "tcp", "traffic_direction": "OUTBOUND", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } },
-             "filter_chains": [{"filter_chain_match": {{{match}}}, "filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "tcp", "cluster": "{{{cluster}}}"} }] }] }
+             "filter_chains": [{"filter_chain_match": {{{match}}}, "filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "tcp", "cluster": "{{{cluster}}}" {{{more}}} } }] }] }
             """)], m => ((Listener)m).Name);
         Assert.Empty(Plane.ListenerFailures);
     }

@@ -20,7 +20,7 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
         .Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]).Distinct().ToValueList();
     // Of the Services, listeners depend on these: what connections are routed to, and how long they may be idle then,
     private ILookup<string, RouteSet> _connectionsTo = Array.Empty<RouteSet>().ToLookup(_ => "");
-    private ValueMap<TimeSpan> _idleTimeouts;
+    private ValueMap<TcpSettings> _tcpSettings;
     // what is reached by SNI,
     private HashSet<string> _exposed = new(StringComparer.Ordinal);
     // and, where hosts are owned, those with the names of routes.
@@ -42,11 +42,11 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
         _tables.Update(view, inputs);
         var connections = listed.Where(routing => routing.RoutesConnections).Concat(_tables.Connections)
             .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ThenBy(routing => routing.Hosts[0], StringComparer.Ordinal).ToValueList();
-        _idleTimeouts = view.IdleTimeoutsOf(null, connections, scope);
+        _tcpSettings = view.TcpSettingsOf(null, connections, scope);
         _connectionsTo = connections.SelectMany(routing => routing.L4Destinations.Select(to => to.Host).Distinct(StringComparer.Ordinal)
             .Select(host => (host, routing)))
             .ToLookup(item => item.host, item => item.routing, StringComparer.Ordinal);
-        inputs = inputs with { Routings = connections, IdleTimeouts = _idleTimeouts };
+        inputs = inputs with { Routings = connections, TcpSettings = _tcpSettings };
         var visible = hosts.OrderBy(host => host.Service.Hostname, StringComparer.Ordinal).ToList();
         var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, (view.Mesh, inputs.Mesh))).ToList();
         Listeners = Listeners.ReplacedBy(listeners);
@@ -73,9 +73,9 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
         if (visible is not null && !gateway.SniDnat && GatewayListeners.Exposes(_sniHosts, visible)) return true;
         var connections = _connectionsTo[service].ToList();
         if (connections.Count == 0) return false;
-        var now = view.IdleTimeoutsOf(null, connections, scope);
-        return now.Any(item => !_idleTimeouts.TryGetValue(item.Key, out var before) || before != item.Value)
-            || _idleTimeouts.Keys.Any(cluster => ResourceNames.TryParseOutbound(cluster, out _, out _, out var host, out _) && host == service
+        var now = view.TcpSettingsOf(null, connections, scope);
+        return now.Any(item => !_tcpSettings.TryGetValue(item.Key, out var before) || before != item.Value)
+            || _tcpSettings.Keys.Any(cluster => ResourceNames.TryParseOutbound(cluster, out _, out _, out var host, out _) && host == service
                 && !now.ContainsKey(cluster));
     }
 

@@ -63,7 +63,7 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
         var l4 = L4Of(routing);
         return new(service, service.Headless || service.Pod is not null ? view.EndpointsOf(service.Hostname).Endpoints : default, l4)
         {
-            IdleTimeouts = view.IdleTimeoutsOf(service, l4 is null ? [] : [l4], scope),
+            TcpSettings = view.TcpSettingsOf(service, l4 is null ? [] : [l4], scope),
             HasServiceRoutes = HasServiceRoutes(routing),
         };
     }

@@ -51,7 +51,8 @@ internal static class DestinationRuleReader
         ProxyProtocol = policy["proxyProtocol"].Exists
             ? policy["proxyProtocol"]["version"].Text == "V2" ? ProxyProtocolVersion.V2 : ProxyProtocolVersion.V1
             : null,
-        IsBlocked = RefusesTunnel(policy["tunnel"]) | policy["tls"]["caCrl"].CloseIfWrong(),
+        Tunnel = policy["tunnel"].Exists ? ReadTunnel(policy) : null,
+        IsBlocked = policy["tunnel"].CloseIfWrong() | policy["tls"]["caCrl"].CloseIfWrong(),
     };
 
     /// <summary>What MeshConfig says for all hosts.</summary>
@@ -61,11 +62,16 @@ internal static class DestinationRuleReader
         Outlier = policy["outlierDetection"].Exists ? ReadOutlier(policy["outlierDetection"]) : null,
     };
 
-    private static bool RefusesTunnel(Field tunnel)
+    private static TunnelEnd ReadTunnel(Field policy)
     {
-        if (!tunnel.Exists) return false;
-        tunnel.Error("tunnels through a forward proxy are not supported", "remove the field and configure the forward proxy in the application");
-        return tunnel.CloseIfWrong();
+        var tunnel = policy["tunnel"];
+        var (host, port, protocol) = (tunnel["targetHost"], tunnel["targetPort"], tunnel["protocol"]);
+        if (policy["proxyProtocol"].Exists) tunnel.Error("tunnel and proxyProtocol must not be set together", "remove one of them");
+        if (protocol.Text is not ("" or "CONNECT" or "POST")) protocol.Error($"\"{protocol.Text}\" is not a way to ask for a tunnel", "use CONNECT or POST");
+        if (host.Text.Length == 0) host.Error("a tunnel needs the host at its end", "set it to a host name or an IP address");
+        else HostNames.Check(host, host.Text, allowWildcard: false, allowIp: true);
+        if (port.Integer is not (>= 1 and <= 65535)) port.Error($"port number {port.Integer ?? 0} must be in the range 1..65535");
+        return new(host.Text, port.Int ?? 0, protocol.Text == "POST");
     }
 
     private static LoadBalancing ReadBalancing(Field lb)

@@ -7,8 +7,8 @@ namespace Isthmus.Mesh.Generate;
 /// <param name="Routings">The routes bound to one of its Gateways, oldest first.</param>
 public sealed record GatewayInputs(ProxyScope Scope, MeshConfig Mesh, GatewayScope Gateway, ValueList<RouteSet> Routings)
 {
-    /// <summary>The idle timeouts of the clusters that TCP connections may get, where a DestinationRule has one.</summary>
-    public ValueMap<TimeSpan> IdleTimeouts { get; init; }
+    /// <summary>The settings of the clusters that TCP connections may get, where a DestinationRule has some.</summary>
+    public ValueMap<TcpSettings> TcpSettings { get; init; }
 
     /// <summary>The routes of each Gateway, by its name.</summary>
     internal ILookup<string, RouteSet> ByGateway() =>

@@ -188,7 +188,7 @@ public static class GatewayListeners
             var admitted = routing.Hosts.Where(host => bound.Admits(host, routing.Namespace)).ToList();
             if (admitted.Count == 0) continue;
             var usable = passthrough ? routing with { Tcp = default } : tls is not null && routing.MatchesTerminated ? routing : routing with { Tls = default };
-            foreach (var chain in L4Routes.Chains(inputs.Scope, usable, port, default, bound.Gateway.FullName, inputs.IdleTimeouts))
+            foreach (var chain in L4Routes.Chains(inputs.Scope, usable, port, default, bound.Gateway.FullName, inputs.TcpSettings))
             {
                 var names = chain.ServerNames.Where(name => bound.HostNames.Any(host => Hosts.Covers(host, name) || Hosts.Covers(name, host))).ToValueList();
                 if (names.IsEmpty && !chain.ServerNames.IsEmpty) continue;

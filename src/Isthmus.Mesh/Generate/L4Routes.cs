@@ -11,9 +11,9 @@ internal static class L4Routes
     /// <param name="port">The port of the listener.</param>
     /// <param name="ranges">The addresses of the listener, where a match has none.</param>
     /// <param name="gateway"><c>mesh</c>, or the gateway's full name.</param>
-    /// <param name="idle">Idle timeouts by cluster.</param>
+    /// <param name="settings">Those of DestinationRules, by cluster.</param>
     public static IEnumerable<TcpChain> Chains(ProxyScope scope, RouteSet rule, ServicePort port, ValueList<string> ranges, string gateway,
-        ValueMap<TimeSpan> idle)
+        ValueMap<TcpSettings> settings)
     {
         if (port.Protocol.IsTls() || !rule.Tls.IsEmpty)
         {
@@ -23,7 +23,7 @@ internal static class L4Routes
                 {
                     if (!Applies(match, scope, port.Number, gateway)) continue;
                     var names = match.SniHosts.Contains("*") ? default : match.SniHosts;
-                    yield return new(names, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, idle),
+                    yield return new(names, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, settings),
                         Protocol.Tcp, rule.Source);
                 }
             }
@@ -32,13 +32,13 @@ internal static class L4Routes
         {
             if (route.Matches.IsEmpty)
             {
-                yield return new(default, ranges, Target(route, rule, port.Number, idle), Protocol.Tcp, rule.Source);
+                yield return new(default, ranges, Target(route, rule, port.Number, settings), Protocol.Tcp, rule.Source);
                 continue;
             }
             foreach (var match in route.Matches)
             {
                 if (!Applies(match, scope, port.Number, gateway)) continue;
-                yield return new(default, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, idle),
+                yield return new(default, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, settings),
                     Protocol.Tcp, rule.Source);
             }
         }
@@ -51,17 +51,19 @@ internal static class L4Routes
         && (match.SourceNamespace.Length == 0 || match.SourceNamespace == scope.Namespace)
         && Selectors.Matches(match.SourceLabels, scope.RuleLabels);
 
-    private static TcpTarget Target(L4Rule route, RouteSet rule, int port, ValueMap<TimeSpan> idle)
+    private static TcpTarget Target(L4Rule route, RouteSet rule, int port, ValueMap<TcpSettings> settings)
     {
         // A connection that gets a cluster that does not exist ends.
         var clusters = RouteBackend.Used(route.Backends)
             .Select(backend => new WeightedName(backend.To is { } to ? Cluster(to, port) : ResourceNames.Unresolved, Math.Max(1, backend.Weight)))
             .ToValueList();
         // The connection has one timeout, whichever destination it gets: that of the first.
-        return new(clusters.Count == 1 ? clusters[0].Cluster : $"{rule.Name}.{rule.Namespace}", clusters)
-        {
-            IdleTimeout = !clusters.IsEmpty && idle.TryGetValue(clusters[0].Cluster, out var timeout) ? timeout : null,
-        };
+        var first = clusters.IsEmpty ? TcpSettings.None : Settings(clusters[0].Cluster);
+        // It has one end, too. Where destinations differ in that, some would get bytes that are not for them: none gets any.
+        if (clusters.Any(cluster => Settings(cluster.Cluster).Tunnel != first.Tunnel)) clusters = [new(ResourceNames.Unresolved, 1)];
+        return new(clusters.Count == 1 ? clusters[0].Cluster : $"{rule.Name}.{rule.Namespace}", clusters) { Settings = first };
+
+        TcpSettings Settings(string cluster) => settings.TryGetValue(cluster, out var found) ? found : TcpSettings.None;
     }
 
     internal static string Cluster(Destination destination, int port) =>

@@ -113,10 +113,12 @@ public static class OutboundListeners
 
     private static Filter Proxy(TcpTarget target, MeshConfig mesh)
     {
-        if (target.Clusters.Count == 1) return Parts.TcpProxy(target.Clusters[0].Cluster, mesh, statPrefix: target.StatPrefix, idleTimeout: target.IdleTimeout);
-        var proxy = new TcpProxy { StatPrefix = target.StatPrefix, WeightedClusters = new() };
-        if (target.IdleTimeout is { } idle) proxy.IdleTimeout = Parts.Duration(idle);
-        foreach (var (cluster, weight) in target.Clusters)
+        var proxy = new TcpProxy { StatPrefix = target.StatPrefix };
+        if (target.Clusters.Count == 1) proxy.Cluster = target.Clusters[0].Cluster;
+        else proxy.WeightedClusters = new();
+        if (target.Settings.IdleTimeout is { } idle) proxy.IdleTimeout = Parts.Duration(idle);
+        if (target.Settings.Tunnel is { } tunnel) proxy.TunnelingConfig = new() { Hostname = tunnel.Authority, UsePost = tunnel.UsesPost };
+        foreach (var (cluster, weight) in target.Clusters.Count > 1 ? target.Clusters : default)
         {
             proxy.WeightedClusters.Clusters.Add(new TcpProxy.Types.WeightedCluster.Types.ClusterWeight { Name = cluster, Weight = (uint)weight });
         }

@@ -8,8 +8,15 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>The destination of a TCP chain: weighted clusters, usually one.</summary>
 public sealed record TcpTarget(string StatPrefix, ValueList<WeightedName> Clusters)
 {
-    /// <summary>How long a connection may carry no bytes; zero: for ever; null: the proxy's default.</summary>
-    public TimeSpan? IdleTimeout { get; init; }
+    public TcpSettings Settings { get; init; } = TcpSettings.None;
+}
+
+/// <summary>What DestinationRules say of TCP connections to a cluster.</summary>
+/// <param name="IdleTimeout">How long a connection may carry no bytes; zero: for ever; null: the proxy's default.</param>
+/// <param name="Tunnel">The hosts are forward proxies, which are asked for a tunnel; null: they get the bytes.</param>
+public sealed record TcpSettings(TimeSpan? IdleTimeout, TunnelEnd? Tunnel)
+{
+    public static readonly TcpSettings None = new(null, null);
 }
 
 public readonly record struct WeightedName(string Cluster, int Weight);
@@ -38,8 +45,8 @@ public sealed record OutboundListener(string Address, int Port, string RouteName
 /// <param name="L4">The routes of its connections, or null.</param>
 public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> Endpoints, RouteSet? L4)
 {
-    /// <summary>The idle timeouts of the clusters that its connections may get, where a DestinationRule has one.</summary>
-    public ValueMap<TimeSpan> IdleTimeouts { get; init; }
+    /// <summary>The settings of the clusters that its connections may get, where a DestinationRule has some.</summary>
+    public ValueMap<TcpSettings> TcpSettings { get; init; }
 
     /// <summary>It has routes of the Gateway API, which are for calls to the Service, whatever host they name.</summary>
     public bool HasServiceRoutes { get; init; }
@@ -160,7 +167,7 @@ public static class OutboundPlan
         if (host.L4 is { } rule)
         {
             var any = false;
-            foreach (var chain in L4Routes.Chains(scope, rule, port, ranges, RouteSet.Mesh, host.IdleTimeouts))
+            foreach (var chain in L4Routes.Chains(scope, rule, port, ranges, RouteSet.Mesh, host.TcpSettings))
             {
                 any |= chain.IsDefault;
                 yield return chain;
@@ -170,8 +177,10 @@ public static class OutboundPlan
         var name = ResourceNames.Outbound(port.Number, "", service.Hostname);
         // On the wildcard address, only the SNI distinguishes TLS hosts.
         ValueList<string> names = wildcard && port.Protocol.IsTls() ? [service.Hostname] : default;
-        yield return new(names, ranges, new(name, [new(name, 1)]) { IdleTimeout = host.IdleTimeouts.TryGetValue(name, out var idle) ? idle : null },
-            port.Protocol);
+        yield return new(names, ranges, new(name, [new(name, 1)])
+        {
+            Settings = host.TcpSettings.TryGetValue(name, out var settings) ? settings : Generate.TcpSettings.None
+        }, port.Protocol);
     }
 
     private static Draft Get(SortedDictionary<(string, int), Draft> drafts, string address, int port) =>

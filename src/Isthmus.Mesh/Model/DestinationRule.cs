@@ -99,6 +99,9 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
     /// <summary>Connections begin with a header of the PROXY protocol, which names the client; null: they do not.</summary>
     public ProxyProtocolVersion? ProxyProtocol { get; init; }
 
+    /// <summary>The host is a forward proxy: it is asked to pass TCP connections on; null: it gets them.</summary>
+    public TunnelEnd? Tunnel { get; init; }
+
     /// <summary>The effective policy for one port of a subset: the subset's policy over the rule's, each resolved for that port.</summary>
     public static TrafficPolicy Effective(DestinationRule? rule, Subset? subset, int port) =>
         (rule?.Policy ?? None).ForPort(port).MergedWith(subset?.Policy?.ForPort(port));
@@ -114,7 +117,8 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
         : new(over.Balancing ?? Balancing, over.Pool ?? Pool, over.Outlier ?? Outlier, over.Tls ?? Tls,
             over.Ports.IsEmpty ? Ports : over.Ports)
             {
-                IsBlocked = IsBlocked || over.IsBlocked, RetryBudget = over.RetryBudget ?? RetryBudget, ProxyProtocol = over.ProxyProtocol ?? ProxyProtocol
+                IsBlocked = IsBlocked || over.IsBlocked, RetryBudget = over.RetryBudget ?? RetryBudget, ProxyProtocol = over.ProxyProtocol ?? ProxyProtocol,
+                Tunnel = over.Tunnel ?? Tunnel
             };
 
     /// <summary>The policy of one port: a port's own settings replace the whole policy.</summary>
@@ -126,6 +130,14 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
         }
         return this;
     }
+}
+
+/// <summary>Where a forward proxy passes connections on to.</summary>
+/// <param name="UsesPost">It is asked with POST instead of CONNECT.</param>
+public sealed record TunnelEnd(string Host, int Port, bool UsesPost)
+{
+    /// <summary>Host and port, with the brackets that an IPv6 address needs.</summary>
+    public string Authority => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
 }
 
 public sealed record PortPolicy(int Port, TrafficPolicy Policy);

@@ -294,15 +294,16 @@ public sealed record MeshView(
     /// <summary>The same of one host; null: the mesh does not have it.</summary>
     public DestinationShape? ShapeOf(string host, ProxyScope scope) => Registry.Services.TryGetValue(host, out var service) ? Shape(service, scope) : null;
 
-    /// <summary>The idle timeouts of DestinationRules, by cluster: of a service's TCP ports, and of the destinations of tcp and tls routes.</summary>
-    public ValueMap<TimeSpan> IdleTimeoutsOf(MeshService? own, IEnumerable<RouteSet> routings, ProxyScope scope)
+    /// <summary>What DestinationRules say of TCP connections, by cluster: of a service's TCP ports, and of the destinations of tcp and tls routes.</summary>
+    public ValueMap<TcpSettings> TcpSettingsOf(MeshService? own, IEnumerable<RouteSet> routings, ProxyScope scope)
     {
-        Dictionary<string, TimeSpan>? found = null;
+        Dictionary<string, TcpSettings>? found = null;
         void Add(MeshService service, int port, string subset)
         {
             var rule = RuleFor(service, scope);
-            if (TrafficPolicy.Effective(rule, rule?.Subsets.FirstOrDefault(item => item.Name == subset), port, Mesh).Pool?.TcpIdleTimeout is { } idle)
-                (found ??= new(StringComparer.Ordinal))[ResourceNames.Outbound(port, subset, service.Hostname)] = idle;
+            var policy = TrafficPolicy.Effective(rule, rule?.Subsets.FirstOrDefault(item => item.Name == subset), port, Mesh);
+            var settings = new TcpSettings(policy.Pool?.TcpIdleTimeout, policy.Tunnel);
+            if (settings != TcpSettings.None) (found ??= new(StringComparer.Ordinal))[ResourceNames.Outbound(port, subset, service.Hostname)] = settings;
         }
 
         if (Traffic.Rules.IsEmpty && Mesh.DefaultPolicy.Pool is null) return default;

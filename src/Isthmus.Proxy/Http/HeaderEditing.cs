@@ -39,7 +39,7 @@ internal static class HeaderEditing
     /// <param name="original">Keeps the path of the client, which the upstream is told, too; null: neither.</param>
     public static void Rewrite(RequestHead request, RouteSnapshot route, ForwardAct act, WeightedTarget target, TrafficRecord? original)
     {
-        if (RewritePath(request.Target, route.Path, act.PrefixRewrite, act.PathRewrite) is { } path)
+        if (!request.IsConnect && RewritePath(request.Target, route.Path, act.PrefixRewrite, act.PathRewrite) is { } path)
         {
             if (original is not null)
             {

@@ -199,7 +199,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
             _ => head.Body,
         };
         // What a client sends for another protocol before it hears that it is refused must not be read as a request.
-        if (_sending == BodyKind.UntilClose || Request.Upgrade.Length > 0) MustClose = true;
+        if (_sending == BodyKind.UntilClose || Request.IsTunnel) MustClose = true;
         _writer.Write("HTTP/1.1 "u8);
         _writer.WriteNumber(head.Status);
         _writer.Write(" "u8);
@@ -212,7 +212,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
             _writer.Write(head.Upgrade);
             _writer.Write("\r\n"u8);
         }
-        else
+        else if (!head.IsTunnel)
         {
             if (_sending == BodyKind.Chunked) _writer.Write("transfer-encoding: chunked\r\n"u8);
             if (MustClose) _writer.Write("connection: close\r\n"u8);
@@ -225,6 +225,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     // Where no other rule ends the response, its length must.
     private long LengthOf(ResponseHead head) => _sending switch
     {
+        _ when head.IsTunnel => -1,
         BodyKind.None when head.ContentLength < 0 => Request.Method != "HEAD" && head.Status != 304 ? 0 : -1,
         BodyKind.None or BodyKind.Length => head.ContentLength,
         _ => -1,
@@ -291,11 +292,11 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         await reading.ConfigureAwait(false);
     }
 
-    public override (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver()
+    public override Transport TakeOver()
     {
         var rest = _reader.Available.ToArray();
         _reader.Consume(rest.Length);
-        return (_transport, rest);
+        return PrecededTransport.Of(_transport, rest);
     }
 
     public void Dispose()

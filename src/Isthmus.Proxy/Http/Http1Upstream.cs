@@ -70,12 +70,14 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
     public override ValueTask SendHeadAsync(RequestHead head)
     {
         var (method, authority) = (HeadWriter.Method(head), HeadWriter.Authority(head));
+        if (head.Upgrade.Length > 0) WebSocketFields.Ask(head);
         _method = method;
         _sending = head.Body is BodyKind.Stream ? BodyKind.Chunked : head.Body;
         _expects = head.ExpectsContinue;
         _writer.Write(method);
         _writer.Write(" "u8);
-        _writer.Write(head.Target);
+        if (head.IsConnect) _writer.Write(authority);
+        else _writer.Write(head.Target);
         _writer.Write(" HTTP/1.1\r\nhost: "u8);
         _writer.Write(authority);
         _writer.Write("\r\n"u8);
@@ -158,7 +160,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
             return;
         }
         _hasHead = true;
-        _keepAlive = into.KeepAlive && into.Body != BodyKind.UntilClose && into.Status != 101;
+        _keepAlive = into.KeepAlive && into.Body != BodyKind.UntilClose && !into.IsTunnel;
         _body.Begin(into.Body, into.ContentLength);
     }
 
@@ -195,11 +197,11 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
 
     public override void Abort() => _transport.Abort(reset: true);
 
-    public override (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver()
+    public override Transport TakeOver()
     {
         var rest = _reader.Available.ToArray();
         _reader.Consume(rest.Length);
-        return (_transport, rest);
+        return PrecededTransport.Of(_transport, rest);
     }
 
     public void Close()

@@ -13,7 +13,7 @@ internal sealed partial class HttpExchange
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act)
     {
-        if (Request.Upgrade.Length > 0 && !RequestPreparation.TakeUpgrade(Request, _action, act))
+        if (Request.IsTunnel && !RequestPreparation.TakeUpgrade(Request, _action, act))
         {
             await ReplyAsync(403, "", "upgrade_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
@@ -39,7 +39,7 @@ internal sealed partial class HttpExchange
             var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, _access?.TakeBody(), mayAsk: act.Mirrors.IsEmpty)
                 .ConfigureAwait(false);
             using var body = taken;
-            if (late is null) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
+            if (late is null && !Request.IsTunnel) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
             await (late is null ? ForwardAsync(route, act, target, cluster, body) : RefuseBodyAsync(late)).ConfigureAwait(false);
         }
         finally
@@ -52,7 +52,7 @@ internal sealed partial class HttpExchange
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ForwardAsync(RouteSnapshot route, ForwardAct act, WeightedTarget target, ClusterState cluster, RequestBody? body)
     {
-        var hasTimeout = act.Timeout > TimeSpan.Zero && Request.Upgrade.Length == 0;
+        var hasTimeout = act.Timeout > TimeSpan.Zero && !Request.IsTunnel;
         using var timer = hasTimeout
             ? parts.Ports.Time.CreateTimer(static a => ((RequestAttempts)a!).OnTimeout(TimeLimit.Response), attempts, act.Timeout, Timeout.InfiniteTimeSpan)
             : null;
@@ -94,9 +94,10 @@ internal sealed partial class HttpExchange
         _record.Status = _response.Status;
         _record.Details = "via_upstream";
         PrepareResponse(route, target);
-        if (_response.Status != 101) return ResponseRelay.RunAsync(stream, attempts, cluster, body);
+        if (!_response.IsTunnel) return ResponseRelay.RunAsync(stream, attempts, cluster, body);
         // From here on, the bytes pass by this exchange.
         attempts.Disarm();
+        WebSocketFields.Accept(Request, _response);
         return ResponseRelay.TunnelAsync(parts, stream, attempts);
     }
 

@@ -99,7 +99,7 @@ internal sealed class HttpServer(HttpParts parts)
         {
             action = Refresh(connection, action);
             return (stream.Exchange ??= new HttpExchange(parts, connection, stream)).RunAsync(action);
-        }, Math.Min(action.MaxStreams, H2.H2.MaxStreams),
+        }, Math.Min(action.MaxStreams, H2.H2.MaxStreams), action.AllowsUpgradesOverHttp2,
             (stream, fault) => (stream.Exchange ??= new HttpExchange(parts, connection, stream)).Report(action, fault));
         connection.DrainRequested = server.Drain;
         connection.EachSecond = () =>

@@ -5,6 +5,7 @@ using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Http.H2;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Http;
@@ -35,6 +36,28 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         var way = new Way(authority, carried, alpn, fresh, patience, request);
         return isHttp2 ? await OpenHttp2Async(cluster, host, key, way).ConfigureAwait(false)
             : await OpenHttp1Async(cluster, host, key, way).ConfigureAwait(false);
+    }
+
+    /// <summary>Opens a connection for the bytes of a tunnel that ends here.</summary>
+    /// <param name="patience">How long the host may take to accept it.</param>
+    /// <exception cref="TransportException">The host could not be reached, or its identity is wrong.</exception>
+    /// <exception cref="OverflowException">The cluster is at its connection limit.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
+    public async ValueTask<UpstreamStream> OpenTcpAsync(ClusterState cluster, Host host, ConnectSettings settings, TimeSpan patience, IQueueing request)
+    {
+        if (!cluster.TryBeginConnection()) throw new OverflowException("max_connections");
+        try
+        {
+            var authority = cluster.Config.NamesByRequest ? request.Authority : "";
+            var carried = cluster.Config.TellsClients || settings.ProxyHeader is not null ? request.Carried : null;
+            var transport = await connector.ConnectAsync(cluster, host, new(authority, null, Exchanges: false, carried), patience).ConfigureAwait(false);
+            return new TcpUpstream(transport, cluster, host, settings.ProxyHeader is { } version ? ProxyHeader.Write(version, carried) : default);
+        }
+        catch
+        {
+            cluster.EndConnection();
+            throw;
+        }
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]

@@ -217,8 +217,10 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
             var patience = hasOther && RetryDecision.IsRetriable(act.Retry, AttemptEnd.ConnectFailed, stream.Request, Response, wasReused: false)
                 ? cluster.ShortPatience
                 : cluster.Config.ConnectTimeout;
-            var upstream = await parts.Upstreams.OpenAsync(cluster, host, stream.Request.Version, _action.AlpnOverride, fresh, patience, this)
-                .ConfigureAwait(false);
+            var opening = act.Connect is { } ends && stream.Request.IsConnect
+                ? parts.Upstreams.OpenTcpAsync(cluster, host, ends, patience, this)
+                : parts.Upstreams.OpenAsync(cluster, host, stream.Request.Version, _action.AlpnOverride, fresh, patience, this);
+            var upstream = await opening.ConfigureAwait(false);
             Attach(upstream);
             Record.UpstreamLocal = upstream.Local;
             Record.UpstreamPeer = upstream.Peer;
@@ -232,7 +234,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
             await ReceiveHeadAsync(upstream, mayRepeat).ConfigureAwait(false);
             if (Response.Status == 101 && stream.Request.Upgrade.Length == 0) throw new HttpMessageException(502, "http1.upgrade_not_asked_for");
             // The rest of the body would become a part of the other protocol.
-            if (Response.Status == 101 && body is { IsPumping: true }) throw new HttpMessageException(502, "http1.upgrade_before_end_of_request");
+            if (Response.IsTunnel && body is { IsPumping: true }) throw new HttpMessageException(502, "http1.upgrade_before_end_of_request");
             Record.ResponseAfter = parts.Ports.Time.GetElapsedTime(Record.StartedAt);
             cluster.Answered(host, Response);
             cluster.Counters.Count(Response.Status);

@@ -30,7 +30,8 @@ internal static class RequestPreparation
         if (!headers.Contains("x-forwarded-proto"u8)) headers.Add("x-forwarded-proto"u8, isTls ? "https"u8 : "http"u8);
         SetRequestId(headers, action, random);
         SetClientCertificate(headers, connection, action, secrets);
-        if (action.StripPort && request.Authority.LastIndexOf(':') is > 0 and var colon && !request.Authority[colon..].Contains(']', StringComparison.Ordinal))
+        if (action.StripPort && !request.IsConnect && request.Authority.LastIndexOf(':') is > 0 and var colon
+            && !request.Authority[colon..].Contains(']', StringComparison.Ordinal))
             request.Authority = request.Authority[..colon];
         if (action.Via.Length > 0) headers.Add("via"u8, action.Via);
     }
@@ -45,7 +46,8 @@ internal static class RequestPreparation
             request.Headers.Remove("http2-settings"u8);
             return true;
         }
-        return action.Upgrades.Contains(request.Upgrade) || act.Upgrades.Contains(request.Upgrade);
+        var protocol = request.IsConnect ? "connect" : request.Upgrade;
+        return act.Upgrades.TryGetValue(protocol, out var isEnabled) ? isEnabled : action.Upgrades.Contains(protocol);
     }
 
     /// <summary>
@@ -80,6 +82,8 @@ internal static class RequestPreparation
     /// </summary>
     public static int NormalizePath(RequestHead request, HttpAction action)
     {
+        // CONNECT has no path.
+        if (request.Target.IsEmpty) return 0;
         var isRedirect = false;
         if (action.RefusesAmbiguousPaths && Paths.IsAmbiguous(PathOf(request))) return 400;
         if (action.EscapedSlashes != EscapedSlashes.Keep && HasEscapedSlash(PathOf(request)))

@@ -42,22 +42,16 @@ internal static class ResponseRelay
         await stream.EndAsync(record.Keep(upstream.ResponseTrailers)).ConfigureAwait(false);
     }
 
-    /// <summary>After 101 the proxy only copies bytes.</summary>
+    /// <summary>Within a tunnel the proxy only copies bytes.</summary>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public static async ValueTask TunnelAsync(HttpParts parts, DownstreamStream stream, RequestAttempts attempts)
     {
         var upstream = attempts.Upstream!;
         await stream.SendHeadAsync(attempts.Response).ConfigureAwait(false);
         await stream.FlushAsync().ConfigureAwait(false);
-        if (stream.TakeOver() is not { } down || upstream.TakeOver() is not { } up)
-        {
-            stream.Reset();
-            return;
-        }
-        if (!up.Extra.IsEmpty) await down.Transport.WriteAsync(up.Extra).ConfigureAwait(false);
-        using var watched = parts.Watch.Add(attempts.Limits.Idle, attempts.Limits.Duration, _ => down.Transport.Abort(reset: true));
-        var relay = new Relay(down.Transport, up.Transport, watched, parts.Ports.Time);
-        if (!down.Extra.IsEmpty) await up.Transport.WriteAsync(down.Extra).ConfigureAwait(false);
+        var (down, up) = (stream.TakeOver(), upstream.TakeOver());
+        using var watched = parts.Watch.Add(attempts.Limits.Idle, attempts.Limits.Duration, _ => down.Abort(reset: true));
+        var relay = new Relay(down, up, watched, parts.Ports.Time);
         var end = await relay.RunAsync().ConfigureAwait(false);
         attempts.Record.Reason = end switch
         {
@@ -65,6 +59,7 @@ internal static class ResponseRelay
             RelayEnd.UpstreamReset => EndReason.UpstreamReset,
             _ => watched.IsExpired ? EndReason.IdleTimeout : EndReason.Completed,
         };
-        upstream.Abort();
+        stream.CountTunnel(relay.Received, relay.Sent);
+        if (end != RelayEnd.Completed) upstream.Abort();
     }
 }

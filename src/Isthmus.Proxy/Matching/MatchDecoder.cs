@@ -44,6 +44,7 @@ internal static class MatchDecoder
             RouteMatch.PathSpecifierOneofCase.Path => new(PathMatchKind.Exact, match.Path, sensitive, null),
             RouteMatch.PathSpecifierOneofCase.SafeRegex => new(PathMatchKind.Regex, match.SafeRegex.Regex, sensitive,
                 TextMatch.CompileRegex(match.SafeRegex.Regex, !sensitive)),
+            RouteMatch.PathSpecifierOneofCase.ConnectMatcher when match.ConnectMatcher is not null => new(PathMatchKind.Connect, "", sensitive, null),
             RouteMatch.PathSpecifierOneofCase.PathSeparatedPrefix => new(PathMatchKind.SeparatedPrefix, match.PathSeparatedPrefix, sensitive, null),
             _ => throw new ResourceException($"path match {match.PathSpecifierCase} is not supported"),
         };

@@ -4,7 +4,7 @@ using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Proxy.Matching;
 
-internal enum PathMatchKind { Prefix, Exact, Regex, SeparatedPrefix }
+internal enum PathMatchKind { Prefix, Exact, Regex, SeparatedPrefix, Connect }
 
 /// <summary>A match of the path without its query.</summary>
 internal sealed class PathMatch(PathMatchKind kind, string text, bool caseSensitive, Regex? regex)
@@ -18,8 +18,10 @@ internal sealed class PathMatch(PathMatchKind kind, string text, bool caseSensit
         _ => path.Length,
     };
 
-    public bool IsMatch(ReadOnlySpan<byte> path) => kind switch
+    /// <param name="path">Empty for CONNECT, which has none.</param>
+    public bool IsMatch(ReadOnlySpan<byte> path) => path.IsEmpty ? kind == PathMatchKind.Connect : kind switch
     {
+        PathMatchKind.Connect => false,
         PathMatchKind.Exact => caseSensitive ? path.SequenceEqual(_bytes) : AsciiCase.Equal(path, _bytes),
         PathMatchKind.Regex => TextMatch.IsMatch(regex!, path, Reading.All),
         PathMatchKind.SeparatedPrefix => StartsWith(path) && (path.Length == _bytes.Length || path[_bytes.Length] == '/'),

@@ -106,13 +106,17 @@ internal static class HeadParser
         into.Method = KnownMethod(method);
         var target = line[(first + 1)..last];
         if (!HeadRules.IsTarget(target)) throw Bad("http1.invalid_url");
-        if (target[0] == '/' && into.Method == "CONNECT") throw Bad("http1.invalid_url");
+        if (into.IsConnect)
+        {
+            if (!HeadRules.IsTunnelEnd(target)) throw Bad("http1.invalid_url");
+            into.SetAuthority(target);
+            return;
+        }
         if (target[0] == '/' || (target.Length == 1 && target[0] == '*' && into.Method == "OPTIONS"))
         {
             into.SetTarget(target);
             return;
         }
-        if (into.Method == "CONNECT") throw new HttpMessageException(405, "connect_not_supported");
         ParseAbsolute(target, into);
     }
 
@@ -159,13 +163,15 @@ internal static class HeadParser
     private static void TakeRequestFraming(RequestHead into)
     {
         var (chunked, length) = Framing(into.Headers, into.Version, 400);
+        if (into.IsConnect && chunked) throw new HttpMessageException(501, "http1.transfer_encoding_not_allowed");
+        if (into.IsConnect && length > 0) throw Bad("http1.content_length_not_allowed");
         into.Body = chunked ? BodyKind.Chunked : length > 0 ? BodyKind.Length : BodyKind.None;
-        into.ContentLength = length;
+        into.ContentLength = into.IsConnect ? -1 : length;
         var connection = into.Headers.GetJoined("connection"u8);
         var options = connection is null ? default : Encoding.UTF8.GetBytes(connection).AsSpan();
         into.KeepAlive = into.Version == HttpVersions.Http11 ? !HasToken(options, "close"u8) : HasToken(options, "keep-alive"u8);
         into.ExpectsContinue = into.Version == HttpVersions.Http11 && Ascii.EqualsIgnoreCase(into.Headers.Get("expect"u8), "100-continue"u8);
-        if (HasToken(options, "upgrade"u8) && into.Headers.GetString("upgrade"u8) is { } upgrade)
+        if (!into.IsConnect && HasToken(options, "upgrade"u8) && into.Headers.GetString("upgrade"u8) is { } upgrade)
             into.Upgrade = upgrade.ToLowerInvariant();
         RemoveConnectionFields(into.Headers, options);
     }
@@ -176,9 +182,10 @@ internal static class HeadParser
         var connection = into.Headers.GetJoined("connection"u8);
         var options = connection is null ? default : Encoding.UTF8.GetBytes(connection).AsSpan();
         into.KeepAlive = into.Version == HttpVersions.Http11 ? !HasToken(options, "close"u8) : HasToken(options, "keep-alive"u8);
-        var bodiless = method == "HEAD" || into.Status is < 200 or 204 or 304;
+        into.IsTunnel = into.Status == 101 || (method == "CONNECT" && into.Status is >= 200 and < 300);
+        var bodiless = method == "HEAD" || into.Status is < 200 or 204 or 304 || into.IsTunnel;
         into.Body = bodiless ? BodyKind.None : chunked ? BodyKind.Chunked : length >= 0 ? length == 0 ? BodyKind.None : BodyKind.Length : BodyKind.UntilClose;
-        into.ContentLength = length;
+        into.ContentLength = into.IsTunnel ? -1 : length;
         if (into.Status == 101) into.Upgrade = into.Headers.GetString("upgrade"u8) ?? "";
         RemoveConnectionFields(into.Headers, options);
     }
@@ -236,6 +243,7 @@ internal static class HeadParser
         _ when method.SequenceEqual("DELETE"u8) => "DELETE",
         _ when method.SequenceEqual("OPTIONS"u8) => "OPTIONS",
         _ when method.SequenceEqual("PATCH"u8) => "PATCH",
+        _ when method.SequenceEqual("CONNECT"u8) => "CONNECT",
         _ => Encoding.ASCII.GetString(method),
     };
 

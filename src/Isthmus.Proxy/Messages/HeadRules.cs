@@ -40,6 +40,11 @@ internal static class HeadRules
     /// <summary>A host with or without a port: no user, no list, ASCII only.</summary>
     public static bool IsAuthority(ReadOnlySpan<byte> authority) => !authority.IsEmpty && !authority.ContainsAnyExcept(AuthorityBytes);
 
+    /// <summary>What CONNECT names: a host with a port.</summary>
+    public static bool IsTunnelEnd(ReadOnlySpan<byte> authority) =>
+        IsAuthority(authority) && authority.LastIndexOf((byte)':') is > 0 and var colon && authority[(colon + 1)..] is { Length: > 0 and <= 5 } port
+        && !port.ContainsAnyExceptInRange((byte)'0', (byte)'9');
+
     /// <inheritdoc cref="IsAuthority(ReadOnlySpan{byte})"/>
     public static bool IsAuthority(ReadOnlySpan<char> authority) => !authority.IsEmpty && !authority.ContainsAnyExcept(AuthorityChars);
 

@@ -36,6 +36,10 @@ internal static class HeadWriter
     /// <exception cref="HttpMessageException">It is not one.</exception>
     public static string Method(RequestHead head) => HeadRules.IsToken(head.Method) ? head.Method : throw new HttpMessageException(400, "invalid_method");
 
+    /// <summary>The protocol that a request asks for, checked.</summary>
+    /// <exception cref="HttpMessageException">It is not one.</exception>
+    public static string Upgrade(RequestHead head) => HeadRules.IsToken(head.Upgrade) ? head.Upgrade : throw new HttpMessageException(400, "invalid_upgrade");
+
     /// <summary>The authority of a request, checked.</summary>
     /// <exception cref="HttpMessageException">It is not one.</exception>
     public static string Authority(RequestHead head) =>

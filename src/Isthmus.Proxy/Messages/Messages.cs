@@ -74,8 +74,14 @@ internal sealed class RequestHead
     /// <summary>The client waits for <c>100 Continue</c> before it sends the body.</summary>
     public bool ExpectsContinue { get; set; }
 
-    /// <summary>The protocol requested with <c>connection: upgrade</c>, in lower case; empty when none.</summary>
+    /// <summary>The protocol requested with <c>connection: upgrade</c>, or with <c>:protocol</c> over HTTP/2, in lower case; empty when none.</summary>
     public string Upgrade { get; set; } = "";
+
+    /// <summary>Asks for a connection to the authority. It has no target, and no body.</summary>
+    public bool IsConnect => Method == "CONNECT";
+
+    /// <summary>If the server agrees, bytes of another protocol follow in both directions.</summary>
+    public bool IsTunnel => Upgrade.Length > 0 || IsConnect;
 
     public string TargetText => Encoding.UTF8.GetString(Target);
 
@@ -144,12 +150,15 @@ internal sealed class ResponseHead
 
     public bool KeepAlive { get; set; }
 
-    /// <summary>The protocol that follows a response with status 101.</summary>
+    /// <summary>The protocol that follows a response with status 101. Over HTTP/2 that status is 200.</summary>
     public string Upgrade { get; set; } = "";
+
+    /// <summary>The server agrees to a tunnel: what follows is no body.</summary>
+    public bool IsTunnel { get; set; }
 
     public void Clear()
     {
-        (Status, Version, Body, ContentLength, KeepAlive, Upgrade) = (0, 0, BodyKind.None, -1, false, "");
+        (Status, Version, Body, ContentLength, KeepAlive, Upgrade, IsTunnel) = (0, 0, BodyKind.None, -1, false, "", false);
         Headers.Clear();
     }
 }

@@ -111,8 +111,11 @@ internal abstract class DownstreamStream
     /// <summary>After the response: makes the client stop sending an unwanted body, until <paramref name="reading"/> has ended.</summary>
     public abstract ValueTask AbandonRequestAsync(Task reading, TimeProvider time);
 
-    /// <summary>Leaves HTTP: the transport and the bytes read beyond the request. Null when the version does not support it.</summary>
-    public abstract (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver();
+    /// <summary>After the head of a response that agrees to a tunnel: its bytes, beginning with those read beyond the request.</summary>
+    public abstract Transport TakeOver();
+
+    /// <summary>What a tunnel has carried.</summary>
+    public void CountTunnel(long received, long sent) => (BytesReceived, BytesSent) = (BytesReceived + received, BytesSent + sent);
 }
 
 /// <summary>Waits for a response, and can retry elsewhere or give up.</summary>
@@ -186,6 +189,6 @@ internal abstract class UpstreamStream
     /// <summary>Ends the exchange at once, from any thread; pending calls fail.</summary>
     public abstract void Abort();
 
-    /// <summary>Leaves HTTP: the transport and the bytes read beyond the response's head.</summary>
-    public abstract (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver();
+    /// <summary>After a response that agrees to a tunnel: its bytes, beginning with those read beyond the head.</summary>
+    public abstract Transport TakeOver();
 }

@@ -213,9 +213,14 @@ internal static class ClusterDecoder
     /// <summary>The transport socket in one that writes a header of the PROXY protocol.</summary>
     private static Wire.Envoy.TransportSocket? Inner(Wire.Envoy.TransportSocket? socket) => Wrapper(socket) is { } wrapper ? wrapper.TransportSocket : socket;
 
-    private static ProxyProtocolVersion? Header(Wire.Envoy.TransportSocket? socket) => Wrapper(socket)?.Config switch
+    private static ProxyProtocolVersion? Header(Wire.Envoy.TransportSocket? socket) =>
+        Wrapper(socket) is not { } wrapper ? null : Version(wrapper.Config) ?? ProxyProtocolVersion.V1;
+
+    /// <summary>The version of the headers to write; null: none.</summary>
+    /// <exception cref="ResourceException">It is unknown.</exception>
+    public static ProxyProtocolVersion? Version(Wire.Envoy.ProxyProtocolConfig? config) => config switch
     {
-        null => Wrapper(socket) is null ? null : ProxyProtocolVersion.V1,
+        null => null,
         { Version: Wire.Envoy.ProxyProtocolConfig.Types.Version.V1 } => ProxyProtocolVersion.V1,
         { Version: Wire.Envoy.ProxyProtocolConfig.Types.Version.V2 } => ProxyProtocolVersion.V2,
         var other => throw new ResourceException($"PROXY protocol version {(int)other.Version} is not supported"),

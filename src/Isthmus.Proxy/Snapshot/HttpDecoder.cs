@@ -58,6 +58,7 @@ internal static class HttpDecoder
             RequestTimeout = Time(http.RequestTimeout, TimeSpan.Zero),
             HeadTimeout = Time(http.RequestHeadersTimeout, TimeSpan.Zero),
             MaxStreams = (int)Math.Clamp(http.Http2ProtocolOptions?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
+            AllowsUpgradesOverHttp2 = http.Http2ProtocolOptions?.AllowConnect ?? false,
             Underscores = (Underscores)(int)(common?.HeadersWithUnderscoresAction ?? 0),
             MaxStreamDuration = Time(common?.MaxStreamDuration, TimeSpan.Zero),
             Policies = filters.Policies.ToFrozenSet(StringComparer.Ordinal),

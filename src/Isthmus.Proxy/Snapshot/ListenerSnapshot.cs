@@ -81,7 +81,15 @@ internal sealed record TcpAction(
     bool LogConnected = false, SniTarget? BySni = null) : ChainAction
 {
     public long TotalWeight { get; } = Targets.Sum(t => (long)t.Weight);
+
+    /// <summary>The hosts are proxies, which are asked for tunnels; null: they get the bytes.</summary>
+    public TunnelSettings? Tunnel { get; init; }
 }
+
+/// <summary>What proxies are asked for, so that they pass the bytes of a connection on.</summary>
+/// <param name="Hostname">Host and port of the end of the tunnel.</param>
+/// <param name="Format">How to make it of the connection; null: it is always the same.</param>
+internal sealed record TunnelSettings(string Hostname, LogFormat? Format, bool UsesPost, string PostPath, HeaderEdits Edits);
 
 internal sealed record TcpTarget(string Cluster, int Weight);
 
@@ -138,6 +146,9 @@ internal sealed record HttpAction(
 
     /// <summary>How many requests of a client may share an HTTP/2 connection at once.</summary>
     public int MaxStreams { get; init; } = int.MaxValue;
+
+    /// <summary>Clients may ask for other protocols over HTTP/2 (RFC 8441).</summary>
+    public bool AllowsUpgradesOverHttp2 { get; init; }
 
     /// <summary>What becomes of header fields whose names have an underscore.</summary>
     public Underscores Underscores { get; init; }

@@ -1,6 +1,8 @@
+using System.Text;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire.Envoy.Listeners;
@@ -92,7 +94,6 @@ internal sealed class NetworkFilters(string chain, List<string> notes)
 
     private static TcpAction Tcp(TcpProxy tcp, List<string> notes)
     {
-        if (tcp.TunnelingConfig is not null) throw new ResourceException("tcp_proxy: tunneling_config is not supported");
         if (tcp.MetadataMatch is not null) notes.Add("tcp_proxy: metadata_match is ignored");
         ValueList<TcpTarget> targets = tcp.ClusterSpecifierCase == TcpProxy.ClusterSpecifierOneofCase.WeightedClusters
             ? tcp.WeightedClusters.Clusters.Select(c => new TcpTarget(c.Name, (int)Math.Min(c.Weight, int.MaxValue))).ToValueList()
@@ -101,6 +102,21 @@ internal sealed class NetworkFilters(string chain, List<string> notes)
         return new(
             tcp.StatPrefix, targets, tcp.IdleTimeout?.ToTimeSpan() ?? TimeSpan.FromHours(1), (int)(tcp.MaxConnectAttempts ?? 0u),
             tcp.MaxDownstreamConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero, AccessLogDecoder.Decode(tcp.AccessLog, notes),
-            tcp.AccessLogOptions?.FlushAccessLogOnConnected ?? false);
+            tcp.AccessLogOptions?.FlushAccessLogOnConnected ?? false)
+        {
+            Tunnel = tcp.TunnelingConfig is { } tunnel ? Tunnel(tunnel, notes) : null,
+        };
+    }
+
+    private static TunnelSettings Tunnel(TcpProxy.Types.TunnelingConfig tunnel, List<string> notes)
+    {
+        var format = tunnel.Hostname.Contains('%', StringComparison.Ordinal) ? LogFormat.ParseText(tunnel.Hostname) : null;
+        if (format is null && (HeadDecoder.Authority(tunnel.Hostname, "tunneling_config.hostname") is not { } hostname
+            || (!tunnel.UsePost && !HeadRules.IsTunnelEnd(Encoding.UTF8.GetBytes(hostname)))))
+            throw new ResourceException($"tcp_proxy: tunneling_config.hostname '{tunnel.Hostname}' is not a host with a port");
+        if (tunnel.PostPath.Length > 0 && !tunnel.UsePost) throw new ResourceException("tcp_proxy: tunneling_config.post_path needs use_post");
+        if (tunnel.PropagateResponseHeaders || tunnel.PropagateResponseTrailers) notes.Add("tcp_proxy: what a tunnel's response says is not kept");
+        return new(tunnel.Hostname, format, tunnel.UsePost, HeadDecoder.Path(tunnel.PostPath, "tunneling_config.post_path") ?? "/",
+            HeadDecoder.Edits(tunnel.HeadersToAdd, [], [], [], notes));
     }
 }

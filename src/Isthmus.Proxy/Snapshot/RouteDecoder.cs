@@ -169,11 +169,30 @@ internal static class RouteDecoder
                 RouteAction.Types.ClusterNotFoundResponseCode.InternalServerError => 500,
                 _ => 503,
             },
-            action.UpgradeConfigs.Where(u => u.Enabled ?? true).Select(u => u.UpgradeType.ToLowerInvariant()).ToValueList())
+            Upgrades(action))
         {
+            Connect = Connect(action),
             IdleTimeout = action.IdleTimeout?.ToTimeSpan(),
             MaxDuration = action.MaxStreamDuration?.MaxStreamDuration_?.ToTimeSpan(),
         };
+    }
+
+    private static ValueMap<bool> Upgrades(RouteAction action)
+    {
+        var upgrades = new Dictionary<string, bool>(StringComparer.Ordinal);
+        foreach (var config in action.UpgradeConfigs)
+            if (!upgrades.TryAdd(config.UpgradeType.ToLowerInvariant(), config.Enabled ?? true))
+                throw new ResourceException($"upgrade_configs: '{config.UpgradeType}' is there twice");
+        return upgrades.ToValueMap();
+    }
+
+    private static ConnectSettings? Connect(RouteAction action)
+    {
+        if (action.UpgradeConfigs.FirstOrDefault(config => config.ConnectConfig is not null) is not { } upgrade) return null;
+        if (!upgrade.UpgradeType.Equals("CONNECT", StringComparison.OrdinalIgnoreCase))
+            throw new ResourceException($"upgrade_configs: connect_config is for CONNECT, not for '{upgrade.UpgradeType}'");
+        if (upgrade.ConnectConfig.AllowPost) throw new ResourceException("connect_config.allow_post is not supported");
+        return new(ClusterDecoder.Version(upgrade.ConnectConfig.ProxyProtocolConfig));
     }
 
     private static WeightedTarget Target(WeightedCluster.Types.ClusterWeight weight, List<string> notes) => new(

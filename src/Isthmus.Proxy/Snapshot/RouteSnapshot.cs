@@ -5,6 +5,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Envoy.Routes;
 using Isthmus.Wire.Xds;
 
@@ -74,9 +75,12 @@ internal abstract record RouteAct;
 internal sealed record ForwardAct(
     ImmutableArray<WeightedTarget> Targets, string ClusterHeader, TimeSpan Timeout, RetrySettings? Retry, string? PrefixRewrite,
     RegexRewrite? PathRewrite, string? HostRewrite, string? HostRewriteHeader, bool AppendForwardedHost,
-    ImmutableArray<MirrorSettings> Mirrors, ImmutableArray<HashKey> HashKeys, int NotFoundStatus, ValueList<string> Upgrades) : RouteAct
+    ImmutableArray<MirrorSettings> Mirrors, ImmutableArray<HashKey> HashKeys, int NotFoundStatus, ValueMap<bool> Upgrades) : RouteAct
 {
     public long TotalWeight { get; } = Targets.Sum(t => (long)t.Weight);
+
+    /// <summary>Requests with CONNECT end here: their bytes go to a host of the cluster; null: they are forwarded.</summary>
+    public ConnectSettings? Connect { get; init; }
 
     /// <summary>How long the exchange may go without a byte; null: as the listener says.</summary>
     public TimeSpan? IdleTimeout { get; init; }
@@ -84,6 +88,10 @@ internal sealed record ForwardAct(
     /// <summary>How long the exchange may take; null: as the listener says.</summary>
     public TimeSpan? MaxDuration { get; init; }
 }
+
+/// <summary>How bytes of tunnels reach hosts.</summary>
+/// <param name="ProxyHeader">They begin with a header of the PROXY protocol; null: they do not.</param>
+internal sealed record ConnectSettings(ProxyProtocolVersion? ProxyHeader);
 
 internal sealed record RedirectAct(
     int Status, string Scheme, string Host, int Port, string? Path, string? PrefixRewrite, RegexRewrite? PathRewrite, bool StripQuery) : RouteAct;

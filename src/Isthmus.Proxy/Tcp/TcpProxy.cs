@@ -1,6 +1,9 @@
+using System.Net;
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Traffic;
@@ -9,7 +12,8 @@ using Isthmus.Proxy.Transports;
 namespace Isthmus.Proxy.Tcp;
 
 /// <summary>Carries a connection's bytes to a host of a cluster and back.</summary>
-internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector, ActivityWatch watch, Report report, ProxyPorts ports, ProxyIdentity self)
+internal sealed class TcpProxy(
+    SnapshotState state, UpstreamConnector connector, HttpTunnels tunnels, ActivityWatch watch, Report report, ProxyPorts ports, ProxyIdentity self)
 {
     private readonly byte[] _introduction = PeerExchange.Introduction(self);
 
@@ -54,7 +58,8 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             return;
         }
         record.Cluster = cluster;
-        if (!cluster.TryBeginConnection())
+        // Tunnels are requests: the connections that carry them are counted by themselves.
+        if (!(action.Tunnel is null ? cluster.TryBeginConnection() : cluster.TryBeginRequest(canQueue: false)))
         {
             record.Reason = EndReason.Overflow;
             return;
@@ -67,12 +72,13 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         }
         finally
         {
-            cluster.EndConnection();
+            if (action.Tunnel is null) cluster.EndConnection();
+            else cluster.EndRequest();
         }
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<Transport?> ConnectAsync(Downstream connection, TcpAction action, ClusterState cluster, TrafficRecord record)
+    private async ValueTask<Upstream?> ConnectAsync(Downstream connection, TcpAction action, ClusterState cluster, TrafficRecord record)
     {
         List<Host>? tried = null;
         ulong? key = cluster.Config.Policy == BalancingPolicy.Hash ? XxHash64.Of(connection.Source.Address) : null;
@@ -89,7 +95,10 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
             try
             {
                 var patience = attempt < attempts && cluster.HasOther(host, tried) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
-                var upstream = await connector.ConnectAsync(cluster, host, new("", null, cluster.Config.ExchangesMetadata, carried), patience).ConfigureAwait(false);
+                var upstream = action.Tunnel is { } tunnel
+                    ? new Upstream(await tunnels.OpenAsync(cluster, host, tunnel, patience, record).ConfigureAwait(false))
+                    : new Upstream(await connector.ConnectAsync(cluster, host, new("", null, cluster.Config.ExchangesMetadata, carried), patience)
+                        .ConfigureAwait(false));
                 record.UpstreamLocal = upstream.Local;
                 record.UpstreamPeer = upstream.Peer;
                 record.TransportFailure = "";
@@ -108,9 +117,9 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
-    private async ValueTask CopyAsync(Downstream connection, TcpAction action, Transport upstream, TrafficRecord record)
+    private async ValueTask CopyAsync(Downstream connection, TcpAction action, Upstream connected, TrafficRecord record)
     {
-        var host = record.Host!;
+        var (host, upstream) = (record.Host!, connected.Bytes);
         var ended = EndReason.Completed;
         void Cut(EndReason reason)
         {
@@ -152,15 +161,38 @@ internal sealed class TcpProxy(SnapshotState state, UpstreamConnector connector,
         finally
         {
             counted.Dispose();
-            upstream.Abort();
+            connected.End(host);
             host.End();
-            UpstreamConnector.Release(host);
             if (record.Cluster is { } cluster)
             {
                 Interlocked.Add(ref cluster.Counters.BytesSent, relay.Received);
                 Interlocked.Add(ref cluster.Counters.BytesReceived, relay.Sent);
                 cluster.Answered(host, 0);
             }
+        }
+    }
+
+    /// <summary>Where the bytes of a connection go: to a host, or through a host's tunnel.</summary>
+    private readonly struct Upstream
+    {
+        private readonly UpstreamStream? _tunnel;
+
+        public Upstream(Transport bytes) => Bytes = bytes;
+
+        public Upstream(HttpTunnel tunnel) => (Bytes, _tunnel) = (tunnel.Bytes, tunnel.Stream);
+
+        public Transport Bytes { get; }
+
+        public EndPoint? Local => _tunnel is null ? Bytes.Local : _tunnel.Local;
+
+        public TlsPeer? Peer => _tunnel is null ? Bytes.Peer : _tunnel.Peer;
+
+        public void End(Host host)
+        {
+            Bytes.Abort();
+            // What carries a tunnel is counted, and perhaps kept, by its pool.
+            if (_tunnel is null) UpstreamConnector.Release(host);
+            else _tunnel.Release();
         }
     }
 

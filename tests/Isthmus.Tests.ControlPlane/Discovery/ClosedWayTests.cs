@@ -12,7 +12,7 @@ namespace Isthmus.Tests.ControlPlane.Discovery;
 public sealed class ClosedWayTests
 {
     [Fact]
-    public void A_host_behind_a_tunnel_is_not_called_without_it()
+    public void A_host_behind_a_tunnel_that_leads_nowhere_is_not_called_without_it()
     {
         var (rig, client) = Shop();
         const string Rule = """
@@ -24,7 +24,7 @@ public sealed class ClosedWayTests
         rig.Config(Rule + "}}");
         rig.Push();
         Assert.Equal(["10.244.0.1:8080=1"], MeshRig.Endpoints(client, MeshRig.OutboundName("orders")));
-        rig.Config(Rule + "tunnel: {protocol: CONNECT, targetHost: far.example, targetPort: 443}}}");
+        rig.Config(Rule + "tunnel: {protocol: CONNECT, targetHost: far.example, targetPort: 0}}}");
         rig.Push();
         foreach (var subset in (string[])["", "v1"])
         {
@@ -33,7 +33,7 @@ public sealed class ClosedWayTests
                 (MeshRig.Cluster(client, name)!.Type, MeshRig.Cluster(client, name)!.LoadAssignment is null));
             Assert.Empty(MeshRig.Endpoints(client, name));
         }
-        Reported(rig, "spec.trafficPolicy.tunnel");
+        Reported(rig, "spec.trafficPolicy.tunnel.targetPort");
     }
 
     [Fact]
@@ -53,18 +53,18 @@ public sealed class ClosedWayTests
     }
 
     [Fact]
-    public void A_tunnel_of_one_port_closes_that_port()
+    public void A_wrong_tunnel_of_one_port_closes_that_port()
     {
         var (rig, client) = Shop();
         rig.Config("""
             apiVersion: networking.istio.io/v1
             kind: DestinationRule
             metadata: {name: orders, namespace: shop}
-            spec: {host: orders, trafficPolicy: {portLevelSettings: [{port: {number: 81}, tunnel: {targetHost: a, targetPort: 1}}]}}
+            spec: {host: orders, trafficPolicy: {portLevelSettings: [{port: {number: 81}, tunnel: {targetHost: "a b", targetPort: 1}}]}}
             """);
         rig.Push();
         Assert.Equal(Cluster.Types.DiscoveryType.Eds, MeshRig.Cluster(client, MeshRig.OutboundName("orders"))!.Type);
-        Reported(rig, "spec.trafficPolicy.portLevelSettings[0].tunnel");
+        Reported(rig, "spec.trafficPolicy.portLevelSettings[0].tunnel.targetHost");
     }
 
     [Fact]

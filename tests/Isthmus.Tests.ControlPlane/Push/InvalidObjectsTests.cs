@@ -28,7 +28,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
             "hosts: [web], http: [{route: [{destination: {host: web}}]}]",
             "spec.http[0].timeout: \"soon\" is not a duration (write it like 10s, 1m30s or 250ms)"
         },
-        { "DestinationRule", "host: web, trafficPolicy: {tunnel: {targetHost: a, targetPort: 80}}", "host: web", "spec.trafficPolicy.tunnel: " },
+        { "DestinationRule", "host: web, trafficPolicy: {tunnel: {targetHost: a, targetPort: 0}}", "host: web", "spec.trafficPolicy.tunnel.targetPort: " },
         { "ServiceEntry", "hosts: ['*']", "hosts: [a.example], ports: [{number: 80, name: http, protocol: HTTP}]", "spec.hosts[0]: invalid host *" },
         { "WorkloadEntry", "labels: {a: b}", "address: 10.0.0.1", "spec.address: address must be set" },
         {

@@ -555,10 +555,14 @@ public sealed class IstioConfigTests
         "\"soon\" is not a duration")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'http://a', timeout: 0s}]", "spec.jwtRules[0].timeout",
         "duration must be greater than 1ms")]
-    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {tunnel: {protocol: CONNECT, targetHost: b, targetPort: 443}}", "spec.trafficPolicy.tunnel",
-        "tunnels through a forward proxy are not supported")]
-    [InlineData("DestinationRule", "host: a\nsubsets: [{name: v1, trafficPolicy: {tunnel: {}}}]", "spec.subsets[0].trafficPolicy.tunnel",
-        "tunnels through a forward proxy are not supported")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {tunnel: {protocol: GET, targetHost: b, targetPort: 443}}", "spec.trafficPolicy.tunnel.protocol",
+        "\"GET\" is not a way to ask for a tunnel")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {tunnel: {targetHost: '*.b', targetPort: 443}}", "spec.trafficPolicy.tunnel.targetHost",
+        "domain name \"*.b\" invalid")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {tunnel: {targetHost: b, targetPort: 0}}", "spec.trafficPolicy.tunnel.targetPort",
+        "port number 0 must be in the range 1..65535")]
+    [InlineData("DestinationRule", "host: a\ntrafficPolicy: {proxyProtocol: {}, tunnel: {targetHost: b, targetPort: 1}}", "spec.trafficPolicy.tunnel",
+        "tunnel and proxyProtocol must not be set together")]
     [InlineData("Sidecar", "outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: a}}", "spec.outboundTrafficPolicy.egressProxy",
         "egress proxies are not supported")]
     [InlineData("Sidecar", "egress: [{bind: 127.0.0.1, port: {number: 80, protocol: HTTP, name: http}, hosts: ['*/*']}]", "spec.egress[0].bind",

@@ -4,7 +4,7 @@ namespace Isthmus.Tests.Proxy.Envoys;
 internal static class Outcome
 {
     /// <summary>Fields whose value is another each time: only that they are there is compared.</summary>
-    private static readonly string[] Varying = ["date", "x-request-id", "x-envoy-upstream-service-time"];
+    private static readonly string[] Varying = ["date", "x-request-id", "x-envoy-upstream-service-time", "sec-websocket-key"];
 
     internal static SortedDictionary<string, string> Of(IReadOnlyList<HeardMessage> answers, string end, IReadOnlyList<HeardMessage> heard)
     {

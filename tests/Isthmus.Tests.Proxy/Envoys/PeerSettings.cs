@@ -27,6 +27,11 @@ internal static class PeerSettings
         new("dropped", Manager: """ "common_http_protocol_options": {"headers_with_underscores_action": "DROP_HEADER"}, """),
         new("port", Manager: """ "strip_any_host_port": true, """),
         new("refused", HasServer: false),
+        new("connect", Manager: """ "http2_protocol_options": {"allow_connect": true}, """, Routes: Connect(""" "upgrade_configs": [{"upgrade_type": "CONNECT"}] """)),
+        new("connect-ends", Routes: Connect(""" "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] """)),
+        new("connect-nobody", Routes: Connect(""" "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] """), HasServer: false),
+        new("connect-off", Routes: Connect(""" "cluster_not_found_response_code": "NOT_FOUND" """)),
+        new("upgrade-off", Action: """, "upgrade_configs": [{"upgrade_type": "websocket", "enabled": false}] """),
         new("h2", IsHttp2: true),
         new("timeout", Action: """, "timeout": "2s" """),
         new("idle", Action: """, "idle_timeout": "2s" """),
@@ -119,6 +124,10 @@ internal static class PeerSettings
              "response_headers_to_remove": ["x-secret"]}
             """),
     ];
+
+    private static string Connect(string action) => $$$"""
+        {"match": {"connect_matcher": {} }, "route": {"cluster": "CLUSTER", {{{action}}} } }, {"match": {"prefix": "/"}, "route": {"cluster": "CLUSTER"} }
+        """;
 
     private static string Fault(string fields) =>
         $$$"""{"name": "envoy.filters.http.fault", "typed_config": {"@type": "{{{Filter}}}fault.v3.HTTPFault", {{{fields}}} } },""";

@@ -76,7 +76,7 @@ public sealed class RequestAttemptsTests
 
         public override ValueTask AbandonRequestAsync(Task reading, TimeProvider time) => default;
 
-        public override (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver() => null;
+        public override Transport TakeOver() => throw new NotSupportedException();
     }
 
     private sealed class Server(Action onAbort) : UpstreamStream
@@ -109,6 +109,6 @@ public sealed class RequestAttemptsTests
 
         public override void Abort() => onAbort();
 
-        public override (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver() => null;
+        public override Transport TakeOver() => throw new NotSupportedException();
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Matching;
@@ -87,11 +88,10 @@ public sealed class UnknownTransportTests
         Assert.Equal(["an internal listener: nothing connects to it"], listener.Notes);
     }
 
-    /// <summary>A sidecar that says that it speaks HBONE gets a listener for CONNECT, and a cluster and a listener within the proxy. Each that cannot be done
-    /// is
-    /// refused by its own name: its port stays closed, and the rest of the same update is served.</summary>
+    /// <summary>A sidecar that says that it speaks HBONE gets a listener for CONNECT, and a cluster and a listener within the proxy. The way within the proxy
+    /// does not exist: the cluster is refused by its name, tunnels lead nowhere, and the rest of the same update is served.</summary>
     [Fact]
-    public async Task Of_what_an_HBONE_sidecar_gets_only_the_tunnel_is_refused()
+    public async Task Of_what_an_HBONE_sidecar_gets_only_the_way_within_the_proxy_is_refused()
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.EchoAsync);
         using var proxy = new LoopbackProxy([Static("near", origin.Port, "{}")], """ "route": {"cluster": "near"} """);
@@ -112,11 +112,14 @@ public sealed class UnknownTransportTests
               "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x", "cluster": "near"} }] }] }
             """);
         Assert.Equal(["main_internal"], Refused(TypeUrls.Cluster, (cluster.Name, cluster)));
-        Assert.Equal(["connect_terminate"], Refused(TypeUrls.Listener, (tunnel.Name, tunnel), (inner.Name, inner)));
+        Assert.Empty(Refused(TypeUrls.Listener, (tunnel.Name, tunnel), (inner.Name, inner)));
         Assert.True(proxy.Plane.State.Current.Listeners.ContainsKey("main_internal"));
         using var client = new HttpClient();
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync($"http://127.0.0.1:{proxy.Port}/echo", Stop)).StatusCode);
-        await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync($"http://127.0.0.1:{port.Number}/", Stop));
+        using var caller = new TcpClient();
+        await caller.ConnectAsync(IPAddress.Loopback, port.Number, Stop);
+        await caller.GetStream().WriteAsync("CONNECT 10.0.0.1:8080 HTTP/1.1\r\nhost: 10.0.0.1:8080\r\n\r\n"u8.ToArray(), Stop);
+        Assert.StartsWith("HTTP/1.1 503 ", await new StreamReader(caller.GetStream()).ReadToEndAsync(Stop));
 
         IEnumerable<string> Refused(string type, params (string Name, IMessage Message)[] resources) => proxy.Plane.State.Apply(new(type,
             [.. resources.Select(one => new NamedResource(one.Name, "2", new Any { TypeUrl = type, Value = one.Message.ToByteString() }))], [], "2"))

@@ -6,7 +6,6 @@ using System.Security.Cryptography.X509Certificates;
 using Isthmus.Proxy.Tls;
 using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
-using Isthmus.Tests.Proxy.System;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Tls;

@@ -77,12 +77,17 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
 
     /// <summary>Opens a stream with its head. Stream IDs must appear on the wire in order, so they are assigned only here.</summary>
     /// <exception cref="TransportException">The connection accepts no more streams.</exception>
-    public H2ClientStream Begin(H2UpstreamStream request, string method, ReadOnlySpan<byte> block, bool isLast)
+    /// <param name="request">What the stream is for.</param>
+    /// <param name="method">Its method, as it is sent.</param>
+    /// <param name="upgrade">The protocol that it asks for (RFC 8441); empty: none.</param>
+    /// <param name="block">The head, encoded.</param>
+    /// <param name="isLast">Nothing follows it.</param>
+    public H2ClientStream Begin(H2UpstreamStream request, string method, string upgrade, ReadOnlySpan<byte> block, bool isLast)
     {
         lock (Guard)
         {
             if (IsClosing) throw new TransportException(TransportFailure.Refused, "the connection closes");
-            var stream = new H2ClientStream(this, _nextId, request, method);
+            var stream = new H2ClientStream(this, _nextId, request, method, upgrade);
             AddStream(stream);
             _nextId += 2;
             SendHeaders(stream, block, isLast);
@@ -100,6 +105,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
         into.Headers.CopyFrom(head.Headers);
         into.Body = head.Body;
         into.ContentLength = head.ContentLength;
+        (into.IsTunnel, into.Upgrade) = (head.IsTunnel, head.Upgrade);
         into.KeepAlive = true;
         stream.Response = null;
         head.Headers.Release();
@@ -130,6 +136,9 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
         IsClosing = true;
         OnStreamGone();
     }
+
+    /// <summary>The bytes of a stream whose request was answered with a tunnel.</summary>
+    public Transport Tunnel(H2ClientStream stream) => new H2StreamTransport(this, stream, Transport);
 
     protected override byte[] OwnSettings => H2OwnSettings.Client;
 
@@ -191,7 +200,8 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
         var head = RentHead();
         fields.ToResponse(head, answered.Method, isLast);
         if (head.Body == BodyKind.Length) stream.Expect(head.ContentLength);
-        else if (head.Body == BodyKind.None) stream.Expect(0);
+        else if (head.Body == BodyKind.None && !head.IsTunnel) stream.Expect(0);
+        if (head.IsTunnel && answered.Upgrade.Length > 0) (head.Status, head.Upgrade) = (101, answered.Upgrade);
         if (isLast) stream.End();
         answered.Response = head;
         answered.HasReceivedHead = true;
@@ -229,11 +239,14 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
 
 /// <summary>A stream that carries a request to a host.</summary>
 /// <param name="method">The method of the request, which decides whether its response has a body.</param>
-internal sealed class H2ClientStream(H2Client connection, int id, H2UpstreamStream request, string method) : H2Stream(connection, id)
+/// <param name="upgrade">The protocol that it asks for; empty: none.</param>
+internal sealed class H2ClientStream(H2Client connection, int id, H2UpstreamStream request, string method, string upgrade) : H2Stream(connection, id)
 {
     public H2UpstreamStream Request => request;
 
     public string Method => method;
+
+    public string Upgrade => upgrade;
 
     /// <summary>The head of the response until the request takes it.</summary>
     public ResponseHead? Response { get; set; }
@@ -267,18 +280,34 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
 
     public override ValueTask SendHeadAsync(RequestHead head)
     {
+        if (head.Upgrade.Length > 0) return AskForUpgradeAsync(head);
+        SendHead(head);
+        return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask AskForUpgradeAsync(RequestHead head)
+    {
+        if (head.Body != BodyKind.None) throw new HttpMessageException(400, "http2.upgrade_with_a_body");
+        if (!await connection.AllowsUpgradesAsync().ConfigureAwait(false)) throw new HttpMessageException(502, "http2.upgrades_are_not_allowed_by_the_host");
+        SendHead(head);
+    }
+
+    private void SendHead(RequestHead head)
+    {
         using var block = new ByteWriter();
-        HpackEncoder.Write(block, ":method"u8, HeadWriter.Method(head));
-        HpackEncoder.Write(block, ":scheme"u8, IsHttps(head) ? "https"u8 : "http"u8);
+        var isUpgrade = head.Upgrade.Length > 0;
+        var method = isUpgrade ? "CONNECT" : HeadWriter.Method(head);
+        HpackEncoder.Write(block, ":method"u8, method);
+        if (isUpgrade) HpackEncoder.Write(block, ":protocol"u8, HeadWriter.Upgrade(head));
+        if (!head.IsConnect) HpackEncoder.Write(block, ":scheme"u8, IsHttps(head) ? "https"u8 : "http"u8);
         HpackEncoder.Write(block, ":authority"u8, HeadWriter.Authority(head));
-        HpackEncoder.Write(block, ":path"u8, head.Target);
+        if (!head.IsConnect) HpackEncoder.Write(block, ":path"u8, head.Target);
         HeadWriter.Request<HpackFields>(block, head);
         _expects = head.ExpectsContinue;
         _hasBody = head.Body != BodyKind.None;
         if (_isAborted) throw new TransportException(TransportFailure.Aborted, "given up before it began");
-        _stream = connection.Begin(this, head.Method, block.Written.Span, isLast: !_hasBody);
+        _stream = connection.Begin(this, method, head.Upgrade, block.Written.Span, isLast: !_hasBody && !head.IsTunnel);
         if (_isAborted) Abort();
-        return ValueTask.CompletedTask;
     }
 
     private static bool IsHttps(RequestHead head) =>
@@ -335,7 +364,7 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
         if (_stream is { } stream) connection.Reset(stream, H2Error.Cancel);
     }
 
-    public override (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver() => null;
+    public override Transport TakeOver() => connection.Tunnel(Stream);
 
     private H2ClientStream Stream => _stream ?? throw new InvalidOperationException("The head must be sent first.");
 }

@@ -164,6 +164,8 @@ internal abstract partial class H2Connection
             _sender.Bound();
             _sender.WakeAll();
             _out.Flush();
+            _hasTakenSettings = true;
+            _settings?.TrySetResult();
         }
         OnStreamGone();
     }

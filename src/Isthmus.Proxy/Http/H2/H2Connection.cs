@@ -18,6 +18,8 @@ internal abstract partial class H2Connection
     private H2ReceiveWindow _receiveWindow = new(H2.ConnectionWindow);
     private bool _hasSettings;
     private volatile bool _isTellingWhy;
+    private TaskCompletionSource? _settings;    // somebody waits for the settings of the peer; guarded by the lock
+    private bool _hasTakenSettings;             // guarded by the lock
 
     protected H2Connection(Transport transport, bool isClient)
     {
@@ -36,6 +38,20 @@ internal abstract partial class H2Connection
 
     /// <summary>Streams that the peer allows us to open.</summary>
     protected int PeerMaxStreams => _peer.MaxStreams;
+
+    /// <summary>Whether the peer takes requests for other protocols (RFC 8441). It says so in its first frame.</summary>
+    /// <exception cref="TransportException">The connection ended before.</exception>
+    public async ValueTask<bool> AllowsUpgradesAsync()
+    {
+        Task? settings = null;
+        lock (_lock)
+        {
+            if (!_hasTakenSettings && _sender.Failure is null)
+                settings = (_settings ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+        if (settings is not null) await settings.ConfigureAwait(false);
+        lock (_lock) return _hasTakenSettings ? _peer.AllowsUpgrades : throw H2Stream.Translate(_sender.Failure!);
+    }
 
     /// <summary>The peer accepts no new streams, or the connection is over.</summary>
     public bool IsClosing { get; protected set; }
@@ -199,6 +215,7 @@ internal abstract partial class H2Connection
         {
             IsClosing = true;
             _sender.Fail(failure);
+            _settings?.TrySetResult();
             streams = [.. _streams.Values];
         }
         foreach (var stream in streams) stream.Fail(failure);

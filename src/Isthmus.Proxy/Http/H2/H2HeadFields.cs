@@ -21,6 +21,7 @@ internal sealed class H2HeadFields
     private string? _method;
     private string? _scheme;
     private string? _authority;
+    private string? _protocol;
     private int _status;
     private readonly ByteWriter _cookies = new();
     private bool _hasCookies;
@@ -42,7 +43,7 @@ internal sealed class H2HeadFields
         _path.Clear();
         _hasPath = false;
         _lastAuthority = _authority ?? _lastAuthority;
-        _fault = _method = _scheme = _authority = null;
+        _fault = _method = _scheme = _authority = _protocol = null;
         _status = 0;
         _hasCookies = false;
         _cookies.Clear();
@@ -62,19 +63,26 @@ internal sealed class H2HeadFields
     }
 
     /// <summary>Fills in a request.</summary>
+    /// <param name="head">The request.</param>
+    /// <param name="isLast">Nothing follows it.</param>
+    /// <param name="mayUpgrade">The client was told that it may ask for another protocol (RFC 8441).</param>
     /// <exception cref="H2StreamException">The fields do not form a request.</exception>
-    public void ToRequest(RequestHead head, bool isLast)
+    public void ToRequest(RequestHead head, bool isLast, bool mayUpgrade = false)
     {
         head.Clear();
-        if (_status != 0 || _method is null || _scheme is null || !_hasPath) Fault("a request without method, scheme or path");
-        if (_method == "CONNECT") Fault("CONNECT is not supported");
+        var isConnect = _method == "CONNECT" && _protocol is null;
+        if (_status != 0 || _method is null || (!isConnect && (_scheme is null || !_hasPath))) Fault("a request without method, scheme or path");
+        if (isConnect && (_scheme is not null || _hasPath)) Fault("CONNECT with a scheme or a path");
+        if (_protocol is not null && (_method != "CONNECT" || !mayUpgrade)) Fault("a protocol that was not allowed");
         var path = _path.Written.Span;
         if (_hasPath && !(path is [(byte)'/', ..] || (path is [(byte)'*'] && _method == "OPTIONS"))) Fault("invalid :path");
         Check();
-        head.Method = _method!;
+        // As over HTTP/1.1, which has no method of its own for upgrades.
+        head.Method = _protocol is null ? _method! : "GET";
+        head.Upgrade = _protocol?.ToLowerInvariant() ?? "";
         head.Version = HttpVersions.Http2;
         head.Scheme = _scheme is "http" or "https" ? _scheme : "";
-        head.SetTarget(path);
+        if (!isConnect) head.SetTarget(path);
         if (_hasCookies) _fields.AddRead("cookie"u8, _cookies.Written.Span);
         var host = _fields.GetString("host"u8);
         if (_fields.Remove("host"u8) > 1
@@ -82,13 +90,15 @@ internal sealed class H2HeadFields
             Fault("two hosts");
         head.Authority = _authority ?? host ?? "";
         if (!HeadRules.IsAuthority(head.Authority)) Fault("invalid :authority");
+        if (isConnect && !HeadRules.IsTunnelEnd(Encoding.UTF8.GetBytes(head.Authority))) Fault("CONNECT without host and port in :authority");
         var length = Length();
+        if (head.IsTunnel && length >= 0) Fault("a length where no body follows");
         Check();
         var expects = System.Text.Ascii.EqualsIgnoreCase(_fields.Get("expect"u8), "100-continue"u8);
         _fields.Remove("expect"u8);
         head.Headers.CopyFrom(_fields);
         head.ContentLength = length;
-        head.Body = isLast || length == 0 ? BodyKind.None : length > 0 ? BodyKind.Length : BodyKind.Stream;
+        head.Body = isLast || length == 0 || head.IsTunnel ? BodyKind.None : length > 0 ? BodyKind.Length : BodyKind.Stream;
         head.KeepAlive = true;
         head.ExpectsContinue = expects && head.Body != BodyKind.None;
         if (isLast && length > 0) throw new H2StreamException(_stream, H2Error.Protocol, "a length without a body");
@@ -106,19 +116,23 @@ internal sealed class H2HeadFields
     }
 
     /// <summary>Fills in a response.</summary>
+    /// <param name="head">The response.</param>
+    /// <param name="method">Of the request, as it was sent.</param>
+    /// <param name="isLast">Nothing follows it.</param>
     /// <exception cref="H2StreamException">The fields do not form a response.</exception>
     public void ToResponse(ResponseHead head, string method, bool isLast)
     {
         head.Clear();
-        if (_method is not null || _scheme is not null || _hasPath || _authority is not null || _status < 100) Fault("an answer without a status");
+        if (HasRequestFields || _status < 100) Fault("an answer without a status");
         var length = Length();
         if (isLast && length > 0 && method != "HEAD" && _status != 304) Fault("a length without a body");
         Check();
         head.Status = _status;
         head.Version = HttpVersions.Http2;
         head.Headers.CopyFrom(_fields);
-        var bodiless = isLast || method == "HEAD" || _status is < 200 or 204 or 304;
-        head.ContentLength = length;
+        head.IsTunnel = method == "CONNECT" && _status is >= 200 and < 300;
+        var bodiless = isLast || head.IsTunnel || method == "HEAD" || _status is < 200 or 204 or 304;
+        head.ContentLength = head.IsTunnel ? -1 : length;
         head.Body = bodiless ? BodyKind.None : length > 0 ? BodyKind.Length : length == 0 ? BodyKind.None : BodyKind.Stream;
         head.KeepAlive = true;
     }
@@ -127,12 +141,14 @@ internal sealed class H2HeadFields
     /// <exception cref="H2StreamException">The fields are not valid trailers.</exception>
     public HeaderBlock ToTrailers()
     {
-        if (_method is not null || _scheme is not null || _hasPath || _authority is not null || _status != 0) Fault("a pseudo field after the body");
+        if (HasRequestFields || _status != 0) Fault("a pseudo field after the body");
         Check();
         var trailers = new HeaderBlock();
         trailers.CopyFrom(_fields);
         return trailers;
     }
+
+    private bool HasRequestFields => _method is not null || _scheme is not null || _hasPath || _authority is not null || _protocol is not null;
 
     /// <summary>The status of a response's head; 0 when there is none.</summary>
     public int Status => _status;
@@ -152,6 +168,7 @@ internal sealed class H2HeadFields
         else if (name.SequenceEqual(":method"u8)) isRepeated = Set(ref _method, value, HeadRules.IsToken(value));
         else if (name.SequenceEqual(":scheme"u8)) isRepeated = Set(ref _scheme, value);
         else if (name.SequenceEqual(":authority"u8)) isRepeated = Set(ref _authority, value);
+        else if (name.SequenceEqual(":protocol"u8)) isRepeated = Set(ref _protocol, value, HeadRules.IsToken(value));
         else if (name.SequenceEqual(":path"u8))
         {
             isRepeated = _hasPath;

@@ -7,7 +7,12 @@ internal static class H2OwnSettings
 {
     /// <summary>To clients.</summary>
     /// <param name="streams">How many streams a client may have at once.</param>
-    public static byte[] Server(int streams) => streams == H2.MaxStreams ? Most : Of(streams);
+    /// <param name="mayUpgrade">It may ask for other protocols (RFC 8441).</param>
+    public static byte[] Server(int streams, bool mayUpgrade)
+    {
+        var most = streams == H2.MaxStreams ? Most : Of(streams);
+        return mayUpgrade ? [.. most, .. Setting(8, 1)] : most;
+    }
 
     private static byte[] Most { get; } = Of(H2.MaxStreams);
 

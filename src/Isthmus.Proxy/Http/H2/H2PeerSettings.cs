@@ -15,6 +15,9 @@ internal sealed class H2PeerSettings(bool isServer)
     /// <summary>The largest frame to send.</summary>
     public int MaxFrame { get; private set; } = H2.MaxFrame;
 
+    /// <summary>The peer takes requests for other protocols (RFC 8441).</summary>
+    public bool AllowsUpgrades { get; private set; }
+
     /// <summary>Applies one setting. Unknown ones have no effect.</summary>
     /// <exception cref="H2ConnectionException">The setting may not have that value.</exception>
     public void Apply(int setting, uint value)
@@ -34,6 +37,10 @@ internal sealed class H2PeerSettings(bool isServer)
             case 5:
                 if (value is < 16384 or > 16777215) throw Broken($"MAX_FRAME_SIZE of {value}");
                 MaxFrame = (int)Math.Min(value, LargestFrame);
+                break;
+            case 8:
+                if (value > 1 || (value == 0 && AllowsUpgrades)) throw Broken($"ENABLE_CONNECT_PROTOCOL of {value}");
+                AllowsUpgrades = value == 1;
                 break;
         }
     }

@@ -12,6 +12,7 @@ internal enum H2Error
     RefusedStream = 7,
     Cancel = 8,
     Compression = 9,
+    Connect = 10,
     EnhanceYourCalm = 11,
     Http11Required = 13,
 }

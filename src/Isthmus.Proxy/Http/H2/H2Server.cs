@@ -9,9 +9,11 @@ namespace Isthmus.Proxy.Http.H2;
 
 /// <summary>The server side of an HTTP/2 connection. It handles each request when the frames that arrived with it were read.</summary>
 /// <param name="streams">How many requests may be in progress.</param>
+/// <param name="mayUpgrade">Whether clients may ask for other protocols (RFC 8441).</param>
 /// <param name="refused">Hears of fields that do not form a request, and what is wrong with them; their stream is reset.</param>
 internal sealed class H2Server(
-    Transport transport, Func<H2DownstreamStream, ValueTask> handle, int streams = H2.MaxStreams, Action<H2DownstreamStream, string>? refused = null)
+    Transport transport, Func<H2DownstreamStream, ValueTask> handle, int streams = H2.MaxStreams, bool mayUpgrade = false,
+    Action<H2DownstreamStream, string>? refused = null)
     : H2Connection(transport, isClient: false)
 {
     private const int MostSpare = 32;
@@ -55,7 +57,7 @@ internal sealed class H2Server(
         else if (time.GetElapsedTime(_headSince) >= headTime) Transport.Abort();
     }
 
-    protected override byte[] OwnSettings => H2OwnSettings.Server(streams);
+    protected override byte[] OwnSettings => H2OwnSettings.Server(streams, mayUpgrade);
 
     protected override void OnPingAnswer()
     {
@@ -79,7 +81,7 @@ internal sealed class H2Server(
         var request = Rent();
         try
         {
-            fields.ToRequest(request.Request, isLast);
+            fields.ToRequest(request.Request, isLast, mayUpgrade);
         }
         catch (H2StreamException e)
         {
@@ -88,13 +90,13 @@ internal sealed class H2Server(
             Return(request);
             throw;
         }
-        var stream = new H2Stream(this, id);
+        var stream = new H2Stream(this, id) { IsTunnel = request.Request.IsTunnel };
         AddStream(stream);
         Hold(stream, fields.Size);
         if (request.Request.Body == BodyKind.Length) stream.Expect(request.Request.ContentLength);
-        else if (request.Request.Body == BodyKind.None) stream.Expect(0);
+        else if (request.Request.Body == BodyKind.None && !stream.IsTunnel) stream.Expect(0);
         if (isLast) stream.End();
-        request.Begin(stream);
+        request.Begin(stream, Transport);
         Interlocked.Increment(ref _running);
         if (Transport.EventLoop is { } loop) loop.Post(request.Run);
         else ThreadPool.UnsafeQueueUserWorkItem(static run => run(), request.Run, preferLocal: false);
@@ -140,6 +142,7 @@ internal sealed class H2Server(
     protected override void OnMoreFields(H2Stream stream, H2HeadFields fields, bool isLast)
     {
         if (!isLast) throw new H2StreamException(stream.Id, H2Error.Protocol, "fields in the middle of a body");
+        if (stream.IsTunnel) throw new H2StreamException(stream.Id, H2Error.Protocol, "fields in a tunnel");
         CheckHeads(stream.Id, fields, H2Error.EnhanceYourCalm);
         Hold(stream, fields.Size);
         stream.End(fields.ToTrailers());
@@ -168,6 +171,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
 {
     private readonly H2Connection _connection;
     private H2Stream _stream = null!;
+    private Transport _below = null!;
     private ValueTask _running;
     private bool _hasBody;
 
@@ -189,9 +193,10 @@ internal sealed class H2DownstreamStream : DownstreamStream
     public IExchange? Exchange { get; set; }
 
     /// <summary>Takes the stream of the request whose head is in <see cref="DownstreamStream.Request"/>.</summary>
-    public void Begin(H2Stream stream)
+    /// <param name="below">What the connection runs on.</param>
+    public void Begin(H2Stream stream, Transport below)
     {
-        _stream = stream;
+        (_stream, _below) = (stream, below);
         _hasBody = IsResponseStarted = MustClose = false;
         BeginRequest();
         BeginCounts();
@@ -246,11 +251,11 @@ internal sealed class H2DownstreamStream : DownstreamStream
         IsResponseStarted = true;
         using var block = new ByteWriter();
         Span<byte> status = stackalloc byte[3];
-        System.Buffers.Text.Utf8Formatter.TryFormat(head.Status, status, out _);
+        System.Buffers.Text.Utf8Formatter.TryFormat(head.Status == 101 ? 200 : head.Status, status, out _);
         HpackEncoder.Write(block, ":status"u8, status);
         HeadWriter.Response<HpackFields>(block, head, head.Body is BodyKind.None or BodyKind.Length ? head.ContentLength : -1);
         // A head without a body ends the stream: trailers can follow only a body.
-        _hasBody = head.Body != BodyKind.None;
+        _hasBody = head.Body != BodyKind.None || head.IsTunnel;
         _connection.SendHeaders(_stream, block.Written.Span, isLast: !_hasBody);
         return ValueTask.CompletedTask;
     }
@@ -289,7 +294,7 @@ internal sealed class H2DownstreamStream : DownstreamStream
 
     public override void Reset() => _connection.Reset(_stream, H2Error.Internal);
 
-    public override (Transport Transport, ReadOnlyMemory<byte> Extra)? TakeOver() => null;
+    public override Transport TakeOver() => new H2StreamTransport(_connection, _stream, _below);
 
     public override ValueTask AbandonRequestAsync(Task reading, TimeProvider time)
     {

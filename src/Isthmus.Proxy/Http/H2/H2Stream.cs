@@ -44,6 +44,9 @@ internal class H2Stream(H2Connection connection, int id)
 
     public bool HasSentEnd { get; set; }
 
+    /// <summary>Its request asks for a tunnel: only data may follow.</summary>
+    public bool IsTunnel { get; init; }
+
     /// <summary>Its sender waits; guarded by the connection.</summary>
     public bool IsBlocked { get; set; }
 

@@ -8,6 +8,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;

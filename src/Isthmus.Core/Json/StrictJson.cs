@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
 using Isthmus.Core.Names;
 
@@ -36,6 +37,23 @@ public static class StrictJson
 
     /// <inheritdoc cref="Parse(ReadOnlySpan{byte})"/>
     public static JsonNode? Parse(string text) => Parse(Bytes(text));
+
+    /// <summary>Reads a record.</summary>
+    /// <param name="type">Of a context that allows no member twice.</param>
+    /// <exception cref="JsonException">It is not such JSON, or has a value of another type; the message is one line that is safe to show.</exception>
+    public static T Parse<T>(string text, JsonTypeInfo<T> type)
+    {
+        var utf8 = Bytes(text);
+        try
+        {
+            Check(utf8);
+            return JsonSerializer.Deserialize(utf8, type) ?? throw new JsonException("it is null");
+        }
+        catch (JsonException e)
+        {
+            throw new JsonException(Visible.Text(e.Message), e);
+        }
+    }
 
     /// <summary>As <see cref="Parse(ReadOnlySpan{byte})"/>, without nodes that can be changed. The bytes must stay as they are while it is used.</summary>
     /// <inheritdoc cref="Parse(ReadOnlySpan{byte})"/>

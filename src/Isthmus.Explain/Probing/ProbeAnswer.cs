@@ -1,4 +1,4 @@
-using System.Text.Json.Nodes;
+using Isthmus.Reports;
 
 namespace Isthmus.Explain.Probing;
 
@@ -18,21 +18,20 @@ internal sealed record ProbeProtocol(string Name, string Kind, int Port, string 
 /// <param name="Error">Empty when the callee answered.</param>
 internal sealed record ProbeAnswer(double Milliseconds, string Upstream, string Error)
 {
-    public static ProbeAnswer Read(JsonNode answer, ProbeProtocol protocol)
+    public static ProbeAnswer Read(CallReport answer, ProbeProtocol protocol)
     {
-        var seen = answer["seen"];
-        var (flags, status) = (seen?["flags"]?.ToString() ?? "", (int?)answer["status"] ?? 0);
-        var isAnswered = flags is "" or "-" && answer["error"] is null && protocol.Kind switch
+        var seen = answer.Seen;
+        var (flags, status) = (seen?.Flags ?? "", answer.Status ?? 0);
+        var isAnswered = flags is "" or "-" && answer.Error is null && protocol.Kind switch
         {
-            "tcp" => (int?)answer["received"] > 0,
-            "grpc" => status == 200 && (int?)answer["grpc_status"] == 0,
+            "tcp" => answer.Received > 0,
+            "grpc" => status == 200 && answer.GrpcStatus == 0,
             _ => status == 200,
         };
-        var parts = ((string?[])[status > 0 ? $"status {status}" : null, flags is "-" ? null : flags, answer["error"]?.ToString(), seen?["details"]?.ToString(),
-            seen?["transport_failure"]?.ToString()])
+        var parts = ((string?[])[status > 0 ? $"status {status}" : null, flags is "-" ? null : flags, answer.Error, seen?.Details, seen?.TransportFailure])
             .Where(part => !string.IsNullOrEmpty(part)).Distinct();
         var error = string.Join(", ", parts);
-        return new((double?)answer["took_ms"] ?? 0, seen?["upstream"]?.ToString() ?? "",
+        return new(answer.TookMs ?? 0, seen?.Upstream ?? "",
             isAnswered ? "" : error.Length > 0 ? error : "the connection was closed without an answer");
     }
 }

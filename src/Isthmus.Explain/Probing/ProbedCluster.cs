@@ -6,6 +6,7 @@ using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Reports;
 
 namespace Isthmus.Explain.Probing;
 
@@ -84,11 +85,14 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
     public async Task<ProbeAnswer> CallAsync(int callee, ProbeProtocol protocol, string id, CancellationToken stop)
     {
         var (host, to) = (ProbeObjects.ServiceOf(callee), $"{_addresses[callee]}:{protocol.Port}");
-        var path = string.Create(CultureInfo.InvariantCulture,
-            $"/call?to={Uri.EscapeDataString(to)}&kind={protocol.Kind}&authority={host}.{ns}:{protocol.Port}&path={Uri.EscapeDataString(protocol.Path)}&method={protocol.Method}&id={id}&timeout={(int)CallPatience.TotalMilliseconds}");
+        var question = new CallQuestion(to)
+        {
+            Kind = protocol.Kind, Authority = string.Create(CultureInfo.InvariantCulture, $"{host}.{ns}:{protocol.Port}"), Path = protocol.Path,
+            Method = protocol.Method, Id = id, Timeout = CallQuestion.Milliseconds(CallPatience),
+        };
         try
         {
-            return ProbeAnswer.Read(await AskAsync("POST", path, stop), protocol);
+            return ProbeAnswer.Read(await Query.CallAsync(ns, _pod, isEnvoy: false, question, stop), protocol);
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
@@ -101,9 +105,8 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
     {
         try
         {
-            return [.. (await AskAsync("GET", $"/recent?id={id}", stop) as JsonArray ?? []).OfType<JsonObject>()
-                .Where(seen => seen["direction"]?.ToString() == "inbound")
-                .Select(seen => (PortOf(seen["cluster"]?.ToString() ?? ""), seen["downstream_peer"]?.ToString() ?? ""))];
+            return [.. (await Query.RecentAsync(ns, _pod, id, stop)).Where(seen => seen.Direction == "inbound")
+                .Select(seen => (PortOf(seen.Cluster ?? ""), seen.DownstreamPeer ?? ""))];
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
@@ -111,8 +114,7 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
         }
     }
 
-    private Task<JsonNode> AskAsync(string method, string path, CancellationToken stop) =>
-        new MeshQuery(_client, facts.SystemNamespace) { Patience = CallPatience + PodRequest.UsualPatience }.AskProxyAsync(ns, _pod, method, path, stop);
+    private MeshQuery Query => new(_client, facts.SystemNamespace) { Patience = CallPatience + PodRequest.UsualPatience };
 
     private async Task<string> WhyNoPodAsync(CancellationToken stop)
     {

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Reports;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -24,7 +24,7 @@ internal sealed class AddressWalk(TraceFacts facts, Random random)
     public WantedCall? Called { get; private set; }
 
     /// <summary>The call under way; null when none is made.</summary>
-    public Task<JsonNode?>? Calling { get; set; }
+    public Task<CallReport?>? Calling { get; set; }
 
     public AddressWalk Again()
     {

@@ -1,9 +1,9 @@
-using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Reports;
 
 namespace Isthmus.Explain.Tracing;
 
-/// <summary>Reads proxies' reports about a call from their JSON. Pure.</summary>
+/// <summary>Reads proxies' reports about a call. Pure.</summary>
 internal static class CallReading
 {
     private const string Silent = "nothing";
@@ -14,17 +14,17 @@ internal static class CallReading
     /// <param name="answer">The response of the caller's proxy to <c>/call</c>.</param>
     /// <param name="sightings">The reports of the other proxies.</param>
     /// <param name="caller">The caller's proxy; null: one of Isthmus, which tells what it saw.</param>
-    public static MadeCall Read(WantedCall wanted, JsonNode answer, IReadOnlyList<Sighting> sightings, ProxyView? caller = null)
+    public static MadeCall Read(WantedCall wanted, CallReport answer, IReadOnlyList<Sighting> sightings, ProxyView? caller = null)
     {
         // What the agent of an Envoy reads in the text of an answer could be of another Envoy, further on.
         var isHidden = caller is { HidesOwnAnswers: true };
-        var seen = isHidden ? null : answer["seen"];
-        var (status, error) = ((int?)answer["status"] ?? 0, Text(answer["error"]));
-        var flags = Text(seen?["flags"]);
-        var detail = string.Join("; ", ((string[])[error, Text(seen?["details"]), Text(seen?["transport_failure"])]).Where(text => text.Length > 0).Distinct());
+        var seen = isHidden ? null : answer.Seen;
+        var (status, error) = (answer.Status ?? 0, Text(answer.Error));
+        var flags = Text(seen?.Flags);
+        var detail = string.Join("; ", ((string[])[error, Text(seen?.Details), Text(seen?.TransportFailure)]).Where(text => text.Length > 0).Distinct());
         // After an injected delay (DI), the call goes on. A caller that has its answer leaves, which proxies that only copy bytes tell as DC.
-        var says = Text(answer["says"]);
-        var isConnected = Text(seen?["upstream_local"]).Length > 0;
+        var says = Text(answer.Says);
+        var isConnected = Text(seen?.UpstreamLocal).Length > 0;
         var ended = MadeCall.Failures(flags).Count == 0 || (error.Length == 0 && !MadeCall.HasFailed(flags));
         var answered = ended && (wanted.Kind != CallKinds.Tcp ? status > 0
             : error.Length == 0 && (says != Silent || isConnected) && !sightings.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)));
@@ -33,30 +33,27 @@ internal static class CallReading
         var what = wanted.Kind == CallKinds.Tcp
             ? $"connect to {wanted.To}"
             : $"{wanted.Method} {wanted.Path} of {wanted.Authority}{(wanted.Kind == CallKinds.Tls ? " over TLS" : "")}";
-        return new(what, answered, status, (double?)answer["took_ms"] ?? 0, Text(seen?["upstream"]), flags, detail, Times(answer, sightings).ToValueList())
+        return new(what, answered, status, answer.TookMs ?? 0, Text(seen?.Upstream), flags, detail, Times(answer, sightings).ToValueList())
         {
             // The proxy tells of a caller that leaves with DC. With any other flag, it ended the call itself.
-            IsOutOfTime = ((bool?)answer["timed_out"] ?? false) && MadeCall.Failures(flags).All(flag => flag == "DC"),
+            IsOutOfTime = answer.TimedOut == true && MadeCall.Failures(flags).All(flag => flag == "DC"),
             IsConnected = isConnected,
             IsFromUnknown = isHidden && status > 0,
             Says = says,
-            GrpcStatus = (int?)answer["grpc_status"],
-            IsTlsRefused = (bool?)answer["tls_failed"] ?? false,
+            GrpcStatus = answer.GrpcStatus,
+            IsTlsRefused = answer.TlsFailed == true,
         };
     }
 
-    public static IEnumerable<Sighting> Sightings(PodRef proxy, JsonNode recent) =>
-        (recent as JsonArray ?? []).OfType<JsonObject>().Select(item => new Sighting(
-        proxy, Text(item["id"]).Length > 0, (double?)item["duration_ms"] ?? 0, (double?)item["response_after_ms"], (int?)item["status"] ?? 0,
-        Text(item["flags"]), Text(item["details"]),
-        Text(item["transport_failure"]), Text(item["upstream"]), Text(item["upstream_local"]), Text(item["downstream_remote"]), Text(item["server_name"]),
-        Text(item["start"])));
+    public static IEnumerable<Sighting> Sightings(PodRef proxy, IReadOnlyList<SeenReport> recent) => recent.Select(seen => new Sighting(
+        proxy, Text(seen.Id).Length > 0, seen.DurationMs ?? 0, seen.ResponseAfterMs, seen.Status ?? 0, Text(seen.Flags), Text(seen.Details),
+        Text(seen.TransportFailure), Text(seen.Upstream), Text(seen.UpstreamLocal), Text(seen.DownstreamRemote), Text(seen.ServerName), seen.Start));
 
     /// <summary>Selects what belongs to the call from everything that gateways saw: the connection on which the callee's
     /// proxy was called.</summary>
-    public static IReadOnlyList<Sighting> Related(IReadOnlyList<Sighting> all, JsonNode answer)
+    public static IReadOnlyList<Sighting> Related(IReadOnlyList<Sighting> all, CallReport answer)
     {
-        var local = Text(answer["seen"]?["upstream_local"]);
+        var local = Text(answer.Seen?.UpstreamLocal);
         var requests = all.Where(sighting => sighting.IsRequest).ToList();
         var passed = all.Where(sighting => !sighting.IsRequest
             && (requests.Any(request => request.DownstreamRemote.Length > 0 && request.DownstreamRemote == sighting.UpstreamLocal)
@@ -64,18 +61,18 @@ internal static class CallReading
         return [.. requests, .. passed.GroupBy(sighting => (sighting.Proxy, sighting.DownstreamRemote)).Select(group => group.Last())];
     }
 
-    private static IEnumerable<TimedHop> Times(JsonNode answer, IReadOnlyList<Sighting> sightings)
+    private static IEnumerable<TimedHop> Times(CallReport answer, IReadOnlyList<Sighting> sightings)
     {
-        if (answer["seen"] is { } own && own["duration_ms"] is not null)
-            yield return new("caller's proxy", (double?)own["duration_ms"] ?? 0,
-                $"{(int?)own["attempts"] ?? 0} attempt(s)"
-                    + ((double?)own["response_after_ms"] is { } first
+        if (answer.Seen is { DurationMs: { } took } own)
+            yield return new("caller's proxy", took,
+                $"{own.Attempts ?? 0} attempt(s)"
+                    + (own.ResponseAfterMs is { } first
                         ? FormattableString.Invariant($", first byte of the response after {first:0.#} ms")
                         : ""));
         foreach (var sighting in sightings.Where(sighting => !sighting.IsRequest))
         {
             // Reusing a connection of an earlier call costs this one nothing.
-            var kept = string.CompareOrdinal(sighting.Start, Text(answer["at"])) < 0;
+            var kept = (sighting.Start ?? default) < (answer.At ?? default);
             yield return new($"gateway {sighting.Proxy}", kept ? 0 : sighting.Milliseconds,
                 $"{(kept ? "on a reused connection to" : "connected")} {sighting.Upstream} for {sighting.ServerName}");
         }
@@ -85,5 +82,5 @@ internal static class CallReading
                     + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the first byte from the application after {after:0.#} ms") : ""));
     }
 
-    private static string Text(JsonNode? node) => node?.ToString() ?? "";
+    private static string Text(string? text) => text ?? "";
 }

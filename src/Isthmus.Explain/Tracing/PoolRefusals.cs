@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Reports;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -13,13 +13,11 @@ internal sealed record PoolRefusals(long Count, TimeSpan Ago)
     private static readonly TimeSpan Recent = TimeSpan.FromMinutes(10);
 
     /// <param name="list">As <c>/inspect</c> has it; null from a proxy that does not.</param>
-    public static IReadOnlyDictionary<string, PoolRefusals> Read(JsonNode? list)
+    public static IReadOnlyDictionary<string, PoolRefusals> Read(IReadOnlyList<RefusalReport>? list)
     {
         var found = new Dictionary<string, PoolRefusals>(StringComparer.Ordinal);
-        foreach (var one in (list as JsonArray ?? []).OfType<JsonObject>())
-            if (one["count"] is JsonValue count && one["seconds_ago"] is JsonValue ago && count.TryGetValue(out long many) && ago.TryGetValue(out long seconds)
-                && seconds >= 0)
-                found[one["cluster"]?.ToString() ?? ""] = new(many, TimeSpan.FromSeconds(Math.Min(seconds, int.MaxValue)));
+        foreach (var one in list ?? [])
+            if (one is { Count: > 0, SecondsAgo: >= 0 }) found[one.Cluster] = new(one.Count, TimeSpan.FromSeconds(Math.Min(one.SecondsAgo, int.MaxValue)));
         return found;
     }
 

@@ -10,6 +10,7 @@ using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Reports;
 using Isthmus.Wire;
 using Isthmus.Wire.Tls;
 using ClusterLoadAssignment = Isthmus.Wire.Envoy.Endpoints.ClusterLoadAssignment;
@@ -94,16 +95,14 @@ internal sealed class ProxyView
     /// <summary>The listener of all outbound connections, which hands them to the other listeners.</summary>
     public ListenerSnapshot? Outbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound });
 
-    /// <param name="inspection">The response of <c>/inspect</c>, or an object of the same shape made from
-    /// <c>/config_dump</c> and <c>/clusters</c>.</param>
-    public static ProxyView Read(JsonNode inspection, TimeProvider time, Random random)
+    public static ProxyView Read(InspectReport inspection, TimeProvider time, Random random)
     {
-        var dump = new ConfigDump(inspection["config_dump"] ?? new JsonObject());
-        var pod = inspection["pod"];
+        var dump = new ConfigDump(inspection.ConfigDump ?? []);
+        var pod = inspection.Pod;
         var assignments = new DumpedResources<LoadAssignment>(dump.Endpoints, "cluster_name",
             json => EndpointDecoder.Decode(Message<ClusterLoadAssignment>(json)));
         var clusters = new DumpedResources<ClusterState>(dump.Clusters, "name",
-            json => State(ClusterDecoder.Decode(Message<Cluster>(json)), assignments, inspection["clusters"], time, random));
+            json => State(ClusterDecoder.Decode(Message<Cluster>(json)), assignments, inspection.Clusters, time, random));
         var listeners = new DumpedResources<ListenerSnapshot>(dump.Listeners, "name", json => ListenerDecoder.Decode(Message<Listener>(json)));
         var routes = new DumpedResources<RouteTable>(dump.Routes, "name", json => RouteDecoder.Decode(Message<RouteConfiguration>(json)));
         var snapshot = new ProxySnapshot(1, listeners, clusters, routes);
@@ -112,12 +111,11 @@ internal sealed class ProxyView
             Snapshot = snapshot,
             Unread = assignments.Unread.Concat(clusters.Unread).Concat(listeners.Unread).Concat(routes.Unread),
             Index = new(snapshot),
-            Listening = (pod?["listening"] as JsonArray)?.Select(at => IPEndPoint.TryParse(at?.ToString() ?? "", out var point) ? point : null)
-                .OfType<IPEndPoint>().ToList(),
-            Name = pod?["name"] is { } name ? new(Text(name["host"]), Text(name["name"]), Addresses(name["addresses"]), Text(name["by"])) : null,
-            CapturesDns = (bool?)pod?["dns_capture"],
+            Listening = pod?.Listening?.Select(at => IPEndPoint.TryParse(at, out var point) ? point : null).OfType<IPEndPoint>().ToList(),
+            Name = pod?.Name is { } name ? new(name.Host, name.Name, Addresses(name.Addresses), name.By) : null,
+            CapturesDns = pod?.DnsCapture,
             CanCall = pod is not null,
-            Refusals = PoolRefusals.Read(pod?["refusals"]),
+            Refusals = PoolRefusals.Read(pod?.Refusals),
             Stranger = dump.OtherProgram is { Length: > 0 } program
                 ? pod is null
                     ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen"
@@ -125,7 +123,7 @@ internal sealed class ProxyView
                 : "",
         };
         view.ReadSecrets(dump);
-        view.ReadHealth(inspection["clusters"]);
+        view.ReadHealth(inspection.Clusters);
         return view;
     }
 
@@ -196,8 +194,8 @@ internal sealed class ProxyView
         return certificates;
     }
 
-    private static List<IPAddress> Addresses(JsonNode? list) =>
-        [.. (list as JsonArray ?? []).Select(item => IPAddress.TryParse(Text(item), out var address) ? address : null).OfType<IPAddress>()];
+    private static List<IPAddress> Addresses(IReadOnlyList<string>? list) =>
+        [.. (list ?? []).Select(item => IPAddress.TryParse(item, out var address) ? address : null).OfType<IPAddress>()];
 
     private static string Text(JsonNode? node) => node?.ToString() ?? "";
 }

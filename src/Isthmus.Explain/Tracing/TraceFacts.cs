@@ -204,11 +204,11 @@ internal sealed record CallSightings(IReadOnlyList<Sighting> All)
 }
 
 /// <summary>One proxy's record of a request or connection.</summary>
-/// <param name="Start">When it began, as text that sorts by time.</param>
+/// <param name="Start">When it began; null: unknown.</param>
 internal sealed record Sighting(
     PodRef Proxy, bool IsRequest, double Milliseconds, double? ResponseAfter, int Status, string Flags, string Details, string TransportFailure,
     string Upstream,
-    string UpstreamLocal, string DownstreamRemote, string ServerName, string Start = "");
+    string UpstreamLocal, string DownstreamRemote, string ServerName, DateTimeOffset? Start = null);
 
 internal static class Faults
 {

@@ -1,6 +1,4 @@
-using System.Globalization;
 using System.Net;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -8,6 +6,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Trace;
+using Isthmus.Reports;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -76,7 +75,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             ? (entry.Name, await EntryPodAsync(entry, stop))
             : ("", await ResolveAsync(request, home, stop));
         var client = new PodRef(home, ns, pod);
-        var inspecting = pod.Length > 0 ? InspectAsync(client, host, stop) : Task.FromResult<(JsonNode?, string)>((null, ""));
+        var inspecting = pod.Length > 0 ? InspectAsync(client, host, stop) : Task.FromResult<(InspectReport?, string)>((null, ""));
         var objects = await reading;
         var facts = new TraceFacts(objects, client, request.Target, time.GetUtcNow())
         {
@@ -150,11 +149,11 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
 
     /// <summary>The Pods that the call may have reached: the one that the caller's proxy chose or, behind a gateway or a
     /// Service's address, all candidates.</summary>
-    private static IEnumerable<PodRef> Witnesses(TraceFacts facts, JsonNode answer)
+    private static IEnumerable<PodRef> Witnesses(TraceFacts facts, CallReport answer)
     {
         var others = facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value is { CanCall: true, Stranger: "" })
             .Select(proxy => proxy.Key).ToList();
-        if (!IPEndPoint.TryParse(answer["seen"]?["upstream"]?.ToString() ?? "", out var upstream) || GatewayPlace.Find(facts, upstream) is not null)
+        if (!IPEndPoint.TryParse(answer.Seen?.Upstream ?? "", out var upstream) || GatewayPlace.Find(facts, upstream) is not null)
             return others;
         var address = upstream.Address.ToString();
         var chosen = others.Where(proxy => facts.Clusters.First(cluster => cluster.Context == proxy.Context).PodAt(address)?.Metadata.Name == proxy.Name)
@@ -207,14 +206,14 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         foreach (var (context, watched) in await Task.WhenAll(watches)) facts.Watched[context] = watched;
     }
 
-    private void Take(TraceFacts facts, PodRef pod, (JsonNode? Answer, string Error) found)
+    private void Take(TraceFacts facts, PodRef pod, (InspectReport? Answer, string Error) found)
     {
         if (found.Answer is { } answer) facts.Proxies[pod] = ProxyView.Read(answer, time, random);
         else facts.Silent[pod] = found.Error;
     }
 
     /// <summary>Everything that a proxy reports. A proxy with only Envoy's admin interface reports less.</summary>
-    private async Task<(JsonNode? Answer, string Error)> InspectAsync(PodRef pod, string host, CancellationToken stop)
+    private async Task<(InspectReport? Answer, string Error)> InspectAsync(PodRef pod, string host, CancellationToken stop)
     {
         try
         {
@@ -227,20 +226,21 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
     }
 
-    private async Task<JsonNode?> CallAsync(PodRef client, bool isEnvoy, WantedCall call, string id, TimeSpan timeout, CancellationToken stop)
+    private async Task<CallReport?> CallAsync(PodRef client, bool isEnvoy, WantedCall call, string id, TimeSpan timeout, CancellationToken stop)
     {
-        var path = string.Create(CultureInfo.InvariantCulture,
-            $"/call?to={Uri.EscapeDataString(call.To.ToString())}&kind={call.Kind}&authority={Uri.EscapeDataString(call.Authority)}&path={Uri.EscapeDataString(call.Path)}&id={id}&timeout={(int)timeout.TotalMilliseconds}&method={Uri.EscapeDataString(call.Method)}&headers={Uri.EscapeDataString(string.Join('\n', call.Sent.Headers.Where(header => header.Name != "host").Select(header => $"{header.Name}: {header.Value}")))}&body={Uri.EscapeDataString(call.Sent.Body)}");
+        var question = new CallQuestion(call.To.ToString())
+        {
+            Kind = call.Kind, Authority = call.Authority, Path = call.Path, Method = call.Method, Id = id, Timeout = CallQuestion.Milliseconds(timeout),
+            Headers = [.. call.Sent.Headers.Where(header => header.Name != "host").Select(header => $"{header.Name}: {header.Value}")], Body = call.Sent.Body,
+        };
         try
         {
             var query = new MeshQuery(_clients[client.Context], istioNamespace) { Patience = timeout + PodRequest.UsualPatience };
-            return await (isEnvoy
-                ? query.AskAgentAsync(client.Namespace, client.Name, "POST", path, stop)
-                : query.AskProxyAsync(client.Namespace, client.Name, "POST", path, stop));
+            return await query.CallAsync(client.Namespace, client.Name, isEnvoy, question, stop);
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
-            return new JsonObject { ["error"] = $"the caller's proxy cannot make the call: {e.Message}" };
+            return new() { Error = $"the caller's proxy cannot make the call: {e.Message}" };
         }
     }
 
@@ -249,7 +249,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         try
         {
             return CallReading.Sightings(proxy,
-                await new MeshQuery(_clients[proxy.Context], istioNamespace).AskProxyAsync(proxy.Namespace, proxy.Name, $"/recent?id={id}", stop));
+                await new MeshQuery(_clients[proxy.Context], istioNamespace).RecentAsync(proxy.Namespace, proxy.Name, id, stop));
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {

@@ -1,8 +1,7 @@
-using System.Globalization;
 using System.Net;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -64,11 +63,9 @@ public static class GatewayReachReader
         limit.CancelAfter(Longest);
         try
         {
-            var path = string.Create(CultureInfo.InvariantCulture,
-                $"/reach?to={Uri.EscapeDataString(point.ToString())}&timeout={(int)Patience.TotalMilliseconds}");
-            var answer = await new MeshQuery(client, from.SystemNamespace).AskProxyOrAgentAsync(from.SystemNamespace, from.ProxyPod, "POST", path,
-                limit.Token);
-            return (bool?)answer["connected"] == true ? reach : reach with { Error = answer["error"]?.ToString() ?? "" };
+            var answer = await new MeshQuery(client, from.SystemNamespace).ReachAsync(from.SystemNamespace, from.ProxyPod,
+                ReachReport.Request(point.ToString(), Patience), limit.Token);
+            return answer.Connected == true ? reach : reach with { Error = answer.Error };
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException
             || (e is OperationCanceledException && !stop.IsCancellationRequested))

@@ -1,10 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -13,6 +15,11 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
 {
     /// <summary>A program in a container answers at its end, with everything at once.</summary>
     private static readonly TimeSpan ProgramPatience = TimeSpan.FromMinutes(1);
+
+    private static readonly Endpoint ControlPlane = new("discovery", "pilot-discovery", Ports.DiscoveryHttp),
+        Proxy = new("istio-proxy", "pilot-agent", Ports.ProxyAdmin),
+        // Beside an Envoy.
+        Agent = new("istio-proxy", "pilot-agent", Ports.AgentDebug);
 
     /// <summary>How long a control plane or a proxy may say nothing.</summary>
     public TimeSpan Patience { get; init; } = PodRequest.UsualPatience;
@@ -57,7 +64,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
             {
                 return plane with
                 {
-                    Answer = await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, new("discovery", "pilot-discovery", Ports.DiscoveryHttp), request, stop)
+                    Answer = await AskAsync(pod.Metadata.Namespace, pod.Metadata.Name, ControlPlane, request, stop)
                 };
             }
             catch (NoSuchPageException e)
@@ -121,56 +128,53 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     }
 
     /// <summary>A GET response of a proxy's admin interface, as JSON.</summary>
-    public async Task<JsonNode> AskProxyAsync(string ns, string pod, string path, CancellationToken stop) =>
-        await AskProxyAsync(ns, pod, "GET", path, stop);
+    public Task<JsonNode> AskProxyAsync(string ns, string pod, string path, CancellationToken stop) => AskAsync(ns, pod, Proxy, new("GET", path), stop);
 
-    /// <summary>Sends another method than GET to a proxy's admin interface.</summary>
-    public async Task<JsonNode> AskProxyAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
-        await AskAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), new(method, path), stop);
+    /// <summary>Has a Pod make a call. Beside an Envoy, the agent of Isthmus does it.</summary>
+    public Task<CallReport> CallAsync(string ns, string pod, bool isEnvoy, CallQuestion question, CancellationToken stop) =>
+        AskAsync(ns, pod, isEnvoy ? Agent : Proxy, new("POST", question.Request), ProxyReports.Default.CallReport, stop);
 
-    /// <summary>Asks the agent of a Pod whose proxy is an Envoy.</summary>
-    public async Task<JsonNode> AskAgentAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
-        await AskAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.AgentDebug), new(method, path), stop);
+    /// <summary>The requests with a mark that a proxy saw lately, and TCP connections.</summary>
+    public Task<IReadOnlyList<SeenReport>> RecentAsync(string ns, string pod, string mark, CancellationToken stop) =>
+        AskAsync(ns, pod, Proxy, new("GET", SeenReport.Request(mark)), ProxyReports.Default.Recent, stop);
 
-    /// <summary>Asks a proxy for what only those of Isthmus do. Beside an Envoy, the agent does it.</summary>
+    /// <summary>Has a Pod open a connection past capture. Beside an Envoy, the agent of Isthmus does it.</summary>
     /// <exception cref="ProblemException">Nobody in the Pod does.</exception>
-    public async Task<JsonNode> AskProxyOrAgentAsync(string ns, string pod, string method, string path, CancellationToken stop)
+    public async Task<ReachReport> ReachAsync(string ns, string pod, string request, CancellationToken stop)
     {
         try
         {
-            return await AskProxyAsync(ns, pod, method, path, stop);
+            return await AskAsync(ns, pod, Proxy, new("POST", request), ProxyReports.Default.ReachReport, stop);
         }
         catch (NoSuchPageException)
         {
-            return await AskAgentAsync(ns, pod, method, path, stop);
+            return await AskAsync(ns, pod, Agent, new("POST", request), ProxyReports.Default.ReachReport, stop);
         }
     }
 
     /// <summary>The configuration of a proxy, its clusters, and what is known of its Pod. A proxy of Isthmus says all; an Envoy says the first two, and
     /// the agent of Isthmus beside it the last.</summary>
     /// <param name="about">What is asked of the Pod: <c>host=NAME</c> or <c>names=true</c>.</param>
-    public async Task<JsonObject> InspectAsync(string ns, string pod, string about, CancellationToken stop)
+    public async Task<InspectReport> InspectAsync(string ns, string pod, string about, CancellationToken stop)
     {
         try
         {
-            return (await AskProxyAsync(ns, pod, $"/inspect?{about}", stop)).AsObject();
+            return await AskAsync(ns, pod, Proxy, new("GET", InspectReport.Request(about)), ProxyReports.Default.InspectReport, stop);
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
             var (dump, clusters, agent) = (AskProxyAsync(ns, pod, "/config_dump?include_eds", stop), AskProxyAsync(ns, pod, "/clusters?format=json", stop),
                 PodAsync(ns, pod, about, stop));
-            var all = new JsonObject { ["config_dump"] = await dump, ["clusters"] = await clusters };
-            if (await agent is { } known) all["pod"] = known;
-            return all;
+            return new(await dump as JsonObject, await clusters as JsonObject, await agent);
         }
     }
 
     /// <summary>Null: the agent is not of Isthmus.</summary>
-    private async Task<JsonNode?> PodAsync(string ns, string pod, string about, CancellationToken stop)
+    private async Task<PodReport?> PodAsync(string ns, string pod, string about, CancellationToken stop)
     {
         try
         {
-            return (await AskAgentAsync(ns, pod, "GET", $"/inspect?{about}", stop))["pod"]?.DeepClone();
+            return (await AskAsync(ns, pod, Agent, new("GET", InspectReport.Request(about)), ProxyReports.Default.InspectReport, stop)).Pod;
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
@@ -180,7 +184,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
 
     /// <summary>A response of a proxy's admin interface that is text.</summary>
     public async Task<string> AskProxyTextAsync(string ns, string pod, string method, string path, CancellationToken stop) =>
-        (await AskTextAsync(ns, pod, new("istio-proxy", "pilot-agent", Ports.ProxyAdmin), new(method, path), stop)).Body;
+        (await AskTextAsync(ns, pod, Proxy, new(method, path), stop)).Body;
 
     /// <summary>Resolves <c>NAME[.NAMESPACE]</c>, <c>deployment/NAME[.NAMESPACE]</c>, <c>service/NAME[.NAMESPACE]</c> or a Deployment's name to a
     /// Pod, a ready one if there is one.</summary>
@@ -238,16 +242,22 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
             : (kind, name, ns ?? client.Access.Namespace);
     }
 
-    private async Task<JsonNode> AskAsync(string ns, string pod, Endpoint endpoint, PodRequest request, CancellationToken stop)
+    private Task<JsonNode> AskAsync(string ns, string pod, Endpoint endpoint, PodRequest request, CancellationToken stop) =>
+        AskAsync(ns, pod, endpoint, request, "JSON", body => StrictJson.Parse(body) ?? new JsonObject(), stop);
+
+    private Task<T> AskAsync<T>(string ns, string pod, Endpoint endpoint, PodRequest request, JsonTypeInfo<T> type, CancellationToken stop) =>
+        AskAsync(ns, pod, endpoint, request, "what this program reads", body => StrictJson.Parse(body, type), stop);
+
+    private async Task<T> AskAsync<T>(string ns, string pod, Endpoint endpoint, PodRequest request, string form, Func<string, T> read, CancellationToken stop)
     {
         var (what, body) = await AskTextAsync(ns, pod, endpoint, request, stop);
         try
         {
-            return StrictJson.Parse(body) ?? new JsonObject();
+            return read(body);
         }
         catch (JsonException e)
         {
-            throw new ProblemException($"Pod {ns}/{pod}", $"'{what}' did not return JSON: {e.Message}", "", e);
+            throw new ProblemException($"Pod {ns}/{pod}", $"'{what}' did not return {form}: {e.Message}", "", e);
         }
     }
 

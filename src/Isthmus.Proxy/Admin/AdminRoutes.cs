@@ -3,6 +3,7 @@ using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Trace;
+using Isthmus.Reports;
 
 namespace Isthmus.Proxy.Admin;
 
@@ -46,11 +47,11 @@ internal sealed class AdminRoutes(DataPlane plane)
             "/logging" => Logging(request, query),
             "/quitquitquit" when AdminQuery.IsPost(request) => await QuitAsync().ConfigureAwait(false),
             "/drain_listeners" when AdminQuery.IsPost(request) => DrainListeners(),
-            "/inspect" => await trace.InspectAsync(query, Names, Resolver, stop).ConfigureAwait(false),
-            "/call" when AdminQuery.IsPost(request) => await _pod.CallAsync(query, stop).ConfigureAwait(false),
-            "/reach" when AdminQuery.IsPost(request) => await _pod.ReachAsync(query, stop).ConfigureAwait(false),
-            "/recent" => trace.Recent(query),
-            "/quitquitquit" or "/drain_listeners" or "/call" or "/reach" => AdminReply.Text("Method Not Allowed\n", 405),
+            InspectReport.Page => await trace.InspectAsync(query, Names, Resolver, stop).ConfigureAwait(false),
+            CallQuestion.Page when AdminQuery.IsPost(request) => await _pod.CallAsync(query, stop).ConfigureAwait(false),
+            ReachReport.Page when AdminQuery.IsPost(request) => await _pod.ReachAsync(query, stop).ConfigureAwait(false),
+            SeenReport.Page => trace.Recent(query),
+            "/quitquitquit" or "/drain_listeners" or CallQuestion.Page or ReachReport.Page => AdminReply.Text("Method Not Allowed\n", 405),
             "/" or "/help" => AdminReply.Text(Help),
             _ => await HandleReadyAsync(request, stop).ConfigureAwait(false) ?? await HandleMetricsAsync(request, stop).ConfigureAwait(false),
         };

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Google.Protobuf;
 using Isthmus.Wire;
 
@@ -30,16 +31,23 @@ internal static class DumpJson
         return list;
     }
 
+    /// <summary>A page that only programs of Isthmus read.</summary>
+    /// <inheritdoc cref="Text(JsonNode, bool)"/>
+    public static string Text<T>(T report, JsonTypeInfo<T> type, bool indented = true) =>
+        Text(writer => JsonSerializer.Serialize(writer, report, type), indented);
+
     public static JsonNode Time(DateTimeOffset time) =>
         JsonValue.Create(time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture));
 
     /// <param name="indented">For people. A dump for a program is a third shorter without.</param>
-    public static string Text(JsonNode node, bool indented = true)
+    public static string Text(JsonNode node, bool indented = true) => Text(writer => node.WriteTo(writer), indented);
+
+    private static string Text(Action<Utf8JsonWriter> write, bool indented)
     {
         using var stream = new MemoryStream();
         using (var writer = new Utf8JsonWriter(stream,
             new JsonWriterOptions { Indented = indented, IndentSize = 1, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
-            node.WriteTo(writer);
+            write(writer);
         stream.WriteByte((byte)'\n');
         return System.Text.Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
     }

@@ -1,5 +1,5 @@
-using System.Text.Json.Nodes;
 using Isthmus.Proxy.Trace;
+using Isthmus.Reports;
 
 namespace Isthmus.Proxy.EnvoyPlane;
 
@@ -27,14 +27,16 @@ internal static class EnvoyAnswer
 
     /// <returns>What a data plane of Isthmus reports as <c>seen</c>; null when Envoy passed the answer on, or that is not known.</returns>
     /// <param name="result">The result of the call.</param>
-    public static JsonObject? Seen(CallKind kind, JsonObject result)
+    public static SeenReport? Seen(CallKind kind, CallReport result)
     {
         // What passes inside the application's own TLS is not Envoy's, and bytes have no answer.
-        if (kind is CallKind.Tcp or CallKind.Tls || (int?)result["status"] is not { } status || HasHeader(result, PassedOn)) return null;
-        var text = (kind == CallKind.Grpc ? result["grpc_message"] : result["body"])?.ToString().Trim() ?? "";
+        if (kind is CallKind.Tcp or CallKind.Tls || result.Status is not { } status || HasHeader(result, PassedOn)) return null;
+        var text = (kind == CallKind.Grpc ? result.GrpcMessage : result.Body)?.Trim() ?? "";
         var flag = Flag(text);
-        if (flag.Length == 0 && kind == CallKind.Http && status == 404 && text.Length == 0 && result["headers"]?["server"]?.ToString() == "envoy") flag = "NR";
-        return flag.Length == 0 ? null : new JsonObject { ["flags"] = flag, ["details"] = text };
+        if (flag.Length == 0 && kind == CallKind.Http && status == 404 && text.Length == 0
+            && result.Headers?.GetValueOrDefault("server") == "envoy")
+            flag = "NR";
+        return flag.Length == 0 ? null : new() { Flags = flag, Details = text };
     }
 
     private static string Flag(string text)
@@ -44,6 +46,6 @@ internal static class EnvoyAnswer
         return Reasons.FirstOrDefault(known => text.Contains($"reset reason: {known.Reason}", StringComparison.Ordinal)).Flag ?? "";
     }
 
-    private static bool HasHeader(JsonObject result, string name) =>
-        (result["headers"] as JsonObject)?.Any(header => header.Key.Equals(name, StringComparison.OrdinalIgnoreCase)) == true;
+    private static bool HasHeader(CallReport result, string name) =>
+        result.Headers?.Keys.Any(header => header.Equals(name, StringComparison.OrdinalIgnoreCase)) == true;
 }

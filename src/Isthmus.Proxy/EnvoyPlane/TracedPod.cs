@@ -1,10 +1,10 @@
 using System.Net;
-using System.Text.Json.Nodes;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Trace;
+using Isthmus.Reports;
 
 namespace Isthmus.Proxy.EnvoyPlane;
 
@@ -27,13 +27,12 @@ internal sealed class TracedPod
         var (path, query) = AdminQuery.Read(request);
         return path switch
         {
-            "/inspect" => AdminReply.Json(DumpJson.Text(new JsonObject
-            {
-                ["pod"] = await _pod.DescribeAsync(query, _parts.Table, _parts.Resolver, stop).ConfigureAwait(false),
-            }, indented: false)),
-            "/call" when AdminQuery.IsPost(request) => await _pod.CallAsync(query, stop).ConfigureAwait(false),
-            "/reach" when AdminQuery.IsPost(request) => await _pod.ReachAsync(query, stop).ConfigureAwait(false),
-            "/call" or "/reach" => AdminReply.Text("Method Not Allowed\n", 405),
+            InspectReport.Page => AdminReply.Json(DumpJson.Text(
+                new InspectReport(Pod: await _pod.DescribeAsync(query, _parts.Table, _parts.Resolver, stop).ConfigureAwait(false)),
+                ProxyReports.Default.InspectReport, indented: false)),
+            CallQuestion.Page when AdminQuery.IsPost(request) => await _pod.CallAsync(query, stop).ConfigureAwait(false),
+            ReachReport.Page when AdminQuery.IsPost(request) => await _pod.ReachAsync(query, stop).ConfigureAwait(false),
+            CallQuestion.Page or ReachReport.Page => AdminReply.Text("Method Not Allowed\n", 405),
             _ => null,
         };
     }

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Text.Json.Nodes;
+using Isthmus.Reports;
 
 namespace Isthmus.Proxy.Trace;
 
@@ -16,8 +16,8 @@ internal interface ICallEntry
 
 /// <summary>A call on its way through a data plane.</summary>
 /// <param name="Client">The application's end.</param>
-/// <param name="SeenAsync">What the data plane saw of the call, which has <c>status</c>, <c>headers</c> and <c>body</c> of its answer; null: nothing.</param>
-internal sealed record EnteredCall(Socket Client, Func<JsonObject, CancellationToken, Task<JsonObject?>> SeenAsync);
+/// <param name="SeenAsync">What the data plane saw of the call, whose answer is already in the report; null: nothing.</param>
+internal sealed record EnteredCall(Socket Client, Func<CallReport, CancellationToken, Task<SeenReport?>> SeenAsync);
 
 /// <summary>The Pod's address, from the id of its node.</summary>
 internal static class OwnAddress

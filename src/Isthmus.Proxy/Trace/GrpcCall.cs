@@ -3,8 +3,8 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
-using System.Text.Json.Nodes;
 using Isthmus.Proxy.Traffic;
+using Isthmus.Reports;
 
 namespace Isthmus.Proxy.Trace;
 
@@ -13,7 +13,7 @@ internal static class GrpcCall
 {
     private const int MessageHead = 5;
 
-    public static async Task RunAsync(CallRequest call, Socket client, JsonObject result, CancellationToken stop)
+    public static async Task RunAsync(CallRequest call, Socket client, CallReport result, CancellationToken stop)
     {
         using var handler = new SocketsHttpHandler
         {
@@ -36,14 +36,13 @@ internal static class GrpcCall
         foreach (var header in call.Headers)
             if (header.Split(':', 2) is [var name, var value]) request.Headers.TryAddWithoutValidation(name, value.Trim());
         using var response = await http.SendAsync(request, stop).ConfigureAwait(false);
-        result["status"] = (int)response.StatusCode;
-        result["headers"] = new JsonObject(response.Headers.Select(header =>
-            KeyValuePair.Create(header.Key, (JsonNode?)JsonValue.Create(string.Join(", ", header.Value)))));
+        result.Status = (int)response.StatusCode;
+        result.Headers = response.Headers.ToDictionary(header => header.Key, header => string.Join(", ", header.Value));
         // A response without messages has its status in the head.
         if ((Find(response.TrailingHeaders, "grpc-status") ?? Find(response.Headers, "grpc-status")) is { } status
             && int.TryParse(status, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
-            result["grpc_status"] = number;
-        if ((Find(response.TrailingHeaders, "grpc-message") ?? Find(response.Headers, "grpc-message")) is { } message) result["grpc_message"] = message;
+            result.GrpcStatus = number;
+        if ((Find(response.TrailingHeaders, "grpc-message") ?? Find(response.Headers, "grpc-message")) is { } message) result.GrpcMessage = message;
     }
 
     private static string? Find(HttpResponseHeaders headers, string name) => headers.TryGetValues(name, out var values) ? values.FirstOrDefault() : null;

@@ -25,7 +25,7 @@ internal sealed class PlaneEntry(DataPlane plane) : ICallEntry
         return new(ours, async (_, cancel) =>
         {
             await Task.WhenAny(ended.Task, Task.Delay(Telling, plane.Ports.Time, cancel)).ConfigureAwait(false);
-            return ended.Task.IsCompletedSuccessfully ? TraceRoutes.Json(await ended.Task.ConfigureAwait(false)) : null;
+            return ended.Task.IsCompletedSuccessfully ? TraceRoutes.Report(await ended.Task.ConfigureAwait(false)) : null;
         });
     }
 

@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using System.Text.Json.Nodes;
 using Isthmus.Proxy.Dns;
 using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Transports;
+using Isthmus.Reports;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Trace;
@@ -18,52 +18,44 @@ internal sealed class PodRoutes(ProxyPorts ports, ICallEntry entry)
 
     /// <summary>Listening ports, and what a name resolves to for this Pod's applications: the name <c>host</c> or, with <c>names</c>, all that the sidecar
     /// answers itself.</summary>
-    public async ValueTask<JsonObject> DescribeAsync(IReadOnlyDictionary<string, string> query, Func<NameTables?>? names, ResolverSettings resolver,
+    public async ValueTask<PodReport> DescribeAsync(IReadOnlyDictionary<string, string> query, Func<NameTables?>? names, ResolverSettings resolver,
         CancellationToken stop)
     {
-        var pod = new JsonObject
+        return new()
         {
-            ["listening"] = DumpJson.List(ListeningPorts.Read().Select(at => (JsonNode)JsonValue.Create(at.ToString()))),
-            ["dns_capture"] = names is not null,
-            ["search"] = DumpJson.List(resolver.Search.Select(domain => (JsonNode)JsonValue.Create(domain))),
+            Listening = [.. ListeningPorts.Read().Select(at => at.ToString())], DnsCapture = names is not null, Search = [.. resolver.Search],
+            Name = query.GetValueOrDefault("host", "") is { Length: > 0 } host
+                ? await NameAsync(host, names?.Invoke(), resolver, stop).ConfigureAwait(false) : null,
+            Names = !query.ContainsKey("names") ? null : (names?.Invoke()?.All ?? []).OrderBy(name => name.Key, StringComparer.Ordinal)
+                .ToDictionary(name => name.Key, name => Texts(name.Value.V4.Concat(name.Value.V6))),
         };
-        if (query.GetValueOrDefault("host", "") is { Length: > 0 } host)
-            pod["name"] = await NameAsync(host, names?.Invoke(), resolver, stop).ConfigureAwait(false);
-        if (query.ContainsKey("names"))
-        {
-            pod["names"] = new JsonObject((names?.Invoke()?.All ?? []).OrderBy(name => name.Key, StringComparer.Ordinal)
-                .Select(name => KeyValuePair.Create(name.Key,
-                    (JsonNode?)DumpJson.List(name.Value.V4.Concat(name.Value.V6).Select(address => (JsonNode)JsonValue.Create(address.ToString()))))));
-        }
-        return pod;
     }
 
     /// <summary>Makes a call of this Pod's application: everything after the kernel's redirection is the real path.</summary>
     public async ValueTask<AdminReply> CallAsync(IReadOnlyDictionary<string, string> query, CancellationToken stop)
     {
-        if (!IPEndPoint.TryParse(query.GetValueOrDefault("to", ""), out var to) || to.Port == 0) return AdminReply.Text("to=IP:PORT is needed\n", 400);
-        if (!TryTimeout(query, "5000", out var timeout)) return WrongTimeout;
-        var kind = query.GetValueOrDefault("kind", "http") switch { "tcp" => CallKind.Tcp, "grpc" => CallKind.Grpc, "tls" => CallKind.Tls, _ => CallKind.Http };
-        var wanted = new CallRequest(to, query.GetValueOrDefault("authority", to.ToString()), query.GetValueOrDefault("path", "/"),
-            query.GetValueOrDefault("id", ""), kind, timeout)
+        var asked = CallQuestion.Read(query);
+        if (!IPEndPoint.TryParse(asked.To, out var to) || to.Port == 0) return AdminReply.Text("to=IP:PORT is needed\n", 400);
+        if (!TryTimeout(asked.Timeout, out var timeout)) return WrongTimeout;
+        var kind = asked.Kind switch { "tcp" => CallKind.Tcp, "grpc" => CallKind.Grpc, "tls" => CallKind.Tls, _ => CallKind.Http };
+        var wanted = new CallRequest(to, asked.Authority, asked.Path, asked.Id, kind, timeout)
         {
-            Method = query.GetValueOrDefault("method", "GET"),
-            Headers = query.GetValueOrDefault("headers", "").Split('\n', StringSplitOptions.RemoveEmptyEntries),
-            Body = query.GetValueOrDefault("body", ""),
+            Method = asked.Method, Headers = asked.Headers, Body = asked.Body
         };
         if (!wanted.IsWellFormed)
             return AdminReply.Text(
                 "authority, method, path, headers and id may have no spaces or control characters that end a line or a word, and headers may not frame the "
                     + "message\n",
                 400);
-        return AdminReply.Json(DumpJson.Text(await new TraceCall(ports.Time, entry).RunAsync(wanted, stop).ConfigureAwait(false)));
+        var report = await new TraceCall(ports.Time, entry).RunAsync(wanted, stop).ConfigureAwait(false);
+        return AdminReply.Json(DumpJson.Text(report, ProxyReports.Default.CallReport));
     }
 
     /// <summary>Opens a TCP connection from this Pod, past capture, and closes it. It sends nothing.</summary>
     public async ValueTask<AdminReply> ReachAsync(IReadOnlyDictionary<string, string> query, CancellationToken stop)
     {
         if (!IPEndPoint.TryParse(query.GetValueOrDefault("to", ""), out var to) || to.Port == 0) return AdminReply.Text("to=IP:PORT is needed\n", 400);
-        if (!TryTimeout(query, "1500", out var patience)) return WrongTimeout;
+        if (!TryTimeout(query.GetValueOrDefault("timeout", "1500"), out var patience)) return WrongTimeout;
         var time = ports.Time;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, patience, Timeout.InfiniteTimeSpan);
@@ -81,44 +73,35 @@ internal sealed class PodRoutes(ProxyPorts ports, ICallEntry entry)
         {
             error = e.Message;
         }
-        return AdminReply.Json(DumpJson.Text(new JsonObject
-        {
-            ["to"] = to.ToString(), ["connected"] = error.Length == 0, ["error"] = error,
-            ["took_ms"] = Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3)
-        }));
+        return AdminReply.Json(DumpJson.Text(
+            new ReachReport(to.ToString(), error.Length == 0, error, Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3)),
+            ProxyReports.Default.ReachReport));
     }
 
     private static AdminReply WrongTimeout =>
         AdminReply.Text(string.Create(CultureInfo.InvariantCulture, $"timeout is a number of milliseconds from 1 to {LongestCall.TotalMilliseconds}\n"), 400);
 
-    private static bool TryTimeout(IReadOnlyDictionary<string, string> query, string fallback, out TimeSpan timeout)
+    private static bool TryTimeout(string text, out TimeSpan timeout)
     {
-        var isNumber = int.TryParse(query.GetValueOrDefault("timeout", fallback), NumberStyles.None, CultureInfo.InvariantCulture, out var ms);
+        var isNumber = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var ms);
         timeout = TimeSpan.FromMilliseconds(ms);
         return isNumber && ms > 0 && timeout <= LongestCall;
     }
 
     // The order of a resolver: each candidate first in the sidecar's table, then at the servers in resolv.conf.
-    private async ValueTask<JsonObject> NameAsync(string host, NameTables? table, ResolverSettings resolver, CancellationToken stop)
+    private async ValueTask<NameReport> NameAsync(string host, NameTables? table, ResolverSettings resolver, CancellationToken stop)
     {
-        var tried = new JsonArray();
-        var answer = new JsonObject { ["host"] = host, ["tried"] = tried };
+        var tried = new List<string>();
         foreach (var candidate in resolver.Candidates(host))
         {
-            tried.Add((JsonNode)JsonValue.Create(candidate));
-            if (table?.Find(candidate, out _) is { } known) return Answered(answer, candidate, known.V4.Concat(known.V6), "sidecar");
+            tried.Add(candidate);
+            if (table?.Find(candidate, out _) is { } known) return new(host, tried, candidate, Texts(known.V4.Concat(known.V6)), "sidecar");
             var (addresses, _) = await ports.Resolver.ResolveAsync(IPAddress.TryParse(candidate, out _) ? candidate : candidate + ".", stop)
                 .ConfigureAwait(false);
-            if (addresses.Count > 0) return Answered(answer, candidate, addresses, "upstream");
+            if (addresses.Count > 0) return new(host, tried, candidate, Texts(addresses), "upstream");
         }
-        return Answered(answer, "", [], "");
+        return new(host, tried, "", [], "");
     }
 
-    private static JsonObject Answered(JsonObject answer, string name, IEnumerable<IPAddress> addresses, string by)
-    {
-        answer["name"] = name;
-        answer["addresses"] = DumpJson.List(addresses.Select(address => (JsonNode)JsonValue.Create(address.ToString())));
-        answer["by"] = by;
-        return answer;
-    }
+    private static IReadOnlyList<string> Texts(IEnumerable<IPAddress> addresses) => [.. addresses.Select(address => address.ToString())];
 }

@@ -3,8 +3,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
-using System.Text.Json.Nodes;
-using Isthmus.Proxy.Dumps;
+using Isthmus.Reports;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Proxy.Trace;
@@ -17,14 +16,14 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
     /// <summary>A server that speaks first has done so by then.</summary>
     private static readonly TimeSpan FirstWord = TimeSpan.FromMilliseconds(500);
 
-    public async Task<JsonObject> RunAsync(CallRequest call, CancellationToken stop)
+    public async Task<CallReport> RunAsync(CallRequest call, CancellationToken stop)
     {
-        var result = new JsonObject { ["to"] = call.To.ToString(), ["at"] = DumpJson.Time(time.GetUtcNow()) };
+        var result = new CallReport { To = call.To.ToString(), At = time.GetUtcNow() };
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, call.Timeout, Timeout.InfiniteTimeSpan);
         if (await entry.EnterAsync(call, limit.Token, stop).ConfigureAwait(false) is not { } entered)
         {
-            result["error"] = "the proxy has no outbound listener";
+            result.Error = "the proxy has no outbound listener";
             return result;
         }
         using var client = entered.Client;
@@ -35,20 +34,20 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            result["timed_out"] = true;
-            result["error"] = string.Create(CultureInfo.InvariantCulture, $"no answer within {call.Timeout.TotalSeconds:0.#} s");
+            result.TimedOut = true;
+            result.Error = string.Create(CultureInfo.InvariantCulture, $"no answer within {call.Timeout.TotalSeconds:0.#} s");
         }
         catch (Exception e) when (e is SocketException or IOException or AuthenticationException or HttpRequestException)
         {
-            result["error"] = e.Message;
+            result.Error = e.Message;
         }
-        result["took_ms"] = Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3);
+        result.TookMs = Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3);
         client.Close();
-        if (await entered.SeenAsync(result, stop).ConfigureAwait(false) is { } seen) result["seen"] = seen;
+        if (await entered.SeenAsync(result, stop).ConfigureAwait(false) is { } seen) result.Seen = seen;
         return result;
     }
 
-    private static async Task SpeakAsync(CallRequest call, Socket client, TimeProvider time, JsonObject result, CancellationToken stop)
+    private static async Task SpeakAsync(CallRequest call, Socket client, TimeProvider time, CallReport result, CancellationToken stop)
     {
         if (call.Kind == CallKind.Tcp)
         {
@@ -69,7 +68,7 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
 
     /// <summary>Some servers speak first, some answer what they got until the end of their caller's direction, and some say nothing until they are
     /// asked: none of these is a failure.</summary>
-    private static async Task ListenAsync(Socket client, TimeProvider time, JsonObject result, CancellationToken stop)
+    private static async Task ListenAsync(Socket client, TimeProvider time, CallReport result, CancellationToken stop)
     {
         var buffer = new byte[ShownBody];
         using var first = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -77,7 +76,7 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         try
         {
             var count = await client.ReceiveAsync(buffer, SocketFlags.None, first.Token).ConfigureAwait(false);
-            (result["received"], result["says"]) = (count, count > 0 ? "first" : "closed");
+            (result.Received, result.Says) = (count, count > 0 ? "first" : "closed");
             return;
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
@@ -88,11 +87,11 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         try
         {
             var count = await client.ReceiveAsync(buffer, SocketFlags.None, stop).ConfigureAwait(false);
-            (result["received"], result["says"]) = (count, count > 0 ? "after the end" : "closed");
+            (result.Received, result.Says) = (count, count > 0 ? "after the end" : "closed");
         }
         catch (OperationCanceledException)
         {
-            (result["received"], result["says"]) = (0, "nothing");
+            (result.Received, result.Says) = (0, "nothing");
             // It may never close its side, and the proxies wait for both: a reset ends the connection.
             client.LingerState = new LingerOption(true, 0);
         }
@@ -100,7 +99,7 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
 
     // The trace shows whether the call arrives and who answers; whether to trust the answer is the application's decision.
 #pragma warning disable CA5359
-    private static async Task<Stream> TlsAsync(CallRequest call, Stream stream, JsonObject result, CancellationToken stop)
+    private static async Task<Stream> TlsAsync(CallRequest call, Stream stream, CallReport result, CancellationToken stop)
     {
         var tls = new SslStream(stream);
         try
@@ -114,10 +113,10 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         }
         catch (Exception e) when (e is IOException or AuthenticationException or OperationCanceledException)
         {
-            result["tls_failed"] = true;
+            result.TlsFailed = true;
             throw;
         }
-        result["certificate"] = tls.RemoteCertificate?.Subject ?? "";
+        result.Certificate = tls.RemoteCertificate?.Subject ?? "";
         return tls;
     }
 #pragma warning restore CA5359
@@ -130,22 +129,21 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         return buffer[..length];
     }
 
-    private static void Describe(byte[] answer, JsonObject result)
+    private static void Describe(byte[] answer, CallReport result)
     {
         var end = answer.AsSpan().IndexOf("\r\n\r\n"u8);
         var lines = Encoding.ASCII.GetString(answer, 0, end < 0 ? answer.Length : end).Split("\r\n");
         if (lines[0].Split(' ', 3) is not [var version, var code, ..] || !version.StartsWith("HTTP/", StringComparison.Ordinal)
             || !int.TryParse(code, NumberStyles.None, CultureInfo.InvariantCulture, out var status))
         {
-            result["error"] = answer.Length == 0 ? "the connection was closed without an answer" : "the answer is not HTTP";
+            result.Error = answer.Length == 0 ? "the connection was closed without an answer" : "the answer is not HTTP";
             return;
         }
-        result["status"] = status;
-        result["headers"] = new JsonObject(lines.Skip(1).Select(line => line.Split(':', 2)).Where(parts => parts.Length == 2)
-            .DistinctBy(parts => parts[0], StringComparer.OrdinalIgnoreCase)
-            .Select(parts => KeyValuePair.Create(parts[0], (JsonNode?)JsonValue.Create(parts[1].Trim()))));
+        result.Status = status;
+        result.Headers = lines.Skip(1).Select(line => line.Split(':', 2)).Where(parts => parts.Length == 2)
+            .DistinctBy(parts => parts[0], StringComparer.OrdinalIgnoreCase).ToDictionary(parts => parts[0], parts => parts[1].Trim());
         var body = answer.AsSpan(end < 0 ? answer.Length : end + 4);
-        result["body"] = Encoding.UTF8.GetString(body[..Math.Min(body.Length, ShownBody)]);
+        result.Body = Encoding.UTF8.GetString(body[..Math.Min(body.Length, ShownBody)]);
     }
 
     private static string HostOf(string authority) => authority.LastIndexOf(':') is > 0 and var colon ? authority[..colon] : authority;

@@ -1,7 +1,7 @@
-using System.Text.Json.Nodes;
 using Isthmus.Proxy.Dns;
 using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Traffic;
+using Isthmus.Reports;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Trace;
@@ -15,48 +15,39 @@ internal sealed class TraceRoutes(DataPlane plane, PodRoutes pod)
         CancellationToken stop)
     {
         var extra = await pod.DescribeAsync(query, names, resolver, stop).ConfigureAwait(false);
-        extra["ready"] = plane.IsReady;
-        extra["refusals"] = DumpJson.List(Refusals());
         var dump = ConfigDumps.Tree(plane, new Dictionary<string, string> { ["include_eds"] = "" });
-        return AdminReply.Json(DumpJson.Text(new JsonObject { ["config_dump"] = dump, ["clusters"] = ClusterDumps.Tree(plane), ["pod"] = extra },
-            indented: false));
+        return AdminReply.Json(DumpJson.Text(
+            new InspectReport(dump, ClusterDumps.Tree(plane), extra with { Ready = plane.IsReady, Refusals = [.. Refusals()] }),
+            ProxyReports.Default.InspectReport, indented: false));
     }
 
     /// <summary>The clusters whose limits have refused something.</summary>
-    private IEnumerable<JsonNode> Refusals() =>
+    private IEnumerable<RefusalReport> Refusals() =>
         from cluster in plane.State.Current.Clusters.Values
         let counters = cluster.Counters
         let at = Volatile.Read(ref counters.RefusedAt)
         where at != 0
-        select new JsonObject
-        {
-            ["cluster"] = cluster.Config.Name, ["count"] = counters.Refusals, ["seconds_ago"] = (Environment.TickCount64 - at) / 1000,
-        };
+        select new RefusalReport(cluster.Config.Name, counters.Refusals, (Environment.TickCount64 - at) / 1000);
 
     /// <summary>Requests with the mark <c>id</c>, and TCP connections.</summary>
     public AdminReply Recent(IReadOnlyDictionary<string, string> query)
     {
         var id = query.GetValueOrDefault("id", "");
-        return AdminReply.Json(DumpJson.Text(DumpJson.List(plane.Report.Recent.Find(seen => seen.Id == id || seen.Id.Length == 0).Select(Json))));
+        var found = plane.Report.Recent.Find(seen => seen.Id == id || seen.Id.Length == 0);
+        return AdminReply.Json(DumpJson.Text([.. found.Select(Report)], ProxyReports.Default.Recent));
     }
 
-    public static JsonObject Json(SeenTraffic seen)
+    public static SeenReport Report(SeenTraffic seen) => new()
     {
-        var json = new JsonObject
-        {
-            ["direction"] = seen.Direction.ToString().ToLowerInvariant(), ["start"] = DumpJson.Time(seen.Start),
-            ["duration_ms"] = Math.Round(seen.Duration.TotalMilliseconds, 3),
-            ["standing"] = seen.Standing, ["status"] = seen.Status, ["flags"] = seen.Flags, ["attempts"] = seen.Attempts,
-        };
-        if (seen.ResponseAfter is { } after) json["response_after_ms"] = Math.Round(after.TotalMilliseconds, 3);
-        foreach (var (name, value) in (IEnumerable<(string, string)>)
-        [
-            ("id", seen.Id), ("details", seen.Details), ("transport_failure", seen.TransportFailure), ("route", seen.Route), ("cluster", seen.Cluster),
-            ("upstream", seen.Upstream),
-            ("upstream_local", seen.UpstreamLocal), ("upstream_peer", seen.UpstreamPeer), ("downstream_remote", seen.DownstreamRemote),
-            ("downstream_peer", seen.DownstreamPeer), ("server_name", seen.ServerName),
-        ])
-            if (value.Length > 0) json[name] = value;
-        return json;
-    }
+        Direction = seen.Direction.ToString().ToLowerInvariant(), Start = seen.Start, DurationMs = Rounded(seen.Duration), Standing = seen.Standing,
+        Status = seen.Status, Flags = seen.Flags, Attempts = seen.Attempts, ResponseAfterMs = seen.ResponseAfter is { } after ? Rounded(after) : null,
+        Id = Known(seen.Id), Details = Known(seen.Details), TransportFailure = Known(seen.TransportFailure), Route = Known(seen.Route),
+        Cluster = Known(seen.Cluster), Upstream = Known(seen.Upstream), UpstreamLocal = Known(seen.UpstreamLocal), UpstreamPeer = Known(seen.UpstreamPeer),
+        DownstreamRemote = Known(seen.DownstreamRemote), DownstreamPeer = Known(seen.DownstreamPeer), ServerName = Known(seen.ServerName),
+    };
+
+    private static double Rounded(TimeSpan time) => Math.Round(time.TotalMilliseconds, 3);
+
+    /// <summary>What is empty is left out.</summary>
+    private static string? Known(string text) => text.Length > 0 ? text : null;
 }

@@ -8,6 +8,7 @@ using Isthmus.Proxy.EnvoyPlane;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Trace;
 using Isthmus.Proxy.Transports;
+using Isthmus.Reports;
 using Isthmus.Testing;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
@@ -81,16 +82,16 @@ public sealed class EnvoyCallTests : IDisposable
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(calls.Path) & (UnixFileMode)0b111_111_111);
 
             var call = new TraceCall(TimeProvider.System, new EnvoyEntry(calls, IPAddress.Parse("10.0.0.1"), new ProcessSockets()));
-            async Task<JsonObject> AskAsync(string to, string path) =>
+            async Task<CallReport> AskAsync(string to, string path) =>
                 await call.RunAsync(new(IPEndPoint.Parse(to), "web", path, "mark", CallKind.Http, TimeSpan.FromMinutes(1)), Stop);
             var answered = await AskAsync("10.9.9.9:80", "/ok");
-            Assert.Equal((200, "by the port's listener"), ((int)answered["status"]!, answered["body"]!.ToString()));
-            Assert.Null(answered["seen"]);
-            Assert.Equal("by the fallback", (await AskAsync("10.9.9.9:81", "/ok"))["body"]!.ToString());
-            Assert.Equal("by the fallback", (await AskAsync("[2001:db8::1]:81", "/ok"))["body"]!.ToString());
-            Assert.Equal("UH", (await AskAsync("10.9.9.9:80", "/nobody"))["seen"]!["flags"]!.ToString());
-            Assert.Equal("UF", (await AskAsync("10.9.9.9:80", "/refused"))["seen"]!["flags"]!.ToString());
-            Assert.Equal("NR", (await AskAsync("10.9.9.9:80", "/unknown"))["seen"]!["flags"]!.ToString());
+            Assert.Equal((200, "by the port's listener"), (answered.Status!.Value, answered.Body!));
+            Assert.Null(answered.Seen);
+            Assert.Equal("by the fallback", (await AskAsync("10.9.9.9:81", "/ok")).Body);
+            Assert.Equal("by the fallback", (await AskAsync("[2001:db8::1]:81", "/ok")).Body);
+            Assert.Equal("UH", (await AskAsync("10.9.9.9:80", "/nobody")).Seen!.Flags);
+            Assert.Equal("UF", (await AskAsync("10.9.9.9:80", "/refused")).Seen!.Flags);
+            Assert.Equal("NR", (await AskAsync("10.9.9.9:80", "/unknown")).Seen!.Flags);
         }
         finally
         {

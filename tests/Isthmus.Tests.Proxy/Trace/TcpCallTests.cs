@@ -1,6 +1,6 @@
 using System.Net;
-using System.Text.Json.Nodes;
 using Isthmus.Proxy.Trace;
+using Isthmus.Reports;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Xunit;
@@ -26,9 +26,9 @@ public sealed class TcpCallTests
             if (says == "after the end") await caller.SayAsync("goodbye");
         });
         var answer = await CallAsync(server.Port, TimeSpan.FromSeconds(30), passes: says == "after the end");
-        Assert.Equal((says, received), (answer["says"]?.ToString(), (int?)answer["received"]));
-        Assert.Null(answer["error"]);
-        Assert.NotEqual("", answer["seen"]!["upstream_local"]!.ToString());
+        Assert.Equal((says, received), (answer.Says, answer.Received));
+        Assert.Null(answer.Error);
+        Assert.NotNull(answer.Seen!.UpstreamLocal);
     }
 
     /// <summary>It says nothing, and does not close either.</summary>
@@ -43,9 +43,9 @@ public sealed class TcpCallTests
             left.SetResult();
         });
         var answer = await CallAsync(server.Port, TimeSpan.FromSeconds(2), passes: true);
-        Assert.Equal(("nothing", 0), (answer["says"]?.ToString(), (int?)answer["received"]));
-        Assert.Null(answer["error"]);
-        Assert.NotEqual("", answer["seen"]!["upstream_local"]!.ToString());
+        Assert.Equal(("nothing", 0), (answer.Says, answer.Received));
+        Assert.Null(answer.Error);
+        Assert.NotNull(answer.Seen!.UpstreamLocal);
         await left.Task.WaitAsync(TimeSpan.FromMinutes(1), Stop);
     }
 
@@ -53,10 +53,10 @@ public sealed class TcpCallTests
     public async Task A_server_that_is_not_there_fails()
     {
         using var nobody = new ReservedPort();
-        Assert.Equal("UF", (await CallAsync(nobody.Number, TimeSpan.FromSeconds(30)))["seen"]!["flags"]!.ToString().Split(',')[0]);
+        Assert.Equal("UF", (await CallAsync(nobody.Number, TimeSpan.FromSeconds(30))).Seen!.Flags!.Split(',')[0]);
     }
 
-    private static async Task<JsonObject> CallAsync(int port, TimeSpan timeout, bool passes = false)
+    private static async Task<CallReport> CallAsync(int port, TimeSpan timeout, bool passes = false)
     {
         // The caller ends its direction only when this clock says so.
         var clock = new ManualClock();

@@ -135,7 +135,7 @@ public sealed class TraceOutcomeTests
         var scenario = new TraceScenario
         {
             Call = CallReading.Read(Wanted("grpc"),
-                JsonNode.Parse($$"""{"status": 200, "grpc_status": 0, "seen": {"flags": "DC", "upstream": "{{Callee}}", "upstream_local": "10.1.0.4:1"} }""")!,
+                TraceScenario.Report($$"""{"status": 200, "grpc_status": 0, "seen": {"flags": "DC", "upstream": "{{Callee}}", "upstream_local": "10.1.0.4:1"} }"""),
                 [])
         };
         (scenario.One, scenario.Two) = (Named(scenario.One, "tcp"), Named(scenario.Two, "tcp"));
@@ -229,10 +229,10 @@ public sealed class TraceOutcomeTests
     {
         Sighting[] seen = seenElsewhere.Length == 0
             ? []
-            : [new(new("c2", "istio-system", "gw"), false, 1, null, 0, seenElsewhere, "", "", "10.1.0.5:8080", "", local, "", "")];
+            : [new(new("c2", "istio-system", "gw"), false, 1, null, 0, seenElsewhere, "", "", "10.1.0.5:8080", "", local, "")];
         var call = CallReading.Read(Wanted("tcp"),
-            JsonNode.Parse(
-                $$"""{"received": 0, "says": "{{says}}", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}", "upstream_local": "{{local}}"} }""")!,
+            TraceScenario.Report(
+                $$"""{"received": 0, "says": "{{says}}", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}", "upstream_local": "{{local}}"} }"""),
             seen);
         Assert.Equal(isAnswered, call.Answered);
     }
@@ -242,7 +242,7 @@ public sealed class TraceOutcomeTests
     private static MadeCall Made(int status) => new("GET /", true, status, 3, Callee, "-", "via_upstream", []);
 
     private static Sighting Seen(string flags, string details, int status) =>
-        new(new("c1", "shop", "orders-a"), true, 2, null, status, flags, details, "", Callee, "", "", "", "");
+        new(new("c1", "shop", "orders-a"), true, 2, null, status, flags, details, "", Callee, "", "", "");
 
     private static string Named(string objects, string name) => objects.Replace("{name: http, port: 80", $"{{name: {name}, port: 80", StringComparison.Ordinal);
 

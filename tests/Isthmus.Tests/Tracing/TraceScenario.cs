@@ -3,10 +3,12 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
+using Isthmus.Reports;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Tests.Tracing;
@@ -130,7 +132,10 @@ internal sealed class TraceScenario
         throw new InvalidOperationException("the walk asks for ever more");
     }
 
-    internal static ProxyView View(string inspection) => ProxyView.Read(JsonNode.Parse(inspection)!, TimeProvider.System, new Random(1));
+    internal static ProxyView View(string inspection) =>
+        ProxyView.Read(StrictJson.Parse(inspection, ProxyReports.Default.InspectReport), TimeProvider.System, new Random(1));
+
+    internal static CallReport Report(string json) => StrictJson.Parse(json, ProxyReports.Default.CallReport);
 
     /// <summary>What a Pod tells whose proxy is an Envoy of Istio's.</summary>
     internal static string Envoy(string inspection)

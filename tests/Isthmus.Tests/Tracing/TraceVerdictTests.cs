@@ -61,7 +61,7 @@ public sealed class TraceVerdictTests
         scenario.Client = WithFault(scenario.Client, """ "delay": {"fixed_delay": "3s", "percentage": {"numerator": 100}} """);
         if (isMade)
             scenario.Call = CallReading.Read(Wanted,
-                JsonNode.Parse($$"""{"status": 200, "took_ms": 3005, "seen": {"flags": "DI", "details": "via_upstream", "upstream": "{{Callee}}"} }""")!, []);
+                TraceScenario.Report($$"""{"status": 200, "took_ms": 3005, "seen": {"flags": "DI", "details": "via_upstream", "upstream": "{{Callee}}"} }"""), []);
         var trace = scenario.Walk();
         Assert.Null(trace.Failure);
         Assert.Contains(trace.Hops, hop => hop is { Name: "route", Status: HopStatus.Warning, Problem: { Code: "ISM2092", Severity: Severity.Warning } });
@@ -78,7 +78,7 @@ public sealed class TraceVerdictTests
     [InlineData("DI,FI", 503, false)]
     [InlineData("FI", 200, false)]
     public void Only_flags_of_failures_say_that_a_call_was_not_answered(string flags, int status, bool isAnswered) =>
-        Assert.Equal(isAnswered, CallReading.Read(Wanted, JsonNode.Parse($$"""{"status": {{status}}, "seen": {"flags": "{{flags}}"} }""")!, []).Answered);
+        Assert.Equal(isAnswered, CallReading.Read(Wanted, TraceScenario.Report($$"""{"status": {{status}}, "seen": {"flags": "{{flags}}"} }"""), []).Answered);
 
     /// <summary>Envoy says which answers it passes on, unless it hides its fields: then its words can be those of another Envoy.</summary>
     [Theory]
@@ -91,7 +91,7 @@ public sealed class TraceVerdictTests
         if (isHidden) scenario.Client = scenario.Client.Replace(router, router + ", \"suppress_envoy_headers\": true", StringComparison.Ordinal);
         scenario.Client = TraceScenario.Envoy(scenario.Client);
         scenario.Call = CallReading.Read(Wanted,
-            JsonNode.Parse("""{"status": 503, "took_ms": 3, "seen": {"flags": "UH", "details": "no healthy upstream"} }""")!, [],
+            TraceScenario.Report("""{"status": 503, "took_ms": 3, "seen": {"flags": "UH", "details": "no healthy upstream"} }"""), [],
             TraceScenario.View(scenario.Client));
         Assert.Equal(flags, scenario.Call.Flags);
         var problem = scenario.Walk().Failure!.Problem!;
@@ -108,7 +108,7 @@ public sealed class TraceVerdictTests
     public void A_trace_gave_up_only_if_the_proxy_had_not(string flags, bool isOutOfTime) =>
         Assert.Equal(isOutOfTime,
             CallReading.Read(Wanted,
-                JsonNode.Parse($$"""{"timed_out": true, "error": "no answer within 30 s", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}"} }""")!,
+                TraceScenario.Report($$"""{"timed_out": true, "error": "no answer within 30 s", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}"} }"""),
                 []).IsOutOfTime);
 
     /// <summary>A server that closes once its caller has ended is ordinary. A policy at an endpoint that did not get the call does not explain it.</summary>

@@ -1,11 +1,13 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose.Packing;
 
@@ -58,9 +60,10 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
         {
             var (ns, name) = (pod.Metadata.Namespace, pod.Metadata.Name);
             var all = await query.InspectAsync(ns, name, "names=true", stop);
-            await pack.AddAsync($"{folder}/{PackLayout.Dump}", Taken(all, "config_dump"), stop);
-            await pack.AddAsync($"{folder}/{PackLayout.Clusters}", Taken(all, "clusters"), stop);
-            if (all["pod"] is not null) await pack.AddAsync($"{folder}/{PackLayout.Pod}", Taken(all, "pod"), stop);
+            await pack.AddAsync($"{folder}/{PackLayout.Dump}", all.ConfigDump ?? [], stop);
+            await pack.AddAsync($"{folder}/{PackLayout.Clusters}", all.Clusters ?? [], stop);
+            if (all.Pod is { } known)
+                await pack.AddAsync($"{folder}/{PackLayout.Pod}", JsonSerializer.SerializeToNode(known, ProxyReports.Default.PodReport)!, stop);
             await pack.AddAsync($"{folder}/{PackLayout.Stats}", await query.AskProxyTextAsync(ns, name, "GET", "/stats", stop), stop);
         }
         catch (Exception e) when (IsSilence(e, stop))
@@ -78,13 +81,6 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
             await AddLogAsync(pod, container, isPrevious: true, stop);
     }
 
-    private static JsonNode Taken(JsonObject all, string part)
-    {
-        var node = all[part] ?? new JsonObject();
-        all.Remove(part);
-        return node;
-    }
-
     private async Task<IReadOnlyCollection<string>> PagesAsync(Pod pod, CancellationToken stop)
     {
         try
@@ -95,7 +91,7 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
             // One that tells its pages has no others: those of Istio lack some of Isthmus.
             return pages.Count > 0 ? pages : Needed;
         }
-        catch (Exception e) when (e is System.Text.Json.JsonException or ProblemException)
+        catch (Exception e) when (e is JsonException or ProblemException)
         {
             return Needed;
         }
@@ -110,7 +106,7 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
             await pack.AddAsync($"{folder}{page}.json", StrictJson.Parse(answer) ?? new JsonObject(), stop);
             return true;
         }
-        catch (Exception e) when (e is ProblemException or System.Text.Json.JsonException)
+        catch (Exception e) when (e is ProblemException or JsonException)
         {
             Miss($"{NameOf(pod)}: {page}: {e.Message}");
             return e is not NoSuchPageException;

@@ -7,6 +7,12 @@ namespace Isthmus.Reports;
 /// <summary>A time in UTC with milliseconds, such as <c>2026-01-31T12:00:00.000Z</c>. Any form of ISO 8601 is read.</summary>
 internal sealed class MillisecondConverter() : MomentConverter("yyyy-MM-dd'T'HH:mm:ss.fff'Z'");
 
+/// <summary>A time in UTC with ticks, such as <c>2026-01-31T12:00:00.0000000Z</c>.</summary>
+internal sealed class TickConverter() : MomentConverter("yyyy-MM-dd'T'HH:mm:ss.fffffff'Z'");
+
+/// <summary>A time with ticks and its offset, such as <c>2026-01-31T12:00:00.0000000+00:00</c>.</summary>
+internal sealed class OffsetConverter() : MomentConverter("yyyy-MM-dd'T'HH:mm:ss.fffffffzzz");
+
 /// <summary>A time as text.</summary>
 internal abstract class MomentConverter(string format) : JsonConverter<DateTimeOffset?>
 {

@@ -86,8 +86,8 @@ internal sealed partial class NamespaceArrows
             foreach (Match match in UsingLine().Matches(text))
             {
                 // 'using static' and aliases name a type.
-                var name = match.Groups[1].Value;
-                if (!own.Contains(name) && name.LastIndexOf('.') is var dot and > 0) name = name[..dot];
+                var name = match.Groups[2].Value;
+                if (match.Groups[1].Length > 0 && !own.Contains(name) && name.LastIndexOf('.') is var dot and > 0) name = name[..dot];
                 if (name != from && own.Contains(name)) _uses[from].Add(name);
             }
         }
@@ -164,6 +164,6 @@ internal sealed partial class NamespaceArrows
     [GeneratedRegex(@"^namespace ([\w.]+);", RegexOptions.Multiline)]
     private static partial Regex NamespaceLine();
 
-    [GeneratedRegex(@"^using (?:static |\w+ = )?(Isthmus[\w.]*)", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^using (static |\w+ = )?(Isthmus[\w.]*)", RegexOptions.Multiline)]
     private static partial Regex UsingLine();
 }

@@ -6,18 +6,12 @@ using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Core.Net;
+using Isthmus.Reports;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 
 namespace Isthmus.ControlPlane.Debug;
-
-/// <summary>A debug page cannot answer.</summary>
-/// <param name="status">The HTTP status.</param>
-internal sealed class DebugPageException(int status, string message) : Exception(message)
-{
-    internal int Status => status;
-}
 
 /// <summary>The control plane's debug pages under <c>/debug</c>, for callers in its own Pod only (istiod's paths and JSON).</summary>
 public sealed class DebugEndpoints
@@ -33,7 +27,7 @@ public sealed class DebugEndpoints
         IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
     {
         (_clusters, _lastKnown, _names) = (clusters, lastKnown, names);
-        _pages = pages.Append(new("clusterz", _ => Task.FromResult<JsonNode>(Clusters()))).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names())))
+        _pages = pages.Append(new("clusterz", _ => Task.FromResult(Clusters()))).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names())))
             .Append(new("list", _ => Task.FromResult<JsonNode>(List())))
             .ToFrozenDictionary(StringComparer.Ordinal);
     }
@@ -100,23 +94,20 @@ public sealed class DebugEndpoints
         await http.Response.WriteAsync(await TextAsync(http, page), http.RequestAborted);
     }
 
-    private JsonArray Clusters() => new([.. _clusters.Lines().Select(cluster =>
+    private JsonNode Clusters() => DebugPage.Of([.. _clusters.Lines().Select(Report)], ControlPlaneReports.Default.Watched);
+
+    private WatchedReport Report(ClusterStatus cluster) => new()
     {
-        var line = new JsonObject { ["id"] = cluster.Id, ["secretName"] = cluster.Secret, ["syncStatus"] = cluster.Status, ["revision"] = Revision };
-        line["source"] = cluster.Source.ToString().ToLowerInvariant();
-        if (cluster.LastContact is { } contact) line["lastContact"] = contact.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
-        if (cluster.Confirmed is { } confirmed) line["confirmed"] = confirmed.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
-        if (_lastKnown.Kept.GetValueOrDefault(cluster.Id) is { } kept)
-        {
-            line["snapshot"] = kept.Problem.Length > 0 ? new JsonObject { ["problem"] = kept.Problem }
-                : new JsonObject { ["confirmed"] = kept.Saved.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), ["bytes"] = kept.Bytes };
-        }
-        if (cluster.Expires is { } expires) line["credentialsExpire"] = expires.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);
-        var warnings = ((string[])[cluster.Warning, _names.ProblemOf(cluster.Id)]).Where(text => text.Length > 0).ToList();
-        if (warnings.Count > 0) line["warning"] = string.Join("; ", warnings);
-        if (cluster.Error.Length > 0) line["message"] = cluster.Error;
-        return (JsonNode)line;
-    })]);
+        Id = cluster.Id, SecretName = cluster.Secret, SyncStatus = cluster.Status, Revision = Revision, Source = cluster.Source.ToString().ToLowerInvariant(),
+        LastContact = cluster.LastContact, Confirmed = cluster.Confirmed,
+        Snapshot = _lastKnown.Kept.GetValueOrDefault(cluster.Id) is not { } kept ? null
+            : kept.Problem.Length > 0 ? new() { Problem = kept.Problem } : new() { Confirmed = kept.Saved, Bytes = kept.Bytes },
+        CredentialsExpire = cluster.Expires,
+        Warning = Known(string.Join("; ", ((string[])[cluster.Warning, _names.ProblemOf(cluster.Id)]).Where(text => text.Length > 0))),
+        Message = Known(cluster.Error),
+    };
+
+    private static string? Known(string text) => text.Length > 0 ? text : null;
 
     private JsonArray Names() => new([.. _names.All.Select(name =>
     {

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Reports;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.ControlPlane.Debug;
@@ -23,15 +24,9 @@ internal static class DistributionPage
             throw new DebugPageException(StatusCodes.Status400BadRequest, $"resourceVersion '{text}' is not a number");
         var isObserved = IsObserved(config, kind, text);
         var isPublished = isObserved && await engine.IsPublishedAsync(http.RequestAborted);
-        return new JsonObject
-        {
-            ["observed"] = isObserved,
-            ["published"] = isPublished,
-            ["proxies"] = new JsonArray([.. engine.Proxies.OrderBy(feed => feed.Proxy.Id, StringComparer.Ordinal).Select(feed => (JsonNode)new JsonObject
-            {
-                ["proxy"] = feed.Proxy.Id, ["cluster_id"] = feed.Proxy.Cluster, ["state"] = StateOf(feed, isPublished),
-            })]),
-        };
+        var proxies = engine.Proxies.OrderBy(feed => feed.Proxy.Id, StringComparer.Ordinal)
+            .Select(feed => new DistributionProxy(feed.Proxy.Id, feed.Proxy.Cluster, StateOf(feed, isPublished)));
+        return DebugPage.Of(new(isObserved, isPublished, [.. proxies]), ControlPlaneReports.Default.DistributionReport);
     });
 
     /// <summary>Whether the change that has this resource version was passed on.</summary>

@@ -6,6 +6,7 @@ using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Time;
 using Isthmus.Mesh.Model;
+using Isthmus.Reports;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.ControlPlane.Debug;
@@ -32,12 +33,12 @@ internal static class HistoryPage
             var subject = await engine.AskAsync(writer => Subject.Of(writer.Mesh, host, pod), http.RequestAborted);
             changes = [.. changes.Where(change => subject.IsConcernedBy(change.Change.Reach))];
         }
-        return new JsonObject
-        {
-            ["cluster"] = owner.Cluster, ["istiod"] = owner.Pod, ["now"] = Text(now), ["since"] = history.Since is { } since ? Text(since) : null,
-            ["forgotten"] = history.Forgotten,
-            ["changes"] = new JsonArray([.. changes.Select(change => (JsonNode)Json(change))]),
-        };
+        return DebugPage.Of(
+            new(owner.Cluster, owner.Pod)
+            {
+                Now = now, Since = history.Since, Forgotten = history.Forgotten, Changes = [.. changes.Select(Report)],
+            },
+            ControlPlaneReports.Default.HistoryReport);
     });
 
     /// <summary>A duration before now, or a time; everything when it is empty or neither.</summary>
@@ -45,57 +46,29 @@ internal static class HistoryPage
         Durations.TryParse(text, out var ago) ? now - ago
         : DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : DateTimeOffset.MinValue;
 
-    private static JsonObject Json(RememberedChange remembered)
+    private static ChangeReport Report(RememberedChange remembered)
     {
-        var (source, write) = (remembered.Change.Source, remembered.Change.Write);
-        var line = new JsonObject
+        var (change, source, effect) = (remembered.Change, remembered.Change.Source, remembered.Effect);
+        var (write, reach) = (change.Write, change.Reach);
+        var user = change.User is { Name.Length: > 0 } known ? known : null;
+        return new()
         {
-            ["first"] = Text(remembered.First), ["last"] = Text(remembered.Last), ["count"] = remembered.Count,
-            ["cluster"] = source.Cluster, ["kind"] = source.Kind, ["namespace"] = source.Namespace, ["name"] = source.Name,
-            ["verb"] = remembered.Change.Verb.ToString().ToLowerInvariant(),
-        };
-        if (write is not null)
-        {
-            line["resourceVersion"] = write.ResourceVersion;
-            if (write.Generation > 0) line["generation"] = write.Generation;
-            if (write.Manager.Length > 0) line["fieldManager"] = write.Manager;
-            if (write.At is { } at) line["written"] = Text(at);
-        }
-        if (remembered.Change.User is { Name.Length: > 0 } user) (line["user"], line["userProven"]) = (user.Name, user.IsProven);
-        Concerns(line, remembered.Change.Reach);
-        if (remembered.Change.Departure is { } departure) (line["secret"], line["services"]) = (departure.Secret, departure.Services);
-        if (remembered.Endpoints is { } counts)
-            line["endpoints"] = new JsonObject { ["before"] = Count(counts.Before), ["fewest"] = Count(counts.Fewest), ["after"] = Count(counts.After) };
-        if (remembered.Effect is not { } effect) return line;
-        line["proxies"] = effect.Proxies;
-        if (effect.Changes > 1) line["changesInPush"] = effect.Changes;
-        if (effect.Types.Count > 0)
-        {
-            line["resources"] = new JsonObject(effect.Types.Select(type => KeyValuePair.Create(type.Type, (JsonNode?)new JsonObject
-            {
-                ["proxies"] = type.Proxies, ["count"] = type.Count, ["names"] = Texts(type.Names),
-            })));
-        }
-        return line;
-    }
-
-    private static void Concerns(JsonObject line, Reach reach)
-    {
-        if (reach.IsEverything) line["everything"] = true;
-        if (reach.IsAtGateways) line["gateways"] = true;
-        if (reach.Hosts.Count > 0) line["hosts"] = Texts(reach.Hosts);
-        if (reach.Namespace is not { } ns) return;
-        line["workloads"] = new JsonObject
-        {
-            ["namespace"] = ns, ["labels"] = new JsonObject(reach.Selector.Items.Select(label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value)))
+            First = remembered.First, Last = remembered.Last, Count = remembered.Count,
+            Cluster = source.Cluster, Kind = source.Kind, Namespace = source.Namespace, Name = source.Name, Verb = change.Verb.ToString().ToLowerInvariant(),
+            ResourceVersion = write?.ResourceVersion, Generation = write is { Generation: > 0 } ? write.Generation : null,
+            FieldManager = write is { Manager.Length: > 0 } ? write.Manager : null, Written = write?.At,
+            User = user?.Name, UserProven = user?.IsProven,
+            Everything = reach.IsEverything ? true : null, Gateways = reach.IsAtGateways ? true : null, Hosts = reach.Hosts.Count > 0 ? [.. reach.Hosts] : null,
+            Workloads = reach.Namespace is { } ns ? new(ns, new(reach.Selector.Items)) : null,
+            Secret = change.Departure?.Secret, Services = change.Departure?.Services,
+            Endpoints = remembered.Endpoints is { } counts ? new(Count(counts.Before), Count(counts.Fewest), Count(counts.After)) : null,
+            Proxies = effect?.Proxies, ChangesInPush = effect is { Changes: > 1 } ? effect.Changes : null,
+            Resources = effect is { Types.Count: > 0 }
+                ? effect.Types.ToDictionary(type => type.Type, type => new ChangedResourcesReport(type.Proxies, type.Count, [.. type.Names])) : null,
         };
     }
 
-    private static JsonObject Count(EndpointCount count) => new() { ["ready"] = count.Ready, ["total"] = count.Total };
-
-    private static JsonArray Texts(ValueList<string> texts) => new([.. texts.Select(text => (JsonNode)JsonValue.Create(text)!)]);
-
-    private static string Text(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+    private static CountReport Count(EndpointCount count) => new(count.Ready, count.Total);
 
     /// <summary>The host and the Pod that a question is about, as the mesh knows them now.</summary>
     private sealed record Subject(IReadOnlyList<string> Hosts, IReadOnlyList<(string Namespace, ValueMap<string> Labels)> Workloads, string RootNamespace)

@@ -3,6 +3,8 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Losses;
+using Isthmus.Mesh.Model;
+using Isthmus.Reports;
 using Isthmus.Wire.Xds;
 using Microsoft.AspNetCore.Http;
 
@@ -11,49 +13,45 @@ namespace Isthmus.ControlPlane.Debug;
 /// <summary>Debug pages about mesh and proxies, with istiod's names and JSON keys where it has them.</summary>
 internal static class MeshPages
 {
-    private static readonly (string Key, string TypeUrl)[] Types =
-        [("cluster", TypeUrls.Cluster), ("listener", TypeUrls.Listener), ("route", TypeUrls.Route), ("endpoint", TypeUrls.Endpoints),
-            ("extensionconfig", TypeUrls.ExtensionConfig)];
-
     /// <param name="settings">The object with MeshConfig.</param>
     /// <param name="others">What is wrong beside the objects of the mesh.</param>
     internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine, string settings,
         Func<Derive.MeshGraph, IEnumerable<Problem>> others) =>
         new(StringComparer.Ordinal)
     {
-        ["syncz"] = _ => Task.FromResult<JsonNode>(Sync(engine)),
+        ["syncz"] = _ => Task.FromResult(Sync(engine)),
         ["config_dump"] = http => Task.FromResult<JsonNode>(ConfigDumpPage.Json(ProxyPages.Asked(engine, http))),
         ["connections"] = _ => Task.FromResult<JsonNode>(Connections(engine)),
         ["networkz"] = http => engine.AskAsync<JsonNode>(writer => Networks(writer.Mesh), http.RequestAborted),
         ["registryz"] = http => engine.AskAsync<JsonNode>(writer => Registry(writer.Mesh), http.RequestAborted),
-        ["endpointShardz"] = http => engine.AskAsync<JsonNode>(writer => Shards(writer.Mesh), http.RequestAborted),
-        ["problemz"] = http => engine.AskAsync<JsonNode>(writer => Problems(writer.Mesh, engine.Proxies, settings, others), http.RequestAborted),
+        ["endpointShardz"] = http => engine.AskAsync(writer => Shards(writer.Mesh), http.RequestAborted),
+        ["problemz"] = http => engine.AskAsync(writer => Problems(writer.Mesh, engine.Proxies, settings, others), http.RequestAborted),
         ["live"] = http => engine.AskAsync<JsonNode>(writer => Live(writer.Mesh, http.Request.Query.ContainsKey("verify")), http.RequestAborted),
     };
 
-    private static JsonArray Sync(PushEngine engine) => new([.. engine.Proxies.Select(feed =>
+    private static JsonNode Sync(PushEngine engine) => DebugPage.Of([.. engine.Proxies.Select(Report)], ControlPlaneReports.Default.Sync);
+
+    private static SyncReport Report(ProxyFeed feed)
     {
-        var status = feed.Status;
-        var line = new JsonObject
+        var (status, proxy) = (feed.Status, feed.Status.Proxy);
+        (string? Sent, string? Acked, string? Error) Of(string url) => status.Types.FirstOrDefault(type => type.TypeUrl == url) is { } sync
+            ? (sync.Sent, sync.Acked, sync.Error.Length > 0 ? sync.Error : null) : default;
+        var (clusters, listeners, routes) = (Of(TypeUrls.Cluster), Of(TypeUrls.Listener), Of(TypeUrls.Route));
+        var (endpoints, filters) = (Of(TypeUrls.Endpoints), Of(TypeUrls.ExtensionConfig));
+        string[] problems = [.. feed.Problems.Concat(feed.Refusals).Select(problem => $"{problem.Code} {problem}")];
+        var losses = feed.Losses;
+        return new()
         {
-            ["cluster_id"] = status.Proxy.Cluster, ["proxy"] = status.Proxy.Id, ["proxy_type"] = status.Proxy.Kind.ToString(),
-            ["istio_version"] = status.Proxy.Version, ["since"] = status.Since.ToString("O", CultureInfo.InvariantCulture),
+            ClusterId = proxy.Cluster, Proxy = proxy.Id, ProxyType = proxy.Kind.ToString(), IstioVersion = proxy.Version, Since = status.Since,
+            Program = proxy.Program.Length > 0 ? proxy.Program : null, Problems = problems.Length > 0 ? problems : null,
+            Losses = losses.IsEmpty ? null : [.. losses.Select(loss => new LossReport(loss.Counter, loss.Target, loss.Cause))],
+            ClusterSent = clusters.Sent, ClusterAcked = clusters.Acked, ClusterError = clusters.Error,
+            ListenerSent = listeners.Sent, ListenerAcked = listeners.Acked, ListenerError = listeners.Error,
+            RouteSent = routes.Sent, RouteAcked = routes.Acked, RouteError = routes.Error,
+            EndpointSent = endpoints.Sent, EndpointAcked = endpoints.Acked, EndpointError = endpoints.Error,
+            ExtensionConfigSent = filters.Sent, ExtensionConfigAcked = filters.Acked, ExtensionConfigError = filters.Error,
         };
-        if (status.Proxy.Program.Length > 0) line["program"] = status.Proxy.Program;
-        var problems = feed.Problems.Concat(feed.Refusals).Select(problem => (JsonNode)JsonValue.Create($"{problem.Code} {problem}")!).ToArray();
-        if (problems.Length > 0) line["problems"] = new JsonArray(problems);
-        var losses = feed.Losses.Select(loss => (JsonNode)new JsonObject { ["counter"] = loss.Counter, ["target"] = loss.Target, ["cause"] = loss.Cause })
-            .ToArray();
-        if (losses.Length > 0) line["losses"] = new JsonArray(losses);
-        foreach (var (key, url) in Types)
-        {
-            if (status.Types.FirstOrDefault(type => type.TypeUrl == url) is not { } sync) continue;
-            line[$"{key}_sent"] = sync.Sent;
-            line[$"{key}_acked"] = sync.Acked;
-            if (sync.Error.Length > 0) line[$"{key}_error"] = sync.Error;
-        }
-        return (JsonNode)line;
-    })]);
+    }
 
     private static JsonObject Connections(PushEngine engine) => new()
     {
@@ -85,25 +83,24 @@ internal static class MeshPages
                 (JsonNode?)new JsonArray([.. vip.Value.Select(ip => (JsonNode)JsonValue.Create(ip)!)])))),
         })]);
 
-    private static JsonObject Shards(Derive.MeshGraph mesh) => new(mesh.Endpoints.Items.OrderBy(item => item.Key, StringComparer.Ordinal).Select(host =>
-        KeyValuePair.Create(host.Key,
-            (JsonNode?)new JsonObject(host.Value.Endpoints.GroupBy(endpoint => endpoint.Cluster, StringComparer.Ordinal).Select(shard =>
-            KeyValuePair.Create($"Kubernetes/{shard.Key}", (JsonNode?)new JsonArray([.. shard.Select(endpoint => (JsonNode)new JsonObject
-            {
-                ["Address"] = endpoint.Address, ["Network"] = endpoint.Network, ["Locality"] = endpoint.Locality.ToString(),
-                ["Health"] = endpoint.Health.ToString(),
-                ["ServiceAccount"] = endpoint.ServiceAccount, ["Workload"] = endpoint.Workload.Name, ["Source"] = endpoint.Source.ToString(),
-                ["Ports"] = new JsonArray([.. endpoint.Ports.Select(port => (JsonNode)new JsonObject
-                {
-                    ["service"] = port.Service, ["target"] = port.Target, ["mtls"] = port.Mtls
-                })]),
-            })])))))));
+    private static JsonNode Shards(Derive.MeshGraph mesh) => DebugPage.Of(
+        mesh.Endpoints.Items.OrderBy(item => item.Key, StringComparer.Ordinal).ToDictionary(host => host.Key,
+            host => host.Value.Endpoints.GroupBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
+                .ToDictionary(shard => $"Kubernetes/{shard.Key}", shard => (IReadOnlyList<ShardEndpoint>)[.. shard.Select(Report)])),
+        ControlPlaneReports.Default.Shards);
+
+    private static ShardEndpoint Report(MeshEndpoint endpoint) => new()
+    {
+        Address = endpoint.Address, Network = endpoint.Network, Locality = JsonValue.Create(endpoint.Locality.ToString()), Health = endpoint.Health.ToString(),
+        ServiceAccount = endpoint.ServiceAccount, Workload = endpoint.Workload.Name, Source = endpoint.Source.ToString(),
+        Ports = [.. endpoint.Ports.Select(port => new ShardPort(port.Service, port.Target, port.Mtls))],
+    };
 
     /// <summary>Objects with errors or warnings, hosts that clusters define differently, what proxies ask for and cannot get, and the telemetry
     /// that they lose.</summary>
-    private static JsonArray Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings,
+    private static JsonNode Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings,
         Func<Derive.MeshGraph, IEnumerable<Problem>> others) =>
-        new([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
+        DebugPage.Of([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
         .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
         .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal)
             .SelectMany(item => item.Value.Problems.Select(problem => (Cluster: "", Problem: problem))))
@@ -112,11 +109,8 @@ internal static class MeshPages
         .Concat(proxies.SelectMany(proxy => proxy.Problems.Concat(proxy.Refusals).Select(problem => (proxy.Proxy.Cluster, Problem: problem))).Distinct())
         .Concat(Losses(mesh, proxies, settings))
         .Concat(others(mesh).Select(problem => (Cluster: "", Problem: problem)))
-        .Select(item => (JsonNode)new JsonObject
-        {
-            ["code"] = item.Problem.Code, ["severity"] = item.Problem.Severity.ToString(), ["cluster"] = item.Cluster, ["object"] = item.Problem.Object,
-            ["path"] = item.Problem.Path, ["message"] = item.Problem.Message, ["remedy"] = item.Problem.Remedy,
-        })]);
+        .Select(item => new ProblemReport(item.Problem.Code, item.Problem.Severity.ToString(), item.Cluster, item.Problem.Object, item.Problem.Path,
+            item.Problem.Message, item.Problem.Remedy))], ControlPlaneReports.Default.Problems);
 
     // A Telemetry is an object of the control plane's cluster, whose proxies may be elsewhere.
     private static IEnumerable<(string Cluster, Problem Problem)> Losses(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings)

@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Preview;
 using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Reports;
 using Isthmus.Wire;
 using Isthmus.Wire.Xds;
 using Microsoft.AspNetCore.Http;
@@ -32,12 +33,9 @@ internal sealed class PreviewPage(MeshPreview preview, HistoryOwner owner)
         try
         {
             var previewed = await preview.OfAsync(cluster, objects, http.RequestAborted);
-            return new JsonObject
-            {
-                ["cluster"] = owner.Cluster, ["istiod"] = owner.Pod, ["connected"] = previewed.Connected,
-                ["groups"] = new JsonArray([.. previewed.Groups.Select(group => (JsonNode)Json(group))]),
-                ["unused"] = new JsonArray([.. previewed.Unused.Select(name => (JsonNode)JsonValue.Create(name)!)]),
-            };
+            return DebugPage.Of(
+                new(owner.Cluster, owner.Pod, previewed.Connected, [.. previewed.Groups.Select(Report)], previewed.Unused),
+                ControlPlaneReports.Default.PreviewReport);
         }
         catch (ProblemException e)
         {
@@ -69,25 +67,16 @@ internal sealed class PreviewPage(MeshPreview preview, HistoryOwner owner)
         }
     }
 
-    private static JsonObject Json(PreviewedProxies group)
-    {
-        var line = new JsonObject
+    private static PreviewGroup Report(PreviewedProxies group) => new(
+        [.. group.Proxies.Select(proxy => new PreviewProxy(proxy.Cluster, proxy.Namespace, proxy.Name, proxy.WorkloadName,
+            proxy.Kind.ToString().ToLowerInvariant()))],
+        [.. group.Resources.Take(MostResources).Select(resource => new PreviewResource(TypeOf(resource.TypeUrl), resource.Name)
         {
-            ["proxies"] = new JsonArray([.. group.Proxies.Select(proxy => (JsonNode)new JsonObject
-            {
-                ["cluster"] = proxy.Cluster, ["namespace"] = proxy.Namespace, ["pod"] = proxy.Name, ["workload"] = proxy.WorkloadName,
-                ["kind"] = proxy.Kind.ToString().ToLowerInvariant(),
-            })]),
-            ["resources"] = new JsonArray([.. group.Resources.Take(MostResources).Select(resource => (JsonNode)new JsonObject
-            {
-                ["type"] = TypeOf(resource.TypeUrl), ["name"] = resource.Name, ["before"] = Body(resource.Before), ["after"] = Body(resource.After),
-            })]),
-        };
-        if (group.Resources.Count > MostResources) line["more"] = group.Resources.Count - MostResources;
-        return line;
-    }
+            Before = Body(resource.Before), After = Body(resource.After),
+        })],
+        group.Resources.Count > MostResources ? group.Resources.Count - MostResources : null);
 
-    private static JsonNode? Body(XdsResource? resource) => resource is null ? null : JsonNode.Parse(WireTypes.Json.Format(resource.Body));
+    private static JsonObject? Body(XdsResource? resource) => resource is null ? null : JsonNode.Parse(WireTypes.Json.Format(resource.Body)) as JsonObject;
 
     private static string TypeOf(string url) =>
         url switch { TypeUrls.Listener => "listener", TypeUrls.Route => "route", TypeUrls.Cluster => "cluster", _ => "endpoints" };

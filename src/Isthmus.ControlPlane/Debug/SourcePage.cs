@@ -1,9 +1,9 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
+using Isthmus.Reports;
 using Microsoft.AspNetCore.Http;
 
 namespace Isthmus.ControlPlane.Debug;
@@ -19,18 +19,12 @@ internal static class SourcePage
     {
         var proxy = engine.Proxies.Select(feed => feed.Status.Proxy).FirstOrDefault(identity => identity.Id == http.Request.Query["proxyID"]);
         var addresses = proxy is null ? [] : await engine.AskAsync(writer => Addresses(writer.Mesh, proxy), http.RequestAborted);
-        return new JsonObject
-        {
-            ["connected"] = proxy is not null,
-            ["clusters"] = new JsonObject(clusters.Lines().Where(cluster => cluster.Source != ClusterSource.Nothing)
-                .Select(cluster => KeyValuePair.Create(cluster.Id, (JsonNode?)new JsonObject
-            {
-                ["source"] = cluster.Source.ToString().ToLowerInvariant(),
-                ["confirmed"] = cluster.Confirmed?.UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
-            })).Append(new(own, new JsonObject { ["source"] = "live" })).DistinctBy(item => item.Key)),
-            ["addresses"] = new JsonObject(addresses.Select(item => KeyValuePair.Create(item.Key,
-                (JsonNode?)new JsonArray([.. item.Value.Select(cluster => (JsonNode)JsonValue.Create(cluster)!)])))),
-        };
+        var sources = clusters.Lines().Where(cluster => cluster.Source != ClusterSource.Nothing)
+            .Select(cluster => KeyValuePair.Create(cluster.Id,
+                new SourceReport(cluster.Source.ToString().ToLowerInvariant()) { Confirmed = cluster.Confirmed }))
+            .Append(new(own, new("live"))).DistinctBy(item => item.Key);
+        return DebugPage.Of(new(proxy is not null, new(sources), addresses.ToDictionary(item => item.Key, item => (IReadOnlyList<string>)[.. item.Value])),
+            ControlPlaneReports.Default.SourcesReport);
     });
 
     private static SortedDictionary<string, SortedSet<string>> Addresses(MeshGraph mesh, ProxyIdentity proxy)

@@ -1,8 +1,10 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Reports;
 
 namespace Isthmus.Explain.WhatIf;
 
@@ -35,9 +37,9 @@ public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IR
     {
         var cluster = await ClusterObjectsReader.WorkloadsAsync(target.Access.Name, target, istioNamespace, stop);
         if (cluster.Error.Length > 0) throw new ProblemException($"cluster {target.Access.Name}", cluster.Error);
-        var body = new JsonObject { ["cluster"] = cluster.Id, ["objects"] = new JsonArray([.. objects.Select(item => item.DeepClone())]) };
+        var body = JsonSerializer.SerializeToNode(new PreviewQuestion(cluster.Id, objects), ControlPlaneReports.Default.PreviewQuestion)!.AsObject();
         var asked = (await Task.WhenAll(all.Select(client => AskAsync(client, istioNamespace, body, stop)))).SelectMany(answer => answer).ToList();
-        var (answers, silent) = (asked.Select(answer => answer.Answer).OfType<JsonNode>().ToList(),
+        var (answers, silent) = (asked.Select(answer => answer.Answer).OfType<PreviewReport>().ToList(),
             asked.Select(answer => answer.Unknown).OfType<Problem>().ToList());
         if (answers.Count == 0 && silent.Count > 0)
             throw new ProblemException(silent[0] with
@@ -47,31 +49,25 @@ public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IR
         if (answers.Count == 0)
             throw new ProblemException("mesh", $"none of the clusters has a control plane in namespace {istioNamespace}",
                 "list the contexts of the mesh with --contexts");
-        var groups = answers.SelectMany(answer => (answer["groups"] as JsonArray ?? []).OfType<JsonObject>()).Select(Read)
+        var groups = answers.SelectMany(answer => answer.Groups ?? []).Select(Read)
             .Where(group => group.Changes.Count > 0 || group.More > 0);
-        var unused = answers.Select(answer => (answer["unused"] as JsonArray ?? []).Select(name => name!.ToString()))
-            .Aggregate((one, other) => one.Intersect(other));
-        return new([.. groups], answers.Sum(answer => (int?)answer["connected"] ?? 0), [.. unused]) { Silent = silent };
+        var unused = answers.Select(answer => (answer.Unused ?? []).AsEnumerable()).Aggregate((one, other) => one.Intersect(other));
+        return new([.. groups], answers.Sum(answer => answer.Connected), [.. unused]) { Silent = silent };
     }
 
-    private static async Task<IReadOnlyList<(JsonNode? Answer, Problem? Unknown)>> AskAsync(KubeClient client, string ns, JsonObject body,
+    private static async Task<IReadOnlyList<(PreviewReport? Answer, Problem? Unknown)>> AskAsync(KubeClient client, string ns, JsonObject body,
         CancellationToken stop)
     {
         var query = new MeshQuery(client, ns) { Patience = Patience };
         if (!await query.HasControlPlaneAsync(stop)) return [];
         var answers = await query.AskControlPlanesAsync(new PodRequest("POST", "/debug/preview", body), stop);
-        return [.. answers.Select(answer => (answer.Answer,
-            answer.Answer is null ? query.Unknown(answer, "what the files would change for its proxies") : null))];
+        return [.. answers.Select(answer => answer.As(ControlPlaneReports.Default.PreviewReport)).Select(answer => (answer.Page,
+            answer.Page is null ? query.Unknown(answer.Plane, "what the files would change for its proxies") : null))];
     }
 
-    private static DiffGroup Read(JsonObject group) => new(
-        [.. (group["proxies"] as JsonArray ?? [])
-            .Select(proxy => new DiffedProxy(Text(proxy, "cluster"), Text(proxy, "namespace"), Text(proxy, "pod"), Text(proxy, "workload")))],
-        ResourceWords.Of([.. (group["resources"] as JsonArray ?? [])
-            .Select(one => new ChangedResource(Text(one, "type"), Text(one, "name"), one!["before"] as JsonObject, one["after"] as JsonObject))]),
-        (int?)group["more"] ?? 0);
-
-    private static string Text(JsonNode? node, string field) => node?[field]?.ToString() ?? "";
+    private static DiffGroup Read(PreviewGroup group) => new(
+        [.. (group.Proxies ?? []).Select(proxy => new DiffedProxy(proxy.Cluster, proxy.Namespace, proxy.Pod, proxy.Workload))],
+        ResourceWords.Of([.. (group.Resources ?? []).Select(one => new ChangedResource(one.Type, one.Name, one.Before, one.After))]), group.More ?? 0);
 }
 
 /// <summary>A resource before and after.</summary>

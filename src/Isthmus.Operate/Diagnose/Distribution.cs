@@ -1,6 +1,6 @@
-using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -34,14 +34,14 @@ public sealed record Distribution(IReadOnlyList<string> Lagging, IReadOnlyList<P
     /// <exception cref="ProblemException">No control plane can tell.</exception>
     public static async Task<Distribution> AskAsync(MeshQuery query, KindDescriptor kind, string version, CancellationToken stop)
     {
-        var all = await query.AskControlPlanesAsync($"/debug/distribution?resource={kind.CrdName}&resourceVersion={Uri.EscapeDataString(version)}", stop);
-        var silent = all.Where(answer => answer.Answer is null).Select(answer => query.Unknown(answer, "what its proxies have", Instead)).ToList();
-        var answers = all.Where(answer => answer.Answer is not null).Select(answer => (answer.Pod, Answer: answer.Answer!)).ToList();
+        var all = await query.AskControlPlanesAsync($"/debug/distribution?resource={kind.CrdName}&resourceVersion={Uri.EscapeDataString(version)}",
+            ControlPlaneReports.Default.DistributionReport, stop);
+        var silent = all.Where(answer => answer.Page is null).Select(answer => query.Unknown(answer.Plane, "what its proxies have", Instead)).ToList();
+        var answers = all.Where(answer => answer.Page is not null).Select(answer => (answer.Plane.Pod, Page: answer.Page!)).ToList();
         if (answers.Count == 0) throw new ProblemException(silent[0] with { Severity = Severity.Error });
         return new(
-            [.. answers.Where(answer => (bool?)answer.Answer["published"] != true).Select(answer => answer.Pod)],
-            [.. answers.SelectMany(answer => (answer.Answer["proxies"] as JsonArray ?? []).Select(proxy =>
-                new ProxyState(proxy!["proxy"]!.ToString(), proxy["cluster_id"]?.ToString() ?? "", answer.Pod, proxy["state"]!.ToString())))
+            [.. answers.Where(answer => !answer.Page.Published).Select(answer => answer.Pod)],
+            [.. answers.SelectMany(answer => (answer.Page.Proxies ?? []).Select(proxy => new ProxyState(proxy.Proxy, proxy.ClusterId, answer.Pod, proxy.State)))
                 .OrderBy(proxy => proxy.Proxy, StringComparer.Ordinal)])
                 {
                     Silent = silent

@@ -1,8 +1,8 @@
-using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Inventory;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -67,9 +67,8 @@ public sealed record WatchedCluster(string Id, string Secret, string Status, str
         ? $"mount a kubeconfig of it beside {file.Secret}: this control plane reads files (PILOT_MULTICLUSTER_KUBECONFIG_PATH), and no remote secrets"
         : command;
 
-    public static WatchedCluster Read(JsonObject line) => new(
-        line["id"]?.ToString() ?? "", line["secretName"]?.ToString() ?? "", line["syncStatus"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
-        line["warning"]?.ToString() ?? "", line["source"]?.ToString() ?? "");
+    public static WatchedCluster Read(WatchedReport line) =>
+        new(line.Id ?? "", line.SecretName ?? "", line.SyncStatus ?? "", line.Message ?? "", line.Warning ?? "", line.Source ?? "");
 }
 
 /// <summary>A Service with an external address through which proxies in other clusters may reach a control plane.</summary>

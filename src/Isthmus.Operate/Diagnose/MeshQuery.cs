@@ -52,6 +52,11 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     public Task<IReadOnlyList<PlaneAnswer>> AskControlPlanesAsync(string path, CancellationToken stop) =>
         AskControlPlanesAsync(new PodRequest("GET", path), stop);
 
+    /// <summary>As <see cref="AskControlPlanesAsync(string, CancellationToken)"/>, with the answers as records.</summary>
+    public async Task<IReadOnlyList<PlaneReport<T>>> AskControlPlanesAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken stop)
+        where T : class =>
+        [.. (await AskControlPlanesAsync(path, stop)).Select(answer => answer.As(type))];
+
     /// <inheritdoc cref="AskControlPlanesAsync(string, CancellationToken)"/>
     public async Task<IReadOnlyList<PlaneAnswer>> AskControlPlanesAsync(PodRequest request, CancellationToken stop)
     {
@@ -89,24 +94,23 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// <summary>What control planes find wrong with objects and proxies.</summary>
     public async Task<IEnumerable<Problem>> ProblemsAsync(CancellationToken stop)
     {
-        var answers = await AskControlPlanesAsync("/debug/problemz", stop);
-        return answers.Where(answer => answer.Answer is null).Select(answer => Unknown(answer, "what it finds wrong with objects and proxies"))
-            .Concat(answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(Read)).Distinct();
+        var answers = await AskControlPlanesAsync("/debug/problemz", ControlPlaneReports.Default.Problems, stop);
+        return answers.Where(answer => answer.Page is null).Select(answer => Unknown(answer.Plane, "what it finds wrong with objects and proxies"))
+            .Concat(answers.SelectMany(answer => answer.Page ?? []).Select(Read)).Distinct();
     }
 
-    private static Problem Read(JsonObject line) =>
-        new Problem(line["code"]?.ToString() ?? "", line["object"]?.ToString() ?? "", line["path"]?.ToString() ?? "", line["message"]?.ToString() ?? "",
-                line["remedy"]?.ToString() ?? "", Enum.TryParse<Severity>(line["severity"]?.ToString(), out var severity) ? severity : Severity.Error);
+    private static Problem Read(ProblemReport line) => new(line.Code, line.Object, line.Path, line.Message, line.Remedy,
+        Enum.TryParse<Severity>(line.Severity, out var severity) ? severity : Severity.Error);
 
     /// <summary>The clusters that control planes here watch, as they say.</summary>
     public async Task<WatchedClusters> WatchedAsync(CancellationToken stop)
     {
-        var answers = await AskControlPlanesAsync("/debug/clusterz", stop);
-        return new([.. answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()).Select(WatchedCluster.Read)],
-            [.. answers.Where(answer => answer.Answer is null).Select(answer => Unknown(answer, "which clusters it watches"))])
+        var answers = await AskControlPlanesAsync("/debug/clusterz", ControlPlaneReports.Default.Watched, stop);
+        return new([.. answers.SelectMany(answer => answer.Page ?? []).Select(WatchedCluster.Read)],
+            [.. answers.Where(answer => answer.Page is null).Select(answer => Unknown(answer.Plane, "which clusters it watches"))])
             {
-                IsKnown = answers.Any(answer => answer.Answer is not null),
-                IsFinal = answers.All(answer => answer.Answer is not null || answer.IsForeign),
+                IsKnown = answers.Any(answer => answer.Page is not null),
+                IsFinal = answers.All(answer => answer.Page is not null || answer.Plane.IsForeign),
             };
     }
 
@@ -114,12 +118,12 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// Where the control plane that a proxy is connected to got its addresses. Null when no control plane can be queried
     /// here, or none of them tells: the proxy's own data can be shown without it.
     /// </summary>
-    public async Task<JsonNode?> AskSourcesAsync(string proxy, CancellationToken stop)
+    public async Task<SourcesReport?> AskSourcesAsync(string proxy, CancellationToken stop)
     {
         try
         {
-            return (await AskControlPlanesAsync($"/debug/sourcez?proxyID={proxy}", stop)).Select(answer => answer.Answer)
-                .FirstOrDefault(answer => (bool?)answer?["connected"] == true);
+            return (await AskControlPlanesAsync($"/debug/sourcez?proxyID={proxy}", ControlPlaneReports.Default.SourcesReport, stop))
+                .Select(answer => answer.Page).FirstOrDefault(page => page is { Connected: true });
         }
         catch (ProblemException)
         {

@@ -1,4 +1,6 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 
@@ -19,6 +21,21 @@ public sealed record PlaneAnswer(string Pod, string Release, JsonNode? Answer, s
     /// <summary>It is not of Isthmus, or older.</summary>
     public bool IsForeign => Why == Foreign;
 
+    /// <summary>What it answers, as a record. An answer that is none is no answer, with the reason.</summary>
+    public PlaneReport<T> As<T>(JsonTypeInfo<T> type)
+        where T : class
+    {
+        if (Answer is null) return new(this, null);
+        try
+        {
+            return new(this, Answer.Deserialize(type) ?? throw new JsonException("it is null"));
+        }
+        catch (JsonException e)
+        {
+            return new(this with { Answer = null, Why = $"answers in a form that this program does not read ({Visible.Text(e.Message)})" }, null);
+        }
+    }
+
     /// <summary>One that has not answered yet.</summary>
     internal static PlaneAnswer Of(Kubernetes.Objects.Pod pod) => new(pod.Metadata.Name, ReleaseOf(pod), null);
 
@@ -30,6 +47,12 @@ public sealed record PlaneAnswer(string Pod, string Release, JsonNode? Answer, s
         return $"revision {labels.GetValueOrDefault(Labels.Revision) ?? "default"}{(version is null ? "" : $", version {version}")}";
     }
 }
+
+/// <summary>A page of a control plane.</summary>
+/// <param name="Plane">Says why there is none.</param>
+/// <param name="Page">Null: it does not tell.</param>
+public sealed record PlaneReport<T>(PlaneAnswer Plane, T? Page)
+    where T : class;
 
 /// <summary>The clusters that the control planes of a cluster watch: one line for each control plane and each cluster that it watches.</summary>
 /// <param name="Unknown">The control planes that do not tell, and why.</param>

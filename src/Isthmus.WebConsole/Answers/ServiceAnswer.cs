@@ -1,9 +1,11 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Reports;
 using Isthmus.WebConsole.Picture;
 using Isthmus.WebConsole.Reading;
 
@@ -81,15 +83,16 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
         try
         {
             var query = new MeshQuery(reader.Client(cluster.Context), cluster.Facts.SystemNamespace);
-            var (shards, clusters) = (query.AskControlPlanesAsync("/debug/endpointShardz", stop), query.AskControlPlanesAsync("/debug/clusterz", stop));
+            var (shards, clusters) = (query.AskControlPlanesAsync("/debug/endpointShardz", stop),
+                query.AskControlPlanesAsync("/debug/clusterz", ControlPlaneReports.Default.Watched, stop));
             // Of the first that tells: its replicas know the same.
             var told = (await shards).FirstOrDefault(answer => answer.Answer is not null);
-            var watched = (await clusters).FirstOrDefault(answer => answer.Pod == told?.Pod)?.Answer;
+            var watched = (await clusters).FirstOrDefault(answer => answer.Plane.Pod == told?.Pod)?.Page;
             return told?.Answer is { } known
-                ? new(cluster.Name, EndpointKnowledge.ShardsOf(known, host, ns), watched as JsonArray ?? [], time.GetUtcNow())
+                ? new(cluster.Name, EndpointKnowledge.ShardsOf(known, host, ns), watched ?? [], time.GetUtcNow())
                 : null;
         }
-        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException or JsonException)
         {
             return null;
         }
@@ -121,27 +124,29 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
 }
 
 /// <summary>What one control plane knows of the endpoints of a host (<c>/debug/endpointShardz</c>, <c>/debug/clusterz</c>).</summary>
-internal sealed class EndpointKnowledge(string own, JsonObject shards, JsonArray clusters, DateTimeOffset now)
+internal sealed class EndpointKnowledge(string own, IReadOnlyDictionary<string, IReadOnlyList<ShardEndpoint>> shards, IReadOnlyList<WatchedReport> clusters,
+    DateTimeOffset now)
 {
     /// <summary>Istio's word for the health of an endpoint, by its number.</summary>
     private static readonly string[] Healths = ["", "healthy", "unhealthy", "draining", "terminating"];
 
     /// <summary>The endpoints of a host, by shard.</summary>
     /// <param name="page">That of an istiod has shards by the namespace of the Service.</param>
-    public static JsonObject ShardsOf(JsonNode page, string host, string ns) =>
-        ConfigDump.At(page, host, ns, "Shards") as JsonObject ?? page[host] as JsonObject ?? [];
+    /// <exception cref="JsonException">The page has another form.</exception>
+    public static IReadOnlyDictionary<string, IReadOnlyList<ShardEndpoint>> ShardsOf(JsonNode page, string host, string ns) =>
+        (ConfigDump.At(page, host, ns, "Shards") ?? (ConfigDump.At(page, host) is JsonObject own && own.All(shard => shard.Value is JsonArray) ? own : null))
+            ?.Deserialize(ControlPlaneReports.Default.ShardsOfHost) ?? [];
 
     /// <summary>Health and freshness; empty when it does not know the address.</summary>
     public string Of(string cluster, string address)
     {
-        var endpoint = (shards[$"Kubernetes/{cluster}"] as JsonArray ?? []).OfType<JsonObject>().FirstOrDefault(one => one["Address"]?.ToString() == address
-            || (one["Addresses"] as JsonArray ?? []).Any(its => its?.ToString() == address));
+        var endpoint = (shards.GetValueOrDefault($"Kubernetes/{cluster}") ?? [])
+            .FirstOrDefault(one => one.Address == address || (one.Addresses ?? []).Contains(address));
         if (endpoint is null) return "";
-        var line = clusters.FirstOrDefault(one => one?["id"]?.ToString() == cluster);
-        var freshness = cluster == own ? "live" : EndpointSources.Freshness(line?["source"]?.ToString(), line?["confirmed"]?.ToString(), now);
-        return $"{HealthOf(endpoint)}, {freshness}";
+        var line = clusters.FirstOrDefault(one => one.Id == cluster);
+        return $"{HealthOf(endpoint)}, {(cluster == own ? "live" : EndpointSources.Freshness(line?.Source, line?.Confirmed, now))}";
     }
 
-    private static string HealthOf(JsonObject endpoint) => endpoint["Health"]?.ToString().ToLowerInvariant()
-        ?? (endpoint["HealthStatus"] is JsonValue number && number.TryGetValue<int>(out var health) ? Healths.ElementAtOrDefault(health) : null) ?? "unknown";
+    private static string HealthOf(ShardEndpoint endpoint) =>
+        endpoint.Health?.ToLowerInvariant() ?? (endpoint.HealthStatus is { } health ? Healths.ElementAtOrDefault(health) : null) ?? "unknown";
 }

@@ -6,6 +6,7 @@ using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
 using Isthmus.Options;
 using Isthmus.Output;
+using Isthmus.Reports;
 
 namespace Isthmus.Commands;
 
@@ -182,7 +183,7 @@ internal static class ProxyConfigCommand
             line);
 
     /// <param name="known">Where the control plane has the addresses from; null when nobody says.</param>
-    private static void ShowEndpoints(JsonNode clusters, JsonNode? known, Filters filters, OutputOption output, ParseResult line)
+    private static void ShowEndpoints(JsonNode clusters, SourcesReport? known, Filters filters, OutputOption output, ParseResult line)
     {
         var sources = new EndpointSources(known, TimeProvider.System.GetUtcNow());
         var (header, rows) = ProxyTables.Endpoints(clusters, sources, cluster =>

@@ -4,6 +4,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Options;
 using Isthmus.Output;
+using Isthmus.Reports;
 
 namespace Isthmus.Commands;
 
@@ -18,9 +19,6 @@ internal static class ProxyStatusCommand
         ["cluster"] = "clusters", ["listener"] = "listeners", ["endpoint"] = "endpoints", ["route"] = "routes", ["extensionconfig"] = "configurations of filters",
     };
 
-    /// <summary>The names of the messages of the same types, as an istiod uses them where it says what proxies refuse.</summary>
-    private static readonly string[] Messages = ["Cluster", "Listener", "ClusterLoadAssignment", "RouteConfiguration", "TypedExtensionConfig"];
-
     internal static Command Build()
     {
         var output = new OutputOption(hasWide: true);
@@ -30,48 +28,56 @@ internal static class ProxyStatusCommand
         command.SetAction(async (line, stop) =>
         {
             var answers = await ControlPlaneAnswers.AskAsync(line, Page, stop);
-            var rows = answers.SelectMany(answer => (answer.Answer as JsonArray ?? []).OfType<JsonObject>()
-                .Select(proxy => (Plane: answer, Proxy: WithErrors(proxy))))
-                .Where(row => line.GetValue(pod) is not { } wanted || (row.Proxy["proxy"]?.ToString() ?? "").StartsWith(wanted, StringComparison.Ordinal))
-                .OrderBy(row => row.Proxy["proxy"]?.ToString(), StringComparer.Ordinal).ToList();
-            var silent = answers.Where(answer => answer.Answer is null).ToList();
+            var read = answers.Select(answer => answer.As(ControlPlaneReports.Default.Sync)).ToList();
+            var rows = read.SelectMany(answer => (answer.Page ?? []).Zip(answer.Plane.Answer as JsonArray ?? [],
+                (proxy, told) => (answer.Plane, Proxy: proxy, Told: (JsonObject)told!)))
+                .Where(row => line.GetValue(pod) is not { } wanted || (row.Proxy.Proxy ?? "").StartsWith(wanted, StringComparison.Ordinal))
+                .OrderBy(row => row.Proxy.Proxy, StringComparer.Ordinal).ToList();
+            var silent = read.Where(answer => answer.Page is null).Select(answer => answer.Plane).ToList();
             if (line.GetValue(pod) is { } named && rows.Count == 0)
                 throw new ProblemException($"proxy {named}",
                     $"is not connected to any of the queried control "
                         + $"planes{string.Concat(silent.Select(plane => $"; {plane.Pod} {ControlPlaneAnswers.Lacks(plane, Page)}"))}",
                     "specify it as POD.NAMESPACE; 'isthmus proxy-status' lists the connected proxies");
             output.Write(line,
-                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane.Pod, row.Proxy)),
-                    .. silent.Select(plane => (JsonNode)Tree(plane.Pod, null, ControlPlaneAnswers.Lacks(plane, Page)))]),
-                () => Show(rows, silent, output.IsWide(line)));
+                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane.Pod, row.Proxy, row.Told)),
+                    .. silent.Select(plane => (JsonNode)Silent(plane.Pod, ControlPlaneAnswers.Lacks(plane, Page)))]),
+                () => Show([.. rows.Select(row => (row.Plane, row.Proxy))], silent, output.IsWide(line)));
             return ExitCode.Success;
         });
         return command;
     }
 
-    /// <param name="proxy">Null stands for the proxies of a control plane that does not tell them.</param>
-    /// <param name="why">Why it does not.</param>
-    internal static JsonObject Tree(string pod, JsonObject? proxy, string why = "")
+    /// <summary>A proxy as its control plane tells of it.</summary>
+    /// <param name="told">What <paramref name="proxy"/> was read from, with whatever it has more.</param>
+    internal static JsonObject Tree(string pod, SyncReport proxy, JsonObject told)
     {
-        var row = (JsonObject?)proxy?.DeepClone() ?? new JsonObject { ["message"] = why };
+        var row = (JsonObject)told.DeepClone();
+        foreach (var type in Types)
+            if (proxy.Of(type).Error is { } error) row[$"{type}_error"] = error;
         row["istiod"] = pod;
-        if (proxy is null)
-            row["unknown"] = Names([.. "proxy cluster_id istio_version".Split(' '), .. Types.SelectMany(type => (string[])[$"{type}_sent", $"{type}_acked"]),
-                .. NotTold]);
-        else if (IsForeign(proxy)) row["unknown"] = Names(NotTold.Where(name => !TellsErrors(proxy) || !name.EndsWith("_error", StringComparison.Ordinal)));
+        if (IsForeign(proxy)) row["unknown"] = Names(NotTold.Where(name => !TellsErrors(proxy) || !name.EndsWith("_error", StringComparison.Ordinal)));
         return row;
     }
 
+    /// <summary>Stands for the proxies of a control plane that does not tell them.</summary>
+    internal static JsonObject Silent(string pod, string why) => new()
+    {
+        ["message"] = why, ["istiod"] = pod,
+        ["unknown"] = Names([.. "proxy cluster_id istio_version".Split(' '), .. Types.SelectMany(type => (string[])[$"{type}_sent", $"{type}_acked"]),
+            .. NotTold]),
+    };
+
     /// <param name="isWide">With the program of each proxy. Without it, the columns are those that scripts know.</param>
-    private static void Show(IReadOnlyList<(PlaneAnswer Plane, JsonObject Proxy)> rows, IReadOnlyList<PlaneAnswer> silent, bool isWide)
+    private static void Show(IReadOnlyList<(PlaneAnswer Plane, SyncReport Proxy)> rows, IReadOnlyList<PlaneAnswer> silent, bool isWide)
     {
         TextTable.Write(
                 ["NAME", "CLUSTER", "CDS", "LDS", "EDS", "RDS", "ECDS", "ISTIOD", "VERSION", .. isWide ? (string[])["PROXY"] : []],
                 [.. rows.Select(row => (string[])
                 [
-                    row.Proxy["proxy"]?.ToString() ?? "", row.Proxy["cluster_id"]?.ToString() ?? "",
-                    .. Types.Select(type => State(row.Proxy, type)), row.Plane.Pod, row.Proxy["istio_version"]?.ToString() ?? "",
-                    .. isWide ? (string[])[row.Proxy["program"]?.ToString() ?? Unknown] : [],
+                    row.Proxy.Proxy ?? "", row.Proxy.ClusterId ?? "",
+                    .. Types.Select(type => State(row.Proxy.Of(type))), row.Plane.Pod, row.Proxy.IstioVersion ?? "",
+                    .. isWide ? (string[])[row.Proxy.Program ?? Unknown] : [],
                 ]),
                 .. silent.Select(plane => (string[])
                 [
@@ -79,10 +85,10 @@ internal static class ProxyStatusCommand
                 ])]);
         foreach (var (_, proxy) in rows)
         {
-            foreach (var problem in proxy["problems"] as JsonArray ?? []) Console.WriteLine($"{proxy["proxy"]}: {problem}");
+            foreach (var problem in proxy.Problems ?? []) Console.WriteLine($"{proxy.Proxy}: {problem}");
             // Control planes of Isthmus list refusals among the problems.
-            foreach (var type in Types.Where(type => IsForeign(proxy) && proxy[$"{type}_error"] is not null))
-                Console.WriteLine($"{proxy["proxy"]}: refuses {Words[type]}: {proxy[$"{type}_error"]}");
+            foreach (var type in Types.Where(type => IsForeign(proxy) && proxy.Of(type).Error is not null))
+                Console.WriteLine($"{proxy.Proxy}: refuses {Words[type]}: {proxy.Of(type).Error}");
         }
         foreach (var plane in rows.Where(row => IsForeign(row.Proxy)).Select(row => row.Plane).DistinctBy(plane => plane.Pod)
             .OrderBy(plane => plane.Pod, StringComparer.Ordinal))
@@ -93,31 +99,21 @@ internal static class ProxyStatusCommand
         foreach (var plane in silent) Console.WriteLine($"{plane.Pod}: {ControlPlaneAnswers.Lacks(plane, Page)}");
     }
 
-    /// <summary>An istiod says what a proxy refuses, by type, as <c>resources</c>.</summary>
-    private static JsonObject WithErrors(JsonObject proxy)
-    {
-        foreach (var (type, message) in Types.Zip(Messages))
-        {
-            var status = (proxy["resources"] as JsonObject ?? []).FirstOrDefault(pair => pair.Key.EndsWith($".{message}", StringComparison.Ordinal)).Value;
-            if ((status as JsonObject)?["lastError"]?.ToString() is { Length: > 0 } error) proxy[$"{type}_error"] = error;
-        }
-        return proxy;
-    }
+    /// <summary>An istiod that says what proxies refuse has it by type.</summary>
+    private static bool TellsErrors(SyncReport proxy) => proxy.Resources is not null;
 
-    private static bool TellsErrors(JsonObject proxy) => proxy["resources"] is JsonObject;
-
-    private static string State(JsonObject proxy, string type)
+    private static string State(TypeSync sync)
     {
-        var (sent, acked) = (proxy[$"{type}_sent"]?.ToString() ?? "", proxy[$"{type}_acked"]?.ToString() ?? "");
-        if (proxy[$"{type}_error"] is not null) return "ERROR";
-        return sent.Length == 0 ? "NOT SENT" : sent == acked ? "SYNCED" : acked.Length == 0 ? "STALE (Never Acknowledged)" : "STALE";
+        if (sync.Error is not null) return "ERROR";
+        return sync.Sent is not { Length: > 0 } ? "NOT SENT"
+            : sync.Sent == sync.Acked ? "SYNCED" : sync.Acked is not { Length: > 0 } ? "STALE (Never Acknowledged)" : "STALE";
     }
 
     /// <summary>What only control planes of Isthmus say of a proxy.</summary>
     private static IEnumerable<string> NotTold => [.. Types.Select(type => $"{type}_error"), "since", "problems", "losses", "program"];
 
     /// <summary>Control planes of Isthmus always say since when a proxy is connected.</summary>
-    private static bool IsForeign(JsonObject proxy) => !proxy.ContainsKey("since");
+    private static bool IsForeign(SyncReport proxy) => proxy.Since is null;
 
     private static JsonArray Names(IEnumerable<string> names) => new([.. names.Select(name => (JsonNode)JsonValue.Create(name)!)]);
 }

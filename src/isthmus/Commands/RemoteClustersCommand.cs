@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Options;
 using Isthmus.Output;
+using Isthmus.Reports;
 
 namespace Isthmus.Commands;
 
@@ -19,10 +20,10 @@ internal static class RemoteClustersCommand
         command.SetAction(async (line, stop) =>
         {
             var answers = await ControlPlaneAnswers.AskAsync(line, Page, stop);
-            var rows = answers.SelectMany(answer => Clusters(answer.Answer).Select(cluster => (Plane: answer, Cluster: cluster))).ToList();
+            var rows = answers.Select(answer => answer.As(ControlPlaneReports.Default.Watched)).SelectMany(answer => Lines(answer)).ToList();
             var now = TimeProvider.System.GetUtcNow();
             output.Write(line,
-                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane, row.Cluster))]),
+                () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane, row.Told))]),
                 () => TextTable.Write(Header, [.. rows.Select(row => Row(row.Plane, row.Cluster, now))]));
             return ExitCode.Success;
         });
@@ -30,7 +31,9 @@ internal static class RemoteClustersCommand
     }
 
     /// <summary>Null stands for the clusters of a control plane that does not tell them.</summary>
-    private static IEnumerable<JsonObject?> Clusters(JsonNode? answer) => answer is null ? [null] : (answer as JsonArray ?? []).OfType<JsonObject?>();
+    private static IEnumerable<(PlaneAnswer Plane, JsonObject? Told, WatchedReport? Cluster)> Lines(PlaneReport<IReadOnlyList<WatchedReport>> answer) =>
+        answer.Page is null ? [(answer.Plane, null, null)]
+            : answer.Page.Zip((JsonArray)answer.Plane.Answer!, (cluster, told) => (answer.Plane, (JsonObject?)told, (WatchedReport?)cluster));
 
     /// <summary>A control plane of Istio, and an old one, names clusters without what follows from the connection.</summary>
     internal static JsonObject Tree(PlaneAnswer plane, JsonObject? cluster)
@@ -38,22 +41,17 @@ internal static class RemoteClustersCommand
         var row = (JsonObject?)cluster?.DeepClone() ?? new JsonObject { ["message"] = ControlPlaneAnswers.Lacks(plane, Page) };
         row["istiod"] = plane.Pod;
         if (cluster is null) row["unknown"] = new JsonArray("id", "secretName", "syncStatus", "revision", "source", "lastContact", "confirmed");
-        else if (IsForeign(cluster)) row["unknown"] = new JsonArray("revision", "source", "lastContact", "confirmed");
+        else if (!cluster.ContainsKey("source")) row["unknown"] = new JsonArray("revision", "source", "lastContact", "confirmed");
         return row;
     }
 
-    internal static string[] Row(PlaneAnswer plane, JsonObject? cluster, DateTimeOffset now) => cluster is null
+    internal static string[] Row(PlaneAnswer plane, WatchedReport? cluster, DateTimeOffset now) => cluster is null
         ? [Unknown, Unknown, Unknown, plane.Pod, Unknown, Unknown, Unknown, ControlPlaneAnswers.Lacks(plane, Page)]
         :
         [
-            Text(cluster["id"]), Text(cluster["secretName"]), WatchedCluster.Read(cluster).Shown, plane.Pod, cluster["revision"]?.ToString() ?? Unknown,
-            IsForeign(cluster) ? Unknown : EndpointSources.Since(cluster["lastContact"]?.ToString(), now),
-            EndpointSources.Freshness(cluster["source"]?.ToString(), cluster["confirmed"]?.ToString(), now),
-            Text(cluster["message"] ?? cluster["warning"] ?? cluster["snapshot"]?["problem"]),
+            cluster.Id ?? "", cluster.SecretName ?? "", WatchedCluster.Read(cluster).Shown, plane.Pod, cluster.Revision ?? Unknown,
+            // Control planes of Isthmus always name the source of what they serve.
+            cluster.Source is null ? Unknown : EndpointSources.Since(cluster.LastContact, now),
+            EndpointSources.Freshness(cluster.Source, cluster.Confirmed, now), cluster.Message ?? cluster.Warning ?? cluster.Snapshot?.Problem ?? "",
         ];
-
-    /// <summary>Control planes of Isthmus always name the source of what they serve.</summary>
-    private static bool IsForeign(JsonObject cluster) => !cluster.ContainsKey("source");
-
-    private static string Text(JsonNode? value) => value?.ToString() ?? "";
 }

@@ -1,14 +1,18 @@
 using System.Net;
 using System.Net.Security;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
+using Isthmus.Reports;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
@@ -26,6 +30,8 @@ namespace Isthmus.Tests.Operate.Diagnose;
 public sealed class DebugRequestsTests : IAsyncLifetime
 {
     private const string Proxy = "sidecar~10.0.0.1~web.shop~shop.svc.cluster.local";
+
+    private static readonly ResourceKind VirtualService = new("networking.istio.io", "v1", "VirtualService", "virtualservices", true);
 
     private readonly LoopbackCluster _cluster = new();
     private readonly CancellationTokenSource _end = new();
@@ -90,6 +96,46 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         using var client = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false });
         using var elsewhere = await client.GetAsync(new Uri($"http://127.0.0.1:{Http}//evil.example/debug"), Stop);
         Assert.Equal("/evil.example/debug", elsewhere.Headers.Location?.ToString());
+    }
+
+    /// <summary>What the pages hold is what their records hold, to the last byte: no field is read by another name than it is written with.</summary>
+    [Fact]
+    public async Task Pages_for_programs_are_their_records()
+    {
+        using var channel = Plain();
+        await using var proxy = await ConnectAsync(channel);
+        await _client.CreateAsync(Kinds.Service, "shop", new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Service", ["metadata"] = new JsonObject { ["name"] = "web" },
+            ["spec"] = new JsonObject { ["selector"] = new JsonObject { ["app"] = "web" }, ["ports"] = new JsonArray(new JsonObject { ["port"] = 80 }) },
+        }, Stop);
+        await _client.CreateAsync(Kinds.Secret, "istio-system", new JsonObject
+        {
+            ["apiVersion"] = "v1", ["kind"] = "Secret",
+            ["metadata"] = new JsonObject { ["name"] = "remote", ["labels"] = new JsonObject { [Labels.MultiCluster] = "true" } },
+            ["stringData"] = new JsonObject { ["c2"] = "no kubeconfig" },
+        }, Stop);
+        await _client.CreateAsync(VirtualService, "shop", new JsonObject
+        {
+            ["apiVersion"] = "networking.istio.io/v1", ["kind"] = "VirtualService", ["metadata"] = new JsonObject { ["name"] = "wrong" },
+            ["spec"] = new JsonObject { ["hosts"] = new JsonArray("web"), ["http"] = new JsonArray(new JsonObject()) },
+        }, Stop);
+        var pages = ControlPlaneReports.Default;
+        await Eventually.TrueAsync(async () => (await ReadAsync("history", pages.HistoryReport)).Changes!.Any(change => change is { Kind: "Service" }));
+        await Eventually.TrueAsync(async () => (await ReadAsync("clusterz", pages.Watched)) is [{ Message.Length: > 0 }]);
+        await Eventually.TrueAsync(async () => (await ReadAsync("problemz", pages.Problems)).Any(problem => problem.Object == "VirtualService shop/wrong"));
+        Assert.Equal("web.shop", Assert.Single(await ReadAsync("syncz", pages.Sync)).Proxy);
+        Assert.Equal("live", (await ReadAsync("sourcez?proxyID=web.shop", pages.SourcesReport)).Clusters!["c1"].Source);
+        Assert.True((await ReadAsync("distribution?resource=virtualservices.networking.istio.io&resourceVersion=1", pages.DistributionReport)).Observed);
+        Assert.NotEmpty((await ReadAsync("endpointShardz", pages.Shards))["kubernetes.default.svc.cluster.local"]["Kubernetes/c1"][0].Ports!);
+    }
+
+    private async Task<T> ReadAsync<T>(string page, JsonTypeInfo<T> type)
+    {
+        var text = (await GetAsync(Http, $"/debug/{page}")).Body;
+        var report = StrictJson.Parse(text, type);
+        Assert.Equal(text, JsonSerializer.Serialize(report, type) + "\n");
+        return report;
     }
 
     [Fact]

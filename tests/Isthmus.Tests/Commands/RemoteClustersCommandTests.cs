@@ -1,6 +1,8 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Commands;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Reports;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;
@@ -12,10 +14,10 @@ public sealed class RemoteClustersCommandTests
     [Fact]
     public void A_row_says_which_revision_watches_the_cluster()
     {
-        var line = new JsonObject
+        var line = new WatchedReport
         {
-            ["id"] = "c2", ["secretName"] = "istio-system/remote", ["syncStatus"] = "synced", ["revision"] = "canary", ["source"] = "live",
-            ["lastContact"] = Now.AddSeconds(-5).ToString("O"), ["confirmed"] = Now.AddSeconds(-5).ToString("O"),
+            Id = "c2", SecretName = "istio-system/remote", SyncStatus = "synced", Revision = "canary", Source = "live",
+            LastContact = Now.AddSeconds(-5), Confirmed = Now.AddSeconds(-5),
         };
         Assert.Equal(["c2", "istio-system/remote", "synced", "istiod-1", "canary", "5s ago", "live", ""],
             RemoteClustersCommand.Row(new("istiod-1", "", null), line, Now));
@@ -25,14 +27,14 @@ public sealed class RemoteClustersCommandTests
     public void A_cluster_that_was_never_reached_is_not_one_of_which_nothing_is_known() =>
         Assert.Equal(["c2", "istio-system/remote", "timeout", "istiod-1", "", "never", "nothing", ""],
             RemoteClustersCommand.Row(new("istiod-1", "", null),
-                new() { ["id"] = "c2", ["secretName"] = "istio-system/remote", ["syncStatus"] = "timeout", ["revision"] = "", ["source"] = "nothing" }, Now));
+                new() { Id = "c2", SecretName = "istio-system/remote", SyncStatus = "timeout", Revision = "", Source = "nothing" }, Now));
 
     [Fact]
     public void What_a_control_plane_of_Istio_cannot_tell_is_unknown()
     {
         var line = new JsonObject { ["id"] = "c2", ["secretName"] = "istio-system/remote", ["syncStatus"] = "synced" };
         Assert.Equal(["c2", "istio-system/remote", "synced", "istiod-1", "unknown", "unknown", "unknown", ""],
-            RemoteClustersCommand.Row(new("istiod-1", "", null), line, Now));
+            RemoteClustersCommand.Row(new("istiod-1", "", null), line.Deserialize(ControlPlaneReports.Default.WatchedReport), Now));
         Assert.Equal(
             """{"id":"c2","secretName":"istio-system/remote","syncStatus":"synced","istiod":"istiod-1","unknown":["revision","source","lastContact","confirmed"]}""",
             RemoteClustersCommand.Tree(new("istiod-1", "", null), line).ToJsonString());

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Reports;
 using Isthmus.WebConsole.Answers;
 using Xunit;
 
@@ -70,10 +72,11 @@ public sealed class EffectiveRulesTests
     [InlineData("c2", "10.9.9.9", "")]
     public void What_a_control_plane_knows_of_an_endpoint_has_an_age(string cluster, string address, string known)
     {
-        var shards = (JsonObject)JsonNode.Parse(
-            """{"Kubernetes/c1": [{"Address": "10.0.0.3", "Health": "Healthy"}], "Kubernetes/c2": [{"Address": "10.0.0.1", "Health": "Healthy"}], "Kubernetes/c3": [{"Address": "10.0.0.2", "Health": "Unhealthy"}]}""")!;
-        var clusters = (JsonArray)JsonNode.Parse(
-            """[{"id": "c2", "source": "live"}, {"id": "c3", "source": "memory", "confirmed": "2026-06-01T00:00:00Z"}]""")!;
+        var shards = StrictJson.Parse(
+            """{"Kubernetes/c1": [{"Address": "10.0.0.3", "Health": "Healthy"}], "Kubernetes/c2": [{"Address": "10.0.0.1", "Health": "Healthy"}], "Kubernetes/c3": [{"Address": "10.0.0.2", "Health": "Unhealthy"}]}""",
+            ControlPlaneReports.Default.ShardsOfHost);
+        var clusters = StrictJson.Parse("""[{"id": "c2", "source": "live"}, {"id": "c3", "source": "memory", "confirmed": "2026-06-01T00:00:00Z"}]""",
+            ControlPlaneReports.Default.Watched);
         Assert.Equal(known, new EndpointKnowledge("c1", shards, clusters, new(2026, 6, 1, 0, 1, 30, TimeSpan.Zero)).Of(cluster, address));
     }
 
@@ -90,10 +93,11 @@ public sealed class EffectiveRulesTests
         var page = JsonNode.Parse(
             """
             {"web.shop.svc.cluster.local": {"other": {"Shards": {}, "ServiceAccounts": {}}, "shop": {"Shards": {"Kubernetes/c1": [
-              {"Addresses": ["10.0.0.3", "fd00::3"], "HealthStatus": 1}, {"Addresses": ["10.0.0.4"], "HealthStatus": 2}, {"Addresses": ["10.0.0.5"]}]}, "ServiceAccounts": {}}}}
+              {"Addresses": ["10.0.0.3", "fd00::3"], "HealthStatus": 1, "Locality": {"Label": "r/z/", "ClusterID": "c1"}, "Labels": null}, {"Addresses": ["10.0.0.4"], "HealthStatus": 2}, {"Addresses": ["10.0.0.5"]}]}, "ServiceAccounts": {}}}}
             """)!;
         var shards = EndpointKnowledge.ShardsOf(page, "web.shop.svc.cluster.local", "shop");
         Assert.Equal(known, new EndpointKnowledge("c1", shards, [], new(2026, 6, 1, 0, 1, 30, TimeSpan.Zero)).Of("c1", address));
         Assert.Empty(EndpointKnowledge.ShardsOf(page, "other.shop.svc.cluster.local", "shop"));
+        Assert.Empty(EndpointKnowledge.ShardsOf(page, "web.shop.svc.cluster.local", "third"));
     }
 }

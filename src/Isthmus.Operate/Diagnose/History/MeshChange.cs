@@ -1,7 +1,6 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
-using static Isthmus.Operate.Diagnose.ConfigDump;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose.History;
 
@@ -117,38 +116,25 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
 
     /// <summary>Reads one change of <c>/debug/history</c>.</summary>
     /// <param name="cluster">The cluster of the control plane: it is the one that a connection to another cluster belongs to.</param>
-    internal static MeshChange Read(JsonNode line, string controlPlane, string cluster)
+    internal static MeshChange Read(ChangeReport line, string controlPlane, string cluster)
     {
-        var ready = At(line, "endpoints") is { } counts
-            ? (Number(At(counts, "before", "ready")), Number(At(counts, "fewest", "ready")), Number(At(counts, "after", "ready")))
-            : ((int, int, int)?)null;
-        var labels = (At(line, "workloads", "labels") as JsonObject)?.Select(label => $"{label.Key}={label.Value}").ToList() ?? [];
-        var workloads = Text(line, "workloads", "namespace") is { Length: > 0 } ns ? $"{ns}/{(labels.Count == 0 ? "*" : string.Join(',', labels))}" : "";
-        return new(Text(line, "kind") == "Cluster" && cluster.Length > 0 ? cluster : Text(line, "cluster"), Text(line, "kind"), Text(line, "namespace"),
-            Text(line, "name"), Text(line, "verb"))
+        var labels = (line.Workloads?.Labels ?? []).Select(label => $"{label.Key}={label.Value}").ToList();
+        return new(line.Kind == "Cluster" && cluster.Length > 0 ? cluster : line.Cluster ?? "", line.Kind ?? "", line.Namespace ?? "", line.Name ?? "",
+            line.Verb ?? "")
         {
-            First = Time(line, "first"), Last = Time(line, "last"), Count = Math.Max(1, Number(At(line, "count"))), FieldManager = Text(line, "fieldManager"),
-            User = Text(line, "user"), IsUserProven = Text(line, "userProven") == "true",
-            Proxies = At(line, "proxies") is { } proxies ? Number(proxies) : null, ControlPlanes = [controlPlane],
-            Hosts = Texts(At(line, "hosts")), Workloads = workloads, IsEverything = At(line, "everything") is not null,
-            IsAtGateways = At(line, "gateways") is not null,
-            Resources = (At(line, "resources") as JsonObject ?? [])
-                .Select(type => new ChangedResources(type.Key, Number(At(type.Value, "proxies")), Number(At(type.Value, "count")),
-                    Texts(At(type.Value, "names"))))
-                .ToValueList(),
-            ChangesInPush = Math.Max(1, Number(At(line, "changesInPush"))), ReadyEndpoints = ready, Secret = Text(line, "secret"),
-            LostServices = Number(At(line, "services")), ResourceVersion = Text(line, "resourceVersion"),
+            First = line.First ?? default, Last = line.Last ?? default, Count = Math.Max(1, line.Count ?? 1), FieldManager = line.FieldManager ?? "",
+            User = line.User ?? "", IsUserProven = line.UserProven == true, Proxies = line.Proxies, ControlPlanes = [controlPlane],
+            Hosts = (line.Hosts ?? []).ToValueList(), IsEverything = line.Everything == true, IsAtGateways = line.Gateways == true,
+            Workloads = line.Workloads is { Namespace.Length: > 0 } some ? $"{some.Namespace}/{(labels.Count == 0 ? "*" : string.Join(',', labels))}" : "",
+            Resources = (line.Resources ?? []).Select(type => new ChangedResources(type.Key, type.Value.Proxies, type.Value.Count,
+                (type.Value.Names ?? []).ToValueList())).ToValueList(),
+            ChangesInPush = Math.Max(1, line.ChangesInPush ?? 1), Secret = line.Secret ?? "", LostServices = line.Services ?? 0,
+            ReadyEndpoints = line.Endpoints is { } counts ? (Ready(counts.Before), Ready(counts.Fewest), Ready(counts.After)) : null,
+            ResourceVersion = line.ResourceVersion ?? "",
         };
     }
 
-    private static int Number(JsonNode? node) => node is JsonValue value && value.TryGetValue<int>(out var number) ? number : 0;
-
-    private static string Text(JsonNode? node, params string[] path) => At(node, path)?.ToString() ?? "";
-
-    private static ValueList<string> Texts(JsonNode? node) => (node as JsonArray ?? []).Select(item => item?.ToString() ?? "").ToValueList();
-
-    private static DateTimeOffset Time(JsonNode? node, string field) =>
-        DateTimeOffset.TryParse(Text(node, field), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : default;
+    private static int Ready(CountReport? count) => count?.Ready ?? 0;
 }
 
 /// <summary>Changed resources of one type.</summary>

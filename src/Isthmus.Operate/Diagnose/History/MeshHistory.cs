@@ -1,8 +1,8 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose.History;
 
@@ -49,14 +49,12 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
         var answers = await Task.WhenAll(places.Select(place => AskAsync(place.Client, place.Namespace, question.Path, stop)));
         var pages = answers.SelectMany(answer => answer.Pages).ToList();
         return new(
-            Merge(pages.SelectMany(page => (page.Answer["changes"] as JsonArray ?? [])
-                .Select(line => MeshChange.Read(line!, page.Pod, page.Answer["cluster"]?.ToString() ?? "")))),
-            [.. pages.Select(page => new Rememberer(page.Context, page.Pod, Time(page.Answer["since"]),
-                page.Answer["forgotten"] is JsonValue value && value.TryGetValue<long>(out var count) ? count : 0))],
+            Merge(pages.SelectMany(page => (page.Answer.Changes ?? []).Select(line => MeshChange.Read(line, page.Pod, page.Answer.Cluster)))),
+            [.. pages.Select(page => new Rememberer(page.Context, page.Pod, page.Answer.Since, page.Answer.Forgotten ?? 0))],
             [.. answers.SelectMany(answer => answer.Without)], [.. answers.SelectMany(answer => answer.Silent)]);
     }
 
-    private static async Task<(IReadOnlyList<(string Context, string Pod, JsonNode Answer)> Pages, IReadOnlyList<Forgetter> Without,
+    private static async Task<(IReadOnlyList<(string Context, string Pod, HistoryReport Answer)> Pages, IReadOnlyList<Forgetter> Without,
         IReadOnlyList<Problem> Silent)> AskAsync(KubeClient client,
         string ns, string path, CancellationToken stop)
     {
@@ -66,12 +64,12 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
             var query = new MeshQuery(client, ns);
             // A remote cluster has no control plane of its own.
             if (!await query.HasControlPlaneAsync(stop)) return ([], [], []);
-            var answers = await query.AskControlPlanesAsync(path, stop);
-            return ([.. answers.Where(answer => answer.Answer is not null).Select(answer => (context, answer.Pod, answer.Answer!))],
-                [.. answers.Where(answer => answer.IsForeign)
-                    .Select(answer => new Forgetter(context, answer.Pod, answer.Why, query.Unknown(answer, Seen, Instead)))],
-                [.. answers.Where(answer => answer.Answer is null && !answer.IsForeign)
-                    .Select(answer => query.Unknown(answer, Seen) with { Severity = Severity.Error })]);
+            var answers = await query.AskControlPlanesAsync(path, ControlPlaneReports.Default.HistoryReport, stop);
+            return ([.. answers.Where(answer => answer.Page is not null).Select(answer => (context, answer.Plane.Pod, answer.Page!))],
+                [.. answers.Select(answer => answer.Plane).Where(plane => plane.IsForeign)
+                    .Select(plane => new Forgetter(context, plane.Pod, plane.Why, query.Unknown(plane, Seen, Instead)))],
+                [.. answers.Where(answer => answer.Page is null && !answer.Plane.IsForeign)
+                    .Select(answer => query.Unknown(answer.Plane, Seen) with { Severity = Severity.Error })]);
         }
         catch (ProblemException e)
         {
@@ -129,7 +127,4 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
                 group.SelectMany(type => type.Names).Distinct().ToValueList()))
             .ToValueList(),
     };
-
-    private static DateTimeOffset? Time(JsonNode? node) =>
-        DateTimeOffset.TryParse(node?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
 }

@@ -4,6 +4,7 @@ using System.Web;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose.Packing;
 
@@ -76,16 +77,13 @@ internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, str
     private StandInAnswer Inspect(string folder, string host)
     {
         if (pack.FindText($"{folder}/{PackLayout.Pod}") is not { } text) throw Absent("inspect");
-        var pod = StrictJson.Parse(text)!.AsObject();
-        var (names, search) = (pod["names"] as JsonObject, pod["search"] as JsonArray ?? []);
-        pod.Remove("names");
+        var all = StrictJson.Parse(text, ProxyReports.Default.PodReport);
         // Names that the sidecar does not know are those of the cluster's DNS, which is not in the pack.
-        if (host.Length > 0 && names is not null
-            && search.Select(domain => $"{host}.{domain}").Prepend(host).Select(name => (Name: name, Addresses: names[name]))
-                .FirstOrDefault(found => found.Addresses is not null) is { Addresses: { } addresses } known)
-            pod["name"] = new JsonObject { ["host"] = host, ["name"] = known.Name, ["addresses"] = addresses.DeepClone(), ["by"] = "sidecar" };
+        var known = host.Length == 0 || all.Names is not { } names ? null : (all.Search ?? []).Select(domain => $"{host}.{domain}").Prepend(host)
+            .Where(names.ContainsKey).Select(name => new NameReport(host, null, name, names[name], "sidecar")).FirstOrDefault();
+        var pod = JsonSerializer.Serialize(all with { Names = null, Name = known ?? all.Name }, ProxyReports.Default.PodReport);
         return StandInAnswer.Ok(
-            $"{{\"config_dump\":{pack.FindText($"{folder}/{PackLayout.Dump}") ?? "{}"},\"clusters\":{pack.FindText($"{folder}/{PackLayout.Clusters}") ?? "{}"},\"pod\":{pod.ToJsonString()}}}");
+            $"{{\"config_dump\":{pack.FindText($"{folder}/{PackLayout.Dump}") ?? "{}"},\"clusters\":{pack.FindText($"{folder}/{PackLayout.Clusters}") ?? "{}"},\"pod\":{pod}}}");
     }
 
     private StandInAnswer Ok(string folder, string name) => StandInAnswer.Ok(pack.FindText($"{folder}/{name}") ?? throw Absent(name));

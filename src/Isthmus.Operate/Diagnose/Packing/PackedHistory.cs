@@ -1,10 +1,9 @@
 using System.Collections.Specialized;
-using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Json;
 using Isthmus.Core.Time;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose.Packing;
 
@@ -13,27 +12,25 @@ internal sealed class PackedHistory(PackedObjects objects, DateTimeOffset now)
 {
     internal string Answer(string page, NameValueCollection query)
     {
-        var tree = StrictJson.Parse(page)!;
+        var report = StrictJson.Parse(page, ControlPlaneReports.Default.HistoryReport);
         var since = Durations.TryParse(query["since"] ?? "", out var ago) ? now - ago : DateTimeOffset.MinValue;
         var (host, pod) = (query["host"] ?? "", query["pod"] ?? "");
         var workloads = Workloads(host, pod).ToList();
-        tree["changes"] = new JsonArray([.. (tree["changes"] as JsonArray ?? []).OfType<JsonObject>()
-            .Where(change => At(change) >= since && (host.Length + pod.Length == 0 || Concerns(change, host, workloads)))
-            .Select(change => change.DeepClone())]);
-        return tree.ToJsonString();
+        var changes = (report.Changes ?? [])
+            .Where(change => (change.Last ?? DateTimeOffset.MaxValue) >= since && (host.Length + pod.Length == 0 || Concerns(change, host, workloads)));
+        return JsonSerializer.Serialize(report with { Changes = [.. changes] }, ControlPlaneReports.Default.HistoryReport);
     }
 
-    private static bool Concerns(JsonObject change, string host, List<JsonElement> workloads)
+    private static bool Concerns(ChangeReport change, string host, List<JsonElement> workloads)
     {
-        if (change["everything"] is not null) return true;
-        var hosts = (change["hosts"] as JsonArray ?? []).Select(name => name?.ToString() ?? "");
+        if (change.Everything == true) return true;
+        var hosts = change.Hosts ?? [];
         if (host.Length > 0
             && hosts.Any(known => known == host || known.StartsWith($"{host}.", StringComparison.Ordinal)
                 || (known.StartsWith('*') && host.EndsWith(known[1..], StringComparison.Ordinal))))
             return true;
-        if (change["workloads"] is not JsonObject selected) return false;
-        var (ns, labels) = (selected["namespace"]?.ToString() ?? "", LabelSelector.OfLabels(selected["labels"] as JsonObject));
-        return workloads.Any(workload => ns == PackedObjects.Text(workload, "metadata", "namespace") && labels.Matches(PackedObjects.Labels(workload)));
+        return change.Workloads is { } selected && workloads.Any(workload => selected.Namespace == PackedObjects.Text(workload, "metadata", "namespace")
+            && (selected.Labels is not { Count: > 0 } labels || LabelSelector.Selects(labels, PackedObjects.Labels(workload))));
     }
 
     /// <summary>The Pod, and those behind the host.</summary>
@@ -48,9 +45,4 @@ internal sealed class PackedHistory(PackedObjects objects, DateTimeOffset now)
             || services.Exists(service => PackedObjects.Text(service, "metadata", "namespace") == PackedObjects.Text(item, "metadata", "namespace")
                 && PackedObjects.Map(service, "spec", "selector") is { Count: > 0 } selector && LabelSelector.Selects(selector, PackedObjects.Labels(item))));
     }
-
-    private static DateTimeOffset At(JsonObject change) =>
-        DateTimeOffset.TryParse(change["last"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
-            ? time
-            : DateTimeOffset.MaxValue;
 }

@@ -1,6 +1,8 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Json;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose.Packing;
 
@@ -23,6 +25,7 @@ internal static class PackedReach
         var error = found["error"]?.ToString() ?? "";
         return (bool?)found["known"] == false
             ? throw new HttpRequestException($"when the snapshot was made: {error}")
-            : StandInAnswer.Ok(new JsonObject { ["to"] = to, ["connected"] = found["connected"]?.DeepClone(), ["error"] = error }.ToJsonString());
+            : StandInAnswer.Ok(JsonSerializer.Serialize(
+                new ReachReport(to, (bool?)found["connected"], error), ProxyReports.Default.ReachReport));
     }
 }

@@ -1,7 +1,8 @@
-using System.Text.Json.Nodes;
+using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose.History;
+using Isthmus.Reports;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose.History;
@@ -9,7 +10,8 @@ namespace Isthmus.Tests.Operate.Diagnose.History;
 /// <summary>What the lines of a history say.</summary>
 public sealed class MeshHistoryTests
 {
-    private static MeshChange Read(string line, string cluster = "c2") => MeshChange.Read(JsonNode.Parse(line)!, "istiod-1", cluster);
+    private static MeshChange Read(string line, string cluster = "c2") => 
+        MeshChange.Read(StrictJson.Parse(line, ControlPlaneReports.Default.ChangeReport), "istiod-1", cluster);
 
     private static MeshChange Endpoints(int before, int fewest, int after) => Read(
         $$$"""{"cluster": "c1", "kind": "Endpoints", "name": "orders", "verb": "changed", "endpoints": {"before": {"ready": {{{before}}} }, "fewest": {"ready": {{{fewest}}} }, "after": {"ready": {{{after}}} } } }""");

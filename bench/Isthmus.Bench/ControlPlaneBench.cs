@@ -79,14 +79,14 @@ internal static class ControlPlaneBench
 
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
-    private static double Cpu(LoadedControlPlane plane)
+    internal static double Cpu(LoadedControlPlane plane)
     {
         plane.Process.Refresh();
         return plane.Process.TotalProcessorTime.TotalSeconds;
     }
 
     /// <summary>The smallest of the sorted times that so many percent do not exceed.</summary>
-    private static double Percentile(double[] times, int percent) => times[((times.Length * percent) + 99) / 100 - 1];
+    internal static double Percentile(double[] times, int percent) => times[((times.Length * percent) + 99) / 100 - 1];
 
     /// <param name="counts">How many clients there are in each row, comma-separated; <c>namespaces</c>: 500 in one namespace and in many.</param>
     internal static async Task RunAsync(string root, string counts)
@@ -128,7 +128,7 @@ internal static class ControlPlaneBench
         new(500, true), new(500, true, 20), new(500, true, 200, TeamObject.Sidecar), new(500, true, 200, TeamObject.VirtualService), new(500, true, 200),
     ];
 
-    private static string[] Program(string root) => ["dotnet", Path.Combine(root, "artifacts/bin/isthmus/release/isthmus.dll")];
+    internal static string[] Program(string root) => ["dotnet", Path.Combine(root, "artifacts/bin/isthmus/release/isthmus.dll")];
 
     private static async Task<Row> MeasureAsync(string root, Load load)
     {
@@ -171,7 +171,7 @@ internal static class ControlPlaneBench
         }
     }
 
-    private static async Task EndAsync(IEnumerable<Process> groups)
+    internal static async Task EndAsync(IEnumerable<Process> groups)
     {
         foreach (var group in groups)
         {
@@ -181,21 +181,24 @@ internal static class ControlPlaneBench
         }
     }
 
-    private static Process StartClients(int first, int count, bool delta, int namespaces = 1)
+    internal static Process StartClients(int first, int count, bool delta, int namespaces = 1, bool takesChanges = false)
     {
-        string[] arguments = [typeof(ControlPlaneBench).Assembly.Location, "control-plane-clients", $"{first},{count},{delta},{namespaces}"];
+        string[] arguments = [typeof(ControlPlaneBench).Assembly.Location, "control-plane-clients", $"{first},{count},{delta},{namespaces},{takesChanges}"];
         return Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })
             ?? throw new InvalidOperationException("the clients did not start");
     }
 
     /// <summary>The time stamp of the group's last client.</summary>
     /// <param name="what">What is due; null: the endpoints of a service that has more than the changed ones.</param>
-    private static async Task<long> ReadAsync(Process group, string? what = null)
+    private static async Task<long> ReadAsync(Process group, string? what = null) => (await ReadSizedAsync(group, what)).At;
+
+    /// <summary>The time stamp of the group's last client, and the size of the largest response.</summary>
+    internal static async Task<(long At, int Bytes)> ReadSizedAsync(Process group, string? what)
     {
         var line = await group.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("the clients ended");
         var words = line.Split(' ');
         return what is null || words[0] == what
-            ? long.Parse(words[1], CultureInfo.InvariantCulture)
+            ? (long.Parse(words[1], CultureInfo.InvariantCulture), int.Parse(words[2], CultureInfo.InvariantCulture))
             : throw new InvalidOperationException($"'{line}' instead of '{what}'");
     }
 
@@ -205,16 +208,16 @@ internal static class ControlPlaneBench
         var words = arguments.Split(',');
         var (first, count, delta, namespaces) = (int.Parse(words[0], CultureInfo.InvariantCulture), int.Parse(words[1], CultureInfo.InvariantCulture),
             bool.Parse(words[2]), int.Parse(words[3], CultureInfo.InvariantCulture));
-        var clients = Enumerable.Range(first, count).Select(number => new DiscoveryClient(LoadedControlPlane.Address, number, delta, NamespaceOf(number)))
-            .ToList();
+        var clients = Enumerable.Range(first, count)
+            .Select(number => new DiscoveryClient(LoadedControlPlane.Address, number, delta, NamespaceOf(number), bool.Parse(words[4]))).ToList();
         string NamespaceOf(int number) => namespaces == 1 ? LoadedControlPlane.Namespace : LoadedControlPlane.Team(number % namespaces);
         var running = clients.Select(client => client.RunAsync(CancellationToken.None)).ToList();
         await Task.WhenAll(clients.Select(client => client.Complete));
-        Console.WriteLine($"complete {Stopwatch.GetTimestamp()}");
+        Console.WriteLine($"complete {Stopwatch.GetTimestamp()} 0");
         while (true)
         {
             var changes = await Task.WhenAll(clients.Select(client => client.Changes.ReadAsync(CancellationToken.None).AsTask()));
-            Console.WriteLine($"{changes[0].Address} {changes.Max(change => change.At)}");
+            Console.WriteLine($"{changes[0].What} {changes.Max(change => change.At)} {changes.Max(change => change.Bytes)}");
         }
     }
 }

@@ -18,6 +18,8 @@ internal static class Program
             case "scopes": ScopesBench.Run(); return 0;
             case "routes": RoutesBench.Run(); return 0;
             case "gateway-routes": await GatewayRoutesBench.RunAsync(args[1]); return 0;
+            case "routes-1000": await ChangedRoutesBench.RunAsync(args[1]); return 0;
+            case "virtual-services-1000": await VirtualServicesBench.RunAsync(args[1]); return 0;
             case "http1": await HttpBench.RunHttp1Async(args[1]); return 0;
             case "http1-before" when args.Length == 3: await HttpBench.RunBeforeAsync(args[1], args[2]); return 0;
             case "http1-64k": await HttpBench.RunLargeAsync(args[1]); return 0;

@@ -60,12 +60,14 @@ internal static class ScopesBench
 
     private static TimeSpan Cpu => Process.GetCurrentProcess().TotalProcessorTime;
 
-    /// <summary>A stream whose client has all route tables, as a proxy of this program does.</summary>
-    internal static DeltaStream Subscribe(XdsSnapshot snapshot)
+    /// <summary>A stream whose client has all route tables.</summary>
+    /// <param name="takesChanges">As a proxy of this program does.</param>
+    internal static DeltaStream Subscribe(XdsSnapshot snapshot, bool takesChanges = true)
     {
         var stream = new DeltaStream("bench", _ => { });
         stream.Update(snapshot);
-        var first = new DeltaDiscoveryRequest { TypeUrl = TypeUrls.Route, Node = new() { ClientFeatures = { XdsChange.Feature } } };
+        var first = new DeltaDiscoveryRequest { TypeUrl = TypeUrls.Route, Node = new() };
+        if (takesChanges) first.Node.ClientFeatures.Add(XdsChange.Feature);
         first.ResourceNamesSubscribe.AddRange(snapshot.Types[TypeUrls.Route].All.Select(resource => resource.Name));
         foreach (var answer in stream.Receive(first)) stream.Receive(new() { TypeUrl = answer.TypeUrl, ResponseNonce = answer.Nonce });
         return stream;

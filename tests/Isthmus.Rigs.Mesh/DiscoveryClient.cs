@@ -9,13 +9,19 @@ using Isthmus.Wire.Xds;
 namespace Isthmus.Rigs.Mesh;
 
 /// <summary>A proxy as the control plane sees it: it subscribes as a sidecar does, accepts everything, and keeps nothing.</summary>
-internal sealed class DiscoveryClient(Uri server, int number, bool delta, string ns = LoadedControlPlane.Namespace)
+/// <param name="takesChanges">It says that it takes route tables as changes of those that it has.</param>
+internal sealed class DiscoveryClient(Uri server, int number, bool delta, string ns = LoadedControlPlane.Namespace, bool takesChanges = false)
 {
     /// <summary>The services of a <see cref="LoadedControlPlane"/> have HTTP on this port only.</summary>
     private const string RouteName = "80";
 
     private readonly TaskCompletionSource _complete = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Channel<(string Address, long At)> _changes = Channel.CreateUnbounded<(string, long)>();
+    private readonly Channel<Seen> _changes = Channel.CreateUnbounded<Seen>();
+
+    /// <summary>A change after the first state.</summary>
+    /// <param name="What">The last address of a set of endpoints; or <c>routes</c>.</param>
+    /// <param name="Bytes">The size of the response.</param>
+    internal readonly record struct Seen(string What, long At, int Bytes);
 
     /// <summary>Completes when clusters, endpoints, listeners and routes have come; fails when the stream ends before.</summary>
     internal Task Complete => _complete.Task;
@@ -23,8 +29,8 @@ internal sealed class DiscoveryClient(Uri server, int number, bool delta, string
     /// <summary>How many clusters, endpoint sets and listeners the first state had.</summary>
     internal (int Clusters, int Endpoints, int Listeners) First { get; private set; }
 
-    /// <summary>The last address of each endpoint set that changed after the first state, and the time stamp.</summary>
-    internal ChannelReader<(string Address, long At)> Changes => _changes.Reader;
+    /// <summary>The endpoint sets and route tables that changed after the first state.</summary>
+    internal ChannelReader<Seen> Changes => _changes.Reader;
 
     internal async Task RunAsync(CancellationToken stop)
     {
@@ -53,6 +59,7 @@ internal sealed class DiscoveryClient(Uri server, int number, bool delta, string
             var node = new Node { Id = $"sidecar~{address}~client-{number}.{ns}~{ns}.svc.cluster.local", Metadata = new() };
             node.Metadata.Fields["CLUSTER_ID"] = Value.ForString(LoadedControlPlane.Cluster);
             node.Metadata.Fields["NAMESPACE"] = Value.ForString(ns);
+            if (takesChanges) node.ClientFeatures.Add(XdsChange.Feature);
             return node;
         }
     }
@@ -64,13 +71,14 @@ internal sealed class DiscoveryClient(Uri server, int number, bool delta, string
         while (await call.ReadAsync(stop) is { } response)
         {
             await call.WriteAsync(new() { TypeUrl = response.TypeUrl, ResponseNonce = response.Nonce }, stop);
+            var isFirst = !_complete.Task.IsCompleted;
             if (Next(response.TypeUrl, response.Resources.Select(resource => resource.Name)) is { } next)
             {
                 var request = new DeltaDiscoveryRequest { TypeUrl = next.Type };
                 request.ResourceNamesSubscribe.AddRange(next.Names);
                 await call.WriteAsync(request, stop);
             }
-            else if (response.TypeUrl == TypeUrls.Endpoints) Changed(response.Resources.Select(resource => resource.Resource_));
+            else if (!isFirst) Changed(response.TypeUrl, response.Resources.Select(resource => resource.Resource_), response.CalculateSize());
         }
     }
 
@@ -84,13 +92,14 @@ internal sealed class DiscoveryClient(Uri server, int number, bool delta, string
             var ack = new DiscoveryRequest { TypeUrl = response.TypeUrl, ResponseNonce = response.Nonce, VersionInfo = response.VersionInfo };
             ack.ResourceNames.AddRange(subscribed.GetValueOrDefault(response.TypeUrl) ?? []);
             await call.WriteAsync(ack, stop);
+            var isFirst = !_complete.Task.IsCompleted;
             if (Next(response.TypeUrl, response.Resources.Select(resource => NameOf(response.TypeUrl, resource))) is { } next)
             {
                 var request = new DiscoveryRequest { TypeUrl = next.Type };
                 request.ResourceNames.AddRange(subscribed[next.Type] = next.Names);
                 await call.WriteAsync(request, stop);
             }
-            else if (response.TypeUrl == TypeUrls.Endpoints) Changed(response.Resources);
+            else if (!isFirst) Changed(response.TypeUrl, response.Resources, response.CalculateSize());
         }
     }
 
@@ -119,13 +128,15 @@ internal sealed class DiscoveryClient(Uri server, int number, bool delta, string
         }
     }
 
-    private void Changed(IEnumerable<Any> assignments)
+    private void Changed(string type, IEnumerable<Any> resources, int bytes)
     {
         var now = Stopwatch.GetTimestamp();
-        foreach (var assignment in assignments)
+        if (type == TypeUrls.Route) _changes.Writer.TryWrite(new("routes", now, bytes));
+        if (type != TypeUrls.Endpoints) return;
+        foreach (var assignment in resources)
         {
             if (ClusterLoadAssignment.Parser.ParseFrom(assignment.Value).Endpoints.SelectMany(group => group.LbEndpoints).LastOrDefault() is { } last)
-                _changes.Writer.TryWrite((last.Endpoint.Address.SocketAddress.Address, now));
+                _changes.Writer.TryWrite(new(last.Endpoint.Address.SocketAddress.Address, now, bytes));
         }
     }
 }

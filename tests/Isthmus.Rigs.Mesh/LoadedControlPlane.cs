@@ -15,7 +15,9 @@ namespace Isthmus.Rigs.Mesh;
 /// <param name="Remotes">How many other clusters the control plane watches. Each of them has all services.</param>
 /// <param name="Teams">How many namespaces there are beside that of the services.</param>
 /// <param name="TeamObject">What each of them holds.</param>
-internal sealed record MeshLoad(int Services, int Endpoints, bool Pods = false, int Remotes = 0, int Teams = 0, TeamObject TeamObject = TeamObject.None);
+/// <param name="Routed">Whether each service has a VirtualService.</param>
+internal sealed record MeshLoad(int Services, int Endpoints, bool Pods = false, int Remotes = 0, int Teams = 0, TeamObject TeamObject = TeamObject.None,
+    bool Routed = false);
 
 /// <summary>An object of each team, which concerns the proxies of its namespace only.</summary>
 internal enum TeamObject
@@ -89,6 +91,10 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
             .PatchAsync(Kinds.EndpointSlice, Namespace, $"app{service}-1", new JsonObject { ["endpoints"] = new JsonArray(Endpoint(address)) }, PatchType.Merge,
                 stop);
 
+    /// <summary>Changes the VirtualService of one service.</summary>
+    internal Task RouteAsync(int service, int seconds, CancellationToken stop) => _client.PatchAsync(Resource(MeshApi.VirtualService), Namespace,
+        $"app{service}", new JsonObject { ["spec"] = Route(HostOf(service), $"{seconds}s") }, PatchType.Merge, stop);
+
     public async ValueTask DisposeAsync()
     {
         if (_process is { HasExited: false })
@@ -134,6 +140,7 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
             });
             slice["metadata"]!["labels"] = new JsonObject { ["kubernetes.io/service-name"] = $"app{service}" };
             await client.CreateAsync(Kinds.EndpointSlice, slice, ended);
+            if (load.Routed) await CreateAsync(client, MeshApi.VirtualService, Namespace, $"app{service}", Route(HostOf(service), "5s"), ended);
             for (var i = 0; load.Pods && i < load.Endpoints; i++) await client.CreateAsync(Kinds.Pod, LoadedPod.Of(Namespace, service, i), ended);
         });
     }
@@ -145,25 +152,32 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
         if (load.TeamObject == TeamObject.Sidecar)
         {
             var hosts = new JsonArray("./*", $"{Namespace}/*");
-            await CreateAsync(client, MeshApi.Sidecar, team, new() { ["egress"] = new JsonArray(new JsonObject { ["hosts"] = hosts }) }, stop);
+            await CreateAsync(client, MeshApi.Sidecar, team, "default", new() { ["egress"] = new JsonArray(new JsonObject { ["hosts"] = hosts }) }, stop);
         }
         if (load.TeamObject == TeamObject.VirtualService)
         {
-            var host = $"app{number % load.Services}.{Namespace}.svc.cluster.local";
-            var destination = new JsonObject { ["destination"] = new JsonObject { ["host"] = host } };
-            await CreateAsync(client, MeshApi.VirtualService, team, new()
-            {
-                ["hosts"] = new JsonArray(host),
-                ["exportTo"] = new JsonArray("."),
-                ["http"] = new JsonArray(new JsonObject { ["timeout"] = "5s", ["route"] = new JsonArray(destination) }),
-            }, stop);
+            var spec = Route(HostOf(number % load.Services), "5s");
+            spec["exportTo"] = new JsonArray(".");
+            await CreateAsync(client, MeshApi.VirtualService, team, "default", spec, stop);
         }
     }
 
-    private static Task<JsonObject> CreateAsync(KubeClient client, KindDescriptor kind, string ns, JsonObject spec, CancellationToken stop) =>
-        client.CreateAsync(
-        new(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true),
-        Object($"{kind.Group}/{kind.ReadVersion}", kind.Kind, ns, "default", new() { ["spec"] = spec }), stop);
+    private static string HostOf(int service) => $"app{service}.{Namespace}.svc.cluster.local";
+
+    /// <summary>The spec of a VirtualService that leads a host to itself.</summary>
+    private static JsonObject Route(string host, string timeout) => new()
+    {
+        ["hosts"] = new JsonArray(host),
+        ["http"] = new JsonArray(new JsonObject
+        {
+            ["timeout"] = timeout, ["route"] = new JsonArray(new JsonObject { ["destination"] = new JsonObject { ["host"] = host } }),
+        }),
+    };
+
+    private static Task<JsonObject> CreateAsync(KubeClient client, KindDescriptor kind, string ns, string name, JsonObject spec, CancellationToken stop) =>
+        client.CreateAsync(Resource(kind), Object($"{kind.Group}/{kind.ReadVersion}", kind.Kind, ns, name, new() { ["spec"] = spec }), stop);
+
+    private static ResourceKind Resource(KindDescriptor kind) => new(kind.Group, kind.ReadVersion, kind.Kind, kind.Plural, true);
 
     private async Task RunAsync(string[] program, int heapMegabytes, CancellationToken stop)
     {

@@ -145,7 +145,7 @@ internal sealed class MeshRig
 
     /// <summary>A gateway in a Pod of its own, whose account may read the Secrets of its namespace.</summary>
     public ProxyFeed Router(string cluster, string app, bool sniDnat = false, GatewayTopology? topology = null, Dictionary<string, string>? labels = null,
-        string ns = Namespace)
+        string ns = Namespace, ProxySoftware? software = null)
     {
         var account = new AccountKey(cluster, ns, app);
         if (_pods.Add((cluster, ns, $"{app}-0")) || labels is not null) GatewayPod(cluster, app, labels, ns);
@@ -155,7 +155,7 @@ internal sealed class MeshRig
             ProxyKind.Router, $"{app}-0", ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", [$"net-{cluster}"], ["10.244.0.99"],
             (labels ?? []).ToValueMap(), app, app, "node", "NONE", false, false, "", "", Locality.Unknown)
         {
-            Software = Software,
+            Software = software ?? Software,
             SniDnat = sniDnat,
             Topology = topology,
             Proof = new(account, ""),

@@ -29,12 +29,12 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
     private Moment _now = new(XdsSnapshot.Empty);
     private int _version, _acceptedEndpoints;
 
-    private DiscoveryServer()
+    private DiscoveryServer(int port)
     {
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "bench" });
         builder.Services.AddRoutingCore();
         builder.WebHost.UseKestrelCore()
-            .ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, Port, listen => listen.Protocols = HttpProtocols.Http2));
+            .ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, port, listen => listen.Protocols = HttpProtocols.Http2));
         _app = builder.Build();
         _app.UseRouting();
         new XdsServer(this, new(), new Random(1)).Map(_app);
@@ -53,9 +53,10 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
 
     internal static string Address { get; } = $"127.0.0.1:{Port}";
 
-    internal static async Task<DiscoveryServer> StartAsync()
+    /// <param name="port">Agents of this program know the default as one without TLS.</param>
+    internal static async Task<DiscoveryServer> StartAsync(int port = Port)
     {
-        var server = new DiscoveryServer();
+        var server = new DiscoveryServer(port);
         await server._app.StartAsync();
         return server;
     }

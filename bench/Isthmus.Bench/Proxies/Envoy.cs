@@ -28,6 +28,27 @@ internal static class Envoy
             hasTickets: true)];
     }
 
+    /// <summary>Everything from a <see cref="DiscoveryServer"/>; none without a program.</summary>
+    /// <param name="port">A port that listens as soon as it is configured.</param>
+    /// <param name="discovery">The port of the server. None of its resources may need a certificate.</param>
+    internal static async Task<Contender?> StartDiscoveredAsync(ProxyRig rig, int port, int discovery)
+    {
+        if (!IsThere()) return null;
+        var bootstrap = $$$"""
+            {"node": {"id": "bench", "cluster": "bench"},
+             "dynamic_resources": {
+               "ads_config": {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}]},
+               "lds_config": {"ads": {}, "resource_api_version": "V3"}, "cds_config": {"ads": {}, "resource_api_version": "V3"}},
+             "static_resources": {"clusters": [{"name": "xds-grpc", "type": "STATIC", "connect_timeout": "5s",
+               "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                 "explicit_http_config": {"http2_protocol_options": {} } } },
+               "load_assignment": {"cluster_name": "xds-grpc", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {
+                 "address": "127.0.0.1", "port_value": {{{discovery}}} } } } }]}]} }]} }
+            """;
+        return await StartAsync(rig, bootstrap, new("envoy", port, Program!), "1 worker, what this control plane has for an Envoy");
+    }
+
     /// <summary>Whether there is a program; says so if not.</summary>
     internal static bool IsThere()
     {
@@ -36,14 +57,18 @@ internal static class Envoy
         return false;
     }
 
-    private static async Task<Contender> StartAsync(ProxyRig rig, string name, OwnResources resources, ContenderStart how, bool hasTickets)
+    private static Task<Contender> StartAsync(ProxyRig rig, string name, OwnResources resources, ContenderStart how, bool hasTickets) =>
+        StartAsync(rig, Bootstrap(resources, rig.Credentials, hasTickets).ToJsonString(), how with { Name = name },
+            "1 worker, the same clusters, listeners, routes and access log");
+
+    private static async Task<Contender> StartAsync(ProxyRig rig, string bootstrap, ContenderStart how, string settings)
     {
-        await rig.DescribeAsync(Program!, "--version", "1 worker, the same clusters, listeners, routes and access log");
-        var bootstrap = rig.File($"{name}.json");
-        await File.WriteAllTextAsync(bootstrap, Bootstrap(resources, rig.Credentials, hasTickets).ToJsonString());
+        await rig.DescribeAsync(Program!, "--version", settings);
+        var file = rig.File($"{how.Name}.json");
+        await File.WriteAllTextAsync(file, bootstrap);
         return await rig.StartContenderAsync(how with
         {
-            Arguments = ["-c", bootstrap, "--concurrency", $"{ProxyRig.Workers}", "--disable-hot-restart", "--log-level", "error"],
+            Arguments = ["-c", file, "--concurrency", $"{ProxyRig.Workers}", "--disable-hot-restart", "--log-level", "warning"],
         });
     }
 

@@ -5,37 +5,35 @@ using System.Text;
 
 namespace Isthmus.Bench.Proxies;
 
-/// <summary>1,000 requests a second, evenly spread over 10 connections, each with a thread that blocks. The answers have 100 bytes.</summary>
+/// <summary>Requests at a steady pace, evenly spread over 10 connections, each with a thread that blocks. The answers have 100 bytes.</summary>
 internal static class PacedLoad
 {
     private const int Connections = 10, BodyBytes = 100;
 
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(10);
-    private static readonly byte[] Request = Encoding.ASCII.GetBytes(
-        "GET / HTTP/1.1\r\nhost: app.bench.svc.cluster.local\r\nuser-agent: bench\r\naccept: */*\r\n\r\n");
-
     /// <summary>The times of all requests in milliseconds, from sending to the last byte of the answer.</summary>
-    internal static async Task<IReadOnlyList<double>> RunAsync(string host, int port, TimeSpan duration)
+    internal static async Task<IReadOnlyList<double>> RunAsync(string host, int port, TimeSpan duration, int perSecond = 1000,
+        string authority = "app.bench.svc.cluster.local")
     {
-        var begun = Stopwatch.GetTimestamp();
+        var (begun, interval) = (Stopwatch.GetTimestamp(), TimeSpan.FromSeconds((double)Connections / perSecond));
+        var request = Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nhost: {authority}\r\nuser-agent: bench\r\naccept: */*\r\n\r\n");
         var times = await Task.WhenAll(Enumerable.Range(0, Connections).Select(number =>
-            Task.Factory.StartNew(() => Run(new(IPAddress.Parse(host), port), begun, Interval * number / Connections, duration),
+            Task.Factory.StartNew(() => Run(new(IPAddress.Parse(host), port), request, begun, interval, interval * number / Connections, duration),
                 TaskCreationOptions.LongRunning)));
         return [.. times.SelectMany(own => own)];
     }
 
-    private static List<double> Run(IPEndPoint server, long begun, TimeSpan first, TimeSpan duration)
+    private static List<double> Run(IPEndPoint server, byte[] request, long begun, TimeSpan interval, TimeSpan first, TimeSpan duration)
     {
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         socket.Connect(server);
         var (times, buffer) = (new List<double>(), new byte[4096]);
-        for (var next = first; next < duration; next += Interval)
+        for (var next = first; next < duration; next += interval)
         {
 #pragma warning disable RS0030 // The pace is a matter of time.
             if (next - Stopwatch.GetElapsedTime(begun) is { Ticks: > 0 } rest) Thread.Sleep(rest);
 #pragma warning restore RS0030
             var sent = Stopwatch.GetTimestamp();
-            socket.Send(Request);
+            socket.Send(request);
             for (var filled = 0; ;)
             {
                 var read = socket.Receive(buffer.AsSpan(filled));

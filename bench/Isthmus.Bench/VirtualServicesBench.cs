@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Isthmus.Tests.Mesh.Discovery;
+using Isthmus.Rigs.Mesh;
 
 namespace Isthmus.Bench;
 

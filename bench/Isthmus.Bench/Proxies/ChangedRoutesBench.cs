@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
-using Isthmus.Tests.ControlPlane;
+using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Xds;
 
 namespace Isthmus.Bench.Proxies;

@@ -82,7 +82,7 @@ internal static class ProxyPages
     /// <summary>The Sidecar resource that applies, and the hosts that the proxy knows because of it.</summary>
     private static JsonNode Scope(Derive.MeshGraph mesh, ProxyFeed feed)
     {
-        var sidecar = ScopeResolver.SidecarOf(feed.Proxy, mesh.View());
+        var sidecar = ScopeResolver.SidecarOf(feed.Proxy, new(mesh.View()));
         var hosts = HeldBy(feed, TypeUrls.Cluster).Select(name => name.Split('|')).Where(parts => parts is ["outbound", _, _, _]).Select(parts => parts[3])
             .Distinct().Order(StringComparer.Ordinal);
         return new JsonObject

@@ -1,4 +1,5 @@
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 
 namespace Isthmus.ControlPlane.Derive;
 
@@ -11,6 +12,9 @@ public sealed class MeshChanges
     /// <summary>Hosts whose endpoints changed.</summary>
     public HashSet<string> Endpoints { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>The namespaces and hosts, which may be wildcards, of DestinationRules that changed.</summary>
+    public HashSet<RuleKey> Rules { get; } = [];
+
     /// <summary>The hosts of routes for sidecars that changed, as those name them.</summary>
     public HashSet<string> Routed { get; } = new(StringComparer.Ordinal);
 
@@ -20,64 +24,58 @@ public sealed class MeshChanges
     /// <summary>The hosts at Gateways whose routes of the Gateway API changed.</summary>
     public HashSet<GatewayHost> RoutedHosts { get; } = [];
 
+    /// <summary>What scopes of proxies are resolved from: only those that read some of it can be others now.</summary>
+    public HashSet<MeshRead> Reads { get; } = [];
+
     /// <summary>Network gateways changed, which may affect the endpoints of every host.</summary>
     public bool Gateways { get; set; }
 
-    /// <summary>Mesh settings changed, or resources of Istio that may concern any host or proxy.</summary>
-    public bool Config { get; set; }
+    /// <summary>MeshConfig changed, which may affect every host and proxy.</summary>
+    public bool Settings { get; set; }
 
-    /// <summary>Proxies whose scope may have changed.</summary>
-    public ProxyChanges Proxies { get; } = new();
+    /// <summary>Something else may count of a proxy: its labels, its locality or its Node. So may a change of <see cref="Rules"/> or routes.</summary>
+    public bool Interest { get; set; }
 
-    public bool IsEmpty => Services.Count == 0 && Endpoints.Count == 0 && !HasRoutes && !Gateways && !Config && Proxies.IsEmpty;
+    public bool IsEmpty => IsOf(endpoints: false, routes: false) && !Interest;
 
     /// <summary>Routes changed.</summary>
     public bool HasRoutes => Routed.Count > 0 || RoutedGateways.Count > 0 || RoutedHosts.Count > 0;
 
+    /// <summary>Objects changed that say how traffic is handled.</summary>
+    public bool HasConfig => Settings || HasRoutes || Rules.Count > 0 || Reads.Any(read => IsConfig(read.Part));
+
+    /// <summary>What is known of the workloads of proxies changed.</summary>
+    public bool HasProxies => Reads.Any(read => !IsConfig(read.Part) && read.Part != MeshPart.Services);
+
     /// <summary>Nothing but routes changed: neither the scopes of proxies, nor hosts.</summary>
-    public bool IsRoutesOnly => HasRoutes && Services.Count == 0 && Endpoints.Count == 0 && !Gateways && !Config && Proxies.IsEmpty;
+    public bool IsRoutesOnly => HasRoutes && IsOf(endpoints: false, routes: true);
 
     /// <summary>Nothing but endpoints, which are pushed at once.</summary>
-    public bool IsEndpointsOnly => Services.Count == 0 && !HasRoutes && !Config && Proxies.IsEmpty && (Endpoints.Count > 0 || Gateways);
+    public bool IsEndpointsOnly => (Endpoints.Count > 0 || Gateways) && IsOf(endpoints: true, routes: false);
 
     public void Add(MeshChanges other)
     {
         Services.UnionWith(other.Services);
         Endpoints.UnionWith(other.Endpoints);
+        Rules.UnionWith(other.Rules);
         Routed.UnionWith(other.Routed);
         RoutedGateways.UnionWith(other.RoutedGateways);
         RoutedHosts.UnionWith(other.RoutedHosts);
+        Reads.UnionWith(other.Reads);
         Gateways |= other.Gateways;
-        Config |= other.Config;
-        Proxies.Add(other.Proxies);
+        Settings |= other.Settings;
+        Interest |= other.Interest;
     }
-}
 
-/// <summary>Changes of the objects that determine a proxy's scope: a proxy is affected if one of them is its own.</summary>
-public sealed class ProxyChanges
-{
-    /// <summary>Every proxy is affected.</summary>
-    public bool All { get; set; }
-
-    /// <summary>Pods, by name: each is the Pod of at most one proxy.</summary>
-    public HashSet<ObjectKey> Pods { get; } = [];
-
-    public HashSet<ObjectKey> Nodes { get; } = [];
-
-    /// <summary>Namespaces of one cluster: their Services or certificates changed.</summary>
-    public HashSet<(string Cluster, string Namespace)> Places { get; } = [];
-
-    /// <summary>Namespaces of the whole mesh: their policies changed.</summary>
-    public HashSet<string> Namespaces { get; } = new(StringComparer.Ordinal);
-
-    public bool IsEmpty => !All && Pods.Count == 0 && Nodes.Count == 0 && Places.Count == 0 && Namespaces.Count == 0;
-
-    public void Add(ProxyChanges other)
+    internal void Read<TKey>(MeshPart part, IEnumerable<TKey> keys) where TKey : notnull
     {
-        All |= other.All;
-        Pods.UnionWith(other.Pods);
-        Nodes.UnionWith(other.Nodes);
-        Places.UnionWith(other.Places);
-        Namespaces.UnionWith(other.Namespaces);
+        foreach (var key in keys) Reads.Add(new(part, key));
     }
+
+    /// <summary>There are no other changes than these.</summary>
+    private bool IsOf(bool endpoints, bool routes) => Services.Count == 0 && Rules.Count == 0 && Reads.Count == 0 && !Settings
+        && (routes || !HasRoutes) && (endpoints || (Endpoints.Count == 0 && !Gateways));
+
+    private static bool IsConfig(MeshPart part) => part is MeshPart.Rules or MeshPart.Peers or MeshPart.Authorizations or MeshPart.Tokens or MeshPart.Sidecars
+        or MeshPart.Filters or MeshPart.Plugins or MeshPart.Telemetries or MeshPart.Gateways;
 }

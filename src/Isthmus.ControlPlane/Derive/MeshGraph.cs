@@ -21,7 +21,7 @@ public sealed class MeshGraph
     private readonly Live<string, MeshService> _ofEntries;
     private readonly Live<ObjectKey, VirtualService> _routings;
     private readonly Live<string, HostAlias> _aliases;
-    private readonly Live<string, ValueList<RouteSet>> _wildcards, _callerLabels;
+    private readonly Live<string, ValueList<RouteSet>> _wildcards;
     private TrafficRules? _traffic;
     private object? _known; // the routings that it is of
 
@@ -132,9 +132,14 @@ public sealed class MeshGraph
         GatewayRoutings = new(Routings);
         RoutingsByHost = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Items : [], "routings by host");
         _wildcards = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Where(host => host.StartsWith('*')) : [], "routings by wildcard");
-        _callerLabels = Routings.GroupByMany(routing => routing.CallerLabels, "routings by labels of callers");
+        CallerLabels = Routings.GroupByMany(routing => routing.CallerLabels, "routings by labels of callers");
         RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules")
             .GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
+        FiltersByNamespace = Sources.EnvoyFilters.GroupBy(filter => filter.Namespace, "envoy filters by namespace");
+        PluginsByNamespace = Sources.WasmPlugins.GroupBy(plugin => plugin.Source.Namespace, "wasm plugins by namespace");
+        GatewaysByLabel = GatewayObjects.GroupBy(
+            gateway => gateway.Selector.Count == 0 ? "" : ProxyConfigs.Selected(gateway.Selector.First().Key, gateway.Selector.First().Value),
+            "gateways by label");
         SidecarsByNamespace = Sources.Sidecars.GroupBy(sidecar => sidecar.Namespace, "sidecars by namespace");
         PeersByNamespace = policies.PeersByNamespace;
         AuthorizationsByNamespace = Sources.AuthorizationPolicies.GroupBy(policy => policy.Namespace, "authorizations by namespace");
@@ -229,6 +234,16 @@ public sealed class MeshGraph
 
     public Live<string, ValueList<Telemetry>> TelemetriesByNamespace { get; }
 
+    internal Live<string, ValueList<EnvoyFilter>> FiltersByNamespace { get; }
+
+    internal Live<string, ValueList<WasmPlugin>> PluginsByNamespace { get; }
+
+    /// <summary>As <see cref="ProxyConfigs.GatewaysByLabel"/>.</summary>
+    internal Live<string, ValueList<Gateway>> GatewaysByLabel { get; }
+
+    /// <summary>The routes that ask for a label of their callers.</summary>
+    internal Live<string, ValueList<RouteSet>> CallerLabels { get; }
+
     /// <summary>The Services that select workloads, by cluster and namespace.</summary>
     public Live<(string Cluster, string Namespace), ValueList<ClusterService>> ServicesByNamespace { get; }
 
@@ -276,9 +291,10 @@ public sealed class MeshGraph
         TrafficNow(),
         new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items) { Keys = Sources.IssuerKeys.Items },
         new(ServicesByNamespace.Items, _workloads.All.Items, Sources.Nodes.Items) { Machines = Machines.Items },
-        new(SidecarsByNamespace.Items, GatewayObjects.Items, Sources.EnvoyFilters.Items, Sources.Credentials.Items)
+        new(SidecarsByNamespace.Items, GatewayObjects.Items, FiltersByNamespace.Items, Sources.Credentials.Items)
         {
-            Telemetries = TelemetriesByNamespace.Items, Plugins = Sources.WasmPlugins.Items, SecretAccess = Sources.SecretAccess.Items,
+            Telemetries = TelemetriesByNamespace.Items, Plugins = PluginsByNamespace.Items, GatewaysByLabel = GatewaysByLabel.Items,
+            SecretAccess = Sources.SecretAccess.Items,
             CaBundles = Sources.CaBundles.Items, SecretNamespaces = SecretNamespaces,
         });
 
@@ -291,7 +307,7 @@ public sealed class MeshGraph
         var now = new TrafficRules(RoutingsByHost.Items, RulesByHost.Items)
         {
             ListedByGateway = GatewayRoutings.Listed.Items, ByGatewayHost = GatewayRoutings.ByHost.Items,
-            CallerLabels = _callerLabels.Items.Keys, HasWildcards = _wildcards.Count > 0,
+            CallerLabels = CallerLabels.Items.Keys, HasWildcards = _wildcards.Count > 0,
         };
         return _traffic = now;
     }

@@ -9,8 +9,6 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>AuthorizationPolicies: who may call workloads.</summary>
 public sealed class AuthorizationPolicyKind() : IstioObjectKind<AuthorizationPolicy>(MeshApi.AuthorizationPolicy)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => CollectPolicies(mesh, changes, mesh.AuthorizationsByNamespace.Changed);
-
     internal override Source<ObjectKey, AuthorizationPolicy> SourceIn(MeshSources sources) => sources.AuthorizationPolicies;
 
     internal override Reach ReachOf(AuthorizationPolicy value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);

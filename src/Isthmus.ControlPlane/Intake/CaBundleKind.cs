@@ -17,9 +17,6 @@ public sealed class CaBundleKind() : SourceKind<ConfigMap, TlsCredential>(MeshAp
     /// <summary>They are not configuration of the mesh: most concern nobody.</summary>
     internal override bool IsRemembered => false;
 
-    /// <summary>Also for <see cref="TrustBundleKind"/>, whose objects are in the same source.</summary>
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => CredentialKind.CollectReferring(mesh, changes, mesh.Sources.CaBundles.Changed);
-
     internal override TlsCredential? Read(string cluster, ConfigMap item) => KubeFacts.Of(cluster, item);
 
     internal override ObjectRef SourceOf(TlsCredential facts) => facts.Source;

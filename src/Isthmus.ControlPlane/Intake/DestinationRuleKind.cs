@@ -9,8 +9,6 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>DestinationRules: how clients reach hosts.</summary>
 public sealed class DestinationRuleKind() : IstioObjectKind<DestinationRule>(MeshApi.DestinationRule)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.RulesByHost.Changed.Count > 0;
-
     internal override Source<ObjectKey, DestinationRule> SourceIn(MeshSources sources) => sources.DestinationRules;
 
     internal override Reach ReachOf(DestinationRule value) => Reach.OfHosts(value.Host);

@@ -9,8 +9,6 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>EnvoyFilters: patches of proxy configuration.</summary>
 public sealed class EnvoyFilterKind() : IstioObjectKind<EnvoyFilter>(MeshApi.EnvoyFilter)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.EnvoyFilters.Changed.Count > 0;
-
     internal override Source<ObjectKey, EnvoyFilter> SourceIn(MeshSources sources) => sources.EnvoyFilters;
 
     internal override Reach ReachOf(EnvoyFilter value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);

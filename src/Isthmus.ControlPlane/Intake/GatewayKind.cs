@@ -9,8 +9,6 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>Gateways: the servers of gateway proxies.</summary>
 public sealed class GatewayKind() : IstioObjectKind<Gateway>(MeshApi.Gateway)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.GatewayObjects.Changed.Count > 0;
-
     internal override Source<ObjectKey, Gateway> SourceIn(MeshSources sources) => sources.Gateways;
 
     internal override Reach ReachOf(Gateway value) =>

@@ -35,11 +35,6 @@ public abstract class MeshKind(KindDescriptor descriptor)
     /// <param name="isConfig">Whether it is the configuration cluster.</param>
     internal bool IsOptionalIn(bool isConfig) => Descriptor.Need == KindNeed.Nowhere || (Descriptor.Need == KindNeed.ConfigCluster && !isConfig);
 
-    /// <summary>Adds the effects of the current commit on proxies, besides changes of hosts and endpoints.</summary>
-    internal virtual void Collect(MeshGraph mesh, MeshChanges changes)
-    {
-    }
-
     internal abstract void Remove(MeshSources sources, ObjectKey key);
 
     internal abstract void RemoveCluster(MeshSources sources, string cluster);
@@ -54,13 +49,6 @@ public abstract class MeshKind(KindDescriptor descriptor)
 
     private protected static void RemoveOf<T>(Source<ObjectKey, T> source, string cluster)
         where T : IEquatable<T> => source.RemoveWhere(key => key.Cluster == cluster);
-
-    /// <summary>Policies of these namespaces changed; those of the root namespace apply to every proxy.</summary>
-    private protected static void CollectPolicies(MeshGraph mesh, MeshChanges changes, IReadOnlySet<string> namespaces)
-    {
-        changes.Proxies.Namespaces.UnionWith(namespaces);
-        changes.Proxies.All |= namespaces.Contains((mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh.RootNamespace);
-    }
 
     /// <summary>The items of a list may lack apiVersion and kind.</summary>
     private protected JsonObject Named(JsonObject item)

@@ -141,11 +141,7 @@ public sealed class MeshWriter
     {
         _needsChanged |= Mesh.AddressNeeds.Changed.Count > 0
             || Mesh.Unaddressed.Changed.Any(host => Mesh.Unaddressed.Items.TryGetValue(host, out var service) && !service.Addresses.IsEmpty);
-        _changes.Services.UnionWith(Mesh.Services.Changed);
-        _changes.Endpoints.UnionWith(Mesh.Endpoints.Changed);
-        _changes.Gateways |= Mesh.GatewayTables.Changed.Count > 0;
-        _changes.Proxies.Places.UnionWith(Mesh.Machines.Changed.Concat(Sources.SecretAccess.Changed).Select(account => (account.Cluster, account.Namespace)));
-        foreach (var kind in Kinds.All) kind.Collect(Mesh, _changes);
+        Mesh.Collect(_changes);
         Revisions.Collect(Sources);
         if (History is not { } history) return;
         foreach (var host in Mesh.Endpoints.Changed) history.NoteEndpoints(host, Mesh.Endpoints.Items.GetValueOrDefault(host));

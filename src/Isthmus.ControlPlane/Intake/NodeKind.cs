@@ -9,8 +9,6 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>Nodes: localities of workloads, and addresses of NodePort gateways.</summary>
 public sealed class NodeKind() : SourceKind<Node, NodeFacts>(MeshApi.Node)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Proxies.Nodes.UnionWith(mesh.Sources.Nodes.Changed);
-
     internal override NodeFacts Read(string cluster, Node item) => KubeFacts.Of(cluster, item);
 
     internal override ObjectRef SourceOf(NodeFacts facts) => facts.Source;

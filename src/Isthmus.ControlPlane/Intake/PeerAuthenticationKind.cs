@@ -9,8 +9,6 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>PeerAuthentications: whether workloads accept plain text.</summary>
 public sealed class PeerAuthenticationKind() : IstioObjectKind<PeerAuthentication>(MeshApi.PeerAuthentication)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.PeerAuthentications.Changed.Count > 0;
-
     internal override Source<ObjectKey, PeerAuthentication> SourceIn(MeshSources sources) => sources.PeerAuthentications;
 
     internal override Reach ReachOf(PeerAuthentication value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);

@@ -5,16 +5,13 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
 
-/// <summary>A Pod in the two parts in which the graph keeps it.</summary>
+/// <summary>A Pod in the two parts in which the graph keeps it: readiness changes often, and affects no scope.</summary>
 /// <param name="Readiness">Null: unknown.</param>
 public sealed record PodState(PodFacts Facts, PodReadiness? Readiness);
 
 /// <summary>Pods: what is known of endpoints, and of proxies themselves.</summary>
 public sealed class PodKind() : MeshKind<MeshPod, PodState>(MeshApi.Pod)
 {
-    /// <summary>Readiness changes often, and affects no scope.</summary>
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Proxies.Pods.UnionWith(mesh.Sources.Pods.Changed);
-
     internal override PodState Read(string cluster, MeshPod item) =>
         new(KubeFacts.Of(cluster, item), new(item.Status.IsReady && item.Metadata.DeletionTimestamp is null));
 

@@ -10,14 +10,6 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>Services: hosts of the mesh and entries of networks.</summary>
 public sealed class ServiceKind() : SourceKind<Service, ClusterService>(MeshApi.Service)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes)
-    {
-        // Workloads are selected by the Services of their namespace.
-        changes.Proxies.Places.UnionWith(mesh.ServicesByNamespace.Changed);
-        // Whether localities and Nodes matter decides the scope of every proxy.
-        changes.Config |= mesh.NearHosts.Changed.Count > 0;
-    }
-
     internal override ClusterService Read(string cluster, Service item) => KubeFacts.Of(cluster, item);
 
     internal override ObjectRef SourceOf(ClusterService facts) => facts.Source;

@@ -30,8 +30,6 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
     /// <summary>Whether proxies know of endpoints that are not ready, which MeshConfig cannot say.</summary>
     public bool SendsUnready { get; set; } = true;
 
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.Settings.Changed.Count > 0;
-
     internal override SettingsState? Read(string cluster, ConfigMap item)
     {
         if (item.Metadata.Name != name) return null;

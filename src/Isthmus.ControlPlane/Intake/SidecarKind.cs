@@ -9,8 +9,6 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>Sidecars: what proxies of workloads see of the mesh.</summary>
 public sealed class SidecarKind() : IstioObjectKind<Sidecar>(MeshApi.Sidecar)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) => changes.Config |= mesh.Sources.Sidecars.Changed.Count > 0;
-
     internal override Source<ObjectKey, Sidecar> SourceIn(MeshSources sources) => sources.Sidecars;
 
     internal override Reach ReachOf(Sidecar value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);

@@ -10,13 +10,6 @@ namespace Isthmus.ControlPlane.Intake;
 public sealed class VirtualServiceKind() : IstioObjectKind<VirtualService>(MeshApi.VirtualService)
 {
     /// <summary>VirtualServices with their delegates merged in, and all else that declares routes: they are one collection.</summary>
-    internal override void Collect(MeshGraph mesh, MeshChanges changes)
-    {
-        changes.Routed.UnionWith(mesh.RoutingsByHost.Changed);
-        changes.RoutedGateways.UnionWith(mesh.GatewayRoutings.Listed.Changed);
-        changes.RoutedHosts.UnionWith(mesh.GatewayRoutings.ByHost.Changed);
-    }
-
     internal override Source<ObjectKey, VirtualService> SourceIn(MeshSources sources) => sources.VirtualServices;
 
     internal override Reach ReachOf(VirtualService value) =>

@@ -9,9 +9,6 @@ namespace Isthmus.ControlPlane.Intake;
 /// <summary>WasmPlugins: filters of proxies that run Wasm.</summary>
 public sealed class WasmPluginKind() : IstioObjectKind<WasmPlugin>(MeshApi.WasmPlugin)
 {
-    internal override void Collect(MeshGraph mesh, MeshChanges changes) =>
-        CollectPolicies(mesh, changes, mesh.Sources.WasmPlugins.Changed.Select(key => key.Namespace).ToHashSet(StringComparer.Ordinal));
-
     internal override Source<ObjectKey, WasmPlugin> SourceIn(MeshSources sources) => sources.WasmPlugins;
 
     internal override Reach ReachOf(WasmPlugin value) => Reach.OfWorkloads(value.Source.Namespace, value.Selector);

@@ -10,7 +10,7 @@ internal static class ChangeCounts
     public static void Changed(this ControlMetrics metrics, MeshChanges changes)
     {
         const string Name = "pilot_inbound_updates";
-        if (changes.Config || changes.HasRoutes) metrics.Count(Name, "type=\"config\"");
+        if (changes.HasConfig) metrics.Count(Name, "type=\"config\"");
         if (changes.Services.Count > 0) metrics.Count(Name, "type=\"svc\"", changes.Services.Count);
         if (changes.Endpoints.Count > 0) metrics.Count(Name, "type=\"eds\"", changes.Endpoints.Count);
     }
@@ -20,8 +20,8 @@ internal static class ChangeCounts
     {
         foreach (var (isReason, type) in (ReadOnlySpan<(bool, string)>)
             [
-                (changes.Config || changes.HasRoutes, "config"), (changes.Services.Count > 0, "service"),
-                (changes.Endpoints.Count > 0, "endpoint"), (!changes.Proxies.IsEmpty, "proxy"), (changes.Gateways, "networks"),
+                (changes.HasConfig, "config"), (changes.Services.Count > 0, "service"),
+                (changes.Endpoints.Count > 0, "endpoint"), (changes.HasProxies, "proxy"), (changes.Gateways, "networks"),
             ])
         {
             if (isReason) metrics.Count("pilot_push_triggers", $"type=\"{type}\"");

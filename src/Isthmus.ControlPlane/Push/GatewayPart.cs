@@ -56,14 +56,14 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
         _claimed = view.Mesh.HostsAreOwned ? view.NamesOf(gateway).ToHashSet(StringComparer.Ordinal) : [];
     }
 
-    /// <summary>Routes changed, and Services, and nothing else.</summary>
+    /// <summary>Routes changed, and Services or their DestinationRules, and nothing else.</summary>
     /// <param name="visible">What the scope sees of a changed Service; null: nothing.</param>
     /// <returns>False: everything has to be made anew.</returns>
-    public bool TryUpdate(MeshView view, MeshChanges changes, Func<string, MeshService?> visible)
+    public bool TryUpdate(MeshView view, MeshChanges changes, IReadOnlyCollection<string> services, Func<string, MeshService?> visible)
     {
         if (changes.RoutedGateways.Any(_tables.Has)) return false;
         if (view.Mesh.HostsAreOwned) _claimed.UnionWith(changes.RoutedHosts.Where(at => _tables.Has(at.Gateway)).Select(at => at.Host));
-        return !changes.Services.Any(service => Concerns(view, service, visible(service))) && _tables.TryUpdate(view, changes.RoutedHosts, changes.Services);
+        return !services.Any(service => Concerns(view, service, visible(service))) && _tables.TryUpdate(view, changes.RoutedHosts, services);
     }
 
     /// <summary>Whether a changed Service makes listeners anew, or other routes apply.</summary>

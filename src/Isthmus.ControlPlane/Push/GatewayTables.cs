@@ -50,8 +50,9 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
     /// <returns>False: routes are part of listeners.</returns>
     public bool TryUpdate(MeshView view, IReadOnlyCollection<GatewayHost> changed, IReadOnlyCollection<string> services)
     {
-        // Before other routes lead to them: of one host, all know the same.
-        var touched = services.SelectMany(service => Refreshed(view, service)).ToHashSet();
+        // Before other routes lead to them, and before any is refreshed: of one host, all know the same.
+        var others = services.Where(service => IsOther(view, service)).ToList();
+        var touched = others.SelectMany(service => Refreshed(view, service)).ToHashSet();
         var own = changed.Where(at => _places.ContainsKey(at.Gateway)).ToList();
         foreach (var at in own)
         {
@@ -73,16 +74,19 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
         return true;
     }
 
-    /// <summary>Makes the virtual hosts anew that route to a Service of which something else is known now.</summary>
-    /// <returns>Their tables.</returns>
-    private IEnumerable<GatewayTable> Refreshed(MeshView view, string service)
+    /// <summary>Whether something else is known now of a Service that virtual hosts route to.</summary>
+    private bool IsOther(MeshView view, string service)
     {
         var users = _destinations.Of(service);
-        if (users.Count == 0) return [];
+        if (users.Count == 0) return false;
         var (table, name) = users.First();
-        if (Equals(table.ShapeIn(name, service), view.ShapeOf(service, scope))) return [];
-        return [.. users.ToList().Where(user => user.Table.Refresh(user.Name, set => view.ShapesOf(set, null, scope))).Select(user => user.Table)];
+        return !Equals(table.ShapeIn(name, service), view.ShapeOf(service, scope));
     }
+
+    /// <summary>Makes the virtual hosts anew that route to a Service.</summary>
+    /// <returns>Their tables.</returns>
+    private IEnumerable<GatewayTable> Refreshed(MeshView view, string service) => _destinations.Of(service).ToList()
+        .Where(user => user.Table.Refresh(user.Name, set => view.ShapesOf(set, null, scope))).Select(user => user.Table);
 
     private void Plan(GatewayInputs inputs)
     {

@@ -15,6 +15,7 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
     private List<SharedTable<ListenerInputs, XdsResource>.Entry> _listeners = [];
     private SharedTable<XdsResource, XdsResource>.Entry? _names;
     private MeshConfig? _mesh, _settings;
+    private HashSet<string>? _destinations; // of all routes, once somebody has asked
 
     public ResourceSet Listeners { get; private set; } = ResourceSet.Empty;
 
@@ -33,20 +34,33 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
         _names = shared.NameTables.Take(names);
         Names = Names.ReplacedBy([_names.Made]);
         if (before is not null) shared.NameTables.Return(before);
+        _destinations = null;
     }
 
-    /// <summary>VirtualServices changed that route these hosts, and nothing else.</summary>
+    /// <summary>Whether a Service that the scope does not see makes a difference: a route leads to it, or is for its name.</summary>
+    public bool DependsOn(MeshView view, string host)
+    {
+        _destinations ??= _hosts.SelectMany(known => known.L4?.L4Destinations.Select(to => to.Host) ?? []).Concat(_routes.Destinations)
+            .ToHashSet(StringComparer.Ordinal);
+        return _destinations.Contains(host) || view.Traffic.RoutingsByHost.ContainsKey(host)
+            || (view.Traffic.HasWildcards && Hosts.Wildcards(host).Any(view.Traffic.RoutingsByHost.ContainsKey));
+    }
+
+    /// <summary>VirtualServices changed that route these hosts, or DestinationRules of hosts, and nothing else.</summary>
     /// <returns>False: everything has to be made anew.</returns>
-    public bool TryUpdate(MeshView view, RoutedHosts routed)
+    public bool TryUpdate(MeshView view, RoutedHosts routed, IReadOnlySet<string> ruled)
     {
         // What routes connections is part of listeners.
         foreach (var host in _hosts)
         {
+            if (ruled.Count > 0 && (ruled.Contains(host.Service.Hostname) || host.L4?.L4Destinations.Any(to => ruled.Contains(to.Host)) == true)
+                && host.TcpSettings != view.TcpSettingsOf(host.Service, host.L4 is null ? [] : [host.L4], scope)) return false;
             if (!routed.Concern(host.Service)) continue;
             var routing = view.RoutingFor(host.Service, scope);
             if (host.L4 is not null || L4Of(routing) is not null || host.HasServiceRoutes != HasServiceRoutes(routing)) return false;
         }
-        return _routes.TryUpdate(view, routed);
+        if (!routed.IsEmpty) _destinations = null;
+        return _routes.TryUpdate(view, routed, ruled);
     }
 
     /// <summary>Nobody has the scope any more.</summary>

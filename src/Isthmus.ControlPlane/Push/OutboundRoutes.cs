@@ -53,9 +53,13 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
         Return(before);
     }
 
-    /// <summary>VirtualServices changed that route these hosts, which may be wildcards, and nothing else.</summary>
+    /// <summary>The hosts that routes lead to.</summary>
+    public IEnumerable<string> Destinations =>
+        _tables.SelectMany(table => table.Members).SelectMany(member => member.Part.Inputs.Routing?.HttpDestinations ?? []);
+
+    /// <summary>VirtualServices changed that route these hosts, which may be wildcards, or DestinationRules of hosts, and nothing else.</summary>
     /// <returns>False: the change is not one of routes only, so that all tables have to be made anew.</returns>
-    public bool TryUpdate(MeshView view, RoutedHosts routed)
+    public bool TryUpdate(MeshView view, RoutedHosts routed, IReadOnlySet<string> ruled)
     {
         var named = _tables.Find(table => table.Port == NameOnlyPort && table.Fallback is not null);
         if (named is not null && !routed.All(host => HasSameNames(view, named, host))) return false;
@@ -65,7 +69,7 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
             var isChanged = false;
             foreach (var member in table.Members)
             {
-                if (member.Service is { } service ? !routed.Concern(service) : !routed.Concern(member.Host)) continue;
+                if (!(member.Service is { } service ? routed.Concern(service) : routed.Concern(member.Host)) && !IsRuled(member, ruled)) continue;
                 var before = member.Part;
                 member.Part = PartOf(view, member.Host, table.Port, member.Service, member.Domains);
                 isChanged |= !ReferenceEquals(before, member.Part);
@@ -76,6 +80,10 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
         Encode(changed);
         return true;
     }
+
+    /// <summary>Whether it is made of a DestinationRule for one of these hosts.</summary>
+    private static bool IsRuled(Member member, IReadOnlySet<string> ruled) => ruled.Count > 0
+        && (ruled.Contains(member.Host) || member.Part.Inputs.Routing?.HttpDestinations.Any(ruled.Contains) == true);
 
     /// <summary>Nobody has the scope any more.</summary>
     public void Release()
@@ -161,6 +169,8 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
 internal sealed class RoutedHosts(IReadOnlySet<string> names)
 {
     private readonly string[] _wildcards = [.. names.Where(name => name.StartsWith('*'))];
+
+    public bool IsEmpty => names.Count == 0;
 
     public bool All(Func<string, bool> holds) => names.All(holds);
 

@@ -1,80 +1,49 @@
-using Isthmus.ControlPlane.Derive;
-using Isthmus.Mesh.Model;
+using System.Collections.Immutable;
+using Isthmus.Mesh.Resolve;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>The connected proxies by the objects that determine their scopes, so that a change costs only the proxies that
-/// it affects.</summary>
+/// <summary>The connected proxies by what their scopes were resolved from, so that a change costs only the proxies that it affects.</summary>
 internal sealed class ProxyIndex
 {
-    private readonly Dictionary<ProxyFeed, ObjectKey?> _nodes = [];
-    private readonly Dictionary<ObjectKey, HashSet<ProxyFeed>> _byPod = [];
-    private readonly Dictionary<ObjectKey, HashSet<ProxyFeed>> _byNode = [];
-    private readonly Dictionary<(string Cluster, string Namespace), HashSet<ProxyFeed>> _byPlace = [];
-    private readonly Dictionary<string, HashSet<ProxyFeed>> _byNamespace = new(StringComparer.Ordinal);
+    private readonly Dictionary<ProxyFeed, IReadOnlySet<MeshRead>> _reads = [];
+    private readonly Dictionary<MeshRead, HashSet<ProxyFeed>> _readers = [];
 
-    public IReadOnlyCollection<ProxyFeed> All => _nodes.Keys;
+    public IReadOnlyCollection<ProxyFeed> All => _reads.Keys;
 
-    public bool Contains(ProxyFeed proxy) => _nodes.ContainsKey(proxy);
+    public bool Contains(ProxyFeed proxy) => _reads.ContainsKey(proxy);
 
-    public void Add(ProxyFeed proxy)
-    {
-        if (!_nodes.TryAdd(proxy, null)) return;
-        var identity = proxy.Proxy;
-        Put(_byPod, PodOf(identity), proxy);
-        Put(_byPlace, (identity.Cluster, identity.Namespace), proxy);
-        Put(_byNamespace, identity.Namespace, proxy);
-    }
+    public void Add(ProxyFeed proxy) => _reads.TryAdd(proxy, ImmutableHashSet<MeshRead>.Empty);
 
     public void Remove(ProxyFeed proxy)
     {
-        if (!_nodes.Remove(proxy, out var node)) return;
-        var identity = proxy.Proxy;
-        Take(_byPod, PodOf(identity), proxy);
-        Take(_byPlace, (identity.Cluster, identity.Namespace), proxy);
-        Take(_byNamespace, identity.Namespace, proxy);
-        if (node is { } known) Take(_byNode, known, proxy);
+        if (!_reads.Remove(proxy, out var reads)) return;
+        foreach (var read in reads) Forget(proxy, read);
     }
 
-    /// <summary>The Node that the proxy takes its locality from.</summary>
-    public void Watch(ProxyFeed proxy, ObjectKey node)
+    /// <summary>What the proxy's scope was resolved from this time.</summary>
+    public void Watch(ProxyFeed proxy, IReadOnlySet<MeshRead> reads)
     {
-        if (_nodes[proxy] is { } known)
-        {
-            if (known == node) return;
-            Take(_byNode, known, proxy);
-        }
-        _nodes[proxy] = node;
-        Put(_byNode, node, proxy);
+        var before = _reads[proxy];
+        if (reads.SetEquals(before)) return;
+        foreach (var read in before) if (!reads.Contains(read)) Forget(proxy, read);
+        foreach (var read in reads) (_readers.TryGetValue(read, out var proxies) ? proxies : _readers[read] = []).Add(proxy);
+        _reads[proxy] = reads;
     }
 
     /// <summary>The proxies whose scope may differ after a change.</summary>
-    public IReadOnlyCollection<ProxyFeed> Concerned(ProxyChanges changes)
+    public IReadOnlyCollection<ProxyFeed> Concerned(IEnumerable<MeshRead> changed)
     {
-        if (changes.All) return All;
         var found = new HashSet<ProxyFeed>();
-        Collect(_byPod, changes.Pods, found);
-        Collect(_byNode, changes.Nodes, found);
-        Collect(_byPlace, changes.Places, found);
-        Collect(_byNamespace, changes.Namespaces, found);
+        foreach (var read in changed)
+        {
+            if (_readers.TryGetValue(read, out var proxies)) found.UnionWith(proxies);
+        }
         return found;
     }
 
-    private static ObjectKey PodOf(ProxyIdentity identity) => new(identity.Cluster, identity.Namespace, identity.Name);
-
-    private static void Collect<TKey>(Dictionary<TKey, HashSet<ProxyFeed>> index, HashSet<TKey> keys, HashSet<ProxyFeed> found) where TKey : notnull
+    private void Forget(ProxyFeed proxy, MeshRead read)
     {
-        foreach (var key in keys)
-        {
-            if (index.TryGetValue(key, out var proxies)) found.UnionWith(proxies);
-        }
-    }
-
-    private static void Put<TKey>(Dictionary<TKey, HashSet<ProxyFeed>> index, TKey key, ProxyFeed proxy) where TKey : notnull =>
-        (index.TryGetValue(key, out var proxies) ? proxies : index[key] = []).Add(proxy);
-
-    private static void Take<TKey>(Dictionary<TKey, HashSet<ProxyFeed>> index, TKey key, ProxyFeed proxy) where TKey : notnull
-    {
-        if (index.TryGetValue(key, out var proxies) && proxies.Remove(proxy) && proxies.Count == 0) index.Remove(key);
+        if (_readers.TryGetValue(read, out var proxies) && proxies.Remove(proxy) && proxies.Count == 0) _readers.Remove(read);
     }
 }

@@ -114,16 +114,16 @@ public sealed class Publisher(TimeProvider time)
         var everything = _mesh is null || changes is null;
         _mesh = mesh;
         _certificates.Follow(mesh.Proxies);
-        var interest = everything || changes!.Config || changes.Routed.Count > 0 || changes.RoutedGateways.Count > 0 ? PolicyInterest.Of(mesh) : _interest;
-        // Of a VirtualService, the scope of a proxy depends on nothing but the labels that it selects by.
-        var concerned = everything || changes!.Config || interest != _interest ? _proxies.All : _proxies.Concerned(changes.Proxies);
+        var interest = everything || changes!.Settings || changes.Interest || changes.Rules.Count > 0 ? PolicyInterest.Of(mesh) : _interest;
+        var concerned = everything || changes!.Settings || interest != _interest ? _proxies.All : _proxies.Concerned(changes.Reads);
         _interest = interest;
         Reattach(mesh, concerned);
-        var bugs = UpdateViews(view => view.UpdateAll(mesh, everything ? null : changes));
+        var ruled = RuledHosts.Of(mesh, everything ? [] : changes!.Rules);
+        var bugs = UpdateViews(view => view.UpdateAll(mesh, everything ? null : changes, ruled));
         // Which certificates a gateway needs depends on the rules of the hosts that it sees now.
         if (everything || !changes!.IsRoutesOnly)
             foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy);
-        var moved = RefreshOwn(mesh, everything || changes!.Config ? null : own => changes!.Endpoints.Contains(own));
+        var moved = RefreshOwn(mesh, everything || changes!.Settings ? null : own => changes!.Endpoints.Contains(own));
         Offer(moved.Count == 0 ? concerned : [.. concerned, .. moved.Except(concerned)]);
         if (!bugs.IsEmpty) throw new AggregateException(bugs);
     }
@@ -196,27 +196,34 @@ public sealed class Publisher(TimeProvider time)
     private void Attach(ProxyFeed proxy, MeshView mesh)
     {
         Resolved++;
-        _proxies.Watch(proxy, ScopeResolver.NodeOf(proxy.Proxy, mesh));
-        proxy.Unproven = ClaimedWorkload.Of(proxy.Proxy, mesh.Workloads).ProblemOf(proxy.Proxy);
+        var reads = new MeshReads(mesh);
+        Attach(proxy, mesh, reads);
+        _proxies.Watch(proxy, reads.All);
+    }
+
+    private void Attach(ProxyFeed proxy, MeshView mesh, MeshReads reads)
+    {
+        proxy.Unproven = ClaimedWorkload.Of(proxy.Proxy, reads).ProblemOf(proxy.Proxy);
         if (proxy.Unproven is not null)
         {
             // Its Pod may be known in a moment, or be gone already: it keeps what it was given when it was proven, and gets nothing new.
             proxy.Served = default;
             return;
         }
-        var resolved = ScopeResolver.Resolve(proxy.Proxy, mesh, _interest);
+        var resolved = ScopeResolver.Resolve(proxy.Proxy, reads, _interest);
         if (resolved.Gateway is { } gateway)
         {
+            foreach (var ns in PlacesOf(proxy.Proxy, gateway)) reads.NoteCredentials(proxy.Proxy.Cluster, ns);
             proxy.Served = (
                 gateway.Gateways.Where(item => item.Owner is null && item.Servers.Any(server => server.Tls is { Credentials.IsEmpty: false }))
                     .Select(item => item.FullName).ToValueList(),
-                ProblemsOf(proxy.Proxy, gateway, mesh));
+                ProblemsOf(proxy.Proxy, gateway, mesh, reads));
             resolved = resolved with { Gateway = _certificates.Resolve(gateway, proxy.Proxy) };
         }
         if (proxy.Published is { } published && published.Resolved == resolved)
         {
             published.Inbound = InboundOf(resolved, mesh);
-            published.Extensions = ExtensionsOf(proxy.Proxy, resolved, mesh, published.Extensions);
+            published.Extensions = ExtensionsOf(proxy.Proxy, resolved, mesh, reads, published.Extensions);
             published.Bootstrap = BootstrapOf(resolved, published.Bootstrap);
             return;
         }
@@ -224,25 +231,27 @@ public sealed class Publisher(TimeProvider time)
         if (!_views.TryGetValue(key, out var view))
         {
             _views[key] = view = new(resolved.Scope, resolved.Gateway, Shared);
-            view.UpdateAll(mesh, null);
+            view.UpdateAll(mesh, null, ImmutableHashSet<string>.Empty);
             view.TakeChange(null); // Whoever attaches the first proxy offers it everything.
         }
         view.Proxies.Add(proxy);
         proxy.Published = new(resolved, view, InboundOf(resolved, mesh))
         {
             Secrets = proxy.Published?.Secrets ?? (resolved.Gateway is null ? ResourceSet.Empty : null), Earlier = proxy.Published?.Given ?? default,
-            Extensions = ExtensionsOf(proxy.Proxy, resolved, mesh, proxy.Published?.Extensions), Bootstrap = BootstrapOf(resolved, proxy.Published?.Bootstrap),
+            Extensions = ExtensionsOf(proxy.Proxy, resolved, mesh, reads, proxy.Published?.Extensions),
+            Bootstrap = BootstrapOf(resolved, proxy.Published?.Bootstrap),
         };
     }
 
     /// <summary>The configuration of a workload's plugins, and what EnvoyFilters add. Credentials of registries are only for who has proven to be
     /// that workload.</summary>
-    private static ResourceSet? ExtensionsOf(ProxyIdentity proxy, ResolvedProxy resolved, MeshView mesh, ResourceSet? before)
+    private static ResourceSet? ExtensionsOf(ProxyIdentity proxy, ResolvedProxy resolved, MeshView mesh, MeshReads reads, ResourceSet? before)
     {
         var plugins = resolved.Scope.Plugins;
         var added = ExtensionPatches.Added(resolved.Scope.Patches);
         if (plugins.IsEmpty && added.Count == 0 && before is null) return null;
-        var isProven = ClaimedWorkload.Of(proxy, mesh.Workloads).IsProven;
+        var isProven = ClaimedWorkload.Of(proxy, reads).IsProven;
+        foreach (var plugin in plugins.Where(plugin => plugin.Module.PullSecret.Length > 0)) reads.NoteCredentials(proxy.Cluster, plugin.Source.Namespace);
         string? PullSecret(WasmPlugin plugin) => !isProven ? null
             : mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, plugin.Source.Namespace, plugin.Module.PullSecret))?.Registries;
         return (before ?? ResourceSet.Empty)
@@ -270,6 +279,13 @@ public sealed class Publisher(TimeProvider time)
         published.SecretsFrom = inputs;
     }
 
+    /// <summary>The namespaces whose certificates a gateway may get: its own, and those that its Gateways name. ClusterTrustBundles have none.</summary>
+    private static IEnumerable<string> PlacesOf(ProxyIdentity proxy, GatewayScope gateway) => gateway.Gateways
+        .SelectMany(item => item.Servers.Select(server => server.Tls).OfType<ServerTls>().SelectMany(tls => tls.Credentials.Concat(tls.ClientCas))
+            .Concat(item.BackendCredential is { } own ? [own] : []))
+        .Where(credential => credential.Namespace.Length > 0 || credential.Holder == CredentialHolder.ClusterTrustBundle)
+        .Select(credential => credential.Namespace).Append(proxy.Namespace).Distinct();
+
     /// <summary>Null: not known yet. Who has proven no account gets none.</summary>
     private static SecretAccess? AccessOf(ProxyIdentity proxy, MeshView mesh) =>
         proxy.Proof is { Account: var account } ? mesh.Proxies.SecretAccess.GetValueOrDefault(account) : null;
@@ -278,9 +294,9 @@ public sealed class Publisher(TimeProvider time)
     private static bool IsDeployedFor(Gateway gateway, ProxyIdentity proxy) => gateway.Account.Length > 0 && proxy.Proof is { Account: var account }
         && (account.Namespace, account.Name) == (gateway.PodNamespace, gateway.Account);
 
-    private ValueList<Problem> ProblemsOf(ProxyIdentity proxy, GatewayScope gateway, MeshView mesh) => GatewayCredentials.Problems(
+    private ValueList<Problem> ProblemsOf(ProxyIdentity proxy, GatewayScope gateway, MeshView mesh, MeshReads reads) => GatewayCredentials.Problems(
         gateway,
-        new(proxy.Namespace, AccessOf(proxy, mesh)?.Denial ?? "",
+        new(proxy.Namespace, (proxy.Proof is { Account: var account } ? reads.AccessOf(account) : null)?.Denial ?? "",
             mesh.Proxies.SecretNamespaces is var read && (read.IsEmpty || read.Contains(proxy.Namespace))),
         name => mesh.Proxies.Credentials.GetValueOrDefault(new(proxy.Cluster, proxy.Namespace, name.Name)),
         (item, server, index) => _certificates.Serves(proxy, item, server, index))

@@ -83,40 +83,43 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         _isWhole = wasWhole;
     }
 
-    public void UpdateAll(MeshView view, MeshChanges? changes)
+    /// <param name="changes">Null: everything may have changed.</param>
+    /// <param name="ruled">The hosts that changed DestinationRules may be for.</param>
+    public void UpdateAll(MeshView view, MeshChanges? changes, IReadOnlySet<string> ruled)
     {
         var known = _isWhole ? changes : null;
         _isWhole = false;
-        Update(view, known);
+        Update(view, known, ruled);
         _isWhole = true;
     }
 
-    private void Update(MeshView view, MeshChanges? changes)
+    private void Update(MeshView view, MeshChanges? changes, IReadOnlySet<string> ruled)
     {
-        // Rules and settings may touch any host; otherwise only those that changed are checked.
-        var everything = changes is null || changes.Config || _mesh is null || changes.Gateways;
-        HashSet<string> touched = everything ? [.. view.Registry.Services.Keys, .. _hosts.Keys] : [.. changes!.Services, .. changes.Endpoints];
-        UpdateHosts(view, touched);
+        // Settings may touch any host; otherwise only those that changed are checked.
+        var everything = changes is null || changes.Settings || _mesh is null || changes.Gateways;
+        HashSet<string> touched = everything ? [.. view.Registry.Services.Keys, .. _hosts.Keys] : [.. changes!.Services, .. changes.Endpoints, .. ruled];
+        var seen = UpdateHosts(view, touched);
         if (!Equals(_mesh, view.Mesh))
         {
             _mesh = view.Mesh;
             SetStatic(view.Mesh);
         }
-        var routed = changes is { Routed: { Count: > 0 } names } ? new RoutedHosts(names) : null;
         var visible = _hosts.Values.Select(part => part.Clusters.Inputs.Service);
         if (_gateway is null)
         {
-            if (everything || changes!.Services.Count > 0 || changes.Endpoints.Any(IsListedByAddress)) _outbound.Update(view, visible);
-            else if (routed is null) return;
-            else if (!_outbound.TryUpdate(view, routed)) _outbound.Update(view, visible);
+            if (everything || changes!.Services.Any(host => seen.Contains(host) || _outbound.DependsOn(view, host))
+                || changes.Endpoints.Any(IsListedByAddress)) _outbound.Update(view, visible);
+            else if (changes.Routed.Count == 0 && ruled.Count == 0) return;
+            else if (!_outbound.TryUpdate(view, new(changes.Routed), ruled)) _outbound.Update(view, visible);
             (Listeners, Routes, Names) = (Patched(_outbound.Listeners), PatchedRoutes(_outbound.Routes), _outbound.Names);
         }
         else
         {
             if (!everything)
             {
-                if (changes!.Services.Count == 0 && !changes.HasRoutes) return;
-                if (_gateway.TryUpdate(view, changes, host => _hosts.TryGetValue(host, out var part) ? part.Clusters.Inputs.Service : null))
+                if (changes!.Services.Count == 0 && ruled.Count == 0 && !changes.HasRoutes) return;
+                if (_gateway.TryUpdate(view, changes, [.. changes.Services, .. ruled],
+                    host => _hosts.TryGetValue(host, out var part) ? part.Clusters.Inputs.Service : null))
                 {
                     Routes = PatchedRoutes(_gateway.Routes);
                     return;
@@ -147,8 +150,10 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         SetClusters([], fixedOnes);
     }
 
-    private void UpdateHosts(MeshView view, IEnumerable<string> hosts)
+    /// <returns>The hosts that the scope sees, or saw before.</returns>
+    private HashSet<string> UpdateHosts(MeshView view, IEnumerable<string> hosts)
     {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
         var (goneClusters, newClusters) = (new List<string>(), new List<XdsResource>());
         var (goneEndpoints, newEndpoints) = (new List<string>(), new List<XdsResource>());
         foreach (var host in hosts)
@@ -158,6 +163,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
                 || (service.Pod is not null && _gateway?.ExposesBySni(service) == false))
             {
                 if (known is null) continue;
+                seen.Add(host);
                 goneClusters.AddRange(part.Clusters.Made.Select(NameOf));
                 goneEndpoints.AddRange(NamesOf(part.Endpoints));
                 _hosts.Remove(host);
@@ -165,6 +171,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
                 Return(part);
                 continue;
             }
+            seen.Add(host);
             var behind = view.EndpointsOf(host);
             var rule = view.RuleFor(service, scope);
             var inputs = ClusterInputsOf(view, service, rule, behind);
@@ -194,6 +201,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         }
         SetClusters(goneClusters, newClusters);
         Endpoints = shared.Sets.Of(Endpoints.With(goneEndpoints, newEndpoints));
+        return seen;
     }
 
     private ClusterInputs ClusterInputsOf(MeshView view, MeshService service, DestinationRule? rule, HostEndpoints behind)

@@ -52,7 +52,7 @@ public static class LossProblems
     private static IEnumerable<Place> Places(MeshView view, ProxyIdentity proxy, LostTelemetry loss, string settings)
     {
         var pod = $"Pod {proxy.Namespace}/{proxy.Name}";
-        var telemetries = view.TelemetriesOf(proxy.Namespace, proxy.Labels).ToList();
+        var telemetries = new MeshReads(view).TelemetriesOf(proxy.Namespace, proxy.Labels).ToList();
         switch (loss.Kind)
         {
             case Kind.Spans or Kind.Logs:

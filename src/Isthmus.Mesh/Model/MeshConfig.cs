@@ -120,11 +120,6 @@ public sealed record MeshConfig
     /// <summary>The access logs to write.</summary>
     public ValueList<LogPlan> Logs => ChosenLogs ?? (AccessLogFile.Length > 0 ? [new(new("", AccessLogFile, null), "")] : default(ValueList<LogPlan>));
 
-    /// <summary>Whether a collector of traces or access logs has that host.</summary>
-    public bool IsCollector(string host) => Tracers.Values.Select(tracer => tracer.Service).Concat(Loggers.Values.Select(logger => logger.Service?.Host ?? ""))
-            .Any(service => service == host || service.EndsWith($"/{host}", StringComparison.Ordinal))
-        || (Tracing.ZipkinAddress.Split(':')[0] is { Length: > 0 } address && (host == address || host.StartsWith($"{address}.", StringComparison.Ordinal)));
-
     /// <summary>The trust domain and its aliases, the domain itself first.</summary>
     public IEnumerable<string> TrustDomains => TrustDomainAliases.Prepend(TrustDomain).Distinct();
 }

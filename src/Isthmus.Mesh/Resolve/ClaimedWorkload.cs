@@ -18,10 +18,10 @@ public sealed record ClaimedWorkload(Workload? Workload, ValueMap<string> Labels
     /// <summary>The proxy has proven to be this workload.</summary>
     public bool IsProven { get; init; }
 
-    public static ClaimedWorkload Of(ProxyIdentity proxy, WorkloadRegistry workloads)
+    public static ClaimedWorkload Of(ProxyIdentity proxy, MeshReads mesh)
     {
-        var named = workloads.Workloads.GetValueOrDefault(Workload.KeyOfPod(new(proxy.Cluster, proxy.Namespace, proxy.Name)));
-        var (workload, denial) = proxy.Proof is { } proof ? Hold(proxy, proof, named, workloads) : (named, "it has not proven who it is");
+        var named = mesh.Workload(Workload.KeyOfPod(new(proxy.Cluster, proxy.Namespace, proxy.Name)));
+        var (workload, denial) = proxy.Proof is { } proof ? Hold(proxy, proof, named, mesh) : (named, "it has not proven who it is");
         return proxy.Kind == ProxyKind.Router && denial.Length > 0
             ? new(null, default, denial)
             : new(workload, workload?.Labels ?? proxy.Labels, "") { IsProven = proxy.Proof is not null && workload is not null };
@@ -33,7 +33,7 @@ public sealed record ClaimedWorkload(Workload? Workload, ValueMap<string> Labels
         "run it in a Pod with a token of the Pod's own ServiceAccount and the cluster's ID, or on a machine with a WorkloadEntry that names its ServiceAccount "
             + "and address");
 
-    private static (Workload? Workload, string Denial) Hold(ProxyIdentity proxy, ProxyProof proof, Workload? named, WorkloadRegistry workloads)
+    private static (Workload? Workload, string Denial) Hold(ProxyIdentity proxy, ProxyProof proof, Workload? named, MeshReads mesh)
     {
         if (proof.Account.Cluster != proxy.Cluster || proof.Account.Namespace != proxy.Namespace)
             return (null,
@@ -44,7 +44,7 @@ public sealed record ClaimedWorkload(Workload? Workload, ValueMap<string> Labels
         if (named is null)
         {
             // A token that is bound to a Pod is of no machine.
-            var machine = proof.Pod.Length > 0 ? null : MachineOf(proxy, workloads.Machines.GetValueOrDefault(proof.Account));
+            var machine = proof.Pod.Length > 0 ? null : MachineOf(proxy, mesh.MachinesOf(proof.Account));
             return (machine,
                 machine is null ? $"neither Pod {proxy.Namespace}/{proxy.Name} nor a WorkloadEntry of ServiceAccount {proof.Account} is known" : "");
         }

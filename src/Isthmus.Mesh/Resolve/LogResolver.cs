@@ -8,18 +8,16 @@ namespace Isthmus.Mesh.Resolve;
 internal static class LogResolver
 {
     /// <returns>For calls that the workload makes, or its gateway forwards; and for calls to it. Null: as <c>accessLogFile</c> of MeshConfig says.</returns>
-    public static (ValueList<LogPlan>? OfClient, ValueList<LogPlan>? OfServer) Of(IEnumerable<Telemetry> telemetries, ProxyScope scope, MeshView view)
+    public static (ValueList<LogPlan>? OfClient, ValueList<LogPlan>? OfServer) Of(IEnumerable<Telemetry> telemetries, ProxyScope scope, MeshReads mesh)
     {
-        var mesh = view.Mesh;
         var levels = telemetries.Where(item => !item.Logging.IsEmpty).Select(item => item.Logging).ToList();
-        if (levels.Count == 0 && mesh.DefaultLoggers.IsEmpty) return (null, null);
-        return (Plans(levels, rule => rule.OfClients, scope, view), Plans(levels, rule => rule.OfServers, scope, view));
+        if (levels.Count == 0 && mesh.Mesh.DefaultLoggers.IsEmpty) return (null, null);
+        return (Plans(levels, rule => rule.OfClients, scope, mesh), Plans(levels, rule => rule.OfServers, scope, mesh));
     }
 
-    private static ValueList<LogPlan> Plans(List<ValueList<LogRule>> levels, Func<LogRule, bool> isFor, ProxyScope scope, MeshView view)
+    private static ValueList<LogPlan> Plans(List<ValueList<LogRule>> levels, Func<LogRule, bool> isFor, ProxyScope scope, MeshReads mesh)
     {
-        var mesh = view.Mesh;
-        var parents = mesh.DefaultLoggers;
+        var parents = mesh.Mesh.DefaultLoggers;
         // The most specific Telemetry that names providers replaces those of the others.
         var named = levels.Select(level => level.Where(isFor).SelectMany(rule => rule.Providers).ToList()).LastOrDefault(names => names.Count > 0);
         var wanted = (named ?? parents.AsEnumerable()).ToHashSet(StringComparer.Ordinal);
@@ -37,11 +35,11 @@ internal static class LogResolver
                 else filters[name] = rule.Filter.Length > 0 || !rule.Providers.IsEmpty ? rule.Filter : filters.GetValueOrDefault(name, "");
             }
         }
-        return filters.Where(item => mesh.Loggers.ContainsKey(item.Key)).Select(item => Plan(mesh.Loggers[item.Key], item.Value, scope, view)).OfType<LogPlan>()
-            .ToValueList();
+        return filters.Where(item => mesh.Mesh.Loggers.ContainsKey(item.Key))
+            .Select(item => Plan(mesh.Mesh.Loggers[item.Key], item.Value, scope, mesh)).OfType<LogPlan>().ToValueList();
     }
 
     /// <summary>Null: the mesh does not know the service.</summary>
-    private static LogPlan? Plan(AccessLogger logger, string filter, ProxyScope scope, MeshView view) =>
-        logger.Service is not { } service ? new(logger, filter) : view.HostOf(service.Host, service.Port, scope) is { } host ? new(logger, filter, host) : null;
+    private static LogPlan? Plan(AccessLogger logger, string filter, ProxyScope scope, MeshReads mesh) =>
+        logger.Service is not { } service ? new(logger, filter) : mesh.HostOf(service.Host, service.Port, scope) is { } host ? new(logger, filter, host) : null;
 }

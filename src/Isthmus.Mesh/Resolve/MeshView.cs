@@ -62,17 +62,22 @@ public sealed record WorkloadRegistry(
 
 /// <summary>Objects that configure proxies themselves.</summary>
 /// <param name="Sidecars">By namespace.</param>
+/// <param name="Filters">By namespace.</param>
 /// <param name="Credentials">Certificates of gateways.</param>
 public sealed record ProxyConfigs(
     ImmutableDictionary<string, ValueList<Sidecar>> Sidecars,
     ImmutableDictionary<ObjectKey, Gateway> GatewayObjects,
-    ImmutableDictionary<ObjectKey, EnvoyFilter> Filters,
+    ImmutableDictionary<string, ValueList<EnvoyFilter>> Filters,
     ImmutableDictionary<ObjectKey, TlsCredential> Credentials)
 {
     /// <summary>By namespace.</summary>
     public ImmutableDictionary<string, ValueList<Telemetry>> Telemetries { get; init; } = ImmutableDictionary<string, ValueList<Telemetry>>.Empty;
 
-    public ImmutableDictionary<ObjectKey, WasmPlugin> Plugins { get; init; } = ImmutableDictionary<ObjectKey, WasmPlugin>.Empty;
+    /// <summary>By namespace.</summary>
+    public ImmutableDictionary<string, ValueList<WasmPlugin>> Plugins { get; init; } = ImmutableDictionary<string, ValueList<WasmPlugin>>.Empty;
+
+    /// <summary>Gateways, by the first of the labels that they select (<see cref="Selected"/>); empty: those that select all.</summary>
+    public ImmutableDictionary<string, ValueList<Gateway>> GatewaysByLabel { get; init; } = ImmutableDictionary<string, ValueList<Gateway>>.Empty;
 
     /// <summary>The CAs in ConfigMaps.</summary>
     public ImmutableDictionary<ObjectKey, TlsCredential> CaBundles { get; init; } = ImmutableDictionary<ObjectKey, TlsCredential>.Empty;
@@ -82,6 +87,9 @@ public sealed record ProxyConfigs(
 
     /// <summary>Whether the accounts of gateways may read the Secrets of their namespaces; absent: not asked yet.</summary>
     public ImmutableDictionary<AccountKey, SecretAccess> SecretAccess { get; init; } = ImmutableDictionary<AccountKey, SecretAccess>.Empty;
+
+    /// <summary>A label, as a key of <see cref="GatewaysByLabel"/>.</summary>
+    public static string Selected(string label, string value) => $"{label}={value}";
 }
 
 /// <summary>The mesh at one revision: immutable, safe to read from any thread.</summary>
@@ -95,39 +103,8 @@ public sealed record MeshView(
 {
     public HostEndpoints EndpointsOf(string host) => Registry.Endpoints.GetValueOrDefault(host) ?? HostEndpoints.None;
 
-    /// <summary>What a workload of a scope requires of its callers: the policies of the root namespace and of its own.</summary>
-    public WorkloadSecurity? SecurityOf(ProxyScope scope, ValueMap<string> labels)
-    {
-        var security = WorkloadSecurity.Of(Of(Security.Authorizations, scope.Namespace), Of(Security.Tokens, scope.Namespace), labels,
-            rule => Issued(rule, scope), name => Reach(name, scope));
-        return ReferenceEquals(security, WorkloadSecurity.None) ? null : security;
-    }
-
-    private IEnumerable<T> Of<T>(ImmutableDictionary<string, ValueList<T>> policies, string ns) where T : IWorkloadPolicy => Mesh.RootNamespace == ns
-        ? policies.GetValueOrDefault(ns)
-        : policies.GetValueOrDefault(Mesh.RootNamespace).Where(policy => policy.Reaches(ns, Mesh.RootNamespace)).Concat(policies.GetValueOrDefault(ns));
-
-    /// <summary>Keys that the control plane fetched are part of the rule; those of a host in the mesh are fetched through its cluster.</summary>
-    private IssuedTokens Issued(TokenRule rule, ProxyScope scope)
-    {
-        if (rule.Jwks.Length > 0) return new(rule, "");
-        return Security.Keys.TryGetValue(rule.Place, out var keys) ? new(rule with { Jwks = keys.Jwks }, "") : new(rule, ClusterOf(rule.JwksUri, scope));
-    }
-
-    /// <summary>The cluster that leads to a URI's host, which may be a short name in the scope's namespace; empty when the
-    /// mesh does not know the host.</summary>
-    private string ClusterOf(string uri, ProxyScope scope)
-    {
-        if (!Uri.TryCreate(uri, UriKind.Absolute, out var parsed)) return "";
-        return HostOf(parsed.Host, parsed.Port, scope) is { } host ? ResourceNames.Outbound(parsed.Port, "", host) : "";
-    }
-
-    /// <summary>What a name can mean in the scope's namespace: itself, or a short name of a Service.</summary>
-    private static string[] FullNames(string name, ProxyScope scope) =>
-        FullNames(name, scope.Namespace,
-            scope.Domain.IndexOf(".svc.", StringComparison.Ordinal) is > 0 and var at ? scope.Domain[(at + 1)..] : WellKnown.DefaultDomainSuffix);
-
-    private static string[] FullNames(string name, string ns, string suffix) => [name, $"{name}.{ns}.{suffix}", $"{name}.{suffix}", $"{name}{suffix[3..]}"];
+    /// <summary>What a name can mean in a namespace: itself, or a short name of a Service.</summary>
+    internal static string[] FullNames(string name, string ns, string suffix) => [name, $"{name}.{ns}.{suffix}", $"{name}.{suffix}", $"{name}{suffix[3..]}"];
 
     /// <summary>What the mesh has of that port of a provider's service, <c>HOST</c> or <c>NAMESPACE/HOST</c>, for workloads of a namespace; null:
     /// nothing.</summary>
@@ -137,28 +114,6 @@ public sealed record MeshView(
         return FullNames(parts[^1], ns, WellKnown.DefaultDomainSuffix).Select(host => Registry.Services.GetValueOrDefault(host))
             .FirstOrDefault(known => known is not null && (parts.Length == 1 || known.Namespace == parts[0]) && known.Port(port) is not null);
     }
-
-    private ReachedAuthorizer? Reach(string name, ProxyScope scope) =>
-        Mesh.Authorizers.TryGetValue(name, out var authorizer) && HostOf(authorizer.Service, authorizer.Port, scope) is { } host
-            ? new(authorizer, host, ResourceNames.Outbound(authorizer.Port, "", host)) : null;
-
-    /// <summary>The host of a provider's service, <c>HOST</c> or <c>NAMESPACE/HOST</c>, if the scope can call that port of it.</summary>
-    internal string? HostOf(string service, int port, ProxyScope scope)
-    {
-        var parts = service.Split('/', 2);
-        return FullNames(parts[^1], scope).FirstOrDefault(host => Registry.Services.TryGetValue(host, out var known)
-            && (parts.Length == 1 || known.Namespace == parts[0]) && SidecarHosts.Visible(scope, known)?.Port(port) is not null);
-    }
-
-    /// <summary>The Telemetries that apply to a workload, the most general first.</summary>
-    internal IEnumerable<Telemetry> TelemetriesOf(string ns, ValueMap<string> labels) =>
-        Proxies.Telemetries.IsEmpty
-            ? []
-            : Telemetry.For(Proxies.Telemetries.GetValueOrDefault(Mesh.RootNamespace),
-                ns == Mesh.RootNamespace
-                    ? Proxies.Telemetries.GetValueOrDefault(ns).Where(item => !item.Selector.IsEmpty).ToValueList()
-                    : Proxies.Telemetries.GetValueOrDefault(ns),
-                labels);
 
     /// <summary>
     /// The DestinationRule that a scope's traffic to a host follows: the client's namespace (unless that is the root's) before the

@@ -54,49 +54,47 @@ public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities
 /// <summary>Finds the scope of a proxy.</summary>
 public static class ScopeResolver
 {
-    public static ResolvedProxy Resolve(ProxyIdentity proxy, MeshView view, PolicyInterest interest)
+    public static ResolvedProxy Resolve(ProxyIdentity proxy, MeshReads mesh, PolicyInterest interest)
     {
-        var (workload, labels, _) = ClaimedWorkload.Of(proxy, view.Workloads);
-        var sidecar = SidecarOf(proxy, labels, view);
-        var patches = EnvoyFilter.PatchesFor(view.Proxies.Filters.Values, proxy, view.Mesh.RootNamespace, labels);
+        var (workload, labels, _) = ClaimedWorkload.Of(proxy, mesh);
+        var sidecar = SidecarOf(proxy, labels, mesh);
+        var patches = EnvoyFilter.PatchesFor(mesh.FiltersFor(proxy.Namespace), proxy, mesh.Mesh.RootNamespace, labels);
         var context = proxy.Kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway;
         var scope = new ProxyScope(
             proxy.Kind, proxy.Cluster, proxy.Network, proxy.NetworkView, proxy.Namespace, proxy.Domain, proxy.DnsCapture, proxy.DnsAutoAllocate,
-            interest.Localities ? LocalityOf(proxy, workload, labels, view) : Locality.Unknown,
+            interest.Localities ? LocalityOf(proxy, workload, labels, mesh) : Locality.Unknown,
             interest.LabelKeys.Where(labels.ContainsKey).Select(key => KeyValuePair.Create(key, labels[key])).ToValueMap(),
             sidecar)
         {
             Node = interest.Nodes ? NodeOf(proxy, workload).Name : "",
             Family = FamilyOf(proxy),
             Software = proxy.Software,
-            Plugins = proxy.Software.RunsWasm ? WasmPlugin.For(view.Proxies.Plugins.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
+            Plugins = proxy.Software.RunsWasm ? WasmPlugin.For(mesh.PluginsFor(proxy.Namespace), proxy.Namespace, mesh.Mesh.RootNamespace, labels) : default,
             AcceptsHttp10 = proxy.AcceptsHttp10,
-            Headers = proxy.Headers ?? view.Mesh.ProxyHeaders,
-            Connections = (proxy.Connections ?? view.Mesh.Connections).For(proxy.Kind),
+            Headers = proxy.Headers ?? mesh.Mesh.ProxyHeaders,
+            Connections = (proxy.Connections ?? mesh.Mesh.Connections).For(proxy.Kind),
             Patches = patches.Where(patch => patch.IsFor(context)).ToValueList(),
         };
-        var telemetries = view.TelemetriesOf(scope.Namespace, labels).ToList();
-        var (tracing, logs) = (TraceResolver.Of(proxy, telemetries, scope, view), LogResolver.Of(telemetries, scope, view));
-        var metrics = MetricResolver.Of(telemetries, view.Mesh);
+        var telemetries = mesh.TelemetriesOf(scope.Namespace, labels).ToList();
+        var (tracing, logs) = (TraceResolver.Of(proxy, telemetries, scope, mesh), LogResolver.Of(telemetries, scope, mesh));
+        var metrics = MetricResolver.Of(telemetries, mesh.Mesh);
         scope = scope with { Tracing = tracing.OfClient, Logs = logs.OfClient, Metrics = metrics.OfClient };
-        var services = view.Workloads.ClusterServices.GetValueOrDefault((proxy.Cluster, proxy.Namespace))
+        var services = mesh.ServicesIn(proxy.Cluster, proxy.Namespace)
             .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
             .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
         return proxy.Kind == ProxyKind.Sidecar
             ? new(scope,
                 Inbound(services, workload, labels, scope,
-                    view) with
+                    mesh) with
                     {
                         Own = interest.Zones ? OwnHost(services, scope) : null, Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer,
                         Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList()
                     },
                 null)
-            : OfGateway(scope, GatewaysOf(proxy, services, workload, labels, scope, view));
+            : OfGateway(scope, GatewaysOf(proxy, services, workload, labels, scope, mesh));
     }
 
     /// <summary>The Node that a proxy runs on, as its Pod names it, or else the proxy itself.</summary>
-    public static ObjectKey NodeOf(ProxyIdentity proxy, MeshView view) => NodeOf(proxy, ClaimedWorkload.Of(proxy, view.Workloads).Workload);
-
     private static ObjectKey NodeOf(ProxyIdentity proxy, Workload? workload) =>
         new(proxy.Cluster, "", workload?.Node is { Length: > 0 } named ? named : proxy.NodeName);
 
@@ -107,26 +105,26 @@ public static class ScopeResolver
         return families is [AddressFamily.InterNetwork or AddressFamily.InterNetworkV6] ? families[0] : null;
     }
 
-    private static Locality LocalityOf(ProxyIdentity proxy, Workload? workload, ValueMap<string> labels, MeshView view)
+    private static Locality LocalityOf(ProxyIdentity proxy, Workload? workload, ValueMap<string> labels, MeshReads mesh)
     {
         if (!proxy.Locality.IsUnknown) return proxy.Locality;
         if ((workload?.Locality ?? Locality.OfLabels(labels)) is { } own) return own;
-        return view.Workloads.Nodes.GetValueOrDefault(NodeOf(proxy, workload))?.Locality ?? Locality.Unknown;
+        return mesh.Node(NodeOf(proxy, workload))?.Locality ?? Locality.Unknown;
     }
 
     /// <summary>The Sidecar resource that applies to a proxy; null when none does.</summary>
-    public static Sidecar? SidecarOf(ProxyIdentity proxy, MeshView view) => SidecarOf(proxy, ClaimedWorkload.Of(proxy, view.Workloads).Labels, view);
+    public static Sidecar? SidecarOf(ProxyIdentity proxy, MeshReads mesh) => SidecarOf(proxy, ClaimedWorkload.Of(proxy, mesh).Labels, mesh);
 
-    private static Sidecar? SidecarOf(ProxyIdentity proxy, ValueMap<string> labels, MeshView view) =>
-        proxy.Kind == ProxyKind.Sidecar ? SidecarFor(proxy.Namespace, labels, view) : null;
+    private static Sidecar? SidecarOf(ProxyIdentity proxy, ValueMap<string> labels, MeshReads mesh) =>
+        proxy.Kind == ProxyKind.Sidecar ? SidecarFor(proxy.Namespace, labels, mesh) : null;
 
     /// <summary>One that selects the workload, then the namespace's default, then the root namespace's; the oldest of each.</summary>
-    private static Sidecar? SidecarFor(string ns, ValueMap<string> labels, MeshView view)
+    private static Sidecar? SidecarFor(string ns, ValueMap<string> labels, MeshReads mesh)
     {
-        var local = view.Proxies.Sidecars.GetValueOrDefault(ns).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();
+        var local = mesh.SidecarsIn(ns).OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).ToList();
         return local.FirstOrDefault(sidecar => sidecar.Selector.Count > 0 && Selectors.Matches(sidecar.Selector, labels))
             ?? local.FirstOrDefault(sidecar => sidecar.Selector.Count == 0)
-            ?? view.Proxies.Sidecars.GetValueOrDefault(view.Mesh.RootNamespace).Where(sidecar => sidecar.Selector.Count == 0)
+            ?? mesh.SidecarsIn(mesh.Mesh.RootNamespace).Where(sidecar => sidecar.Selector.Count == 0)
                 .OrderBy(sidecar => sidecar.CreatedAt).ThenBy(sidecar => sidecar.Source).FirstOrDefault();
     }
 
@@ -136,23 +134,23 @@ public static class ScopeResolver
             .FirstOrDefault(item => item.port.Protocol != Protocol.Udp) is { Hostname: { } host } first
             ? new(host, first.port.Number, scope.Locality.Region ?? "") : null;
 
-    private static InboundScope Inbound(List<ClusterService> services, Workload? workload, ValueMap<string> labels, ProxyScope scope, MeshView view)
+    private static InboundScope Inbound(List<ClusterService> services, Workload? workload, ValueMap<string> labels, ProxyScope scope, MeshReads mesh)
     {
         var ns = scope.Namespace;
-        var root = view.Mesh.RootNamespace;
-        var mtls = MtlsPolicy.Resolve(view.Security.Peers.GetValueOrDefault(root), root == ns ? default : view.Security.Peers.GetValueOrDefault(ns), labels);
+        var root = mesh.Mesh.RootNamespace;
+        var mtls = MtlsPolicy.Resolve(mesh.PeersIn(root), root == ns ? default : mesh.PeersIn(ns), labels);
         var ports = new SortedDictionary<int, InboundPort>();
         if (scope.Sidecar is { Ingress.IsEmpty: false } sidecar)
         {
             foreach (var ingress in sidecar.Ingress)
                 ports[ingress.Port] = new(ingress.Port, ingress.Protocol, mtls.ForPort(ingress.Port), default, ingress.DefaultEndpoint,
-                    (ingress.Pool ?? sidecar.InboundPool ?? view.Mesh.DefaultPolicy.Pool) is { } pool ? new(null, pool) : null)
+                    (ingress.Pool ?? sidecar.InboundPool ?? mesh.Mesh.DefaultPolicy.Pool) is { } pool ? new(null, pool) : null)
                     {
                         IsBlocked = ingress.IsBlocked
                     };
             AddOthers(ports, mtls);
             return new(ports.Values.ToValueList(), mtls.Mode,
-                view.SecurityOf(scope, labels))
+                mesh.SecurityOf(scope, labels))
                 {
                     Software = scope.Software, Plugins = scope.Plugins, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers,
                     Connections = scope.Connections
@@ -166,12 +164,12 @@ public static class ScopeResolver
                 var host = new InboundHost(service.Hostname, service.Name, service.Namespace, port.Number);
                 ports[target] = ports.TryGetValue(target, out var known)
                     ? known.Hosts.Any(other => other.Hostname == host.Hostname) ? known : known with { Hosts = known.Hosts.Append(host).ToValueList() }
-                    : new(target, port.Protocol, mtls.ForPort(target), [host], "", LimitsOf(host, scope, view));
+                    : new(target, port.Protocol, mtls.ForPort(target), [host], "", LimitsOf(host, scope, mesh));
             }
         }
         AddOthers(ports, mtls);
         return new(ports.Values.ToValueList(), mtls.Mode,
-            view.SecurityOf(scope, labels))
+            mesh.SecurityOf(scope, labels))
             {
                 Software = scope.Software, Plugins = scope.Plugins, AcceptsHttp10 = scope.AcceptsHttp10, Headers = scope.Headers,
                 Connections = scope.Connections
@@ -188,10 +186,10 @@ public static class ScopeResolver
         }
     }
 
-    private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshView view)
+    private static InboundLimits? LimitsOf(InboundHost host, ProxyScope scope, MeshReads mesh)
     {
-        var (own, rest) = (scope.Sidecar?.InboundPool, view.Mesh.DefaultPolicy.Pool);
-        return view.Registry.Services.GetValueOrDefault(host.Hostname) is { } service && view.RuleFor(service, scope) is { } rule
+        var (own, rest) = (scope.Sidecar?.InboundPool, mesh.Mesh.DefaultPolicy.Pool);
+        return mesh.Service(host.Hostname) is { } service && mesh.RuleFor(service, scope) is { } rule
             && rule.Policy != TrafficPolicy.None
             ? new(rule.Source, own ?? rule.Policy.ForPort(host.ServicePort).Pool ?? rest)
             : (own ?? rest) is { } pool ? new(null, pool) : null;
@@ -210,9 +208,9 @@ public static class ScopeResolver
             null, gateway);
 
     private static GatewayScope GatewaysOf(ProxyIdentity proxy, List<ClusterService> services, Workload? workload, ValueMap<string> labels, ProxyScope scope,
-        MeshView view)
+        MeshReads mesh)
     {
-        var gateways = view.Proxies.GatewayObjects.Values.Where(gateway => (gateway.PodNamespace.Length == 0 || gateway.PodNamespace == scope.Namespace)
+        var gateways = mesh.GatewaysFor(labels).Where(gateway => (gateway.PodNamespace.Length == 0 || gateway.PodNamespace == scope.Namespace)
             && Selectors.Matches(gateway.Selector, labels))
             .OrderBy(gateway => gateway.CreatedAt).ThenBy(gateway => gateway.Source).ToValueList();
         ValueList<PortMapping> Ports(bool udp) => services.SelectMany(service => service.Ports).Where(port => port.Protocol == Protocol.Udp == udp)
@@ -220,9 +218,9 @@ public static class ScopeResolver
             .Select(port => new PortMapping(port.Number, port.Target!.Value)).Distinct().ToValueList();
         return new(
             gateways, Ports(udp: false), proxy.SniDnat,
-            proxy.SniDnat ? EnvoyFilter.RewritesFor(view.Proxies.Filters.Values, proxy.Namespace, view.Mesh.RootNamespace, labels) : default,
-            view.SecurityOf(scope, labels)) { Topology = proxy.Topology
-                ?? view.Mesh.GatewayTopology, UdpPorts = view.Mesh.QuicListeners && proxy.Software.HasQuic
+            proxy.SniDnat ? EnvoyFilter.RewritesFor(mesh.FiltersFor(proxy.Namespace), proxy.Namespace, mesh.Mesh.RootNamespace, labels) : default,
+            mesh.SecurityOf(scope, labels)) { Topology = proxy.Topology
+                ?? mesh.Mesh.GatewayTopology, UdpPorts = mesh.Mesh.QuicListeners && proxy.Software.HasQuic
                 ? Ports(udp: true)
                 : default,
             DatagramPorts = gateways.Any(gateway => gateway.Servers.Any(server => server.Protocol == Protocol.Udp)) ? Ports(udp: true) : default };

@@ -29,12 +29,13 @@ public sealed class ClaimedWorkloadTests
             rig.GatewayPod("c1", "front");
             rig.Push();
         }
-        var workloads = rig.Mesh.View().Workloads;
+        var mesh = rig.Mesh.View();
+        var workloads = mesh.Workloads;
         var pod = Workload.KeyOfPod(new("c1", "shop", "front-0"));
         if (proven == "a sidecar")
             workloads = workloads with { Workloads = workloads.Workloads.SetItem(pod, workloads.Workloads[pod] with { Runs = ProxyKind.Sidecar }) };
         var claim = Claim(ProxyKind.Router, "front-0", cluster is null ? null : new(new(cluster, "shop", account), bound));
-        var workload = ClaimedWorkload.Of(claim, workloads);
+        var workload = ClaimedWorkload.Of(claim, new(mesh with { Workloads = workloads }));
         Assert.Equal(denial, workload.Denial);
         Assert.Equal(denial.Length == 0 ? ["front"] : [], workload.Labels.Select(label => label.Value));
         var problem = workload.ProblemOf(claim);
@@ -52,11 +53,11 @@ public sealed class ClaimedWorkloadTests
         Entry(rig, "vm-b", "10.0.0.6", "front", "b");
         Entry(rig, "vm-c", address, "seller", "c");
         rig.Push();
-        var workload = ClaimedWorkload.Of(Claim(ProxyKind.Router, name, new(Own, ""), address), rig.Mesh.View().Workloads);
+        var workload = ClaimedWorkload.Of(Claim(ProxyKind.Router, name, new(Own, ""), address), new(rig.Mesh.View()));
         Assert.Equal(label is null ? [] : [label], workload.Labels.Select(item => item.Value));
         Assert.Equal(label is null, workload.Denial.Length > 0);
         // A token that is bound to a Pod is of no machine.
-        Assert.NotEqual("", ClaimedWorkload.Of(Claim(ProxyKind.Router, name, new(Own, name), address), rig.Mesh.View().Workloads).Denial);
+        Assert.NotEqual("", ClaimedWorkload.Of(Claim(ProxyKind.Router, name, new(Own, name), address), new(rig.Mesh.View())).Denial);
     }
 
     [Fact]
@@ -65,7 +66,7 @@ public sealed class ClaimedWorkloadTests
         var rig = new MeshRig("c1");
         rig.GatewayPod("c1", "front");
         rig.Push();
-        var workloads = rig.Mesh.View().Workloads;
+        var workloads = new MeshReads(rig.Mesh.View());
         Assert.Equal(["front"], ClaimedWorkload.Of(Claim(ProxyKind.Sidecar, "front-0", new(Own, "front-0")), workloads).Labels.Select(label => label.Value));
         var foreign = ClaimedWorkload.Of(Claim(ProxyKind.Sidecar, "front-0", new(Own with { Name = "seller" }, "")), workloads);
         Assert.Equal((null, "claimed", ""), (foreign.Workload, Assert.Single(foreign.Labels).Value, foreign.Denial));
@@ -100,7 +101,7 @@ public sealed class ClaimedWorkloadTests
     private static ProxyScope Scope(MeshRig rig, Isthmus.ControlPlane.Push.ProxyFeed proxy)
     {
         var view = rig.Mesh.View();
-        return ScopeResolver.Resolve(proxy.Proxy, view, PolicyInterest.Of(view)).Scope;
+        return ScopeResolver.Resolve(proxy.Proxy, new(view), PolicyInterest.Of(view)).Scope;
     }
 
     /// <summary>The ports behind Services.</summary>

@@ -45,6 +45,26 @@ public sealed class IncrementalPushTests
         "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: x, namespace: istio-system}, spec: {mtls: {mode: STRICT}}}",
         "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: x, namespace: shop}, spec: {selector: {app: eastwest}, servers: [{port: {number: "
             + "15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: w, namespace: other}, spec: {host: b.shop.svc.cluster.local, "
+            + "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}, connectionPool: {tcp: {idleTimeout: 9s}}}}}",
+        "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: z, namespace: istio-system}, spec: {host: '*', "
+            + "trafficPolicy: {connectionPool: {tcp: {idleTimeout: 8s, maxConnections: 7}}}}}",
+        "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: z, namespace: other}, spec: {hosts: [only.example], exportTo: [.], ports: "
+            + "[{number: 80, name: http, protocol: HTTP}, {number: 9000, name: tcp, protocol: TCP}], resolution: DNS}}",
+        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: y, namespace: other}, spec: {hosts: [b.shop.svc.cluster.local], http: "
+            + "[{route: [{destination: {host: ext.example}}]}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: x, namespace: shop}, spec: {address: 192.0.2.7, serviceAccount: vm, "
+            + "labels: {app: a}}}",
+        "{apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: x, namespace: shop}, spec: {address: 192.0.2.7, serviceAccount: eastwest, "
+            + "labels: {app: a}}}",
+        "{apiVersion: networking.istio.io/v1alpha3, kind: EnvoyFilter, metadata: {name: x, namespace: other}, spec: {configPatches: [{applyTo: CLUSTER, "
+            + "match: {context: SIDECAR_OUTBOUND}, patch: {operation: MERGE, value: {connect_timeout: 3s}}}]}}",
+        "{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: x, namespace: istio-system}, spec: {metrics: [{providers: [{name: prometheus}], "
+            + "overrides: [{match: {metric: REQUEST_COUNT}, disabled: true}]}]}}",
+        "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: x, namespace: shop}, spec: {selector: {matchLabels: {app: a}}, rules: "
+            + "[{to: [{operation: {methods: [GET]}}]}]}}",
+        "{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: x, namespace: shop}, spec: {jwtRules: [{issuer: me, jwksUri: "
+            + "'http://b:80/keys'}]}}",
     ];
 
     private abstract record Step
@@ -69,7 +89,8 @@ public sealed class IncrementalPushTests
             select (Step)new Step.Drop(a, b, c))),
         (7, Gen.Choose(0, Configs.Length - 1).Select(i => (Step)new Step.Config(i))),
         (2, (
-            from a in Gen.Elements("DestinationRule", "VirtualService", "ServiceEntry", "Sidecar", "PeerAuthentication", "Gateway")
+            from a in Gen.Elements("DestinationRule", "VirtualService", "ServiceEntry", "Sidecar", "PeerAuthentication", "Gateway", "WorkloadEntry",
+                "EnvoyFilter", "Telemetry", "AuthorizationPolicy", "RequestAuthentication")
             from b in Gen.Elements("shop", "istio-system", "other")
             from c in Gen.Elements("x", "y", "z", "w")
             select (Step)new Step.DropConfig(a, b, c))),

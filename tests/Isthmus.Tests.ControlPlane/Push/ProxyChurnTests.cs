@@ -37,8 +37,12 @@ public sealed class ProxyChurnTests
         Assert.Equal(20, ResolvedBy(() => _rig.Service("c1", "new", "10.96.0.11")));
 
     [Fact]
-    public void A_Node_concerns_the_proxies_on_it()
+    public void A_Node_concerns_the_proxies_on_it_where_localities_matter()
     {
+        Assert.Equal(0, ResolvedBy(() => _rig.Writer.Put("c2", new Node { Metadata = new() { Name = "node" } })));
+        _rig.Config("{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: x, namespace: shop}, spec: {host: orders, trafficPolicy: "
+            + "{outlierDetection: {consecutive5xxErrors: 2}}}}");
+        _rig.Push();
         Assert.Equal(1,
             ResolvedBy(() => _rig.Writer.Put("c2",
                 new Node { Metadata = new() { Name = "node", Labels = { ["topology.kubernetes.io/region"] = "elsewhere" } } })));

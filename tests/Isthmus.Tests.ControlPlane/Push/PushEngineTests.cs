@@ -75,6 +75,31 @@ public sealed class PushEngineTests
         await running;
     }
 
+    [Theory]
+    [MemberData(nameof(ChangeReachTests.Changes), MemberType = typeof(ChangeReachTests))]
+    public async Task An_object_of_any_kind_does_not_wait_when_it_stands_alone(string kind, string spec, string ns, int resolved, string offered)
+    {
+        Assert.InRange(resolved, 0, 1);
+        var rig = new MeshRig("c1") { Software = ProxySoftware.Unknown with { RunsWasm = true } };
+        ChangeReachTests.Fill(rig);
+        using var stop = new CancellationTokenSource(Patience);
+        var clock = new ManualClock();
+        var engine = new PushEngine(rig.Writer, new(TimeSpan.FromHours(1), TimeSpan.FromHours(5)), clock, NullLogger<PushEngine>.Instance);
+        var running = engine.RunAsync(stop.Token);
+        ProxyFeed[] proxies = [.. new[] { rig.Sidecar("c1", ns: ns), rig.Router("c1", "front") }.Select(proxy => engine.Connect(proxy.Proxy))];
+        await engine.MarkReadyAsync(stop.Token);
+        foreach (var proxy in proxies) await proxy.NextAsync(null, stop.Token);
+
+        clock.Advance(TimeSpan.FromHours(1));
+        var before = proxies.Select(proxy => proxy.Snapshot).ToList();
+        await engine.PostAsync(_ => rig.Config(ChangeReachTests.Object(kind, ns, spec.Replace("@", "3", StringComparison.Ordinal))), stop.Token);
+        // The clock stands still: nothing that waits is published.
+        await Eventually.TrueAsync(() => engine.IsPublishedAsync(stop.Token));
+        Assert.Equal(offered.Length > 0, proxies.Zip(before).Any(pair => !ReferenceEquals(pair.First.Snapshot, pair.Second)));
+        await stop.CancelAsync();
+        await running;
+    }
+
     [Fact]
     public async Task A_proxy_that_comes_before_the_mesh_is_known_waits_for_it()
     {

@@ -114,7 +114,7 @@ public sealed class IssuerKeysTests
                 if (view.Security.Keys.Values.Any(set => set.Jwks == wanted)) break;
                 await Task.Delay(10, stop.Token);
             }
-            await engine.PostAsync(writer => rig.Publisher.PublishAll(writer.Mesh.View(), new() { Proxies = { All = true } }), stop.Token);
+            await engine.PostAsync(writer => rig.Publisher.PublishAll(writer.Mesh.View(), new() { Settings = true }), stop.Token);
             while (Keys(orders) != wanted) await Task.Delay(10, stop.Token);
         }
     }
@@ -244,7 +244,7 @@ public sealed class IssuerKeysTests
 
         async Task<string> KeysNowAsync()
         {
-            await engine.PostAsync(writer => rig.Publisher.PublishAll(writer.Mesh.View(), new() { Proxies = { All = true } }), stop.Token);
+            await engine.PostAsync(writer => rig.Publisher.PublishAll(writer.Mesh.View(), new() { Settings = true }), stop.Token);
             await engine.AskAsync(_ => 0, stop.Token);
             return Keys(orders);
         }

@@ -37,13 +37,13 @@ public sealed class ControlMetricsTests
     [Fact]
     public void Changes_are_counted_by_what_changed()
     {
-        var changes = new MeshChanges { Config = true };
+        var changes = new MeshChanges { Settings = true };
         changes.Endpoints.UnionWith(["a.shop", "b.shop"]);
         _metrics.Changed(changes);
         _metrics.Triggered(changes);
         changes = new MeshChanges { Gateways = true };
         changes.Services.Add("a.shop");
-        changes.Proxies.Namespaces.Add("shop");
+        changes.Reads.Add(new(Isthmus.Mesh.Resolve.MeshPart.Nodes, "node"));
         _metrics.Changed(changes);
         _metrics.Triggered(changes);
         Assert.Equal(

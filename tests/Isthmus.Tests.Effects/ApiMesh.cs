@@ -41,7 +41,8 @@ internal sealed class ApiMesh
         new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
 
     /// <summary>With Istio's filters, Wasm and HTTP/3: whatever Envoy can take, it gets.</summary>
-    private static readonly ProxySoftware WholeEnvoy = new(true, true, IstioFilters.All) { IsRecent = true, RunsWasm = true, HasQuic = true };
+    private static readonly ProxySoftware WholeEnvoy =
+        new(true, true, IstioFilters.All) { IsRecent = true, NamesMetadataSources = true, RunsWasm = true, HasQuic = true };
 
     private static readonly ConcurrentDictionary<(bool HasNetworks, Plane Plane, bool AllProxies), ConcurrentBag<ApiMesh>> Idle = [];
 

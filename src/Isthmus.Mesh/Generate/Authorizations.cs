@@ -112,7 +112,7 @@ internal static class Authorizations
         var policy = new Policy();
         foreach (var to in rule.To.IsEmpty ? [default] : rule.To.Items)
         {
-            var all = to.Concat(calls).Where(term => !tcp || !RuleKeys.IsOfRequest(term.Key)).SelectMany(Permissions).ToList();
+            var all = to.Concat(calls).Where(term => !tcp || !RuleKeys.IsOfRequest(term.Key)).SelectMany(term => Permissions(term, mesh)).ToList();
             policy.Permissions.Add(new Permission { AndRules = new() { Rules = { all.Count > 0 ? all : [new() { Any = true }] } } });
         }
         foreach (var from in rule.From.IsEmpty ? [default] : rule.From.Items)
@@ -123,14 +123,14 @@ internal static class Authorizations
         return policy;
     }
 
-    private static IEnumerable<Permission> Permissions(RuleTerm term)
+    private static IEnumerable<Permission> Permissions(RuleTerm term, MeshConfig mesh)
     {
-        if (!term.Values.IsEmpty) yield return new() { OrRules = new() { Rules = { term.Values.Select(value => PermissionOf(term.Key, value)) } } };
+        if (!term.Values.IsEmpty) yield return new() { OrRules = new() { Rules = { term.Values.Select(value => PermissionOf(term.Key, value, mesh)) } } };
         if (!term.NotValues.IsEmpty)
-            yield return new() { NotRule = new() { OrRules = new() { Rules = { term.NotValues.Select(value => PermissionOf(term.Key, value)) } } } };
+            yield return new() { NotRule = new() { OrRules = new() { Rules = { term.NotValues.Select(value => PermissionOf(term.Key, value, mesh)) } } } };
     }
 
-    private static Permission PermissionOf(string key, string value) => key switch
+    private static Permission PermissionOf(string key, string value, MeshConfig mesh) => key switch
     {
         RuleKeys.Host => new() { Header = Header(":authority", RulePattern.Of(key, value), ignoreCase: true) },
         RuleKeys.Method => new() { Header = Header(":method", RulePattern.Of(key, value)) },
@@ -138,7 +138,7 @@ internal static class Authorizations
         RuleKeys.DestinationPort => new() { DestinationPort = uint.Parse(value, CultureInfo.InvariantCulture) },
         RuleKeys.DestinationIp => new() { DestinationIp = Range(value) },
         RuleKeys.Sni => new() { RequestedServerName = Text(RulePattern.Of(key, value)) },
-        _ => new() { Metadata = FilterMetadata(key, RulePattern.Of(key, value)) },
+        _ => MetadataRules.Call(FilterMetadata(key, RulePattern.Of(key, value)), mesh.Software),
     };
 
     private static IEnumerable<Principal> Principals(RuleTerm term, MeshConfig mesh)
@@ -146,13 +146,14 @@ internal static class Authorizations
         var (values, notValues) = term.Key == RuleKeys.Principal
             ? (InTrustDomains(term.Values, mesh), InTrustDomains(term.NotValues, mesh))
             : (term.Values, term.NotValues);
-        if (!values.IsEmpty) yield return new() { OrIds = new() { Ids = { values.Select(value => PrincipalOf(term.Key, value)) } } };
-        if (!notValues.IsEmpty) yield return new() { NotId = new() { OrIds = new() { Ids = { notValues.Select(value => PrincipalOf(term.Key, value)) } } } };
+        if (!values.IsEmpty) yield return new() { OrIds = new() { Ids = { values.Select(value => PrincipalOf(term.Key, value, mesh)) } } };
+        if (!notValues.IsEmpty)
+            yield return new() { NotId = new() { OrIds = new() { Ids = { notValues.Select(value => PrincipalOf(term.Key, value, mesh)) } } } };
     }
 
-    private static Principal PrincipalOf(string key, string value) => PrincipalOf(key, value, RulePattern.Of(key, value));
+    private static Principal PrincipalOf(string key, string value, MeshConfig mesh) => PrincipalOf(key, value, RulePattern.Of(key, value), mesh.Software);
 
-    private static Principal PrincipalOf(string key, string value, RulePattern pattern) => key switch
+    private static Principal PrincipalOf(string key, string value, RulePattern pattern, ProxySoftware software) => key switch
     {
         RuleKeys.Principal => Authenticated(Text(pattern, "spiffe://")),
         RuleKeys.Namespace => Authenticated(TextMatches.Regex($".*/ns/{pattern.Regex}/.*")),
@@ -160,10 +161,10 @@ internal static class Authorizations
         RuleKeys.TrustDomain => Authenticated(TextMatches.Regex($"spiffe://{pattern.Regex}/.*")),
         RuleKeys.SourceIp => new() { DirectRemoteIp = Range(value) },
         RuleKeys.RemoteIp => new() { RemoteIp = Range(value) },
-        RuleKeys.RequestPrincipal => TokenClaims.Identity(pattern),
-        RuleKeys.Audiences => new() { Metadata = TokenClaims.Match(["aud"], Text(pattern)) },
-        RuleKeys.Presenter => new() { Metadata = TokenClaims.Match(["azp"], Text(pattern)) },
-        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) => new() { Metadata = TokenClaims.Match(Indexes(key), Text(pattern)) },
+        RuleKeys.RequestPrincipal => TokenClaims.Identity(pattern, software),
+        RuleKeys.Audiences => MetadataRules.Caller(TokenClaims.Match(["aud"], Text(pattern)), software),
+        RuleKeys.Presenter => MetadataRules.Caller(TokenClaims.Match(["azp"], Text(pattern)), software),
+        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) => MetadataRules.Caller(TokenClaims.Match(Indexes(key), Text(pattern)), software),
         _ => new() { Header = Header(Indexes(key)[0], pattern) },
     };
 

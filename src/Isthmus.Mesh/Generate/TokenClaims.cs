@@ -26,7 +26,8 @@ internal static class TokenClaims
     /// Who the token is about: <c>ISSUER/SUBJECT</c>, of which it has both. Issuers and subjects may have slashes, so the slash between them may be any
     /// of the pattern's.
     /// </summary>
-    public static Principal Identity(RulePattern pattern)
+    /// <param name="software">What the proxy is made of that decides.</param>
+    public static Principal Identity(RulePattern pattern, ProxySoftware software)
     {
         if (pattern.IsAnything) return Both(Anything, Anything);
         var (isSuffix, isPrefix) = (pattern.Suffix is not null, pattern.Prefix is not null);
@@ -43,21 +44,21 @@ internal static class TokenClaims
                 isPrefix ? subject.Length == 0 ? Anything : new() { Prefix = subject } : new() { Exact = subject }));
         }
         return ways.Count == 1 ? ways[0] : ways.Count > 0 ? new() { OrIds = new() { Ids = { ways } } } : new() { NotId = new() { Any = true } };
+
+        Principal Both(StringMatcher issuer, StringMatcher subject) => new()
+        {
+            AndIds = new()
+            {
+                Ids =
+                {
+                    MetadataRules.Caller(At(["iss"], new() { StringMatch = issuer }), software),
+                    MetadataRules.Caller(At(["sub"], new() { StringMatch = subject }), software),
+                },
+            },
+        };
     }
 
     private static StringMatcher Anything => TextMatches.Regex(".+");
-
-    private static Principal Both(StringMatcher issuer, StringMatcher subject) => new()
-    {
-        AndIds = new()
-        {
-            Ids =
-            {
-                new Principal { Metadata = At(["iss"], new() { StringMatch = issuer }) },
-                new Principal { Metadata = At(["sub"], new() { StringMatch = subject }) },
-            },
-        },
-    };
 
     private static MetadataMatcher At(IEnumerable<string> path, ValueMatcher value)
     {

@@ -48,6 +48,10 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
     /// <summary>It is an Envoy of release 1.38 or later, which has other fields for what it warns of in their older ones.</summary>
     public bool IsRecent { get; init; }
 
+    /// <summary>It is an Envoy of release 1.34 or later: its policies name the source of the metadata that they match, and it may warn of those that do not.
+    /// </summary>
+    public bool NamesMetadataSources { get; init; }
+
     /// <summary>It has listed the filter of Wasm, and a machine for it.</summary>
     public bool RunsWasm { get; init; }
 
@@ -60,6 +64,7 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
     private const string Exchange = "envoy.tcp.metadataexchange.config.MetadataExchange";
 
     private static readonly Version Recent = new(1, 38);
+    private static readonly Version NamingSources = new(1, 34);
 
     /// <summary>By category: the message that configures the filter, and the name under which proxies list it that list no messages.</summary>
     private static readonly (string Category, string Type, string Name, IstioFilters Filter)[] Known =
@@ -96,7 +101,8 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
             ? new(isEnvoy, true, filters)
             : Unknown with { IsEnvoy = isEnvoy }) with
             {
-                IsRecent = isEnvoy && version >= Recent, RunsWasm = isEnvoy && hasFilter && hasMachine, HasQuic = isEnvoy && hasQuic
+                IsRecent = isEnvoy && version >= Recent, NamesMetadataSources = isEnvoy && version >= NamingSources,
+                RunsWasm = isEnvoy && hasFilter && hasMachine, HasQuic = isEnvoy && hasQuic
             };
     }
 

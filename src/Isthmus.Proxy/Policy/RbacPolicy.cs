@@ -90,6 +90,7 @@ internal sealed class RbacPolicy
                 var name = TextMatch.From(permission.RequestedServerName);
                 return facts => name.IsMatch(facts.ServerName);
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.Metadata: return Metadata(permission.Metadata);
+            case Wire.Envoy.Rbac.Permission.RuleOneofCase.SourcedMetadata: return Metadata(permission.SourcedMetadata);
             case Wire.Envoy.Rbac.Permission.RuleOneofCase.UriTemplate: return Path(Template(permission.UriTemplate), reading);
             default: throw new ResourceException($"rbac permission {permission.RuleCase} is not supported");
         }
@@ -114,6 +115,7 @@ internal sealed class RbacPolicy
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Header: return Header(principal.Header, reading);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.UrlPath: return Path(TextMatch.From(principal.UrlPath.Path), reading);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Metadata: return Metadata(principal.Metadata);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.SourcedMetadata: return Metadata(principal.SourcedMetadata);
             default: throw new ResourceException($"rbac principal {principal.IdentifierCase} is not supported");
         }
     }
@@ -155,6 +157,10 @@ internal sealed class RbacPolicy
         var matches = RequestMetadata.Matcher(matcher);
         return facts => matches(facts.Metadata);
     }
+
+    private static Func<PolicyFacts, bool> Metadata(SourcedMetadata sourced) => sourced.MetadataSource == MetadataSource.Dynamic
+        ? Metadata(sourced.MetadataMatcher)
+        : throw new ResourceException($"rbac sourced_metadata of the source {sourced.MetadataSource} is not supported: only DYNAMIC is");
 
     private static Cidr Range(CidrRange range) => MatchDecoder.Range(range);
 

@@ -82,6 +82,33 @@ public sealed class ProxySoftwareTests
         Assert.Equal([false], Stats(MeshRig.Listener(envoy, "0.0.0.0_80")!).Select(config => config.DisableHostHeaderFallback).Distinct());
     }
 
+    /// <summary>Envoys before 1.34 do not know the form that names the source of metadata, and later ones warn of the other.</summary>
+    [Theory]
+    [InlineData("Envoy", 0, false)]
+    [InlineData("Envoy", 33, false)]
+    [InlineData("Envoy", 34, true)]
+    [InlineData("Envoy", 40, true)]
+    [InlineData("Envoy of Istio", 34, true)]
+    [InlineData("Isthmus", 40, false)]
+    public void Policies_name_the_source_of_metadata_if_the_proxy_knows_how(string kind, uint minor, bool names)
+    {
+        var rig = Mesh();
+        rig.Config("apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: shop}\nspec: {action: DENY, rules: [{from: "
+            + "[{source: {requestPrincipals: [i/s]}}], when: [{key: 'request.auth.claims[a]', values: [b]}, {key: 'request.auth.audiences', values: [c]}, "
+            + "{key: 'request.auth.presenter', values: [d]}, {key: 'experimental.envoy.filters.own[e]', values: [f]}]}]}");
+        var node = Node(kind);
+        if (minor > 0) node.UserAgentBuildVersion = new() { Version = new() { MajorNumber = 1, MinorNumber = minor } };
+        var feed = rig.Connect(MeshFeeds.Read(node, out _)!);
+        rig.Push();
+        var texts = Filters(MeshRig.Listener(feed, "virtualInbound")!).Where(filter => filter.TypedConfig.Is(HttpConnectionManager.Descriptor))
+            .SelectMany(filter => filter.TypedConfig.Unpack<HttpConnectionManager>().HttpFilters).Where(filter => filter.Name == "envoy.filters.http.rbac")
+            .Select(filter => WireTypes.Json.Format(filter.TypedConfig.Unpack<Wire.Envoy.HttpFilters.RBAC>())).ToList();
+        Assert.NotEmpty(texts);
+        Assert.All(texts, text => Assert.Equal(names ? (6, 0) : (0, 6), (Count(text, "\"sourced_metadata\""), Count(text, "\"metadata\""))));
+
+        static int Count(string text, string word) => text.Split(word).Length - 1;
+    }
+
     [Fact]
     public void Proxies_with_equal_software_share_what_they_get()
     {

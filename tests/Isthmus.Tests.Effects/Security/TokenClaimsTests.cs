@@ -7,10 +7,12 @@ using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Tokens;
 using Isthmus.Testing;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Rbac;
 using Xunit;
 
@@ -19,17 +21,20 @@ namespace Isthmus.Tests.Effects.Security;
 /// <summary>Policies about tokens, as the control plane writes them and a proxy decides them.</summary>
 public sealed class TokenClaimsTests
 {
+    private static readonly ProxySoftware Old = ProxySoftware.Unknown, New = Old with { NamesMetadataSources = true };
+
     /// <summary>Oracle: the text ISSUER/SUBJECT against the value, if there are both.</summary>
     [Fact]
     public void A_request_principal_is_an_issuer_and_a_subject_wherever_the_slash_between_them_is() =>
-        Prop.ForAll(Word(0).Zip(Word(0)).Zip(Gen.Elements("", "*").Zip(Word(1)).Zip(Gen.Elements("", "*"))).ToArbitrary(), given =>
+        Prop.ForAll(Word(0).Zip(Word(0)).Zip(Gen.Elements("", "*").Zip(Word(1)).Zip(Gen.Elements("", "*"))).Zip(Gen.Elements(Old, New)).ToArbitrary(), given =>
         {
-            var ((issuer, subject), ((before, text), after)) = given;
+            var (((issuer, subject), ((before, text), after)), software) = given;
             var value = before + text + (before.Length > 0 ? "" : after);
             var joined = $"{issuer}/{subject}";
             var expected = issuer.Length > 0 && subject.Length > 0 && (before.Length > 0 ? joined.EndsWith(text, StringComparison.Ordinal)
                 : after.Length > 0 ? joined.StartsWith(text, StringComparison.Ordinal) : joined == text);
-            return Matches(TokenClaims.Identity(RulePattern.Of(RuleKeys.RequestPrincipal, value)), new() { ["iss"] = issuer, ["sub"] = subject }) == expected;
+            return Matches(TokenClaims.Identity(RulePattern.Of(RuleKeys.RequestPrincipal, value), software), new() { ["iss"] = issuer, ["sub"] = subject })
+                == expected;
         }).MustHold(3000);
 
     [Theory]
@@ -41,7 +46,7 @@ public sealed class TokenClaimsTests
         var claims = new JsonObject();
         if (issuer is not null) claims["iss"] = issuer;
         if (subject is not null) claims["sub"] = subject;
-        Assert.Equal(matches, Matches(TokenClaims.Identity(RulePattern.Of(RuleKeys.RequestPrincipal, "*")), claims));
+        Assert.Equal(matches, Matches(TokenClaims.Identity(RulePattern.Of(RuleKeys.RequestPrincipal, "*"), Old), claims));
     }
 
     [Theory]
@@ -50,8 +55,23 @@ public sealed class TokenClaimsTests
     [InlineData("""{"a": {"b": "x c"}}""", false)]
     [InlineData("""{"a": "c"}""", false)]
     [InlineData("{}", false)]
-    public void A_claim_is_a_text_or_a_list_of_them(string claims, bool matches) =>
-        Assert.Equal(matches, Matches(new() { Metadata = TokenClaims.Match(["a", "b"], new() { Exact = "c" }) }, (JsonObject)JsonNode.Parse(claims)!));
+    public void A_claim_is_a_text_or_a_list_of_them(string claims, bool matches)
+    {
+        foreach (var software in (ProxySoftware[])[Old, New])
+        {
+            var rule = MetadataRules.Caller(TokenClaims.Match(["a", "b"], new() { Exact = "c" }), software);
+            Assert.Equal(matches, Matches(rule, (JsonObject)JsonNode.Parse(claims)!));
+        }
+    }
+
+    /// <summary>What cannot be decided ends the rule, and so the policy fails closed.</summary>
+    [Fact]
+    public void Metadata_of_a_route_is_refused_by_name()
+    {
+        var match = new SourcedMetadata { MetadataMatcher = TokenClaims.Match(["a"], new() { Exact = "c" }), MetadataSource = MetadataSource.Route };
+        var refused = Assert.Throws<ResourceException>(() => Matches(new() { SourcedMetadata = match }, []));
+        Assert.Equal("rbac sourced_metadata of the source Route is not supported: only DYNAMIC is", refused.Message);
+    }
 
     [Fact]
     public void The_key_set_that_stands_for_none_has_a_valid_key_that_nobody_chose()

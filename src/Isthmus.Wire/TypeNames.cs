@@ -51,6 +51,7 @@ public static class TypeNames
         [typeof(Envoy.Retries.PreviousHostsPredicate)] = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
         [typeof(Envoy.NetworkFilters.ExtAuthz)] = "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz",
         [typeof(Envoy.HttpFilters.ExtAuthz)] = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+        [typeof(ExtAuthzPerRoute)] = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
         [typeof(LocalRateLimit)] = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
         [typeof(Envoy.NetworkFilters.LocalLimits.LocalRateLimit)] = "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit",
         [typeof(Envoy.HttpFilters.RateLimit)] = "envoy.extensions.filters.http.ratelimit.v3.RateLimit",

@@ -84,9 +84,15 @@ internal sealed class LoopbackProxy : IDisposable
 
     internal void Route(string action) => Routes($$"""{"name": "only", "match": {"prefix": "/"}, {{action}} }""");
 
-    internal void Routes(string routes) => Apply(TypeUrls.Route, [WireTypes.Strict.Parse<RouteConfiguration>(
-        $$"""{"name": "r", "virtual_hosts": [{"name": "all", "domains": ["*"], "include_request_attempt_count": true, "routes": [{{routes}}] }] }""")],
-        m => ((RouteConfiguration)m).Name);
+    /// <param name="routes">As JSON, with commas between them.</param>
+    /// <param name="change">Writes what JSON cannot say.</param>
+    internal void Routes(string routes, Action<RouteConfiguration>? change = null)
+    {
+        var table = WireTypes.Strict.Parse<RouteConfiguration>(
+            $$"""{"name": "r", "virtual_hosts": [{"name": "all", "domains": ["*"], "include_request_attempt_count": true, "routes": [{{routes}}] }] }""");
+        change?.Invoke(table);
+        Apply(TypeUrls.Route, [table], m => ((RouteConfiguration)m).Name);
+    }
 
     internal void Endpoints(string cluster, params int[] ports)
     {

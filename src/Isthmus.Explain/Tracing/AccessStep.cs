@@ -29,7 +29,8 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
     public bool Walk(FilterChainSnapshot chain, PolicyFacts asked, Callee at)
     {
         var request = asked.Request;
-        foreach (var filter in chain.Access.Concat((chain.Action as HttpAction)?.Filters ?? []))
+        var ofRequests = chain.Action is HttpAction http ? http.Running(request is null ? null : view.FirstRoute(http, request, asked.Scheme)) : [];
+        foreach (var filter in chain.Access.Concat(ofRequests))
         {
             if (filter is TokenFilter tokens && request is not null)
             {

@@ -61,7 +61,7 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         var at = PodRef.Of(cluster, pod).ToString();
         var chain = listener.Chains.Find(new(new(own, target), call.ClientEnd, tls.Sni.ToLowerInvariant(), "tls", way.Alpn));
         if (!LackedFilters.Pass(record, "gateway listener", view, at, listener, target)
-            || (chain is not null && !LackedFilters.Pass(record, "gateway chain", view, at, chain))) return;
+            || (chain is not null && !LackedFilters.Pass(record, "gateway chain", view, at, chain, null))) return;
         if (chain?.Action is not TcpAction action)
         {
             record.Fail("gateway chain", $"{listener.Name}: none for this SNI",

@@ -14,8 +14,9 @@ internal static class LackedFilters
         listener.Unsupported.Where(filter => filter.Ports.Contains(port)).All(filter => Pass(record, hop, view, at, listener.Name, filter.Name));
 
     /// <summary>Whether the call may get past the filters of a chain.</summary>
-    public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, FilterChainSnapshot chain) =>
-        chain.Access.Concat((chain.Action as HttpAction)?.Filters ?? []).OfType<UnsupportedFilter>()
+    /// <param name="first">The route that a request has before any of them runs; null: there is none.</param>
+    public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, FilterChainSnapshot chain, RouteSnapshot? first) =>
+        chain.Access.Concat((chain.Action as HttpAction)?.Running(first) ?? []).OfType<UnsupportedFilter>()
             .All(filter => Pass(record, hop, view, at, chain.Name, filter.Name)) && chain.Action is not UnsupportedAction;
 
     /// <summary>Whether the call may get past the filter.</summary>

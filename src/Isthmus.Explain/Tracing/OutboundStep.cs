@@ -45,7 +45,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                         "inspect it with 'isthmus proxy-config listeners'"));
             return;
         }
-        if (LackedFilters.Pass(record, "filter chain", view, $"{facts.Client}", chain)) WalkChain(view, listener, chain);
+        var first = chain.Action is HttpAction http ? view.FirstRoute(http, call.Request(), "http") : null;
+        if (LackedFilters.Pass(record, "filter chain", view, $"{facts.Client}", chain, first)) WalkChain(view, listener, chain);
     }
 
     /// <summary>Follows the chain that accepts the connection.</summary>

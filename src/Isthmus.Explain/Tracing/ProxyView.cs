@@ -6,8 +6,10 @@ using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Reports;
@@ -74,6 +76,11 @@ internal sealed class ProxyView
 
     /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
     public IEnumerable<string> Unread { get; private init; } = [];
+
+    /// <summary>The route that a request has before any filter runs, which says which of them do; null: there is none.</summary>
+    public RouteSnapshot? FirstRoute(HttpAction http, RequestHead request, string scheme) =>
+        (http.Routes ?? Snapshot.Routes.GetValueOrDefault(http.RouteName)) is { } table
+            ? RouteDecision.For(table, request, scheme, new Random(1), null).ForFilters(scheme) : null;
 
     public ShownCertificate? Certificate(string secret) => _certificates.GetValueOrDefault(secret)?.Value;
 

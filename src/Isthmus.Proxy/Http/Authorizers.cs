@@ -11,12 +11,12 @@ internal sealed class Authorizers(OwnRequests requests, AccessCounts counts)
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<ExternalAnswer> AskAsync(ExternalCheck check, CheckedCall call)
     {
-        var isGrpc = check.GrpcAuthority is not null;
-        var (head, body) = isGrpc ? GrpcAuthorizer.Request(check, call) : HttpAuthorizer.Request(check, call);
-        var response = await requests.SendAsync(check.Cluster, head, body, check.Patience).ConfigureAwait(false);
+        var authorizer = call.Route?.Authorizer ?? check.Authorizer;
+        var (head, body) = authorizer.IsGrpc ? GrpcAuthorizer.Request(authorizer, check, call) : HttpAuthorizer.Request(authorizer, check, call);
+        var response = await requests.SendAsync(authorizer.Cluster, head, body, authorizer.Patience).ConfigureAwait(false);
         var answer = response.Failure switch
         {
-            OwnFailure.None => isGrpc ? GrpcAuthorizer.Read(response) : HttpAuthorizer.Read(check, response),
+            OwnFailure.None => authorizer.IsGrpc ? GrpcAuthorizer.Read(response) : HttpAuthorizer.Read(authorizer, response),
             OwnFailure.TimedOut => new(ExternalOutcome.TimedOut),
             _ => new(ExternalOutcome.Failed),
         };

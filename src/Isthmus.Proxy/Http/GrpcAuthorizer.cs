@@ -16,11 +16,9 @@ namespace Isthmus.Proxy.Http;
 /// <summary>The gRPC protocol of external authorizers, <c>envoy.service.auth.v3.Authorization</c>.</summary>
 internal static class GrpcAuthorizer
 {
-    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(ExternalCheck check, CheckedCall call)
-    {
-        return GrpcMessages.Request(check.GrpcAuthority!, "/envoy.service.auth.v3.Authorization/Check"u8, check.Patience,
+    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(ExternalAuthorizer authorizer, ExternalCheck check, CheckedCall call) =>
+        GrpcMessages.Request(authorizer.GrpcAuthority!, "/envoy.service.auth.v3.Authorization/Check"u8, authorizer.Patience,
             new CheckRequest { Attributes = Attributes(check, call) });
-    }
 
     public static ExternalAnswer Read(OwnAnswer answer)
     {
@@ -66,6 +64,7 @@ internal static class GrpcAuthorizer
         foreach (var space in check.MetadataSpaces)
             if (facts.Metadata?.Find(space, []) is { } values)
                 (attributes.MetadataContext ??= new()).FilterMetadata[space] = WireTypes.Lenient.Parse<Struct>(values.ToJsonString());
+        if (call.Route is { } route) attributes.ContextExtensions.Add(route.Context.ToDictionary());
         if (facts.Request is { } request) attributes.Request.Http = Http(check, call, request);
         return attributes;
     }
@@ -90,7 +89,7 @@ internal static class GrpcAuthorizer
             var value = Encoding.UTF8.GetString(request.Headers.Value(i));
             http.Headers[name] = http.Headers.TryGetValue(name, out var before) ? $"{before},{value}" : value;
         }
-        if (check.Body is not { } body) return http;
+        if (call.Sends is not { } body) return http;
         http.Headers["x-envoy-auth-partial-body"] = call.IsPart ? "true" : "false";
         if (body.AsBytes) http.RawBody = ByteString.CopyFrom(call.Body.Span);
         else http.Body = Encoding.UTF8.GetString(call.Body.Span);

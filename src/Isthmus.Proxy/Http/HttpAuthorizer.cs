@@ -10,24 +10,24 @@ internal static class HttpAuthorizer
 {
     private const string RemovedFields = "x-envoy-auth-headers-to-remove";
 
-    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(ExternalCheck check, CheckedCall call)
+    public static (RequestHead Head, ReadOnlyMemory<byte> Body) Request(ExternalAuthorizer authorizer, ExternalCheck check, CheckedCall call)
     {
         var request = call.Facts.Request!;
         var head = new RequestHead { Method = request.Method, Version = HttpVersions.Http11, Authority = request.Authority };
-        head.SetTarget([.. Encoding.UTF8.GetBytes(check.PathPrefix), .. request.Target]);
+        head.SetTarget([.. Encoding.UTF8.GetBytes(authorizer.PathPrefix), .. request.Target]);
         for (var i = 0; i < request.Headers.Count; i++)
         {
             var name = Encoding.ASCII.GetString(request.Headers.Name(i));
             if (check.Withheld.Contains(name)) continue;
             if (name == "authorization" || check.Sent?.Contains(name) == true) head.Headers.Add(request.Headers.Name(i), request.Headers.Value(i));
         }
-        if (check.Body is not null) head.Headers.Set("x-envoy-auth-partial-body"u8, call.IsPart ? "true"u8 : "false"u8);
-        foreach (var edit in check.Added) head.Headers.Set(edit.Name, edit.Value);
+        if (call.Sends is not null) head.Headers.Set("x-envoy-auth-partial-body"u8, call.IsPart ? "true"u8 : "false"u8);
+        foreach (var edit in authorizer.Added) head.Headers.Set(edit.Name, edit.Value);
         head.ContentLength = call.Body.Length;
         return (head, call.Body);
     }
 
-    public static ExternalAnswer Read(ExternalCheck check, OwnAnswer answer)
+    public static ExternalAnswer Read(ExternalAuthorizer authorizer, OwnAnswer answer)
     {
         var fields = answer.Head.Headers;
         // A server that fails has not decided.
@@ -36,14 +36,14 @@ internal static class HttpAuthorizer
             return new(ExternalOutcome.Denied)
             {
                 Status = answer.Head.Status, Body = answer.Body,
-                ToClient = Fields(fields, name => check.ToClientOnDeny is not { } list || name is "location" or "www-authenticate" || list.Contains(name))
+                ToClient = Fields(fields, name => authorizer.ToClientOnDeny is not { } list || name is "location" or "www-authenticate" || list.Contains(name))
             };
         var removed = fields.GetJoined(Encoding.ASCII.GetBytes(RemovedFields)) ?? "";
         return new(ExternalOutcome.Allowed)
         {
-            ToUpstream = [.. Fields(fields, check.ToUpstream.Contains),
-                .. Fields(fields, check.AppendedUpstream.Contains).Select(edit => edit with { Action = EditAction.Append })],
-            ToClient = [.. Fields(fields, check.ToClientOnAllow.Contains).Select(edit => edit with { Action = EditAction.Append })],
+            ToUpstream = [.. Fields(fields, authorizer.ToUpstream.Contains),
+                .. Fields(fields, authorizer.AppendedUpstream.Contains).Select(edit => edit with { Action = EditAction.Append })],
+            ToClient = [.. Fields(fields, authorizer.ToClientOnAllow.Contains).Select(edit => edit with { Action = EditAction.Append })],
             Removed = [.. removed.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                 .Select(name => Encoding.ASCII.GetBytes(name.ToLowerInvariant()))],
         };

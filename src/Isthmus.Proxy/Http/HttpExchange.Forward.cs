@@ -110,8 +110,8 @@ internal sealed partial class HttpExchange
         HeaderEditing.Response(_response, route.Edits, _record);
         HeaderEditing.Response(_response, _decision.Host!.Edits, _record);
         HeaderEditing.Response(_response, _decision.Table.Edits, _record);
-        foreach (var filter in _action.Filters)
-            if (filter is CorsFilter cors && cors.For(route) is { } settings) Cors.Mark(Request, settings, _response);
+        foreach (var listed in _action.Filters)
+            if (listed.Filter is CorsFilter cors && listed.IsOn(_switches) && cors.For(route) is { } settings) Cors.Mark(Request, settings, _response);
         if (_action.AddsEnvoyFields) HeaderEditing.SetServiceTime(headers, _record.ResponseAfter!.Value);
         if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(_record.Attempts));
         if (connection.Listener.Direction == Direction.Inbound && route.Operation.Length > 0) headers.Set("x-envoy-decorator-operation"u8, route.Operation);

@@ -33,6 +33,9 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     private PeerFields _peer = new();
     private OpenSpan _span;
 
+    /// <summary>What the route says that the request has at first, of which filters run; null: nothing.</summary>
+    private IReadOnlyDictionary<string, bool>? _switches;
+
     public HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream) : this(parts, connection, stream, new(parts, connection, stream))
     {
     }
@@ -148,8 +151,10 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
         _span = parts.Tracers.Begin(_action.Tracing, Request.Headers, connection.Listener.Direction);
         _route.Scheme = _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
-        foreach (var filter in _action.Filters)
-            if (await IsAnsweredByAsync(filter).ConfigureAwait(false)) return;
+        // What a filter changes of the request may change its route, but not which filters run.
+        _switches = _action.HasOff || _route.Table is { SwitchesOff: true } ? FilteredRoute()?.Switches : null;
+        foreach (var listed in _action.Filters)
+            if (listed.IsOn(_switches) && await IsAnsweredByAsync(listed.Filter).ConfigureAwait(false)) return;
         await (Find() is not { } route ? ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound)
             : _action.Unread(route) is { } unread ? SendRefusalAsync(RequestAccess.Lacking(unread))
             : ActAsync(route)).ConfigureAwait(false);
@@ -173,9 +178,13 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
     };
 
     /// <summary>The route whose settings count for filters: one that only redirects to https has none.</summary>
-    private RouteSnapshot? FilteredRoute() => Find() is { } route && !RedirectsToHttps ? route : null;
+    private RouteSnapshot? FilteredRoute()
+    {
+        _ = Find();
+        return _decision.ForFilters(_scheme);
+    }
 
-    private bool RedirectsToHttps => _decision.Host!.RequireTls && _scheme != "https";
+    private bool RedirectsToHttps => _decision.RedirectsToHttps(_scheme);
 
     private async ValueTask<bool> PreflightAsync()
     {

@@ -154,7 +154,7 @@ internal sealed class HttpServer(HttpParts parts)
     private static HttpAction Refuse(Downstream connection, HttpAction action, AccessFilter filter)
     {
         connection.DrainRequested?.Invoke();
-        return action with { Filters = [filter is UnsupportedFilter ? filter : RbacFilter.Nobody], MaxRequests = 1 };
+        return action with { Filters = [new(filter is UnsupportedFilter ? filter : RbacFilter.Nobody, "")], MaxRequests = 1 };
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]

@@ -13,7 +13,8 @@ internal sealed partial class RequestAccess
     private Refusal? Limit(LocalLimitFilter filter, in PolicyFacts facts, TrafficRecord record)
     {
         var limits = route.Decision.Route?.Limits;
-        if (filter.For(limits) is not { IsIdle: false } limit || !limit.Enabled.Hits(parts.Ports.Random)) return null;
+        var limit = filter.For(limits);
+        if (limit.IsIdle || !limit.Enabled.Hits(parts.Ports.Random)) return null;
         var counts = parts.Report.Access;
         counts.Add(limit.Counted);
         var buckets = limit.Buckets(connection);

@@ -62,7 +62,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
     public ValueTask<Refusal?> CheckAsync(AccessFilter filter, HttpAction action, string scheme, TrafficRecord record) => filter switch
     {
         RbacFilter rbac => new(Decide(rbac, Facts(action, scheme))),
-        ExternalCheck check when check.IsFor(Metadata) => AskAsync(check, Facts(action, scheme), record),
+        ExternalCheck check => AskAsync(check, route.Decision.ForFilters(scheme)?.Checks.GetValueOrDefault(check.Name), Facts(action, scheme), record),
         TokenFilter token => CheckTokenAsync(token, scheme),
         UnsupportedFilter unknown => new(Lacking(unknown.Name)),
         LocalLimitFilter local => new(Limit(local, Facts(action, scheme), record)),
@@ -108,14 +108,19 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         connection.Facts.ServerName) { DirectSource = connection.DirectSource }) with { Metadata = Metadata };
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<Refusal?> AskAsync(ExternalCheck check, PolicyFacts facts, TrafficRecord record)
+    private async ValueTask<Refusal?> AskAsync(ExternalCheck check, RouteCheck? ofRoute, PolicyFacts facts, TrafficRecord record)
     {
+        if (ofRoute is { IsOff: true } || !check.IsFor(Metadata)) return null;
+        var authorizer = ofRoute?.Authorizer ?? check.Authorizer;
+        // What the filter says of fields is for one protocol.
+        if (authorizer.IsGrpc != check.Authorizer.IsGrpc) return Lacking(check.Name);
         // The authorizer would decide about another path than the server gets: gRPC has no text for it.
-        if (check.GrpcAuthority is not null && !Utf8.IsValid(stream.Request.Target))
+        if (authorizer.IsGrpc && !Utf8.IsValid(stream.Request.Target))
             return new(400, "Bad Request"u8.ToArray(), "ext_authz_invalid_path", EndReason.ClientProtocolError);
         // What the answer changes does not change the route, unless the filter says so.
         if (!check.ClearsRoute) _ = route.Decision;
-        if (check.Body is { } wanted && stream.Request.Body != BodyKind.None)
+        var sends = ofRoute is null ? check.Body : ofRoute.BodyFor(check);
+        if (sends is { } wanted && stream.Request.Body != BodyKind.None)
         {
             Body ??= RequestBody.Begin(stream);
             // One byte more tells whether the whole body fits.
@@ -123,8 +128,11 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
             if (!wanted.MayBePart && Body.Buffered.Length > wanted.Most)
                 return new(413, "Payload Too Large"u8.ToArray(), "request_payload_too_large", EndReason.ClientProtocolError);
         }
-        var seen = Body is null || check.Body is null ? default : Body.Buffered[..Math.Min(Body.Buffered.Length, check.Body.Most)];
-        var call = new CheckedCall(facts, record.Start, seen, Body is not null && (Body.IsStreaming || seen.Length < Body.Buffered.Length), OwnIdentity);
+        var seen = Body is null || sends is null ? default : Body.Buffered[..Math.Min(Body.Buffered.Length, sends.Most)];
+        var call = new CheckedCall(facts, record.Start, OwnIdentity)
+        {
+            Route = ofRoute, Sends = sends, Body = seen, IsPart = Body is not null && (Body.IsStreaming || seen.Length < Body.Buffered.Length),
+        };
         var answer = await parts.Authorizers.AskAsync(check, call).ConfigureAwait(false);
         if (answer.Metadata is { } told)
             foreach (var (key, value) in told) (Metadata ??= new()).Put(AnswerSpace, key, value?.DeepClone());

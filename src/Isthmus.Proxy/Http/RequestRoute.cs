@@ -17,7 +17,10 @@ internal sealed class RequestRoute(HttpParts parts, DownstreamStream stream)
     /// <summary>What filters learned about the request; null: nothing.</summary>
     public RequestMetadata? Metadata { get; set; }
 
-    public RouteDecision Decision => _decision ??= (_action.Routes ?? _snapshot.Routes.GetValueOrDefault(_action.RouteName)) is { } table
+    /// <summary>Null: there are no routes.</summary>
+    public RouteTable? Table => _action.Routes ?? _snapshot.Routes.GetValueOrDefault(_action.RouteName);
+
+    public RouteDecision Decision => _decision ??= Table is { } table
         ? RouteDecision.For(table, stream.Request, Scheme, parts.Ports.Random, Metadata) : default(RouteDecision);
 
     /// <summary>The cluster that the route leads to; empty when it leads to none.</summary>

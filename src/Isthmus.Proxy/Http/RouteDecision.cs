@@ -17,6 +17,11 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
     /// <summary>A cookie that the client gets, so that its next requests go to the same host; empty: none.</summary>
     public string SetCookie { get; init; } = "";
 
+    public bool RedirectsToHttps(string scheme) => Host!.RequireTls && scheme != "https";
+
+    /// <summary>The route whose settings count for filters: one that only redirects to https has none. Null: there is none.</summary>
+    public RouteSnapshot? ForFilters(string scheme) => Route is not null && !RedirectsToHttps(scheme) ? Route : null;
+
     /// <param name="metadata">What filters learned about the request; null: nothing.</param>
     public static RouteDecision For(RouteTable table, RequestHead request, string scheme, Random random, RequestMetadata? metadata)
     {

@@ -8,6 +8,15 @@ namespace Isthmus.Proxy.Policy;
 /// <summary>A filter that may answer a request, or refuse a connection. They run in their order.</summary>
 internal abstract class AccessFilter;
 
+/// <summary>A filter of HTTP as a listener lists it.</summary>
+/// <param name="Name">By which routes configure the filter, and switch it on and off.</param>
+/// <param name="IsOff">It is on only for routes that switch it on, or configure it.</param>
+internal readonly record struct ListedFilter(AccessFilter Filter, string Name, bool IsOff = false)
+{
+    /// <param name="switches">What the route says that the request has at first; null: there is no route.</param>
+    public bool IsOn(IReadOnlyDictionary<string, bool>? switches) => switches is not null && switches.TryGetValue(Name, out var isOn) ? isOn : !IsOff;
+}
+
 /// <summary>A filter of HTTP or of a chain that this proxy does not have. Who may call could depend on it, so that nobody may.</summary>
 internal sealed class UnsupportedFilter(string name) : AccessFilter
 {

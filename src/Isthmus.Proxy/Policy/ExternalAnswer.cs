@@ -35,7 +35,18 @@ internal sealed record ExternalAnswer(ExternalOutcome Outcome)
 /// <summary>A request, or a connection, as an external authorizer sees it.</summary>
 /// <param name="Facts">The request, and who sent it.</param>
 /// <param name="Start">When it arrived.</param>
-/// <param name="Body">The body, or its beginning, where the authorizer gets it.</param>
-/// <param name="IsPart">The body goes on.</param>
 /// <param name="OwnIdentity">The SPIFFE ID of this proxy's certificate; empty without TLS.</param>
-internal sealed record CheckedCall(PolicyFacts Facts, DateTimeOffset Start, ReadOnlyMemory<byte> Body, bool IsPart, string OwnIdentity);
+internal sealed record CheckedCall(PolicyFacts Facts, DateTimeOffset Start, string OwnIdentity)
+{
+    /// <summary>What the route says; null: nothing.</summary>
+    public RouteCheck? Route { get; init; }
+
+    /// <summary>What the authorizer gets of the body; null: nothing.</summary>
+    public CheckedBody? Sends { get; init; }
+
+    /// <summary>The body, or its beginning, where the authorizer gets it.</summary>
+    public ReadOnlyMemory<byte> Body { get; init; }
+
+    /// <summary>The body goes on.</summary>
+    public bool IsPart { get; init; }
+}

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Tokens;
@@ -6,20 +7,14 @@ namespace Isthmus.Proxy.Policy;
 
 /// <summary>An ext_authz filter: which requests and connections an external authorizer decides about, what it is told, and what its answer
 /// may change.</summary>
-/// <param name="Cluster">Where the authorizer is.</param>
-/// <param name="Patience">How long it may take.</param>
-/// <param name="Applies">Whether it is asked, by what earlier filters found out; null: always.</param>
-internal sealed class ExternalCheck(string Cluster, TimeSpan Patience, Func<RequestMetadata?, bool>? Applies) : AccessFilter
+/// <param name="authorizer">Who is asked where the route does not say.</param>
+/// <param name="applies">Whether it is asked, by what earlier filters found out; null: always.</param>
+internal sealed class ExternalCheck(ExternalAuthorizer authorizer, Func<RequestMetadata?, bool>? applies) : AccessFilter
 {
-    public string Cluster { get; } = Cluster;
+    public ExternalAuthorizer Authorizer => authorizer;
 
-    public TimeSpan Patience { get; } = Patience;
-
-    /// <summary>The authorizer speaks gRPC (<c>envoy.service.auth.v3.Authorization</c>), with that authority; null: plain HTTP.</summary>
-    public string? GrpcAuthority { get; init; }
-
-    /// <summary>What the paths of plain HTTP requests begin with.</summary>
-    public string PathPrefix { get; init; } = "";
+    /// <summary>By which routes configure the filter; empty for connections.</summary>
+    public string Name { get; init; } = "";
 
     /// <summary>Requests continue when the authorizer cannot be asked.</summary>
     public bool FailsOpen { get; init; }
@@ -39,21 +34,6 @@ internal sealed class ExternalCheck(string Cluster, TimeSpan Patience, Func<Requ
     /// <summary>Fields that the authorizer does not get.</summary>
     public FieldNames Withheld { get; init; } = FieldNames.None;
 
-    /// <summary>More fields for the authorizer.</summary>
-    public IReadOnlyList<HeaderEdit> Added { get; init; } = [];
-
-    /// <summary>Fields of a positive answer that replace those of the request.</summary>
-    public FieldNames ToUpstream { get; init; } = FieldNames.None;
-
-    /// <summary>Fields of a positive answer that are added to the request.</summary>
-    public FieldNames AppendedUpstream { get; init; } = FieldNames.None;
-
-    /// <summary>Fields of a positive answer that the client gets with the response.</summary>
-    public FieldNames ToClientOnAllow { get; init; } = FieldNames.None;
-
-    /// <summary>Fields of a negative answer that the client gets; null: all.</summary>
-    public FieldNames? ToClientOnDeny { get; init; }
-
     /// <summary>The route is chosen after the answer has changed the request.</summary>
     public bool ClearsRoute { get; init; }
 
@@ -68,7 +48,57 @@ internal sealed class ExternalCheck(string Cluster, TimeSpan Patience, Func<Requ
     public string Stats { get; init; } = "";
 
     /// <summary>Whether the authorizer has to be asked.</summary>
-    public bool IsFor(RequestMetadata? metadata) => Applies?.Invoke(metadata) ?? true;
+    public bool IsFor(RequestMetadata? metadata) => applies?.Invoke(metadata) ?? true;
+}
+
+/// <summary>Who decides, and what its answer may change.</summary>
+/// <param name="Cluster">Where it is.</param>
+/// <param name="Patience">How long it may take.</param>
+internal sealed record ExternalAuthorizer(string Cluster, TimeSpan Patience)
+{
+    /// <summary>It speaks gRPC (<c>envoy.service.auth.v3.Authorization</c>), with that authority; null: plain HTTP.</summary>
+    public string? GrpcAuthority { get; init; }
+
+    public bool IsGrpc => GrpcAuthority is not null;
+
+    /// <summary>What the paths of plain HTTP requests begin with.</summary>
+    public string PathPrefix { get; init; } = "";
+
+    /// <summary>More fields for it.</summary>
+    public IReadOnlyList<HeaderEdit> Added { get; init; } = [];
+
+    /// <summary>Fields of a positive answer that replace those of the request.</summary>
+    public FieldNames ToUpstream { get; init; } = FieldNames.None;
+
+    /// <summary>Fields of a positive answer that are added to the request.</summary>
+    public FieldNames AppendedUpstream { get; init; } = FieldNames.None;
+
+    /// <summary>Fields of a positive answer that the client gets with the response.</summary>
+    public FieldNames ToClientOnAllow { get; init; } = FieldNames.None;
+
+    /// <summary>Fields of a negative answer that the client gets; null: all.</summary>
+    public FieldNames? ToClientOnDeny { get; init; }
+}
+
+/// <summary>What a route says to an ext_authz filter.</summary>
+/// <param name="IsOff">Nobody is asked.</param>
+internal sealed record RouteCheck(bool IsOff)
+{
+    /// <summary>Null: the one of the filter.</summary>
+    public ExternalAuthorizer? Authorizer { get; init; }
+
+    /// <summary>The authorizer gets no body, whatever the filter says.</summary>
+    public bool WithholdsBody { get; init; }
+
+    /// <summary>How much of the body the authorizer gets. Whether as bytes, the filter says. Null: as the filter says.</summary>
+    public CheckedBody? Body { get; init; }
+
+    /// <summary>What an authorizer that speaks gRPC is told about the route: the values of all levels, where the most specific one wins.</summary>
+    public IReadOnlyDictionary<string, string> Context { get; init; } = FrozenDictionary<string, string>.Empty;
+
+    /// <summary>What the authorizer gets of the body.</summary>
+    public CheckedBody? BodyFor(ExternalCheck check) =>
+        WithholdsBody ? null : Body is null ? check.Body : Body with { AsBytes = check.Body?.AsBytes ?? false };
 }
 
 /// <param name="Most">Bytes; longer bodies are refused unless <paramref name="MayBePart"/>.</param>

@@ -81,7 +81,7 @@ internal enum HostLimits { IfNone, Also, Never }
 /// <param name="Local">Configuration of local rate limit filters for this route, by the name of the filter; null: the filter is off.</param>
 /// <param name="Global">Settings of ratelimit filters for this route, by the name of the filter.</param>
 internal sealed record RouteLimits(
-    IReadOnlyList<LimitRule> Own, IReadOnlyList<LimitRule> OfHost, bool IncludesHost, IReadOnlyDictionary<string, LocalLimit?> Local,
+    IReadOnlyList<LimitRule> Own, IReadOnlyList<LimitRule> OfHost, bool IncludesHost, IReadOnlyDictionary<string, LocalLimit> Local,
     IReadOnlyDictionary<string, GlobalRouteLimit> Global)
 {
     /// <summary>The descriptors of a request for the filters of a stage.</summary>

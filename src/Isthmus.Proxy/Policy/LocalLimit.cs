@@ -5,11 +5,9 @@ using Isthmus.Proxy.Telemetry;
 namespace Isthmus.Proxy.Policy;
 
 /// <summary>A local_ratelimit filter of a listener. Routes may have other settings for it, by its name.</summary>
-/// <param name="limit">Null: it is off where routes say nothing.</param>
-internal sealed class LocalLimitFilter(string name, LocalLimit? limit) : AccessFilter
+internal sealed class LocalLimitFilter(string name, LocalLimit limit) : AccessFilter
 {
-    /// <summary>Null: the filter is off for the route.</summary>
-    public LocalLimit? For(RouteLimits? route) => route is not null && route.Local.TryGetValue(name, out var own) ? own : limit;
+    public LocalLimit For(RouteLimits? route) => route is not null && route.Local.TryGetValue(name, out var own) ? own : limit;
 }
 
 /// <summary>How many requests this proxy lets pass, on its own.</summary>

@@ -15,39 +15,33 @@ internal static class ExternalCheckDecoder
 {
     private static readonly TimeSpan DefaultPatience = TimeSpan.FromMilliseconds(200);
 
+    /// <param name="filter">The filter.</param>
+    /// <param name="name">Its name in the listener.</param>
     /// <param name="stats">What the names of its counters begin with.</param>
     /// <exception cref="ResourceException">The filter cannot be used.</exception>
-    public static ExternalCheck Decode(ExtAuthz filter, string stats)
+    public static ExternalCheck Decode(ExtAuthz filter, string name, string stats)
     {
         if (filter.FilterEnabled is not null || filter.DenyAtDisable is not null)
             throw new ResourceException("ext_authz: filter_enabled and deny_at_disable are not supported");
         var applies = filter.FilterEnabledMetadata is { } matcher ? RequestMetadata.Matcher(matcher) : null;
         var prefix = filter.StatPrefix.Length > 0 ? $"{stats}ext_authz.{filter.StatPrefix}." : $"{stats}ext_authz.";
         var sent = Names(filter.AllowedHeaders);
-        var (cluster, patience, authority, http) = filter.ServicesCase switch
+        var authorizer = filter.ServicesCase switch
         {
             ExtAuthz.ServicesOneofCase.GrpcService => Grpc(filter.GrpcService),
             ExtAuthz.ServicesOneofCase.HttpService => Http(filter.HttpService),
             _ => throw new ResourceException("ext_authz: no service"),
         };
-        if (filter.WithRequestBody is { MaxRequestBytes: 0 or > int.MaxValue })
-            throw new ResourceException("ext_authz: with_request_body.max_request_bytes is out of range");
-        var (request, response) = (http?.AuthorizationRequest, http?.AuthorizationResponse);
-        return new(cluster, patience, applies)
+        var older = filter.ServicesCase == ExtAuthz.ServicesOneofCase.HttpService ? filter.HttpService.AuthorizationRequest?.AllowedHeaders : null;
+        return new(authorizer, applies)
         {
-            GrpcAuthority = authority,
-            PathPrefix = http?.PathPrefix ?? "",
+            Name = name,
             FailsOpen = filter.FailureModeAllow,
             MarksFailure = filter.FailureModeAllowHeaderAdd,
             StatusOnError = filter.StatusOnError is { Code: not StatusCode.Empty } status ? (int)status.Code : 403,
-            Body = filter.WithRequestBody is { } body ? new((int)body.MaxRequestBytes, body.AllowPartialMessage, body.PackAsBytes) : null,
-            Sent = sent ?? Names(request?.AllowedHeaders),
+            Body = Body(filter.WithRequestBody),
+            Sent = sent ?? Names(older),
             Withheld = Names(filter.DisallowedHeaders) ?? FieldNames.None,
-            Added = [.. (request?.HeadersToAdd ?? []).Select(header => new HeaderEdit(HeadDecoder.Name(header.Key), header.Value, EditAction.Overwrite))],
-            ToUpstream = Names(response?.AllowedUpstreamHeaders) ?? FieldNames.None,
-            AppendedUpstream = Names(response?.AllowedUpstreamHeadersToAppend) ?? FieldNames.None,
-            ToClientOnAllow = Names(response?.AllowedClientHeadersOnSuccess) ?? FieldNames.None,
-            ToClientOnDeny = Names(response?.AllowedClientHeaders),
             ClearsRoute = filter.ClearRouteCache,
             TellsCertificate = filter.IncludePeerCertificate,
             TellsServerName = filter.IncludeTlsSession,
@@ -59,10 +53,9 @@ internal static class ExternalCheckDecoder
     /// <exception cref="ResourceException">The filter cannot be used.</exception>
     public static ExternalCheck Decode(NetworkCheck filter)
     {
-        var (cluster, patience, authority, _) = Grpc(filter.GrpcService ?? throw new ResourceException("ext_authz: no service"));
-        return new(cluster, patience, filter.FilterEnabledMetadata is { } matcher ? RequestMetadata.Matcher(matcher) : null)
+        var authorizer = Grpc(filter.GrpcService ?? throw new ResourceException("ext_authz: no service"));
+        return new(authorizer, filter.FilterEnabledMetadata is { } matcher ? RequestMetadata.Matcher(matcher) : null)
         {
-            GrpcAuthority = authority,
             FailsOpen = filter.FailureModeAllow,
             TellsCertificate = filter.IncludePeerCertificate,
             TellsServerName = filter.IncludeTlsSession,
@@ -70,17 +63,54 @@ internal static class ExternalCheckDecoder
         };
     }
 
-    private static (string Cluster, TimeSpan Patience, string? Authority, HttpService? Http) Grpc(GrpcService service)
+    /// <summary>What a route says to the filter, without the values for the authorizer.</summary>
+    /// <exception cref="ResourceException">It cannot be used.</exception>
+    public static RouteCheck Decode(ExtAuthzPerRoute route)
     {
-        if (service.EnvoyGrpc is not { ClusterName.Length: > 0 } target) throw new ResourceException("ext_authz: only envoy_grpc is supported");
-        return (target.ClusterName, service.Timeout?.ToTimeSpan() ?? DefaultPatience, target.Authority.Length > 0 ? target.Authority : target.ClusterName,
-            null);
+        if (route.OverrideCase == ExtAuthzPerRoute.OverrideOneofCase.Disabled) return new(route.Disabled);
+        if (route.CheckSettings is not { } settings) throw new ResourceException("ext_authz of a route: neither disabled nor check_settings");
+        if (settings is { DisableRequestBodyBuffering: true, WithRequestBody: not null })
+            throw new ResourceException("ext_authz of a route: check_settings has both disable_request_body_buffering and with_request_body");
+        if (settings is { GrpcService: not null, HttpService: not null })
+            throw new ResourceException("ext_authz of a route: check_settings has both grpc_service and http_service");
+        return new(IsOff: false)
+        {
+            WithholdsBody = settings.DisableRequestBodyBuffering,
+            Body = Body(settings.WithRequestBody),
+            Authorizer = settings.GrpcService is { } grpc ? Grpc(grpc) : settings.HttpService is { } http ? Http(http) : null,
+        };
     }
 
-    private static (string Cluster, TimeSpan Patience, string? Authority, HttpService? Http) Http(HttpService service)
+    private static CheckedBody? Body(BufferSettings? settings) => settings switch
+    {
+        null => null,
+        { MaxRequestBytes: 0 or > int.MaxValue } => throw new ResourceException("ext_authz: with_request_body.max_request_bytes is out of range"),
+        _ => new((int)settings.MaxRequestBytes, settings.AllowPartialMessage, settings.PackAsBytes),
+    };
+
+    private static ExternalAuthorizer Grpc(GrpcService service)
+    {
+        if (service.EnvoyGrpc is not { ClusterName.Length: > 0 } target) throw new ResourceException("ext_authz: only envoy_grpc is supported");
+        return new(target.ClusterName, service.Timeout?.ToTimeSpan() ?? DefaultPatience)
+        {
+            GrpcAuthority = target.Authority.Length > 0 ? target.Authority : target.ClusterName,
+        };
+    }
+
+    private static ExternalAuthorizer Http(HttpService service)
     {
         if (service.ServerUri is not { Cluster.Length: > 0 } uri) throw new ResourceException("ext_authz: http_service has no cluster");
-        return (uri.Cluster, uri.Timeout?.ToTimeSpan() ?? DefaultPatience, null, service);
+        var response = service.AuthorizationResponse;
+        return new(uri.Cluster, uri.Timeout?.ToTimeSpan() ?? DefaultPatience)
+        {
+            PathPrefix = service.PathPrefix,
+            Added = [.. (service.AuthorizationRequest?.HeadersToAdd ?? []).Select(
+                header => new HeaderEdit(HeadDecoder.Name(header.Key), header.Value, EditAction.Overwrite))],
+            ToUpstream = Names(response?.AllowedUpstreamHeaders) ?? FieldNames.None,
+            AppendedUpstream = Names(response?.AllowedUpstreamHeadersToAppend) ?? FieldNames.None,
+            ToClientOnAllow = Names(response?.AllowedClientHeadersOnSuccess) ?? FieldNames.None,
+            ToClientOnDeny = Names(response?.AllowedClientHeaders),
+        };
     }
 
     private static FieldNames? Names(ListStringMatcher? list) => list is null ? null : new([.. list.Patterns.Select(TextMatch.From)]);

@@ -25,19 +25,20 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
             (router, _, into) => (into.HasRouter, into.AddsEnvoyFields) = (true, !router.SuppressEnvoyHeaders)),
         FilterKind<HttpFilters>.Of<Alpn>("istio.alpn", (alpn, _, into) => into.Alpn = Overrides(alpn)),
         FilterKind<HttpFilters>.Of<HTTPFault>("envoy.filters.http.fault",
-            (fault, name, into) => into.All.Add(new FaultFilter(name, RouteFilters.Fault(fault)))),
-        FilterKind<HttpFilters>.Of<Cors>("envoy.filters.http.cors", static (_, name, into) => into.All.Add(new CorsFilter(name))),
+            (fault, name, into) => into.Add(new FaultFilter(name, RouteFilters.Fault(fault)), name)),
+        FilterKind<HttpFilters>.Of<Cors>("envoy.filters.http.cors", static (_, name, into) => into.Add(new CorsFilter(name), name)),
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.RBAC>("envoy.filters.http.rbac",
-            (rbac, _, into) => into.All.Add(new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix))),
+            (rbac, name, into) => into.Add(
+                new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix), name)),
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.ExtAuthz>("envoy.filters.http.ext_authz",
-            (external, _, into) => into.All.Add(ExternalCheckDecoder.Decode(external, into.Stats))),
+            (external, name, into) => into.Add(ExternalCheckDecoder.Decode(external, name, into.Stats), name)),
         FilterKind<HttpFilters>.Of<JwtAuthentication>("envoy.filters.http.jwt_authn",
-            (tokens, _, into) => into.All.Add(new TokenFilter(new(tokens),
-                into.ClearsRouteLater || tokens.Providers.Values.Any(provider => provider.ClearRouteCache)))),
+            (tokens, name, into) => into.Add(new TokenFilter(new(tokens),
+                into.ClearsRouteLater || tokens.Providers.Values.Any(provider => provider.ClearRouteCache)), name)),
         FilterKind<HttpFilters>.Of<LocalRateLimit>("envoy.filters.http.local_ratelimit",
-            (limit, name, into) => into.All.Add(new LocalLimitFilter(name, LimitDecoder.Local(limit, into.Notes)))),
+            (limit, name, into) => into.Add(new LocalLimitFilter(name, LimitDecoder.Local(limit, into.Notes)), name)),
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.RateLimit>("envoy.filters.http.ratelimit",
-            (shared, name, into) => into.All.Add(LimitDecoder.Global(name, shared, into.Notes))),
+            (shared, name, into) => into.Add(LimitDecoder.Global(name, shared, into.Notes), name)),
         // The token check before it has read what it says.
         FilterKind<HttpFilters>.Of<Authn>("istio_authn", static (_, _, _) => { }),
         FilterKind<HttpFilters>.Of<Wire.Istio.Peers.Config>("istio.metadata_exchange", (peers, _, into) =>
@@ -60,7 +61,7 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
     public ValueMap<ValueList<string>> Alpn { get; private set; } = new([]);
 
     /// <summary>Those that may answer a request, in their order.</summary>
-    public List<AccessFilter> All { get; } = [];
+    public List<ListedFilter> All { get; } = [];
 
     /// <summary>The names of those that may refuse a request.</summary>
     public HashSet<string> Policies { get; } = new(StringComparer.Ordinal);
@@ -81,21 +82,16 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         }
     }
 
-    /// <summary>The filter is off where routes say nothing. Routes may have faults, CORS and local limits of their own; what else switches it on there
-    /// makes the route one that is refused.</summary>
+    /// <summary>The filter is off where routes say nothing. Those that cannot answer a request are off for all routes.</summary>
     private void TakeDisabled(HttpFilter filter)
     {
         var taken = new HttpFilters(stats, [filter], []);
         taken.Take(filter);
-        All.AddRange(taken.All.Select(one => one switch
-        {
-            FaultFilter => new FaultFilter(filter.Name, null),
-            LocalLimitFilter => new LocalLimitFilter(filter.Name, null),
-            CorsFilter => one,
-            _ => null,
-        }).OfType<AccessFilter>());
+        All.AddRange(taken.All.Select(listed => listed with { IsOff = true }));
         Policies.UnionWith(taken.Policies);
     }
+
+    private void Add(AccessFilter filter, string name) => All.Add(new(filter, name));
 
     private void Take(HttpFilter filter)
     {
@@ -108,7 +104,7 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         var before = All.Count;
         if (isRead && Kinds.Take(config, filter.Name, this))
         {
-            if (All.Count > before && All[^1] is not (FaultFilter or CorsFilter)) Policies.Add(filter.Name);
+            if (All.Count > before && All[^1].Filter is not (FaultFilter or CorsFilter)) Policies.Add(filter.Name);
             return;
         }
         switch (filter.Name)
@@ -137,7 +133,7 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         var isIgnored = filter.IsOptional && isLacking;
         notes.Add($"http filter '{filter.Name}' with {config} is not supported and {(isIgnored ? "is ignored" : "refuses all requests")}");
         if (isIgnored) return;
-        All.Add(new UnsupportedFilter(filter.Name));
+        Add(new UnsupportedFilter(filter.Name), filter.Name);
         Policies.Add(filter.Name);
     }
 

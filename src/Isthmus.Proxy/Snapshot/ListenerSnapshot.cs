@@ -123,18 +123,25 @@ internal sealed record HttpAction(
     ClientCertMode ClientCert, ClientCertFields ClientCertFields, ValueList<string> Upgrades, TimeSpan StreamIdleTimeout, TimeSpan IdleTimeout,
     TimeSpan MaxDuration, int MaxRequests, bool NormalizePath, bool MergeSlashes, EscapedSlashes EscapedSlashes,
     bool AcceptHttp10, string DefaultHost, bool GenerateRequestId, bool KeepExternalRequestId, bool RequestIdInResponse, bool StripPort, string Via,
-    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, AccessFilter[] Filters,
+    ValueMap<ValueList<string>> AlpnOverride, bool ExchangesMetadata, ListedFilter[] Filters,
     int HeadBytes, ValueList<AccessLogSnapshot> AccessLogs) : ChainAction
 {
     /// <summary>What may answer a request before its route does, in this order.</summary>
-    public AccessFilter[] Filters { get; init; } = Filters;
+    public ListedFilter[] Filters { get; init; } = Filters;
+
+    /// <summary>Some filter is on only where a route says so.</summary>
+    public bool HasOff => Array.Exists(Filters, listed => listed.IsOff);
+
+    /// <summary>The filters that run for a request.</summary>
+    /// <param name="first">The route that the request has before any of them runs; null: none.</param>
+    public IEnumerable<AccessFilter> Running(RouteSnapshot? first) => Filters.Where(listed => listed.IsOn(first?.Switches)).Select(listed => listed.Filter);
 
     /// <summary>The names of the filters that may refuse requests, whether they are on or off where routes say nothing.</summary>
     public IReadOnlySet<string> Policies { get; init; } = FrozenSet<string>.Empty;
 
     /// <summary>The faults of a route, from the first filter that has some; null: none.</summary>
     public FaultSettings? FaultOf(RouteSnapshot route) =>
-        Filters.OfType<FaultFilter>().Select(filter => filter.For(route)).FirstOrDefault(fault => fault is not null);
+        Running(route).OfType<FaultFilter>().Select(filter => filter.For(route)).FirstOrDefault(fault => fault is not null);
 
     /// <summary>The filter that may refuse requests and whose configuration for the route cannot be honoured; null: there is none.</summary>
     public string? Unread(RouteSnapshot route)

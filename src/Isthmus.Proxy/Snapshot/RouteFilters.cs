@@ -13,10 +13,13 @@ namespace Isthmus.Proxy.Snapshot;
 /// <summary>Decodes what a route says to HTTP filters, by their names. The most specific level wins: the route, its virtual host, the table.</summary>
 internal sealed class RouteFilters
 {
-    private readonly Dictionary<string, LocalLimit?> _local = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, bool> _switches = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, LocalLimit> _local = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GlobalRouteLimit> _global = new(StringComparer.Ordinal);
     private readonly Dictionary<string, FaultSettings?> _faults = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, CorsSettings?> _cors = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, CorsSettings> _cors = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, RouteCheck> _checks = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Dictionary<string, string>> _contexts = new(StringComparer.Ordinal);
     private readonly HashSet<string> _unread = new(StringComparer.Ordinal);
 
     /// <exception cref="ResourceException">A rule or a filter's configuration cannot be used.</exception>
@@ -25,40 +28,61 @@ internal sealed class RouteFilters
         var read = new RouteFilters();
         foreach (var level in (ReadOnlySpan<MapField<string, Any>>)[table.TypedPerFilterConfig, host.TypedPerFilterConfig, route.TypedPerFilterConfig])
             foreach (var (name, any) in level) read.Take(name, any, notes);
+        foreach (var name in (route.Route_?.WeightedClusters?.Clusters ?? []).SelectMany(weight => weight.TypedPerFilterConfig.Keys))
+            read.Lacks(name, "configuration for one cluster of several", notes);
         snapshot = snapshot with { Limits = LimitDecoder.Of(route, host, read._local, read._global), OldCors = OldCors(route.Route_?.Cors) };
+        if (read._switches.Count > 0) snapshot = snapshot with { Switches = read._switches };
         if (read._faults.Count > 0) snapshot = snapshot with { Faults = read._faults };
         if (read._cors.Count > 0) snapshot = snapshot with { Cors = read._cors };
+        if (read._checks.Count > 0)
+            snapshot = snapshot with { Checks = read._checks.ToDictionary(check => check.Key, read.WithContext, StringComparer.Ordinal) };
         return read._unread.Count > 0 ? snapshot with { Unread = [.. read._unread.Order(StringComparer.Ordinal)] } : snapshot;
     }
 
     private void Take(string name, Any any, List<string> notes)
     {
-        Forget(name);
-        if (!TypedConfigs.TryForRoute(any, out var config, out var fault)) Lacks(fault);
-        else if (config is null) (_local[name], _faults[name], _cors[name]) = (null, null, null);
-        else if (config.TryRead(out LocalRateLimit limit)) _local[name] = LimitDecoder.Local(limit, notes);
-        else if (config.TryRead(out RateLimitPerRoute settings)) _global[name] = LimitDecoder.Global(settings);
-        else if (config.TryRead(out HTTPFault faults)) _faults[name] = Fault(faults);
-        else if (config.TryRead(out CorsPolicy cors)) _cors[name] = Cors(cors);
-        else Lacks(TypedConfigs.TypeOf(config));
-
-        // A policy that is stricter for this route must not be skipped: where a listener has the filter, the route is refused.
-        void Lacks(string what)
-        {
-            var isOptional = any.TryRead(out FilterConfig wrapped) && wrapped.IsOptional;
-            notes.Add($"typed_per_filter_config '{name}' with {(what.Length > 0 ? what : "no configuration")} is not supported"
-                + (isOptional ? "" : ": where that filter is a policy, requests of the route are refused"));
-            if (!isOptional) _unread.Add(name);
-        }
+        if (!TypedConfigs.TryForRoute(any, out var form, out var config, out var fault)) Lacks(name, fault, notes, IsOptional(any));
+        else if (form == RouteForm.Own) Take(name, any, config, notes);
+        _switches[name] = form != RouteForm.Off;
     }
 
-    private void Forget(string name)
+    private void Take(string name, Any any, Any config, List<string> notes)
+    {
+        if (config.TryRead(out LocalRateLimit limit)) Forget(name)._local[name] = LimitDecoder.Local(limit, notes);
+        else if (config.TryRead(out RateLimitPerRoute settings)) Forget(name)._global[name] = LimitDecoder.Global(settings);
+        else if (config.TryRead(out HTTPFault faults)) Forget(name)._faults[name] = Fault(faults);
+        else if (config.TryRead(out CorsPolicy cors)) Forget(name)._cors[name] = Cors(cors);
+        else if (config.TryRead(out ExtAuthzPerRoute check))
+        {
+            Forget(name)._checks[name] = ExternalCheckDecoder.Decode(check);
+            if (!_contexts.TryGetValue(name, out var context)) _contexts[name] = context = new(StringComparer.Ordinal);
+            foreach (var (key, value) in check.CheckSettings?.ContextExtensions ?? []) context[key] = value;
+        }
+        else Lacks(name, TypedConfigs.TypeOf(config), notes, IsOptional(any));
+    }
+
+    /// <summary>A policy that is stricter for this route must not be skipped: where a listener has the filter, the route is refused.</summary>
+    private void Lacks(string name, string what, List<string> notes, bool isOptional = false)
+    {
+        notes.Add($"typed_per_filter_config '{name}' with {(what.Length > 0 ? what : "no configuration")} is not supported"
+            + (isOptional ? "" : ": where that filter is a policy, requests of the route are refused"));
+        if (!isOptional) Forget(name)._unread.Add(name);
+    }
+
+    private static bool IsOptional(Any any) => any.TryRead(out FilterConfig wrapped) && wrapped.IsOptional;
+
+    private RouteCheck WithContext(KeyValuePair<string, RouteCheck> check) => check.Value with { Context = _contexts[check.Key] };
+
+    /// <summary>What levels say that are less specific.</summary>
+    private RouteFilters Forget(string name)
     {
         _local.Remove(name);
         _global.Remove(name);
         _faults.Remove(name);
         _cors.Remove(name);
+        _checks.Remove(name);
         _unread.Remove(name);
+        return this;
     }
 
     /// <summary>Null: there are none.</summary>

@@ -30,6 +30,9 @@ internal sealed class RouteTable(
 
     public DomainTable Domains => domains;
 
+    /// <summary>Some route switches a filter off.</summary>
+    public bool SwitchesOff { get; } = hosts.Any(host => host.Host.SwitchesOff);
+
     /// <summary>Read again from its bytes: only dumps ask for it.</summary>
     public RouteConfiguration Resource => RouteConfiguration.Parser.ParseFrom(parts.Join());
 
@@ -40,21 +43,33 @@ internal sealed class RouteTable(
 internal sealed record DecodedHost(VirtualHostSnapshot Host, ImmutableArray<string> Domains, ImmutableArray<string> Notes);
 
 internal sealed record VirtualHostSnapshot(
-    string Name, ImmutableArray<RouteSnapshot> Routes, bool RequireTls, bool IncludeAttemptCount, bool AttemptCountInResponse, HeaderEdits Edits);
+    string Name, ImmutableArray<RouteSnapshot> Routes, bool RequireTls, bool IncludeAttemptCount, bool AttemptCountInResponse, HeaderEdits Edits)
+{
+    /// <summary>Some route switches a filter off.</summary>
+    public bool SwitchesOff { get; } = Routes.Any(route => route.Switches.Values.Contains(false));
+}
 
 /// <summary>One route: what it matches and what it does.</summary>
 internal sealed record RouteSnapshot(
     string Name, PathMatch Path, ImmutableArray<HeaderMatch> Headers, ImmutableArray<QueryMatch> Queries, bool GrpcOnly, Fraction? Runtime,
     RouteAct Act, string Operation, HeaderEdits Edits)
 {
+    private static readonly FrozenDictionary<string, bool> NoSwitches = FrozenDictionary<string, bool>.Empty;
     private static readonly FrozenDictionary<string, FaultSettings?> NoFaults = FrozenDictionary<string, FaultSettings?>.Empty;
-    private static readonly FrozenDictionary<string, CorsSettings?> NoCors = FrozenDictionary<string, CorsSettings?>.Empty;
+    private static readonly FrozenDictionary<string, CorsSettings> NoCors = FrozenDictionary<string, CorsSettings>.Empty;
+    private static readonly FrozenDictionary<string, RouteCheck> NoChecks = FrozenDictionary<string, RouteCheck>.Empty;
 
-    /// <summary>The faults of fault filters, by their names; null: the filter is off.</summary>
+    /// <summary>Which filters are on, by their names: those that the route configures, and those that it switches on or off.</summary>
+    public IReadOnlyDictionary<string, bool> Switches { get; init; } = NoSwitches;
+
+    /// <summary>The faults of fault filters, by their names; null: none.</summary>
     public IReadOnlyDictionary<string, FaultSettings?> Faults { get; init; } = NoFaults;
 
-    /// <summary>The settings of cors filters, by their names; null: the filter is off.</summary>
-    public IReadOnlyDictionary<string, CorsSettings?> Cors { get; init; } = NoCors;
+    /// <summary>The settings of cors filters, by their names.</summary>
+    public IReadOnlyDictionary<string, CorsSettings> Cors { get; init; } = NoCors;
+
+    /// <summary>The settings of ext_authz filters, by their names.</summary>
+    public IReadOnlyDictionary<string, RouteCheck> Checks { get; init; } = NoChecks;
 
     /// <summary>The settings for CORS in their older form, in the action of the route.</summary>
     public CorsSettings? OldCors { get; init; }

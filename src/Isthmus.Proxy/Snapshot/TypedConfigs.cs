@@ -8,6 +8,9 @@ using Xds = Isthmus.Wire.Envoy.XdsTypes;
 
 namespace Isthmus.Proxy.Snapshot;
 
+/// <summary>What a route says to a filter: that it is off, that it is on as it is, or how it is for the route.</summary>
+internal enum RouteForm { Off, On, Own }
+
 /// <summary>Typed configuration of extensions in its other forms.</summary>
 internal static class TypedConfigs
 {
@@ -34,20 +37,21 @@ internal static class TypedConfigs
 
     /// <summary>Configuration of a filter for a route, which may be wrapped.</summary>
     /// <param name="any">The configuration.</param>
-    /// <param name="config">The message; null: the filter is off for the route.</param>
+    /// <param name="form">What it says.</param>
+    /// <param name="config">The message; empty if the filter has no configuration of its own for the route.</param>
     /// <param name="fault">What is wrong, if the result is false.</param>
     /// <returns>False: the configuration cannot be read.</returns>
-    public static bool TryForRoute(Any any, out Any? config, out string fault)
+    public static bool TryForRoute(Any any, out RouteForm form, out Any config, out string fault)
     {
-        config = null;
-        if (!TryPlain(any, out var plain, out fault)) return false;
-        if (plain.TryRead(out FilterConfig wrapped))
+        form = RouteForm.Own;
+        if (!TryPlain(any, out config, out fault)) return false;
+        if (!config.TryRead(out FilterConfig wrapped)) return true;
+        if (wrapped.Disabled || wrapped.Config is { TypeUrl: "" })
         {
-            if (wrapped.Disabled) return true;
-            if (!TryPlain(wrapped.Config, out plain, out fault)) return false;
+            (form, config) = (wrapped.Disabled ? RouteForm.Off : RouteForm.On, new());
+            return true;
         }
-        config = plain;
-        return true;
+        return TryPlain(wrapped.Config, out config, out fault);
     }
 
     /// <summary>The type of a configuration, for people. What was read as JSON has the name of an unknown type as its value.</summary>

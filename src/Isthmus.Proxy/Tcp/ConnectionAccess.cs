@@ -37,7 +37,7 @@ internal sealed class ConnectionAccess(Authorizers authorizers, AccessCounts cou
             else if (filter is ExternalCheck check && check.IsFor(metadata))
             {
                 var own = chain.Tls is { } tls ? secrets.FindCertificate(tls.Certificate)?.Self.Identity ?? "" : "";
-                var answer = await authorizers.AskAsync(check, new(facts, time.GetUtcNow(), default, false, own)).ConfigureAwait(false);
+                var answer = await authorizers.AskAsync(check, new(facts, time.GetUtcNow(), own)).ConfigureAwait(false);
                 if (answer.Outcome == ExternalOutcome.Denied) return new(EndReason.Unauthorized, "ext_authz_denied");
                 if (answer.Outcome != ExternalOutcome.Allowed && !check.FailsOpen) return new(EndReason.Unauthorized, "ext_authz_error");
             }

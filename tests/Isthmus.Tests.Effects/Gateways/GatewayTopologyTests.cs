@@ -60,7 +60,7 @@ public sealed class GatewayTopologyTests
                 request.Headers.GetJoined("x-forwarded-proto"u8)));
         var facts = new PolicyFacts(request, "http", null, connection.Source, RequestPreparation.RemoteAddress(request.Headers, connection, action),
             connection.Destination, "");
-        Assert.Equal(allowed, Assert.Single(action.Filters.OfType<RbacFilter>()).Decide(facts).IsAllowed);
+        Assert.Equal(allowed, Assert.Single(action.Running(null).OfType<RbacFilter>()).Decide(facts).IsAllowed);
     }
 
     [Theory]

@@ -315,6 +315,49 @@ public sealed class ExternalAuthorizerTests
         }
     }
 
+    /// <summary>The most specific level says how an authorizer is asked; what it is told about the route comes from all.</summary>
+    [Theory]
+    [InlineData("", "", 200, "[] 4")]
+    [InlineData("disabled: true", "", 200, "")]
+    [InlineData("disabled: true", "disabled: false", 200, "[] 4")]
+    [InlineData("check_settings: {context_extensions: {a: host, b: host}}", "", 200, "[a=host b=host] 4")]
+    [InlineData("check_settings: {context_extensions: {a: host, b: host}}", "check_settings: {context_extensions: {b: route}}", 200, "[a=host b=route] 4")]
+    [InlineData("check_settings: {context_extensions: {a: host}}", "disabled: true", 200, "")]
+    [InlineData("", "check_settings: {disable_request_body_buffering: true}", 200, "[] 0")]
+    [InlineData("", "check_settings: {with_request_body: {max_request_bytes: 2, allow_partial_message: true}}", 200, "[] 2")]
+    [InlineData("", "check_settings: {with_request_body: {max_request_bytes: 2}}", 413, "")]
+    [InlineData("check_settings: {with_request_body: {max_request_bytes: 2}}", "check_settings: {context_extensions: {b: route}}", 200, "[b=route] 4")]
+    [InlineData("", "check_settings: {grpc_service: {envoy_grpc: {cluster_name: nowhere}}}", 403, "")]
+    [InlineData("", "check_settings: {http_service: {server_uri: {uri: 'http://a', cluster: nowhere, timeout: 1s}}}", 403, "")]
+    public async Task Routes_say_how_a_gRPC_authorizer_is_asked(string ofHost, string ofRoute, int status, string expected)
+    {
+        var told = "";
+        await using var authorizer = await GrpcServerAsync(request =>
+        {
+            var values = request.Attributes.ContextExtensions.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => $"{item.Key}={item.Value}");
+            told = $"[{string.Join(' ', values)}] {request.Attributes.Request.Http.Body.Length}";
+            return new();
+        });
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("origin"));
+        using var gateway = new GuardedGateway($"extensionProviders: [{{name: outer, {Provider("grpc", "includeRequestBodyInCheck: {maxRequestBytes: 10}")}}}]", $$"""
+            {{Policy("outer", "action: CUSTOM, provider: {name: outer}, rules: [{}]")}}
+            ---
+            apiVersion: networking.istio.io/v1alpha3
+            kind: EnvoyFilter
+            metadata: {name: routes, namespace: shop}
+            spec: {configPatches: [{{Patch("VIRTUAL_HOST", ofHost)}} {{Patch("HTTP_ROUTE", ofRoute)}}]}
+            """, origin.Port, authorizer.Port);
+        Assert.Equal(status, (await gateway.CallAsync(body: new StringContent("body"))).Status);
+        Assert.Equal(expected, told);
+        if (ofRoute.Contains("http_service", StringComparison.Ordinal))
+            await gateway.LoggedAsync("unsupported_filter[envoy.filters.http.ext_authz]");
+
+        static string Patch(string where, string settings) => settings.Length == 0 ? "" : $$"""
+            {applyTo: {{where}}, match: {context: GATEWAY}, patch: {operation: MERGE, value: {typed_per_filter_config: {envoy.filters.http.ext_authz:
+             {'@type': type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute, {{settings}} } } } } },
+            """;
+    }
+
     private static string Provider(string kind, string fields = "") =>
         kind == "grpc"
             ? $"envoyExtAuthzGrpc: {{service: authorizer.example, port: 9000, {fields}}}"

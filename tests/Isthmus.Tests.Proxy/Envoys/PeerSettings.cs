@@ -7,6 +7,13 @@ internal static class PeerSettings
 
     private const string Filter = "type.googleapis.com/envoy.extensions.filters.http.";
 
+    private const string Off = "{\"@type\": \"type.googleapis.com/envoy.config.route.v3.FilterConfig\", \"disabled\": true}";
+
+    private const string Teapot = "\"abort\": {\"http_status\": 418, \"percentage\": {\"numerator\": 100}}";
+
+    private const string OfTeller = "\"dynamic_metadata\": [{\"filter\": \"envoy.filters.http.jwt_authn\", \"path\": [{\"key\": \"payload\"}, "
+        + "{\"key\": \"group\"}], \"value\": {\"string_match\": {\"exact\": \"tellers\"}}}]";
+
     private static readonly string Tokens = $$$"""
         {"name": "envoy.filters.http.jwt_authn", "typed_config": {"@type": "{{{Filter}}}jwt_authn.v3.JwtAuthentication",
           "providers": {"p": {"issuer": "bank", "audiences": ["money"], "forward": true, "payload_in_metadata": "payload", "local_jwks": {"inline_string": "{{{Keys.Replace("\"", "\\\"", StringComparison.Ordinal)}}}"} } },
@@ -123,15 +130,50 @@ internal static class PeerSettings
              "response_headers_to_add": [{"header": {"key": "x-code", "value": "%RESPONSE_CODE%"}}, {"header": {"key": "x-b", "value": "2"}}],
              "response_headers_to_remove": ["x-secret"]}
             """),
+        // Which filters run, the route says that a request has at first.
+        new("switches", Filters: Tokens.Replace("\"forward\": true", "\"forward\": true, \"clear_route_cache\": true", StringComparison.Ordinal)
+                + Rbac("", "closed") + Rbac("", "shut", isOff: true) + Fault(Teapot, "broken", isOff: true),
+            Host: $$$""" "typed_per_filter_config": {"broken": {"@type": "{{{Filter}}}fault.v3.HTTPFault", {{{Teapot}}} } }, """,
+            Routes: $$$"""
+            {"match": {"prefix": "/closed"}, "route": {"cluster": "CLUSTER"} },
+            {"match": {"prefix": "/broken"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"closed": {{{Off}}} } },
+            {"match": {"prefix": "/open"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"broken": {{{Off}}}, "closed": {{{Off}}} } },
+            {"match": {"prefix": "/token"}, "route": {"cluster": "CLUSTER"},
+             "typed_per_filter_config": {"broken": {{{Off}}}, "closed": {{{Off}}}, "envoy.filters.http.jwt_authn": {{{Off}}} } },
+            {"match": {"prefix": "/otherwise"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"closed": {{{Off}}},
+              "broken": {"@type": "{{{Filter}}}fault.v3.HTTPFault", "abort": {"http_status": 503, "percentage": {"numerator": 100} } } } },
+            {"match": {"prefix": "/later-open", {{{OfTeller}}} }, "direct_response": {"status": 202},
+             "typed_per_filter_config": {"broken": {{{Off}}}, "closed": {{{Off}}} } },
+            {"match": {"prefix": "/later-open"}, "direct_response": {"status": 203}, "typed_per_filter_config": {"broken": {{{Off}}} } },
+            {"match": {"prefix": "/later-closed", {{{OfTeller}}} }, "direct_response": {"status": 202}, "typed_per_filter_config": {"broken": {{{Off}}} } },
+            {"match": {"prefix": "/later-closed"}, "direct_response": {"status": 203}, "typed_per_filter_config": {"broken": {{{Off}}}, "closed": {{{Off}}} } },
+            {"match": {"prefix": "/weighted"}, "route": {"weighted_clusters": {"clusters": [
+              {"name": "CLUSTER", "weight": 1, "typed_per_filter_config": {"broken": {{{Off}}}, "closed": {{{Off}}} } }] } } }
+            """),
+        // Nobody answers: who is asked is refused.
+        new("asks", Filters: $$$"""
+            {"name": "ask", "typed_config": {"@type": "{{{Filter}}}ext_authz.v3.ExtAuthz", "transport_api_version": "V3", "status_on_error": {"code": "NotFound"},
+              "http_service": {"server_uri": {"uri": "http://a", "cluster": "refused", "timeout": "30s"} } } },
+            """,
+            Routes: $$$"""
+            {"match": {"prefix": "/asked"}, "route": {"cluster": "CLUSTER"} },
+            {"match": {"prefix": "/off"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"ask": {{{Off}}} } },
+            {"match": {"prefix": "/not"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"ask": {"@type": "{{{Filter}}}ext_authz.v3.ExtAuthzPerRoute", "disabled": true} } },
+            {"match": {"prefix": "/on"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"ask": {"@type": "{{{Filter}}}ext_authz.v3.ExtAuthzPerRoute", "disabled": false} } },
+            {"match": {"prefix": "/settings"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"ask": {"@type": "{{{Filter}}}ext_authz.v3.ExtAuthzPerRoute",
+              "check_settings": {"context_extensions": {"a": "b"} } } } },
+            {"match": {"prefix": "/other"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"ask": {"@type": "{{{Filter}}}ext_authz.v3.ExtAuthzPerRoute",
+              "check_settings": {"http_service": {"server_uri": {"uri": "http://a", "cluster": "asks", "timeout": "30s"}, "path_prefix": "/check"} } } } }
+            """),
     ];
 
     private static string Connect(string action) => $$$"""
         {"match": {"connect_matcher": {} }, "route": {"cluster": "CLUSTER", {{{action}}} } }, {"match": {"prefix": "/"}, "route": {"cluster": "CLUSTER"} }
         """;
 
-    private static string Fault(string fields) =>
-        $$$"""{"name": "envoy.filters.http.fault", "typed_config": {"@type": "{{{Filter}}}fault.v3.HTTPFault", {{{fields}}} } },""";
+    private static string Fault(string fields, string name = "envoy.filters.http.fault", bool isOff = false) =>
+        $$$"""{"name": "{{{name}}}", "disabled": {{{(isOff ? "true" : "false")}}}, "typed_config": {"@type": "{{{Filter}}}fault.v3.HTTPFault", {{{fields}}} } },""";
 
-    private static string Rbac(string rules) =>
-        $$$"""{"name": "envoy.filters.http.rbac", "typed_config": {"@type": "{{{Filter}}}rbac.v3.RBAC", "rules": { {{{rules}}} } } },""";
+    private static string Rbac(string rules, string name = "envoy.filters.http.rbac", bool isOff = false) =>
+        $$$"""{"name": "{{{name}}}", "disabled": {{{(isOff ? "true" : "false")}}}, "typed_config": {"@type": "{{{Filter}}}rbac.v3.RBAC", "rules": { {{{rules}}} } } },""";
 }

@@ -116,6 +116,14 @@ internal static class PolicyCases
         new("rewrite by no header", "rewrites", "GET /by-header HTTP/1.1|host: a||"),
         new("rewrite that tells the host", "rewrites", "GET /x-host HTTP/1.1|host: a||"),
         new("edits", "edits", "GET / HTTP/1.1|host: a|x-add: 0|x-set: 0|x-gone: 0||", "HTTP/1.1 201 OK|x-b: 1|x-secret: s|content-length: 0||"),
+        .. ((string[])["closed", "open", "broken", "otherwise", "weighted"])
+            .Select(path => new ProxyCase($"switch {path}", "switches", $"GET /{path} HTTP/1.1|host: a||")),
+        .. ((string[])["open", "token"])
+            .Select(path => new ProxyCase($"switch {path} with a token", "switches", $"GET /{path} HTTP/1.1|host: a|authorization: Bearer none||")),
+        .. ((string[])["later-open", "later-closed"]).Select(path => new ProxyCase($"switch {path}", "switches",
+            $"GET /{path} HTTP/1.1|host: a|authorization: Bearer {Sign("""{"iss":"bank","aud":"money","sub":"ann","group":"tellers"}""")}||")),
+        .. ((string[])["asked", "off", "not", "on", "settings", "other"])
+            .Select(path => new ProxyCase($"authorizer {path}", "asks", $"GET /{path} HTTP/1.1|host: a||")),
         new("edits of what is there", "edits", "GET / HTTP/1.1|host: a|x-absent: 0|x-exists: 0||"),
     ];
 

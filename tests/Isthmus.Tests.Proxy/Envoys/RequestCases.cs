@@ -137,7 +137,7 @@ internal static class RequestCases
         new("underscore refused", "underscores", "GET / HTTP/1.1|host: a|x_y: z||"),
         new("underscore dropped", "dropped", "GET / HTTP/1.1|host: a|x_y: z||"),
         new("head too large", "plain", "GET / HTTP/1.1|host: a|x: " + new string('a', 70_000) + "||"),
-        new("TLS on a plain port", "plain", "\x16\x03\x01\x00\x05hello[end]"),
+        new("TLS on a plain port", "plain", "\x16\x03\x01\x00\x05hello"),
         new("not HTTP", "plain", "hello there||"),
         // Fields between two parties
         new("connection names fields", "plain", "GET / HTTP/1.1|host: a|connection: x-a, keep-alive|x-a: b|keep-alive: 5||"),

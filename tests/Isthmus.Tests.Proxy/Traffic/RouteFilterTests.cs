@@ -1,8 +1,10 @@
 using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.Routes;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Traffic;
@@ -22,7 +24,7 @@ public sealed class RouteFilterTests
         ["struct fault"] =
             $$$"""{"@type": "type.googleapis.com/xds.type.v3.TypedStruct", "type_url": "{{{Extensions}}}fault.v3.HTTPFault", "value": { {{{Abort}}} } }""",
         ["off"] = """{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true}""",
-        ["on"] = """{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig"}""",
+        ["empty"] = """{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig"}""",
         ["rbac"] = $$$"""{"@type": "{{{Extensions}}}rbac.v3.RBACPerRoute", "rbac": {"rules": {} } }""",
         ["optional rbac"] = $$$"""
             {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "is_optional": true, "config": {"@type": "{{{Extensions}}}rbac.v3.RBACPerRoute"} }
@@ -38,6 +40,15 @@ public sealed class RouteFilterTests
 
     private static string Open => $$"""{"@type": "{{Extensions}}rbac.v3.RBAC"}""";
 
+    /// <summary>The filter is on as the listener configures it.</summary>
+    private static Any On => Any.Pack(new FilterConfig { Config = new() });
+
+    private static string Every => $$"""{"match": {"prefix": "/"}, {{Status}} }""";
+
+    private static string Closed => $$$"""{"@type": "{{{Extensions}}}rbac.v3.RBAC", "rules": {} }""";
+
+    private static string Unknown => """{"@type": "type.googleapis.com/xds.type.v3.TypedStruct", "type_url": "type.googleapis.com/future.Filter"}""";
+
     private static string NoFault => $$"""{"@type": "{{Extensions}}fault.v3.HTTPFault"}""";
 
     /// <param name="filter">The filter, and whether it is disabled in the listener.</param>
@@ -52,10 +63,25 @@ public sealed class RouteFilterTests
     [InlineData("disabled fault", "fault", 418)]
     [InlineData("rbac", "", 204)]
     [InlineData("rbac", "rbac", 403)]
-    [InlineData("rbac", "on", 403)]
+    [InlineData("rbac", "empty", 403)]
+    [InlineData("rbac", "on", 204)]
+    [InlineData("rbac", "off", 204)]
+    [InlineData("closed", "", 403)]
+    [InlineData("closed", "on", 403)]
+    [InlineData("closed", "off", 204)]
+    [InlineData("disabled closed", "", 204)]
+    [InlineData("disabled closed", "on", 403)]
+    [InlineData("disabled closed", "off", 204)]
+    [InlineData("unknown", "", 403)]
+    [InlineData("unknown", "off", 204)]
+    [InlineData("disabled unknown", "", 204)]
+    [InlineData("disabled unknown", "on", 403)]
+    [InlineData("disabled fault", "on", 418)]
+    [InlineData("disabled limit", "on", 429)]
     [InlineData("disabled rbac", "", 204)]
     [InlineData("disabled rbac", "rbac", 403)]
-    [InlineData("disabled rbac", "on", 403)]
+    [InlineData("disabled rbac", "empty", 403)]
+    [InlineData("disabled rbac", "on", 204)]
     [InlineData("disabled limit", "", 204)]
     [InlineData("disabled limit", "limit", 429)]
     [InlineData("limit", "off", 204)]
@@ -65,12 +91,37 @@ public sealed class RouteFilterTests
     {
         var isDisabled = filter.StartsWith("disabled ", StringComparison.Ordinal);
         var kind = isDisabled ? filter["disabled ".Length..] : filter;
-        var filters = kind.Length == 0 ? "" : Filter("it", kind switch { "rbac" => Open, "no fault" => NoFault, _ => Configs[kind] }, isDisabled);
+        var config = kind switch { "" => "", "rbac" => Open, "closed" => Closed, "unknown" => Unknown, "no fault" => NoFault, _ => Configs[kind] };
+        var filters = kind.Length == 0 ? "" : Filter("it", config, isDisabled);
         using var proxy = new LoopbackProxy([],
-            route.Length == 0 ? Status : $$"""{{Status}}, "typed_per_filter_config": {"it": {{Configs[route]}} }""", filters);
+            route is "" or "on" ? Status : $$"""{{Status}}, "typed_per_filter_config": {"it": {{Configs[route]}} }""", filters);
+        if (route == "on") proxy.Routes(Every, table => table.VirtualHosts[0].Routes[0].TypedPerFilterConfig["it"] = On);
         var answers = await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         Assert.StartsWith($"{second} ", answers.Split("HTTP/1.1 ")[^1], StringComparison.Ordinal);
-        if (second == 403) Assert.Contains("unsupported_filter[it]", await proxy.LoggedAsync(), StringComparison.Ordinal);
+        if (second == 403)
+            Assert.Contains(kind == "closed" ? "rbac_access_denied" : "unsupported_filter[it]", await proxy.LoggedAsync(), StringComparison.Ordinal);
+    }
+
+    /// <summary>The route, its virtual host or the table: the most specific one that names the filter counts.</summary>
+    [Theory]
+    [InlineData("off", "", 204)]
+    [InlineData("off", "on", 403)]
+    [InlineData("on", "off", 204)]
+    [InlineData("on", "", 403)]
+    public async Task The_most_specific_level_switches(string host, string route, int status)
+    {
+        using var proxy = new LoopbackProxy([], Status, Filter("it", Closed));
+        proxy.Routes(Every, table =>
+        {
+            At(table.VirtualHosts[0].TypedPerFilterConfig, host);
+            At(table.VirtualHosts[0].Routes[0].TypedPerFilterConfig, route);
+        });
+        Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+
+        static void At(IDictionary<string, Any> level, string config)
+        {
+            if (config.Length > 0) level["it"] = config == "on" ? On : Any.Pack(new FilterConfig { Disabled = true });
+        }
     }
 
     /// <summary>A fault filter that an EnvoyFilter added does not inject the faults of a VirtualService once more.</summary>

@@ -51,6 +51,35 @@ public sealed class LackedFilterTests
             && one.Summary.Contains("knows what the filter lua does with the call", StringComparison.Ordinal));
     }
 
+    /// <summary>A filter that the route switches off decides nothing: neither one that the proxy lacks, nor a policy.</summary>
+    [Theory]
+    [InlineData("caller", "xds.type.v3.TypedStruct\", \"type_url\": \"future.Filter", 0, "filter chain", "ISM2103")]
+    [InlineData("callee", "xds.type.v3.TypedStruct\", \"type_url\": \"future.Filter", 1, "inbound", "ISM2103")]
+    [InlineData("callee", "envoy.extensions.filters.http.rbac.v3.RBAC\", \"rules\": {}, \"shadow_rules_stat_prefix\": \"", 1, "inbound", "")]
+    public void A_filter_that_the_route_switches_off_decides_nothing(string where, string type, int way, string hop, string code)
+    {
+        const string match = "{\"match\": {\"prefix\": \"/\"}, ", filters = "\"http_filters\": [";
+        const string off = "\"typed_per_filter_config\": {\"mine\": "
+            + "{\"@type\": \"type.googleapis.com/envoy.config.route.v3.FilterConfig\", \"disabled\": true}}, ";
+        TraceScenario Scenario(bool isOff)
+        {
+            string With(string dump)
+            {
+                var listed = dump.Replace(filters, $"{filters}{{\"name\": \"mine\", \"typed_config\": {{\"@type\": \"type.googleapis.com/{type}\"}}}}, ",
+                    StringComparison.Ordinal);
+                return isOff ? listed.Replace(match, match + off, StringComparison.Ordinal) : listed;
+            }
+            var scenario = new TraceScenario();
+            if (where == "caller") scenario.Client = With(scenario.Client);
+            else scenario.Callee = With(scenario.Callee);
+            return scenario;
+        }
+        var failed = Scenario(isOff: false).Walk().Failure!;
+        Assert.Equal((hop, way), (failed.Name, failed.Way));
+        if (code.Length > 0) Assert.Equal(code, failed.Problem!.Code);
+        Assert.True(Scenario(isOff: true).Walk().Succeeds);
+    }
+
     [Theory]
     [InlineData("caller", "route", 0)]
     [InlineData("callee", "inbound", 1)]

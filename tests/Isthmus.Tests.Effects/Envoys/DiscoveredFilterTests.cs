@@ -95,7 +95,7 @@ public sealed class DiscoveredFilterTests
             await MarkedAsync("two");
             await Eventually.TrueAsync(() => envoy.HasEnded || discovery.Feeds.All(feed => feed.Sync == SyncState.Synced));
             Assert.Equal([], envoy.NewLines());
-            Assert.All(await EnvoyTakesTests.RejectedAsync(envoy), counter => Assert.EndsWith(": 0", counter, StringComparison.Ordinal));
+            Assert.All(await FollowedMesh.RejectedAsync(envoy), counter => Assert.EndsWith(": 0", counter, StringComparison.Ordinal));
 
             async Task MarkedAsync(string mark, int status = 203)
             {

@@ -1,9 +1,7 @@
-using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
 using Xunit;
-using TypeUrls = Isthmus.Wire.Xds.TypeUrls;
 
 namespace Isthmus.Tests.Effects.Envoys;
 
@@ -13,7 +11,7 @@ public sealed class EnvoyTakesRoutesTests
     private const string To = "backendRefs: [{name: web, port: 80}]";
 
     /// <summary>Each is the rules of a route for Service <c>web</c>.</summary>
-    private static readonly string[] Rules =
+    internal static readonly string[] Rules =
     [
         $"{{matches: [{{path: {{type: Exact, value: /a}}, method: GET}}, {{path: {{type: RegularExpression, value: '/[a-z]+'}}, headers: [{{name: x, type: "
             + $"RegularExpression, value: 'a.b'}}], queryParams: [{{name: q, type: RegularExpression, value: '.*'}}]}}], {To}}}",
@@ -52,19 +50,16 @@ public sealed class EnvoyTakesRoutesTests
             mesh.Push();
             await using var discovery = await DiscoveryForEnvoys.StartAsync(mesh, socket);
             using var client = new EnvoyProcess(EnvoyTakesTests.Node("sidecar", "client", "10.244.0.7"), socket, folder);
-            var found = new List<string>();
-            await Eventually.TrueAsync(() => client.HasEnded
-                || (discovery.Feeds.Count == 1
-                    && discovery.Feeds.All(feed => feed.Status.Types.Any(type => type.TypeUrl == TypeUrls.Route && type.Acked.Length > 0))));
+            var followed = new FollowedMesh(discovery, client);
+            await followed.BeginAsync();
             foreach (var (index, rules) in Rules.Index())
             {
-                discovery.Push(rig => rig.Config($$"""
+                await followed.ChangeAsync($"rules {index}", rig => rig.Config($$"""
                     apiVersion: gateway.networking.k8s.io/v1
                     kind: HTTPRoute
                     metadata: {name: r, namespace: shop}
                     spec: {parentRefs: [{group: '', kind: Service, name: web}], rules: [{{rules}}]}
                     """));
-                await SettleAsync($"rules {index}");
             }
             foreach (var validation in new[]
             {
@@ -72,25 +67,14 @@ public sealed class EnvoyTakesRoutesTests
                 "wellKnownCACertificates: System", "caCertificateRefs: [{group: '', kind: ConfigMap, name: none}]"
             })
             {
-                discovery.Push(rig => rig.Config($$"""
+                await followed.ChangeAsync(validation, rig => rig.Config($$"""
                     apiVersion: gateway.networking.k8s.io/v1
                     kind: BackendTLSPolicy
                     metadata: {name: p, namespace: shop}
                     spec: {targetRefs: [{group: '', kind: Service, name: web}], validation: {hostname: a.example, {{validation}} } }
                     """));
-                await SettleAsync(validation);
             }
-            Assert.Equal([], found);
-            Assert.All(await EnvoyTakesTests.RejectedAsync(client), counter => Assert.EndsWith(": 0", counter, StringComparison.Ordinal));
-
-            async Task SettleAsync(string state)
-            {
-                await Eventually.TrueAsync(() => client.HasEnded || discovery.Feeds.All(feed => feed.Sync != SyncState.Stale));
-                found.AddRange(discovery.Feeds.SelectMany(feed => feed.Status.Types.Where(type => type.Error.Length > 0)
-                    .Select(type => $"{state}: {type.Error}")));
-                found.AddRange(client.NewLines().Select(line => $"{state}: {line}"));
-                Assert.False(client.HasEnded, $"{state}: Envoy has ended: {string.Join('\n', found)}");
-            }
+            await followed.FoundNothingAsync();
         }
         finally
         {

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Telemetry;
@@ -7,7 +6,6 @@ using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Xunit;
-using TypeUrls = Isthmus.Wire.Xds.TypeUrls;
 
 namespace Isthmus.Tests.Effects.Envoys;
 
@@ -32,42 +30,21 @@ public sealed class EnvoyTakesTests
             using var client = new EnvoyProcess(Node("sidecar", "client", "10.244.0.7"), socket, folder);
             using var server = new EnvoyProcess(Node("sidecar", "web-v1", "10.244.0.1"), socket, folder);
             using var gateway = new EnvoyProcess(Node("router", "eastwest-0", "10.244.0.99"), socket, folder);
-            EnvoyProcess[] envoys = [client, server, gateway];
-            var found = new List<string>();
-            // Envoy asks for listeners when it has its clusters, and for routes when it has these.
-            await Eventually.TrueAsync(() => Array.Exists(envoys, envoy => envoy.HasEnded)
-                || (discovery.Feeds.Count == envoys.Length
-                    && discovery.Feeds.All(feed => feed.Status.Types.Any(type => type.TypeUrl == TypeUrls.Route && type.Acked.Length > 0))));
-            await SettleAsync("base");
+            var followed = new FollowedMesh(discovery, client, server, gateway);
+            await followed.BeginAsync();
             foreach (var kind in ApiPage.Working.Select(known => known.Kind).Distinct().Where(kind => kind is not ("IstioOperator" or "WasmPlugin")))
             {
                 foreach (var (sample, index) in ApiSamples.Read(kind).Select((sample, index) => (sample, index)))
                 {
-                    discovery.Push(rig => ApiMesh.Put(rig, kind, sample));
-                    await SettleAsync($"{kind} {index + 1}");
-                    discovery.Push(rig => ApiMesh.Remove(rig, kind));
-                    await SettleAsync($"without {kind} {index + 1}");
+                    await followed.ChangeAsync($"{kind} {index + 1}", rig => ApiMesh.Put(rig, kind, sample));
+                    await followed.ChangeAsync($"without {kind} {index + 1}", rig => ApiMesh.Remove(rig, kind));
                 }
             }
-            Assert.Equal([], found);
+            await followed.FoundNothingAsync();
             // istioctl sets levels of these loggers at any proxy.
             var loggers = (await client.AskAsync("/logging", HttpMethod.Post)).Split('\n', StringSplitOptions.RemoveEmptyEntries)[1..];
             Assert.NotEmpty(loggers);
             Assert.Empty(loggers.Select(line => line.Trim().Split(':')[0]).Except(EnvoyLoggers.All));
-            foreach (var envoy in envoys)
-            {
-                Assert.All(await RejectedAsync(envoy), counter => Assert.EndsWith(": 0", counter, StringComparison.Ordinal));
-                Assert.DoesNotContain("\"error_state\"", await envoy.AskAsync("/config_dump"), StringComparison.Ordinal);
-            }
-
-            async Task SettleAsync(string state)
-            {
-                await Eventually.TrueAsync(() => Array.Exists(envoys, envoy => envoy.HasEnded) || discovery.Feeds.All(feed => feed.Sync != SyncState.Stale));
-                found.AddRange(discovery.Feeds.SelectMany(feed => feed.Status.Types.Where(type => type.Error.Length > 0)
-                    .Select(type => $"{state}: {feed.Proxy.Name}: {type.Error}")));
-                found.AddRange(envoys.SelectMany(envoy => envoy.NewLines()).Where(IsOfConfiguration).Select(line => $"{state}: {line}"));
-                Assert.False(Array.Exists(envoys, envoy => envoy.HasEnded), $"{state}: an Envoy has ended: {string.Join('\n', found)}");
-            }
         }
         finally
         {
@@ -75,21 +52,8 @@ public sealed class EnvoyTakesTests
         }
     }
 
-    /// <summary>Neither the server of keys that a RequestAuthentication names nor files of Dynatrace exist here, which is no fault of the
-    /// configuration.</summary>
-    private static bool IsOfConfiguration(string line) =>
-        !line.StartsWith("warning jwt Jwks async fetching url=http://web.shop.svc.cluster.local/keys: failed", StringComparison.Ordinal)
-        && !line.StartsWith("warning tracing Dynatrace OpenTelemetry resource detector is configured but could not detect attributes",
-            StringComparison.Ordinal);
-
-    internal static async Task<IReadOnlyList<string>> RejectedAsync(EnvoyProcess envoy)
-    {
-        var counters = (await envoy.AskAsync("/stats?filter=update_rejected")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.NotEmpty(counters);
-        return counters;
-    }
-
-    internal static Node Node(string role, string pod, string address)
+    /// <param name="labels">Of the Pod, beside <c>app</c>, which is what the name of the Pod begins with.</param>
+    internal static Node Node(string role, string pod, string address, params (string Key, string Value)[] labels)
     {
         var environment = new Dictionary<string, string>
         {
@@ -97,7 +61,7 @@ public sealed class EnvoyTakesTests
             ["ISTIO_META_CLUSTER_ID"] = "c1", ["ISTIO_META_NETWORK"] = "net-c1", ["ISTIO_META_DNS_CAPTURE"] = "true",
         };
         var node = AgentNode.Build(AgentSettings.Read(role, "shop.svc.cluster.local", environment),
-            new Dictionary<string, string> { ["app"] = pod.Split('-')[0] }, new Dictionary<string, string>());
+            labels.Append(("app", pod.Split('-')[0])).ToDictionary(label => label.Item1, label => label.Item2), new Dictionary<string, string>());
         node.Metadata.Fields.Remove("ISTHMUS_VERSION");
         return node;
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using System.Text;
+using Isthmus.Capture;
 using Isthmus.Commands;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
@@ -25,7 +26,7 @@ internal static class CommandLine
         ["lab-supervisor"] = (args, stop) => LinuxOnly.IsAvailable ? LinuxRoles.SupervisorAsync(args, stop) : throw LinuxOnly.Problem("lab-supervisor"),
         ["proxy"] = Proxy.Programs.ProxyProgram.RunAsync,
         ["wait"] = Proxy.Programs.WaitProgram.RunAsync,
-        ["istio-iptables"] = Proxy.Programs.CaptureProgram.RunAsync,
+        ["istio-iptables"] = CaptureProgram.RunAsync,
         ["install-cni"] = (args, stop) => LinuxOnly.IsAvailable ? LinuxRoles.CniAsync(args, stop) : throw LinuxOnly.Problem("install-cni"),
         ["coredns-plugin"] = Dns.CorednsPluginProgram.RunAsync,
         ["dns"] = Dns.DnsProgram.RunAsync,

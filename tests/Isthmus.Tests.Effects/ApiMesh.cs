@@ -3,9 +3,9 @@ using System.Collections.Concurrent;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
@@ -37,7 +37,7 @@ internal sealed class ApiMesh
 
     private static readonly string[] Clusters = ["c1", "c2", "c3"];
 
-    private static readonly NativeSidecars Kubelets = new(Isthmus.ControlPlane.Settings.NativeSidecarMode.Disabled,
+    private static readonly NativeSidecars Kubelets = new(NativeSidecarMode.Disabled,
         new Dictionary<string, string> { ["node"] = "v1.32.0" }.ToValueMap());
 
     /// <summary>With Istio's filters, Wasm and HTTP/3: whatever Envoy can take, it gets.</summary>

@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Testing;

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Names;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Analysis;

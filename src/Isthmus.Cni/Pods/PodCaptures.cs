@@ -1,10 +1,10 @@
 using System.Net;
+using Isthmus.Capture;
 using Isthmus.Cni.Requests;
 using Isthmus.Core.Problems;
 using Isthmus.Core.Time;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Capture;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Cni.Pods;

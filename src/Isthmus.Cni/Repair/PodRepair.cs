@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
+using Isthmus.Capture;
 using Isthmus.Cni.Pods;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
-using Isthmus.Proxy.Programs;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.Cni.Repair;

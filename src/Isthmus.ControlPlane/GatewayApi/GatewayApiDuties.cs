@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Core.Tasks;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Config;

@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
 using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Core.Tasks;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;

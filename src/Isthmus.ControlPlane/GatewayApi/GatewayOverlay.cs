@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Model.GatewayApi;
 

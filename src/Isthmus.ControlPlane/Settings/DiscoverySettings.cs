@@ -3,6 +3,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Xds;
 

@@ -1,11 +1,11 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.History;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Metrics;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;

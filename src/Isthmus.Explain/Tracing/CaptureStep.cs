@@ -1,7 +1,7 @@
+using Isthmus.Capture;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Capture;
 
 namespace Isthmus.Explain.Tracing;
 

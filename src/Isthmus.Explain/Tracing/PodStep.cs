@@ -1,7 +1,7 @@
 using System.Net;
+using Isthmus.Capture;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Capture;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Snapshot;
 

@@ -1,10 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;

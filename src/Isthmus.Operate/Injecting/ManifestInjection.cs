@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Injecting;

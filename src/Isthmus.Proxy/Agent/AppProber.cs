@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using Isthmus.Proxy.Capture;
+using Isthmus.Core.Net;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Rpc;
 using Isthmus.Wire.Tls;

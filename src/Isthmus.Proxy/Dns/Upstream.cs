@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using Isthmus.Proxy.Capture;
+using Isthmus.Core.Net;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.Proxy.Dns;

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.GatewayApi;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;

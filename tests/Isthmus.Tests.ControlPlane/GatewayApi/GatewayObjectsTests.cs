@@ -1,11 +1,11 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.GatewayApi;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
-using Isthmus.Mesh.Config.GatewayApi;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model.GatewayApi;
 using Xunit;
 

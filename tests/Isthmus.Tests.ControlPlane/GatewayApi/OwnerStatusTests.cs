@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Webhooks;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Templates;
 using Isthmus.Core.Problems;
+using Isthmus.Injection.Templates;
 using Isthmus.Kubernetes.Yaml;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Xunit;
 
@@ -132,7 +132,7 @@ public sealed class InjectionTemplateTests
             spec: {containers: [{name: web, image: i, {{container}} }] }
             """, "pod")!;
         if (templates is not null) pod["metadata"]!["annotations"]!["inject.istio.io/templates"] = templates;
-        var natives = new NativeSidecars(Isthmus.ControlPlane.Settings.NativeSidecarMode.Auto, []);
+        var natives = new NativeSidecars(NativeSidecarMode.Auto, []);
         return PodInjector.Inject(pod, "trade", InjectorValues.Empty.WithValues(values), InjectionPath.Default, natives, warnings,
             new("Deployment", "apps/v1", "shop"));
     }

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Xunit;
 

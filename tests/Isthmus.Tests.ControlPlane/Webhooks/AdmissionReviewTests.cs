@@ -1,9 +1,9 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.History;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Core.Names;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Model;
 using Microsoft.AspNetCore.Http;

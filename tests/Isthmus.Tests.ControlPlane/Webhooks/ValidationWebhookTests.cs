@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Webhooks;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;

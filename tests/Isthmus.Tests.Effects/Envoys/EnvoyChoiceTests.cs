@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Collections;
+using Isthmus.Injection;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;

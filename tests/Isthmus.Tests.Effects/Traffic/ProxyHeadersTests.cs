@@ -1,9 +1,9 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using Google.Protobuf.WellKnownTypes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;

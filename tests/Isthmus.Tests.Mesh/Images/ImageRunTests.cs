@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
+using Isthmus.Injection;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Images;

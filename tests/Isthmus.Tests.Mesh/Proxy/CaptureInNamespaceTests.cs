@@ -1,7 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Capture;
+using Isthmus.Core.Net;
 using Isthmus.Lab.Machine.Linux;
-using Isthmus.Proxy.Capture;
 using Isthmus.Proxy.Dns;
 using Isthmus.Tests.Mesh.Lab;
 using Isthmus.Wire.Dns;

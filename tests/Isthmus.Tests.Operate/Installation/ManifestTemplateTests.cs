@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Injecting;
 using Xunit;

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;

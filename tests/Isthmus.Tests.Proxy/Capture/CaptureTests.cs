@@ -1,6 +1,6 @@
 using System.Net;
+using Isthmus.Capture;
 using Isthmus.Core.Flags;
-using Isthmus.Proxy.Capture;
 using Isthmus.Testing;
 using Xunit;
 

@@ -1,11 +1,11 @@
 using System.Text.Json.Nodes;
+using Isthmus.Capture;
 using Isthmus.Cni.Pods;
 using Isthmus.Cni.Repair;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Proxy.Capture;
 using Xunit;
 
 namespace Isthmus.Tests.Cni;

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
+using Isthmus.Injection;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Net;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;

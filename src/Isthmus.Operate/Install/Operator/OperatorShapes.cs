@@ -2,8 +2,8 @@ using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Isthmus.ControlPlane.Injection;
 using Isthmus.Core.Problems;
+using Isthmus.Injection;
 
 namespace Isthmus.Operate.Install.Operator;
 

@@ -14,6 +14,7 @@ using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.ControlPlane.Running;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -17,7 +18,7 @@ namespace Isthmus.ControlPlane.GatewayApi;
 /// <summary>Creates the classes of Gateways that this control plane brings, once their definition is there, and says of all classes of ours what they
 /// support.</summary>
 internal sealed partial class ClassDuty(
-    GatewayApiSettings settings, KubeClient client, ServedKinds served, StatusWriter writer, PushEngine engine, TimeProvider time, ILogger log)
+    GatewayApiSettings settings, KubeClient client, ServedKinds served, ApiStatusWriter writer, PushEngine engine, TimeProvider time, ILogger log)
 {
     private const string BundleVersion = "gateway.networking.k8s.io/bundle-version";
 
@@ -30,15 +31,7 @@ internal sealed partial class ClassDuty(
     public async Task RunAsync(CancellationToken stop)
     {
         var rounds = new Rounds(time);
-        engine.Committed += rounds.Tell;
-        try
-        {
-            await rounds.RunAsync(token => UpdateAsync(rounds, token), stop).ConfigureAwait(false);
-        }
-        finally
-        {
-            engine.Committed -= rounds.Tell;
-        }
+        await rounds.AfterCommitsAsync(engine, token => UpdateAsync(rounds, token), stop).ConfigureAwait(false);
     }
 
     /// <returns>Whether all is written.</returns>

@@ -33,7 +33,7 @@ public sealed class GatewayApiDuties
     private readonly ServedKinds _served;
     private readonly RevisionNames _names;
     private readonly LeaderElection _common, _own;
-    private readonly StatusWriter _writer;
+    private readonly ApiStatusWriter _writer;
     private readonly StatusDuty _statuses;
     private volatile GatewayDeployments? _deployments;
 
@@ -45,7 +45,7 @@ public sealed class GatewayApiDuties
         _names = new(client, settings.Revision, time);
         _common = ClusterDuties.Election(client, settings, CommonLease, time, logs);
         _own = ClusterDuties.Election(client, settings, $"{CommonLease}-{(settings.Revision.Length == 0 ? "default" : settings.Revision)}", time, logs);
-        _writer = new(client, MayWrite, time, logs.CreateLogger<StatusWriter>());
+        _writer = new(client, MayWrite, time, logs.CreateLogger<ApiStatusWriter>());
         _statuses = new(_served, _writer, engine, time);
     }
 
@@ -97,7 +97,7 @@ public sealed class GatewayApiDuties
         Again();
         // Who leads decides which objects without a revision are this control plane's, also if it makes no classes.
         if (_settings.GatewayApi is { MakesClasses: false, WritesStatus: false }) return Task.Delay(Timeout.Infinite, stop);
-        return new ClassDuty(_settings.GatewayApi, _client, _served, new(_client, _ => true, _time, _logs.CreateLogger<StatusWriter>()), _engine, _time,
+        return new ClassDuty(_settings.GatewayApi, _client, _served, new(_client, _ => true, _time, _logs.CreateLogger<ApiStatusWriter>()), _engine, _time,
             _logs.CreateLogger<ClassDuty>()).RunAsync(stop);
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Core.Tasks;
@@ -39,17 +40,10 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
 
     public async Task RunAsync(CancellationToken stop)
     {
-        engine.Committed += _rounds.Tell;
-        try
-        {
-            await Together.RunAsync(stop,
-                token => _made.RunAsync(item => Again(item.Namespace, item.Label), token), token => _parameters.RunAsync(_rounds.Tell, token),
-                token => _rounds.RunAsync(CompareAsync, token), token => _queue.RunAsync(Workers, DeployAsync, Failed, token)).ConfigureAwait(false);
-        }
-        finally
-        {
-            engine.Committed -= _rounds.Tell;
-        }
+        await Together.RunAsync(stop,
+            token => _made.RunAsync(item => Again(item.Namespace, item.Label), token), token => _parameters.RunAsync(_rounds.Tell, token),
+            token => _rounds.AfterCommitsAsync(engine, CompareAsync, token), token => _queue.RunAsync(Workers, DeployAsync, Failed, token))
+            .ConfigureAwait(false);
     }
 
     /// <summary>Somebody else has changed an object of a Gateway, or it is ours that arrives.</summary>

@@ -9,7 +9,7 @@ using Isthmus.Mesh.Model.GatewayApi;
 namespace Isthmus.ControlPlane.GatewayApi;
 
 /// <summary>Keeps the statuses of Gateways, ListenerSets, routes and policies as the mesh says they are.</summary>
-internal sealed class StatusDuty(ServedKinds served, StatusWriter writer, PushEngine engine, TimeProvider time)
+internal sealed class StatusDuty(ServedKinds served, ApiStatusWriter writer, PushEngine engine, TimeProvider time)
 {
     private static readonly TimeSpan Readiness = TimeSpan.FromMilliseconds(200);
 

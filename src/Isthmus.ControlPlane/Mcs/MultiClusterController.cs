@@ -1,5 +1,6 @@
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.Kubernetes.Client;
 using Microsoft.Extensions.Logging;
 
@@ -12,32 +13,23 @@ namespace Isthmus.ControlPlane.Mcs;
 public sealed partial class MultiClusterController(KubeClient client, DiscoverySettings settings, PushEngine engine, TimeProvider time,
     ILogger<MultiClusterController> log)
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
-
-    private readonly MultiClusterObjects _objects = new(client, settings.MultiCluster, time);
+    private readonly MultiClusterObjects _objects = new(client, settings.MultiCluster, time, log);
 
     private string _trouble = "";
 
-    public async Task RunAsync(CancellationToken stop)
+    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
+
+    /// <returns>Whether all is written, so that only a change can need another call.</returns>
+    private async Task<bool> UpdateAsync(CancellationToken stop)
     {
-        using var timer = new PeriodicTimer(Interval, time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false))
-            {
-                var plan = await engine.AskAsync(writer => writer.Allocates
-                    ? MultiClusterPlan.Of(writer.Mesh, settings.ClusterId, settings.MultiCluster)
-                    : MultiClusterPlan.Nothing,
-                    stop)
-                    .ConfigureAwait(false);
-                var trouble = await _objects.WriteAsync(plan, stop).ConfigureAwait(false);
-                if (trouble.Length > 0 && trouble != _trouble) LogNotWritten(trouble);
-                _trouble = trouble;
-            }
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-        }
+        // Before addresses are allocated, those that others have may be missing.
+        var plan = await engine.AskAsync(writer => writer.Allocates ? MultiClusterPlan.Of(writer.Mesh, settings.ClusterId, settings.MultiCluster) : null, stop)
+            .ConfigureAwait(false);
+        if (plan is null) return false;
+        var (trouble, isComplete) = await _objects.WriteAsync(plan, stop).ConfigureAwait(false);
+        if (trouble.Length > 0 && trouble != _trouble) LogNotWritten(trouble);
+        _trouble = trouble;
+        return isComplete;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Objects of the multi-cluster services API could not be written; retrying: {Error}")]

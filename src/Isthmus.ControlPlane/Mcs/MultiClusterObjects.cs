@@ -1,25 +1,29 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Mcs;
 
 /// <summary>Writes what a plan wants, in the version of the API that the cluster serves.</summary>
-public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings settings, TimeProvider time)
+public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings settings, TimeProvider time, ILogger log)
 {
     /// <summary>The optional fields of an import's spec: a merge leaves what it does not name.</summary>
     private static readonly string[] Optional = ["ips", "ipFamilies", "sessionAffinity", "sessionAffinityConfig", "internalTrafficPolicy",
         "trafficDistribution"];
 
-    /// <returns>The first thing that could not be done. It keeps nothing else from being done.</returns>
-    public async Task<string> WriteAsync(MultiClusterPlan plan, CancellationToken stop)
+    private readonly StatusWriter _writer = new(client, log);
+
+    /// <returns>The first thing that could not be done, which keeps nothing else from being done, and whether only a change can need another call.</returns>
+    public async Task<(string Trouble, bool IsComplete)> WriteAsync(MultiClusterPlan plan, CancellationToken stop)
     {
-        if (plan.IsEmpty) return "";
-        var trouble = "";
+        if (plan.IsEmpty) return ("", true);
+        var (trouble, isDefined) = ("", true);
         async Task TryAsync(Func<Task> write)
         {
             try { await write().ConfigureAwait(false); }
@@ -33,6 +37,8 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
         {
             var (exports, imports) = (await KindAsync(MeshApi.ServiceExport, stop).ConfigureAwait(false),
                 await KindAsync(MeshApi.ServiceImport, stop).ConfigureAwait(false));
+            // Definitions may come later, and nobody tells.
+            isDefined = exports is not null && imports is not null;
             if (exports is not null)
             {
                 foreach (var key in plan.AutoExports) await TryAsync(() => client.ApplyAsync(exports, Named(exports, key), stop)).ConfigureAwait(false);
@@ -42,7 +48,7 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
             foreach (var import in plan.Imports) await TryAsync(() => WriteAsync(imports, import, stop)).ConfigureAwait(false);
             foreach (var key in plan.Obsolete) await TryAsync(() => client.DeleteAsync(imports, key.Namespace, key.Name, stop)).ConfigureAwait(false);
         }).ConfigureAwait(false);
-        return trouble;
+        return (trouble, trouble.Length == 0 && isDefined);
     }
 
     /// <summary>The kind in the first version that is wanted and served; null while its definition is missing.</summary>
@@ -70,8 +76,7 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
                 .ConfigureAwait(false);
         }
         var status = import.StatusIn(version, ApiTime.Seconds(time.GetUtcNow()));
-        await client.PatchAsync(imports, import.Namespace, import.Name, new JsonObject { ["status"] = status }, PatchType.Merge, stop, "status")
-            .ConfigureAwait(false);
+        await StatusAsync(imports, import.Namespace, import.Name, _ => (JsonObject)status.DeepClone(), stop).ConfigureAwait(false);
     }
 
     private Task WriteAsync(ResourceKind exports, WantedConditions wanted, CancellationToken stop)
@@ -86,8 +91,14 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
             ["lastTransitionTime"] = wanted.SinceOf(condition, now),
         });
         var source = wanted.Export.Source;
-        return client.PatchAsync(exports, source.Namespace, source.Name,
-            new JsonObject { ["status"] = new JsonObject { ["conditions"] = new JsonArray([.. conditions]) } }, PatchType.Merge, stop, "status");
+        return StatusAsync(exports, source.Namespace, source.Name,
+            _ => new() { ["conditions"] = new JsonArray([.. conditions]) }, stop);
+    }
+
+    private async Task StatusAsync(ResourceKind kind, string ns, string name, Func<JsonObject, JsonObject> status, CancellationToken stop)
+    {
+        if (await _writer.WriteAsync(kind, ns, name, status, stop).ConfigureAwait(false) == StatusOutcome.Later)
+            throw new IOException($"the status of {kind.Kind} {ns}/{name} could not be written");
     }
 
     private static JsonObject Named(ResourceKind kind, ObjectKey key, JsonObject? metadata = null, JsonObject? spec = null)

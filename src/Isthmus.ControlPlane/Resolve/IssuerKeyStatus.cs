@@ -1,5 +1,6 @@
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Mesh.Config;
 using Microsoft.Extensions.Logging;
@@ -17,15 +18,13 @@ public sealed class IssuerKeyStatus(KubeClient client, string cluster, PushEngin
     public async Task RunAsync(CancellationToken stop)
     {
         var rounds = new Rounds(time);
-        engine.Committed += rounds.Tell;
         keys.FailuresChanged += rounds.Tell;
         try
         {
-            await rounds.RunAsync(UpdateAsync, stop).ConfigureAwait(false);
+            await rounds.AfterCommitsAsync(engine, UpdateAsync, stop).ConfigureAwait(false);
         }
         finally
         {
-            engine.Committed -= rounds.Tell;
             keys.FailuresChanged -= rounds.Tell;
         }
     }

@@ -7,6 +7,7 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.Discovery;
@@ -27,7 +28,7 @@ public sealed class MultiClusterObjectsTests
         await using var cluster = new LoopbackCluster();
         var client = await StartAsync(cluster, version);
         var imports = Imports with { Version = version };
-        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System);
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, NullLogger.Instance);
         var first = Import(new() { ["team"] = "front" },
             new()
             {
@@ -35,7 +36,7 @@ public sealed class MultiClusterObjectsTests
                 ["internalTrafficPolicy"] = "Cluster"
             },
             null);
-        Assert.Equal("", await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [first] }, Stop));
+        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [first] }, Stop));
         var stored = await client.GetAsync(imports, "shop", "desk", Stop);
         Assert.Equal("front", stored["metadata"]!["labels"]!["team"]!.ToString());
         Assert.Equal(policy, stored["spec"]!["internalTrafficPolicy"]?.ToString());
@@ -46,13 +47,13 @@ public sealed class MultiClusterObjectsTests
         var known = MultiClusterFacts.Of("c1", stored).Import!;
         Assert.True(Import(new() { ["team"] = "front" }, first.Spec, known).IsKnown);
         var next = Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray(), ["ipFamilies"] = new JsonArray("IPv4") }, known);
-        Assert.Equal("", await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [next] }, Stop));
+        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [next] }, Stop));
         stored = await client.GetAsync(imports, "shop", "desk", Stop);
         Assert.Equal($$"""{"{{MultiClusterFacts.ManagedLabel}}":"true"}""", stored["metadata"]!["labels"]!.ToJsonString());
         Assert.False(stored["spec"]!.AsObject().ContainsKey("sessionAffinity") || stored["spec"]!.AsObject().ContainsKey("ips"));
         Assert.True(Import([], next.Spec, MultiClusterFacts.Of("c1", stored).Import).IsKnown);
 
-        Assert.Equal("", await objects.WriteAsync(MultiClusterPlan.Nothing with { Obsolete = [new("c1", "shop", "desk")] }, Stop));
+        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Obsolete = [new("c1", "shop", "desk")] }, Stop));
         Assert.Null(await client.FindAsync(imports, "shop", "desk", Stop));
     }
 
@@ -62,10 +63,10 @@ public sealed class MultiClusterObjectsTests
     {
         await using var cluster = new LoopbackCluster();
         var client = await StartAsync(cluster, "v1beta1");
-        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System);
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, NullLogger.Instance);
         var (bad, good) = (Import([], new() { ["type"] = "Odd", ["ports"] = new JsonArray() }, null) with { Name = "bad" },
             Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray() }, null));
-        Assert.Contains("bad", await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [bad, good] }, Stop), StringComparison.Ordinal);
+        Assert.Contains("bad", (await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [bad, good] }, Stop)).Trouble, StringComparison.Ordinal);
         Assert.NotNull(await client.FindAsync(Imports, "shop", "desk", Stop));
     }
 
@@ -79,10 +80,8 @@ public sealed class MultiClusterObjectsTests
             Stop);
         var export = MultiClusterFacts.Of("c1", made).Export!;
         var wanted = new WantedConditions(export, [new("Valid", true, "Valid", ""), new("Conflict", true, "PortConflict,TypeConflict", "they differ")]);
-        Assert.Equal("",
-            await new MultiClusterObjects(client, MultiClusterSettings.Default,
-                TimeProvider.System).WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] },
-                Stop));
+        Assert.Equal(("", true), await new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, NullLogger.Instance)
+            .WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] }, Stop));
         var read = MultiClusterFacts.Of("c1", await client.GetAsync(Exports, "shop", "desk", Stop)).Export!;
         Assert.Equal(wanted.Conditions, read.Conditions);
         Assert.NotEqual("", read.Since["Conflict"]);
@@ -97,7 +96,9 @@ public sealed class MultiClusterObjectsTests
         {
             Imports = [Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray() }, null)], AutoExports = [new("c1", "shop", "desk")]
         };
-        Assert.Equal("", await new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System).WriteAsync(plan, Stop));
+        // Nobody tells when they come.
+        Assert.Equal(("", false),
+            await new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, NullLogger.Instance).WriteAsync(plan, Stop));
     }
 
     private static WantedImport Import(JsonObject labels, JsonObject spec, ServiceImport? known)

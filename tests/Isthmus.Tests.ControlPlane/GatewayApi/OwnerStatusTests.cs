@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Injection;
 using Isthmus.Kubernetes.Client;

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;

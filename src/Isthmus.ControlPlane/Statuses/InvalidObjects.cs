@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -7,7 +8,7 @@ using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;
 
-namespace Isthmus.ControlPlane.Push;
+namespace Isthmus.ControlPlane.Statuses;
 
 /// <summary>Keeps a condition in the status of each of Istio's objects that has errors: API servers store what a webhook that was away did not see.</summary>
 /// <param name="cluster">The cluster of <paramref name="client"/>. Objects of others have no status from here.</param>
@@ -18,19 +19,7 @@ public sealed class InvalidObjects(KubeClient client, string cluster, PushEngine
     private readonly Dictionary<string, ObjectCondition> _conditions = MeshApi.Effective.Concat(MeshApi.Refused).ToDictionary(
         kind => kind.Kind, kind => new ObjectCondition(client, kind.Resource, (ObjectProblems.Condition, Reason), time, log), StringComparer.Ordinal);
 
-    public async Task RunAsync(CancellationToken stop)
-    {
-        var rounds = new Rounds(time);
-        engine.Committed += rounds.Tell;
-        try
-        {
-            await rounds.RunAsync(UpdateAsync, stop).ConfigureAwait(false);
-        }
-        finally
-        {
-            engine.Committed -= rounds.Tell;
-        }
-    }
+    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
 
     /// <returns>Whether all is written.</returns>
     internal async Task<bool> UpdateAsync(CancellationToken stop)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model.GatewayApi;
@@ -6,14 +7,16 @@ using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.GatewayApi;
 
-/// <summary>Writes statuses into their objects, where they differ.</summary>
+/// <summary>Writes many statuses at once, where they differ from what their objects say.</summary>
 /// <param name="mayWrite">Whether an object is this control plane's to write.</param>
-internal sealed partial class StatusWriter(KubeClient client, Func<JsonObject, bool> mayWrite, TimeProvider time, ILogger log)
+internal sealed class ApiStatusWriter(KubeClient client, Func<JsonObject, bool> mayWrite, TimeProvider time, ILogger log)
 {
     /// <summary>Requests at a time, and from how many objects of a kind on they are listed instead of read one by one, unless they are few of many.</summary>
     private const int Parallel = 8, Listed = 30, Few = 10;
 
-    private const int Attempts = 5, Page = 250;
+    private const int Page = 250;
+
+    private readonly StatusWriter _writer = new(client, log);
 
     /// <param name="kind">The kind, in a version that is served.</param>
     /// <param name="statuses">Of objects of the kind.</param>
@@ -61,52 +64,17 @@ internal sealed partial class StatusWriter(KubeClient client, Func<JsonObject, b
     /// <param name="found">The object as it is; null: it has to be read.</param>
     /// <param name="stop">Ends it.</param>
     /// <returns>Whether nothing is left to do.</returns>
-    private async Task<bool> WriteAsync(ResourceKind kind, ApiStatus status, JsonObject? found, CancellationToken stop)
-    {
-        var (ns, name) = (status.Source.Namespace, status.Source.Name);
-        try
-        {
-            for (var attempt = 0; attempt < Attempts; attempt++)
-            {
-                found ??= await client.FindAsync(kind, ns, name, stop).ConfigureAwait(false);
-                if (found is null || !mayWrite(found)) return true;
-                // What was judged is not what is stored: the watch brings that, and with it another status.
-                if (GenerationOf(found) != status.Generation) return true;
-                if (WrittenStatus.Changes(status, found, time.GetUtcNow()) is not { } changes) return true;
-                var patch = new JsonObject
-                {
-                    ["metadata"] = new JsonObject { ["resourceVersion"] = found["metadata"]!["resourceVersion"]!.DeepClone() }, ["status"] = changes
-                };
-                try
-                {
-                    await client.PatchAsync(kind, ns, name, patch, PatchType.Merge, stop, "status").ConfigureAwait(false);
-                    return true;
-                }
-                catch (KubeException e) when (e.IsConflict)
-                {
-                    found = null;
-                }
-            }
-            return false;
-        }
-        catch (KubeException e) when (e is { IsConflict: false, IsBusy: false, Code: < 500 })
-        {
-            // Gone meanwhile, without permission, or not as the definition wants it: only a change can help.
-            if (!e.IsNotFound) NotWritten(log, kind.Kind, $"{ns}/{name}", e.Message);
-            return true;
-        }
-        catch (Exception e) when (ApiTrouble.Is(e, stop))
-        {
-            return false;
-        }
-    }
+    private async Task<bool> WriteAsync(ResourceKind kind, ApiStatus status, JsonObject? found, CancellationToken stop) =>
+        await _writer.WriteAsync(kind, status.Source.Namespace, status.Source.Name, item => Changes(status, item), stop, found).ConfigureAwait(false)
+            != StatusOutcome.Later;
+
+    /// <summary>Where what was judged is not what is stored, nothing: the watch brings that, and with it another status.</summary>
+    private JsonObject? Changes(ApiStatus status, JsonObject found) =>
+        mayWrite(found) && GenerationOf(found) == status.Generation ? WrittenStatus.Changes(status, found, time.GetUtcNow()) : null;
 
     private static ObjectGeneration GenerationOf(JsonObject item) =>
         new((long?)item["metadata"]?["generation"] ?? 0, (string?)item["metadata"]?["uid"] ?? "");
 
     private static (string Namespace, string Name) KeyOf(JsonObject item) =>
         ((string?)item["metadata"]?["namespace"] ?? "", (string?)item["metadata"]?["name"] ?? "");
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The status of {Kind} {Name} is not written: {Reason}")]
-    private static partial void NotWritten(ILogger log, string kind, string name, string reason);
 }

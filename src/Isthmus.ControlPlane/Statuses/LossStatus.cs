@@ -1,8 +1,9 @@
+using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Mesh.Losses;
 using Microsoft.Extensions.Logging;
 
-namespace Isthmus.ControlPlane.Push;
+namespace Isthmus.ControlPlane.Statuses;
 
 /// <summary>Keeps a condition in the status of each Telemetry whose spans, access logs or metrics proxies lose at present.</summary>
 public sealed class LossStatus(KubeClient client, PushEngine engine, TimeProvider time, ILogger log)

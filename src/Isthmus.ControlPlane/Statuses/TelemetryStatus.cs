@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -7,7 +8,7 @@ using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 using Microsoft.Extensions.Logging;
 
-namespace Isthmus.ControlPlane.Push;
+namespace Isthmus.ControlPlane.Statuses;
 
 /// <summary>Keeps a condition in the status of each Telemetry whose provider does not exist, or has a service that the mesh does not know or that has no
 /// endpoint.</summary>
@@ -19,19 +20,7 @@ public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimePr
 
     private sealed record Found(List<string> Known, List<Problem> Missing);
 
-    public async Task RunAsync(CancellationToken stop)
-    {
-        var rounds = new Rounds(time);
-        engine.Committed += rounds.Tell;
-        try
-        {
-            await rounds.RunAsync(UpdateAsync, stop).ConfigureAwait(false);
-        }
-        finally
-        {
-            engine.Committed -= rounds.Tell;
-        }
-    }
+    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
 
     /// <returns>Whether all is written.</returns>
     internal async Task<bool> UpdateAsync(CancellationToken stop)

@@ -5,20 +5,22 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Microsoft.Extensions.Logging;
 
-namespace Isthmus.ControlPlane.Push;
+namespace Isthmus.ControlPlane.Statuses;
 
 /// <summary>
 /// Keeps a condition in the status of each object that has a problem. Several control planes can do so: each writes about the objects that
 /// it knows. Not thread-safe.
 /// </summary>
 /// <param name="name">Type and reason of the condition.</param>
-internal sealed partial class ObjectCondition(KubeClient client, ResourceKind kind, (string Type, string Reason) name, TimeProvider time, ILogger log)
+internal sealed class ObjectCondition(KubeClient client, ResourceKind kind, (string Type, string Reason) name, TimeProvider time, ILogger log)
 {
     /// <summary>As in Gateway API: whether everything that the object refers to was found.</summary>
     internal const string ResolvedRefs = "ResolvedRefs";
 
     /// <summary>Messages quote what is wrong, which may be long.</summary>
     private const int Longest = 4096;
+
+    private readonly StatusWriter _writer = new(client, log);
 
     /// <summary>What the status of an object says; empty: nothing.</summary>
     private readonly Dictionary<string, string> _written = new(StringComparer.Ordinal);
@@ -39,33 +41,23 @@ internal sealed partial class ObjectCondition(KubeClient client, ResourceKind ki
                 .Order(StringComparer.Ordinal));
             if (message.Length > Longest) message = message[..Longest] + "…";
             if (_written.GetValueOrDefault(item) == message) continue;
-            try
-            {
-                await WriteAsync(item, message, stop).ConfigureAwait(false);
-                _written[item] = message;
-            }
-            catch (KubeException e) when (e is { IsConflict: false, IsBusy: false })
-            {
-                // Without permission, the Event and the log must do.
-                NotWritten(log, kind.Kind, item, e.Message);
-                _written[item] = message;
-            }
-            catch (Exception e) when (ApiTrouble.Is(e, stop))
-            {
-                isComplete = false;
-            }
+            if (await WriteAsync(item, message, stop).ConfigureAwait(false)) _written[item] = message;
+            else isComplete = false;
         }
         return isComplete;
     }
 
-    private async Task WriteAsync(string item, string message, CancellationToken stop)
+    /// <returns>Whether only a change can need another call. Without permission, the Event and the log must do.</returns>
+    private async Task<bool> WriteAsync(string item, string message, CancellationToken stop) =>
+        item.Split('/') is not [var ns, var own]
+        || await _writer.WriteAsync(kind, ns, own, found => Changes(found, message), stop).ConfigureAwait(false) != StatusOutcome.Later;
+
+    /// <summary>An earlier control plane may have written the status, and others write other conditions.</summary>
+    private JsonObject? Changes(JsonObject found, string message)
     {
-        if (item.Split('/') is not [var ns, var own]) return;
-        // An earlier control plane may have written the status, and others write other conditions.
-        if (await client.FindAsync(kind, ns, own, stop).ConfigureAwait(false) is not { } found) return;
         var all = (found["status"]?["conditions"] as JsonArray ?? []).OfType<JsonObject>().ToList();
         var known = all.Find(condition => (string?)condition["type"] == name.Type);
-        if (message.Length == 0 ? known is null : (string?)known?["message"] == message) return;
+        if (message.Length == 0 ? known is null : (string?)known?["message"] == message) return null;
         var conditions = new JsonArray([.. all.Where(condition => condition != known).Select(condition => condition.DeepClone())]);
         if (message.Length > 0)
         {
@@ -76,14 +68,6 @@ internal sealed partial class ObjectCondition(KubeClient client, ResourceKind ki
                     ?? time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
             });
         }
-        var patch = new JsonObject
-        {
-            ["metadata"] = new JsonObject { ["resourceVersion"] = found["metadata"]!["resourceVersion"]!.DeepClone() },
-            ["status"] = new JsonObject { ["conditions"] = conditions },
-        };
-        await client.PatchAsync(kind, ns, own, patch, PatchType.Merge, stop, "status").ConfigureAwait(false);
+        return new() { ["conditions"] = conditions };
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The status of {Kind} {Name} is not written: {Reason}")]
-    private static partial void NotWritten(ILogger log, string kind, string name, string reason);
 }

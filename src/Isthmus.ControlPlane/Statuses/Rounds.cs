@@ -1,6 +1,7 @@
+using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Tasks;
 
-namespace Isthmus.ControlPlane.Push;
+namespace Isthmus.ControlPlane.Statuses;
 
 /// <summary>Work that changes make necessary: it runs at once, and for changes that follow quickly, after a pause.</summary>
 /// <param name="pause">Null: a second.</param>
@@ -12,6 +13,21 @@ internal sealed class Rounds(TimeProvider time, TimeSpan? pause = null)
 
     /// <summary>Something has changed. From any thread.</summary>
     public void Tell() => _due.Tell();
+
+    /// <summary>Runs a first round, and another after each commit of an engine.</summary>
+    /// <inheritdoc cref="RunAsync"/>
+    public async Task AfterCommitsAsync(PushEngine engine, Func<CancellationToken, Task<bool>> round, CancellationToken stop)
+    {
+        engine.Committed += Tell;
+        try
+        {
+            await RunAsync(round, stop).ConfigureAwait(false);
+        }
+        finally
+        {
+            engine.Committed -= Tell;
+        }
+    }
 
     /// <summary>Runs a first round, and another after changes.</summary>
     /// <param name="round">Whether all of it worked; otherwise, it runs again a little later.</param>

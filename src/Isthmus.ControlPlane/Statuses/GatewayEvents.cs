@@ -1,3 +1,4 @@
+using Isthmus.ControlPlane.Push;
 using System.Globalization;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Core.Problems;
@@ -6,7 +7,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Microsoft.Extensions.Logging;
 
-namespace Isthmus.ControlPlane.Push;
+namespace Isthmus.ControlPlane.Statuses;
 
 /// <summary>Writes an Event on each Gateway or Ingress whose certificate is missing, and keeps the status of Gateways current, where its author
 /// looks.</summary>

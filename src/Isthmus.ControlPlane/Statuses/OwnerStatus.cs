@@ -1,12 +1,13 @@
 using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Derive;
+using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;
 
-namespace Isthmus.ControlPlane.Push;
+namespace Isthmus.ControlPlane.Statuses;
 
 /// <summary>Keeps a condition in the status of each object that claims a host or an address of another: admission may not know of the owner yet.</summary>
 /// <param name="cluster">The cluster of <paramref name="client"/>. Objects of others have no status from here.</param>
@@ -19,19 +20,7 @@ public sealed class OwnerStatus(KubeClient client, string cluster, PushEngine en
 
     private sealed record Found(List<ObjectRef> Known, List<(ObjectRef Source, ObjectProblems Problems)> Claims);
 
-    public async Task RunAsync(CancellationToken stop)
-    {
-        var rounds = new Rounds(time);
-        engine.Committed += rounds.Tell;
-        try
-        {
-            await rounds.RunAsync(UpdateAsync, stop).ConfigureAwait(false);
-        }
-        finally
-        {
-            engine.Committed -= rounds.Tell;
-        }
-    }
+    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
 
     /// <returns>Whether all is written.</returns>
     internal async Task<bool> UpdateAsync(CancellationToken stop)

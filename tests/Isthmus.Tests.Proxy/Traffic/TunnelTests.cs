@@ -253,8 +253,8 @@ public sealed class TunnelTests
         handler.Dispose();
         await Eventually.TrueAsync(() => forward.LogText.Split('\n').Count(line => line.StartsWith("CONNECT 200 ", StringComparison.Ordinal)) == 5,
             $"five tunnels have ended: {forward.LogText}");
-        // Streams of HTTP/2 share their connection.
-        Assert.Equal(http2 ? 1 : 0, proxy.Plane.State.Current.Clusters["up"].Counters.Http2Connects);
+        // Streams of HTTP/2 share the connection of their event loop.
+        Assert.InRange(proxy.Plane.State.Current.Clusters["up"].Counters.Http2Connects, http2 ? 1 : 0, http2 ? Environment.ProcessorCount : 0);
         Assert.Equal(http2 ? 0 : 5, proxy.Plane.State.Current.Clusters["up"].Counters.Http1Connects);
     }
 

@@ -15,7 +15,8 @@ internal static class ScopesBench
     internal static void Run()
     {
         Console.WriteLine($"scopes: {Services} services, {Namespaces} namespaces with {ProxiesOfEach} proxies each");
-        Console.WriteLine("services   VirtualServices   first namespace: CPU ms   each other: CPU ms   one changed VirtualService: CPU ms   bytes for a proxy");
+        Console.WriteLine("services   VirtualServices   first namespace: CPU ms   each other: CPU ms   one changed VirtualService: CPU ms   bytes for a proxy"
+            + "   one changed Service: CPU ms");
         foreach (var (port, routed) in (ReadOnlySpan<(string, bool)>)[("http", false), ("tcp", false), ("http", true)]) Measure(port, routed);
     }
 
@@ -53,9 +54,18 @@ internal static class ScopesBench
                 }
             }
         }
+        var service = TimeSpan.Zero;
+        for (var change = -WarmUp; change < Changes; change++)
+        {
+            before = Cpu;
+            rig.Service("c1", $"app{(change + WarmUp) * 7}", $"10.97.0.{change + WarmUp + 1}", port, port == "tcp" ? 9000 : 80);
+            rig.Push();
+            if (change >= 0) service += Cpu - before;
+        }
         var (start, other, one) = (first.TotalMilliseconds, rest.TotalMilliseconds, changed.TotalMilliseconds / Changes);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{port,8}   {(routed ? Services : 0),15}   {start,23:0.0}   {other,18:0.00}   {one,34:0.0}   {bytes,17}"));
+            $"{port,8}   {(routed ? Services : 0),15}   {start,23:0.0}   {other,18:0.00}   {one,34:0.0}   {bytes,17}   "
+                + $"{service.TotalMilliseconds / Changes,27:0.0}"));
     }
 
     private static TimeSpan Cpu => Process.GetCurrentProcess().TotalProcessorTime;

@@ -26,6 +26,13 @@ internal sealed class HostRules : IEnumerable<DestinationRule>
         if (after is not null && ++CollectionsMarshal.GetValueRefOrAddDefault(_uses, after, out _) == 1) Version++;
     }
 
+    /// <summary>Takes over those of a scope that sees the same.</summary>
+    public void StartLike(HostRules other)
+    {
+        foreach (var (rule, uses) in other._uses) _uses[rule] = uses;
+        Version++;
+    }
+
     public void Clear()
     {
         _uses.Clear();

@@ -37,6 +37,30 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
         _destinations = null;
     }
 
+    /// <summary>Takes over what a scope has that sees the same hosts, with the same DestinationRules, from another namespace.</summary>
+    /// <param name="other">It is at this revision.</param>
+    /// <returns>False: more than some routes is different, so that everything has to be made anew.</returns>
+    public bool TryTakeOver(OutboundPart other, MeshView view)
+    {
+        foreach (var host in other._hosts)
+        {
+            // An alias may be visible here and not there.
+            if (!host.Service.Aliases.IsEmpty) return false;
+            var routing = view.RoutingFor(host.Service, scope);
+            if (!ReferenceEquals(host.L4, L4Of(routing)) || host.HasServiceRoutes != HasServiceRoutes(routing)
+                || host.TcpSettings != view.TcpSettingsOf(host.Service, host.L4 is null ? [] : [host.L4], scope)) return false;
+        }
+        if (!_routes.TryTakeOver(other._routes, view)) return false;
+        var (listeners, names) = (_listeners, _names);
+        (_hosts, _listeners, _names, _mesh, _settings) = (other._hosts, [.. other._listeners], other._names!, other._mesh, other._settings);
+        shared.Listeners.Keep(_listeners);
+        shared.NameTables.Keep([_names]);
+        (Listeners, Names, _destinations) = (other.Listeners, other.Names, null);
+        listeners.ForEach(shared.Listeners.Return);
+        if (names is not null) shared.NameTables.Return(names);
+        return true;
+    }
+
     /// <summary>Whether a Service that the scope does not see makes a difference: a route leads to it, or is for its name.</summary>
     public bool DependsOn(MeshView view, string host)
     {

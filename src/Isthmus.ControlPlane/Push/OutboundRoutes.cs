@@ -13,6 +13,7 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
     /// <summary>The port of names that only a VirtualService defines, as in Istio.</summary>
     private const int NameOnlyPort = 80;
 
+    private readonly string _domain = scope.Domain;
     private List<Table> _tables = [];
 
     public ResourceSet Resources { get; private set; } = ResourceSet.Empty;
@@ -51,6 +52,62 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
         }
         Encode(_tables);
         Return(before);
+    }
+
+    /// <summary>Takes over what a scope has that sees the same hosts from another namespace, but for the hosts whose names or routes are others here.</summary>
+    /// <returns>False: it has other tables, or routes for other names.</returns>
+    public bool TryTakeOver(OutboundRoutes other, MeshView view)
+    {
+        if (other._tables.Exists(table => !HasSameHosts(table, other, view))) return false;
+        var before = _tables;
+        _tables = [];
+        foreach (var known in other._tables)
+        {
+            var table = new Table(known.Name, known.Port, known.Fallback);
+            if (known.Fallback is { } fallback) shared.Fallbacks.Keep([fallback]);
+            var changed = known.Members.Select(member => IsNamedApart(member, known, other) || IsRoutedApart(member, view)).ToArray();
+            shared.VirtualHosts.Keep(known.Members.Where((_, at) => !changed[at]).Select(member => member.Part));
+            foreach (var (at, member) in known.Members.Index())
+            {
+                if (!changed[at]) table.Members.Add(new(member.Host, member.Service, member.Domains) { Part = member.Part });
+                else Add(table, view, member.Host, member.Service, IsNamedApart(member, known, other) ? DomainsOf(member, known.Port) : member.Domains);
+            }
+            _tables.Add(table);
+        }
+        Encode(_tables);
+        Return(before);
+        return true;
+    }
+
+    /// <summary>Whether a table has the same hosts here, and each of them the domains that it would have without the others.</summary>
+    private bool HasSameHosts(Table table, OutboundRoutes other, MeshView view)
+    {
+        if (table.Fallback is null) return true;
+        // A name without dots could be that of a Service here in short.
+        if (table.Members.Exists(member => !member.Host.Contains('.', StringComparison.Ordinal)
+            || (IsNamedApart(member, table, other) && other.DomainsOf(member, table.Port).Count != member.Domains.Count))) return false;
+        if (table.Port != NameOnlyPort) return true;
+        var names = table.Members.Where(member => member.Service is null).Select(member => member.Host).ToHashSet(StringComparer.Ordinal);
+        return view.Traffic.RoutingsByHost.Keys.All(host => IsNameOnly(view, host) == names.Contains(host));
+    }
+
+    /// <summary>Whether workloads of one of the two namespaces have a short name for a host.</summary>
+    private bool IsNamedApart(Member member, Table table, OutboundRoutes other) => table.Fallback is not null
+        && (IsIn(member.Host, scope.Domain) || IsIn(member.Host, other._domain));
+
+    private static bool IsIn(string host, string domain) => host.EndsWith(domain, StringComparison.Ordinal) && host.Length > domain.Length
+        && host[^(domain.Length + 1)] == '.';
+
+    private ValueList<string> DomainsOf(Member member, int port) => (member.Service is { } service
+        ? RouteGenerator.Domains(service, scope, port) : RouteGenerator.Domains(member.Host, scope, port)).ToValueList();
+
+    /// <summary>Whether a host has other routes here, or DestinationRules that may be others are part of them.</summary>
+    private bool IsRoutedApart(Member member, MeshView view)
+    {
+        var found = member.Service is { } service ? view.RoutingFor(service, scope) : view.RoutingFor(member.Host, scope);
+        var (routing, inputs) = (found is { Rules.IsEmpty: false } ? found : null, member.Part.Inputs);
+        return !ReferenceEquals(routing, inputs.Routing)
+            || (routing is not null && (!view.Traffic.Rules.IsEmpty || RouteCaller.Of(scope, routing) != inputs.Caller));
     }
 
     /// <summary>The hosts that routes lead to.</summary>

@@ -60,6 +60,7 @@ public sealed class Publisher(TimeProvider time)
 
     private readonly Dictionary<ViewKey, ScopeView> _views = [];
     private readonly Dictionary<(InboundScope Scope, MeshConfig Mesh), InboundResources> _inbound = [];
+    private readonly SiblingScopes _siblings = new();
     private readonly ProxyIndex _proxies = new();
     private readonly GatewayCertificates _certificates = new();
     private MeshView? _mesh;
@@ -103,7 +104,7 @@ public sealed class Publisher(TimeProvider time)
     {
         if (_mesh is null) return; // the first publication is complete
         _mesh = mesh;
-        var bugs = UpdateViews(view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
+        var bugs = UpdateViews(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
         Offer(RefreshOwn(mesh, hosts is null ? null : own => hosts.Contains(own)));
         if (!bugs.IsEmpty) throw new AggregateException(bugs);
     }
@@ -119,21 +120,27 @@ public sealed class Publisher(TimeProvider time)
         _interest = interest;
         Reattach(mesh, concerned);
         var ruled = RuledHosts.Of(mesh, everything ? [] : changes!.Rules);
-        var bugs = UpdateViews(view => view.UpdateAll(mesh, everything ? null : changes, ruled));
+        // Others take over what the first of their family has made.
+        var views = _views.Values.ToLookup(view => ReferenceEquals(_siblings.FirstOf(view), view));
+        List<Exception> bugs =
+        [
+            .. UpdateViews(views[true], view => view.UpdateAll(mesh, everything ? null : changes, ruled)),
+            .. UpdateViews(views[false], view => view.UpdateAll(mesh, everything ? null : changes, ruled, _siblings.FirstOf(view))),
+        ];
         // Which certificates a gateway needs depends on the rules of the hosts that it sees now.
         if (everything || !changes!.IsRoutesOnly)
             foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy);
         var moved = RefreshOwn(mesh, everything || changes!.Settings ? null : own => changes!.Endpoints.Contains(own));
         Offer(moved.Count == 0 ? concerned : [.. concerned, .. moved.Except(concerned)]);
-        if (!bugs.IsEmpty) throw new AggregateException(bugs);
+        if (bugs.Count > 0) throw new AggregateException(bugs);
     }
 
     /// <summary>A bug that the update of one view runs into does not keep the changes from the proxies of others.</summary>
     /// <returns>The bugs: the caller throws them when all others have their changes.</returns>
-    private ConcurrentQueue<Exception> UpdateViews(Action<ScopeView> update)
+    private static ConcurrentQueue<Exception> UpdateViews(IEnumerable<ScopeView> views, Action<ScopeView> update)
     {
         var bugs = new ConcurrentQueue<Exception>();
-        Parallel.ForEach(_views.Values, view =>
+        Parallel.ForEach(views, view =>
         {
             try
             {
@@ -190,6 +197,7 @@ public sealed class Publisher(TimeProvider time)
         published.View.Proxies.Remove(proxy);
         if (published.View.Proxies.Count > 0) return;
         _views.Remove(new(published.Resolved.Scope, published.Resolved.Gateway));
+        _siblings.Remove(published.Resolved, published.View);
         published.View.Release();
     }
 
@@ -231,7 +239,9 @@ public sealed class Publisher(TimeProvider time)
         if (!_views.TryGetValue(key, out var view))
         {
             _views[key] = view = new(resolved.Scope, resolved.Gateway, Shared);
-            view.UpdateAll(mesh, null, ImmutableHashSet<string>.Empty);
+            if (_siblings.Find(resolved, mesh) is { } sibling) view.StartLike(sibling, mesh);
+            else view.UpdateAll(mesh, null, ImmutableHashSet<string>.Empty);
+            _siblings.Add(resolved, view);
             view.TakeChange(null); // Whoever attaches the first proxy offers it everything.
         }
         view.Proxies.Add(proxy);
@@ -371,7 +381,8 @@ public sealed class Publisher(TimeProvider time)
     /// <summary>A proxy has no outbound listener for its own address: what a workload sends to itself must reach its application.</summary>
     private static IXdsResources Listeners(ProxyIdentity proxy, ScopeView view, PublishedProxy published)
     {
-        var own = view.Listeners.Items.Keys.Where(name => proxy.Addresses.Any(address => name.StartsWith(address + "_", StringComparison.Ordinal)))
+        var prefixes = proxy.Addresses.Select(address => address + "_").ToArray();
+        var own = view.Listeners.Items.Keys.Where(name => Array.Exists(prefixes, prefix => name.StartsWith(prefix, StringComparison.Ordinal)))
             .ToImmutableHashSet(StringComparer.Ordinal);
         return published.Inbound is null && own.Count == 0
             ? view.Listeners

@@ -13,7 +13,7 @@ namespace Isthmus.ControlPlane.Push;
 /// <summary>The resources that all proxies of one scope share. Each is kept with its inputs and rebuilt only when those differ.</summary>
 internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedResources shared)
 {
-    private readonly SortedDictionary<string, HostPart> _hosts = new(StringComparer.Ordinal);
+    private SortedDictionary<string, HostPart> _hosts = new(StringComparer.Ordinal);
     private readonly ClusterCaller _caller = ClusterCaller.Of(scope);
     private readonly OutboundPart _outbound = new(scope, shared);
     private readonly GatewayPart? _gateway = gateway is null ? null : new(scope, gateway);
@@ -22,6 +22,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     private MeshConfig? _mesh;
     // An update that fails may leave a part of what it is for: the next one makes everything anew.
     private bool _isWhole;
+    // The revision that all of it is made of; null: some of it is made of another one.
+    private MeshView? _at;
     private (ResourceSet, ResourceSet, ResourceSet, ResourceSet, ResourceSet) _taken;
 
     public bool IsGateway => _gateway is not null;
@@ -77,23 +79,65 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     /// identities.</summary>
     public void UpdateEndpoints(MeshView view, IEnumerable<string> hosts)
     {
-        var wasWhole = _isWhole;
-        _isWhole = false;
-        UpdateHosts(view, hosts);
+        var (wasWhole, at) = (_isWhole, _at);
+        (_isWhole, _at) = (false, null);
+        var seen = UpdateHosts(view, hosts);
         _isWhole = wasWhole;
+        if (wasWhole && at is not null && HasOnlyOtherEndpoints(at, view) && !seen.Any(IsListedByAddress)) _at = view;
     }
 
     /// <param name="changes">Null: everything may have changed.</param>
     /// <param name="ruled">The hosts that changed DestinationRules may be for.</param>
-    public void UpdateAll(MeshView view, MeshChanges? changes, IReadOnlySet<string> ruled)
+    /// <param name="sibling">A scope that differs in its namespace only, and is updated; null: there is none.</param>
+    public void UpdateAll(MeshView view, MeshChanges? changes, IReadOnlySet<string> ruled, ScopeView? sibling = null)
     {
         var known = _isWhole ? changes : null;
-        _isWhole = false;
-        Update(view, known, ruled);
-        _isWhole = true;
+        (_isWhole, _at) = (false, null);
+        Update(view, known, ruled, sibling);
+        (_isWhole, _at) = (true, view);
     }
 
-    private void Update(MeshView view, MeshChanges? changes, IReadOnlySet<string> ruled)
+    /// <summary>Whether it has all that it can have of this revision.</summary>
+    public bool IsAt(MeshView view) => ReferenceEquals(_at, view);
+
+    /// <summary>Makes all of a new sidecar scope that differs from another one in its namespace only: what does not depend on that is taken over.</summary>
+    /// <param name="other">It is at this revision.</param>
+    public void StartLike(ScopeView other, MeshView view)
+    {
+        _hosts = new(other._hosts, StringComparer.Ordinal);
+        shared.Clusters.Keep(_hosts.Values.Select(part => part.Clusters));
+        shared.Endpoints.Keep(_hosts.Values.Select(part => part.Endpoints).OfType<SharedTable<EndpointInputs, ImmutableArray<XdsResource>>.Entry>());
+        Rules.StartLike(other.Rules);
+        (_mesh, _clusters, Clusters, Endpoints) = (other._mesh, other._clusters, other.Clusters, other.Endpoints);
+        var changed = new List<string>();
+        foreach (var (host, whole) in view.Registry.Services)
+        {
+            var isKnown = _hosts.TryGetValue(host, out var part);
+            if (SidecarHosts.Visible(scope, whole) is not { } service ? isKnown
+                : !isKnown || !ReferenceEquals(part.Clusters.Inputs.Rule, view.RuleFor(service, scope))) changed.Add(host);
+        }
+        if (changed.Count > 0) UpdateHosts(view, changed);
+        UpdateOutbound(view, other);
+        (Listeners, Routes, Names) = (Patched(_outbound.Listeners), PatchedRoutes(_outbound.Routes), _outbound.Names);
+        (_isWhole, _at) = (true, view);
+    }
+
+    /// <summary>Makes listeners, routes and names anew, or takes over those of a scope that sees the same.</summary>
+    private void UpdateOutbound(MeshView view, ScopeView? sibling)
+    {
+        if (sibling?.IsAt(view) == true && HasSameHosts(sibling) && _outbound.TryTakeOver(sibling._outbound, view)) return;
+        _outbound.Update(view, _hosts.Values.Select(part => part.Clusters.Inputs.Service));
+    }
+
+    private bool HasSameHosts(ScopeView other) => _hosts.Count == other._hosts.Count && _hosts.Values.Zip(other._hosts.Values).All(pair =>
+        pair.First.Clusters.Inputs is var own && pair.Second.Clusters.Inputs is var theirs && ReferenceEquals(own.Service, theirs.Service)
+            && ReferenceEquals(own.Rule, theirs.Rule));
+
+    private static bool HasOnlyOtherEndpoints(MeshView before, MeshView after) => ReferenceEquals(before.Mesh, after.Mesh)
+        && ReferenceEquals(before.Traffic, after.Traffic) && ReferenceEquals(before.Registry.Services, after.Registry.Services)
+        && ReferenceEquals(before.Registry.Gateways, after.Registry.Gateways);
+
+    private void Update(MeshView view, MeshChanges? changes, IReadOnlySet<string> ruled, ScopeView? sibling)
     {
         // Settings may touch any host; otherwise only those that changed are checked.
         var everything = changes is null || changes.Settings || _mesh is null || changes.Gateways;
@@ -104,13 +148,12 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
             _mesh = view.Mesh;
             SetStatic(view.Mesh);
         }
-        var visible = _hosts.Values.Select(part => part.Clusters.Inputs.Service);
         if (_gateway is null)
         {
             if (everything || changes!.Services.Any(host => seen.Contains(host) || _outbound.DependsOn(view, host))
-                || changes.Endpoints.Any(IsListedByAddress)) _outbound.Update(view, visible);
+                || changes.Endpoints.Any(IsListedByAddress)) UpdateOutbound(view, sibling);
             else if (changes.Routed.Count == 0 && ruled.Count == 0) return;
-            else if (!_outbound.TryUpdate(view, new(changes.Routed), ruled)) _outbound.Update(view, visible);
+            else if (!_outbound.TryUpdate(view, new(changes.Routed), ruled)) UpdateOutbound(view, sibling);
             (Listeners, Routes, Names) = (Patched(_outbound.Listeners), PatchedRoutes(_outbound.Routes), _outbound.Names);
         }
         else

@@ -27,6 +27,15 @@ internal sealed class SharedTable<TInputs, TMade>(Func<TInputs, TMade> make, IEq
         return entry;
     }
 
+    /// <summary>More holders of entries that somebody holds.</summary>
+    public void Keep(IEnumerable<Entry> entries)
+    {
+        lock (_lock)
+        {
+            foreach (var entry in entries) entry.Holders++;
+        }
+    }
+
     public void Return(Entry entry)
     {
         lock (_lock)

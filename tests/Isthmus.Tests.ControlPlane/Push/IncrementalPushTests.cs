@@ -40,6 +40,10 @@ public sealed class IncrementalPushTests
         "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: y, namespace: shop}, spec: {hosts: [ext.example], addresses: [192.0.2.1], "
             + "ports: [{number: 443, name: tls, protocol: TLS}], resolution: STATIC, endpoints: [{address: 192.0.2.9}]}}",
         "{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: x, namespace: shop}, spec: {egress: [{hosts: ['*/a.shop.svc.cluster.local']}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: x, namespace: other}, spec: {egress: [{hosts: ['./*', 'shop/*']}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: x, namespace: istio-system}, spec: {egress: [{hosts: ['./*', 'shop/*']}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: x, namespace: other}, spec: {egress: [{port: {number: 80, name: http, protocol: "
+            + "HTTP}, hosts: ['shop/*']}]}}",
         "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: x, namespace: shop}, spec: {selector: {matchLabels: {app: a}}, mtls: "
             + "{mode: DISABLE}}}",
         "{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: x, namespace: istio-system}, spec: {mtls: {mode: STRICT}}}",
@@ -121,6 +125,16 @@ public sealed class IncrementalPushTests
             Assert.Empty(live.Mesh.Graph.Verify());
             Assert.Equal(0, live.Mesh.Graph.Failures);
             foreach (var (one, other) in proxies.Zip(again)) Assert.Equal(MeshRig.Versions(other), MeshRig.Versions(one));
+            // Who comes late takes over what others have, and gets what it would get alone.
+            foreach (var ns in (string[])["third", "shop", "other", "istio-system"])
+            {
+                var late = live.Sidecar("c1", "late", "10.1.0.9", ns: ns);
+                var alone = new Publisher(TimeProvider.System);
+                alone.PublishAll(fresh.Mesh.View(), null);
+                var single = new ProxyFeed(late.Proxy, TimeProvider.System, _ => { });
+                alone.Join(single);
+                Assert.Equal(MeshRig.Versions(single), MeshRig.Versions(late));
+            }
         }).MustHold();
     }
 

@@ -24,7 +24,7 @@ public sealed class OriginServer : IAsyncDisposable
     public int Port { get; private set; }
 
     public static async Task<OriginServer> StartAsync(HttpProtocols protocols, RequestDelegate handle, X509Certificate2? certificate = null,
-        bool asksClients = false)
+        bool asksClients = false, IPAddress? at = null)
     {
         // A builder with defaults would watch files of settings, of which Linux allows each user few.
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "origin" });
@@ -32,7 +32,7 @@ public sealed class OriginServer : IAsyncDisposable
         {
             // A client of the proxy may speak plain HTTP where the server gets TLS.
             o.AllowAlternateSchemes = true;
-            o.Listen(IPAddress.Loopback, 0, l =>
+            o.Listen(at ?? IPAddress.Loopback, 0, l =>
             {
                 l.Protocols = protocols;
                 if (certificate is not null) l.UseHttps(https =>

@@ -6,16 +6,16 @@ using Isthmus.Mesh.Resolve.GatewayApi;
 
 namespace Isthmus.ControlPlane.Derive;
 
-/// <summary>Derives how many requests callers of hosts may try again from XBackendTrafficPolicies.</summary>
+/// <summary>Derives from XBackendTrafficPolicies how many requests callers of hosts may try again, and how their sessions stay with endpoints.</summary>
 internal sealed class BackendTrafficDerivation(MeshSources sources)
 {
     private readonly Live<string, ValueList<BackendTrafficPolicy>> _byHost = sources.BackendTrafficPolicies.GroupByMany(
         policy => policy.Targets.Where(BackendTlsDerivation.IsService).Select(BackendTlsDerivation.HostOf).Distinct(), "traffic policies by host");
 
-    /// <summary>Null: DestinationRules decide.</summary>
-    public RetryBudget? BudgetOf(Reader read, MeshService service) =>
+    /// <summary>The policy that applies to a host; null: there is none.</summary>
+    public BackendTrafficPolicy? Of(Reader read, MeshService service) =>
         BackendPolicies.Ordered(read.Get(_byHost, service.ExportOf.Length > 0 ? service.ExportOf : service.Hostname))
-            .FirstOrDefault(policy => policy.Targets.Any(target => BackendPolicies.IsOf(target, service)))?.Retries;
+            .FirstOrDefault(policy => policy.Targets.Any(target => BackendPolicies.IsOf(target, service)));
 
     /// <summary>Whether a policy is for a host.</summary>
     public bool Targets(Reader read, string host) => !read.Get(_byHost, host).IsEmpty;

@@ -22,6 +22,9 @@ public sealed class MeshGraph
     private readonly Live<ObjectKey, VirtualService> _routings;
     private readonly Live<string, HostAlias> _aliases;
     private readonly Live<string, ValueList<RouteSet>> _wildcards;
+    private readonly Live<string, ValueList<RouteSet>> _sessions;
+    private readonly Live<string, ValueList<BackendTrafficPolicy>> _policySessions;
+    private MeshConfig? _settings, _withSessions; // as read, and what is made of it
     private TrafficRules? _traffic;
     private object? _known; // the routings that it is of
 
@@ -90,14 +93,18 @@ public sealed class MeshGraph
             .UnionWith(podHosts.Derive((_, pod) => One(pod.Service.Hostname, pod.Service), "hosts of pods"), "hosts before allocation");
         AddressNeeds = Unaddressed.Derive(Needs, "address needs");
         BackendTls = new(Sources);
-        var traffic = new BackendTrafficDerivation(Sources);
+        BackendTraffic = new(Sources);
         var grants = Sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
         var grpc = new GrpcBackends(GatewayApi.Routes, grants);
-        Services = Unaddressed.Derive((read, service) => Addressed(read, service with
+        Services = Unaddressed.Derive((read, service) =>
         {
-            Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = BackendTls.Of(read, service), Ports = grpc.Of(read, service),
-            RetryBudget = traffic.BudgetOf(read, service),
-        }), "hosts");
+            var policy = BackendTraffic.Of(read, service);
+            return Addressed(read, service with
+            {
+                Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = BackendTls.Of(read, service), Ports = grpc.Of(read, service),
+                RetryBudget = policy?.Retries, Session = policy?.Session,
+            });
+        }, "hosts");
         NearHosts = Services.Derive((_, service) => service.NodeLocal || service.Distribution != TrafficDistribution.Any
             ? One(service.Hostname, new NearHost(service.Hostname, service.Distribution, service.NodeLocal)) : [], "hosts whose callers are near");
         Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))),
@@ -124,7 +131,7 @@ public sealed class MeshGraph
         PolicyStatuses = new BackendPolicyStatuses<BackendTlsPolicy>(
             Sources.BackendTlsPolicies, BackendTls.Targets, BackendTls.ConditionsOf, GatewayApi.Attached).Statuses
             .UnionWith(new BackendPolicyStatuses<BackendTrafficPolicy>(
-                Sources.BackendTrafficPolicies, traffic.Targets, traffic.ConditionsOf, GatewayApi.Attached).Statuses, "verdicts of policies");
+                Sources.BackendTrafficPolicies, BackendTraffic.Targets, BackendTraffic.ConditionsOf, GatewayApi.Attached).Statuses, "verdicts of policies");
         Routings = _routings.Derive(RoutesOf, "routes of virtual services").UnionWith(ingresses.Routings, "and of ingresses")
             .UnionWith(apiRoutes.Routings, "and of the Gateway API")
             // Routes to an alias lead to the clusters of what it stands for.
@@ -132,6 +139,9 @@ public sealed class MeshGraph
         GatewayRoutings = new(Routings);
         RoutingsByHost = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Items : [], "routings by host");
         _wildcards = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Where(host => host.StartsWith('*')) : [], "routings by wildcard");
+        _sessions = Routings.GroupByMany(
+            routing => routing.Rules.Any(rule => rule.Filters.Session is not null) ? [""] : (IEnumerable<string>)[], "sessions of rules");
+        _policySessions = Sources.BackendTrafficPolicies.GroupByMany(policy => policy.Session is null ? [] : (IEnumerable<string>)[""], "sessions of policies");
         CallerLabels = Routings.GroupByMany(routing => routing.CallerLabels, "routings by labels of callers");
         RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules")
             .GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
@@ -202,6 +212,9 @@ public sealed class MeshGraph
 
     /// <summary>How callers use TLS with hosts.</summary>
     internal BackendTlsDerivation BackendTls { get; }
+
+    /// <summary>How often callers of hosts try again, and whether their sessions stay with an endpoint.</summary>
+    internal BackendTrafficDerivation BackendTraffic { get; }
 
     /// <summary>Gateways, also those of Ingress objects and of the Gateway API.</summary>
     public Live<ObjectKey, Gateway> GatewayObjects { get; }
@@ -286,7 +299,7 @@ public sealed class MeshGraph
 
     /// <summary>The current mesh: immutable, safe to read from any thread.</summary>
     public MeshView View() => new(
-        (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh,
+        SettingsNow(),
         new(Services.Items, Endpoints.Items, GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty),
         TrafficNow(),
         new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items) { Keys = Sources.IssuerKeys.Items },
@@ -297,6 +310,17 @@ public sealed class MeshGraph
             SecretAccess = Sources.SecretAccess.Items,
             CaBundles = Sources.CaBundles.Items, SecretNamespaces = SecretNamespaces,
         });
+
+    /// <summary>Whether some route or policy makes sessions stay with an endpoint: proxies have the filter for it only then.</summary>
+    internal bool KeepsSessions => _sessions.Items.Count > 0 || _policySessions.Items.Count > 0;
+
+    private MeshConfig SettingsNow()
+    {
+        var read = (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh;
+        if (!KeepsSessions) return read;
+        if (!ReferenceEquals(_settings, read)) (_settings, _withSessions) = (read, read with { KeepsSessions = true });
+        return _withSessions!;
+    }
 
     /// <summary>The same object as long as it is the same: what is looked up in it is prepared once.</summary>
     private TrafficRules TrafficNow()

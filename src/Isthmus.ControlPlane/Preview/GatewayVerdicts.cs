@@ -63,6 +63,8 @@ public sealed class GatewayVerdicts
 
     public IEnumerable<BackendTlsPolicy> Policies => _mesh.Sources.BackendTlsPolicies.Items.Values;
 
+    public IEnumerable<BackendTrafficPolicy> TrafficPolicies => _mesh.Sources.BackendTrafficPolicies.Items.Values;
+
     public IEnumerable<GatewayClass> Classes => _mesh.Sources.GatewayClasses.Items.Values;
 
     /// <summary>All routes, with the listeners that take them.</summary>
@@ -86,6 +88,9 @@ public sealed class GatewayVerdicts
 
     /// <summary>What is wrong with a policy, whether or not a Gateway leads to its targets.</summary>
     public ValueList<ApiCondition> ConditionsOf(BackendTlsPolicy policy) => _mesh.BackendTls.ConditionsOf(Reader.Now, policy);
+
+    /// <inheritdoc cref="ConditionsOf(BackendTlsPolicy)"/>
+    public ValueList<ApiCondition> ConditionsOf(BackendTrafficPolicy policy) => _mesh.BackendTraffic.ConditionsOf(Reader.Now, policy);
 
     /// <summary>The controller of ours that serves a Gateway; null: none.</summary>
     public string? ControllerOf(ApiGateway gateway) =>

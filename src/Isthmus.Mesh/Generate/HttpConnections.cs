@@ -199,6 +199,7 @@ internal static class HttpConnections
         if ((traffic is Traffic.Outbound or Traffic.OutboundInMesh) && mesh.OutboundTrafficPolicy == OutboundPolicy.AllowAnyDynamicDns)
             manager.HttpFilters.Add(ByRequest(mesh));
         manager.HttpFilters.AddRange(MetricConfigs.Http(traffic, mesh));
+        if (traffic != Traffic.Inbound && mesh.KeepsSessions) manager.HttpFilters.Add(StatefulSessions.Filter);
         manager.HttpFilters.Add(mesh.ProxyHeaders.HasEnvoyFields ? RouterFilter : SilentRouter);
     }
 

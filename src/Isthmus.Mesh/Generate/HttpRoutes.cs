@@ -28,14 +28,17 @@ internal static class HttpRoutes
             RetryPolicy = Retry(null, context.Mesh),
             MaxStreamDuration = RouteGenerator.Unlimited,
         };
-        AddHash(action, new(hostname, "", context.Port), context);
-        return new()
+        var destination = new Destination(hostname, "", context.Port);
+        AddHash(action, destination, context);
+        var route = new Route
         {
             Name = "default",
             Match = new() { Prefix = "/" },
             Decorator = new() { Operation = ResourceNames.HostPort(hostname, context.Port) + "/*" },
             Route_ = action,
         };
+        StatefulSessions.Add(route, null, [new(destination, 1)], to => SessionOf(to, context));
+        return route;
     }
 
     public static IEnumerable<Route> Of(RouteSet routing, Context context)
@@ -75,6 +78,7 @@ internal static class HttpRoutes
         else
         {
             route.Route_ = Forward(http, match, context);
+            StatefulSessions.Add(route, filters.Session, RouteBackend.Used(http.Backends), to => SessionOf(to, context));
             if (filters.Cors is { } cors) route.TypedPerFilterConfig["envoy.filters.http.cors"] = Parts.Pack(RouteActions.Cors(cors));
         }
         RouteActions.AddHeaders(route, filters.Headers);
@@ -140,6 +144,9 @@ internal static class HttpRoutes
         if (destination.Port > 0) return destination.Port;
         return context.Destinations.TryGetValue(destination.Host, out var shape) && shape.Ports.Count == 1 ? shape.Ports[0] : context.Port;
     }
+
+    private static SessionPersistence? SessionOf(Destination destination, Context context) =>
+        context.Destinations.TryGetValue(destination.Host, out var shape) ? shape.Session : null;
 
     /// <summary>The hash key of the destination's rule: Envoy configures the hash ring on the cluster and its key on the route.</summary>
     private static void AddHash(RouteAction action, Destination destination, Context context)

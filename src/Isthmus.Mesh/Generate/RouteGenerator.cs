@@ -5,8 +5,11 @@ using Isthmus.Wire.Envoy.Routes;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>What a route needs to know about a destination: its ports, and the hash key of its rule.</summary>
-public sealed record DestinationShape(ValueList<int> Ports, DestinationRule? Rule);
+/// <summary>What a route needs to know about a destination: its ports, the hash key of its rule, and how sessions stay with its endpoints.</summary>
+public sealed record DestinationShape(ValueList<int> Ports, DestinationRule? Rule)
+{
+    public SessionPersistence? Session { get; init; }
+}
 
 /// <summary>All inputs of one virtual host of a sidecar.</summary>
 /// <param name="Hostname">Of a service, or a name that only a VirtualService defines.</param>

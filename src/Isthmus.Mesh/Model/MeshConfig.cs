@@ -60,6 +60,8 @@ public sealed record MeshConfig
     public bool QuicListeners { get; init; }
     /// <summary>All proxies serve clients of HTTP/1.0 (PILOT_HTTP10 of the control plane), not only those that ask for it.</summary>
     public bool AcceptHttp10 { get; init; }
+    /// <summary>Some route or policy of the mesh makes sessions stay with an endpoint. MeshConfig cannot say it.</summary>
+    public bool KeepsSessions { get; init; }
     /// <summary>Proxies know of endpoints that are not ready, too, as unhealthy ones (PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS of the control plane).</summary>
     public bool SendsUnready { get; init; } = true;
     /// <summary>The namespaces whose Services and configuration proxies learn, by their labels; none: all.</summary>

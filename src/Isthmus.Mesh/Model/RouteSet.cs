@@ -146,12 +146,22 @@ public sealed record RouteFilters
     public ValueList<HttpMirror> Mirrors { get; init; }
     public HttpFault? Fault { get; init; }
     public CorsPolicy? Cors { get; init; }
+
+    /// <summary>Null: as the destination says.</summary>
+    public SessionPersistence? Session { get; init; }
     public TimeSpan? Timeout { get; init; }
 
     /// <summary>How long each attempt may take; null: as <see cref="Retries"/> say.</summary>
     public TimeSpan? TryTimeout { get; init; }
     public HttpRetry? Retries { get; init; }
 }
+
+/// <summary>How the requests of a client stay with the endpoint that got its first one.</summary>
+/// <param name="Name">Of the cookie or the header.</param>
+/// <param name="IsHeader">Clients repeat a header of the response, not a cookie.</param>
+/// <param name="Path">Of the cookie.</param>
+/// <param name="Lifetime">Of the cookie; null: as long as the client runs.</param>
+public sealed record SessionPersistence(string Name, bool IsHeader, string Path, TimeSpan? Lifetime);
 
 /// <summary>Where connections that match go.</summary>
 public sealed record L4Rule(ValueList<L4Match> Matches, ValueList<RouteBackend> Backends);

@@ -280,7 +280,7 @@ public sealed record MeshView(
         var rule = RuleFor(service, scope);
         // Only a rule with a hash key affects a route; changes of other rules do not.
         var hashes = rule is not null && (Hashes(rule.Policy) || rule.Subsets.Any(subset => subset.Policy is { } policy && Hashes(policy)));
-        return new(service.Ports.Select(port => port.Number).ToValueList(), hashes ? rule : null);
+        return new(service.Ports.Select(port => port.Number).ToValueList(), hashes ? rule : null) { Session = service.Session };
     }
 
     private static bool Hashes(TrafficPolicy policy) => policy.Balancing?.Hash is not null || policy.Ports.Any(port => port.Policy.Balancing?.Hash is not null);

@@ -168,6 +168,15 @@ internal sealed class ClusterState
         return destination is null ? null : At(destination);
     }
 
+    /// <summary>The host with that address; null: it has none, or one that should get no requests.</summary>
+    public Host? Healthy(IPEndPoint address)
+    {
+        var now = _time.GetTimestamp();
+        foreach (var host in _hosts.All)
+            if (host.IsHealthy(now) && host.Address.Equals(address)) return host;
+        return null;
+    }
+
     /// <summary>The host at an address of the cluster.</summary>
     internal Host At(EndPoint destination) =>
         _destinations.GetOrAdd(destination, static d => new Host(new Endpoint(d, 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false)));

@@ -146,8 +146,9 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     public bool HasClientLeft => Volatile.Read(ref _clientLeft);
 
     /// <summary>Tries hosts until one answers; false when none did: <see cref="End"/> says why.</summary>
+    /// <param name="wish">The host to try first.</param>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public async ValueTask<bool> RunAsync(ForwardAct act, ClusterState cluster, RequestBody? body, ulong? hash)
+    public async ValueTask<bool> RunAsync(ForwardAct act, ClusterState cluster, RequestBody? body, ulong? hash, HostWish wish)
     {
         List<Host>? tried = null;
         var retries = act.Retry?.Retries ?? 0;
@@ -157,6 +158,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
             for (var attempt = 1; ; attempt++)
             {
                 var picked = cluster.Names is { } names ? await names.PickAsync(stream.Request.Authority, parts.Ports, tried).ConfigureAwait(false)
+                    : attempt == 1 && !wish.IsFree(cluster, out var wanted) ? wanted
                     : cluster.Pick(tried, hash, connection.Destination, act.Retry?.LeaveAfter ?? 0);
                 if (picked is not { } host)
                 {

@@ -50,6 +50,8 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         FilterKind<HttpFilters>.Of<GrpcStats>("envoy.filters.http.grpc_stats", (messages, _, into) => into.CountsMessages = messages.EmitFilterState),
         // The cluster that the route names resolves the request's host.
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.DynamicForwardProxy.FilterConfig>("envoy.filters.http.dynamic_forward_proxy", (_, _, _) => { }),
+        FilterKind<HttpFilters>.Of<StatefulSession>("envoy.filters.http.stateful_session",
+            (session, name, into) => into.Add(new SessionFilter(name, SessionSettings.Of(session)), name)),
         FilterKind<HttpFilters>.Of<GrpcWeb>("envoy.filters.http.grpc_web", (_, name, into) => into.Notes.Add($"http filter '{name}' is ignored")));
 
     public bool HasRouter { get; private set; }
@@ -104,7 +106,7 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         var before = All.Count;
         if (isRead && Kinds.Take(config, filter.Name, this))
         {
-            if (All.Count > before && All[^1].Filter is not (FaultFilter or CorsFilter)) Policies.Add(filter.Name);
+            if (All.Count > before && All[^1].Filter is not (FaultFilter or CorsFilter or SessionFilter)) Policies.Add(filter.Name);
             return;
         }
         switch (filter.Name)

@@ -198,7 +198,10 @@ internal static class RouteDecoder
     private static WeightedTarget Target(WeightedCluster.Types.ClusterWeight weight, List<string> notes) => new(
         weight.Name, (int)Math.Min(weight.Weight ?? 0u, int.MaxValue),
         HeadDecoder.Authority(weight.HostRewriteLiteral, "host_rewrite_literal"),
-        HeadDecoder.Edits(weight.RequestHeadersToAdd, weight.RequestHeadersToRemove, weight.ResponseHeadersToAdd, weight.ResponseHeadersToRemove, notes));
+        HeadDecoder.Edits(weight.RequestHeadersToAdd, weight.RequestHeadersToRemove, weight.ResponseHeadersToAdd, weight.ResponseHeadersToRemove, notes))
+    {
+        Sessions = SessionSettings.Of(weight.TypedPerFilterConfig),
+    };
 
     private static HashKey? Hash(RouteAction.Types.HashPolicy policy) => policy.PolicySpecifierCase switch
     {

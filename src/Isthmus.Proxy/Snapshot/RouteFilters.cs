@@ -20,6 +20,7 @@ internal sealed class RouteFilters
     private readonly Dictionary<string, CorsSettings> _cors = new(StringComparer.Ordinal);
     private readonly Dictionary<string, RouteCheck> _checks = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Dictionary<string, string>> _contexts = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SessionSettings?> _sessions = new(StringComparer.Ordinal);
     private readonly HashSet<string> _unread = new(StringComparer.Ordinal);
 
     /// <exception cref="ResourceException">A rule or a filter's configuration cannot be used.</exception>
@@ -28,14 +29,15 @@ internal sealed class RouteFilters
         var read = new RouteFilters();
         foreach (var level in (ReadOnlySpan<MapField<string, Any>>)[table.TypedPerFilterConfig, host.TypedPerFilterConfig, route.TypedPerFilterConfig])
             foreach (var (name, any) in level) read.Take(name, any, notes);
-        foreach (var name in (route.Route_?.WeightedClusters?.Clusters ?? []).SelectMany(weight => weight.TypedPerFilterConfig.Keys))
-            read.Lacks(name, "configuration for one cluster of several", notes);
+        foreach (var (name, any) in (route.Route_?.WeightedClusters?.Clusters ?? []).SelectMany(weight => weight.TypedPerFilterConfig))
+            if (!SessionSettings.IsOne(any)) read.Lacks(name, "configuration for one cluster of several", notes);
         snapshot = snapshot with { Limits = LimitDecoder.Of(route, host, read._local, read._global), OldCors = OldCors(route.Route_?.Cors) };
         if (read._switches.Count > 0) snapshot = snapshot with { Switches = read._switches };
         if (read._faults.Count > 0) snapshot = snapshot with { Faults = read._faults };
         if (read._cors.Count > 0) snapshot = snapshot with { Cors = read._cors };
         if (read._checks.Count > 0)
             snapshot = snapshot with { Checks = read._checks.ToDictionary(check => check.Key, read.WithContext, StringComparer.Ordinal) };
+        if (read._sessions.Count > 0) snapshot = snapshot with { Sessions = read._sessions };
         return read._unread.Count > 0 ? snapshot with { Unread = [.. read._unread.Order(StringComparer.Ordinal)] } : snapshot;
     }
 
@@ -52,6 +54,7 @@ internal sealed class RouteFilters
         else if (config.TryRead(out RateLimitPerRoute settings)) Forget(name)._global[name] = LimitDecoder.Global(settings);
         else if (config.TryRead(out HTTPFault faults)) Forget(name)._faults[name] = Fault(faults);
         else if (config.TryRead(out CorsPolicy cors)) Forget(name)._cors[name] = Cors(cors);
+        else if (config.TryRead(out StatefulSessionPerRoute session)) Forget(name)._sessions[name] = SessionSettings.Of(session);
         else if (config.TryRead(out ExtAuthzPerRoute check))
         {
             Forget(name)._checks[name] = ExternalCheckDecoder.Decode(check);
@@ -81,6 +84,7 @@ internal sealed class RouteFilters
         _faults.Remove(name);
         _cors.Remove(name);
         _checks.Remove(name);
+        _sessions.Remove(name);
         _unread.Remove(name);
         return this;
     }

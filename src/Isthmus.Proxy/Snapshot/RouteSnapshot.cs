@@ -58,6 +58,7 @@ internal sealed record RouteSnapshot(
     private static readonly FrozenDictionary<string, FaultSettings?> NoFaults = FrozenDictionary<string, FaultSettings?>.Empty;
     private static readonly FrozenDictionary<string, CorsSettings> NoCors = FrozenDictionary<string, CorsSettings>.Empty;
     private static readonly FrozenDictionary<string, RouteCheck> NoChecks = FrozenDictionary<string, RouteCheck>.Empty;
+    private static readonly FrozenDictionary<string, SessionSettings?> NoSessions = FrozenDictionary<string, SessionSettings?>.Empty;
 
     /// <summary>Which filters are on, by their names: those that the route configures, and those that it switches on or off.</summary>
     public IReadOnlyDictionary<string, bool> Switches { get; init; } = NoSwitches;
@@ -70,6 +71,9 @@ internal sealed record RouteSnapshot(
 
     /// <summary>The settings of ext_authz filters, by their names.</summary>
     public IReadOnlyDictionary<string, RouteCheck> Checks { get; init; } = NoChecks;
+
+    /// <summary>The settings of filters for sessions, by their names; null: none.</summary>
+    public IReadOnlyDictionary<string, SessionSettings?> Sessions { get; init; } = NoSessions;
 
     /// <summary>The settings for CORS in their older form, in the action of the route.</summary>
     public CorsSettings? OldCors { get; init; }
@@ -113,7 +117,11 @@ internal sealed record RedirectAct(
 
 internal sealed record DirectAct(int Status, byte[] Body) : RouteAct;
 
-internal sealed record WeightedTarget(string Cluster, int Weight, string? HostRewrite, HeaderEdits Edits);
+internal sealed record WeightedTarget(string Cluster, int Weight, string? HostRewrite, HeaderEdits Edits)
+{
+    /// <summary>As <see cref="RouteSnapshot.Sessions"/>, for this share alone; null: the route decides.</summary>
+    public IReadOnlyDictionary<string, SessionSettings?>? Sessions { get; init; }
+}
 
 internal sealed record MirrorSettings(string Cluster, Fraction Fraction);
 

@@ -21,7 +21,8 @@ public sealed class BackendTrafficPolicyTests
     [InlineData("retryConstraint: {budget: {percent: 30, interval: 5s}, minRetryRate: {count: 6, interval: 2s} }", "30% of 5s, at least 3", "Accepted")]
     [InlineData("retryConstraint: {}", "20% of 10s, at least 10", "Accepted")]
     [InlineData("retryConstraint: {minRetryRate: {count: 1, interval: 60s} }", "20% of 10s, at least 1", "Accepted")]
-    [InlineData("retryConstraint: {}, sessionPersistence: {sessionName: s}", "", "Invalid")]
+    [InlineData("retryConstraint: {}, sessionPersistence: {sessionName: s}", "20% of 10s, at least 10", "Accepted")]
+    [InlineData("retryConstraint: {}, sessionPersistence: {absoluteTimeout: 1m}", "", "Invalid")]
     public void Callers_try_again_as_often_as_the_policy_permits(string spec, string budget, string reason)
     {
         var rig = new GatewayApiRig(Objects + Policy("p", spec));

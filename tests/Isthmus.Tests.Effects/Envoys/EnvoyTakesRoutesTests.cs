@@ -32,6 +32,9 @@ public sealed class EnvoyTakesRoutesTests
         "{backendRefs: [{name: web, port: 80, weight: 2, filters: [{type: URLRewrite, urlRewrite: {hostname: h, path: {type: ReplaceFullPath, replaceFullPath: "
             + "/x}}}]}, {name: web, port: 80, weight: 1, filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {add: [{name: a, value: b}]}}]}, "
             + "{name: none, port: 80}]}",
+        $"{{sessionPersistence: {{sessionName: s}}, {To}}}",
+        $"{{sessionPersistence: {{type: Cookie, absoluteTimeout: 1h, cookie: {{name: s, path: /x, lifetimeType: Permanent}}}}, {To}}}",
+        $"{{sessionPersistence: {{type: Header, header: {{name: x-s}}}}, {To}}}",
         "{backendRefs: [{name: none, port: 80}]}",
         "{filters: [{type: ExtensionRef}], matches: [{headers: [{name: x, type: RegularExpression, value: '('}]}]}",
     ];
@@ -72,6 +75,20 @@ public sealed class EnvoyTakesRoutesTests
                     kind: BackendTLSPolicy
                     metadata: {name: p, namespace: shop}
                     spec: {targetRefs: [{group: '', kind: Service, name: web}], validation: {hostname: a.example, {{validation}} } }
+                    """));
+            }
+            foreach (var rules in (string[])[$"{{{To}}}", "{backendRefs: [{name: web, port: 80}, {name: web, port: 80}]}"])
+            {
+                await followed.ChangeAsync($"policy of {rules}", rig => rig.Config($$"""
+                    apiVersion: gateway.networking.k8s.io/v1
+                    kind: HTTPRoute
+                    metadata: {name: r, namespace: shop}
+                    spec: {parentRefs: [{group: '', kind: Service, name: web}], rules: [{{rules}}]}
+                    ---
+                    apiVersion: gateway.networking.x-k8s.io/v1alpha1
+                    kind: XBackendTrafficPolicy
+                    metadata: {name: p, namespace: shop}
+                    spec: {targetRefs: [{group: '', kind: Service, name: web}], retryConstraint: {}, sessionPersistence: {sessionName: s} }
                     """));
             }
             await followed.FoundNothingAsync();

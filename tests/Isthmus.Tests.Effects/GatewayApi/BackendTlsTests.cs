@@ -76,7 +76,7 @@ public sealed class BackendTlsTests
         PutBundle(proxy, "platform", Other.Pem);
         proxy.Sidecar.Apply("");
         await Eventually.TrueAsync(async () => (await proxy.CallAsync("/")).Status == 503);
-        PutBundle(proxy, "platform", Other.Pem + Known.Pem);
+        PutBundle(proxy, "platform", $"{Other.Pem}\n{Known.Pem}");
         proxy.Sidecar.Apply("");
         await Eventually.TrueAsync(async () => (await proxy.CallAsync("/")).Status == 200);
         proxy.Sidecar.Rig.Writer.RemoveConfig("c1", "ClusterTrustBundle", "", "platform");

@@ -153,7 +153,7 @@ public sealed class RouteFilterTests
     [InlineData("filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: content-length, value: '1'}]} }]")]
     [InlineData("filters: [{type: RequestRedirect, requestRedirect: {scheme: https} }, {type: URLRewrite, urlRewrite: {hostname: other} }]")]
     [InlineData("matches: [{headers: [{name: x, type: RegularExpression, value: '('}]}]")]
-    [InlineData("sessionPersistence: {sessionName: s}")]
+    [InlineData("sessionPersistence: {idleTimeout: 10s}")]
     public async Task A_rule_with_what_is_not_supported_fails_and_others_apply(string part)
     {
         await using var proxy = await OfRulesAsync($$"""{ {{part}}, {{Web}} }, {matches: [{path: {type: PathPrefix, value: /ok} }], {{Web}} }""");

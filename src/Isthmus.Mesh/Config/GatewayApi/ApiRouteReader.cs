@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
@@ -18,7 +19,8 @@ public static class ApiRouteReader
             item.Source,
             spec["parentRefs"].Items.Select(parent => References.Parent(parent, ns)).ToValueList(),
             spec["hostnames"].Texts,
-            spec["rules"].Items.Select(rule => ApiRuleReader.Read(kind, rule, ns)).ToValueList(),
+            spec["rules"].Items.Select((rule, place) => ApiRuleReader.Read(kind, rule, ns,
+                string.Create(CultureInfo.InvariantCulture, $"{item.Source.Kind}/{ns}/{item.Source.Name}/{place}"))).ToValueList(),
             item.Generation, item.CreatedAt);
     }
 }

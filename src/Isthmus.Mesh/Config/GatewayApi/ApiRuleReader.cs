@@ -12,7 +12,11 @@ internal static class ApiRuleReader
     /// <summary>What is tried again whatever the codes of a rule: requests that no server answered.</summary>
     private const string Unanswered = "connect-failure,refused-stream,reset,unavailable,cancelled";
 
-    public static ApiRule Read(KindDescriptor kind, Field written, string ns)
+    /// <param name="kind">The kind of the route.</param>
+    /// <param name="written">The rule.</param>
+    /// <param name="ns">The namespace of the route.</param>
+    /// <param name="place">Which rule it is, of all routes.</param>
+    public static ApiRule Read(KindDescriptor kind, Field written, string ns, string place)
     {
         var findings = new Findings("");
         var rule = written with { Findings = findings };
@@ -22,14 +26,15 @@ internal static class ApiRuleReader
         var filters = ApiFilterReader.Read(rule["filters"], ns);
         var backends = rule["backendRefs"].Items.Select(backend => (Field: backend, Filters: ApiFilterReader.Read(backend["filters"], ns))).ToList();
         var (retry, timeout, tryTimeout) = (Retry(rule["retry"]), Limit(rule["timeouts"]["request"]), Limit(rule["timeouts"]["backendRequest"]));
-        foreach (var name in (ReadOnlySpan<string>)["sessionPersistence", "extensionRef"])
-        {
-            if (rule[name].Exists) rule[name].Error("it is not supported");
-        }
+        var session = SessionReader.Read(rule["sessionPersistence"], place);
+        if (session is not null && backends.Count(backend => (backend.Field["weight"].Int ?? 1) > 0) > 1)
+            rule["sessionPersistence"].Error("a session cannot stay with one of several backends: proxies share requests out among them first",
+                "use one backend");
+        if (rule["extensionRef"].Exists) rule["extensionRef"].Error("it is not supported");
         return new(
             rule["name"].Text, matches,
             backends.Select(backend => Backend(backend.Field, ns, backend.Filters)).ToValueList(),
-            filters.Changes with { Retries = retry, Timeout = timeout, TryTimeout = tryTimeout },
+            filters.Changes with { Retries = retry, Timeout = timeout, TryTimeout = tryTimeout, Session = session },
             filters.Mirrors)
         {
             Faults = filters.Faults.Concat(backends.SelectMany(backend => backend.Filters.Faults)).Concat(ApiFilterReader.FaultsOf(findings)).ToValueList(),

@@ -17,15 +17,16 @@ public static class BackendTrafficPolicyReader
     {
         var item = ApiItem.Of(MeshApi.BackendTrafficPolicy, cluster, policy);
         var (retry, targets) = (item.Spec["retryConstraint"], item.Spec["targetRefs"]);
+        var findings = new Findings("");
+        var session = SessionReader.Read(
+            item.Spec["sessionPersistence"] with { Findings = findings }, $"{item.Source.Kind}/{item.Namespace}/{item.Source.Name}");
         // Half of what somebody asks for would look like all of it.
-        var refused = item.Spec["sessionPersistence"].Exists;
+        var fault = ApiFilterReader.FaultsOf(findings).FirstOrDefault();
         return new(item.Source, targets.Items.Select(target => References.Read(target, "", "", item.Namespace)).ToValueList(),
-            retry.Exists && !refused ? Budget(retry) : null, item.Generation, item.CreatedAt)
+            retry.Exists && fault is null ? Budget(retry) : null, item.Generation, item.CreatedAt)
         {
-            Fault = refused
-                ? new("Invalid", "spec.sessionPersistence is not supported, so nothing of the policy applies: remove it, and balance by a cookie with "
-                    + "consistentHash of a DestinationRule")
-                : null,
+            Session = fault is null ? session : null,
+            Fault = fault is null ? null : new("Invalid", $"{fault.Message}; nothing of the policy applies"),
         };
     }
 

@@ -50,11 +50,14 @@ public interface IBackendPolicy
     long CreatedAt { get; }
 }
 
-/// <summary>How many requests to a Service callers may try again (<c>XBackendTrafficPolicy</c>).</summary>
+/// <summary>How many requests to a Service callers may try again, and whether sessions stay with one of its endpoints (<c>XBackendTrafficPolicy</c>).</summary>
 /// <param name="Retries">Null: as many as otherwise.</param>
 public sealed record BackendTrafficPolicy(
     ObjectRef Source, ValueList<ApiReference> Targets, RetryBudget? Retries, ObjectGeneration Generation, long CreatedAt) : IBackendPolicy
 {
+    /// <summary>Null: sessions do not.</summary>
+    public SessionPersistence? Session { get; init; }
+
     /// <summary>Why the policy does not apply as it is written; null: it does.</summary>
     public ApiFault? Fault { get; init; }
 }

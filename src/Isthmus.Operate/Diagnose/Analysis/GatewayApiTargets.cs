@@ -17,7 +17,8 @@ public static class GatewayApiTargets
     public static Analyzer Analyzer { get; } = new("gatewayapi.ReferenceAnalyzer",
         "Checks that what Gateways, routes and policies of the Gateway API refer to exists, and that other namespaces permit it",
         [IstioCodes.ReferencedResourceNotFound, IstioCodes.InvalidGatewayCredential, OwnCodes.ReferenceNotGranted, IstioCodes.NegativeCondition], [],
-        mesh => mesh.GatewayApis.SelectMany(api => Classes(api).Concat(Gateways(api)).Concat(Sets(api)).Concat(Routes(api)).Concat(Policies(api))));
+        mesh => mesh.GatewayApis.SelectMany(api => Classes(api).Concat(Gateways(api)).Concat(Sets(api)).Concat(Routes(api)).Concat(Policies(api))
+            .Concat(TrafficPolicies(api))));
 
     /// <summary>Whether a listener's certificates or its Gateway's CAs are faulty: these are reported here.</summary>
     internal static bool HasFaults(JudgedGatewayApi api, ObjectRef owner, ApiGateway gateway, ApiListener listener) =>
@@ -183,10 +184,7 @@ public static class GatewayApiTargets
         foreach (var policy in api.Verdicts.Policies.OrderBy(policy => policy.Source))
         {
             var name = JudgedGatewayApi.Name(policy.Source);
-            foreach (var (i, target) in policy.Targets.Index())
-                if (target is { Group: "", Kind: "Service" } && api.Knows(target) && !api.Verdicts.HasService(target.Namespace, target.Name))
-                    yield return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, $"spec.targetRefs[{i}].name",
-                        $"Referenced service not found: \"{target.Namespace}/{target.Name}\": the policy has no effect");
+            foreach (var finding in Targets(api, policy)) yield return finding;
             var conditions = api.Verdicts.ConditionsOf(policy);
             var unresolved = conditions.FirstOrDefault(condition => condition is { Type: "ResolvedRefs", Status: false });
             if (unresolved is not null && policy.CaCertificates.All(reference => KnowsBundles(api, reference)))
@@ -196,6 +194,33 @@ public static class GatewayApiTargets
             else if (unresolved is null && conditions.FirstOrDefault(condition => condition is { Type: "Accepted", Status: false }) is { } refused)
                 yield return IstioCodes.NegativeCondition.At(api.Cluster, name, refused.Reason == "Conflicted" ? "spec.targetRefs" : "spec.validation",
                     $"Accepted is False ({refused.Reason}): {refused.Message}");
+        }
+    }
+
+    private static IEnumerable<Finding> TrafficPolicies(JudgedGatewayApi api)
+    {
+        foreach (var policy in api.Verdicts.TrafficPolicies.OrderBy(policy => policy.Source))
+        {
+            foreach (var finding in Targets(api, policy)) yield return finding;
+            if (api.Verdicts.ConditionsOf(policy).FirstOrDefault(condition => condition is { Type: "Accepted", Status: false }) is { } refused)
+                yield return IstioCodes.NegativeCondition.At(api.Cluster, JudgedGatewayApi.Name(policy.Source),
+                    refused.Reason == "Conflicted" ? "spec.targetRefs" : "spec.sessionPersistence", $"Accepted is False ({refused.Reason}): {refused.Message}");
+        }
+    }
+
+    /// <summary>Targets of a policy that it does nothing for.</summary>
+    private static IEnumerable<Finding> Targets(JudgedGatewayApi api, IBackendPolicy policy)
+    {
+        foreach (var (i, target) in policy.Targets.Index())
+        {
+            var name = JudgedGatewayApi.Name(policy.Source);
+            if (target is not { Group: "", Kind: "Service" })
+                yield return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, $"spec.targetRefs[{i}].kind",
+                    $"Referenced {target.Kind} cannot have a policy: \"{target.Namespace}/{target.Name}\": the policy has no effect there",
+                    "refer to a Service (group \"\")");
+            else if (api.Knows(target) && !api.Verdicts.HasService(target.Namespace, target.Name))
+                yield return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, $"spec.targetRefs[{i}].name",
+                    $"Referenced service not found: \"{target.Namespace}/{target.Name}\": the policy has no effect");
         }
     }
 

@@ -46,6 +46,12 @@ internal static class GatewayApiCases
             Join(Good, Policy("web", "{group: certificates.k8s.io, kind: ClusterTrustBundle, name: ca}")), Good,
             "ClusterTrustBundle ca does not exist, or has no spec.trustBundle"),
         new("IST0101", "c1 BackendTLSPolicy shop/tls spec.targetRefs[0].name", Join(Good, Policy("wev")), Good, "shop/wev"),
+        new("IST0101", "c1 XBackendTrafficPolicy shop/again spec.targetRefs[0].name", Join(Good, Traffic("{group: '', kind: Service, name: wev}")),
+            Join(Good, Traffic("{group: '', kind: Service, name: web}")), "shop/wev"),
+        new("IST0101", "c1 XBackendTrafficPolicy shop/again spec.targetRefs[0].kind",
+            Join(Good, Traffic("{group: example.com, kind: Thing, name: web}")), Good, "cannot have a policy"),
+        new("IST0171", "c1 XBackendTrafficPolicy shop/again spec.sessionPersistence",
+            Join(Good, Traffic("{group: '', kind: Service, name: web}", "sessionPersistence: {absoluteTimeout: 1m}")), Good, "absoluteTimeout"),
         new("ISM1470", "c1 HTTPRoute shop/route spec.rules[0].backendRefs[0]", Join(Fronted, Gateway(Http),
             Route(Backend("name: web, namespace: other, port: 80"))),
             Join(Fronted, Gateway(Http), Route(Backend("name: web, namespace: other, port: 80")), Grant("HTTPRoute", "Service")), "no ReferenceGrant of other"),
@@ -162,6 +168,9 @@ internal static class GatewayApiCases
     private static string Policy(string service, string ca = "{group: '', kind: ConfigMap, name: ca}") => Api("BackendTLSPolicy", "shop", "tls",
         $"targetRefs: [{{group: '', kind: Service, name: {service} }}], "
         + "validation: {hostname: web.example, caCertificateRefs: [" + ca + "] }");
+
+    private static string Traffic(string target, string spec = "retryConstraint: {}") =>
+        $$"""{apiVersion: gateway.networking.x-k8s.io/v1alpha1, kind: XBackendTrafficPolicy, metadata: {name: again, namespace: shop}, spec: {targetRefs: [{{target}}], {{spec}} } }""";
 
     private static string Grant(string from, string to) =>
         Api("ReferenceGrant", "other", "grant", $$"""from: [{group: {{Group}}, kind: {{from}}, namespace: shop}], to: [{group: '', kind: {{to}} }]""");

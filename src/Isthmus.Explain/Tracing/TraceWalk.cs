@@ -17,11 +17,17 @@ internal sealed class TraceWalk
     private readonly Causes _causes;
     private readonly TraceRecord _record = new();
 
+    // As far as the steps have come.
+    private TracedCall _call;
+    private ProxyView? _sidecar;
+    private Arrival? _arrival;
+
     public TraceWalk(TraceFacts facts)
     {
         _facts = facts;
         _needs = new(facts);
         _causes = new(facts, _needs);
+        _call = new(facts, null);
     }
 
     /// <summary>Proxies whose configuration is needed.</summary>
@@ -40,50 +46,75 @@ internal sealed class TraceWalk
 
     public bool IsComplete => _needs.IsEmpty;
 
+    /// <summary>The steps of a call in their order. Each says whether the call goes on to the next one. The last one chooses among endpoints, and follows
+    /// each way that calls may take from there: <see cref="Ways"/>.</summary>
+    private IReadOnlyList<Func<bool>> Steps => _facts.Entry is { } entry
+        ? [() => Enter(entry), Admit, LeaveGateway]
+        : [FindCaller, Resolve, Capture, LeaveCaller];
+
     public CallTrace Run()
     {
-        if (_facts.Entry is { } entry) return RunFrom(entry);
-        var isCalling = new CallerStep(_facts, _record, _causes).Walk(out var sidecar);
-        var call = new TracedCall(_facts, sidecar);
-        if (isCalling)
-        {
-            var name = new NameStep(_facts, _record, _causes, sidecar);
-            if (name.Walk(out call)) WalkOn(call);
-            Addresses = name.Addresses;
-        }
-        return CallJudgement.Judge(call, _record.Trace(call));
+        foreach (var step in Steps)
+            if (!step()) break;
+        return CallJudgement.Judge(_call, _record.Trace(_call));
     }
 
-    /// <summary>A call from outside, which enters at a gateway.</summary>
-    private CallTrace RunFrom(ClusterService entry)
+    private bool FindCaller()
     {
-        var step = new EntryStep(_facts, _record, _causes, new TracedProxies(_facts, _needs, _record));
-        if (step.Walk(entry, out var call) is { } arrival && step.Admit(arrival, ref call))
-            new OutboundStep(_facts, _record, _causes, call, Endpoints(call)).WalkChain(arrival.View, arrival.Listener, arrival.Chain);
-        return CallJudgement.Judge(call, _record.Trace(call));
+        var goesOn = new CallerStep(_facts, _record, _causes).Walk(out _sidecar);
+        _call = new(_facts, _sidecar);
+        return goesOn;
     }
 
-    private EndpointsStep Endpoints(TracedCall call)
+    private bool Resolve()
+    {
+        var name = new NameStep(_facts, _record, _causes, _sidecar);
+        var goesOn = name.Walk(out _call);
+        Addresses = name.Addresses;
+        return goesOn;
+    }
+
+    /// <summary>What is not captured goes its way without the caller's proxy.</summary>
+    private bool Capture()
+    {
+        if (_call.Sidecar is not null && new CaptureStep(_facts, _record, _call).Walk()) return true;
+        Ways().WalkPlain();
+        return false;
+    }
+
+    private bool LeaveCaller()
+    {
+        var sidecar = _call.Sidecar!;
+        // An Envoy accepts connections before it knows whether they lead anywhere, and only its answers to HTTP tell what came of them.
+        if (sidecar.CanCall && (_call.IsPlainHttp || sidecar.Stranger.Length == 0))
+            WantedCall = new(_call.Destination, _call.Kind, _call.Authority, _call.Path, _call.Method, _facts.Sent);
+        new OutboundStep(_facts, _record, _causes, _call, Ways()).Walk(sidecar);
+        return true;
+    }
+
+    /// <summary>A call from outside enters at a gateway.</summary>
+    private bool Enter(ClusterService entry) => (_arrival = Entry.Walk(entry, out _call)) is not null;
+
+    private bool Admit() => Entry.Admit(_arrival!, ref _call);
+
+    private bool LeaveGateway()
+    {
+        new OutboundStep(_facts, _record, _causes, _call, Ways()).WalkChain(_arrival!.View, _arrival.Listener, _arrival.Chain);
+        return true;
+    }
+
+    private EntryStep Entry => new(_facts, _record, _causes, new TracedProxies(_facts, _needs, _record));
+
+    /// <summary>What follows the choice of an endpoint: through a gateway, by a Service's address, to a Pod, or to a stranger. Each ends at a Pod, or where
+    /// nothing more is known.</summary>
+    private EndpointsStep Ways()
     {
         var proxies = new TracedProxies(_facts, _needs, _record);
-        var pods = new PodStep(_facts, _record, _causes, call, proxies);
+        var pods = new PodStep(_facts, _record, _causes, _call, proxies);
         var strangers = new StrangerStep(_facts, _record, _causes);
-        var ways = new WaysStep(_facts, _record, _causes, new(_facts, _record, _causes, call, proxies, pods, strangers), new(_facts, _record, _causes, pods),
-            pods, strangers);
-        return new(_facts, _record, _causes, call, new(_facts, _causes, call), ways, pods);
-    }
-
-    private void WalkOn(TracedCall call)
-    {
-        var endpoints = Endpoints(call);
-        if (call.Sidecar is not { } sidecar || !new CaptureStep(_facts, _record, call).Walk())
-        {
-            endpoints.WalkPlain();
-            return;
-        }
-        // An Envoy accepts connections before it knows whether they lead anywhere, and only its answers to HTTP tell what came of them.
-        if (sidecar.CanCall && (call.IsPlainHttp || sidecar.Stranger.Length == 0))
-            WantedCall = new(call.Destination, call.Kind, call.Authority, call.Path, call.Method, _facts.Sent);
-        new OutboundStep(_facts, _record, _causes, call, endpoints).Walk(sidecar);
+        var gateways = new GatewayStep(_facts, _record, _causes, _call, proxies, pods, strangers);
+        var services = new ServiceStep(_facts, _record, _causes, pods);
+        var ways = new WaysStep(_facts, _record, _causes, gateways, services, pods, strangers);
+        return new(_facts, _record, _causes, _call, new(_facts, _causes, _call), ways, pods);
     }
 }

@@ -36,7 +36,7 @@ internal sealed partial class HttpExchange
         {
             attempts.Arm(_action, act, cluster, _decision.Host!.IncludeAttemptCount);
             PrepareUpstreamRequest(route, act, target, cluster);
-            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, _access?.TakeBody(), mayAsk: act.Mirrors.IsEmpty)
+            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, _filters.Access?.TakeBody(), mayAsk: act.Mirrors.IsEmpty)
                 .ConfigureAwait(false);
             using var body = taken;
             if (late is null && !Request.IsTunnel) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
@@ -63,7 +63,7 @@ internal sealed partial class HttpExchange
                 (hash,
                     _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source,
                         connection.Destination);
-            var wish = Sessions.Wish(new(_action, _switches, route, target), Request, parts.Ports.Time.GetUtcNow());
+            var wish = Sessions.Wish(new(_action, _filters.Switches, route, target), Request, parts.Ports.Time.GetUtcNow());
             if (await attempts.RunAsync(act, cluster, body, hash, wish).ConfigureAwait(false) && attempts.TryRelay())
                 await RelayAsync(route, target, cluster, body).ConfigureAwait(false);
             else await ReplyFailureAsync(body).ConfigureAwait(false);
@@ -112,8 +112,8 @@ internal sealed partial class HttpExchange
         HeaderEditing.Response(_response, _decision.Host!.Edits, _record);
         HeaderEditing.Response(_response, _decision.Table.Edits, _record);
         foreach (var listed in _action.Filters)
-            if (listed.Filter is CorsFilter cors && listed.IsOn(_switches) && cors.For(route) is { } settings) Cors.Mark(Request, settings, _response);
-        if (_record.Host is { } host) Sessions.Tell(new(_action, _switches, route, target), Request, headers, host, parts.Ports.Time.GetUtcNow());
+            if (listed.Filter is CorsFilter cors && _filters.IsOn(listed) && cors.For(route) is { } settings) Cors.Mark(Request, settings, _response);
+        if (_record.Host is { } host) Sessions.Tell(new(_action, _filters.Switches, route, target), Request, headers, host, parts.Ports.Time.GetUtcNow());
         if (_action.AddsEnvoyFields) HeaderEditing.SetServiceTime(headers, _record.ResponseAfter!.Value);
         if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(_record.Attempts));
         if (connection.Listener.Direction == Direction.Inbound && route.Operation.Length > 0) headers.Set("x-envoy-decorator-operation"u8, route.Operation);

@@ -20,23 +20,22 @@ internal sealed record HttpParts(
 /// One request from start to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
 /// request of a connection.
 /// </summary>
-internal sealed partial class HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream, RequestAttempts attempts) : IExchange
+internal sealed partial class HttpExchange(
+    HttpParts parts, Downstream connection, DownstreamStream stream, RequestAttempts attempts, RequestRoute route) : IExchange
 {
     private readonly ResponseHead _response = attempts.Response;
     private readonly TrafficRecord _record = attempts.Record;
     private RouteDecision _decision;
-    private readonly RequestRoute _route = new(parts, stream);
+    private readonly RequestRoute _route = route;
+    private readonly RequestFilters _filters = new(parts, connection, stream, route, attempts.Response, attempts.Record);
     private HttpAction _action = null!;
     private ProxySnapshot _snapshot = ProxySnapshot.Empty;
     private string _scheme = "http";
-    private RequestAccess? _access;
     private PeerFields _peer = new();
     private OpenSpan _span;
 
-    /// <summary>What the route says that the request has at first, of which filters run; null: nothing.</summary>
-    private IReadOnlyDictionary<string, bool>? _switches;
-
-    public HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream) : this(parts, connection, stream, new(parts, connection, stream))
+    public HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream)
+        : this(parts, connection, stream, new(parts, connection, stream), new(parts, stream))
     {
     }
 
@@ -121,7 +120,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (stream.CountsMessages) (_record.RequestMessages, _record.ResponseMessages) = (stream.RequestMessages, stream.ResponseMessages);
         parts.Report.Http(connection, _record, _action.AccessLogs);
         if (_span.Context.IsSampled) parts.Tracers.End(_action.Tracing!, _span, _record, _decision.Route?.Operation ?? "", connection.Listener.Direction);
-        _access?.Clear();
+        _filters.Clear();
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
@@ -151,12 +150,16 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
         _span = parts.Tracers.Begin(_action.Tracing, Request.Headers, connection.Listener.Direction);
         _route.Scheme = _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
-        // What a filter changes of the request may change its route, but not which filters run.
-        _switches = _action.HasOff || _route.Table is { SwitchesOff: true } ? FilteredRoute()?.Switches : null;
+        _filters.Begin(_action);
         foreach (var listed in _action.Filters)
-            if (listed.IsOn(_switches) && await IsAnsweredByAsync(listed.Filter).ConfigureAwait(false)) return;
+        {
+            if (!_filters.IsOn(listed) || await _filters.AnswerAsync(listed.Filter).ConfigureAwait(false) is not { } answer) continue;
+            _decision = _filters.Decision;
+            await SendOwnAsync(answer).ConfigureAwait(false);
+            return;
+        }
         await (Find() is not { } route ? ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound)
-            : _action.Unread(route) is { } unread ? SendRefusalAsync(RequestAccess.Lacking(unread))
+            : _action.Unread(route) is { } unread ? SendOwnAsync(_filters.Refuse(RequestAccess.Lacking(unread)))
             : ActAsync(route)).ConfigureAwait(false);
     }
 
@@ -167,49 +170,10 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         return _decision.Route;
     }
 
-    private RequestAccess Access => _access ??= new(parts, connection, stream, _route);
-
-    /// <summary>Whether the filter answers the request in place of its route.</summary>
-    private ValueTask<bool> IsAnsweredByAsync(AccessFilter filter) => filter switch
-    {
-        CorsFilter cors => cors.For(FilteredRoute()) is { } settings && Cors.TryPreflight(Request, settings, _response) ? PreflightAsync() : new(false),
-        FaultFilter faults => faults.For(FilteredRoute()) is { } fault ? InjectFaultAsync(fault) : new(false),
-        _ => RefuseAsync(filter),
-    };
-
-    /// <summary>The route whose settings count for filters: one that only redirects to https has none.</summary>
-    private RouteSnapshot? FilteredRoute()
-    {
-        _ = Find();
-        return _decision.ForFilters(_scheme);
-    }
-
-    private bool RedirectsToHttps => _decision.RedirectsToHttps(_scheme);
-
-    private async ValueTask<bool> PreflightAsync()
-    {
-        await SendOwnAsync(default, "", EndReason.DirectResponse).ConfigureAwait(false);
-        return true;
-    }
-
-    /// <summary>Answers the request if a filter refuses it.</summary>
-    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<bool> RefuseAsync(AccessFilter filter)
-    {
-        var refusal = await Access.CheckAsync(filter, _action, _scheme, _record).ConfigureAwait(false);
-        _record.Metadata = Access.Metadata;
-        if (refusal is null) return false;
-        await SendRefusalAsync(refusal).ConfigureAwait(false);
-        return true;
-    }
-
-    private ValueTask SendRefusalAsync(Refusal refusal) =>
-        SendOwnAsync(LocalReply.Prepare(_response, Request, refusal, _record), refusal.Details, refusal.Reason);
-
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ActAsync(RouteSnapshot route)
     {
-        if (RedirectsToHttps)
+        if (_decision.RedirectsToHttps(_scheme))
         {
             LocalReply.PrepareRedirect(_response, Request, route, new RedirectAct(301, "https", "", 0, null, null, null, false), _scheme, IsTls);
             await SendOwnAsync(default, "", EndReason.DirectResponse).ConfigureAwait(false);
@@ -233,15 +197,6 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
 
     private bool IsTls => connection.Peer is not null;
 
-    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<bool> InjectFaultAsync(FaultSettings fault)
-    {
-        if (await FaultInjection.RunAsync(fault, Request, _scheme, parts.Ports, _record, _response).ConfigureAwait(false) is not { } body)
-            return false;
-        await SendOwnAsync(body, "fault_filter_abort", EndReason.FaultInjected).ConfigureAwait(false);
-        return true;
-    }
-
     /// <summary>Answers with a text from the proxy itself.</summary>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask ReplyAsync(int status, string text, string details, EndReason reason, bool closes = false)
@@ -250,6 +205,8 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (closes) stream.MustClose = true;
         await SendOwnAsync(body, details, reason).ConfigureAwait(false);
     }
+
+    private ValueTask SendOwnAsync(FilterAnswer answer) => SendOwnAsync(answer.Body, answer.Details, answer.Reason);
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask SendOwnAsync(ReadOnlyMemory<byte> body, string details, EndReason reason)
@@ -272,7 +229,7 @@ internal sealed partial class HttpExchange(HttpParts parts, Downstream connectio
         if (_action.RequestIdInResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at)
             headers.Set("x-request-id"u8, Request.Headers.Value(at));
         if (_decision.SetCookie is { Length: > 0 } cookie) headers.Add("set-cookie"u8, cookie);
-        if (_access is { ToClient.Count: > 0 } access) HeaderEditing.Response(_response, HeaderEdits.None with { Response = access.ToClient }, _record);
+        if (_filters.Access is { ToClient.Count: > 0 } access) HeaderEditing.Response(_response, HeaderEdits.None with { Response = access.ToClient }, _record);
         if (connection.IsTooOld || parts.Connections.IsEnding(connection)) stream.MustClose = true;
         if (_peer.IsAsked) PeerFields.Tell(headers, parts.Identity);
     }

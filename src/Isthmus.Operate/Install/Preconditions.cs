@@ -38,6 +38,11 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         await AddressesAsync(stop);
         await RightsAsync(spec, objects, stop);
         await new OtherControlPlanes(client).CheckAsync(spec, objects, stop);
+        await TryAsync(async () =>
+        {
+            await InstalledIdentity.CheckAsync(client, spec, stop);
+            return spec;
+        });
         await new GatewayApiBundle(client).CheckAsync(components, stop);
         await ImagesAsync(spec, objects, stop);
         await PodSecurityAsync(objects, stop);

@@ -1,6 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -14,8 +11,6 @@ namespace Isthmus.Operate.Install;
 public sealed class Upgrade(KubeClient client, Installer installer)
 {
     private const string Remedy = "give the upgrade the files and flags of the installation; to change settings, use 'isthmus install'";
-
-    private static readonly string[][] Identity = [["global", "meshID"], ["global", "network"], ["global", "multiCluster", "clusterName"]];
 
     /// <exception cref="ProblemException">There is nothing to upgrade, or the upgrade would change more than the version.</exception>
     /// <returns>The image that it replaces; empty where no control plane runs.</returns>
@@ -35,24 +30,11 @@ public sealed class Upgrade(KubeClient client, Installer installer)
         var extra = (await installer.ExtraAsync(spec, components, stop)).Where(removal => removal.Kind == Kinds.Deployment).ToList();
         if (extra.Count > 0) throw Changed($"remove {string.Join(", ", extra)}");
         if (!spec.Enabled("pilot")) return "";
+        if (await InstalledIdentity.ChangesAsync(client, spec, stop) is [var change, ..]) throw Changed($"{change}");
         var names = new IstiodObjects.Names(spec);
-        if (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, names.Namespace, names.InjectorConfigMap, stop) is { } map && Values(map) is { } present)
-        {
-            foreach (var path in Identity)
-            {
-                var (now, next) = (path.Aggregate((JsonNode?)present, (node, key) => node?[key])?.ToString() ?? "", spec.Value(path)?.ToString() ?? "");
-                if (now != next) throw Changed($"change values.{string.Join('.', path)} from '{now}' to '{next}'");
-            }
-        }
         var live = await client.GetAsync(Kinds.Deployment, names.Namespace, names.Istiod, stop);
         return live["spec"]?["template"]?["spec"]?["containers"]?[0]?["image"]?.ToString() ?? "";
     }
 
     private ProblemException Changed(string what) => new($"the upgrade of {client.Access.Name}", $"would {what}", Remedy);
-
-    private static JsonNode? Values(ConfigMap map)
-    {
-        try { return map.Data.GetValueOrDefault("values") is { } text ? StrictJson.Parse(text) : null; }
-        catch (JsonException) { return null; }
-    }
 }

@@ -56,6 +56,24 @@ public sealed class UpgradeTests
             refused.Message);
     }
 
+    [Fact]
+    public async Task An_installation_that_leaves_out_the_names_of_the_one_there_is_refused()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await InstalledAsync(cluster);
+        var refused = await Assert.ThrowsAsync<ProblemException>(() =>
+            InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=minimal", "values.global.meshID=mesh1"], null), Stop));
+        Assert.Contains("leaves out values.global.network, which is 'network1' there and values.global.multiCluster.clusterName, which is 'cluster1' there",
+            refused.Message, StringComparison.Ordinal);
+        Assert.Contains("--set values.global.network=network1 --set values.global.multiCluster.clusterName=cluster1", refused.Message,
+            StringComparison.Ordinal);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], Flags, null), Stop);
+        // A name that is given may be another one. Other revisions, and parts without a control plane, have none.
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], [.. Flags, "values.global.network=network2"], null), Stop);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=minimal"], "next"), Stop);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=empty"], null), Stop);
+    }
+
     private static async Task<KubeClient> InstalledAsync(LoopbackCluster cluster)
     {
         var client = await cluster.StartAsync();

@@ -11,7 +11,6 @@ namespace Isthmus.Injection;
 /// <summary>Everything that a template reads about one Pod, computed once.</summary>
 internal sealed class InjectionInputs
 {
-    private const string Interception = "sidecar.istio.io/interceptionMode";
     private const string Rewriting = "sidecar.istio.io/rewriteAppHTTPProbers";
     private const string OwnStatusPort = "status.sidecar.istio.io/port";
     private const string Merging = "prometheus.istio.io/merge-metrics";
@@ -62,11 +61,11 @@ internal sealed class InjectionInputs
 
     internal string Network => Label(Core.Names.Labels.Network) ?? Path.Network ?? Values.Network;
 
-    internal string InterceptionMode => Annotation(Interception) switch
+    internal string InterceptionMode => Annotation(Annotations.InterceptionMode) switch
     {
         null => ProxyConfig["interceptionMode"]?.ToString() ?? "REDIRECT",
         var mode and ("REDIRECT" or "NONE") => mode,
-        var other => throw Bad(Interception, other, "should be REDIRECT or NONE"),
+        var other => throw Bad(Annotations.InterceptionMode, other, "should be REDIRECT or NONE"),
     };
 
     internal bool HoldApplication => ProxyConfig["holdApplicationUntilProxyStarts"] switch

@@ -14,12 +14,6 @@ internal static class ScrapeTargets
     /// <summary>Each is a call of the agent for each scrape.</summary>
     private const int Most = 32;
 
-    /// <summary>What serves no metrics of an application: a scrape of these would ask the proxy, or the agent itself.</summary>
-    private static readonly int[] OfTheMesh =
-    [
-        Ports.ProxyAdmin, Ports.Outbound, Ports.AgentDebug, Ports.Inbound, 15008, Ports.AgentStatus, Ports.ProxyReady, Ports.SidecarDns, Ports.ProxyMetrics,
-    ];
-
     /// <summary>The targets as the agent reads them: <c>[{"port": "8080", "path": "/metrics"}]</c>.</summary>
     /// <param name="agent">The port at which the agent serves the merged metrics.</param>
     /// <exception cref="ProblemException">The text names no targets, or some that cannot be scraped.</exception>
@@ -36,7 +30,7 @@ internal static class ScrapeTargets
         var (port, path) = entry.Split(':', 2, StringSplitOptions.TrimEntries) is [var before, var after] ? (before, after) : (entry, "");
         if (!int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is < 1 or > 65535)
             throw Bad(entry, $"'{port}' is not a port");
-        if (number == agent || OfTheMesh.Contains(number)) throw Bad(entry, $"port {number} belongs to the proxy and its agent");
+        if (number == agent || Ports.IsOfProxy(number)) throw Bad(entry, $"port {number} belongs to the proxy and its agent");
         if (path.Length > 0 && (path[0] != '/' || path.Any(character => character is <= ' ' or > '~' or '#')))
             throw Bad(entry, $"'{path}' is not a path of a URL");
         return new() { ["port"] = number.ToString(CultureInfo.InvariantCulture), ["path"] = path.Length > 0 ? path : "/metrics" };

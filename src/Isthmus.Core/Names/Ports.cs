@@ -29,10 +29,16 @@ public static class Ports
     public const int SidecarDns = 15053;
     /// <summary>The proxy's own metrics.</summary>
     public const int ProxyMetrics = 15090;
+    /// <summary>HBONE.</summary>
+    public const int Tunnel = 15008;
     /// <summary>East-west gateway: pass-through by SNI.</summary>
     public const int EastWest = 15443;
     /// <summary>Control plane debug and readiness.</summary>
     public const int DiscoveryHttp = 8080;
+
+    /// <summary>Whether the proxy of a Pod, or what captures for it, uses a port of the Pod: an application cannot.</summary>
+    public static bool IsOfProxy(int port) =>
+        port is ProxyAdmin or Outbound or AgentDebug or Inbound or Tunnel or AgentStatus or ProxyReady or SidecarDns or ProxyMetrics;
 }
 
 /// <summary>The user and group of the proxy, which traffic capture leaves alone (Istio).</summary>

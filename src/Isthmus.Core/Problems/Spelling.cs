@@ -20,6 +20,13 @@ public static class Spelling
         return row[^1];
     }
 
+    /// <summary>Whether one value was probably meant to be the other. Values that differ in their digits alone, such as db1 and db2, are names of different
+    /// things.</summary>
+    public static bool IsMistyped(string has, string meant) => Distance(has, meant) <= Math.Clamp(meant.Length / 3, 1, 2)
+        && (has == meant || Letters(has) != Letters(meant));
+
+    private static string Letters(string name) => string.Concat(name.Where(letter => !char.IsAsciiDigit(letter)));
+
     /// <summary>The known name that is nearest, upper and lower case being alike; null when none is near.</summary>
     public static string? Nearest(string word, IEnumerable<string> known) =>
         known.Select(name => (Name: name, Distance: Distance(name.ToLowerInvariant(), word.ToLowerInvariant())))

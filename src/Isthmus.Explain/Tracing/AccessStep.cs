@@ -39,7 +39,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
                 if (checking is { Status: not 0 } refused)
                 {
                     record.Fail(hop, $"{chain.Name}: refuses the token",
-                        causes.Policies.KeysLacking(at, tokens.Check, refused) ?? causes.Policies.TokenRefused(at, refused.Status, refused.Failure));
+                        causes.Policies.KeysLacking(at, tokens.Check, refused) ?? causes.Policies.TokenRefused(at, refused, request));
                     return false;
                 }
                 Learned = checking?.Metadata ?? Learned;

@@ -89,7 +89,7 @@ internal sealed class ApiGatewayCauses(TraceFacts facts)
         return null;
     }
 
-    private static bool Serves(ApiGateway gateway, ClusterObjects cluster, Pod pod) => GatewayNaming.BoundService(gateway) is var (ns, name)
+    public static bool Serves(ApiGateway gateway, ClusterObjects cluster, Pod pod) => GatewayNaming.BoundService(gateway) is var (ns, name)
         ? cluster.Service(ns, name) is { } bound && cluster.Behind(bound).Contains(pod)
         : gateway.Namespace == pod.Metadata.Namespace
             && pod.Metadata.Labels.GetValueOrDefault(GatewayNaming.GatewayLabel) == GatewayNaming.LabelOf(gateway.Name);

@@ -30,6 +30,18 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
                 "set dnsPolicy to ClusterFirst (for hostNetwork: ClusterFirstWithHostNet), or name the cluster's DNS in dnsConfig");
     }
 
+    /// <summary>A Pod whose proxy asks for a control plane at a name that no Service has; null for others.</summary>
+    private Problem? Misdirected(ClusterObjects cluster, Pod pod)
+    {
+        if (ClusterObjects.DiscoveryOf(pod) is not { Length: > 0 } address) return null;
+        var host = address[..Math.Max(0, address.LastIndexOf(':'))].Split('.');
+        // Others may be names of hosts outside.
+        if (host is not [var name, var ns, "svc", ..] || cluster.Service(ns, name) is not null) return null;
+        return Faults.Of("ISM2003", $"Pod {pod.Key} in {cluster.Context}", $"metadata.annotations[{Annotations.ProxyConfig}]",
+            $"lets its proxy ask for its configuration at {address}, and no Service {ns}/{name} is there: it is never ready",
+            "correct discoveryAddress in the annotation of the Pod's template, or in meshConfig.defaultConfig, or remove it");
+    }
+
     private Problem? Refused(PodRef pod)
     {
         var cluster = facts.Clusters.First(one => one.Context == pod.Context);
@@ -258,6 +270,10 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
     public Problem Empty(ClusterService service, int port)
     {
         var (cluster, ns) = (service.Cluster.Context, service.Service.Metadata.Namespace);
+        if (service.Service.Spec.Selector.Count == 0 && ServicePods.LostSlice(service) is { } lost)
+            return Faults.Of("ISM2045", $"EndpointSlice {lost.Key} in {cluster}", $"metadata.labels[{Labels.ServiceName}]",
+                $"is not set, so its endpoints belong to no Service, and {service.Name} has none",
+                $"kubectl --context={cluster} -n {ns} label endpointslice {lost.Metadata.Name} {Labels.ServiceName}={service.Service.Metadata.Name}");
         if (service.Service.Spec.Selector.Count == 0)
             return Faults.Of("ISM2045", service.Name, "spec.selector", "is empty, and the Service has no endpoints",
                 "add a selector, or create EndpointSlices");
@@ -270,7 +286,9 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
                     $"names port \"{named.TargetPort}\", which no container of Pod {without.Metadata.Name} has",
                     "use the name of a container port, or a number");
             var pod = service.Pods[0];
-            if (ServicePods.AwaitsProxy(pod) && Unserved(service.Cluster, ClusterObjects.RevisionOf(pod)) is { } unserved) return unserved;
+            if (ServicePods.AwaitsProxy(pod)
+                && (Misdirected(service.Cluster, pod) ?? Unserved(service.Cluster, ClusterObjects.RevisionOf(pod))) is { } unserved)
+                return unserved;
             if (RefusedProbe(service.Cluster, pod) is { } refused) return refused;
             return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster}", "status", $"is not ready: {ServicePods.Why(pod)}", ServicePods.Look(pod, cluster));
         }

@@ -30,6 +30,8 @@ internal sealed partial class CallAttributes(string identity, RequestHead? reque
 
     public string Caller => identity.Length > 0 ? identity : "callers without identity";
 
+    public bool HasIdentity => identity.Length > 0;
+
     /// <summary>An HTTP request, not a TCP connection.</summary>
     public bool IsRequest => request is not null;
 

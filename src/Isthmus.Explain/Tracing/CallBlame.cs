@@ -13,7 +13,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     /// <summary>Details of hops that explain a failure: the VirtualService of a route, its timeout, the delay that it injects, the DestinationRule by
     /// which the caller's proxy begins TLS, the ServiceEntry that lists an address, and the entry that says that a proxy of the mesh is there.</summary>
     public const string RuleFact = "virtual service", ApiRuleFact = "gateway api route", TimeoutFact = "timeout", TryTimeoutFact = "timeout of each try",
-        DelayFact = "delay", OriginFact = "destination rule", EntryFact = "entry", SealedFact = "mutual TLS by";
+        DelayFact = "delay", OriginFact = "destination rule", EntryFact = "entry", UpgradeFact = "http", RewriteFact = "rewrites", SealedFact = "mutual TLS by";
 
     private readonly TraceFacts _facts = traced.Facts;
 
@@ -23,7 +23,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             ?? OnTheWay();
 
     /// <summary>A filter of a proxy on the way answered instead of the application.</summary>
-    private Problem? Filtered() => Denied() ?? RefusingFilter.Find(_facts.Client.ToString(), call.Flags, call.Detail)
+    private Problem? Filtered() => Denied() ?? new AuthorizerCauses(_facts).Denied(call)
+        ?? RefusingFilter.Find(_facts.Client.ToString(), call.Flags, call.Detail)
         ?? _facts.Sightings.All.Where(seen => seen.IsRequest).Select(seen => RefusingFilter.Find(seen.Proxy.ToString(), seen.Flags, seen.Details))
             .FirstOrDefault(found => found is not null);
 
@@ -223,6 +224,15 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 $"declares {port.Name}, so proxies speak HTTP/2 there, and the connection ends ({call.Flags}): what listens at {Where()} probably "
                     + $"speaks HTTP/1.1, or another Service declares another protocol for the same port of these Pods",
                 $"if so, {port.Declare("http")}, alike in all Services of these Pods");
+        }
+        if ((call.HasFlag("UC") || call.HasFlag("UPE")) && Told("cluster", UpgradeFact).Length > 0)
+        {
+            var rule = Told("cluster", "destination rule");
+            return Faults.Of("ISM2074", $"{(rule.Length > 0 ? $"DestinationRule {rule}" : "MeshConfig")} in {_facts.ConfigOf(_facts.Home).Context}",
+                rule.Length > 0 ? "spec.trafficPolicy.connectionPool.http.h2UpgradePolicy" : "h2UpgradePolicy",
+                $"is UPGRADE, so the caller's proxy speaks HTTP/2, and the connection ends ({call.Flags}): what listens at {Where()} has no proxy of the "
+                    + "mesh and probably speaks HTTP/1.1",
+                rule.Length > 0 ? "remove it, or set DO_NOT_UPGRADE" : "set DO_NOT_UPGRADE in a DestinationRule for the host");
         }
         // Bytes came back, so the path is open.
         return call.HasFlag("UPE") && port.Protocol == Protocol.Http

@@ -35,7 +35,7 @@ internal static class CallJudgement
         var isExpected = call is { IsFromUnknown: true, Status: >= 400 } && trace.Failure is not null;
         if (call.Answered && !IsFailure(call) && !isDenied && !isRefused && !isExpected)
         {
-            return Append(Soften(trace, call), HopStatus.Ok, call, null);
+            return Append(Rewritten(Soften(trace, call), call, facts), HopStatus.Ok, call, null);
         }
         if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
         if (trace.Hops.Any(hop => IsExplaining(hop, trace, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
@@ -89,6 +89,26 @@ internal static class CallJudgement
             && ((hop.Way == 0 && hop.Name is not ("cluster" or "endpoints")) || (hop.Way > 0 && trace.Took(hop.Way, call)))
             ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
     };
+
+    /// <summary>The application does not know the path that it gets, which is not the one that was called.</summary>
+    private static CallTrace Rewritten(CallTrace trace, MadeCall call, TraceFacts facts)
+    {
+        var hops = trace.Hops.ToList();
+        var at = call.Status == 404 ? hops.FindIndex(hop => hop.Name == "route" && Told(hop, CallBlame.RewriteFact).Length > 0) : -1;
+        if (at < 0) return trace;
+        var (rule, api) = (Told(hops[at], CallBlame.RuleFact), Told(hops[at], CallBlame.ApiRuleFact));
+        hops[at] = hops[at] with
+        {
+            Status = HopStatus.Warning,
+            Problem = Faults.Of("ISM2109", $"{(api.Length > 0 ? api : $"VirtualService {rule}")} in {facts.ConfigOf(facts.Home).Context}",
+                api.Length > 0 ? "spec.rules[*].filters[*].urlRewrite.path" : "spec.http[*].rewrite",
+                $"changes the path {Told(hops[at], CallBlame.RewriteFact)}, and the answer to that is 404",
+                "let it make a path that the application has, or remove it") with { Severity = Severity.Warning },
+        };
+        return trace with { Hops = hops.ToValueList() };
+    }
+
+    private static string Told(Hop hop, string fact) => hop.Facts.FirstOrDefault(one => one.Name == fact)?.Value ?? "";
 
     /// <summary>What came of a call, in a word.</summary>
     internal static string Said(MadeCall call) =>

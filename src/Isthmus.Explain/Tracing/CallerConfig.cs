@@ -4,6 +4,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Mesh.Resolve.GatewayApi;
 
 namespace Isthmus.Explain.Tracing;
@@ -54,10 +55,24 @@ internal sealed class CallerConfig(TraceFacts facts)
             if (one.Backends.All(backend => backend.Weight == 0))
                 return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs[*].weight", "is 0 for all backends, so that the response is status 500",
                     "give one of them a weight of 1 or more");
+            foreach (var (j, backend) in one.Backends.Index())
+                if (WhyNot(backend.To) is { Length: > 0 } why)
+                    return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs[{j}]", $"{why}, so that the response is status 500",
+                        "create what is missing, or correct the reference");
         }
         return Faults.Of("ISM2025", owner, "spec.rules[*]",
             "responds with status 500: the backend does not exist or is not permitted, or the rule cannot apply as it is written",
             "see the conditions in its status: ResolvedRefs, PartiallyInvalid");
+    }
+
+    /// <summary>What is wrong with a reference to a Service; empty when nothing is, or nobody knows.</summary>
+    private string WhyNot(ApiReference to)
+    {
+        if (to.Kind != "Service" || to.Group.Length > 0) return "";
+        if (facts.Host($"{to.Name}.{to.Namespace}") is not { Services: [_, ..] services })
+            return $"names Service {to.Namespace}/{to.Name}, which does not exist";
+        return to.Port == 0 || services.Any(service => service.Port(to.Port) is not null) ? ""
+            : $"names port {to.Port} of {services[0].Name}, which has {ServicePods.Ports(services[0].Service)}";
     }
 
     /// <summary>The Sidecar that the control plane chooses: one that selects the Pod, then the namespace's, then the root

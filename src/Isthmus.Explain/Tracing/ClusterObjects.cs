@@ -81,7 +81,7 @@ internal sealed class ClusterObjects
     /// <summary>Gateways of the Gateway API; none if nobody may read them.</summary>
     public IReadOnlyList<ApiGateway> ApiGateways => _gateways;
 
-    /// <summary>Routes of the Gateway API for requests; none if nobody may read them.</summary>
+    /// <summary>Routes of the Gateway API; none if nobody may read them.</summary>
     public IReadOnlyList<ApiRoute> ApiRoutes => _routes;
 
     /// <summary>The mesh settings of the control plane in a namespace (ConfigMap <c>istio</c>, keys <c>mesh</c> and
@@ -158,6 +158,14 @@ internal sealed class ClusterObjects
         catch (JsonException) { return ""; }
     }
 
+    /// <summary>Where a Pod's proxy asks for its configuration; empty when the Pod does not say.</summary>
+    public static string DiscoveryOf(Pod pod)
+    {
+        var told = Sidecar(pod)?.Env.FirstOrDefault(env => env.Name == "PROXY_CONFIG")?.Value ?? "{}";
+        try { return Text((StrictJson.Parse(told) as JsonObject)?["discoveryAddress"]); }
+        catch (JsonException) { return ""; }
+    }
+
     private void Add(JsonObject value)
     {
         var (kind, meta) = (value["kind"]?.ToString() ?? "", value["metadata"]);
@@ -174,7 +182,9 @@ internal sealed class ClusterObjects
             case "NetworkPolicy": _packets.Add(NetworkPolicy.Read(value)); break;
             case "Namespace": _namespaces[name] = value; break;
             case "Gateway" when MeshApi.Find(Text(value["apiVersion"]), kind) == MeshApi.ApiGateway: AddApiGateways([value]); break;
-            case "HTTPRoute" or "GRPCRoute" when MeshApi.Find(Text(value["apiVersion"]), kind) is { } route: AddApiRoutes(route, [value]); break;
+            case not null when kind.EndsWith("Route", StringComparison.Ordinal) && MeshApi.Find(Text(value["apiVersion"]), kind) is { } route:
+                AddApiRoutes(route, [value]);
+                break;
             // The name of a control plane with a revision contains the revision; otherwise the names are almost the same.
             case "ConfigMap" when Text(value["data"]?["mesh"]).Length > 0 && (name == "istio" || !_settings.ContainsKey(Text(meta?["namespace"]))):
                 _settings[Text(meta?["namespace"])] = value;

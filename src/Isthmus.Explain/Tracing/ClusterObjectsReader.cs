@@ -12,7 +12,8 @@ internal static class ClusterObjectsReader
     /// <summary>What shows whether workloads get calls.</summary>
     internal static readonly IReadOnlyList<KindDescriptor> WorkloadKinds = [.. MeshApi.For(KindUse.Workloads)];
 
-    private static readonly IReadOnlyList<KindDescriptor> ApiRoutes = [MeshApi.HttpRoute, MeshApi.GrpcRoute];
+    private static readonly IReadOnlyList<KindDescriptor> ApiRoutes =
+        [.. MeshApi.All.Where(kind => kind.Group == MeshApi.HttpRoute.Group && kind.Kind.EndsWith("Route", StringComparison.Ordinal))];
 
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
     public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces,

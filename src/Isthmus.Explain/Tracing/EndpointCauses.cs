@@ -1,6 +1,7 @@
 using System.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Explain.Tracing;
@@ -33,14 +34,46 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             return host.Services.Select(service => (Problem: availability.Empty(service, port), Rank: availability.Rank(service)))
                 .MaxBy(found => found.Rank).Problem;
         if (subset.Length > 0 && subsets.SelectNothing(host, subset, ready, port) is { } wrong) return wrong;
-        if (visibility.Hidden(host) is { } hidden) return hidden;
+        if (visibility.Hidden(host, port) is { } hidden) return hidden;
         if (NotOnNode(host) is { } elsewhere) return elsewhere;
         if (ready.All(service => service.Cluster != facts.Home) && visibility.ClusterLocal(host, ready) is { } local) return local;
         if (ready.All(service => service.Cluster != facts.Home) && visibility.OnlyByName(host, port) is { } foreign) return foreign;
         if (availability.Unwatched([.. ready.Where(service => service.Cluster != facts.Home)]) is { } unwatched) return unwatched;
         return ready.Select(service => networks.Unreachable(service, port) ?? networks.PlainAcrossNetworks(host, service, port, subset))
             .FirstOrDefault(problem => problem is not null)
-            ?? availability.NotTold(host);
+            ?? Distributed(host, port, subset) ?? availability.NotTold(host);
+    }
+
+    /// <summary>The proxy connects to the address of the Service itself (PASSTHROUGH), behind which the kernel finds no Pod: those that are ready are in
+    /// other clusters; null where it finds one.</summary>
+    /// <param name="rule">The DestinationRule that asks for it.</param>
+    public Problem? Elsewhere(MeshHost? host, int port, string rule)
+    {
+        if (rule.Length == 0 || host is null || host.Services.Count == 0) return null;
+        needs.NeedPods(host.Namespace);
+        var ready = host.Services.Where(service => service.Port(port) is not null && ServicePods.Ready(service, port).Any()).ToList();
+        return ready.Count == 0 || ready.Exists(service => service.Cluster == facts.Home) ? null
+            : Faults.Of("ISM2110", $"DestinationRule {rule}", "spec.trafficPolicy.loadBalancer.simple",
+                $"is PASSTHROUGH, so proxies connect to the address that the application called, which leads to Pods of {facts.Home.Context} only; the ready "
+                    + $"Pods of {host.Fqdn} are in {string.Join(" and ", ready.Select(service => service.Cluster.Context))}",
+                "remove simple, or choose another algorithm, such as LEAST_REQUEST");
+    }
+
+    /// <summary>All calls go to localities where no Pod is; null when no setting divides them.</summary>
+    private Problem? Distributed(MeshHost host, int port, string subset)
+    {
+        var of = config.RulesFor(host).Select(rule => (Rule: rule,
+            Lb: TrafficPolicy.Effective(rule, rule.Subsets.FirstOrDefault(one => one.Name == subset), port).Balancing?.Locality))
+            .FirstOrDefault(one => one.Lb is not null);
+        var (lb, owner, field) = of.Lb is { } own
+            ? (own, $"DestinationRule {of.Rule.Namespace}/{of.Rule.Name} in {config.At.Context}",
+                "spec.trafficPolicy.loadBalancer.localityLbSetting.distribute")
+            : (MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config.LocalityLb, $"MeshConfig of {config.At.Context}", "localityLbSetting.distribute");
+        if (!lb.Enabled || lb.Distribute.IsEmpty) return null;
+        var sent = lb.Distribute.Select(one => $"from {one.From} to {string.Join(", ", one.To.Select(to => to.Key))} only");
+        return Faults.Of("ISM2107", owner, field, $"sends calls {string.Join(" and ", sent)}, and "
+                + $"none of the ready Pods of {host.Fqdn} is there",
+            "name localities in which its Pods run (kubectl get nodes -L topology.kubernetes.io/region,topology.kubernetes.io/zone), or remove distribute");
     }
 
     /// <summary>The names of endpoints have no address where the caller's proxy asks.</summary>

@@ -1,5 +1,6 @@
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Clusters;
 
@@ -17,7 +18,9 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         var (_, port, subset, fqdn) = ProxyTables.Split(config.Name);
         record.Ok("cluster", config.Name, ("kind", config.Kind.ToString()), ("share", percent < 100 ? $"{percent} %" : ""),
             ("balancing", config.Policy.ToString()),
-            ("destination rule", IstioMetadata.ConfigOf(config.Resource.Metadata?.FilterMetadata)));
+            ("destination rule", IstioMetadata.ConfigOf(config.Resource.Metadata?.FilterMetadata)),
+            (CallBlame.UpgradeFact,
+                config.Http == UpstreamHttp.Http2 && DeclaredPort.Of(call) is { Protocol: Protocol.Http } ? "HTTP/2, by h2UpgradePolicy" : ""));
         if (outbound.View.Refusals.GetValueOrDefault(config.Name)?.Describe(RuleOf(config), facts.Client.ToString()) is { } refused)
             record.Warn("pool", "calls were refused a while ago", refused);
         var host = facts.Host(fqdn) ?? call.Host;
@@ -54,6 +57,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
                 "check the Pods or the gateway at these addresses"), CandidateFinder.Addresses(candidates));
         }
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
+        if (config.Kind == ClusterKind.OriginalDst && causes.Endpoints.Elsewhere(host, call.Port, RuleOf(config)) is { } elsewhere)
+            record.Fail("endpoints", $"the address that is called, {call.Destination}", elsewhere);
         capacity.Walk(facts.Host(fqdn), int.TryParse(port, out var called) ? called : call.Port, subset == "-" ? "" : subset, cluster, candidates);
         ways.Walk(outbound, cluster, candidates, percent);
     }

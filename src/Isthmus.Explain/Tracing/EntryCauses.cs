@@ -97,6 +97,19 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
                 $"put a certificate for {host} into the Secret, or name another Secret");
     }
 
+    /// <summary>The gateway demands certificates of clients, and has no CA to check them with.</summary>
+    /// <param name="secret">The name by which the gateway's proxy asks for the CA.</param>
+    public Problem WithoutClientCa(TracedCall call, string secret)
+    {
+        var (gateway, server) = Nearest([.. Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null)], facts.Target.Host);
+        var name = secret[(secret.LastIndexOf('/') + 1)..];
+        return Faults.Of("ISM2060", gateway is null ? facts.Client.ToString() : Named(gateway),
+            gateway is null ? "" : $"spec.servers[{gateway.Servers.ToList().IndexOf(server!)}].tls",
+            $"{facts.Client} has no CA {name} for the certificates that it demands of clients, so it refuses TLS",
+            $"put the CA of the clients into ca.crt of the Secret that credentialName names, or into a Secret {name} beside it, in the namespace of "
+                + "the gateway's Pods; 'isthmus analyze' says what is wrong");
+    }
+
     private static string Names(ShownCertificate certificate) =>
         Wire.Tls.SubjectNames.Of(certificate.Leaf).DnsNames is [_, ..] names ? string.Join(", ", names) : "no DNS name";
 
@@ -117,6 +130,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
         var host = call.Authority.Split(':')[0];
         var opening = Opening(call.Port, call.Destination.Port).ToList();
         var having = opening.Where(server => server.Server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host))).ToList();
+        if (opening.Count == 0 && new ApiEntryCauses(facts, config).Unrouted(host, call.Port, call.Destination.Port) is { } api) return api;
         if (having.Count == 0)
         {
             var nearest = Nearest(opening, host).Gateway;

@@ -41,9 +41,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         else record.Ok("gateway", entry.Name, ("addresses", string.Join(", ", addresses)), ("pod", facts.Client.ToString()));
         if (entry.Port(port) is not { } known)
         {
-            record.Fail("port", $"{port}",
-                Faults.Of(Faults.NoSuchPort, entry.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service)}",
-                    "use one of its ports, or add this one"));
+            record.Fail("port", $"{port}", ServicePods.WithoutPort(entry, port, "use one of its ports, or add this one"));
             return null;
         }
         if (proxies.View(facts.Client, "gateway proxy") is not { } view) return null;
@@ -98,6 +96,11 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         {
             record.Fail("TLS", $"ends at the gateway, with {certificate?.Identity ?? "no certificate"}", unacceptable,
                 ("certificate", certificate?.Validity(facts.Now) ?? ""));
+            return null;
+        }
+        if (tls.Root.StartsWith("kubernetes", StringComparison.Ordinal) && view.Roots(tls.Root) is null)
+        {
+            record.Fail("TLS", "ends at the gateway, without a CA for the certificates of clients", causes.Entries.WithoutClientCa(call, tls.Root));
             return null;
         }
         record.Ok("TLS", $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}",

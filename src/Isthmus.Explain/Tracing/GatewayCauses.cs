@@ -83,6 +83,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     public Problem GatewayWithoutListener(ClusterObjects cluster, Pod pod, int port)
     {
         var passing = PassingGateways(cluster).ToList();
+        if (OfWorkload(cluster, pod) is { } mislabelled) return mislabelled;
         if (!passing.Exists(found => Selects(found.Gateway, pod)) && _api.WithoutListener(cluster, pod, port) is { } problem) return problem;
         if (passing.Count == 0)
         {
@@ -103,6 +104,18 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
                 $"add a server for port {port}, or set targetPort of the gateway's Service");
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has not received {name}",
             $"isthmus proxy-status --context={cluster.Context}");
+    }
+
+    /// <summary>The label of a network on a Service whose Pods are workloads: callers elsewhere take them for gateways; null for others.</summary>
+    private static Problem? OfWorkload(ClusterObjects cluster, Pod pod)
+    {
+        if (ClusterObjects.Sidecar(pod)?.Args.Contains("sidecar") != true
+            || cluster.Services.FirstOrDefault(one => one.Metadata.Labels.ContainsKey(Labels.Network) && cluster.Behind(one).Contains(pod)) is not { } service)
+            return null;
+        return Faults.Of("ISM1041", $"Service {service.Key} in {cluster.Context}", $"metadata.labels[{Labels.Network}]",
+            $"makes it an entry point of {service.Metadata.Labels[Labels.Network]}, and its Pods are workloads, not gateways: calls of other networks that "
+                + "it gets fail",
+            $"kubectl --context={cluster.Context} -n {service.Metadata.Namespace} label service {service.Metadata.Name} {Labels.Network}-");
     }
 
     /// <summary>Why the gateway has no route for a server name.</summary>
@@ -131,8 +144,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
             return Faults.Of("ISM2043", $"Service of {fqdn}", "", $"does not exist in {cluster.Context}, so its gateway has no route for {sni}",
                 $"create it in {cluster.Context} as well");
         if (service.Port(port) is null)
-            return Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service.Service)}",
-                "give the Service the same ports in all clusters");
+            return ServicePods.WithoutPort(service, port, "give the Service the same ports in all clusters");
         if (subset is { Length: > 0 } and not "_" && subsets.Missing(cluster, service, fqdn!, subset) is { } lacking) return lacking;
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}",
             $"isthmus proxy-status --context={cluster.Context}");

@@ -12,15 +12,16 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     private const string DnsNamespace = "kube-system";
 
     /// <summary>Why a name has no address.</summary>
-    public Problem NoAddress(MeshHost? host, ProxyView? sidecar)
+    /// <param name="port">The port that is called.</param>
+    public Problem NoAddress(MeshHost? host, int port, ProxyView? sidecar)
     {
         if (host?.In(facts.Home) is not { Service.Spec.ClusterIP: "None" } && DnsDown() is { } dns) return dns;
         if (OfPod(host) is { } pod) return pod;
         if (host is null)
-            return visibility.NoGlobalEntry()
+            return visibility.NoGlobalEntry() ?? Unexported()
                 ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host,
                     "no Service or ServiceEntry in these clusters has this name, and neither does the cluster's DNS");
-        if (visibility.Hidden(host) is { } hidden) return hidden;
+        if (visibility.Hidden(host, port) is { } hidden) return hidden;
         if (host.In(facts.Home) is { Service.Spec.ExternalName: { Length: > 0 } external } alias)
         {
             return Faults.Of("ISM2098", alias.Name, "spec.externalName",
@@ -46,6 +47,19 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless)
             return endpoints.NoEndpoints(host, headless.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0, "", "");
         return availability.NotTold(host);
+    }
+
+    /// <summary>A name of the MCS API for a Service that no cluster exports; null for other names, and where no cluster has the Service.</summary>
+    private Problem? Unexported()
+    {
+        const string Zone = ".svc.clusterset.local";
+        if (!facts.Target.Host.EndsWith(Zone, StringComparison.Ordinal)
+            || facts.Host(facts.Target.Host[..^Zone.Length]) is not { Services: [var service, ..] } host)
+            return null;
+        return Faults.Of("ISM2108", $"host {facts.Target.Host}", "",
+            $"no cluster exports {service.Name}, and only a ServiceExport gives a Service a name in clusterset.local",
+            $"call {host.Name}.{host.Namespace}; or create a ServiceExport {host.Namespace}/{host.Name} in each cluster whose Pods are meant "
+                + $"(multicluster.x-k8s.io; see samples/multicluster/mcs-crds.yaml)");
     }
 
     /// <summary>The name is meant for one Pod, which has it by another Service, or not at all; null when no Pod is meant.</summary>
@@ -100,9 +114,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (host is null) return visibility.NoGlobalEntry();
         if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
         {
-            var service = host.Services[0];
-            return Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {port}: it has {ServicePods.Ports(service.Service)}",
-                $"call one of its ports, or add port {port} to it");
+            return ServicePods.WithoutPort(host.Services[0], port, $"call one of its ports, or add port {port} to it");
         }
         if (host.Services.Count == 0 && host.Entries.All(entry => entry.Ports.All(candidate => candidate.Number != port)))
         {
@@ -111,7 +123,8 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                     + $"{string.Join(", ", host.Entries.SelectMany(entry => entry.Ports).Select(candidate => candidate.Number).Distinct())}",
                 $"call one of its ports, or add port {port} to it");
         }
-        if (visibility.Hidden(host) is { } hidden) return hidden;
+        if (AliasWithoutPort(host, port) is { } lacking) return lacking;
+        if (visibility.Hidden(host, port) is { } hidden) return hidden;
         // An alias of a host outside has no configuration of its own.
         if (Alias(host) is not null) return null;
         // The proxy knows the host, but not for the protocol on this connection, so it passes the connection through
@@ -138,6 +151,16 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                 $"add a ServiceEntry for {alias.Service.Spec.ExternalName}, or correct externalName");
         return Faults.Of("ISM2027", $"host {facts.Target.Host}", "", $"is not a service in the mesh, and {mode}",
             "add a ServiceEntry for it, or allow other destinations (mode: ALLOW_ANY)");
+    }
+
+    /// <summary>An alias has no ports of its own: the Service that it leads to must have the one that is called; null where it has.</summary>
+    private Problem? AliasWithoutPort(MeshHost host, int port)
+    {
+        if (host.In(facts.Home) is not { Service.Spec.ExternalName: { Length: > 0 } name } alias || facts.Host(name) is not { Services: [var target, ..] }
+            || target.Port(port) is not null) return null;
+        return Faults.Of(Faults.NoSuchPort, alias.Name, "spec.externalName",
+            $"is an alias of {target.Name}, which has no port {port}: it has {ServicePods.Ports(target.Service)}, and the ports of an alias lead nowhere",
+            $"call one of the ports of {target.Name}, or give that Service port {port}");
     }
 
     /// <summary>The Service by which a host is an alias of one that the mesh does not know; null when it is none.</summary>
@@ -172,7 +195,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                         : $"use one of these subsets, or define {subset} in DestinationRule {rules[0].Namespace}/{rules[0].Name}");
             }
         }
-        return visibility.Hidden(host) ?? availability.Unwatched(host.Services) ?? availability.NotTold(host);
+        return visibility.Hidden(host, port) ?? availability.Unwatched(host.Services) ?? availability.NotTold(host);
     }
 
     /// <summary>A DestinationRule defines the subset, and the caller's proxy does not follow it; null when none does.</summary>

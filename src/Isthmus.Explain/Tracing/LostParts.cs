@@ -32,16 +32,13 @@ internal static class LostParts
     /// <param name="count">How many Pods are like the one that is named.</param>
     public static Problem NoSidecar(ClusterService service, Pod pod, int count, string network)
     {
-        var injected = service.Cluster.Injects(pod.Metadata.Namespace);
-        return Faults.Of("ISM2051", $"Pod {pod.Key} in {service.Cluster.Context}", $"metadata.labels[{Labels.Inject}]",
+        var without = Sidecarless.Of(service.Cluster, pod);
+        return Faults.Of("ISM2051", $"Pod {pod.Key} in {service.Cluster.Context}", without.Field,
             $"has no sidecar{(count > 1 ? $", like {count - 1} more of {service.Name}" : "")}, but only mesh TLS can pass the gateway of {network}",
-            pod.Metadata.Labels.GetValueOrDefault(Labels.Inject) == "false" ? $"remove the label {Labels.Inject} from the Pod's template"
-                : injected
-                ? "restart the Pod: its namespace is injected, and the Pod is older than that"
-                : $"label the namespace {Labels.Injection}=enabled (or the Pod {Labels.Inject}=true) and restart the Pod") with
-                {
-                    Severity = Severity.Warning
-                };
+            without.Remedy) with
+        {
+            Severity = Severity.Warning
+        };
     }
 
     private static IEnumerable<Problem> NothingSelected(ClusterService service)
@@ -67,7 +64,7 @@ internal static class LostParts
         bool IsServedByNobody(Deployment deployment) => deployment.Spec.Replicas is not 0 && !IsSelected(service.Cluster, deployment)
             && (deployment.Metadata.Name == service.Service.Metadata.Name
                 || deployment.Spec.TemplateLabels.Any(label => service.Service.Spec.Selector.TryGetValue(label.Key, out var value)
-                && Spelling.Distance(label.Value, value) <= Math.Clamp(value.Length / 3, 1, 2)));
+                && Spelling.IsMistyped(label.Value, value)));
     }
 
     private static IEnumerable<Problem> Unready(ClusterService service, Func<Pod, bool> wanted)
@@ -93,7 +90,7 @@ internal static class LostParts
             var labels = deployment.Spec.TemplateLabels;
             var wrong = service.Service.Spec.Selector.Where(pair => labels.GetValueOrDefault(pair.Key) != pair.Value).ToList();
             if (wrong is not [var (key, value)] || labels.GetValueOrDefault(key) is not { } has
-                || Spelling.Distance(has, value) > Math.Clamp(value.Length / 3, 1, 2))
+                || !Spelling.IsMistyped(has, value))
                 continue;
             yield return Faults.Of("ISM2080", $"Deployment {deployment.Key} in {service.Cluster.Context}", $"spec.template.metadata.labels[{key}]",
                 $"is {has}, and Service {service.Service.Key} selects {key}={value}, so no call reaches its Pods",

@@ -35,7 +35,7 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
                     $"no Service or ServiceEntry has the name {target.Host}, and what a DNS server outside answers is not in the snapshot", null);
                 return false;
             }
-            return record.Fail("name", $"{target.Host} has no address", causes.Hosts.NoAddress(host, sidecar));
+            return record.Fail("name", $"{target.Host} has no address", causes.Hosts.NoAddress(host, call.Port, sidecar));
         }
         call = call with { Destination = new(facts.Address ?? first, call.Port) };
         record.Ok("name", $"{target.Host} → {string.Join(", ", addresses)}", ("answered by", by), ("as", name),

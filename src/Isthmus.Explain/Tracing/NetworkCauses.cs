@@ -19,9 +19,9 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
         if (gateways.GatewayOf(their, service.Cluster) is { } gateway) return gateway;
         if (pods.All(pod => ClusterObjects.Sidecar(pod) is null))
         {
-            return Faults.Of("ISM2051", $"Pod {pods[0].Key} in {service.Cluster.Context}", $"metadata.labels[{Labels.Inject}]",
-                $"has no sidecar, but only mesh TLS can pass the gateway of {their}",
-                $"label the namespace {Labels.Injection}=enabled (or the Pod {Labels.Inject}=true) and restart the Pod");
+            var without = Sidecarless.Of(service.Cluster, pods[0]);
+            return Faults.Of("ISM2051", $"Pod {pods[0].Key} in {service.Cluster.Context}", without.Field,
+                $"has no sidecar, but only mesh TLS can pass the gateway of {their}", without.Remedy);
         }
         return null;
     }

@@ -192,7 +192,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                 (CallBlame.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
             ("retries", act.Retry is { } retry ? $"{retry.Retries} more" : ""),
             (CallBlame.TryTimeoutFact, act.Retry is { PerTryTimeout: var each } && each > TimeSpan.Zero ? each.ToString("g", CultureInfo.InvariantCulture)
-                : ""), (CallBlame.DelayFact, DelayOf(fault))];
+                : ""), (CallBlame.DelayFact, DelayOf(fault)), (CallBlame.RewriteFact, Rewritten(route, act))];
         if (fault?.AbortShare.PerMillion >= 1_000_000)
         {
             record.Fail("route", summary, Injected(fault, owner)!, details);
@@ -224,6 +224,11 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
                 "remove the fault, unless it is meant")
             : null;
     }
+
+    /// <summary>How the route changes the path; empty when it does not.</summary>
+    private string Rewritten(RouteSnapshot route, ForwardAct act) =>
+        HeaderEditing.RewritePath(System.Text.Encoding.UTF8.GetBytes(call.Path), route.Path, act.PrefixRewrite, act.PathRewrite) is { } path
+            ? $"{call.Path} to {System.Text.Encoding.UTF8.GetString(path)}" : "";
 
     /// <summary>How long a fault delays the call; empty when none does.</summary>
     private static string DelayOf(FaultSettings? fault) =>

@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.Capture;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Proxy.Clusters;
@@ -38,6 +39,13 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
             return;
         }
         if (proxies.View(name, "callee") is not { } view) return;
+        if (Ports.IsOfProxy(address.Port) && call.Host is { Services.Count: > 0 })
+        {
+            record.Fail("inbound", $"port {address.Port} is the proxy's own", Faults.Of("ISM2111", name.ToString(), "spec.containers[*].ports",
+                $"port {address.Port} belongs to the proxy of the Pod, so calls reach the proxy, and an application cannot listen there",
+                "let the application listen on another port, and set targetPort of the Service to it"));
+            return;
+        }
         if (!IsCapturedInbound(pod, address.Port))
         {
             if (way is { IsMeshTls: true })

@@ -5,7 +5,9 @@ using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Tokens;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -88,16 +90,16 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         || rule.FromHeaders.Any(header => header.Name.Equals("authorization", StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The callee's proxy refuses the token of the request.</summary>
-    public Problem TokenRefused(Callee callee, int status, string why)
+    public Problem TokenRefused(Callee callee, TokenVerdict refused, RequestHead request)
     {
         var config = facts.ConfigOf(callee.Cluster);
         var labels = callee.Pod.Metadata.Labels.ToValueMap();
         var policies = config.Istio<RequestAuthentication>().Where(policy =>
             policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)).ToList();
-        return Faults.Of("ISM2082",
-            policies.Count > 0 ? $"RequestAuthentication {policies[0].Namespace}/{policies[0].Name} in {config.Context}" : callee.Name.ToString(),
-            "spec.jwtRules", $"refuses the token of the request at {callee.Name}: {why}; the response is {status}",
-            "send a valid token of an issuer that it lists, or none");
+        const string Bearer = "Bearer ";
+        var sent = request.Headers.GetJoined("authorization"u8) is { } value && value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
+            ? WebToken.Parse(value[Bearer.Length..]) : null;
+        return TokenRefusals.Find(policies, sent, refused.Status, refused.Failure, callee, config.Context);
     }
 
     /// <summary>The control plane could not fetch the keys of an issuer: no token of it is valid for its proxies.</summary>
@@ -191,6 +193,9 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             : term.Key is RuleKeys.SourceIp or RuleKeys.RemoteIp && call.Through.Length > 0
             ? ($"has {string.Join(", ", has)}, the address of the gateway of its network, {call.Through}",
                 "calls from other networks have the addresses of gateways: name callers by principals, namespaces or serviceAccounts instead")
+            : has.Count == 0 && !call.HasIdentity && facts.Entry is null
+                && term.Key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain
+            ? Anonymous()
             : (has.Count > 0 ? $"has {string.Join(", ", has)}" : $"has none{(field.Contains(".when[", StringComparison.Ordinal) ? $" ({term.Key})" : "")}",
                 has.Count > 0 && !term.Values.IsEmpty ? $"add {has[0]} there" : "change the rule, or the call");
         var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
@@ -199,6 +204,12 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
                 + $"this call {actual}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
             remedy);
     }
+
+    /// <summary>Why a call shows no identity, and what gives it one.</summary>
+    private (string Actual, string Remedy) Anonymous() => ClusterObjects.Sidecar(facts.ClientPod) is null
+        ? ("has none, since the caller has no sidecar to show one", Sidecarless.Of(facts.Home, facts.ClientPod).Remedy)
+        : ("has none, since it comes in plain text", "let the call use mutual TLS of the mesh: remove trafficPolicy.tls from the DestinationRule of the host, "
+            + "or set ISTIO_MUTUAL; or allow the caller by what it has");
 
     /// <summary>What the token of a call has instead of a claim that a rule asks for.</summary>
     private static (string Actual, string Remedy) Unclaimed(RuleTerm term, CallAttributes call)

@@ -1,3 +1,4 @@
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using ServicePort = Isthmus.Kubernetes.Objects.ServicePort;
@@ -46,11 +47,35 @@ internal static class ServicePods
         return Text(named.Count > 0 ? named : labels);
     }
 
+    /// <summary>An EndpointSlice that somebody wrote for a Service without the label that says so; null: none has its name.</summary>
+    public static EndpointSlice? LostSlice(ClusterService service)
+    {
+        var (name, ns) = (service.Service.Metadata.Name, service.Service.Metadata.Namespace);
+        return service.Cluster.Slices.FirstOrDefault(slice => slice.Metadata.Namespace == ns && !slice.Metadata.Labels.ContainsKey(Labels.ServiceName)
+            && (slice.Metadata.Name == name || slice.Metadata.Name.StartsWith($"{name}-", StringComparison.Ordinal)));
+    }
+
     public static string Text(IReadOnlyDictionary<string, string> labels) =>
         string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
 
     public static string Ports(Kubernetes.Objects.Service service) => service.Spec.Ports.Count == 0 ? "none"
-        : string.Join(", ", service.Spec.Ports.Select(port => port.Name.Length > 0 ? $"{port.Port} ({port.Name})" : $"{port.Port}"));
+        : string.Join(", ", service.Spec.Ports.Select(port => string.Join(" ", (string[])[$"{port.Port}", .. Details(port)])));
+
+    private static string[] Details(ServicePort port)
+    {
+        var details = string.Join(", ", new[] { port.Name, port.Protocol is "TCP" or "" ? "" : port.Protocol }.Where(detail => detail.Length > 0));
+        return details.Length > 0 ? [$"({details})"] : [];
+    }
+
+    /// <summary>A Service has no port of TCP with a number: it has another, or one of UDP.</summary>
+    public static Problem WithoutPort(ClusterService service, int number, string remedy)
+    {
+        var other = service.Service.Spec.Ports.Find(port => port.Port == number);
+        return other is null
+            ? Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {number}: it has {Ports(service.Service)}", remedy)
+            : Faults.Of(Faults.NoSuchPort, service.Name, $"spec.ports[{(other.Name.Length > 0 ? other.Name : $"{number}")}].protocol",
+                $"is {other.Protocol} at port {number}, so the Service takes no TCP connections there", "set it to TCP");
+    }
 
     /// <summary>The application itself may be healthy while the proxy next to it has never received a
     /// configuration.</summary>

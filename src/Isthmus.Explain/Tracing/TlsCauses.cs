@@ -40,8 +40,16 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
                 $"disables TLS for the caller, but {strict}", "remove trafficPolicy.tls, or set ISTIO_MUTUAL");
         if (ClusterObjects.Sidecar(facts.ClientPod) is null)
         {
-            return Faults.Of("ISM2058", facts.Client.ToString(), $"metadata.labels[{Labels.Inject}]", $"has no sidecar, so it sends plain text, but {strict}",
-                $"label namespace {facts.Client.Namespace} {Labels.Injection}=enabled and restart the Pod, or set the PeerAuthentication to PERMISSIVE");
+            var without = Sidecarless.Of(facts.Home, facts.ClientPod);
+            return Faults.Of("ISM2058", facts.Client.ToString(), without.Field, $"has no sidecar, so it sends plain text, but {strict}",
+                $"{without.Remedy}; or set the PeerAuthentication to PERMISSIVE");
+        }
+        if (facts.Host(facts.Target.Host, facts.Client.Namespace) is { Services: [], Entries: [{ External: true } entry, ..] })
+        {
+            return Faults.Of("ISM2059", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.location",
+                $"is MESH_EXTERNAL, so callers begin no mutual TLS, and it leads to {callee}, but {strict}",
+                $"call the Service of {callee.Namespace} in the mesh by its own name, or set trafficPolicy.tls.mode ISTIO_MUTUAL in a DestinationRule for "
+                    + facts.Target.Host);
         }
         return Faults.Of("ISM2059", facts.Client.ToString(), "",
             plainByProxy ? $"its proxy knows no service there and passes plain text through, but {strict}" : $"its proxy sends plain text, but {strict}",

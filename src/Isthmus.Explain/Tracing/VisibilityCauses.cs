@@ -13,7 +13,8 @@ namespace Isthmus.Explain.Tracing;
 internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
 {
     /// <summary>Why a host is hidden from the caller on purpose.</summary>
-    public Problem? Hidden(MeshHost host)
+    /// <param name="port">The port that is called.</param>
+    public Problem? Hidden(MeshHost host, int port)
     {
         var ns = facts.Client.Namespace;
         if (Undiscovered(host) is { } undiscovered) return undiscovered;
@@ -33,8 +34,16 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
                     $"is exported to {string.Join(", ", entry.ExportTo)} only, and the caller is in namespace {ns}", $"add {ns} to it");
         }
         if (config.Sidecar() is not { Egress.IsEmpty: false } sidecar) return null;
-        if (sidecar.Egress.Any(egress => egress.Hosts.Any(entry => Selects(entry, sidecar.Namespace == facts.RootNamespace ? ns : sidecar.Namespace, host))))
-            return null;
+        var own = sidecar.Namespace == facts.RootNamespace ? ns : sidecar.Namespace;
+        var listing = sidecar.Egress.Where(egress => egress.Hosts.Any(entry => Selects(entry, own, host))).ToList();
+        if (listing.Exists(egress => egress.Port == 0 || egress.Port == port)) return null;
+        if (listing is [var narrow, ..])
+        {
+            return Faults.Of("ISM2013", $"Sidecar {sidecar.Namespace}/{sidecar.Name} in {config.At.Context}",
+                $"spec.egress[{sidecar.Egress.ToList().IndexOf(narrow)}].port",
+                $"lists {host.Fqdn} for port {string.Join(", ", listing.Select(egress => egress.Port))} only, and the call is for port {port}",
+                $"set its number to {port}, or list {host.Namespace}/{host.Fqdn} in the last listener, the one without a port");
+        }
         return Faults.Of("ISM2013", $"Sidecar {sidecar.Namespace}/{sidecar.Name} in {config.At.Context}", "spec.egress[*].hosts",
             $"does not list {host.Fqdn}: its proxies see only {string.Join(", ", sidecar.Egress.SelectMany(egress => egress.Hosts))}",
             $"add {host.Namespace}/{host.Fqdn} to its hosts");

@@ -19,6 +19,9 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
     /// <summary>The Deployment of its Pods, as <c>namespace/name</c>, if that is scaled to 0; empty otherwise.</summary>
     public string ScaledToZero { get; init; } = "";
 
+    /// <summary>A Pod of it that is a workload with a sidecar, not a gateway; empty: none, or nobody knows.</summary>
+    public string Workload { get; init; } = "";
+
     /// <summary>A Pod of it that gets the endpoints of other networks, too; empty: none, or nobody knows.</summary>
     public string SeesAllNetworks { get; init; } = "";
 }

@@ -26,13 +26,16 @@ internal static class NetworkGatewayReader
             var selector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
             var pods = selector.Length > 0 ? await PodsAsync(client, service, selector, stop) : null;
             var selectsNothing = ready == 0 && pods is { Count: 0 };
+            var workload = pods?.FirstOrDefault(pod => ProxyOf(pod)?.Args.Contains("sidecar") == true)?.Metadata.Name ?? "";
             gateways.Add(new(service.Key, network ?? "global names", MeshFactsReader.AddressesOf(service), ready,
                 service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector))
             {
                 Port = port,
                 SelectsNothing = selectsNothing ? selector : "",
                 ScaledToZero = selectsNothing ? await ScaledToZeroAsync(client, service, stop) : "",
-                SeesAllNetworks = pods?.FirstOrDefault(pod => pod.Status.IsReady && ProxyOf(pod) is { } proxy && !HasNetworkView(proxy))?.Metadata.Name ?? "",
+                Workload = workload,
+                SeesAllNetworks = workload.Length > 0 ? ""
+                    : pods?.FirstOrDefault(pod => pod.Status.IsReady && ProxyOf(pod) is { } proxy && !HasNetworkView(proxy))?.Metadata.Name ?? "",
             });
         }
         return gateways.ToValueList();

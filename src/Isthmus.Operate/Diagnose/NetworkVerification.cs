@@ -54,6 +54,7 @@ internal static class NetworkVerification
             yield return new(cluster.Context, "network",
                 cluster.IsJoinedByNames ? "its own, joined by names" : cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);
             if (networks.Count < 2) continue;
+            foreach (var gateway in cluster.Gateways.Where(gateway => gateway.Workload.Length > 0)) yield return Mislabelled(cluster, gateway);
             foreach (var gateway in cluster.Gateways.Where(gateway => gateway.SeesAllNetworks.Length > 0 && !cluster.IsJoinedByNames))
                 yield return Wandering(cluster, gateway);
             if (Meant(cluster) is null && installed.All(other => other.Gateways.All(gateway => gateway.Network != cluster.NetworkLabel)))
@@ -71,6 +72,13 @@ internal static class NetworkVerification
                     + $"and a listener with port {Ports.EastWest}, protocol TLS and tls.mode Passthrough"));
         }
     }
+
+    /// <summary>Other networks send their calls to workloads that pass nothing on.</summary>
+    private static Check Mislabelled(ClusterFacts cluster, GatewayFacts gateway) =>
+        new(cluster.Context, "gateway", $"{gateway.Name} is none", Wrong("ISM1041", cluster, $"Service {gateway.Name}",
+            $"its label {Labels.Network} makes it an entry point of network {gateway.Network}, and its Pods are workloads, not gateways: calls of other "
+                + "networks that it gets fail",
+            $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} label service {gateway.Name.Split('/')[^1]} {Labels.Network}-"));
 
     /// <summary>Its calls may go back to the network that they came from, from gateway to gateway.</summary>
     private static Check Wandering(ClusterFacts cluster, GatewayFacts gateway) =>

@@ -341,6 +341,15 @@ public sealed class MeshVerificationTests
     }
 
     [Fact]
+    public void A_Service_of_workloads_with_the_label_of_a_network_is_no_gateway()
+    {
+        var labelled = Healthy(2, "n2") with { Gateways = [new GatewayFacts("shop/web", "n2", ["172.18.0.9"], 1, true) { Workload = "web-1" }] };
+        var told = Assert.Single(MeshVerification.Run([Healthy(1, "n1"), labelled], Now).Select(check => check.Problem).OfType<Core.Problems.Problem>());
+        Assert.Equal(("ISM1041", "Service shop/web in c2"), (told.Code, told.Object));
+        Assert.EndsWith("-n shop label service web topology.istio.io/network-", told.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_gateway_that_gives_calls_on_to_other_networks_is_a_warning()
     {
         var wanders = Healthy(2, "n2") with { Gateways = [new GatewayFacts("istio-system/gw", "n2", ["172.18.0.2"], 1, true) { SeesAllNetworks = "gw-1" }] };

@@ -41,6 +41,26 @@ public sealed class RemoteSecretForIstioTests
         Assert.False(await secrets.RemoveAsync(request with { For = "istio" }, Stop));
     }
 
+    /// <summary>Somebody removed what binds the account to its role. The remedy for a control plane that is refused is to make the secret again.</summary>
+    [Fact]
+    public async Task An_account_that_has_lost_its_rights_gets_them_again()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        var notes = new List<string>();
+        var secrets = new RemoteSecret(client, TimeProvider.System, notes.Add);
+        var request = new RemoteSecretRequest { Name = "c2", TokenDuration = TimeSpan.FromHours(1) };
+        using var reader = Reader(await secrets.MakeAsync(request, Stop), client);
+        await client.DeleteAsync(Kinds.Find("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")!, null, "istio-reader-clusterrole-istio-system", Stop);
+        await Assert.ThrowsAsync<KubeException>(() => reader.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop));
+
+        using var again = Reader(await secrets.MakeAsync(request, Stop), client);
+        foreach (var one in (KubeClient[])[reader, again]) await one.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop);
+        Assert.Single(notes, note => note.StartsWith("Gave ServiceAccount istio-system/istio-reader-service-account its", StringComparison.Ordinal));
+        await secrets.MakeAsync(request, Stop);
+        Assert.Single(notes, note => note.StartsWith("Gave ", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("consul", "remote", null, "'consul' is not a control plane")]
     [InlineData("istio", "config", null, "no effect with --type=config")]

@@ -42,6 +42,7 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
           - {port: {number: 80, name: withheld, protocol: HTTP}, hosts: [$withheld.example.com]}
           - {port: {number: 80, name: elsewhere, protocol: HTTP}, hosts: [$other/$elsens.example.com]}
           - {port: {number: 443, name: passed, protocol: TLS}, hosts: [$passed.example.com], tls: {mode: PASSTHROUGH}}
+          - {port: {number: 443, name: caless, protocol: HTTPS}, hosts: [$caless.example.com], tls: {mode: MUTUAL, credentialName: $caless}}
         ---
         apiVersion: networking.istio.io/v1
         kind: Gateway
@@ -113,6 +114,7 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
             using var ca = new TestCa("shop");
             await StoreAsync("valid", ca.Server(Host("valid")));
             await StoreAsync("expired", ca.Until(TimeProvider.System.GetUtcNow().AddDays(-1), Host("expired")));
+            await StoreAsync("caless", ca.Server(Host("caless")));
             await StoreAsync("elsename", ca.Server("other.example.com"));
             await StoreAsync("unfit", ca.Server(Host("unfit")), ca.Server(Host("unfit")));
 
@@ -125,6 +127,8 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
                 "holds none that can be used");
             await TracedAsync("https://$absent.example.com/hello", "(ISM2060)", "object  Gateway istio-system/$porch in cluster1",
                 "field   spec.servers[4].tls");
+            await TracedAsync("https://$caless.example.com/hello", "(ISM2060)", "object  Gateway istio-system/$porch in cluster1",
+                "field   spec.servers[10].tls", "has no CA $caless-cacert for the certificates that it demands of clients");
             await TracedAsync("http://$wild.example.com/hello", "(ISM2055)", "object  Gateway istio-system/$porch in cluster1", "*.$wild.example.com",
                 "but not $wild.example.com");
             await TracedAsync("http://$foreign.example.com/hello", "(ISM2085)", "object  VirtualService $ns/$foreign in cluster1", "field   spec.gateways",
@@ -162,7 +166,8 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
         finally
         {
             await client.DeleteAsync(Kinds.Service, System, services.Name("porch"), Stop);
-            foreach (var name in (string[])["valid", "expired", "elsename", "unfit"]) await client.DeleteAsync(Kinds.Secret, System, services.Name(name), Stop);
+            foreach (var name in (string[])["valid", "expired", "elsename", "unfit", "caless"])
+                await client.DeleteAsync(Kinds.Secret, System, services.Name(name), Stop);
             foreach (var suffix in (string[])["", "-b"])
                 await client.DeleteAsync(Manifests.ResourceOf(MeshApi.Gateway), System, services.Name("porch") + suffix, Stop);
             foreach (var name in (string[])["porch", "wild", "foreign", "withheld", "elsens", "passed"])

@@ -131,7 +131,7 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
             await ExpectWithAsync(clerk, "$claimed.example.com/staff", "(ISM2024)", "Some match claims of tokens, and this call has others");
             await ExpectWithAsync(admin, "$claimed.example.com/staff", "route staff, chosen with the claims of the token: responds with a redirect, 301");
             await ExpectWithAsync(stolen, "$claimed.example.com/hello", "(ISM2082)", "object  RequestAuthentication istio-system/$claimed in cluster1",
-                "Jwt verification fails; the response is 401");
+                "Jwt verification fails: no key of ", "the response is 401");
             await ExpectWithAsync("", "$claimed.example.com/hello/vault", "(ISM2064)", "object  AuthorizationPolicy istio-system/$claimed in cluster1",
                 "denies requests without a valid token");
             await ExpectWithAsync(admin, "$claimed.example.com/hello/vault", "✔ The call would get through; it was not made.");

@@ -124,6 +124,17 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
             await mesh.UntilAsync(async () => string.Join('\n', (await mesh.AnalyzeAsync()).Select(found => found.Problem)),
                 text => text.Contains(services.Fill("AuthorizationPolicy $ns/$asked"), StringComparison.Ordinal)
                     && text.Contains("which has no port 81", StringComparison.Ordinal), "analyze names the port of the provider");
+            // It knows nothing of the path, and so refuses every call.
+            await SetAsync(before, "extensionProviders", new JsonArray(new JsonObject
+            {
+                ["name"] = services.Name("nobody"),
+                ["envoyExtAuthzHttp"] = new JsonObject
+                {
+                    ["service"] = services.Fill("$both.$ns.svc.cluster.local"), ["port"] = 18081, ["pathPrefix"] = "/unknown",
+                },
+            }));
+            await TracedAsync("$asked/hello", "(ISM2094)", "object  AuthorizationPolicy $ns/$asked in cluster1", "leaves the decision to $nobody",
+                "the headers that includeRequestHeadersInCheck has, and no others but Host and Authorization");
             await SetAsync(before, "discoverySelectors", new JsonArray(new JsonObject
             {
                 ["matchExpressions"] = new JsonArray(new JsonObject

@@ -24,6 +24,21 @@ internal static class OperatorFaults
             Call) { IsSeenOnlyByCall = true },
         new("$caller", "$idled/delay/2", "ISM2088 | Pod $ns/$idled | its proxy gave up after", Call, Call) { IsSeenOnlyByCall = true },
 
+        // What objects say, and their authors did not mean
+        new("$caller", "$datagram/hello", "ISM2030 | Service $ns/$datagram in cluster1 | is UDP at port 80", Call, Call),
+        new("$caller", "$upgraded/hello", "ISM2074 | DestinationRule $ns/$upgraded in cluster1 | is UPGRADE, so the caller's proxy speaks HTTP/2", Call,
+            Call) { IsSeenOnlyByCall = true },
+        new("$slit", "$bin/status/200", "ISM2013 | Sidecar $ns/$slit in cluster1 | for port 18080 only, and the call is for port 80", Meant, Meant),
+        new("$plain", "$nearonly/hello", "ISM2064 | AuthorizationPolicy $ns/$nearonly in cluster1 | since the caller has no sidecar to show one", Call, Call),
+        new("$caller", "$nearonly/hello",
+            "ISM2082 | RequestAuthentication $ns/$nearonly in cluster1 | the rule is for members.example.com, and the token is for no audience", Call, Call)
+            { Sent = services => SentRequest.Parse("", [], "", services.Tokens.Sign(InjectedFault.Claims(services, 1))) },
+        new("$caller", "$nickname:8090/", "ISM2030 | Service $ns/$nickname in cluster1 | is an alias of Service $ns/$bin in cluster1, which has no port 8090",
+            Call, Call),
+        new("$caller", "$written/hello", "ISM2045 | EndpointSlice $ns/$written-1 in cluster1 | belong to no Service", Call, Call),
+        new("$caller", "$bin.$ns.svc.clusterset.local/", "ISM2108 | host $bin.$ns.svc.clusterset.local | no cluster exports Service $ns/$bin in cluster1", Call,
+            Call),
+
         // Ports that are declared otherwise than what is spoken there
         new("$caller", "grpc://$untyped/", "ISM2074 | Service $ns/$untyped in cluster1 | the call is gRPC, which needs HTTP/2", Call,
             Call) { IsSeenOnlyByCall = true },

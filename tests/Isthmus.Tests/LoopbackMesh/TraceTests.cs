@@ -84,6 +84,7 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await WarnedAsync("$halved.$half/hello", "ISM2051 Pod $half/$halved");
         await WarnedAsync("$crashing/hello", "ISM2047 Pod $ns/$crashing");
         await WarnedAsync("$late/headers", "VirtualService $ns/$late in cluster1 delays 100 % of the calls by 0.3 s.");
+        await WarnedAsync("$rewritten/api/hello", "VirtualService $ns/$rewritten in cluster1, spec.http[*].rewrite: changes the path /api/hello to /v1/hello");
         await WarnedAsync("grpc://$bytes:17005/", "ISM2095 VirtualService $ns/$bytes in cluster1, spec.http: has no effect");
         // Half of the endpoints are those of the ServiceEntry: calls are retried at the others.
         await WarnedAsync("$shadowed/hello", "ISM2018 ServiceEntry $ns/$shadow in cluster1");

@@ -36,6 +36,8 @@ public sealed class TraceApiRouteTests
     [Theory]
     [InlineData("backendRefs: [{name: orders, port: 80, weight: 0}]", "spec.rules[0].backendRefs[*].weight", "is 0 for all backends")]
     [InlineData("matches: []", "spec.rules[0].backendRefs", "is empty")]
+    [InlineData("backendRefs: [{name: orders, port: 81}]", "spec.rules[0].backendRefs[0]", "names port 81 of Service shop/orders in c1, which has 80 (http)")]
+    [InlineData("backendRefs: [{name: gone, port: 80}]", "spec.rules[0].backendRefs[0]", "names Service shop/gone, which does not exist")]
     [InlineData("backendRefs: [{name: orders, port: 80}]", "spec.rules[*]", "does not exist or is not permitted")]
     public void Why_a_route_responds_with_500_is_told(string rule, string path, string says)
     {

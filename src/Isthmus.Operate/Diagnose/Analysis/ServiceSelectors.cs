@@ -18,10 +18,11 @@ public static class ServiceSelectors
         let isGateway = service.Metadata.Labels.ContainsKey(Labels.Network)
         where isGateway || !mesh.Workloads.Any(other => other.Cluster.Services.Any(same => same.Key == service.Key && other.Selected(same).Any()))
         let near = Nearest(area, service)
+        let places = isGateway ? area.Cluster.Context : string.Join(" or ", mesh.Workloads.Select(one => one.Cluster.Context))
         // Without anything similar, the workload is probably not deployed yet.
         where isGateway || near is not null
         select OwnCodes.ServiceSelectsNothing.At(area.Cluster, $"Service {service.Key}", "spec.selector",
-            $"selects {Text(service.Spec.Selector)}, which no workload has {(isGateway ? $"in {area.Cluster.Context}" : "in any cluster")}, so calls to it "
+            $"selects {Text(service.Spec.Selector)}, which no workload has in {places}, so calls to it "
                 + $"find no endpoint",
             near is null ? null : $"{near.Name} has {Text(near.Labels.Where(label => service.Spec.Selector.ContainsKey(label.Key)))}: correct the selector"));
 
@@ -29,7 +30,7 @@ public static class ServiceSelectors
     private static Workload? Nearest(ClusterWorkloads area, Service service) => area.In(service.Metadata.Namespace)
         .Select(workload => (Workload: workload, Equal: service.Spec.Selector.Count(pair => workload.Labels.GetValueOrDefault(pair.Key) == pair.Value),
             Near: service.Spec.Selector.Count(pair => workload.Labels.TryGetValue(pair.Key, out var value)
-                && Core.Problems.Spelling.Distance(value, pair.Value) <= 2)))
+                && Core.Problems.Spelling.IsMistyped(value, pair.Value))))
         .Where(candidate => candidate.Equal > 0 || candidate.Near == service.Spec.Selector.Count).OrderByDescending(candidate => candidate.Equal)
         .ThenByDescending(candidate => candidate.Near).Select(candidate => candidate.Workload).FirstOrDefault();
 

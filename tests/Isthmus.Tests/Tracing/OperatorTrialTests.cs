@@ -1,0 +1,178 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing;
+using Isthmus.Kubernetes.Yaml;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>Faults that operators make, of which objects and what proxies have tell the cause (tests/operator-faults.tsv).</summary>
+public sealed class OperatorTrialTests
+{
+    private const string Strict = """
+
+        ---
+        {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: default, namespace: shop}, spec: {mtls: {mode: STRICT}}}
+        """;
+
+    [Theory]
+    [InlineData("{name: web, securityContext: {runAsUser: 1337}}", "", "spec.containers[0].securityContext.runAsUser", "is 1337, the user of the proxy")]
+    [InlineData("{name: web}", ", securityContext: {runAsUser: 1337}", "spec.securityContext.runAsUser", "is 1337, the user of the proxy")]
+    public void An_application_that_runs_as_the_user_of_the_proxy_bypasses_it(string container, string pod, string path, string says)
+    {
+        var scenario = new TraceScenario { CalleeThere = TraceScenario.Stranger };
+        scenario.One = scenario.One.Replace("spec: {containers: [{name: web}, {name: istio-proxy, env",
+            $"spec: {{containers: [{container}, {{name: istio-proxy, env", StringComparison.Ordinal)
+            .Replace("\"15090\"]}]}, status", $"\"15090\"]}}]{pod}}}, status", StringComparison.Ordinal) + Strict;
+        AssertCause(scenario.Walk(), "ISM2020", "Pod shop/buyer in c1", path, says);
+    }
+
+    [Fact]
+    public void A_Pod_of_which_nothing_is_captured_bypasses_its_proxy()
+    {
+        var scenario = new TraceScenario();
+        scenario.One = scenario.One.Replace("ISTIO_META_CLUSTER_ID, value: c1}]}], initContainers",
+            "ISTIO_META_CLUSTER_ID, value: c1}, {name: ISTIO_META_INTERCEPTION_MODE, value: NONE}]}], oldContainers", StringComparison.Ordinal) + Strict;
+        AssertCause(scenario.Walk(), "ISM2020", "Pod shop/buyer in c1", "metadata.annotations[sidecar.istio.io/interceptionMode]", "is NONE");
+    }
+
+    [Theory]
+    [InlineData("hostNetwork: true", "", true, "spec.hostNetwork", "remove hostNetwork")]
+    [InlineData("", "sidecar.istio.io/inject: \"false\"", true, "metadata.labels[sidecar.istio.io/inject]", "remove the label")]
+    [InlineData("", "", true, "metadata.labels[sidecar.istio.io/inject]", "restart the Pod: its namespace is injected")]
+    [InlineData("", "", false, "metadata.labels[sidecar.istio.io/inject]", "label namespace shop in c1 istio-injection=enabled")]
+    public void What_gives_a_Pod_a_sidecar_depends_on_why_it_has_none(string spec, string label, bool injected, string field, string remedy)
+    {
+        var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$$"""
+            {apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: { {{{(injected ? "istio-injection: enabled" : "")}}} } } }
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: { {{{label}}} }}, spec: {containers: [{name: web}]{{{(spec.Length > 0 ? $", {spec}" : "")}}} }}
+            """, "c1").OfType<JsonObject>());
+        var found = Sidecarless.Of(cluster, cluster.Pods[0]);
+        Assert.Equal(field, found.Field);
+        Assert.StartsWith(remedy, found.Remedy, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}", true)]
+    [InlineData("loadBalancer: {simple: RANDOM}", false)]
+    public void Calls_that_go_to_localities_without_Pods_are_told(string policy, bool isNamed)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: orders, namespace: shop}}, "
+            + $"spec: {{host: orders, trafficPolicy: {{{policy}}}}}}}";
+        var page = JsonNode.Parse(scenario.Client)!;
+        page["config_dump"]!["configs"]![1]!["dynamic_endpoint_configs"]![0]!["endpoint_config"]!["endpoints"] = new JsonArray();
+        scenario.Client = page.ToJsonString();
+        if (isNamed)
+            AssertCause(scenario.Walk(), "ISM2107", "DestinationRule shop/orders in c1", "spec.trafficPolicy.loadBalancer.localityLbSetting.distribute",
+                "from eu/* to asia/* only");
+        else AssertCause(scenario.Walk(), "ISM2014", "Pod shop/buyer in c1", "", "has not received");
+    }
+
+    [Fact]
+    public void The_label_of_a_network_on_a_Service_of_workloads_is_the_cause()
+    {
+        var scenario = new TraceScenario();
+        scenario.Gateway = scenario.Gateway.Replace("15443", "15444", StringComparison.Ordinal);
+        scenario.Two = scenario.Two.Replace("{containers: [{name: istio-proxy, env: [{name: ISTIO_META_NETWORK",
+            "{containers: [{name: web}, {name: istio-proxy, args: [proxy, sidecar], env: [{name: ISTIO_META_NETWORK", StringComparison.Ordinal);
+        AssertCause(scenario.Walk(), "ISM1041", "Service istio-system/east in c2", "metadata.labels[topology.istio.io/network]", "workloads, not gateways");
+    }
+
+    [Fact]
+    public void A_port_of_the_proxy_is_none_for_an_application()
+    {
+        var scenario = new TraceScenario();
+        scenario.One = scenario.One.Replace("targetPort: 8080", "targetPort: 15090", StringComparison.Ordinal);
+        scenario.Client = scenario.Client.Replace("\"port_value\": 8080", "\"port_value\": 15090", StringComparison.Ordinal);
+        AssertCause(scenario.Walk(), "ISM2111", "Pod shop/orders-a in c1", "spec.containers[*].ports", "port 15090 belongs to the proxy");
+    }
+
+    [Theory]
+    [InlineData("spec: {location: MESH_EXTERNAL", "ServiceEntry shop/store in c1", "spec.location")]
+    [InlineData("spec: {location: MESH_INTERNAL", "Pod shop/buyer in c1", "")]
+    public void A_host_outside_that_leads_to_a_workload_of_the_mesh_is_told(string spec, string owner, string path)
+    {
+        var facts = Facts($$$"""
+            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: store, namespace: shop}, {{{spec}}}, hosts: [store.example.com], resolution: DNS, ports: [{number: 80, name: http, protocol: HTTP}]}}
+            """, "store.example.com");
+        var cluster = facts.Home;
+        var pod = cluster.Pods.First(one => one.Metadata.Name == "orders-a");
+        var problem = new TlsCauses(facts, new CallerConfig(facts)).PlainToStrict(PodRef.Of(cluster, pod), cluster, pod, 8080, "", false);
+        Assert.Equal(("ISM2059", owner, path), (problem.Code, problem.Object, problem.Path));
+    }
+
+    [Fact]
+    public void A_proxy_that_asks_for_a_control_plane_that_is_not_there_is_told()
+    {
+        var facts = Facts("""
+            {apiVersion: v1, kind: Service, metadata: {name: late, namespace: shop}, spec: {selector: {app: late}, ports: [{name: http, port: 80}]}}
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: late, namespace: shop, labels: {app: late}}, spec: {containers: [{name: web}, {name: istio-proxy, env: [{name: PROXY_CONFIG, value: '{"discoveryAddress": "istiod.istio-systen.svc:15012"}'}]}]}, status: {phase: Running, containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]}}
+            """, "late");
+        var causes = new Causes(facts, new TraceNeeds(facts));
+        var problem = causes.Availability.Empty(new(facts.Home, facts.Home.Service("shop", "late")!), 80);
+        Assert.Equal(("ISM2003", "Pod shop/late in c1", "metadata.annotations[proxy.istio.io/config]"), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains("no Service istio-systen/istiod is there", problem.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Passing_calls_on_to_the_address_of_a_Service_reaches_only_its_own_cluster()
+    {
+        var scenario = new TraceScenario();
+        scenario.One = scenario.One.Replace("labels: {app: orders, version: v1}}, spec: {containers", "labels: {app: gone}}, spec: {containers",
+            StringComparison.Ordinal);
+        var facts = scenario.Facts();
+        var causes = new Causes(facts, new TraceNeeds(facts));
+        var problem = causes.Endpoints.Elsewhere(facts.Host("orders", "shop"), 80, "shop/orders in c1");
+        Assert.Equal(("ISM2110", "DestinationRule shop/orders in c1"), (problem?.Code, problem?.Object));
+        Assert.Null(causes.Endpoints.Elsewhere(facts.Host("orders", "shop"), 80, ""));
+        var near = new TraceScenario().Facts();
+        Assert.Null(new Causes(near, new TraceNeeds(near)).Endpoints.Elsewhere(near.Host("orders", "shop"), 80, "shop/orders in c1"));
+    }
+
+    [Theory]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP}]", "parentRefs: [{name: front, namespace: edge}]", "HTTPRoute", "ISM2085",
+        "Gateway edge/front in c1", "spec.listeners[0].allowedRoutes.namespaces")]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, hostname: other.example.com}]", "parentRefs: [{name: front, namespace: edge}]", "HTTPRoute",
+        "ISM2055", "Gateway edge/front in c1", "spec.listeners[*].hostname")]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]", "parentRefs: [{name: back, namespace: edge}]",
+        "HTTPRoute", "ISM2085", "HTTPRoute shop/front in c1", "spec.parentRefs")]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]",
+        "parentRefs: [{name: front, namespace: edge, sectionName: https}]", "HTTPRoute", "ISM2085", "HTTPRoute shop/front in c1", "spec.parentRefs")]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]", "parentRefs: [{name: front, namespace: edge}]",
+        "TCPRoute", "ISM2085", "TCPRoute shop/front in c1", "kind")]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]", "parentRefs: [{name: front, namespace: edge}]",
+        "HTTPRoute", "", "", "")]
+    public void Why_a_Gateway_of_the_Gateway_API_does_not_route_a_call_is_told(string listeners, string parents, string kind, string code, string owner,
+        string path)
+    {
+        var hosts = kind == "HTTPRoute" ? "hostnames: [shop.example.com], " : "";
+        var facts = Facts($$$"""
+            {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: edge}, spec: {gatewayClassName: istio, {{{listeners}}} }}
+            ---
+            {apiVersion: gateway.networking.k8s.io/v1{{{(kind == "TCPRoute" ? "alpha2" : "")}}}, kind: {{{kind}}}, metadata: {name: front, namespace: shop}, spec: { {{{parents}}}, {{{hosts}}}rules: [{backendRefs: [{name: orders, port: 80}]}]}}
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {gateway.networking.k8s.io/gateway-name: front}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
+            """, "shop.example.com", new("c1", "edge", "front"));
+        var problem = new ApiEntryCauses(facts, new CallerConfig(facts)).Unrouted("shop.example.com", 80);
+        Assert.Equal((code, owner, path), (problem?.Code ?? "", problem?.Object ?? "", problem?.Path ?? ""));
+    }
+
+    private static TraceFacts Facts(string objects, string target, PodRef? client = null)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"{Strict}\n---\n{objects}";
+        var facts = scenario.Facts(target);
+        return client is not { } other ? facts : new(facts.Clusters, other, facts.Target, facts.Now);
+    }
+
+    private static void AssertCause(CallTrace trace, string code, string owner, string path, string says)
+    {
+        var problem = trace.Failure?.Problem;
+        Assert.NotNull(problem);
+        Assert.Equal((code, owner, path), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+    }
+}

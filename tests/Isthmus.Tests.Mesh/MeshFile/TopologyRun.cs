@@ -21,6 +21,10 @@ internal sealed class TopologyRun : IAsyncDisposable
 
     internal Random Random { get; }
 
+    internal LabRig Lab => _lab;
+
+    internal TopologyMesh Mesh => _mesh;
+
     internal TopologyFaults Faults { get; }
 
     internal static async Task<TopologyRun> BeginAsync(string name, int seed)

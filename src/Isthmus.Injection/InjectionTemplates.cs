@@ -12,7 +12,10 @@ namespace Isthmus.Injection;
 /// </summary>
 public sealed class InjectionTemplates
 {
-    internal const string Sidecar = "sidecar", Gateway = "gateway";
+    internal const string Sidecar = "sidecar";
+
+    /// <summary>The template of gateways.</summary>
+    public const string Gateway = "gateway";
 
     /// <summary>No templates but our own.</summary>
     public static readonly InjectionTemplates None = new();

@@ -91,6 +91,9 @@ public sealed record CallReport
     /// <summary>Why there is no answer.</summary>
     public string? Error { get; set; }
 
+    /// <summary>Why the call was not made.</summary>
+    public string? NotMade { get; set; }
+
     public double? TookMs { get; set; }
 
     /// <summary>What the caller's proxy saw of the call.</summary>

@@ -26,6 +26,9 @@ public sealed record PodReport
     /// <summary>Whether the sidecar answers DNS queries itself.</summary>
     public bool? DnsCapture { get; init; }
 
+    /// <summary>Whether the agent makes calls through an Envoy; null: the proxy is of Isthmus, and does.</summary>
+    public bool? Calls { get; init; }
+
     /// <summary>The search domains of the resolver.</summary>
     public IReadOnlyList<string>? Search { get; init; }
 

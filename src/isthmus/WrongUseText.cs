@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using Isthmus.Options;
 
 namespace Isthmus;
 
@@ -45,6 +46,7 @@ internal static class WrongUseText
 
     private static string UnknownFlag(ParseResult line, string given)
     {
+        if (InsteadFlags.Remedy(PathOf(line.CommandResult), given) is { } remedy) return $"{given.Split('=')[0]}: is not supported ({remedy})";
         List<string> known = [];
         for (var result = line.CommandResult; result is not null; result = result.Parent as CommandResult)
             known.AddRange(result.Command.Options.Where(option => !option.Hidden).SelectMany(option => option.Aliases.Prepend(option.Name)));

@@ -22,13 +22,14 @@ internal sealed record ProbeAnswer(double Milliseconds, string Upstream, string 
     {
         var seen = answer.Seen;
         var (flags, status) = (seen?.Flags ?? "", answer.Status ?? 0);
-        var isAnswered = flags is "" or "-" && answer.Error is null && protocol.Kind switch
+        var isAnswered = flags is "" or "-" && answer is { Error: null, NotMade: null } && protocol.Kind switch
         {
             "tcp" => answer.Received > 0,
             "grpc" => status == 200 && answer.GrpcStatus == 0,
             _ => status == 200,
         };
-        var parts = ((string?[])[status > 0 ? $"status {status}" : null, flags is "-" ? null : flags, answer.Error, seen?.Details, seen?.TransportFailure])
+        var parts = ((string?[])
+            [status > 0 ? $"status {status}" : null, flags is "-" ? null : flags, answer.Error, answer.NotMade, seen?.Details, seen?.TransportFailure])
             .Where(part => !string.IsNullOrEmpty(part)).Distinct();
         var error = string.Join(", ", parts);
         return new(answer.TookMs ?? 0, seen?.Upstream ?? "",

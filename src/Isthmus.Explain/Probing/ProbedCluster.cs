@@ -92,7 +92,7 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
         };
         try
         {
-            return ProbeAnswer.Read(await Query.CallAsync(ns, _pod, isEnvoy: false, question, stop), protocol);
+            return ProbeAnswer.Read(await Query.CallAnywhereAsync(ns, _pod, question, stop), protocol);
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {

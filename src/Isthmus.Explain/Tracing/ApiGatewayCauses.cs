@@ -60,13 +60,20 @@ internal sealed class ApiGatewayCauses(TraceFacts facts)
                 $"add a listener with port {port}, protocol TLS, tls.mode Passthrough and the option {ApiGateway.PassOption}: {ApiGateway.PassValue}");
     }
 
-    /// <summary>Why such a Gateway does not lead to a control plane; null when a listener has the port, or nothing is known of the Gateway.</summary>
-    public Problem? WithoutWay(ClusterObjects cluster, Pod pod, int port, string to) =>
-        Served(cluster, pod) is not var (gateway, at) || gateway.Listeners.Any(listener => listener.Port == port) ? null
-            : Faults.Of("ISM1019", NameOf(gateway, at), "spec.listeners",
-                $"has no listener at port {port}, so proxies in other clusters do not reach the {to}",
-                $"add a listener with port {port}, protocol TLS and tls.mode Passthrough, and a TLSRoute to the Service of the control plane "
-                    + "(docs/guides/gateway-api-primary-remote.md)");
+    /// <summary>Why such a Gateway does not lead to a control plane; null when a route is attached to a listener of the port, or nothing is known of the
+    /// Gateway.</summary>
+    public Problem? WithoutWay(ClusterObjects cluster, Pod pod, int port, string to)
+    {
+        if (Served(cluster, pod) is not var (gateway, at)) return null;
+        var listeners = gateway.Listeners.Where(listener => listener.Port == port).ToList();
+        if (listeners.Exists(listener => at.IsRouted(gateway, listener.Name))) return null;
+        const string route = "a TLSRoute to the Service of the control plane (docs/guides/gateway-api-primary-remote.md)";
+        return listeners.Count == 0
+            ? Faults.Of("ISM1019", NameOf(gateway, at), "spec.listeners", $"has no listener at port {port}, so proxies in other clusters do not reach the {to}",
+                $"add a listener with port {port}, protocol TLS and tls.mode Passthrough, and {route}")
+            : Faults.Of("ISM1019", NameOf(gateway, at), $"spec.listeners[{listeners[0].Name}]",
+                $"has no route that is attached to it, so proxies in other clusters do not reach the {to}", $"attach {route}; {Look(gateway, at)}");
+    }
 
     /// <summary>Whether a Pod serves such a Gateway with a listener that passes connections on.</summary>
     public bool Passes(ClusterObjects cluster, Pod pod) => Served(cluster, pod) is var (gateway, _) && gateway.Listeners.Any(gateway.PassesByName);

@@ -116,9 +116,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     /// <summary>The host answers that nothing listens: packets do arrive there.</summary>
     private Problem? Refused()
     {
-        if (!call.HasFlag("UF")
-            || !(call.Detail.EndsWith("connect error: 111", StringComparison.Ordinal) || call.Detail.EndsWith("connect_error:_111", StringComparison.Ordinal)))
-            return null;
+        if (!call.HasFlag("UF") || !RefusedConnection().IsMatch(call.Detail)) return null;
         var entry = EntryOfWay();
         var refuses = $"{(call.Upstream.Length > 0 ? call.Upstream : Where())} refuses connections: the host answers, and nothing listens at this port";
         return entry.Length > 0
@@ -251,10 +249,6 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
 
     private Problem? AtGateway()
     {
-        if (CallJudgement.IsFailure(call) && call.IsFromUnknown)
-            return Faults.Of("ISM2076", Where(), "", $"the answer is {CallJudgement.Said(call)}, and who gave it is not known, the application or a proxy "
-                + $"on the way: the Envoy of {_facts.Client} hides its fields (proxyHeaders), by which a trace tells the answers of that Envoy from those that it passes on",
-                $"read the response flags in the access log of {_facts.Client}, or let proxyHeaders show Envoy's fields while you look");
         if (CallJudgement.IsFailure(call) && MadeCall.Failures(call.Flags).Count == 0)
             return Faults.Of("ISM2073", Where(), "", $"responded with {(call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}")}",
                 "check the application there");
@@ -273,7 +267,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
             return Faults.Of("ISM2076", found.Object, found.Path,
                 $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
-        if (call.IsOutOfTime && !call.IsConnected && traced.Sidecar is not { Stranger.Length: > 0 } && EntryOfWay() is { Length: > 0 } entry)
+        if (call.IsOutOfTime && !call.IsConnected && EntryOfWay() is { Length: > 0 } entry)
         {
             return Faults.Of("ISM2077", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", entry.StartsWith("Service", StringComparison.Ordinal)
                 ? "spec.endpoints" : "spec.address",
@@ -323,6 +317,10 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     private static string Told(Sighting seen) => $"{seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd();
 
     private static string Seconds(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000:0.#} s");
+
+    /// <summary>The system's error, as proxies write it.</summary>
+    [GeneratedRegex("connect[ _]error:[ _](?:111|Connection[ _]refused)$")]
+    private static partial Regex RefusedConnection();
 
     /// <summary>Files that a proxy names with what it lacks.</summary>
     [GeneratedRegex(@"(file-root|file-cert):(\S+?)(?=[;,}\s]|$)")]

@@ -21,19 +21,18 @@ internal static class CallJudgement
         if (facts.Call is not { } call)
             return facts.TakenAt is { } taken
                 ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
-            : facts.Entry is not null ? NotMade(trace, "only a client outside can make it") : trace;
+            : facts.Entry is not null ? NotMade(trace, "only a client outside can make it")
+            : facts.NotMade.Length > 0 ? NotMade(trace, facts.NotMade) : trace;
         // A proxy that denies a call responds, or closes the connection, just as an application would. Many servers close once the caller has ended its
-        // direction, so that alone a policy on the way that the call took makes this a denial.
+        // direction, so that alone what the configuration forbids, or cannot do, on the way that the call took makes this a failure.
         var mayBeDenied = call.Status is 401 or 403 || call.GrpcStatus is 7 or 16;
         var isClosed = call.Status == 0 && call.Says == CallReading.Closed;
         var isDenied = ((mayBeDenied || isClosed)
                 && facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)))
             || (mayBeDenied && trace.Hops.Any(IsOfPolicy))
-            || (isClosed && trace.Hops.Any(hop => hop.Status == HopStatus.Failed && IsOfPolicy(hop) && (hop.Way == 0 || trace.Took(hop.Way, call))));
+            || (isClosed && trace.Hops.Any(hop => hop.Status == HopStatus.Failed && (hop.Way == 0 || trace.Took(hop.Way, call))));
         var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
-        // An Envoy that hides who answered may have given the answer that the configuration makes it give.
-        var isExpected = call is { IsFromUnknown: true, Status: >= 400 } && trace.Failure is not null;
-        if (call.Answered && !IsFailure(call) && !isDenied && !isRefused && !isExpected)
+        if (call.Answered && !IsFailure(call) && !isDenied && !isRefused)
         {
             return Append(Rewritten(Soften(trace, call), call, facts), HopStatus.Ok, call, null);
         }

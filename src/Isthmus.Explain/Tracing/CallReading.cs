@@ -13,12 +13,9 @@ internal static class CallReading
 
     /// <param name="answer">The response of the caller's proxy to <c>/call</c>.</param>
     /// <param name="sightings">The reports of the other proxies.</param>
-    /// <param name="caller">The caller's proxy; null: one of Isthmus, which tells what it saw.</param>
-    public static MadeCall Read(WantedCall wanted, CallReport answer, IReadOnlyList<Sighting> sightings, ProxyView? caller = null)
+    public static MadeCall Read(WantedCall wanted, CallReport answer, IReadOnlyList<Sighting> sightings)
     {
-        // What the agent of an Envoy reads in the text of an answer could be of another Envoy, further on.
-        var isHidden = caller is { HidesOwnAnswers: true };
-        var seen = isHidden ? null : answer.Seen;
+        var seen = answer.Seen;
         var (status, error) = (answer.Status ?? 0, Text(answer.Error));
         var flags = Text(seen?.Flags);
         var detail = string.Join("; ", ((string[])[error, Text(seen?.Details), Text(seen?.TransportFailure)]).Where(text => text.Length > 0).Distinct());
@@ -38,7 +35,6 @@ internal static class CallReading
             // The proxy tells of a caller that leaves with DC. With any other flag, it ended the call itself.
             IsOutOfTime = answer.TimedOut == true && MadeCall.Failures(flags).All(flag => flag == "DC"),
             IsConnected = isConnected,
-            IsFromUnknown = isHidden && status > 0,
             Says = says,
             GrpcStatus = answer.GrpcStatus,
             IsTlsRefused = answer.TlsFailed == true,

@@ -56,9 +56,6 @@ public sealed record MadeCall(string What, bool Answered, int Status, double Mil
     /// <summary>The caller's proxy had a connection to <see cref="Upstream"/>.</summary>
     public bool IsConnected { get; init; }
 
-    /// <summary>The answer can be that of the application or of any proxy: the caller's proxy hides which it passes on.</summary>
-    public bool IsFromUnknown { get; init; }
-
     /// <summary>The status of a gRPC call; null without one.</summary>
     public int? GrpcStatus { get; init; }
 

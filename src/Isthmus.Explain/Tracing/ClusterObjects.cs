@@ -24,6 +24,7 @@ internal sealed class ClusterObjects
     private readonly List<Deployment> _deployments = [];
     private readonly List<object> _istio = [];
     private readonly List<ApiGateway> _gateways = [];
+    private readonly Dictionary<ApiGateway, IReadOnlySet<string>> _routed = new(ReferenceEqualityComparer.Instance);
     private readonly List<ApiRoute> _routes = [];
     private readonly List<NetworkPolicy> _packets = [];
     private readonly Dictionary<string, JsonObject> _namespaces = new(StringComparer.Ordinal);
@@ -110,7 +111,18 @@ internal sealed class ClusterObjects
         _pods.AddRange(pods.Select(Read<Pod>));
     }
 
-    public void AddApiGateways(IEnumerable<JsonObject> gateways) => _gateways.AddRange(gateways.Select(gateway => ApiGatewayReader.Read(Context, gateway)));
+    public void AddApiGateways(IEnumerable<JsonObject> gateways)
+    {
+        foreach (var gateway in gateways)
+        {
+            var read = ApiGatewayReader.Read(Context, gateway);
+            _gateways.Add(read);
+            _routed[read] = ApiGatewayReader.Routed(gateway);
+        }
+    }
+
+    /// <summary>Whether routes are attached to a listener of one of <see cref="ApiGateways"/>.</summary>
+    public bool IsRouted(ApiGateway gateway, string listener) => _routed[gateway].Contains(listener);
 
     public void AddApiRoutes(KindDescriptor kind, IEnumerable<JsonObject> routes) =>
         _routes.AddRange(routes.Select(route => ApiRouteReader.Read(kind, Context, route)));

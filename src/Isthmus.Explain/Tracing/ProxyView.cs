@@ -69,11 +69,6 @@ internal sealed class ProxyView
     /// <summary>What to say of a proxy that is not Isthmus: it reports its configuration, and its agent may make calls. Empty for Isthmus.</summary>
     public string Stranger { get; private init; } = "";
 
-    /// <summary>Answers of the proxy's own cannot be told from those that it passes on: an Envoy marks the latter with a field, unless it hides its
-    /// fields.</summary>
-    public bool HidesOwnAnswers => Stranger.Length > 0 && Snapshot.Listeners.Values.Where(listener => listener.Direction != Direction.Inbound)
-        .SelectMany(listener => listener.Chains.All).Any(chain => chain.Action is HttpAction { AddsEnvoyFields: false });
-
     /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
     public IEnumerable<string> Unread { get; private init; } = [];
 
@@ -113,6 +108,8 @@ internal sealed class ProxyView
         var listeners = new DumpedResources<ListenerSnapshot>(dump.Listeners, "name", json => ListenerDecoder.Decode(Message<Listener>(json)));
         var routes = new DumpedResources<RouteTable>(dump.Routes, "name", json => RouteDecoder.Decode(Message<RouteConfiguration>(json)));
         var snapshot = new ProxySnapshot(1, listeners, clusters, routes);
+        var program = dump.OtherProgram;
+        var canCall = pod is not null && (program.Length == 0 || pod.Calls == true);
         var view = new ProxyView
         {
             Snapshot = snapshot,
@@ -121,13 +118,12 @@ internal sealed class ProxyView
             Listening = pod?.Listening?.Select(at => IPEndPoint.TryParse(at, out var point) ? point : null).OfType<IPEndPoint>().ToList(),
             Name = pod?.Name is { } name ? new(name.Host, name.Name, Addresses(name.Addresses), name.By) : null,
             CapturesDns = pod?.DnsCapture,
-            CanCall = pod is not null,
+            CanCall = canCall,
             Refusals = PoolRefusals.Read(pod?.Refusals),
-            Stranger = dump.OtherProgram is { Length: > 0 } program
-                ? pod is null
-                    ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen"
-                    : $"{program}: calls are made, and what it sees of those of others is not known"
-                : "",
+            Stranger = program.Length == 0 ? ""
+                : pod is null ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen"
+                : canCall ? $"{program}: calls are made, and what it sees of those of others is not known"
+                : $"{program}: followed by its configuration, no call is made, because it lacks the PROXY protocol or access logs by gRPC",
         };
         view.ReadSecrets(dump);
         view.ReadHealth(inspection.Clusters);

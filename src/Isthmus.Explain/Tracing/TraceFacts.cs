@@ -92,6 +92,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>The call that was made; null when no call was made.</summary>
     public MadeCall? Call { get; set; }
 
+    /// <summary>Why the caller's proxy did not make the call; empty when it did, or was not asked.</summary>
+    public string NotMade { get; set; } = "";
+
     /// <summary>What each proxy saw of the call, by the address from which the previous proxy connected.</summary>
     public CallSightings Sightings { get; set; } = CallSightings.None;
 

@@ -142,9 +142,14 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     private async Task SeeAsync(AddressWalk walk, CancellationToken stop)
     {
         if (await walk.Calling! is not { } answer) return;
+        if (answer.NotMade is { Length: > 0 } why)
+        {
+            walk.Facts.NotMade = why;
+            return;
+        }
         var sightings = await Task.WhenAll(Witnesses(walk.Facts, answer).Select(proxy => RecentAsync(proxy, walk.Id, stop)));
         walk.Facts.Sightings = new(CallReading.Related([.. sightings.SelectMany(list => list)], answer));
-        walk.Facts.Call = CallReading.Read(walk.Called!, answer, walk.Facts.Sightings.All, walk.Facts.Proxies[walk.Facts.Client]);
+        walk.Facts.Call = CallReading.Read(walk.Called!, answer, walk.Facts.Sightings.All);
     }
 
     /// <summary>The Pods that the call may have reached: the one that the caller's proxy chose or, behind a gateway or a
@@ -240,7 +245,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
-            return new() { Error = $"the caller's proxy cannot make the call: {e.Message}" };
+            return new() { NotMade = $"the caller's proxy cannot be asked for it: {e.Message}" };
         }
     }
 

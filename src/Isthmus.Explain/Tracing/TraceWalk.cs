@@ -85,8 +85,7 @@ internal sealed class TraceWalk
     private bool LeaveCaller()
     {
         var sidecar = _call.Sidecar!;
-        // An Envoy accepts connections before it knows whether they lead anywhere, and only its answers to HTTP tell what came of them.
-        if (sidecar.CanCall && (_call.IsPlainHttp || sidecar.Stranger.Length == 0))
+        if (sidecar.CanCall)
             WantedCall = new(_call.Destination, _call.Kind, _call.Authority, _call.Path, _call.Method, _facts.Sent);
         new OutboundStep(_facts, _record, _causes, _call, Ways()).Walk(sidecar);
         return true;

@@ -53,7 +53,8 @@ internal sealed record SchemaRule(string Cel, string Message, Func<JsonNode, boo
         value => SchemeOf(Text(value)) is "http" or "https");
 
     public static readonly SchemaRule ModuleAddress = new(
-        "isURL(self) ? url(self).getScheme() in ['', 'http', 'https', 'oci', 'file'] : isURL('http://' + self)", "must be a URL of http, https, oci or file",
+        "isURL(self) ? url(self).getScheme() in ['', 'http', 'https', 'oci', 'file'] : isURL('http://' + self)",
+        "must be a URL of http, https, oci or file, and one with a port needs its scheme, as in oci://registry:5000/filter",
         value => SchemeOf(Text(value)) is { } scheme ? scheme is "" or "http" or "https" or "oci" or "file" : SchemeOf("http://" + Text(value)) is not null);
 
     public static readonly SchemaRule WholePath = new(

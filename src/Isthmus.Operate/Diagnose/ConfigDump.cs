@@ -68,7 +68,7 @@ public sealed class ConfigDump(JsonNode dump)
         .. Items("ListenersConfigDump", ["static_listeners"], "listener"),
         .. Parts("ListenersConfigDump").SelectMany(part => At(part, "dynamic_listeners") as JsonArray ?? [])
             .Select(item => At(item, "active_state", "listener")).OfType<JsonObject>()
-            .Where(listener => At(listener, "name")?.ToString() != AgentListeners.Calls),
+            .Where(listener => At(listener, "name")?.ToString().StartsWith(AgentListeners.Calls, StringComparison.Ordinal) != true),
     ];
 
     /// <summary>Secrets with their state, of a whole dump or of what <see cref="SecretsPath"/> asks for. A dump never contains keys.</summary>

@@ -60,6 +60,18 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// <inheritdoc cref="AskControlPlanesAsync(string, CancellationToken)"/>
     public async Task<IReadOnlyList<PlaneAnswer>> AskControlPlanesAsync(PodRequest request, CancellationToken stop)
     {
+        var (answers, failures) = await EachAsync(request, stop);
+        if (failures.Count == answers.Count) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failures[0]);
+        return answers;
+    }
+
+    /// <summary>As <see cref="AskControlPlanesAsync(string, CancellationToken)"/>, also where none of them can be reached.</summary>
+    /// <exception cref="ProblemException">None is ready.</exception>
+    public async Task<IReadOnlyList<PlaneAnswer>> AskEachControlPlaneAsync(string path, CancellationToken stop) =>
+        (await EachAsync(new PodRequest("GET", path), stop)).Answers;
+
+    private async Task<(IReadOnlyList<PlaneAnswer> Answers, IReadOnlyList<Exception> Failures)> EachAsync(PodRequest request, CancellationToken stop)
+    {
         var pods = await ControlPlanesAsync(stop);
         var failures = new List<Exception>();
         var answers = await Task.WhenAll(pods.Select(async pod =>
@@ -82,8 +94,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
                 return plane with { Why = e is ProblemException known ? known.Problem.Message : e.Message };
             }
         }));
-        if (failures.Count == answers.Length) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failures[0]);
-        return answers;
+        return (answers, failures);
     }
 
     /// <summary>Says that a control plane cannot tell something.</summary>
@@ -137,6 +148,20 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// <summary>Has a Pod make a call. Beside an Envoy, the agent of Isthmus does it.</summary>
     public Task<CallReport> CallAsync(string ns, string pod, bool isEnvoy, CallQuestion question, CancellationToken stop) =>
         AskAsync(ns, pod, isEnvoy ? Agent : Proxy, new("POST", question.Request), ProxyReports.Default.CallReport, stop);
+
+    /// <summary>Has a Pod make a call, whichever its proxy is. Beside an Envoy, the agent of Isthmus does it.</summary>
+    /// <exception cref="ProblemException">Nobody in the Pod does.</exception>
+    public async Task<CallReport> CallAnywhereAsync(string ns, string pod, CallQuestion question, CancellationToken stop)
+    {
+        try
+        {
+            return await CallAsync(ns, pod, isEnvoy: false, question, stop);
+        }
+        catch (NoSuchPageException)
+        {
+            return await CallAsync(ns, pod, isEnvoy: true, question, stop);
+        }
+    }
 
     /// <summary>The requests with a mark that a proxy saw lately, and TCP connections.</summary>
     public Task<IReadOnlyList<SeenReport>> RecentAsync(string ns, string pod, string mark, CancellationToken stop) =>
@@ -295,7 +320,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         string[] command = [endpoint.Program, "request", method, path];
         var line = string.Join(' ', command);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        patience.CancelAfter(ProgramPatience);
+        var longest = Patience > ProgramPatience ? Patience : ProgramPatience;
+        patience.CancelAfter(longest);
         try
         {
             var result = await PodExec.RunAsync(client.Access, ns, pod, endpoint.Container, command, patience.Token);
@@ -305,7 +331,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         }
         catch (OperationCanceledException e) when (!stop.IsCancellationRequested)
         {
-            throw new ProblemException($"Pod {ns}/{pod}", $"'{line}' has not ended within {ProgramPatience.TotalSeconds:0} s", "", e);
+            throw new ProblemException($"Pod {ns}/{pod}", $"'{line}' has not ended within {longest.TotalSeconds:0} s", "", e);
         }
     }
 

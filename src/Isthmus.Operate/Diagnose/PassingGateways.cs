@@ -48,8 +48,7 @@ internal static class PassingGateways
             : service.Metadata.Namespace == read.Namespace
                 && service.Metadata.Labels.GetValueOrDefault(GatewayNaming.GatewayLabel) == GatewayNaming.LabelOf(read.Name);
         if (!isIts) return false;
-        var led = (gateway["status"]?["listeners"] as JsonArray ?? []).Where(listener => (int?)listener?["attachedRoutes"] > 0)
-            .Select(listener => listener!["name"]?.ToString()).ToHashSet(StringComparer.Ordinal);
+        var led = ApiGatewayReader.Routed(gateway);
         return read.Listeners.Any(listener => listener.Port == port && led.Contains(listener.Name));
     }
 

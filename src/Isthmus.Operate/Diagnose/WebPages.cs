@@ -42,11 +42,16 @@ public sealed class WebPages(KubeClient client, string istioNamespace)
 
     /// <summary>The log levels of a control plane.</summary>
     /// <param name="pod">Null: any that is ready.</param>
-    public async Task<WebPage> ControlZAsync(string? pod, int port, CancellationToken stop)
-    {
-        var name = pod is not null ? pod.Split('.')[0] : (await new MeshQuery(client, istioNamespace).ControlPlanesAsync(stop))[0].Metadata.Name;
-        return new(istioNamespace, name, port, "/scopej/");
-    }
+    public async Task<WebPage> ControlZAsync(string? pod, int port, CancellationToken stop) =>
+        new(istioNamespace, await ControlPlaneAsync(pod, stop), port, "/scopej/");
+
+    /// <summary>The debug pages of a control plane.</summary>
+    /// <param name="pod">Null: any that is ready.</param>
+    public async Task<WebPage> DebugAsync(string? pod, CancellationToken stop) =>
+        new(istioNamespace, await ControlPlaneAsync(pod, stop), Ports.DiscoveryHttp, DebugPages.Prefix + "list");
+
+    private async Task<string> ControlPlaneAsync(string? pod, CancellationToken stop) =>
+        pod is not null ? pod.Split('.')[0] : (await new MeshQuery(client, istioNamespace).ControlPlanesAsync(stop))[0].Metadata.Name;
 
     /// <summary>A Pod behind the first of the Services that exists.</summary>
     /// <param name="instead">What to use where none exists.</param>

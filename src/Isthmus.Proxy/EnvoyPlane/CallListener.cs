@@ -1,123 +1,99 @@
-using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Names;
-using Isthmus.Proxy.Trace;
-using Isthmus.Proxy.Transports;
+using Isthmus.Proxy.Traffic;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.ListenerFilters;
 using Isthmus.Wire.Envoy.Listeners;
-using Isthmus.Wire.Xds;
+using Isthmus.Wire.Envoy.NetworkFilters;
 
 namespace Isthmus.Proxy.EnvoyPlane;
 
 /// <summary>
-/// The listener at which traced calls enter Envoy: that of outbound connections once more, at a Unix socket, where a header of the PROXY protocol says what the
-/// kernel says of redirected connections. The agent adds it to what the control plane sends, which never hears of it.
+/// The listener for one traced call: the one that would take its connection once more, at a Unix socket, where a header of the PROXY protocol says what the
+/// kernel says of redirected connections. It logs to the agent what comes of the connection.
 /// </summary>
-/// <param name="path">The socket, in the directory of the agent.</param>
-internal sealed class CallListener(string path)
+internal static class CallListener
 {
-    /// <summary>The listener of redirected outbound connections (Istio).</summary>
-    private const string Original = "virtualOutbound";
+    private const string ProxyProtocolFilter = "envoy.filters.listener.proxy_protocol";
 
-    private const string Filter = "envoy.filters.listener.proxy_protocol";
+    /// <summary>The field of a request by which its entry in the log is known.</summary>
+    public static readonly string Mark = Encoding.ASCII.GetString(RecentTraffic.Mark);
 
     private const uint OwnerOnly = 0b110_000_000;
 
-    private volatile bool _isKnown;
+    /// <summary>The extensions of Envoy that it needs.</summary>
+    public static readonly IReadOnlyList<string> Extensions = [ProxyProtocolFilter, "envoy.access_loggers.http_grpc", "envoy.access_loggers.tcp_grpc"];
 
-    public string Path => path;
-
-    /// <summary>What of a request of Envoy the control plane must hear.</summary>
-    public DeltaDiscoveryRequest Heard(DeltaDiscoveryRequest request)
+    /// <summary>The listener that Envoy gives a redirected connection to; null: it takes none.</summary>
+    /// <param name="all">The listeners of the Envoy.</param>
+    public static Listener? Find(IEnumerable<Listener> all, IPEndPoint to)
     {
-        if (request.Node is { } node) _isKnown = node.Extensions.Any(extension => extension.Name == Filter && !extension.Disabled);
-        if (request.TypeUrl != TypeUrls.Listener || !request.InitialResourceVersions.ContainsKey(AgentListeners.Calls)) return request;
-        var rest = request.Clone();
-        rest.InitialResourceVersions.Remove(AgentListeners.Calls);
-        return rest;
+        var outbound = all.Where(listener => listener.TrafficDirection == TrafficDirection.Outbound && listener.UdpListenerConfig is null).ToList();
+        if (outbound.Find(listener => listener.UseOriginalDst == true) is not { } entry) return null;
+        Listener? At(IPAddress address) =>
+            outbound.Find(listener => listener != entry && AddressesOf(listener).Any(point => point.Port == to.Port && point.Address.Equals(address)));
+        return At(to.Address) ?? At(to.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any) ?? entry;
     }
 
-    /// <summary>Adds the listener where its original is sent, and removes it with that.</summary>
-    public DeltaDiscoveryResponse Told(DeltaDiscoveryResponse response)
+    /// <summary>Changes the listener into that of one call.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="path">Its socket.</param>
+    /// <param name="longest">How long a connection without bytes stays open: a server that says nothing need not end it.</param>
+    public static void Become(Listener listener, string name, string path, TimeSpan longest)
     {
-        if (response.TypeUrl != TypeUrls.Listener || !_isKnown) return response;
-        if (response.RemovedResources.Contains(Original))
-        {
-            var less = response.Clone();
-            less.RemovedResources.Add(AgentListeners.Calls);
-            return less;
-        }
-        if (response.Resources.FirstOrDefault(resource => resource.Name == Original) is not { } original || Copy(original) is not { } copy) return response;
-        var more = response.Clone();
-        more.Resources.Add(copy);
-        return more;
-    }
-
-    /// <returns>Null when it cannot be read; Envoy then rejects the original.</returns>
-    private Resource? Copy(Resource original)
-    {
-        Listener listener;
-        try
-        {
-            listener = Listener.Parser.ParseFrom(original.Resource_.Value);
-        }
-        catch (InvalidProtocolBufferException)
-        {
-            return null;
-        }
-        listener.Name = AgentListeners.Calls;
-        listener.StatPrefix = AgentListeners.Calls;
+        (listener.Name, listener.StatPrefix) = (name, AgentListeners.Calls.TrimEnd('-'));
         listener.Address = new() { Pipe = new() { Path = path, Mode = OwnerOnly } };
         listener.AdditionalAddresses.Clear();
         listener.SocketOptions.Clear();
-        // What sockets of TCP have only.
-        (listener.Transparent, listener.Freebind, listener.TcpFastOpenQueueLength, listener.EnableReusePort) = (null, null, null, false);
-        listener.ListenerFilters.Insert(0, new ListenerFilter { Name = Filter, TypedConfig = TypeNames.Pack(new ProxyProtocol()) });
-        var copy = original.Clone();
-        (copy.Name, copy.Resource_) = (AgentListeners.Calls, TypeNames.Pack(listener));
-        return copy;
+        // It hands connections to no other, and has nothing that only sockets of TCP have.
+        (listener.UseOriginalDst, listener.BindToPort, listener.Transparent, listener.Freebind) = (null, null, null, null);
+        (listener.TcpFastOpenQueueLength, listener.EnableReusePort, listener.ConnectionBalanceConfig) = (null, false, null);
+        listener.ListenerFilters.Insert(0, new ListenerFilter { Name = ProxyProtocolFilter, TypedConfig = TypeNames.Pack(new ProxyProtocol()) });
+        // What no chain takes is in the log of the listener only.
+        var unmatched = Log(new TcpGrpcAccessLogConfig { CommonConfig = ToAgent() });
+        unmatched.Filter = new() { ResponseFlagFilter = new() { Flags = { "NR" } } };
+        listener.AccessLog.Add(unmatched);
+        foreach (var chain in listener.FilterChains) Log(chain, longest);
+        if (listener.DefaultFilterChain is { } other) Log(other, longest);
     }
-}
 
-/// <summary>Hands a traced call to Envoy.</summary>
-/// <param name="own">The address of the Pod.</param>
-internal sealed class EnvoyEntry(CallListener listener, IPAddress? own, ISocketFactory sockets) : ICallEntry
-{
-    /// <summary>A port of the caller, which nothing depends on.</summary>
-    private const int CallerPort = 40000;
-
-    public async ValueTask<EnteredCall?> EnterAsync(CallRequest call, CancellationToken limit, CancellationToken stop)
+    private static void Log(FilterChain chain, TimeSpan longest)
     {
-        var socket = sockets.Create(AddressFamily.Unix);
-        try
+        foreach (var filter in chain.Filters)
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(listener.Path), limit).ConfigureAwait(false);
-            await socket.SendAsync(Header(call.To), SocketFlags.None, limit).ConfigureAwait(false);
+            if (filter.TypedConfig.TryRead(out HttpConnectionManager http))
+            {
+                http.AccessLog.Add(Log(new HttpGrpcAccessLogConfig { CommonConfig = ToAgent(), AdditionalRequestHeadersToLog = { Mark } }));
+                filter.TypedConfig = TypeNames.Pack(http);
+            }
+            else if (filter.TypedConfig.TryRead(out TcpProxy tcp))
+            {
+                tcp.AccessLog.Add(Log(new TcpGrpcAccessLogConfig { CommonConfig = ToAgent() }));
+                // The end of a connection may be far away, and that it is open is the answer.
+                (tcp.AccessLogOptions ??= new()).FlushAccessLogOnConnected = true;
+                tcp.IdleTimeout = Duration.FromTimeSpan(longest);
+                filter.TypedConfig = TypeNames.Pack(tcp);
+            }
         }
-        catch (SocketException)
-        {
-            socket.Dispose();
-            return null;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-        return new(socket, (result, _) => Task.FromResult(EnvoyAnswer.Seen(call.Kind, result)));
     }
 
-    private byte[] Header(IPEndPoint to)
+    private static AccessLog Log(IMessage config) => new() { Name = "isthmus-trace", TypedConfig = TypeNames.Pack(config) };
+
+    /// <summary>At once, because somebody waits for it.</summary>
+    private static CommonGrpcAccessLogConfig ToAgent() => new()
     {
-        var family = to.AddressFamily == AddressFamily.InterNetworkV6 ? "TCP6" : "TCP4";
-        var source = own ?? IPAddress.Loopback;
-        if (source.AddressFamily != to.AddressFamily)
-            source = to.AddressFamily == AddressFamily.InterNetworkV6 ? source.MapToIPv6() : IPAddress.Loopback;
-        return Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"PROXY {family} {source} {to.Address} {CallerPort} {to.Port}\r\n"));
-    }
+        LogName = "isthmus-trace", TransportApiVersion = ApiVersion.V3, GrpcService = new() { EnvoyGrpc = new() { ClusterName = EnvoyBootstrap.AgentCluster } },
+        BufferSizeBytes = 0,
+    };
+
+    private static IEnumerable<IPEndPoint> AddressesOf(Listener listener) =>
+        from address in listener.AdditionalAddresses.Select(more => more.Address).Prepend(listener.Address)
+        let socket = address?.SocketAddress
+        where socket is not null && IPAddress.TryParse(socket.Address, out _)
+        select new IPEndPoint(IPAddress.Parse(socket.Address), (int)socket.PortValue);
 }

@@ -16,9 +16,9 @@ namespace Isthmus.Proxy.EnvoyPlane;
 /// <param name="dial">Reaches the control plane.</param>
 /// <param name="server">The control plane.</param>
 /// <param name="takeNames">Receives the names; null: DNS is not captured.</param>
-/// <param name="calls">The listener that only the agent and Envoy know.</param>
+/// <param name="calls">The listeners that only the agent and Envoy know.</param>
 /// <param name="filters">Makes what passes the configuration of plugins on one stream.</param>
-internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddress server, Action<NameTable>? takeNames, CallListener calls,
+internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddress server, Action<NameTable>? takeNames, CallListeners calls,
     Func<ModuleForward> filters, ILogger log)
 {
     private long _clusters, _listeners;
@@ -39,12 +39,13 @@ internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddr
                 using var stream = new Stream(upstream);
                 using var envoy = new EnvoyEnd(responses);
                 var plugins = filters();
+                var calling = calls.RunAsync(envoy.WriteAsync, end.Token);
+                var fetching = plugins.RunAsync(envoy.WriteAsync, end.Token);
                 var asking = AskAsync(requests, stream, plugins, end.Token);
                 var answering = AnswerAsync(stream, envoy, plugins, end.Token);
-                var fetching = plugins.RunAsync(envoy.WriteAsync, end.Token);
-                var first = await Task.WhenAny(asking, answering, fetching).ConfigureAwait(false);
+                var first = await Task.WhenAny(asking, answering, fetching, calling).ConfigureAwait(false);
                 await end.CancelAsync().ConfigureAwait(false);
-                await Task.WhenAll(asking, answering, fetching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.WhenAll(asking, answering, fetching, calling).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 await first.ConfigureAwait(false);
             }
         }
@@ -65,9 +66,9 @@ internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddr
     {
         for (var isFirst = true; await requests.ReadAsync(stop).ConfigureAwait(false) is { } request; isFirst = false)
         {
-            if (request.ErrorDetail is { } refused) Refused(log, request.TypeUrl, refused.Message);
-            else if (request.ResponseNonce.Length > 0) Accepted(request.TypeUrl);
             var heard = request.TypeUrl == TypeUrls.ExtensionConfig ? plugins.Heard(request) : calls.Heard(request);
+            if (request.ErrorDetail is { } refused) Refused(log, request.TypeUrl, refused.Message);
+            else if (heard?.ResponseNonce.Length > 0) Accepted(request.TypeUrl);
             if (heard is not null) await stream.WriteAsync(heard, stop).ConfigureAwait(false);
             // The first request has the node, without which the control plane answers nothing.
             if (isFirst && takeNames is not null) await stream.WriteAsync(new() { TypeUrl = TypeUrls.NameTable }, stop).ConfigureAwait(false);
@@ -86,7 +87,11 @@ internal sealed partial class DiscoveryForward(ControlPlaneDial dial, ServerAddr
         {
             if (response.TypeUrl == TypeUrls.NameTable) await TakeAsync(response, stream, stop).ConfigureAwait(false);
             else if (response.TypeUrl == TypeUrls.ExtensionConfig) await plugins.TakeAsync(response, stop).ConfigureAwait(false);
-            else await envoy.WriteAsync(calls.Told(response), stop).ConfigureAwait(false);
+            else
+            {
+                calls.Told(response);
+                await envoy.WriteAsync(response, stop).ConfigureAwait(false);
+            }
         }
     }
 

@@ -12,6 +12,9 @@ internal static class EnvoyBootstrap
     /// <summary>Discovery streams are not to wait for long after a control plane is back, as with the data plane of this process.</summary>
     private const string FirstPause = "0.1s", LongestPause = "1s";
 
+    /// <summary>The agent: its secrets, and what it is told of traced calls.</summary>
+    public const string AgentCluster = "sds-grpc";
+
     // As Istio's bootstrap has them.
     private static readonly string[]
         StatPrefixes = ["cluster_manager", "listener_manager", "server", "cluster.xds-grpc", "wasm", "reporter=", "component", "istio"],
@@ -82,7 +85,7 @@ internal static class EnvoyBootstrap
             },
             ["static_resources"] = new JsonObject
             {
-                ["clusters"] = new JsonArray(Cluster("xds-grpc", sockets.Discovery), Cluster("sds-grpc", sockets.Secrets))
+                ["clusters"] = new JsonArray(Cluster("xds-grpc", sockets.Discovery), Cluster(AgentCluster, sockets.Secrets))
             },
         };
     }

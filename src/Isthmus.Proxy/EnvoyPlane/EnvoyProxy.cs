@@ -26,6 +26,7 @@ internal sealed partial class EnvoyProxy : IServedPlane
     private readonly DiscoveryForward _discovery;
     private readonly BootstrapSource _bootstrap;
     private readonly TracedPod _traced;
+    private readonly CallReports _calls = new();
     private readonly BackgroundTasks _background;
     private readonly ILogger _log;
     private EnvoyProcess? _process;
@@ -39,8 +40,8 @@ internal sealed partial class EnvoyProxy : IServedPlane
         _background = new(ReportFailure);
         _admin = new(parts.Ports.Sockets.Place(parts.Proxy.Admin!));
         _modules = new(EnvoySockets.ModulesBelow(Directory), parts.Ports, parts.Settings.InsecureRegistries);
-        var calls = new CallListener(EnvoySockets.CallsBelow(Directory));
-        _traced = new(parts, calls);
+        var calls = new CallListeners(EnvoySockets.CallsBelow(Directory));
+        _traced = new(parts, calls, _calls);
         _bootstrap = new(parts, parts.Log.CreateLogger("xds"));
         var wasm = parts.Log.CreateLogger("wasm");
         _discovery = new(
@@ -75,7 +76,7 @@ internal sealed partial class EnvoyProxy : IServedPlane
     {
         var settings = _parts.Settings;
         var sockets = new EnvoySockets(Directory);
-        var server = await sockets.StartAsync(_discovery, new(_parts.Secrets, _parts.Log.CreateLogger("secrets")), stop).ConfigureAwait(false);
+        var server = await sockets.StartAsync(_discovery, new(_parts.Secrets, _parts.Log.CreateLogger("secrets")), _calls, stop).ConfigureAwait(false);
         await using (server.ConfigureAwait(false))
         {
             // Whatever keeps it from serving, the traffic of the Pod does not need it.

@@ -50,8 +50,8 @@ internal sealed class EnvoySockets
     /// <summary>The directory of modules of Wasm, in the same directory.</summary>
     public static string ModulesBelow(string parent) => Path.Combine(parent, Folder, "wasm");
 
-    /// <summary>The socket at which Envoy takes the calls of traces, in the same directory.</summary>
-    public static string CallsBelow(string parent) => Path.Combine(parent, Folder, "out.sock");
+    /// <summary>Where Envoy takes the calls of traces: the same directory.</summary>
+    public static string CallsBelow(string parent) => Path.Combine(parent, Folder);
 
     /// <summary>Where Envoy gets its configuration.</summary>
     public string Discovery => Path.Combine(_directory, "ads.sock");
@@ -62,7 +62,7 @@ internal sealed class EnvoySockets
     public string Bootstrap => Path.Combine(_directory, "bootstrap.json");
 
     /// <summary>Serves both sockets until <paramref name="stop"/>.</summary>
-    public async Task<WebApplication> StartAsync(DiscoveryForward discovery, SecretServer secrets, CancellationToken stop)
+    public async Task<WebApplication> StartAsync(DiscoveryForward discovery, SecretServer secrets, CallReports calls, CancellationToken stop)
     {
         var builder = WebApplication.CreateEmptyBuilder(new() { ApplicationName = "isthmus" });
         builder.Services.AddRoutingCore();
@@ -77,6 +77,7 @@ internal sealed class EnvoySockets
         server.UseRouting();
         server.MapDuplex(AdsMethods.Delta, discovery.ServeAsync, MaxMessage);
         server.MapDuplex(SocketSecrets.Method, secrets.ServeAsync);
+        server.MapDuplex(CallReports.Method, calls.ServeAsync);
         await server.StartAsync(stop).ConfigureAwait(false);
         return server;
     }

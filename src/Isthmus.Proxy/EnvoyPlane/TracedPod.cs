@@ -13,12 +13,13 @@ internal sealed class TracedPod
 {
     private readonly AgentParts _parts;
     private readonly IPAddress? _own;
+    private readonly CallListeners _listeners;
     private readonly PodRoutes _pod;
 
-    public TracedPod(AgentParts parts, CallListener listener)
+    public TracedPod(AgentParts parts, CallListeners listeners, CallReports reports)
     {
-        (_parts, _own) = (parts, OwnAddress.Of(parts.Node.Id));
-        _pod = new(parts.Ports with { Resolver = new MarkedResolver(parts.Names) }, new EnvoyEntry(listener, _own, parts.Ports.Sockets));
+        (_parts, _own, _listeners) = (parts, OwnAddress.Of(parts.Node.Id), listeners);
+        _pod = new(parts.Ports with { Resolver = new MarkedResolver(parts.Names) }, new EnvoyEntry(listeners, reports, _own, parts.Ports));
     }
 
     public async ValueTask<AdminReply?> HandleAsync(RequestHead request, CancellationToken stop)
@@ -28,7 +29,10 @@ internal sealed class TracedPod
         return path switch
         {
             InspectReport.Page => AdminReply.Json(DumpJson.Text(
-                new InspectReport(Pod: await _pod.DescribeAsync(query, _parts.Table, _parts.Resolver, stop).ConfigureAwait(false)),
+                new InspectReport(Pod: await _pod.DescribeAsync(query, _parts.Table, _parts.Resolver, stop).ConfigureAwait(false) with
+                {
+                    Calls = _listeners.IsAble,
+                }),
                 ProxyReports.Default.InspectReport, indented: false)),
             CallQuestion.Page when AdminQuery.IsPost(request) => await _pod.CallAsync(query, stop).ConfigureAwait(false),
             ReachReport.Page when AdminQuery.IsPost(request) => await _pod.ReachAsync(query, stop).ConfigureAwait(false),

@@ -8,10 +8,11 @@ namespace Isthmus.Proxy.Trace;
 /// connecting, so it grants no new access.</summary>
 internal interface ICallEntry
 {
-    /// <returns>The application's end of the connection; null: the data plane takes no outbound connections.</returns>
+    /// <returns>The application's end of the connection.</returns>
     /// <param name="limit">Ends the wait for the connection.</param>
     /// <param name="stop">Ends the connection.</param>
-    ValueTask<EnteredCall?> EnterAsync(CallRequest call, CancellationToken limit, CancellationToken stop);
+    /// <exception cref="IOException">The data plane takes no call, and why.</exception>
+    ValueTask<EnteredCall> EnterAsync(CallRequest call, CancellationToken limit, CancellationToken stop);
 }
 
 /// <summary>A call on its way through a data plane.</summary>

@@ -12,9 +12,10 @@ internal sealed class PlaneEntry(DataPlane plane) : ICallEntry
     /// <summary>How long the data plane may take to tell what it saw.</summary>
     private static readonly TimeSpan Telling = TimeSpan.FromSeconds(1);
 
-    public async ValueTask<EnteredCall?> EnterAsync(CallRequest call, CancellationToken limit, CancellationToken stop)
+    public async ValueTask<EnteredCall> EnterAsync(CallRequest call, CancellationToken limit, CancellationToken stop)
     {
-        if (plane.State.Current.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound }) is not { } listener) return null;
+        if (plane.State.Current.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound }) is not { } listener)
+            throw new IOException("the proxy has no outbound listener");
         var ended = new TaskCompletionSource<SeenTraffic>(TaskCreationOptions.RunContinuationsAsynchronously);
         var (ours, theirs) = await PairAsync(limit).ConfigureAwait(false);
         var source = new IPEndPoint(OwnAddress.Of(plane.Settings.Identity.NodeId) ?? IPAddress.Loopback, ((IPEndPoint)ours.LocalEndPoint!).Port);

@@ -21,9 +21,14 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         var result = new CallReport { To = call.To.ToString(), At = time.GetUtcNow() };
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var timer = time.CreateTimer(static l => ((CancellationTokenSource)l!).Cancel(), limit, call.Timeout, Timeout.InfiniteTimeSpan);
-        if (await entry.EnterAsync(call, limit.Token, stop).ConfigureAwait(false) is not { } entered)
+        EnteredCall entered;
+        try
         {
-            result.Error = "the proxy has no outbound listener";
+            entered = await entry.EnterAsync(call, limit.Token, stop).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException || (e is OperationCanceledException && !stop.IsCancellationRequested))
+        {
+            result.NotMade = e is IOException ? e.Message : "the proxy did not take the call in time";
             return result;
         }
         using var client = entered.Client;

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Options;
 
@@ -28,15 +29,16 @@ internal static class AdminCommand
             Description = $"Levels to set, as SCOPE:LEVEL separated by commas, where a level is one of {string.Join(", ", LogLevels.ControlPlaneWords)}"
         };
         level.Checked(text => Scoped(text));
-        var reset = new Option<bool>("--reset", "-r") { Description = $"Set all levels to the default ({DefaultLevel})" };
+        var reset = new Option<bool>("--reset", "--log-reset") { Description = $"Set all levels to the default ({DefaultLevel})" };
         var port = new Option<int>("--ctrlz_port") { Description = "The port of ControlZ", DefaultValueFactory = _ => Ports.ControlZ };
         var stack = new Option<string?>("--stack-trace-level")
         {
             Hidden = true
         }.Refused("the log has no stack traces: raise the level of a scope with --level");
+        var revision = new Option<string?>("--revision", "-r") { Description = "Only the control planes of this revision" };
         var output = new OutputOption();
         var command = new Command("log",
-            "Show the log levels of control planes, or change them until they restart.") { pod, level, reset, port, stack, output.Option };
+            "Show the log levels of control planes, or change them until they restart.") { pod, revision, level, reset, port, stack, output.Option };
         command.Aliases.Add("l");
         command.SetAction(async (line, stop) =>
         {
@@ -47,7 +49,7 @@ internal static class AdminCommand
             var logs = new LogLevels(client, system);
             IReadOnlyList<string> pods = line.GetValue(pod) is { } named
                 ? [named.Split('.')[0]]
-                : [.. (await new MeshQuery(client, system).ControlPlanesAsync(stop)).Select(one => one.Metadata.Name)];
+                : await OfAsync(line.GetValue(revision), new(client, system), stop);
             var answers = new List<(string Pod, IReadOnlyList<(string Scope, string Level)> Scopes)>();
             foreach (var name in pods)
             {
@@ -76,6 +78,18 @@ internal static class AdminCommand
         });
         return command;
     }
+
+    /// <param name="revision">Null: all.</param>
+    private static async Task<IReadOnlyList<string>> OfAsync(string? revision, MeshQuery query, CancellationToken stop)
+    {
+        var all = await query.ControlPlanesAsync(stop);
+        var wanted = all.Where(one => revision is null || RevisionOf(one) == revision).ToList();
+        return wanted.Count > 0 ? [.. wanted.Select(one => one.Metadata.Name)]
+            : throw new ProblemException($"--revision {revision}", "no control plane that is ready has it",
+                $"use one of {string.Join(", ", all.Select(RevisionOf).Distinct().Order(StringComparer.Ordinal))}");
+    }
+
+    private static string RevisionOf(Pod plane) => plane.Metadata.Labels.GetValueOrDefault(Labels.Revision) ?? "default";
 
     private static IReadOnlyList<(string Scope, string Level)> Scoped(string text)
     {

@@ -49,9 +49,6 @@ internal static class BugReportCommand
         {
             contexts.Option, include, exclude, duration, timeout.Option, dir, dryRun, file, output.Option,
         };
-        foreach (var (name, remedy) in ((string, string)[])[("--full-secrets", "secrets are never packed"), ("--start-time", "use --duration"),
-            ("--end-time", "use --duration"), ("--critical-errs", "all lines of logs are packed"), ("--ignore-errs", "all lines of logs are packed")])
-            command.Options.Add(new Option<string?>(name) { Hidden = true, Arity = ArgumentArity.ZeroOrOne }.Refused(remedy));
         HelpExamples.AddTo(command, Examples);
         command.SetAction(async (line, stop) =>
         {

@@ -39,10 +39,9 @@ internal static class CreateRemoteSecretCommand
         {
             Description = "Lifetime of the token, for example 720h; renew the token with --rotate before it expires"
         }.Checked(value => Duration.Parse(value, "--token-duration"));
-        var manifests = new Option<string?>("--manifests", "-d") { Hidden = true };
         var command = new Command("create-remote-secret", "Print the Secret that gives a control plane in another cluster access to this one.")
         {
-            name, type, server, whose, remove, account, secret, create, auth, rotate, duration, manifests,
+            name, type, server, whose, remove, account, secret, create, auth, rotate, duration,
         };
         command.SetAction(async (line, stop) =>
         {

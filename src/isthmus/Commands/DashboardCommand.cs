@@ -44,6 +44,11 @@ internal static class DashboardCommand
         control.Arguments.Add(plane);
         control.Options.Add(number);
         command.Subcommands.Add(control);
+        var debugged = new Argument<string?>("pod") { Description = "The control plane's Pod; by default, one that is ready", Arity = ArgumentArity.ZeroOrOne };
+        var debug = shared.Page("istiod-debug", "The debug pages of a control plane. 'isthmus experimental internal-debug' shows one of them.",
+            (line, pages, stop) => pages.DebugAsync(line.GetValue(debugged), stop));
+        debug.Arguments.Add(debugged);
+        command.Subcommands.Add(debug);
         foreach (var (name, services, port, instead) in Others)
         {
             command.Subcommands.Add(shared.Page(name,

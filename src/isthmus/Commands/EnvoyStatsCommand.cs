@@ -10,7 +10,7 @@ using Isthmus.Options;
 
 namespace Isthmus.Commands;
 
-/// <summary><c>isthmus experimental envoy-stats POD</c>: what a proxy counts.</summary>
+/// <summary><c>isthmus proxy-config envoy-stats POD</c>: what a proxy counts.</summary>
 internal static class EnvoyStatsCommand
 {
     private const string Server = "server", Clusters = "clusters", Short = "short", Prometheus = "prom", Merged = "prom-merged";

@@ -12,6 +12,8 @@ internal static class InsteadCommands
         ("ztunnel-config", "there is no ambient mode: 'isthmus proxy-config' shows the configuration of a sidecar or gateway"),
         ("verify-install", "'isthmus verify'"),
         ("operator", "'isthmus install -f FILE', which takes IstioOperators"),
+        ("options", "'isthmus --help' lists the flags that every command takes"),
+        ("collateral", "docs/reference/commands.md describes the commands"),
     ];
 
     private static readonly (string Name, string Remedy)[] Experimental =
@@ -29,6 +31,12 @@ internal static class InsteadCommands
         ("ztunnel-config", Root[1].Remedy),
     ];
 
+    private static readonly (string Name, string Remedy)[] ProxyConfig =
+    [
+        ("eds",
+            "'isthmus proxy-config endpoints' shows what the proxy has, and 'isthmus experimental internal-debug edsz?proxyID=POD.NAMESPACE' what it is sent"),
+    ];
+
     private static readonly (string Name, string Remedy)[] Manifest =
     [
         ("translate", "charts and 'isthmus install' take the same values: give those of the IstioOperator to 'helm install' with the charts base and istiod"),
@@ -39,6 +47,9 @@ internal static class InsteadCommands
         (Func<Command>)(() => Refused($"isthmus {one.Name}", one.Name, one.Remedy))));
 
     internal static IEnumerable<Command> OfExperimental => Experimental.Select(one => Refused($"isthmus experimental {one.Name}", one.Name, one.Remedy));
+
+    internal static IEnumerable<Command> OfProxyConfig =>
+        ProxyConfig.Select(one => Refused($"isthmus proxy-config {one.Name}", one.Name, one.Remedy));
 
     internal static IEnumerable<Command> OfManifest => Manifest.Select(one => Refused($"isthmus manifest {one.Name}", one.Name, one.Remedy));
 

@@ -26,10 +26,12 @@ internal static class ProxyConfigCommand
             ProxyConfigBootstrap.Bootstrap(),
             ProxyConfigBootstrap.Ecds(),
             ProxyConfigLog.Build(),
+            EnvoyStatsCommand.Build(),
             All(),
             RootCaCompare(),
         };
         command.Aliases.Add("pc");
+        foreach (var instead in InsteadCommands.OfProxyConfig) command.Subcommands.Add(instead);
         return command;
     }
 

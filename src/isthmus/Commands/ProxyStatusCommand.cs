@@ -21,13 +21,13 @@ internal static class ProxyStatusCommand
 
     internal static Command Build()
     {
-        var output = new OutputOption(hasWide: true);
+        var (output, timeout) = (new OutputOption(hasWide: true), ControlPlaneAnswers.Timeout());
         var pod = new Argument<string?>("pod") { Description = "Show only this proxy: POD[.NAMESPACE]", Arity = ArgumentArity.ZeroOrOne }.WithPods();
-        var command = new Command("proxy-status", "Show the synchronization status of each proxy.") { pod, output.Option };
+        var command = new Command("proxy-status", "Show the synchronization status of each proxy.") { pod, timeout.Option, output.Option };
         command.Aliases.Add("ps");
         command.SetAction(async (line, stop) =>
         {
-            var answers = await ControlPlaneAnswers.AskAsync(line, Page, stop);
+            var answers = await ControlPlaneAnswers.AskAsync(line, Page, timeout.Of(line), stop);
             var read = answers.Select(answer => answer.As(ControlPlaneReports.Default.Sync)).ToList();
             var rows = read.SelectMany(answer => (answer.Page ?? []).Zip(answer.Plane.Answer as JsonArray ?? [],
                 (proxy, told) => (answer.Plane, Proxy: proxy, Told: (JsonObject)told!)))
@@ -43,7 +43,7 @@ internal static class ProxyStatusCommand
                 () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane.Pod, row.Proxy, row.Told)),
                     .. silent.Select(plane => (JsonNode)Silent(plane.Pod, ControlPlaneAnswers.Lacks(plane, Page)))]),
                 () => Show([.. rows.Select(row => (row.Plane, row.Proxy))], silent, output.IsWide(line)));
-            return ExitCode.Success;
+            return ControlPlaneAnswers.CodeOf(answers);
         });
         return command;
     }

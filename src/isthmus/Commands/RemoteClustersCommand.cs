@@ -15,17 +15,18 @@ internal static class RemoteClustersCommand
 
     internal static Command Build()
     {
-        var output = new OutputOption();
-        var command = new Command("remote-clusters", "List the clusters that each control plane watches, and their problems.") { output.Option };
+        var (output, timeout) = (new OutputOption(), ControlPlaneAnswers.Timeout());
+        var command = new Command("remote-clusters",
+            "List the clusters that each control plane watches, and their problems.") { timeout.Option, output.Option };
         command.SetAction(async (line, stop) =>
         {
-            var answers = await ControlPlaneAnswers.AskAsync(line, Page, stop);
+            var answers = await ControlPlaneAnswers.AskAsync(line, Page, timeout.Of(line), stop);
             var rows = answers.Select(answer => answer.As(ControlPlaneReports.Default.Watched)).SelectMany(answer => Lines(answer)).ToList();
             var now = TimeProvider.System.GetUtcNow();
             output.Write(line,
                 () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane, row.Told))]),
                 () => TextTable.Write(Header, [.. rows.Select(row => Row(row.Plane, row.Cluster, now))]));
-            return ExitCode.Success;
+            return ControlPlaneAnswers.CodeOf(answers);
         });
         return command;
     }

@@ -24,7 +24,7 @@ internal static class TagCommand
     private static Command BuildSet()
     {
         var (name, revision, overwrite) = (Name, Revision, Overwrite);
-        var command = new Command("set", "Create a tag, or move it to another revision.") { name, revision, overwrite };
+        var command = new Command("set", "Create a tag, or move it to another revision.") { name, revision, overwrite, ConfirmationOption.Skip() };
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);
@@ -43,7 +43,7 @@ internal static class TagCommand
     private static Command BuildGenerate()
     {
         var (name, revision, overwrite) = (Name, Revision, Overwrite);
-        var command = new Command("generate", "Print the objects that 'set' would create.") { name, revision, overwrite };
+        var command = new Command("generate", "Print the objects that 'set' would create.") { name, revision, overwrite, ConfirmationOption.Skip() };
         command.SetAction(async (line, stop) =>
         {
             using var client = GlobalOptions.Client(line);

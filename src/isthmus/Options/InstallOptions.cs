@@ -20,14 +20,11 @@ internal sealed class InstallOptions
 
     internal Option<string?> Revision { get; } = new("--revision", "-r") { Description = "Revision of the control plane" };
 
-    internal Option<string?> Manifests { get; } = new("--manifests", "-d") { Description = "Ignored: the manifests are built in", Hidden = true };
-
     internal void AddTo(Command command)
     {
         command.Options.Add(Files);
         command.Options.Add(Sets);
         command.Options.Add(Revision);
-        command.Options.Add(Manifests);
     }
 
     internal bool ReadsStandardInput(ParseResult line) => (line.GetValue(Files) ?? []).Contains("-");

@@ -15,6 +15,8 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
 {
     private static readonly string Long = new('a', 3000);
 
+    private const string ModuleUrl = "must be a URL of http, https, oci or file, and one with a port needs its scheme, as in oci://registry:5000/filter";
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     /// <summary>A kind, a spec that breaks one limit or rule, and a part of what the server says.</summary>
@@ -50,8 +52,11 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
         { "ServiceEntry", "hosts: ['*'], ports: [{number: 80, name: a, protocol: TCP}]", "must not be *" },
         { "WorkloadGroup", "template: {}, probe: {httpGet: {port: 80, scheme: FTP}}", "must be HTTP or HTTPS" },
         { "RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: 'ftp://a.example/keys'}]", "must be a URL that begins with http:// or https://" },
-        { "WasmPlugin", "url: '#%a$#@'", "must be a URL of http, https, oci or file" },
-        { "WasmPlugin", "url: 'a b'", "must be a URL of http, https, oci or file" },
+        { "WasmPlugin", "url: '#%a$#@'", ModuleUrl },
+        { "WasmPlugin", "url: 'a b'", ModuleUrl },
+        // What is before the colon is a scheme, for Istio's definition, too.
+        { "WasmPlugin", "url: 'registry:5000/filter'", ModuleUrl },
+        { "WasmPlugin", "url: 'registry.example:5000/filter'", ModuleUrl },
         { "WorkloadEntry", "address: 'unix://run/a.sock'", "a socket must have an absolute path, or be abstract (@)" },
         { "WorkloadEntry", "address: 'unix:///run/'", "must be a socket, not a directory" },
         { "WorkloadEntry", "address: 'unix:///run/a.sock', ports: {http: 80}", "a socket has no ports" },
@@ -109,7 +114,7 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
             "TrafficExtension", "lua: {inlineCode: a}, selector: {matchLabels: {app: a}}, targetRefs: [{kind: Gateway, name: a}]",
             "only one of selector, targetRefs may be set"
         },
-        { "WasmPlugin", "url: 'ftp://a.example/b'", "must be a URL of http, https, oci or file" },
+        { "WasmPlugin", "url: 'ftp://a.example/b'", ModuleUrl },
         { "WasmPlugin", "url: 'oci://a.example/b', vmConfig: {env: [{name: a, valueFrom: HOST, value: b}]}", "with valueFrom HOST, there is no value" },
         // At most one field of a group.
         { "VirtualService", "hosts: [web], http: [{match: [{uri: {exact: /a, prefix: /b}}], route: [{destination: {host: web}}]}]", "(oneOf)" },
@@ -156,6 +161,8 @@ public sealed class DefinitionRulesTests(RunningApiServer server) : IClassFixtur
 
     public static TheoryData<string, string> Valid => new()
     {
+        { "WasmPlugin", "url: '10.0.0.1:5000/filter'" },
+        { "WasmPlugin", "url: 'registry.example/filter:v1'" },
         {
             "VirtualService",
             "hosts: [web], http: [{timeout: 1ms, match: [{uri: {prefix: /b}}, {headers: {a: {}}}], route: [{destination: {host: web}}], corsPolicy: "

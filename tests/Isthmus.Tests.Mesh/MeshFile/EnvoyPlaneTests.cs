@@ -148,6 +148,55 @@ public sealed class EnvoyPlaneTests
         Assert.Contains("flags: FI", aborted, StringComparison.Ordinal);
         await ExpectAsync(shell, "kubectl --context=cluster1 delete -f abort.yaml");
         await UntilAsync(shell, trace, "✔ The call gets through.");
+        await ConnectionsOfEnvoyAsync(shell);
+    }
+
+    /// <summary>Bytes and TLS of the application's own: Envoy accepts before it knows where they go, and its log tells what came of them.</summary>
+    private static async Task ConnectionsOfEnvoyAsync(GuideShell shell)
+    {
+        await shell.WriteAsync("bytes.yaml", """
+            apiVersion: v1
+            kind: Service
+            metadata: {name: bytes, namespace: mixed}
+            spec: {selector: {app: tide}, ports: [{name: tcp, port: 5000}, {name: tls, port: 5443, targetPort: 5000}, {name: tcp-none, port: 5999}]}
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: closed, namespace: mixed}
+            spec:
+              hosts: [closed.test]
+              addresses: [10.99.0.1]
+              ports: [{number: 9, name: tcp, protocol: TCP}]
+              resolution: STATIC
+              endpoints: [{address: 127.0.0.1}]
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: ServiceEntry
+            metadata: {name: empty, namespace: mixed}
+            spec: {hosts: [empty.test], addresses: [10.99.0.2], ports: [{number: 9, name: tcp, protocol: TCP}], resolution: STATIC}
+            """);
+        await shell.WriteAsync("deny.yaml", """
+            apiVersion: security.istio.io/v1
+            kind: AuthorizationPolicy
+            metadata: {name: closed, namespace: mixed}
+            spec: {action: DENY, rules: [{to: [{operation: {ports: ["5000"]}}]}]}
+            """);
+        string Trace(string target) => $"isthmus trace deployment/tide.mixed {target} --context=cluster1 || true";
+        foreach (var cluster in (string[])["cluster1", "cluster2"]) await ExpectAsync(shell, $"kubectl --context={cluster} apply -f bytes.yaml");
+        var through = await UntilAsync(shell, Trace("tcp://bytes:5000"), "✔ The call gets through.");
+        Assert.Matches(new Regex(@"✔ call +connect to \S+:5000 → connected; the server \w+"), through);
+        var plain = await UntilAsync(shell, Trace("https://bytes:5443/"), "does not answer with TLS");
+        Assert.Contains("ISM2078", plain, StringComparison.Ordinal);
+        var refused = await UntilAsync(shell, Trace("tcp://closed.test:9"), "flags: UF");
+        Assert.Contains("ServiceEntry mixed/closed", refused, StringComparison.Ordinal);
+        Assert.Contains("refuses connections", refused, StringComparison.Ordinal);
+        await UntilAsync(shell, Trace("tcp://empty.test:9"), "flags: UH");
+
+        foreach (var cluster in (string[])["cluster1", "cluster2"]) await ExpectAsync(shell, $"kubectl --context={cluster} apply -f deny.yaml");
+        var denied = await UntilAsync(shell, Trace("tcp://bytes:5000"), "AuthorizationPolicy mixed/closed");
+        Assert.Matches(new Regex("✘ call +connect to"), denied);
+        foreach (var cluster in (string[])["cluster1", "cluster2"])
+            await ExpectAsync(shell, $"kubectl --context={cluster} delete -f deny.yaml && kubectl --context={cluster} delete -f bytes.yaml");
     }
 
     /// <summary>The same Envoy takes it and leaves it again: its process is the same.</summary>

@@ -34,7 +34,7 @@ public sealed class EnvoyPlaneTests : IDisposable
         var source = new Source();
         var sockets = new EnvoySockets(_directory);
         await using var server = await sockets.StartAsync(new(null!, new("istiod", 15012), null, new(""), () => null!, NullLogger.Instance),
-            new(source, NullLogger.Instance), Stop);
+            new(source, NullLogger.Instance), new(), Stop);
         using var end = new CancellationTokenSource();
         // The client of SDS servers that our own agent has.
         var client = new SocketSecrets(sockets.Secrets, "cluster.local", "node", TimeProvider.System, new Random(1), NullLogger.Instance);

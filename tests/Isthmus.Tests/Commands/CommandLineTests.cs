@@ -28,6 +28,15 @@ public sealed partial class CommandLineTests
     [InlineData("proxy-confg clusters", "Error: unknown command \"proxy-confg\" (did you mean proxy-config?)\nRun 'isthmus --help' for usage.")]
     [InlineData("tag lst", "Error: unknown command \"tag lst\" (did you mean list?)\nRun 'isthmus tag --help' for usage.")]
     [InlineData("proxy-status --nope", "Error: unknown flag --nope\nRun 'isthmus proxy-status --help' for usage.")]
+    [InlineData("analyze --analyzer x",
+        "Error: --analyzer: is not supported (all analyzers run; --suppress hides messages)\nRun 'isthmus analyze --help' for usage.")]
+    [InlineData("analyze -r x", "Error: -r: is not supported (objects are checked for all revisions)\nRun 'isthmus analyze --help' for usage.")]
+    [InlineData("proxy-config listeners pod --waypoint",
+        "Error: --waypoint: is not supported (there are no waypoints)\nRun 'isthmus proxy-config listeners --help' for usage.")]
+    [InlineData("remote-clusters --xds-address=x", "Error: --xds-address: is not supported (control planes are asked by port forwarding, with the rights of "
+        + "your kubeconfig user)\nRun 'isthmus remote-clusters --help' for usage.")]
+    [InlineData("experimental internal-debug -L", "Error: -L: is not supported (the page 'list' shows the pages: isthmus experimental internal-debug list)\n"
+        + "Run 'isthmus experimental internal-debug --help' for usage.")]
     [InlineData("analyze --nope", "Error: unknown flag --nope\nRun 'isthmus analyze --help' for usage.")]
     [InlineData("analyze -o xml",
         "Error: --output: 'xml' is not an output format (use log, table, json, yaml or sarif)\nRun 'isthmus analyze --help' for usage.")]

@@ -124,6 +124,16 @@ public abstract class IstioTableTests<TRig>(TRig mesh) : IDisposable
             Assert.DoesNotContain("ISM1021", output, StringComparison.Ordinal);
             (code, output, error) = await mesh.RunAsync("trace", $"{Sleep}.shop", "web.shop/");
             Assert.True(code == 0, output + error);
+            // Where none answers, there is a row all the same, and the status says that nothing is known.
+            foreach (var command in (string[])["remote-clusters", "proxy-status"])
+            {
+                (code, output, error) = await mesh.RunAsync(command, $"--context={mesh.Clusters[^1].Name}");
+                Assert.True(code == 1, output + error);
+                Assert.Matches($@"unknown +.*{IstioMeshRig.Istiod}", output);
+            }
+            (code, output, error) = await mesh.RunAsync("experimental", "internal-debug", "syncz", $"--context={mesh.Clusters[^1].Name}");
+            Assert.True(code == 1, output + error);
+            Assert.Contains($"control plane {IstioMeshRig.Istiod}: has no answer to syncz: ", error, StringComparison.Ordinal);
         }
         finally
         {

@@ -92,6 +92,7 @@ public sealed class TraceWalkTests
         { "control plane scaled down", "ISM1003", "endpoints", "Deployment istio-system/istiod in c1" },
         { "control plane of a remote not exposed", "ISM1019", "endpoints", "Service istio-system/east in c2" },
         { "control plane of a remote behind a Gateway that lacks its port", "ISM1019", "endpoints", "Gateway istio-system/east in c2" },
+        { "control plane of a remote behind a Gateway without a route", "ISM1019", "endpoints", "Gateway istio-system/east in c2" },
         { "control plane of a remote elsewhere", "ISM1018", "endpoints", "Service istio-system/istiod in c1" },
         { "gone while the control plane was away", "ISM1003", "workload", "Deployment istio-system/istiod in c1" },
         { "only by its global name", "ISM2016", "endpoints", "Service shop/orders in c2" },
@@ -100,6 +101,14 @@ public sealed class TraceWalkTests
         { "denied", "ISM2064", "inbound", "AuthorizationPolicy shop/barred in c1" },
         { "denied, and the connection closed", "ISM2064", "inbound", "AuthorizationPolicy shop/barred in c1" },
     };
+
+    [Fact]
+    public void A_Gateway_with_a_route_is_not_what_keeps_proxies_from_a_control_plane()
+    {
+        var scenario = new TraceScenario();
+        var trace = scenario.Walk(Inject(scenario, "control plane of a remote behind a Gateway with a route"));
+        Assert.NotEqual("ISM1019", trace.Failure!.Problem!.Code);
+    }
 
     [Theory]
     [MemberData(nameof(Faults))]
@@ -268,11 +277,14 @@ public sealed class TraceWalkTests
                         "istiod-x"));
                 break;
             case "control plane of a remote not exposed" or "control plane of a remote elsewhere"
-                or "control plane of a remote behind a Gateway that lacks its port":
+                or "control plane of a remote behind a Gateway that lacks its port" or "control plane of a remote behind a Gateway without a route"
+                or "control plane of a remote behind a Gateway with a route":
                 // c1 becomes a remote of c2. The gateway of c2 has the control plane's port, but no Gateway object opens
                 // it.
                 var address = fault.EndsWith("elsewhere", StringComparison.Ordinal) ? "172.18.2.9" : "172.18.2.1";
                 if (fault.EndsWith("port", StringComparison.Ordinal)) ServeApi("", "port: 15443, tls: {mode: Passthrough}");
+                if (fault.EndsWith("route", StringComparison.Ordinal))
+                    ServeApi("", "port: 15012, tls: {mode: Passthrough}", fault.EndsWith("with a route", StringComparison.Ordinal) ? 1 : 0);
                 s.Client = noEndpoints;
                 s.One = Without(s.One, "istiod-x")
                     .Replace("labels: {app: istiod}}, spec: {replicas", "labels: {app: none}}, spec: {replicas", StringComparison.Ordinal)
@@ -306,7 +318,7 @@ public sealed class TraceWalkTests
         return "orders";
 
         // The gateway of c2 is a Gateway of the Gateway API; it opens another port.
-        void ServeApi(string spec, string listener)
+        void ServeApi(string spec, string listener, int routes = 0)
         {
             s.Two = s.Two.Replace("AUTO_PASSTHROUGH", "PASSTHROUGH", StringComparison.Ordinal)
                 .Replace("name: gw, namespace: istio-system, labels: {istio: eastwest}",
@@ -316,7 +328,7 @@ public sealed class TraceWalkTests
             if (listener.Length == 0) return;
             s.Two += "\n---\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: east, namespace: istio-system, "
                 + "labels: {topology.istio.io/network: n2}}, spec: {gatewayClassName: istio-east-west, "
-                + $"{spec}listeners: [{{name: cross, protocol: TLS, {listener}}}]}}}}";
+                + $"{spec}listeners: [{{name: cross, protocol: TLS, {listener}}}]}}, status: {{listeners: [{{name: cross, attachedRoutes: {routes}}}]}}}}";
         }
     }
 

@@ -29,6 +29,11 @@ public static class ApiGatewayReader
         };
     }
 
+    /// <summary>The listeners to which routes are attached, by the status that its control plane has written.</summary>
+    public static IReadOnlySet<string> Routed(JsonObject gateway) =>
+        (gateway["status"]?["listeners"] as JsonArray ?? []).Where(listener => (int?)listener?["attachedRoutes"] > 0)
+            .Select(listener => listener!["name"]?.ToString() ?? "").ToHashSet(StringComparer.Ordinal);
+
     public static ListenerSet ReadSet(string cluster, JsonObject set)
     {
         var item = ApiItem.Of(MeshApi.ListenerSet, cluster, set);

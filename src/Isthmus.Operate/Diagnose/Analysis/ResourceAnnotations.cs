@@ -32,7 +32,8 @@ public static class ResourceAnnotations
 
     private static readonly Dictionary<string, PodAnnotation> OfPods = PodAnnotations.All.ToDictionary(known => known.Name, StringComparer.Ordinal);
 
-    public static Analyzer Analyzer { get; } = new("annotations.K8sAnalyzer", "Checks the annotations of Istio on Pods, workloads, Services and Namespaces",
+    public static Analyzer Analyzer { get; } = new("annotations.K8sAnalyzer",
+        "Checks the annotations of Istio on Pods, workloads, Services, Namespaces and Gateways",
         [IstioCodes.MisplacedAnnotation, IstioCodes.UnknownAnnotation, IstioCodes.InvalidAnnotation, IstioCodes.DeprecatedAnnotation], [],
         mesh => mesh.Readable.SelectMany(Check));
 
@@ -41,10 +42,24 @@ public static class ResourceAnnotations
         .Concat(cluster.Services.SelectMany(service => Check(cluster, "Service", $"Service {service.Key}", "", service.Metadata.Annotations)))
         .Concat(((string[])["Deployment", "StatefulSet", "DaemonSet"])
             .SelectMany(kind => cluster.Objects(kind).SelectMany(value => Check(cluster, kind, ClusterInventory.NameOf(value), "", Texts(value)))))
+        .Concat(cluster.Objects(MeshApi.ApiGateway.Name).SelectMany(gateway => CheckGateway(cluster, gateway)))
         .Concat(cluster.Templates.SelectMany(template => Check(cluster, "Pod", template.FullName, "spec.template.", template.Annotations)))
         // Other Pods have the annotations of their templates.
         .Concat(cluster.Pods.Where(pod => pod.Metadata.OwnerReferences.Count == 0)
             .SelectMany(pod => Check(cluster, "Pod", $"Pod {pod.Key}", "", pod.Metadata.Annotations)));
+
+    /// <summary>The Pods of a Gateway get its annotations, but one: which templates they are injected with is not its choice.</summary>
+    private static IEnumerable<Finding> CheckGateway(ClusterInventory cluster, System.Text.Json.Nodes.JsonObject gateway)
+    {
+        var infrastructure = gateway["spec"]?["infrastructure"]?["annotations"] as System.Text.Json.Nodes.JsonObject ?? [];
+        foreach (var (path, value) in ((string, string?)[])
+            [("metadata", Texts(gateway).FirstOrDefault(pair => pair.Key == Annotations.InjectTemplates).Value),
+                ("spec.infrastructure", infrastructure[Annotations.InjectTemplates]?.ToString())])
+            if (value is not null && value != InjectionTemplates.Gateway)
+                yield return IstioCodes.MisplacedAnnotation.At(cluster, ClusterInventory.NameOf(gateway), $"{path}.annotations[{Annotations.InjectTemplates}]",
+                    "has no effect on a Gateway: its Pods are always injected as gateways",
+                    "remove it; a ConfigMap that spec.infrastructure.parametersRef names changes the Pods (docs/gateway-api.md)");
+    }
 
     private static IEnumerable<KeyValuePair<string, string>> Texts(System.Text.Json.Nodes.JsonObject value) =>
         (value["metadata"]?["annotations"] as System.Text.Json.Nodes.JsonObject ?? [])

@@ -38,6 +38,9 @@ internal static class WorkloadCases
             Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: privileged"),
                 Namespace("metallb-system", "pod-security.kubernetes.io/enforce: baseline"), ByDefault)),
         Annotated("IST0107", "c1 Deployment shop/web metadata.annotations[sidecar.istio.io/inject]", "sidecar.istio.io/inject: 'true'", "", "it is for Pods"),
+        new("IST0107", "c1 Gateway.gateway.networking.k8s.io shop/web metadata.annotations[inject.istio.io/templates]",
+            Join(Root, Templated("inject.istio.io/templates: 'gateway,own'")), Join(Root, Templated("inject.istio.io/templates: gateway")),
+            "always injected as gateways"),
         Annotated("IST0107", "c1 Deployment shop/web metadata.annotations[networking.istio.io/exportTo]", "networking.istio.io/exportTo: '.'", "", "Service"),
         Annotated("IST0108", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyCPUs]", "", "sidecar.istio.io/proxyCPUs: 1", ""),
         Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[traffic.sidecar.istio.io/excludeOutboundPorts]", "",
@@ -155,6 +158,10 @@ internal static class WorkloadCases
 
     private static string Node(string runtime) =>
         $$"""{apiVersion: v1, kind: Node, metadata: {name: node}, status: {nodeInfo: {containerRuntimeVersion: '{{runtime}}'} } }""";
+
+    private static string Templated(string annotation) =>
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: web, namespace: shop, annotations: {"
+            + annotation + "}}, spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}}";
 
     private static string Spread(string value) =>
         $$"""{apiVersion: v1, kind: Namespace, metadata: {name: shop, annotations: {networking.istio.io/traffic-distribution: {{value}} } } }""";

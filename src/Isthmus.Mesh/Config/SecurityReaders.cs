@@ -203,9 +203,12 @@ internal static class RequestAuthenticationReader
         var isClosed = rule.CloseIfWrong();
         return new(
             rule["issuer"].Text, rule["audiences"].Texts, isClosed ? "" : uri.Text, isClosed ? NoKeys : keys.Text,
-            rule["fromHeaders"].Items.Select(header => new TokenHeader(header["name"].Text, header["prefix"].Text)).ToValueList(),
+            // What has no name was reported above, and no proxy could take it.
+            rule["fromHeaders"].Items.Where(header => header["name"].Text.Length > 0)
+                .Select(header => new TokenHeader(header["name"].Text, header["prefix"].Text)).ToValueList(),
             rule["fromParams"].Texts, rule["fromCookies"].Texts, rule["outputPayloadToHeader"].Text,
-            rule["outputClaimToHeaders"].Items.Select(claim => new ClaimHeader(claim["header"].Text, claim["claim"].Text)).ToValueList(),
+            rule["outputClaimToHeaders"].Items.Where(claim => claim["header"].Text.Length > 0 && claim["claim"].Text.Length > 0)
+                .Select(claim => new ClaimHeader(claim["header"].Text, claim["claim"].Text)).ToValueList(),
             rule["forwardOriginalToken"].Flag ?? false)
             {
                 Timeout = timeout ?? TokenRule.DefaultTimeout, SpaceDelimitedClaims = rule["spaceDelimitedClaims"].Texts

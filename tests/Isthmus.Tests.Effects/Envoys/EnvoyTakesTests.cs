@@ -40,6 +40,12 @@ public sealed class EnvoyTakesTests
                     await followed.ChangeAsync($"without {kind} {index + 1}", rig => ApiMesh.Remove(rig, kind));
                 }
             }
+            // What admission refuses may be stored all the same: it must not keep an Envoy from the rest.
+            foreach (var path in (string[])["jwtRules[].fromHeaders[].name", "jwtRules[].outputClaimToHeaders[].claim"])
+            {
+                var less = ApiSamples.Read("RequestAuthentication").Select(sample => ApiSamples.Without(sample, path)).First(sample => sample is not null)!;
+                await followed.ChangeAsync($"without {path}", rig => ApiMesh.Put(rig, "RequestAuthentication", less));
+            }
             await followed.FoundNothingAsync();
             // istioctl sets levels of these loggers at any proxy.
             var loggers = (await client.AskAsync("/logging", HttpMethod.Post)).Split('\n', StringSplitOptions.RemoveEmptyEntries)[1..];

@@ -81,7 +81,8 @@ public sealed class PortableCommandTests : IDisposable
     private static IEnumerable<Assembly> Product() =>
         Directory.EnumerateFiles(AppContext.BaseDirectory, "*.dll").Select(Path.GetFileNameWithoutExtension)
             .Where(name => name is "isthmus"
-                || (name!.StartsWith("Isthmus.", StringComparison.Ordinal) && !name.StartsWith("Isthmus.Test", StringComparison.Ordinal)))
+                || (name!.StartsWith("Isthmus.", StringComparison.Ordinal)
+                    && !name.StartsWith("Isthmus.Test", StringComparison.Ordinal) && !name.StartsWith("Isthmus.Rigs.", StringComparison.Ordinal)))
             .Select(name => Assembly.Load(name!));
 
     private static bool IsLinuxOnly(Assembly assembly) =>

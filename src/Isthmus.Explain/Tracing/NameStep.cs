@@ -60,7 +60,7 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, Causes caus
     /// <summary>Whether only a server outside of the clusters may know the name.</summary>
     private bool IsForeign(string host) => host.Contains('.', StringComparison.Ordinal)
         && !host.EndsWith($".{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal) && !host.EndsWith(".svc", StringComparison.Ordinal)
-        && !host.EndsWith(".global", StringComparison.Ordinal)
+        && !host.EndsWith(".global", StringComparison.Ordinal) && !host.EndsWith(".svc.clusterset.local", StringComparison.Ordinal)
         && facts.Clusters.All(cluster => cluster.Services.All(service => !host.EndsWith($".{service.Metadata.Namespace}", StringComparison.Ordinal)));
 
     private MeshHost? OwnerOf(IPAddress address)

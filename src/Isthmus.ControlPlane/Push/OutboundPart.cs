@@ -44,8 +44,8 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
     {
         foreach (var host in other._hosts)
         {
-            // An alias may be visible here and not there.
-            if (!host.Service.Aliases.IsEmpty) return false;
+            // An alias may be visible here and not there, and a route may be for callers of one namespace.
+            if (!host.Service.Aliases.IsEmpty || host.L4 is { } l4 && AsksNamespace(l4)) return false;
             var routing = view.RoutingFor(host.Service, scope);
             if (!ReferenceEquals(host.L4, L4Of(routing)) || host.HasServiceRoutes != HasServiceRoutes(routing)
                 || host.TcpSettings != view.TcpSettingsOf(host.Service, host.L4 is null ? [] : [host.L4], scope)) return false;
@@ -107,6 +107,9 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
     }
 
     private static RouteSet? L4Of(RouteSet? routing) => routing is { Tls.IsEmpty: false } or { Tcp.IsEmpty: false } ? routing : null;
+
+    private static bool AsksNamespace(RouteSet routing) =>
+        routing.Tls.Concat(routing.Tcp).Any(route => route.Matches.Any(match => match.SourceNamespace.Length > 0));
 
     private static bool HasServiceRoutes(RouteSet? routing) => routing is { IsOfService: true, Rules.IsEmpty: false };
 

@@ -63,6 +63,10 @@ public sealed class Publisher(TimeProvider time)
     private readonly SiblingScopes _siblings = new();
     private readonly ProxyIndex _proxies = new();
     private readonly GatewayCertificates _certificates = new();
+    // Those whose scope could not be resolved or made, because of a bug: each publication tries again.
+    private readonly HashSet<ProxyFeed> _behind = [];
+    // A publication that fails may leave changes behind: the next one takes everything.
+    private bool _isWhole = true;
     private MeshView? _mesh;
     private PolicyInterest _interest = new(default, false, false);
     private long _counter;
@@ -95,6 +99,7 @@ public sealed class Publisher(TimeProvider time)
     public void Leave(ProxyFeed proxy)
     {
         _proxies.Remove(proxy);
+        _behind.Remove(proxy);
         if (proxy.Published is { } published) Release(proxy, published);
         proxy.Published = null;
     }
@@ -103,27 +108,32 @@ public sealed class Publisher(TimeProvider time)
     public void PublishEndpoints(MeshView mesh, IReadOnlyCollection<string>? hosts)
     {
         if (_mesh is null) return; // the first publication is complete
+        var wasWhole = _isWhole;
+        _isWhole = false;
         _mesh = mesh;
         var bugs = UpdateViews(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
         Offer(RefreshOwn(mesh, hosts is null ? null : own => hosts.Contains(own)));
+        _isWhole = wasWhole;
         if (!bugs.IsEmpty) throw new AggregateException(bugs);
     }
 
     /// <param name="changes">Null: everything may have changed.</param>
     public void PublishAll(MeshView mesh, MeshChanges? changes)
     {
-        var everything = _mesh is null || changes is null;
-        _mesh = mesh;
+        var everything = _mesh is null || changes is null || !_isWhole;
+        (_mesh, _isWhole) = (mesh, false);
         _certificates.Follow(mesh.Proxies);
         var interest = everything || changes!.Settings || changes.Interest || changes.Rules.Count > 0 ? PolicyInterest.Of(mesh) : _interest;
         var concerned = everything || changes!.Settings || interest != _interest ? _proxies.All : _proxies.Concerned(changes.Reads);
         _interest = interest;
-        Reattach(mesh, concerned);
+        if (_behind.Count > 0) concerned = [.. concerned.Union(_behind)];
+        var unattached = Reattach(mesh, concerned);
         var ruled = RuledHosts.Of(mesh, everything ? [] : changes!.Rules);
         // Others take over what the first of their family has made.
         var views = _views.Values.ToLookup(view => ReferenceEquals(_siblings.FirstOf(view), view));
         List<Exception> bugs =
         [
+            .. unattached,
             .. UpdateViews(views[true], view => view.UpdateAll(mesh, everything ? null : changes, ruled)),
             .. UpdateViews(views[false], view => view.UpdateAll(mesh, everything ? null : changes, ruled, _siblings.FirstOf(view))),
         ];
@@ -132,6 +142,7 @@ public sealed class Publisher(TimeProvider time)
             foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy);
         var moved = RefreshOwn(mesh, everything || changes!.Settings ? null : own => changes!.Endpoints.Contains(own));
         Offer(moved.Count == 0 ? concerned : [.. concerned, .. moved.Except(concerned)]);
+        _isWhole = true;
         if (bugs.Count > 0) throw new AggregateException(bugs);
     }
 
@@ -174,21 +185,31 @@ public sealed class Publisher(TimeProvider time)
         EncodedResource.Of(TypeUrls.Endpoints, ResourceNames.OwnEndpoints, EndpointGenerator.Own(own, mesh.EndpointsOf(own.Hostname).Endpoints));
 
     /// <summary>Gives proxies their new scopes. Unused shared parts are removed only after all proxies have moved.</summary>
-    private void Reattach(MeshView mesh, IReadOnlyCollection<ProxyFeed> proxies)
+    /// <returns>The bugs of proxies that keep their scopes.</returns>
+    private List<Exception> Reattach(MeshView mesh, IReadOnlyCollection<ProxyFeed> proxies)
     {
+        var bugs = new List<Exception>();
         var left = new List<(ProxyFeed Proxy, PublishedProxy Published)>();
         var inboundChanged = false;
         foreach (var proxy in proxies)
         {
             var (before, inbound) = (proxy.Published, proxy.Published?.Inbound);
-            Attach(proxy, mesh);
+            try
+            {
+                Attach(proxy, mesh);
+            }
+            catch (Exception bug)
+            {
+                bugs.Add(bug);
+            }
             inboundChanged |= inbound is not null && !ReferenceEquals(inbound, proxy.Published!.Inbound);
             if (before is not null && !ReferenceEquals(before, proxy.Published)) left.Add((proxy, before));
         }
         foreach (var (proxy, published) in left) Release(proxy, published);
-        if (!inboundChanged) return;
+        if (!inboundChanged) return bugs;
         var used = _proxies.All.Select(proxy => proxy.Published?.Inbound).ToHashSet();
         foreach (var key in _inbound.Where(entry => !used.Contains(entry.Value)).Select(entry => entry.Key).ToList()) _inbound.Remove(key);
+        return bugs;
     }
 
     private void Release(ProxyFeed proxy, PublishedProxy published)
@@ -205,8 +226,17 @@ public sealed class Publisher(TimeProvider time)
     {
         Resolved++;
         var reads = new MeshReads(mesh);
-        Attach(proxy, mesh, reads);
-        _proxies.Watch(proxy, reads.All);
+        _behind.Add(proxy);
+        try
+        {
+            Attach(proxy, mesh, reads);
+            _behind.Remove(proxy);
+        }
+        finally
+        {
+            // What it was resolved from up to a bug may be what has to change.
+            _proxies.Watch(proxy, reads.All);
+        }
     }
 
     private void Attach(ProxyFeed proxy, MeshView mesh, MeshReads reads)
@@ -235,22 +265,37 @@ public sealed class Publisher(TimeProvider time)
             published.Bootstrap = BootstrapOf(resolved, published.Bootstrap);
             return;
         }
-        var key = new ViewKey(resolved.Scope, resolved.Gateway);
-        if (!_views.TryGetValue(key, out var view))
-        {
-            _views[key] = view = new(resolved.Scope, resolved.Gateway, Shared);
-            if (_siblings.Find(resolved, mesh) is { } sibling) view.StartLike(sibling, mesh);
-            else view.UpdateAll(mesh, null, ImmutableHashSet<string>.Empty);
-            _siblings.Add(resolved, view);
-            view.TakeChange(null); // Whoever attaches the first proxy offers it everything.
-        }
+        // The view comes last: one without proxies would stay for good.
+        var (inbound, extensions) = (InboundOf(resolved, mesh), ExtensionsOf(proxy.Proxy, resolved, mesh, reads, proxy.Published?.Extensions));
+        var bootstrap = BootstrapOf(resolved, proxy.Published?.Bootstrap);
+        var view = ViewOf(resolved, mesh);
         view.Proxies.Add(proxy);
-        proxy.Published = new(resolved, view, InboundOf(resolved, mesh))
+        proxy.Published = new(resolved, view, inbound)
         {
             Secrets = proxy.Published?.Secrets ?? (resolved.Gateway is null ? ResourceSet.Empty : null), Earlier = proxy.Published?.Given ?? default,
-            Extensions = ExtensionsOf(proxy.Proxy, resolved, mesh, reads, proxy.Published?.Extensions),
-            Bootstrap = BootstrapOf(resolved, proxy.Published?.Bootstrap),
+            Extensions = extensions, Bootstrap = bootstrap,
         };
+    }
+
+    private ScopeView ViewOf(ResolvedProxy resolved, MeshView mesh)
+    {
+        var key = new ViewKey(resolved.Scope, resolved.Gateway);
+        if (_views.TryGetValue(key, out var known)) return known;
+        var view = new ScopeView(resolved.Scope, resolved.Gateway, Shared);
+        try
+        {
+            if (_siblings.Find(resolved, mesh) is { } sibling) view.StartLike(sibling, mesh);
+            else view.UpdateAll(mesh, null, ImmutableHashSet<string>.Empty);
+        }
+        catch
+        {
+            view.Release();
+            throw;
+        }
+        _views[key] = view;
+        _siblings.Add(resolved, view);
+        view.TakeChange(null); // Whoever attaches the first proxy offers it everything.
+        return view;
     }
 
     /// <summary>The configuration of a workload's plugins, and what EnvoyFilters add. Credentials of registries are only for who has proven to be

@@ -113,8 +113,10 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         foreach (var (host, whole) in view.Registry.Services)
         {
             var isKnown = _hosts.TryGetValue(host, out var part);
+            // A Sidecar may give it other ports here.
             if (SidecarHosts.Visible(scope, whole) is not { } service ? isKnown
-                : !isKnown || !ReferenceEquals(part.Clusters.Inputs.Rule, view.RuleFor(service, scope))) changed.Add(host);
+                : !isKnown || part.Clusters.Inputs.Service != service || !ReferenceEquals(part.Clusters.Inputs.Rule, view.RuleFor(service, scope)))
+                changed.Add(host);
         }
         if (changed.Count > 0) UpdateHosts(view, changed);
         UpdateOutbound(view, other);

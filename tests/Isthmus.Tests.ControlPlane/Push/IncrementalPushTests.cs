@@ -69,7 +69,21 @@ public sealed class IncrementalPushTests
             + "[{to: [{operation: {methods: [GET]}}]}]}}",
         "{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: x, namespace: shop}, spec: {jwtRules: [{issuer: me, jwksUri: "
             + "'http://b:80/keys'}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: x, namespace: istio-system}, spec: {egress: [{port: {number: 80, name: http, "
+            + "protocol: HTTP}, hosts: ['*/*']}, {hosts: ['./*']}]}}",
+        "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: w, namespace: shop}, spec: {hosts: [b], tcp: [{match: [{sourceNamespace: "
+            + "other}], route: [{destination: {host: a}}]}]}}",
     ];
+
+    private const string Hosts = """
+        {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: x, namespace: a}, spec: {hosts: [a.example], addresses: [192.0.2.1],
+         ports: [{number: 80, name: http, protocol: HTTP}, {number: 9090, name: more, protocol: TCP}], resolution: STATIC, endpoints: [{address: 192.0.2.8}]} }
+        ---
+        {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: x, namespace: b}, spec: {hosts: [b.example], addresses: [192.0.2.2],
+         ports: [{number: 80, name: http, protocol: HTTP}, {number: 9090, name: more, protocol: TCP}], resolution: STATIC, endpoints: [{address: 192.0.2.9}]} }
+        ---
+
+        """;
 
     private abstract record Step
     {
@@ -126,16 +140,38 @@ public sealed class IncrementalPushTests
             Assert.Equal(0, live.Mesh.Graph.Failures);
             foreach (var (one, other) in proxies.Zip(again)) Assert.Equal(MeshRig.Versions(other), MeshRig.Versions(one));
             // Who comes late takes over what others have, and gets what it would get alone.
-            foreach (var ns in (string[])["third", "shop", "other", "istio-system"])
-            {
-                var late = live.Sidecar("c1", "late", "10.1.0.9", ns: ns);
-                var alone = new Publisher(TimeProvider.System);
-                alone.PublishAll(fresh.Mesh.View(), null);
-                var single = new ProxyFeed(late.Proxy, TimeProvider.System, _ => { });
-                alone.Join(single);
-                Assert.Equal(MeshRig.Versions(single), MeshRig.Versions(late));
-            }
+            foreach (var ns in (string[])["third", "shop", "other", "istio-system"]) AssertAlone(live.Sidecar("c1", "late", "10.1.0.9", ns: ns), fresh);
         }).MustHold();
+    }
+
+    /// <summary>What is for callers of one namespace is not taken over by those of another.</summary>
+    [Theory]
+    [InlineData("{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: x, namespace: istio-system}, spec: {egress: "
+        + "[{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*/*']}, {hosts: ['./*']}]}}")]
+    [InlineData("{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: x, namespace: a}, spec: {hosts: [a.example], tcp: "
+        + "[{match: [{sourceNamespace: a}], route: [{destination: {host: b.example, port: {number: 9090}}}]}]}}")]
+    public void A_proxy_of_another_namespace_gets_what_it_would_get_alone(string config)
+    {
+        var rig = new MeshRig("c1");
+        rig.Config(Hosts + config);
+        rig.Push();
+        var proxies = ((string[])["a", "b", "c"]).Select(ns => rig.Sidecar("c1", "late", "10.1.0.9", ns: ns)).ToList();
+        foreach (var proxy in proxies) AssertAlone(proxy, rig);
+        Assert.NotEqual(MeshRig.Versions(proxies[0]), MeshRig.Versions(proxies[1]));
+        // Nor in an update of both.
+        rig.Config("{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: y, namespace: c}, spec: {hosts: [c.example], ports: "
+            + "[{number: 9091, name: tcp, protocol: TCP}], resolution: DNS}}");
+        rig.Push();
+        foreach (var proxy in proxies) AssertAlone(proxy, rig);
+    }
+
+    private static void AssertAlone(ProxyFeed proxy, MeshRig rig)
+    {
+        var alone = new Publisher(TimeProvider.System);
+        alone.PublishAll(rig.Mesh.View(), null);
+        var single = new ProxyFeed(proxy.Proxy, TimeProvider.System, _ => { });
+        alone.Join(single);
+        Assert.Equal(MeshRig.Versions(single), MeshRig.Versions(proxy));
     }
 
     private static List<ProxyFeed> Connect(MeshRig rig) =>

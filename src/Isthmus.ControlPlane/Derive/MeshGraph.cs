@@ -23,7 +23,8 @@ public sealed class MeshGraph
     private readonly Live<string, HostAlias> _aliases;
     private readonly Live<string, ValueList<RouteSet>> _wildcards;
     private readonly Live<string, ValueList<RouteSet>> _sessions;
-    private readonly Live<string, ValueList<BackendTrafficPolicy>> _policySessions;
+    private readonly Live<string, ValueList<MeshService>> _hostSessions;
+    private bool _keepsSessions;
     private MeshConfig? _settings, _withSessions; // as read, and what is made of it
     private TrafficRules? _traffic;
     private object? _known; // the routings that it is of
@@ -141,7 +142,7 @@ public sealed class MeshGraph
         _wildcards = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Where(host => host.StartsWith('*')) : [], "routings by wildcard");
         _sessions = Routings.GroupByMany(
             routing => routing.Rules.Any(rule => rule.Filters.Session is not null) ? [""] : (IEnumerable<string>)[], "sessions of rules");
-        _policySessions = Sources.BackendTrafficPolicies.GroupByMany(policy => policy.Session is null ? [] : (IEnumerable<string>)[""], "sessions of policies");
+        _hostSessions = Services.GroupByMany(service => service.Session is null ? [] : (IEnumerable<string>)[""], "sessions of hosts");
         CallerLabels = Routings.GroupByMany(routing => routing.CallerLabels, "routings by labels of callers");
         RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules")
             .GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
@@ -311,8 +312,13 @@ public sealed class MeshGraph
             CaBundles = Sources.CaBundles.Items, SecretNamespaces = SecretNamespaces,
         });
 
-    /// <summary>Whether some route or policy makes sessions stay with an endpoint: proxies have the filter for it only then.</summary>
-    internal bool KeepsSessions => _sessions.Items.Count > 0 || _policySessions.Items.Count > 0;
+    /// <summary>Whether some route, or a policy that applies to a host, makes sessions stay with an endpoint: proxies have the filter for it only then.
+    /// It stays when the last one goes: other listeners would cost all proxies their connections.</summary>
+    internal bool KeepsSessions
+    {
+        get => _keepsSessions |= _sessions.Items.Count > 0 || _hostSessions.Items.Count > 0;
+        init => _keepsSessions = value;
+    }
 
     private MeshConfig SettingsNow()
     {

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Net;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -17,7 +19,13 @@ public sealed class DiscoveredKinds(KubeClient client, TimeProvider time) : ISer
     /// <summary>An answer is as old as this at most.</summary>
     public static readonly TimeSpan AskAgain = TimeSpan.FromMinutes(1);
 
+    /// <summary>So many answers in a row must be without a kind that was served: the servers behind one address may differ while they are
+    /// upgraded.</summary>
+    public const int Doubts = 3;
+
     private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(100), LongestWait = TimeSpan.FromSeconds(10);
+
+    private readonly ConcurrentDictionary<string, (string Version, int Doubts)> _known = new(StringComparer.Ordinal);
 
     public Exception? LastError { get; private set; }
 
@@ -28,7 +36,7 @@ public sealed class DiscoveredKinds(KubeClient client, TimeProvider time) : ISer
         {
             try
             {
-                var version = await AskAsync(kind, wanted, stop);
+                var version = Believed(kind, wanted, await AskAsync(kind, wanted, stop));
                 LastError = null;
                 return (version, Task.Delay(AskAgain, time, CancellationToken.None));
             }
@@ -39,6 +47,24 @@ public sealed class DiscoveredKinds(KubeClient client, TimeProvider time) : ISer
             await Task.Delay(wait, time, stop);
             wait = wait * 2 < LongestWait ? wait * 2 : LongestWait;
         }
+    }
+
+    private string? Believed(ResourceKind kind, IReadOnlyList<string> wanted, string? answer)
+    {
+        var key = $"{kind.Group}/{kind.Plural}";
+        if (answer is not null)
+        {
+            _known[key] = (answer, 0);
+            return answer;
+        }
+        if (!_known.TryGetValue(key, out var known)) return null;
+        if (known.Doubts + 1 < Doubts && wanted.Contains(known.Version))
+        {
+            _known[key] = known with { Doubts = known.Doubts + 1 };
+            return known.Version;
+        }
+        _known.TryRemove(key, out _);
+        return null;
     }
 
     private async Task<string?> AskAsync(ResourceKind kind, IReadOnlyList<string> wanted, CancellationToken stop)
@@ -54,7 +80,7 @@ public sealed class DiscoveredKinds(KubeClient client, TimeProvider time) : ISer
             {
                 // The server has no such version of the group.
             }
-            catch (KubeException e) when (!e.IsBusy)
+            catch (KubeException e) when (e.Code == (int)HttpStatusCode.Forbidden)
             {
                 return wanted[0];
             }

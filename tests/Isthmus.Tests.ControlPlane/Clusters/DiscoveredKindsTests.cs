@@ -80,6 +80,45 @@ public sealed class DiscoveredKindsTests
         Assert.Equal("v1", (await kinds.FindAsync(Bundles.Resource, ["v1"], Stop)).Version);
     }
 
+    /// <summary>Servers behind one address differ while they are upgraded, and have trouble: neither is an answer.</summary>
+    [Fact]
+    public async Task A_version_is_kept_until_several_answers_in_a_row_lack_it()
+    {
+        var (status, clock) = (200, new ManualClock());
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            var isOld = context.Request.Path.Value!.EndsWith("/v1beta1", StringComparison.Ordinal);
+            (context.Response.StatusCode, context.Response.ContentType) = (status == 200 && !isOld ? 404 : status, "application/json");
+            await context.Response.WriteAsync("""{"resources": [{"name": "clustertrustbundles"}]}""", Stop);
+        });
+        using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });
+        var kinds = new DiscoveredKinds(client, clock);
+        async Task<string?> AskAsync() => (await kinds.FindAsync(Bundles.Resource, ["v1", "v1beta1"], Stop)).Version;
+        Assert.Equal("v1beta1", await AskAsync());
+        foreach (var trouble in (int[])[500, 504, 401])
+        {
+            status = trouble;
+            var asking = AskAsync();
+            await Eventually.TrueAsync(() => kinds.LastError is not null && clock.NextDue is not null);
+            Assert.False(asking.IsCompleted);
+            status = 200;
+            await Eventually.TrueAsync(() =>
+            {
+                clock.Advance(TimeSpan.FromSeconds(10));
+                return asking.IsCompleted;
+            });
+            Assert.Equal("v1beta1", await asking);
+        }
+        status = 404;
+        for (var doubt = 1; doubt < DiscoveredKinds.Doubts; doubt++) Assert.Equal("v1beta1", await AskAsync());
+        status = 200;
+        Assert.Equal("v1beta1", await AskAsync());
+        status = 404;
+        for (var doubt = 1; doubt < DiscoveredKinds.Doubts; doubt++) Assert.Equal("v1beta1", await AskAsync());
+        Assert.Null(await AskAsync());
+        Assert.Null(await AskAsync());
+    }
+
     /// <summary>From the API server of the lab to the mesh.</summary>
     [Fact]
     public async Task ClusterTrustBundles_of_a_cluster_are_in_the_mesh_while_they_are_there()

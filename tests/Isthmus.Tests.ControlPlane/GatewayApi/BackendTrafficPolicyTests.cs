@@ -56,6 +56,28 @@ public sealed class BackendTrafficPolicyTests
         Assert.StartsWith("10%", BudgetOf(MeshRig.Cluster(caller, Cluster)!), StringComparison.Ordinal);
     }
 
+    /// <summary>The filter for sessions is in the listeners of all proxies: it comes with a policy that applies, and stays.</summary>
+    [Fact]
+    public void Only_a_policy_that_applies_to_a_Service_brings_the_filter_for_sessions()
+    {
+        const string Session = "sessionPersistence: {sessionName: s}";
+        var rig = new GatewayApiRig(Policy("older", "retryConstraint: {}") + Policy("younger", Session, "2026-02-01T00:00:00Z"));
+        bool KeepsSessions() => rig.Mesh.Mesh.View().Mesh.KeepsSessions;
+        rig.Mesh.App("c1", "other", "10.96.1.1", "10.244.1.1");
+        rig.Mesh.Push();
+        Assert.False(KeepsSessions()); // There is no such Service.
+        rig.Mesh.App("c1", "web", "10.96.1.1", "10.244.1.1");
+        Assert.False(rig.Mesh.Push().Settings || KeepsSessions()); // It is conflicted.
+        rig.Remove(Isthmus.Mesh.Config.MeshApi.BackendTrafficPolicy, "shop", "older");
+        Assert.True(KeepsSessions());
+        rig.Remove(Isthmus.Mesh.Config.MeshApi.BackendTrafficPolicy, "shop", "younger");
+        Assert.True(KeepsSessions());
+        var copy = rig.Mesh.Writer.Copy(Isthmus.Mesh.Model.MultiClusterSettings.Default);
+        copy.Commit();
+        Assert.True(copy.Mesh.View().Mesh.KeepsSessions); // A preview shows what its changes do.
+        Assert.Empty(rig.Mesh.Mesh.Graph.Verify());
+    }
+
     private static string BudgetOf(Cluster cluster) => cluster.CircuitBreakers.Thresholds[0].RetryBudget is { } budget
         ? $"{budget.BudgetPercent.Value}% of {budget.BudgetInterval?.ToTimeSpan().TotalSeconds}s, at least {budget.MinRetryConcurrency}" : "";
 

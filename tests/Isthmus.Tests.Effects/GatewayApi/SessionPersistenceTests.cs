@@ -82,7 +82,7 @@ public sealed class SessionPersistenceTests
         Assert.EndsWith("; Path=/kept/in; HttpOnly", (await proxy.CallAsync("/kept/in?x", answer: "set-cookie")).Header, StringComparison.Ordinal);
     }
 
-    /// <summary>The filter comes with the first policy and goes with the last one; a rule says more than a policy.</summary>
+    /// <summary>The filter comes with the first policy, and does nothing without one; a rule says more than a policy.</summary>
     [Fact]
     public async Task A_policy_is_for_all_routes_to_its_Service_without_sessions_of_their_own()
     {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
@@ -19,8 +18,12 @@ public static class ApiRouteReader
             item.Source,
             spec["parentRefs"].Items.Select(parent => References.Parent(parent, ns)).ToValueList(),
             spec["hostnames"].Texts,
-            spec["rules"].Items.Select((rule, place) => ApiRuleReader.Read(kind, rule, ns,
-                string.Create(CultureInfo.InvariantCulture, $"{item.Source.Kind}/{ns}/{item.Source.Name}/{place}"))).ToValueList(),
+            spec["rules"].Items.Select(rule =>
+                ApiRuleReader.Read(kind, rule, ns, $"{item.Source.Kind}/{ns}/{item.Source.Name}/{IdentityOf(rule)}")).ToValueList(),
             item.Generation, item.CreatedAt);
     }
+
+    /// <summary>What a rule keeps when others come before it: its name, or else what it matches. Of two that match the same, only the first one gets
+    /// requests.</summary>
+    private static string IdentityOf(Field rule) => rule["name"].Text is { Length: > 0 } name ? name : rule["matches"].Node?.ToJsonString() ?? "";
 }

@@ -15,7 +15,7 @@ internal static class ApiRuleReader
     /// <param name="kind">The kind of the route.</param>
     /// <param name="written">The rule.</param>
     /// <param name="ns">The namespace of the route.</param>
-    /// <param name="place">Which rule it is, of all routes.</param>
+    /// <param name="place">Which rule it is, of all routes: the same when others come before it.</param>
     public static ApiRule Read(KindDescriptor kind, Field written, string ns, string place)
     {
         var findings = new Findings("");

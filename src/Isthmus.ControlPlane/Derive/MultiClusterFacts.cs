@@ -46,16 +46,14 @@ public static partial class MultiClusterFacts
         var created = DateTimeOffset.TryParse(Text(@object["metadata"]?["creationTimestamp"]), CultureInfo.InvariantCulture, out var time)
             ? time.ToUnixTimeSeconds()
             : 0;
-        var conditions = Items(@object["status"]?["conditions"]).OfType<JsonObject>().ToList();
+        var conditions = Items(@object["status"]?["conditions"]).OfType<JsonObject>().Select(ConditionOf);
         var (labels, annotations) = (Map(@object["spec"]?["exportedLabels"]), Map(@object["spec"]?["exportedAnnotations"]));
-        return new(source, created, conditions
-            .Select(item => new ExportCondition(Text(item["type"]), Text(item["status"]) == "True", Text(item["reason"]), Text(item["message"]))).ToValueList())
-        {
-            Labels = labels, Annotations = annotations, Problem = ProblemOf(labels, annotations),
-            Since = conditions.DistinctBy(item => Text(item["type"])).Select(item => KeyValuePair.Create(Text(item["type"]), Text(item["lastTransitionTime"])))
-                .ToValueMap(),
-        };
+        return new(source, created, conditions.ToValueList()) { Labels = labels, Annotations = annotations, Problem = ProblemOf(labels, annotations) };
     }
+
+    /// <summary>What a condition says, but not since when.</summary>
+    internal static ExportCondition ConditionOf(JsonObject item) =>
+        new(Text(item["type"]), Text(item["status"]) == "True", Text(item["reason"]), Text(item["message"]));
 
     /// <summary>API servers take any text for these fields, but refuse it as a label of the import.</summary>
     private static string ProblemOf(ValueMap<string> labels, ValueMap<string> annotations)
@@ -101,7 +99,8 @@ public static partial class MultiClusterFacts
         if (version == Newest)
         {
             parts.AddRange([Joined(spec?["ipFamilies"]), Text(spec?["internalTrafficPolicy"]), Text(spec?["trafficDistribution"])]);
-            parts.Add(string.Join(',', Items(status?["conditions"]).Select(item => $"{Text(item?["type"])}={Text(item?["status"])}")));
+            // Other controllers may write other conditions.
+            parts.Add(string.Join(',', Items(status?["conditions"]).Where(item => Text(item?["type"]) == "Ready").Select(item => Text(item?["status"]))));
         }
         return string.Join(' ', parts);
     }

@@ -18,10 +18,13 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
         "trafficDistribution"];
 
     private readonly StatusWriter _writer = new(client, log);
+    // What the API server refused to say of an object: only another state of the object, or other words, are worth another try.
+    private readonly Dictionary<string, object> _refused = new(StringComparer.Ordinal);
 
     /// <returns>The first thing that could not be done, which keeps nothing else from being done, and whether only a change can need another call.</returns>
     public async Task<(string Trouble, bool IsComplete)> WriteAsync(MultiClusterPlan plan, CancellationToken stop)
     {
+        plan = NotRefused(plan);
         if (plan.IsEmpty) return ("", true);
         var (trouble, isDefined) = ("", true);
         async Task TryAsync(Func<Task> write)
@@ -51,6 +54,24 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
         return (trouble, trouble.Length == 0 && isDefined);
     }
 
+    private MultiClusterPlan NotRefused(MultiClusterPlan plan)
+    {
+        if (_refused.Count == 0) return plan;
+        var wanted = plan.Imports.Select(KeyOf).Concat(plan.Conditions.Select(KeyOf)).ToHashSet(StringComparer.Ordinal);
+        foreach (var gone in _refused.Keys.Where(key => !wanted.Contains(key)).ToList()) _refused.Remove(gone);
+        return plan with
+        {
+            Imports = [.. plan.Imports.Where(import => !Equals(_refused.GetValueOrDefault(KeyOf(import)), StateOf(import)))],
+            Conditions = [.. plan.Conditions.Where(wanted => !Equals(_refused.GetValueOrDefault(KeyOf(wanted)), wanted))],
+        };
+    }
+
+    private static string KeyOf(WantedImport import) => $"{MultiClusterFacts.Import} {import.Namespace}/{import.Name}";
+
+    private static string KeyOf(WantedConditions wanted) => $"{MultiClusterFacts.Export} {wanted.Export.Source.Namespace}/{wanted.Export.Source.Name}";
+
+    private static (string? Known, string Wanted) StateOf(WantedImport import) => (import.Known?.Content, import.Content(MultiClusterFacts.Newest));
+
     /// <summary>The kind in the first version that is wanted and served; null while its definition is missing.</summary>
     private async Task<ResourceKind?> KindAsync(KindDescriptor kind, CancellationToken stop)
     {
@@ -75,30 +96,28 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
                 PatchType.Merge, stop)
                 .ConfigureAwait(false);
         }
-        var status = import.StatusIn(version, ApiTime.Seconds(time.GetUtcNow()));
-        await StatusAsync(imports, import.Namespace, import.Name, _ => (JsonObject)status.DeepClone(), stop).ConfigureAwait(false);
+        var now = ApiTime.Seconds(time.GetUtcNow());
+        await StatusAsync(imports, import.Namespace, import.Name, found => import.StatusIn(version, now, found), KeyOf(import), StateOf(import), stop)
+            .ConfigureAwait(false);
     }
 
     private Task WriteAsync(ResourceKind exports, WantedConditions wanted, CancellationToken stop)
     {
-        var now = ApiTime.Seconds(time.GetUtcNow());
-        var conditions = wanted.Conditions.Select(condition => (JsonNode)new JsonObject
-        {
-            ["type"] = condition.Type,
-            ["status"] = condition.Status ? "True" : "False",
-            ["reason"] = condition.Reason,
-            ["message"] = condition.Message,
-            ["lastTransitionTime"] = wanted.SinceOf(condition, now),
-        });
-        var source = wanted.Export.Source;
+        var (source, now) = (wanted.Export.Source, ApiTime.Seconds(time.GetUtcNow()));
         return StatusAsync(exports, source.Namespace, source.Name,
-            _ => new() { ["conditions"] = new JsonArray([.. conditions]) }, stop);
+            found => OwnConditions.OfExports.Changed(found, wanted.Conditions, now) is { } conditions ? new() { ["conditions"] = conditions } : null,
+            KeyOf(wanted), wanted, stop);
     }
 
-    private async Task StatusAsync(ResourceKind kind, string ns, string name, Func<JsonObject, JsonObject> status, CancellationToken stop)
+    /// <param name="key">Of what is refused.</param>
+    /// <param name="state">What is to be refused again.</param>
+    private async Task StatusAsync(
+        ResourceKind kind, string ns, string name, Func<JsonObject, JsonObject?> status, string key, object state, CancellationToken stop)
     {
-        if (await _writer.WriteAsync(kind, ns, name, status, stop).ConfigureAwait(false) == StatusOutcome.Later)
-            throw new IOException($"the status of {kind.Kind} {ns}/{name} could not be written");
+        var outcome = await _writer.WriteAsync(kind, ns, name, status, stop).ConfigureAwait(false);
+        if (outcome == StatusOutcome.Later) throw new IOException($"the status of {kind.Kind} {ns}/{name} could not be written");
+        if (outcome == StatusOutcome.Refused) _refused[key] = state;
+        else _refused.Remove(key);
     }
 
     private static JsonObject Named(ResourceKind kind, ObjectKey key, JsonObject? metadata = null, JsonObject? spec = null)

@@ -33,7 +33,7 @@ public sealed record MultiClusterPlan(
                 .Select(import => MultiClusterFacts.Key(import.Source))],
             [.. sources.Exports.Items.Values.Where(export => export.Source.Cluster == cluster)
                 .Select(export => new WantedConditions(export, ConditionsOf(mesh, export)))
-                .Where(wanted => wanted.Conditions != wanted.Export.Conditions).OrderBy(wanted => wanted.Export.Source)],
+                .Where(wanted => OwnConditions.OfExports.Differ(wanted.Conditions, wanted.Export.Conditions)).OrderBy(wanted => wanted.Export.Source)],
             settings.AutoExport ? [.. Unexported(mesh, cluster)] : []);
     }
 
@@ -74,12 +74,4 @@ public sealed record MultiClusterPlan(
 }
 
 /// <summary>The conditions that an export of the own cluster should have.</summary>
-public sealed record WantedConditions(ServiceExport Export, ValueList<ExportCondition> Conditions)
-{
-    /// <summary>When the status of a condition changed: now, unless the export has it already.</summary>
-    public string SinceOf(ExportCondition condition, string now) =>
-        Export.Conditions.Any(known => known.Type == condition.Type && known.Status == condition.Status)
-            && Export.Since.GetValueOrDefault(condition.Type) is { Length: > 0 } since
-            ? since
-            : now;
-}
+public sealed record WantedConditions(ServiceExport Export, ValueList<ExportCondition> Conditions);

@@ -42,13 +42,16 @@ public sealed record WantedImport(
     }
 
     /// <summary>Whether the cluster has it, as far as the version in which it is read has fields for it.</summary>
-    internal bool IsKnown => Known is not null && Known.Content == MultiClusterFacts.ContentOf(
+    internal bool IsKnown => Known is not null && Known.Content == Content(Known.Version);
+
+    /// <summary>All of it in a version of the API, as <see cref="ServiceImport.Content"/> says what the cluster has.</summary>
+    internal string Content(string version) => MultiClusterFacts.ContentOf(
         new()
         {
-            ["metadata"] = new JsonObject { ["labels"] = Labels.DeepClone(), ["annotations"] = Annotations.DeepClone() }, ["spec"] = SpecIn(Known.Version),
-            ["status"] = StatusIn(Known.Version, "")
+            ["metadata"] = new JsonObject { ["labels"] = Labels.DeepClone(), ["annotations"] = Annotations.DeepClone() }, ["spec"] = SpecIn(version),
+            ["status"] = StatusIn(version)
         },
-        Known.Version);
+        version);
 
     /// <summary>Labels and annotations, with null for those that have to go.</summary>
     internal JsonObject Metadata()
@@ -67,14 +70,13 @@ public sealed record WantedImport(
         return spec;
     }
 
-    internal JsonObject StatusIn(string version, string now)
+    /// <summary>The status as it should be on top of what is there.</summary>
+    /// <param name="now">Since when conditions say what they have not said before.</param>
+    internal JsonObject StatusIn(string version, string now = "", JsonObject? found = null)
     {
         var status = new JsonObject { ["clusters"] = Clusters.DeepClone() };
-        if (version == MultiClusterFacts.Newest)
-            status["conditions"] = new JsonArray(new JsonObject
-            {
-                ["type"] = "Ready", ["status"] = "True", ["reason"] = "Ready", ["message"] = "", ["lastTransitionTime"] = now
-            });
+        if (version == MultiClusterFacts.Newest && OwnConditions.OfImports.Changed(found ?? [], [new("Ready", true, "Ready", "")], now) is { } conditions)
+            status["conditions"] = conditions;
         return status;
     }
 

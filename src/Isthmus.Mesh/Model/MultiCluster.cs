@@ -32,9 +32,6 @@ public sealed record ServiceExport(ObjectRef Source, long CreatedAt, ValueList<E
     /// <summary>What imports get (<c>exportedAnnotations</c>).</summary>
     public ValueMap<string> Annotations { get; init; }
 
-    /// <summary>By type of condition: when its status last changed.</summary>
-    public ValueMap<string> Since { get; init; }
-
     /// <summary>Why nothing is exported: what the export says cannot be a part of an import. Empty for a valid one.</summary>
     public string Problem { get; init; } = "";
 }

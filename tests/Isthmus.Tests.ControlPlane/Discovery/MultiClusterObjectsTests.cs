@@ -7,6 +7,7 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
+using Isthmus.Tests.ControlPlane.Running;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -84,7 +85,53 @@ public sealed class MultiClusterObjectsTests
             .WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] }, Stop));
         var read = MultiClusterFacts.Of("c1", await client.GetAsync(Exports, "shop", "desk", Stop)).Export!;
         Assert.Equal(wanted.Conditions, read.Conditions);
-        Assert.NotEqual("", read.Since["Conflict"]);
+
+        // Another controller writes a condition of its own, which stays, as does the time of what is the same.
+        const string Then = "2020-01-01T00:00:00Z";
+        var stored = await client.PatchAsync(Exports, "shop", "desk", new JsonObject
+        {
+            ["status"] = new JsonObject { ["conditions"] = new JsonArray(Condition("Valid"), Condition("Imported")) },
+        }, PatchType.Merge, Stop, "status");
+        wanted = wanted with { Export = MultiClusterFacts.Of("c1", stored).Export! };
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, NullLogger.Instance);
+        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] }, Stop));
+        stored = await client.GetAsync(Exports, "shop", "desk", Stop);
+        Assert.Equal(["Imported True", "Valid True", "Conflict False"], stored["status"]!["conditions"]!.AsArray()
+            .Select(item => $"{item!["type"]} {item["lastTransitionTime"]!.ToString() == Then}"));
+        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] }, Stop));
+        Assert.Equal(stored.ToJsonString(), (await client.GetAsync(Exports, "shop", "desk", Stop)).ToJsonString());
+
+        static JsonNode Condition(string type) => new JsonObject
+        {
+            ["type"] = type, ["status"] = "True", ["reason"] = "Valid", ["message"] = "", ["lastTransitionTime"] = Then
+        };
+    }
+
+    /// <summary>A definition without the subresource: another try would only be another line of the log.</summary>
+    [Fact]
+    public async Task A_status_that_is_refused_is_written_again_only_when_something_changes()
+    {
+        await using var cluster = new LoopbackCluster();
+        var (client, log) = (await StartAsync(cluster, "v1beta1", hasStatus: false), new RecordingLog());
+        var made = await client.CreateAsync(Exports,
+            new() { ["apiVersion"] = Exports.ApiVersion, ["kind"] = Exports.Kind, ["metadata"] = new JsonObject { ["name"] = "desk", ["namespace"] = "shop" } },
+            Stop);
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, log);
+        var spec = new JsonObject { ["type"] = "Headless", ["ports"] = new JsonArray() };
+        var plan = MultiClusterPlan.Nothing with
+        {
+            Imports = [Import([], spec, null)], Conditions = [new(MultiClusterFacts.Of("c1", made).Export!, [new("Valid", true, "Valid", "")])],
+        };
+        Assert.Equal(("", true), await objects.WriteAsync(plan, Stop));
+        Assert.Equal(2, log.Lines.Count);
+        Assert.All(log.Lines, line => Assert.Contains("status", line, StringComparison.Ordinal));
+        var stored = await client.GetAsync(Imports, "shop", "desk", Stop);
+        plan = plan with { Imports = [Import([], spec, MultiClusterFacts.Of("c1", stored).Import)] };
+        for (var round = 0; round < 3; round++) Assert.Equal(("", true), await objects.WriteAsync(plan, Stop));
+        Assert.Equal(3, log.Lines.Count); // The import is there now, and that was a change.
+        var other = plan with { Conditions = [plan.Conditions[0] with { Conditions = [new("Valid", false, "NoService", "")] }] };
+        await objects.WriteAsync(other, Stop);
+        Assert.Equal(4, log.Lines.Count);
     }
 
     [Fact]
@@ -108,7 +155,7 @@ public sealed class MultiClusterObjectsTests
     }
 
     /// <summary>The sample's definitions, with one of their versions.</summary>
-    private static async Task<KubeClient> StartAsync(LoopbackCluster cluster, string version)
+    private static async Task<KubeClient> StartAsync(LoopbackCluster cluster, string version, bool hasStatus = true)
     {
         var client = await cluster.StartAsync();
         await client.CreateAsync(Kinds.Namespace, new() { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } },
@@ -119,6 +166,7 @@ public sealed class MultiClusterObjectsTests
             var versions = definition["spec"]!["versions"]!.AsArray();
             foreach (var other in versions.Where(one => one!["name"]!.ToString() != version).ToList()) versions.Remove(other);
             versions[0]!["storage"] = true;
+            if (!hasStatus) versions[0]!.AsObject().Remove("subresources");
             await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
         }
         foreach (var kind in (ResourceKind[])[Exports, Imports])

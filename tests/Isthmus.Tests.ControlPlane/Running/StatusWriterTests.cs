@@ -4,6 +4,8 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -55,6 +57,31 @@ public sealed class StatusWriterTests(RunningApiServer server) : IClassFixture<R
         using var nobody = new ReservedPort();
         using var away = new KubeClient(server.Access with { Server = new Uri($"https://127.0.0.1:{nobody.Number}") });
         Assert.Equal(StatusOutcome.Later, await new StatusWriter(away, NullLogger.Instance).WriteAsync(Kinds.Ingress, ns, "web", _ => [], Stop));
+    }
+
+    /// <summary>Trouble with one object is told once; that the API server is away, its watches tell.</summary>
+    [Fact]
+    public async Task What_waits_is_told_once()
+    {
+        var (log, status) = (new RecordingLog(), 500);
+        await using var broken = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            context.Response.StatusCode = status;
+            return Task.CompletedTask;
+        });
+        using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{broken.Port}") });
+        var writer = new StatusWriter(client, log);
+        Task<StatusOutcome> WriteAsync() => writer.WriteAsync(Kinds.Ingress, "shop", "web", _ => [], Stop);
+        for (var i = 0; i < 3; i++) Assert.Equal(StatusOutcome.Later, await WriteAsync());
+        Assert.Contains("shop/web", Assert.Single(log.Lines), StringComparison.Ordinal);
+        status = 404;
+        Assert.Equal(StatusOutcome.Done, await WriteAsync());
+        status = 500;
+        await WriteAsync();
+        Assert.Equal(2, log.Lines.Count);
+        status = 503;
+        await new StatusWriter(client, log).WriteAsync(Kinds.Ingress, "shop", "web", _ => [], Stop);
+        Assert.Equal(2, log.Lines.Count);
     }
 
     /// <summary>Others write all the time: the attempts end.</summary>

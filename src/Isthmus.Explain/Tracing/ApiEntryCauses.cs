@@ -6,62 +6,79 @@ using Isthmus.Mesh.Resolve.GatewayApi;
 
 namespace Isthmus.Explain.Tracing;
 
-/// <summary>Why a Gateway of the Gateway API does not route a call from outside: its listeners, and the routes that name it.</summary>
+/// <summary>Why Gateways of the Gateway API do not route a call from outside: their listeners, and the routes that name them.</summary>
 internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config)
 {
-    /// <summary>Null when the Pod at which the call enters serves no such Gateway, or objects do not show why.</summary>
+    /// <summary>Several Gateways may share one Service.</summary>
+    private readonly IReadOnlyList<ApiGateway> _serving =
+        [.. config.At.ApiGateways.Where(one => ApiGatewayCauses.Serves(one, facts.Home, facts.ClientPod))];
+
+    /// <summary>Whether the Pod at which the call enters serves such a Gateway.</summary>
+    public bool Apply => _serving.Count > 0;
+
+    /// <summary>Null when objects do not show why. Listeners that ListenerSets add are not known here.</summary>
     /// <param name="ports">The port of the Service, and that of the Pod.</param>
     public Problem? Unrouted(string host, params IReadOnlyList<int> ports)
     {
-        if (config.At.ApiGateways.FirstOrDefault(one => ApiGatewayCauses.Serves(one, facts.Home, facts.ClientPod)) is not { } gateway) return null;
-        var owner = $"Gateway {gateway.Namespace}/{gateway.Name} in {config.At.Context}";
-        var opening = gateway.Listeners.Where(listener => ports.Contains(listener.Port)).ToList();
-        var having = opening.Where(listener => Covers(listener.Hostname, host)).ToList();
-        if (opening.Count > 0 && having.Count == 0)
-        {
-            return Faults.Of("ISM2055", owner, "spec.listeners[*].hostname",
-                $"has {string.Join(", ", opening.Select(listener => listener.Hostname).Distinct())}, but not {host}: the response is 404",
-                "change the hostname of a listener, or call a host that it has");
-        }
         var routing = config.At.ApiRoutes.Where(route => route.Hostnames.IsEmpty || route.Hostnames.Any(name => Hosts.Covers(name, host))).ToList();
-        var naming = routing.Where(route => Parents(route, gateway).Any()).ToList();
-        if (naming.Count > 0 && naming.TrueForAll(route => !having.Exists(listener => Fits(listener, route.Source.Kind))))
+        var opening = _serving.SelectMany(gateway => gateway.Listeners.Where(listener => ports.Contains(listener.Port))
+            .Select(listener => new Open(gateway, listener))).ToList();
+        if (opening.Count == 0 || _serving.Any(gateway => MayHaveMore(gateway, routing))) return null;
+        var having = opening.Where(open => Covers(open.Listener.Hostname, host)).ToList();
+        if (having.Count == 0)
+        {
+            var names = opening.Where(open => open.Gateway == opening[0].Gateway).Select(open => open.Listener.Hostname).Distinct();
+            return Faults.Of("ISM2055", NameOf(opening[0].Gateway), "spec.listeners[*].hostname",
+                $"has {string.Join(", ", names)}, but not {host}: the response is 404", "change the hostname of a listener, or call a host that it has");
+        }
+        var (first, owner) = (having[0].Gateway, NameOf(having[0].Gateway));
+        var naming = routing.Where(route => having.Exists(open => Parents(route, open.Gateway).Any())).ToList();
+        if (naming.Count > 0 && naming.TrueForAll(route => !having.Exists(open => Fits(open.Listener, route.Source.Kind))))
         {
             return Faults.Of("ISM2085", NameOf(naming[0]), "kind",
-                $"has routes for {(naming[0].Source.Kind == "TCPRoute" ? "connections" : "TLS")}, and listener {having[0].Name} of {owner} has protocol "
-                    + $"{having[0].Protocol}, to which it cannot attach: the response is 404",
+                $"has routes for {(naming[0].Source.Kind == "TCPRoute" ? "connections" : "TLS")}, and listener {having[0].Listener.Name} of {owner} has "
+                    + $"protocol {having[0].Listener.Protocol}, to which it cannot attach: the response is 404",
                 $"write an HTTPRoute, or give the listener the protocol {(naming[0].Source.Kind == "TCPRoute" ? "TCP" : "TLS")}");
         }
         if (naming.Count == 0)
         {
             return routing.Find(route => !route.Hostnames.IsEmpty) is { } other
                 ? Faults.Of("ISM2085", NameOf(other), "spec.parentRefs", $"has {host} and does not name {owner}, which accepts the call: the response is 404",
-                    $"add {{name: {gateway.Name}, namespace: {gateway.Namespace}}} to its parentRefs")
+                    $"add {{name: {first.Name}, namespace: {first.Namespace}}} to its parentRefs")
                 : Faults.Of("ISM2085", owner, "", $"no HTTPRoute that names it has {host}: the response is 404",
-                    $"create an HTTPRoute with hostname {host} and parentRef {gateway.Name}");
+                    $"create an HTTPRoute with hostname {host} and parentRef {first.Name}");
         }
-        foreach (var route in naming)
-        {
-            var sections = Parents(route, gateway).Select(parent => (parent.Section, parent.Port)).ToList();
-            var meant = having.Where(listener => sections.Any(one => (one.Section.Length == 0 || one.Section == listener.Name)
-                && (one.Port == 0 || one.Port == listener.Port))).ToList();
-            if (meant.Count == 0)
-            {
-                var named = string.Join(", ", sections.Select(one => one.Section.Length > 0 ? one.Section : $"{one.Port}"));
-                return Faults.Of("ISM2085", NameOf(route), "spec.parentRefs", $"names listener {named} of {owner}, and the call "
-                        + $"arrives at {string.Join(", ", having.Select(listener => listener.Name))}: the response is 404",
-                    "correct sectionName or port, or remove it");
-            }
-            if (meant.TrueForAll(listener => !NamespaceRules.Allow(listener.Routes.Namespaces, gateway.Namespace, route.Namespace, LabelsOf)))
-            {
-                var from = meant[0].Routes.Namespaces.From;
-                return Faults.Of("ISM2085", owner, $"spec.listeners[{gateway.Listeners.ToList().IndexOf(meant[0])}].allowedRoutes.namespaces",
-                    $"takes routes of {Allowed(from, gateway.Namespace)} only, and {NameOf(route)}, which has {host}, is not there: the response is 404",
-                    "set from: All, or from: Selector with a label of the route's namespace; or move the route");
-            }
-        }
-        return null;
+        return naming.Select(route => Unattached(route, having, host)).FirstOrDefault(problem => problem is not null);
     }
+
+    /// <summary>Why a route that names a Gateway is attached to none of its listeners that have the call; null when it is.</summary>
+    private Problem? Unattached(ApiRoute route, List<Open> having, string host)
+    {
+        var named = having.Where(open => Parents(route, open.Gateway).Any()).ToList();
+        var gateway = named[0].Gateway;
+        var meant = named.Where(open => Parents(route, open.Gateway).Any(parent => (parent.Section.Length == 0 || parent.Section == open.Listener.Name)
+            && (parent.Port == 0 || parent.Port == open.Listener.Port))).ToList();
+        if (meant.Count == 0)
+        {
+            var sections = string.Join(", ", Parents(route, gateway).Select(parent => parent.Section.Length > 0 ? parent.Section : $"{parent.Port}"));
+            return Faults.Of("ISM2085", NameOf(route), "spec.parentRefs", $"names listener {sections} of {NameOf(gateway)}, and the call "
+                    + $"arrives at {string.Join(", ", named.Where(open => open.Gateway == gateway).Select(open => open.Listener.Name))}: the response is 404",
+                "correct sectionName or port, or remove it");
+        }
+        if (meant.Exists(open => NamespaceRules.Allow(open.Listener.Routes.Namespaces, open.Gateway.Namespace, route.Namespace, LabelsOf))) return null;
+        var (refusing, listener) = meant[0];
+        return Faults.Of("ISM2085", NameOf(refusing), $"spec.listeners[{refusing.Listeners.ToList().IndexOf(listener)}].allowedRoutes.namespaces",
+            $"takes routes of {Allowed(listener.Routes.Namespaces.From, refusing.Namespace)} only, and {NameOf(route)}, which has {host}, is not there: "
+                + "the response is 404",
+            "set from: All, or from: Selector with a label of the route's namespace; or move the route");
+    }
+
+    /// <summary>A listener at the port of the call.</summary>
+    private sealed record Open(ApiGateway Gateway, ApiListener Listener);
+
+    /// <summary>Whether a ListenerSet adds listeners, by the Gateway's status, or because a route for the call names one.</summary>
+    private bool MayHaveMore(ApiGateway gateway, List<ApiRoute> routing) => config.At.HasListenerSets(gateway)
+        || (gateway.AllowedListeners.From != NamespacesFrom.None && routing.Exists(route => route.Parents.Any(parent => parent.Kind == "ListenerSet")));
 
     private static bool Fits(ApiListener listener, string route) => listener.Protocol switch
     {
@@ -84,6 +101,8 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config)
         NamespacesFrom.Selector => "namespaces that its selector matches",
         _ => "no namespace",
     };
+
+    private string NameOf(ApiGateway gateway) => $"Gateway {gateway.Namespace}/{gateway.Name} in {config.At.Context}";
 
     private string NameOf(ApiRoute route) => $"{route.Source.Kind} {route.Namespace}/{route.Name} in {config.At.Context}";
 }

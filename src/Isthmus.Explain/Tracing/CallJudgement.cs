@@ -17,6 +17,8 @@ internal static class CallJudgement
         var facts = traced.Facts;
         if (facts.Call is { } made && Arrived(facts, made))
             trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PacketCauses.Code).ToValueList() };
+        if (facts.Call is { Answered: true, Status: >= 200 and < 400 } served)
+            trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PodStep.ProxyPort || !IsOnWay(hop, trace, served)).ToValueList() };
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
         if (facts.Call is not { } call)
             return facts.TakenAt is { } taken
@@ -30,7 +32,7 @@ internal static class CallJudgement
         var isDenied = ((mayBeDenied || isClosed)
                 && facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)))
             || (mayBeDenied && trace.Hops.Any(IsOfPolicy))
-            || (isClosed && trace.Hops.Any(hop => hop.Status == HopStatus.Failed && (hop.Way == 0 || trace.Took(hop.Way, call))));
+            || (isClosed && trace.Hops.Any(hop => hop.Status == HopStatus.Failed && IsOnWay(hop, trace, call)));
         var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
         if (call.Answered && !IsFailure(call) && !isDenied && !isRefused)
         {
@@ -44,6 +46,10 @@ internal static class CallJudgement
     /// <summary>Whether an answer says that the call was not served: errors of the server, and that there were too many. Other statuses are for the
     /// application to judge, such as that a name is not found.</summary>
     internal static bool IsFailure(MadeCall call) => call.Status is 429 or >= 500 || call.GrpcStatus is 2 or 4 or 8 or 13 or 14 or 15;
+
+    /// <summary>A route may divide calls among clusters, and one that has reached an endpoint has found a cluster with endpoints.</summary>
+    private static bool IsOnWay(Hop hop, CallTrace trace, MadeCall call) => hop.Way > 0 ? trace.Took(hop.Way, call)
+        : hop.Name is not ("cluster" or "endpoints") || call.Upstream.Length == 0;
 
     private static bool IsOfPolicy(Hop hop) => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096" or LackedFilters.Code;
 

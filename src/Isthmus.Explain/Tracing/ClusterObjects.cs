@@ -25,6 +25,7 @@ internal sealed class ClusterObjects
     private readonly List<object> _istio = [];
     private readonly List<ApiGateway> _gateways = [];
     private readonly Dictionary<ApiGateway, IReadOnlySet<string>> _routed = new(ReferenceEqualityComparer.Instance);
+    private readonly HashSet<ApiGateway> _extended = new(ReferenceEqualityComparer.Instance);
     private readonly List<ApiRoute> _routes = [];
     private readonly List<NetworkPolicy> _packets = [];
     private readonly Dictionary<string, JsonObject> _namespaces = new(StringComparer.Ordinal);
@@ -118,11 +119,15 @@ internal sealed class ClusterObjects
             var read = ApiGatewayReader.Read(Context, gateway);
             _gateways.Add(read);
             _routed[read] = ApiGatewayReader.Routed(gateway);
+            if (ApiGatewayReader.HasSets(gateway)) _extended.Add(read);
         }
     }
 
     /// <summary>Whether routes are attached to a listener of one of <see cref="ApiGateways"/>.</summary>
     public bool IsRouted(ApiGateway gateway, string listener) => _routed[gateway].Contains(listener);
+
+    /// <summary>Whether ListenerSets, which are not read, add listeners to one of <see cref="ApiGateways"/>.</summary>
+    public bool HasListenerSets(ApiGateway gateway) => _extended.Contains(gateway);
 
     public void AddApiRoutes(KindDescriptor kind, IEnumerable<JsonObject> routes) =>
         _routes.AddRange(routes.Select(route => ApiRouteReader.Read(kind, Context, route)));

@@ -102,12 +102,30 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
     public Problem WithoutClientCa(TracedCall call, string secret)
     {
         var (gateway, server) = Nearest([.. Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null)], facts.Target.Host);
-        var name = secret[(secret.LastIndexOf('/') + 1)..];
+        var (names, remedy) = ClientCa(secret);
         return Faults.Of("ISM2060", gateway is null ? facts.Client.ToString() : Named(gateway),
             gateway is null ? "" : $"spec.servers[{gateway.Servers.ToList().IndexOf(server!)}].tls",
-            $"{facts.Client} has no CA {name} for the certificates that it demands of clients, so it refuses TLS",
-            $"put the CA of the clients into ca.crt of the Secret that credentialName names, or into a Secret {name} beside it, in the namespace of "
-                + "the gateway's Pods; 'isthmus analyze' says what is wrong");
+            $"{facts.Client} has no CA {names} for the certificates that it demands of clients, so it refuses TLS",
+            $"{remedy}; 'isthmus analyze' says what is wrong");
+    }
+
+    /// <summary>The objects that hold the CAs of clients, and what to put there.</summary>
+    /// <param name="secret">Names by which proxies ask for CAs (<see cref="NamedCredential.Resource"/>), with commas between them.</param>
+    private static (string Names, string Remedy) ClientCa(string secret)
+    {
+        const string beside = "-cacert", own = "kubernetes://";
+        if (secret.StartsWith(own, StringComparison.Ordinal))
+            return (secret[own.Length..], "put the CA of the clients into ca.crt of the Secret that credentialName names, or into a Secret "
+                + $"{secret[own.Length..]} beside it, in the namespace of the gateway's Pods");
+        var objects = secret.Split(',').Select(one => one.Split("://", 2)).Select(parts => (Kind: parts[0] switch
+        {
+            "configmap" => "ConfigMap",
+            "clustertrustbundle" => "ClusterTrustBundle",
+            _ => "Secret",
+        }, Name: parts[^1].EndsWith(beside, StringComparison.Ordinal) ? parts[^1][..^beside.Length] : parts[^1])).ToList();
+        return ($"of {string.Join(", ", objects.Select(one => $"{one.Kind} {one.Name}"))}",
+            $"put the CA of the clients into {string.Join(", and ", objects.Select(one => one.Kind == "ClusterTrustBundle"
+                ? $"spec.trustBundle of {one.Kind} {one.Name}" : $"ca.crt of {one.Kind} {one.Name}"))}");
     }
 
     private static string Names(ShownCertificate certificate) =>
@@ -130,7 +148,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
         var host = call.Authority.Split(':')[0];
         var opening = Opening(call.Port, call.Destination.Port).ToList();
         var having = opening.Where(server => server.Server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host))).ToList();
-        if (opening.Count == 0 && new ApiEntryCauses(facts, config).Unrouted(host, call.Port, call.Destination.Port) is { } api) return api;
+        if (opening.Count == 0 && new ApiEntryCauses(facts, config) is { Apply: true } api) return api.Unrouted(host, call.Port, call.Destination.Port);
         if (having.Count == 0)
         {
             var nearest = Nearest(opening, host).Gateway;

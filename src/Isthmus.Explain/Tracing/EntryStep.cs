@@ -98,7 +98,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
                 ("certificate", certificate?.Validity(facts.Now) ?? ""));
             return null;
         }
-        if (tls.Root.StartsWith("kubernetes", StringComparison.Ordinal) && view.Roots(tls.Root) is null)
+        if (tls.Root.Contains("://", StringComparison.Ordinal) && view.Roots(tls.Root) is null)
         {
             record.Fail("TLS", "ends at the gateway, without a CA for the certificates of clients", causes.Entries.WithoutClientCa(call, tls.Root));
             return null;

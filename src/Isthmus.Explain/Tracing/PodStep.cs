@@ -11,6 +11,9 @@ namespace Isthmus.Explain.Tracing;
 /// <summary>Checks the callee: its proxy, if it has one, and its application.</summary>
 internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call, TracedProxies proxies)
 {
+    /// <summary>A Service leads to a port of the proxy.</summary>
+    internal const string ProxyPort = "ISM2111";
+
     private readonly TlsStep _tls = new(facts, record, causes, call);
     private readonly InboundStep _inbound = new(facts, record, causes, call);
     private readonly ApplicationStep _application = new(record, causes, call);
@@ -39,16 +42,20 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
             return;
         }
         if (proxies.View(name, "callee") is not { } view) return;
-        if (Ports.IsOfProxy(address.Port) && call.Host is { Services.Count: > 0 })
+        var isAsked = IsAskedOfProxy(pod, address.Port);
+        if (Ports.IsOfProxy(address.Port) && !isAsked && call.Host is { Services.Count: > 0 })
         {
-            record.Fail("inbound", $"port {address.Port} is the proxy's own", Faults.Of("ISM2111", name.ToString(), "spec.containers[*].ports",
+            record.Fail("inbound", $"port {address.Port} is the proxy's own", Faults.Of(ProxyPort, name.ToString(), "spec.containers[*].ports",
                 $"port {address.Port} belongs to the proxy of the Pod, so calls reach the proxy, and an application cannot listen there",
                 "let the application listen on another port, and set targetPort of the Service to it"));
             return;
         }
-        if (!IsCapturedInbound(pod, address.Port))
+        if (isAsked || !IsCapturedInbound(pod, address.Port))
         {
-            if (way is { IsMeshTls: true })
+            if (way is { IsMeshTls: true } && isAsked)
+                record.Fail("inbound", $"port {address.Port} is the proxy's own", Faults.Of("ISM2050", name.ToString(), "",
+                    $"its proxy speaks no mesh TLS at port {address.Port}", "set trafficPolicy.tls.mode DISABLE for the port in a DestinationRule"));
+            else if (way is { IsMeshTls: true })
                 record.Fail("inbound", $"port {address.Port} is not captured",
                     Faults.Of("ISM2050", name.ToString(), "metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]",
                 $"port {address.Port} bypasses its proxy, so nothing terminates mesh TLS",
@@ -74,6 +81,11 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
         var looks = listener.Chains.NeedsBytes(address.Port) && (listener.InspectHttp?.Contains(address.Port) ?? false) && call.IsPlainHttp;
         return listener.Chains.Find(new(address, call.ClientEnd, "", "raw_buffer", looks ? call.Detected : []));
     }
+
+    /// <summary>Whether callers mean the proxy: its readiness, its metrics and the agent's status at their own ports, and all ports of a gateway, which has no
+    /// application.</summary>
+    private bool IsAskedOfProxy(Pod pod, int port) => Ports.IsOfProxy(port) && (ClusterObjects.Sidecar(pod)?.Args.Contains("router") == true
+        || (port is Ports.AgentStatus or Ports.ProxyReady or Ports.ProxyMetrics && call.Port == port));
 
     private static bool IsCapturedInbound(Pod pod, int port)
     {

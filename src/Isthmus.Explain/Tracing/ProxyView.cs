@@ -123,6 +123,8 @@ internal sealed class ProxyView
             Stranger = program.Length == 0 ? ""
                 : pod is null ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen"
                 : canCall ? $"{program}: calls are made, and what it sees of those of others is not known"
+                : pod.Calls is null
+                    ? $"{program}: followed by its configuration, no call is made, because its agent is of an older release: restart the Pod"
                 : $"{program}: followed by its configuration, no call is made, because it lacks the PROXY protocol or access logs by gRPC",
         };
         view.ReadSecrets(dump);

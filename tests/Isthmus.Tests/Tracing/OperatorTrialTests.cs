@@ -89,6 +89,29 @@ public sealed class OperatorTrialTests
         AssertCause(scenario.Walk(), "ISM2111", "Pod shop/orders-a in c1", "spec.containers[*].ports", "port 15090 belongs to the proxy");
     }
 
+    /// <summary>Probes and metrics are asked of the proxy, and a gateway has no application. A call that is served needs no cause.</summary>
+    [Theory]
+    [InlineData(15021, 15021, "", 0)]
+    [InlineData(15090, 15090, "", 0)]
+    [InlineData(80, 15021, "args: [proxy, router]", 0)]
+    [InlineData(80, 15090, "", 200)]
+    public void A_port_of_the_proxy_that_is_meant_is_no_fault(int port, int target, string args, int status)
+    {
+        var scenario = new TraceScenario();
+        if (status > 0) scenario.Call = new("GET /", true, status, 3, $"10.1.0.5:{target}", "-", "via_upstream", []);
+        scenario.One = scenario.One.Replace("port: 80, targetPort: 8080", $"port: {port}, targetPort: {target}", StringComparison.Ordinal)
+            .Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy", $"{{name: istio-proxy, {args}", StringComparison.Ordinal);
+        scenario.Two = scenario.Two.Replace("port: 80, targetPort: 8080", $"port: {port}, targetPort: {target}", StringComparison.Ordinal);
+        scenario.Client = scenario.ClientOfOne.Replace("\"port_value\": 8080", $"\"port_value\": {target}", StringComparison.Ordinal)
+            .Replace("\"port_value\": 80}", $"\"port_value\": {port}}}", StringComparison.Ordinal)
+            .Replace("\"tlsMode\": \"istio\"}}", "\"tlsMode\": \"disabled\"}}", StringComparison.Ordinal)
+            .Replace($"\"{TraceScenario.Fqdn}\"]", $"\"{TraceScenario.Fqdn}\", \"orders:{port}\"]", StringComparison.Ordinal);
+        scenario.Callee = scenario.Callee.Replace("0.0.0.0:8080", $"0.0.0.0:{target}", StringComparison.Ordinal);
+        var trace = scenario.Walk($"http://orders:{port}");
+        Assert.True(trace.Succeeds, TraceText.Write(trace, details: true));
+        Assert.DoesNotContain(trace.Hops, hop => hop.Problem?.Code == "ISM2111");
+    }
+
     [Theory]
     [InlineData("spec: {location: MESH_EXTERNAL", "ServiceEntry shop/store in c1", "spec.location")]
     [InlineData("spec: {location: MESH_INTERNAL", "Pod shop/buyer in c1", "")]

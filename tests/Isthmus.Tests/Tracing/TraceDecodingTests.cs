@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Snapshot;
@@ -51,4 +52,16 @@ public sealed class TraceDecodingTests
 
     private static int Decoded(ProxySnapshot snapshot) =>
         ((DumpedResources<ClusterState>)snapshot.Clusters).Decoded + ((DumpedResources<RouteTable>)snapshot.Routes).Decoded;
+
+    /// <summary>Agents of older releases do not tell whether they make calls.</summary>
+    [Theory]
+    [InlineData("{}", "no call is made, because its agent is of an older release: restart the Pod")]
+    [InlineData("""{"calls": false}""", "no call is made, because it lacks the PROXY protocol or access logs by gRPC")]
+    [InlineData("""{"calls": true}""", "calls are made")]
+    public void Why_the_agent_of_an_Envoy_makes_no_calls_is_told(string pod, string says)
+    {
+        var page = JsonNode.Parse(TraceScenario.Envoy(new TraceScenario().Client))!;
+        page["pod"] = JsonNode.Parse(pod);
+        Assert.Contains(says, TraceScenario.View(page.ToJsonString()).Stranger, StringComparison.Ordinal);
+    }
 }

@@ -237,6 +237,25 @@ public sealed class TraceOutcomeTests
         Assert.Equal(isAnswered, call.Answered);
     }
 
+    /// <summary>A share of the calls goes to a cluster without endpoints, where an Envoy closes.</summary>
+    [Theory]
+    [InlineData(Callee, HopStatus.Ok)]
+    [InlineData("", HopStatus.Failed)]
+    public void Only_a_share_that_the_call_took_makes_it_fail(string upstream, HopStatus status)
+    {
+        var scenario = new TraceScenario { Call = new("connect to orders", true, 0, 3, upstream, "-", "", []) { Says = CallReading.Closed } };
+        (scenario.One, scenario.Two) = (Named(scenario.One, "tcp"), Named(scenario.Two, "tcp"));
+        scenario.Client = Changed(scenario.ClientOfOne, "0.0.0.0_80", listener => listener["filter_chains"] = JsonNode.Parse("""
+            [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x",
+              "weighted_clusters": {"clusters": [{"name": "outbound|80||orders.shop.svc.cluster.local", "weight": 90}, {"name": "outbound|80|v2|orders.shop.svc.cluster.local", "weight": 10}]}}}]}]
+            """)).Replace("{\"cluster\":{\"name\":\"PassthroughCluster\"",
+                "{\"cluster\":{\"name\":\"outbound|80|v2|orders.shop.svc.cluster.local\",\"type\":\"EDS\"}},{\"cluster\":{\"name\":\"PassthroughCluster\"",
+                StringComparison.Ordinal);
+        var trace = scenario.Walk("tcp://orders:80");
+        Assert.Contains(trace.Hops, hop => hop is { Name: "endpoints", Way: 0, Status: HopStatus.Failed });
+        Assert.Equal(status, trace.Hops.Last(hop => hop.Name == "call").Status);
+    }
+
     private static WantedCall Wanted(string kind) => new(IPEndPoint.Parse(Callee), kind, "orders", "/", "GET", SentRequest.Plain);
 
     private static MadeCall Made(int status) => new("GET /", true, status, 3, Callee, "-", "via_upstream", []);

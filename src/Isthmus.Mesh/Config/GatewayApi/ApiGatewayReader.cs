@@ -34,6 +34,9 @@ public static class ApiGatewayReader
         (gateway["status"]?["listeners"] as JsonArray ?? []).Where(listener => (int?)listener?["attachedRoutes"] > 0)
             .Select(listener => listener!["name"]?.ToString() ?? "").ToHashSet(StringComparer.Ordinal);
 
+    /// <summary>Whether ListenerSets add listeners, by the status that its control plane has written.</summary>
+    public static bool HasSets(JsonObject gateway) => (int?)gateway["status"]?["attachedListenerSets"] > 0;
+
     public static ListenerSet ReadSet(string cluster, JsonObject set)
     {
         var item = ApiItem.Of(MeshApi.ListenerSet, cluster, set);

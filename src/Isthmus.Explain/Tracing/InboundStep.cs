@@ -29,7 +29,8 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, Causes c
         {
             var table = http.Routes ?? view.Snapshot.Routes.GetValueOrDefault(http.RouteName);
             var route = table is null ? null : RouteDecision.For(table, request!, "http", new Random(1), access.Learned).Route;
-            if (route is not null && http.Unread(route) is { } unread && !LackedFilters.Pass(record, "inbound", view, $"{name}", chain.Name, unread))
+            if (route is not null && http.Unread(route, route.Switches) is { } unread
+                && !LackedFilters.Pass(record, "inbound", view, $"{name}", chain.Name, unread))
                 return null;
             if (route?.Act is not ForwardAct forward)
             {

@@ -163,7 +163,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, Causes 
         var summary = $"{host.Name}, route {route.Name}";
         if (call.Admitted is { } admitted && IsByClaims(host))
             summary += admitted.HasToken ? ", chosen with the claims of the token" : ", chosen without claims: the call has no valid token";
-        if (http.Unread(route) is { } unread && !LackedFilters.Pass(record, "route", view, $"{facts.Client}", summary, unread)) return;
+        if (http.Unread(route, route.Switches) is { } unread && !LackedFilters.Pass(record, "route", view, $"{facts.Client}", summary, unread)) return;
         switch (route.Act)
         {
             case RedirectAct redirect:

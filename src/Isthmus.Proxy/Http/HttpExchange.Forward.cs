@@ -35,6 +35,7 @@ internal sealed partial class HttpExchange
         try
         {
             attempts.Arm(_action, act, cluster, _decision.Host!.IncludeAttemptCount);
+            _sessions = Sessions.Of(new(_action, _filters.Switches, route, target), Request, parts.Ports.Time.GetUtcNow());
             PrepareUpstreamRequest(route, act, target, cluster);
             var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, _filters.Access?.TakeBody(), mayAsk: act.Mirrors.IsEmpty)
                 .ConfigureAwait(false);
@@ -63,8 +64,7 @@ internal sealed partial class HttpExchange
                 (hash,
                     _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source,
                         connection.Destination);
-            var wish = Sessions.Wish(new(_action, _filters.Switches, route, target), Request, parts.Ports.Time.GetUtcNow());
-            if (await attempts.RunAsync(act, cluster, body, hash, wish).ConfigureAwait(false) && attempts.TryRelay())
+            if (await attempts.RunAsync(act, cluster, body, hash, Sessions.Wish(_sessions)).ConfigureAwait(false) && attempts.TryRelay())
                 await RelayAsync(route, target, cluster, body).ConfigureAwait(false);
             else await ReplyFailureAsync(body).ConfigureAwait(false);
         }
@@ -113,7 +113,7 @@ internal sealed partial class HttpExchange
         HeaderEditing.Response(_response, _decision.Table.Edits, _record);
         foreach (var listed in _action.Filters)
             if (listed.Filter is CorsFilter cors && _filters.IsOn(listed) && cors.For(route) is { } settings) Cors.Mark(Request, settings, _response);
-        if (_record.Host is { } host) Sessions.Tell(new(_action, _filters.Switches, route, target), Request, headers, host, parts.Ports.Time.GetUtcNow());
+        if (_record.Host is { } host) Sessions.Tell(_sessions, headers, host, parts.Ports.Time.GetUtcNow());
         if (_action.AddsEnvoyFields) HeaderEditing.SetServiceTime(headers, _record.ResponseAfter!.Value);
         if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(_record.Attempts));
         if (connection.Listener.Direction == Direction.Inbound && route.Operation.Length > 0) headers.Set("x-envoy-decorator-operation"u8, route.Operation);

@@ -32,6 +32,7 @@ internal sealed partial class HttpExchange(
     private ProxySnapshot _snapshot = ProxySnapshot.Empty;
     private string _scheme = "http";
     private PeerFields _peer = new();
+    private IReadOnlyList<Session> _sessions = [];
     private OpenSpan _span;
 
     public HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream)
@@ -159,7 +160,7 @@ internal sealed partial class HttpExchange(
             return;
         }
         await (Find() is not { } route ? ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound)
-            : _action.Unread(route) is { } unread ? SendOwnAsync(_filters.Refuse(RequestAccess.Lacking(unread)))
+            : _action.Unread(route, _filters.Switches) is { } unread ? SendOwnAsync(_filters.Refuse(RequestAccess.Lacking(unread)))
             : ActAsync(route)).ConfigureAwait(false);
     }
 

@@ -152,13 +152,13 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     {
         List<Host>? tried = null;
         var retries = act.Retry?.Retries ?? 0;
-        var (fresh, holdsRetry) = (false, false);
+        var (fresh, holdsRetry, goesElsewhere) = (false, false, false);
         try
         {
             for (var attempt = 1; ; attempt++)
             {
                 var picked = cluster.Names is { } names ? await names.PickAsync(stream.Request.Authority, parts.Ports, tried).ConfigureAwait(false)
-                    : attempt == 1 && !wish.IsFree(cluster, out var wanted) ? wanted
+                    : (!goesElsewhere || wish.IsOnly) && !wish.IsFree(cluster, out var wanted) ? wanted
                     : cluster.Pick(tried, hash, connection.Destination, act.Retry?.LeaveAfter ?? 0);
                 if (picked is not { } host)
                 {
@@ -169,7 +169,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
                 }
                 Record.Host = host;
                 Record.Attempts = attempt;
-                var hasOther = attempt <= retries && cluster.HasOther(host, tried);
+                var hasOther = attempt <= retries && !wish.IsOnly && cluster.HasOther(host, tried);
                 await AttemptAsync(act, cluster, host, body, attempt, fresh, hasOther).ConfigureAwait(false);
                 // A slot is held while its retry runs.
                 if (holdsRetry) cluster.EndRetry();
@@ -192,10 +192,14 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
                 Interlocked.Increment(ref cluster.Counters.Retries);
                 var end = End;
                 await DropAttemptAsync(body).ConfigureAwait(false);
-                if (act.Retry is not { OtherHosts: false }) (tried ??= []).Add(host);
+                goesElsewhere |= !fresh;
+                // What belongs to a host does not leave it because a connection to it was old.
+                var stays = fresh && (hash is not null || wish.Address is not null);
+                if (!stays && act.Retry is not { OtherHosts: false }) (tried ??= []).Add(host);
                 var pause = fresh
                     ? TimeSpan.Zero
-                    : RetryDecision.Pause(act.Retry, end, attempt, tried is not null && cluster.Hosts.All.Count > tried.Count, parts.Ports.Random);
+                    : RetryDecision.Pause(act.Retry, end, attempt, !wish.IsOnly && tried is not null && cluster.Hosts.All.Count > tried.Count,
+                        parts.Ports.Random);
                 if (pause > TimeSpan.Zero) await Task.Delay(pause, parts.Ports.Time).ConfigureAwait(false);
             }
         }

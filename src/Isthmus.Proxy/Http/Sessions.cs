@@ -14,43 +14,56 @@ namespace Isthmus.Proxy.Http;
 /// <param name="IsStrict">No other one may answer.</param>
 internal readonly record struct HostWish(IPEndPoint? Address, bool IsStrict)
 {
+    /// <summary>No other host may answer.</summary>
+    public bool IsOnly => IsStrict && Address is not null;
+
     /// <summary>Whether the cluster decides itself, because nobody asks, or the host is not in it or not healthy.</summary>
     /// <param name="host">The host that is asked for, if the result is false; null: no host may answer.</param>
     public bool IsFree(ClusterState cluster, out Host? host)
     {
         host = Address is null ? null : cluster.Healthy(Address);
-        return host is null && !(IsStrict && Address is not null);
+        return host is null && !IsOnly;
     }
 }
+
+/// <summary>The session of a request.</summary>
+/// <param name="Wanted">The address that the request names; null: none that is one, or no longer.</param>
+internal readonly record struct Session(SessionSettings Settings, IPEndPoint? Wanted);
 
 /// <summary>Sessions: what requests say of the host that they belong to, and what responses tell clients of it. Names of hosts are Envoy's: the address in
 /// Base64, in cookies as a message with its end. Only hosts of the cluster are taken from a client.</summary>
 internal static class Sessions
 {
-    public static HostWish Wish(in RoutedTo to, RequestHead request, DateTimeOffset now)
+    /// <summary>The sessions that a request belongs to, before it is changed for its host.</summary>
+    public static IReadOnlyList<Session> Of(in RoutedTo to, RequestHead request, DateTimeOffset now)
+    {
+        List<Session>? found = null;
+        foreach (var listed in to.Action.Filters)
+            if (to.SessionsOf(listed) is { } settings && IsIn(settings, request)) (found ??= []).Add(new(settings, Wanted(settings, request, now)));
+        return found ?? (IReadOnlyList<Session>)[];
+    }
+
+    public static HostWish Wish(IReadOnlyList<Session> sessions)
     {
         var wish = default(HostWish);
-        foreach (var listed in to.Action.Filters)
-            if (to.SessionsOf(listed) is { } settings && Wanted(settings, request, now) is { } address) wish = new(address, settings.IsStrict);
+        foreach (var session in sessions)
+            if (session.Wanted is { } address) wish = new(address, session.Settings.IsStrict);
         return wish;
     }
 
     /// <summary>Tells the client which host answered, unless it said so itself. A header is told each time: it is no state of the client.</summary>
-    public static void Tell(in RoutedTo to, RequestHead request, HeaderBlock response, Host host, DateTimeOffset now)
+    public static void Tell(IReadOnlyList<Session> sessions, HeaderBlock response, Host host, DateTimeOffset now)
     {
-        foreach (var listed in to.Action.Filters)
+        foreach (var (settings, wanted) in sessions)
         {
-            if (to.SessionsOf(listed) is not { } settings || !IsIn(settings, request)) continue;
             var address = host.Endpoint.AddressText;
             if (settings.IsHeader) response.Set(settings.Field, Convert.ToBase64String(Encoding.ASCII.GetBytes(address)));
-            else if (!host.Address.Equals(Wanted(settings, request, now))) response.Add("set-cookie"u8, Cookie(settings, address, now));
+            else if (!host.Address.Equals(wanted)) response.Add("set-cookie"u8, Cookie(settings, address, now));
         }
     }
 
-    /// <summary>The address that a request names; null: none that is one, or no longer.</summary>
     private static IPEndPoint? Wanted(SessionSettings settings, RequestHead request, DateTimeOffset now)
     {
-        if (!IsIn(settings, request)) return null;
         var given = settings.IsHeader ? request.Headers.GetString(settings.Field) : RequestFields.Cookie(request, settings.Name);
         if (given is not { Length: > 0 and <= 256 }) return null;
         Span<byte> bytes = stackalloc byte[192];

@@ -143,11 +143,16 @@ internal sealed record HttpAction(
     public FaultSettings? FaultOf(RouteSnapshot route) =>
         Running(route).OfType<FaultFilter>().Select(filter => filter.For(route)).FirstOrDefault(fault => fault is not null);
 
-    /// <summary>The filter that may refuse requests and whose configuration for the route cannot be honoured; null: there is none.</summary>
-    public string? Unread(RouteSnapshot route)
+    /// <summary>The filter that runs and may refuse requests, but whose configuration for the route cannot be honoured; null: there is none.</summary>
+    /// <param name="switches">Which filters the route that the request has at first switches on or off; null: none.</param>
+    public string? Unread(RouteSnapshot route, IReadOnlyDictionary<string, bool>? switches)
     {
         foreach (var name in route.Unread)
-            if (Policies.Contains(name)) return name;
+        {
+            if (!Policies.Contains(name)) continue;
+            foreach (var listed in Filters)
+                if (listed.Name == name && listed.IsOn(switches)) return name;
+        }
         return null;
     }
 

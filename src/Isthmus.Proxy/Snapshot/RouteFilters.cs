@@ -30,7 +30,7 @@ internal sealed class RouteFilters
         foreach (var level in (ReadOnlySpan<MapField<string, Any>>)[table.TypedPerFilterConfig, host.TypedPerFilterConfig, route.TypedPerFilterConfig])
             foreach (var (name, any) in level) read.Take(name, any, notes);
         foreach (var (name, any) in (route.Route_?.WeightedClusters?.Clusters ?? []).SelectMany(weight => weight.TypedPerFilterConfig))
-            if (!SessionSettings.IsOne(any)) read.Lacks(name, "configuration for one cluster of several", notes);
+            if (!SessionSettings.IsOne(any)) read.Lacks(name, "configuration for one cluster of several", notes)?._unread.Add(name);
         snapshot = snapshot with { Limits = LimitDecoder.Of(route, host, read._local, read._global), OldCors = OldCors(route.Route_?.Cors) };
         if (read._switches.Count > 0) snapshot = snapshot with { Switches = read._switches };
         if (read._faults.Count > 0) snapshot = snapshot with { Faults = read._faults };
@@ -43,7 +43,8 @@ internal sealed class RouteFilters
 
     private void Take(string name, Any any, List<string> notes)
     {
-        if (!TypedConfigs.TryForRoute(any, out var form, out var config, out var fault)) Lacks(name, fault, notes, IsOptional(any));
+        if (!TypedConfigs.TryForRoute(any, out var form, out var config, out var fault))
+            Lacks(name, fault, notes, IsOptional(any))?.Forget(name)._unread.Add(name);
         else if (form == RouteForm.Own) Take(name, any, config, notes);
         _switches[name] = form != RouteForm.Off;
     }
@@ -61,15 +62,16 @@ internal sealed class RouteFilters
             if (!_contexts.TryGetValue(name, out var context)) _contexts[name] = context = new(StringComparer.Ordinal);
             foreach (var (key, value) in check.CheckSettings?.ContextExtensions ?? []) context[key] = value;
         }
-        else Lacks(name, TypedConfigs.TypeOf(config), notes, IsOptional(any));
+        else Lacks(name, TypedConfigs.TypeOf(config), notes, IsOptional(any))?.Forget(name)._unread.Add(name);
     }
 
     /// <summary>A policy that is stricter for this route must not be skipped: where a listener has the filter, the route is refused.</summary>
-    private void Lacks(string name, string what, List<string> notes, bool isOptional = false)
+    /// <returns>Null: the configuration may be ignored.</returns>
+    private RouteFilters? Lacks(string name, string what, List<string> notes, bool isOptional = false)
     {
         notes.Add($"typed_per_filter_config '{name}' with {(what.Length > 0 ? what : "no configuration")} is not supported"
             + (isOptional ? "" : ": where that filter is a policy, requests of the route are refused"));
-        if (!isOptional) Forget(name)._unread.Add(name);
+        return isOptional ? null : this;
     }
 
     private static bool IsOptional(Any any) => any.TryRead(out FilterConfig wrapped) && wrapped.IsOptional;

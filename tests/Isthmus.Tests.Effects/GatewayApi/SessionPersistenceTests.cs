@@ -82,6 +82,19 @@ public sealed class SessionPersistenceTests
         Assert.EndsWith("; Path=/kept/in; HttpOnly", (await proxy.CallAsync("/kept/in?x", answer: "set-cookie")).Header, StringComparison.Ordinal);
     }
 
+    /// <summary>The path of a cookie is that of the client.</summary>
+    [Fact]
+    public async Task A_rule_that_rewrites_paths_keeps_sessions_for_the_paths_that_clients_ask_for()
+    {
+        await using var server = await ServerAsync();
+        await using var proxy = await ProxyAsync(server,
+            "{matches: [{path: {type: PathPrefix, value: /app}}], sessionPersistence: {type: Cookie, cookie: {name: mine, path: /app}}, "
+                + $"filters: [{{type: URLRewrite, urlRewrite: {{path: {{type: ReplacePrefixMatch, replacePrefixMatch: /}}}}}}], {Many}}}");
+        var (_, first, cookie) = await proxy.CallAsync("/app/x", answer: "set-cookie");
+        Assert.EndsWith("; Path=/app; HttpOnly", cookie, StringComparison.Ordinal);
+        for (var i = 0; i < 8; i++) Assert.Equal((200, first, ""), await proxy.CallAsync("/app/x", $"cookie: {cookie.Split(';')[0]}", answer: "set-cookie"));
+    }
+
     /// <summary>The filter comes with the first policy, and does nothing without one; a rule says more than a policy.</summary>
     [Fact]
     public async Task A_policy_is_for_all_routes_to_its_Service_without_sessions_of_their_own()

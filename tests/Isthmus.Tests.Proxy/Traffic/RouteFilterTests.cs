@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Rigs.Proxy;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Routes;
 using Xunit;
@@ -117,11 +118,41 @@ public sealed class RouteFilterTests
             At(table.VirtualHosts[0].Routes[0].TypedPerFilterConfig, route);
         });
         Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+    }
 
-        static void At(IDictionary<string, Any> level, string config)
+    private static void At(IDictionary<string, Any> level, string config)
+    {
+        if (config.Length > 0) level["it"] = config == "on" ? On : Any.Pack(new FilterConfig { Disabled = true });
+    }
+
+    /// <summary>What cannot be read for a filter that does not run is nothing that requests lack.</summary>
+    [Theory]
+    [InlineData("off", 204)]
+    [InlineData("on", 403)]
+    [InlineData("", 403)]
+    public async Task A_route_that_switches_a_filter_off_does_not_need_what_its_table_says(string route, int status)
+    {
+        using var proxy = new LoopbackProxy([], Status, Filter("it", Open));
+        proxy.Routes(Every, table =>
         {
-            if (config.Length > 0) level["it"] = config == "on" ? On : Any.Pack(new FilterConfig { Disabled = true });
-        }
+            table.TypedPerFilterConfig["it"] = WireTypes.Strict.Parse<Any>(Configs["rbac"]);
+            At(table.VirtualHosts[0].Routes[0].TypedPerFilterConfig, route);
+        });
+        Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+    }
+
+    /// <summary>One cluster of several has no settings of its own: those of the route are kept, and a policy refuses.</summary>
+    [Theory]
+    [InlineData("no fault", "fault", 418)]
+    [InlineData("rbac", "rbac", 403)]
+    public async Task What_a_share_of_a_route_says_does_not_delete_what_the_route_says(string filter, string config, int status)
+    {
+        var per = $$""" "typed_per_filter_config": {"it": {{Configs[config]}} }""";
+        var ofRoute = filter == "rbac" ? "" : $", {per}";
+        using var proxy = new LoopbackProxy([],
+            $$""" "route": {"weighted_clusters": {"clusters": [{"name": "none", "weight": 1, {{per}} }] } } {{ofRoute}} """,
+            Filter("it", filter == "rbac" ? Open : NoFault));
+        Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
     }
 
     /// <summary>A fault filter that an EnvoyFilter added does not inject the faults of a VirtualService once more.</summary>

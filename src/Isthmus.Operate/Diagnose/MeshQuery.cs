@@ -57,6 +57,11 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         where T : class =>
         [.. (await AskControlPlanesAsync(path, stop)).Select(answer => answer.As(type))];
 
+    /// <summary>As <see cref="AskControlPlanesAsync(string, CancellationToken)"/>, with the answers as lists of records.</summary>
+    public async Task<IReadOnlyList<PlaneReport<IReadOnlyList<T>>>> ListOfControlPlanesAsync<T>(string path, JsonTypeInfo<T> item, CancellationToken stop)
+        where T : class =>
+        [.. (await AskControlPlanesAsync(path, stop)).Select(answer => answer.AsList(item))];
+
     /// <inheritdoc cref="AskControlPlanesAsync(string, CancellationToken)"/>
     public async Task<IReadOnlyList<PlaneAnswer>> AskControlPlanesAsync(PodRequest request, CancellationToken stop)
     {
@@ -105,8 +110,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// <summary>What control planes find wrong with objects and proxies.</summary>
     public async Task<IEnumerable<Problem>> ProblemsAsync(CancellationToken stop)
     {
-        var answers = await AskControlPlanesAsync("/debug/problemz", ControlPlaneReports.Default.Problems, stop);
-        return answers.Where(answer => answer.Page is null).Select(answer => Unknown(answer.Plane, "what it finds wrong with objects and proxies"))
+        var answers = await ListOfControlPlanesAsync("/debug/problemz", ControlPlaneReports.Default.ProblemReport, stop);
+        return answers.Select(answer => answer.Silent).OfType<PlaneAnswer>().Select(silent => Unknown(silent, "what it finds wrong with objects and proxies"))
             .Concat(answers.SelectMany(answer => answer.Page ?? []).Select(Read)).Distinct();
     }
 
@@ -116,9 +121,9 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// <summary>The clusters that control planes here watch, as they say.</summary>
     public async Task<WatchedClusters> WatchedAsync(CancellationToken stop)
     {
-        var answers = await AskControlPlanesAsync("/debug/clusterz", ControlPlaneReports.Default.Watched, stop);
+        var answers = await ListOfControlPlanesAsync("/debug/clusterz", ControlPlaneReports.Default.WatchedReport, stop);
         return new([.. answers.SelectMany(answer => answer.Page ?? []).Select(WatchedCluster.Read)],
-            [.. answers.Where(answer => answer.Page is null).Select(answer => Unknown(answer.Plane, "which clusters it watches"))])
+            [.. answers.Select(answer => answer.Silent).OfType<PlaneAnswer>().Select(silent => Unknown(silent, "which clusters it watches"))])
             {
                 IsKnown = answers.Any(answer => answer.Page is not null),
                 IsFinal = answers.All(answer => answer.Page is not null || answer.Plane.IsForeign),

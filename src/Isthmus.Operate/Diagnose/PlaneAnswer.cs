@@ -32,9 +32,39 @@ public sealed record PlaneAnswer(string Pod, string Release, JsonNode? Answer, s
         }
         catch (JsonException e)
         {
-            return new(this with { Answer = null, Why = $"answers in a form that this program does not read ({Visible.Text(e.Message)})" }, null);
+            return new(this with { Answer = null, Why = Unreadable(e.Message) }, null);
         }
     }
+
+    /// <summary>What it answers, as a list of records. An item that is none is left out and told, and the others count.</summary>
+    public PlaneReport<IReadOnlyList<T>> AsList<T>(JsonTypeInfo<T> item)
+        where T : class
+    {
+        // A list of Go that nothing was put into is null, which is read as an empty object.
+        if (Answer is JsonObject { Count: 0 }) return new(this with { Answer = new JsonArray() }, []);
+        if (Answer is null) return new(this, null);
+        if (Answer is not JsonArray all) return new(this with { Answer = null, Why = Unreadable("it is not a list") }, null);
+        var (read, told, faults) = (new List<T>(), new JsonArray(), new List<string>());
+        for (var at = 0; at < all.Count; at++)
+        {
+            try
+            {
+                read.Add(all[at].Deserialize(item) ?? throw new JsonException("it is null"));
+                told.Add(all[at]!.DeepClone());
+            }
+            catch (JsonException e)
+            {
+                faults.Add($"item {at}: {e.Message}");
+            }
+        }
+        return new(this with { Answer = told }, read)
+        {
+            Unread = faults.Count == 0 ? null : this with { Answer = null, Why = Unreadable(faults[0], faults.Count) },
+        };
+    }
+
+    private static string Unreadable(string why, int items = 0) => $"answers {(items > 0 ? $"{items} item{(items == 1 ? "" : "s")} " : "")}in a form that this "
+        + $"program does not read ({Visible.Text(why)})";
 
     /// <summary>One that has not answered yet.</summary>
     internal static PlaneAnswer Of(Kubernetes.Objects.Pod pod) => new(pod.Metadata.Name, ReleaseOf(pod), null);
@@ -52,7 +82,14 @@ public sealed record PlaneAnswer(string Pod, string Release, JsonNode? Answer, s
 /// <param name="Plane">Says why there is none.</param>
 /// <param name="Page">Null: it does not tell.</param>
 public sealed record PlaneReport<T>(PlaneAnswer Plane, T? Page)
-    where T : class;
+    where T : class
+{
+    /// <summary>Says what of a list could not be read; null: everything could.</summary>
+    public PlaneAnswer? Unread { get; init; }
+
+    /// <summary>Says what it does not tell; null: it tells everything.</summary>
+    public PlaneAnswer? Silent => Page is null ? Plane : Unread;
+}
 
 /// <summary>The clusters that the control planes of a cluster watch: one line for each control plane and each cluster that it watches.</summary>
 /// <param name="Unknown">The control planes that do not tell, and why.</param>

@@ -84,7 +84,7 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
         {
             var query = new MeshQuery(reader.Client(cluster.Context), cluster.Facts.SystemNamespace);
             var (shards, clusters) = (query.AskControlPlanesAsync("/debug/endpointShardz", stop),
-                query.AskControlPlanesAsync("/debug/clusterz", ControlPlaneReports.Default.Watched, stop));
+                query.ListOfControlPlanesAsync("/debug/clusterz", ControlPlaneReports.Default.WatchedReport, stop));
             // Of the first that tells: its replicas know the same.
             var told = (await shards).FirstOrDefault(answer => answer.Answer is not null);
             var watched = (await clusters).FirstOrDefault(answer => answer.Plane.Pod == told?.Pod)?.Page;

@@ -28,12 +28,12 @@ internal static class ProxyStatusCommand
         command.SetAction(async (line, stop) =>
         {
             var answers = await ControlPlaneAnswers.AskAsync(line, Page, timeout.Of(line), stop);
-            var read = answers.Select(answer => answer.As(ControlPlaneReports.Default.Sync)).ToList();
+            var read = answers.Select(answer => answer.AsList(ControlPlaneReports.Default.SyncReport)).ToList();
             var rows = read.SelectMany(answer => (answer.Page ?? []).Zip(answer.Plane.Answer as JsonArray ?? [],
                 (proxy, told) => (answer.Plane, Proxy: proxy, Told: (JsonObject)told!)))
                 .Where(row => line.GetValue(pod) is not { } wanted || (row.Proxy.Proxy ?? "").StartsWith(wanted, StringComparison.Ordinal))
                 .OrderBy(row => row.Proxy.Proxy, StringComparer.Ordinal).ToList();
-            var silent = read.Where(answer => answer.Page is null).Select(answer => answer.Plane).ToList();
+            var silent = read.Select(answer => answer.Silent).OfType<PlaneAnswer>().ToList();
             if (line.GetValue(pod) is { } named && rows.Count == 0)
                 throw new ProblemException($"proxy {named}",
                     $"is not connected to any of the queried control "

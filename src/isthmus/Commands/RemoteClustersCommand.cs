@@ -21,7 +21,7 @@ internal static class RemoteClustersCommand
         command.SetAction(async (line, stop) =>
         {
             var answers = await ControlPlaneAnswers.AskAsync(line, Page, timeout.Of(line), stop);
-            var rows = answers.Select(answer => answer.As(ControlPlaneReports.Default.Watched)).SelectMany(answer => Lines(answer)).ToList();
+            var rows = answers.Select(answer => answer.AsList(ControlPlaneReports.Default.WatchedReport)).SelectMany(answer => Lines(answer)).ToList();
             var now = TimeProvider.System.GetUtcNow();
             output.Write(line,
                 () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane, row.Told))]),
@@ -33,8 +33,8 @@ internal static class RemoteClustersCommand
 
     /// <summary>Null stands for the clusters of a control plane that does not tell them.</summary>
     private static IEnumerable<(PlaneAnswer Plane, JsonObject? Told, WatchedReport? Cluster)> Lines(PlaneReport<IReadOnlyList<WatchedReport>> answer) =>
-        answer.Page is null ? [(answer.Plane, null, null)]
-            : answer.Page.Zip((JsonArray)answer.Plane.Answer!, (cluster, told) => (answer.Plane, (JsonObject?)told, (WatchedReport?)cluster));
+        (answer.Page ?? []).Zip(answer.Plane.Answer as JsonArray ?? [], (cluster, told) => (answer.Plane, (JsonObject?)told, (WatchedReport?)cluster))
+            .Concat(answer.Silent is { } silent ? [(silent, null, null)] : []);
 
     /// <summary>A control plane of Istio, and an old one, names clusters without what follows from the connection.</summary>
     internal static JsonObject Tree(PlaneAnswer plane, JsonObject? cluster)

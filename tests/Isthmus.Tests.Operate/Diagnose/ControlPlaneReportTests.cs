@@ -106,12 +106,25 @@ public sealed class ControlPlaneReportTests
     {
         var old = Plane("""{"changes": [{"kind": "Service", "novelty": {"a": 1}}], "more": 1}""").As(Pages.HistoryReport);
         Assert.Equal(("", "Service", (int?)null), (old.Page!.Cluster, old.Page.Changes![0].Kind, old.Page.Changes[0].Proxies));
-        Assert.Empty(Plane("[]").As(Pages.Problems).Page!);
-        Assert.Equal("", Plane("""[{"code": "ISM1001"}]""").As(Pages.Problems).Page![0].Remedy);
+        Assert.Empty(Plane("[]").AsList(Pages.ProblemReport).Page!);
+        Assert.Equal("", Plane("""[{"code": "ISM1001"}]""").AsList(Pages.ProblemReport).Page![0].Remedy);
         var odd = Plane("""{"changes": 7}""").As(Pages.HistoryReport);
         Assert.Null(odd.Page);
         Assert.StartsWith("answers in a form that this program does not read (", odd.Plane.Why, StringComparison.Ordinal);
         Assert.False(odd.Plane.IsForeign);
+    }
+
+    [Fact]
+    public void An_item_of_another_form_hides_no_other()
+    {
+        var read = Plane("""[{"code": "ISM1001"}, {"code": 7}, null, {"code": "ISM1002"}]""").AsList(Pages.ProblemReport);
+        Assert.Equal(["ISM1001", "ISM1002"], read.Page!.Select(one => one.Code));
+        Assert.Equal(2, Assert.IsType<JsonArray>(read.Plane.Answer).Count);
+        Assert.StartsWith("answers 2 items in a form that this program does not read (item 1: ", read.Silent!.Why, StringComparison.Ordinal);
+        Assert.Null(Plane("{}").AsList(Pages.ProblemReport).Silent);
+        var odd = Plane("""{"code": "ISM1001"}""").AsList(Pages.ProblemReport);
+        Assert.Null(odd.Page);
+        Assert.Equal("answers in a form that this program does not read (it is not a list)", odd.Silent!.Why);
     }
 
     private static PlaneAnswer Plane(string text) => new("istiod-1", "", StrictJson.Parse(text));

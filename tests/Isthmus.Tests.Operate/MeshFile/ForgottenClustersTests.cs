@@ -38,6 +38,22 @@ public sealed class ForgottenClustersTests
         Assert.Equal(1, _asked);
     }
 
+    /// <summary>A control plane written in Go that watches nothing.</summary>
+    [Fact]
+    public async Task A_page_of_null_is_an_empty_one()
+    {
+        Assert.Empty(await AwaitAsync(Long, StandInAnswer.Ok("null")));
+        Assert.Equal(1, _asked);
+    }
+
+    [Fact]
+    public async Task One_that_tells_a_line_in_another_form_is_named_and_not_asked_again()
+    {
+        var odd = Assert.Single(await AwaitAsync(Long, StandInAnswer.Ok("""[{"id": 7}, {"id": "c1", "syncStatus": "synced"}]""")));
+        Assert.Contains("answers 1 item in a form that this program does not read (item 0: ", odd.Message, StringComparison.Ordinal);
+        Assert.Equal(1, _asked);
+    }
+
     [Fact]
     public async Task One_that_still_watches_at_the_limit_is_a_fault()
     {

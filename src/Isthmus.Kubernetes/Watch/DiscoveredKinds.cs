@@ -1,9 +1,5 @@
 using System.Collections.Concurrent;
 using System.Net;
-using System.Text;
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using Isthmus.Core.Json;
 using Isthmus.Core.Time;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -11,8 +7,8 @@ using Isthmus.Kubernetes.Objects;
 namespace Isthmus.Kubernetes.Watch;
 
 /// <summary>
-/// The kinds that an API server has without a definition, as its discovery tells. They change when it is upgraded, or gets other flags: nothing
-/// reports that, so it is asked again now and then.
+/// The kinds that an API server has without a definition. They change when it is upgraded, or gets other flags: nothing reports that, so it is
+/// asked now and then, by a list of one object: servers need not have the older lists of resources.
 /// </summary>
 public sealed class DiscoveredKinds(KubeClient client, TimeProvider time) : IServedVersions
 {
@@ -73,12 +69,12 @@ public sealed class DiscoveredKinds(KubeClient client, TimeProvider time) : ISer
         {
             try
             {
-                var answer = Encoding.UTF8.GetString(await client.RawAsync(HttpMethod.Get, $"/apis/{kind.Group}/{version}", null, stop));
-                if (StrictJson.Parse(answer)?["resources"] is JsonArray resources && resources.Any(one => IsNamed(one, kind.Plural))) return version;
+                await client.RawAsync(HttpMethod.Get, $"/apis/{kind.Group}/{version}/{kind.Plural}?limit=1", null, stop);
+                return version;
             }
             catch (KubeException e) when (e.IsNotFound)
             {
-                // The server has no such version of the group.
+                // The server has no such version of the kind.
             }
             catch (KubeException e) when (e.Code == (int)HttpStatusCode.Forbidden)
             {
@@ -87,7 +83,4 @@ public sealed class DiscoveredKinds(KubeClient client, TimeProvider time) : ISer
         }
         return null;
     }
-
-    private static bool IsNamed(JsonNode? resource, string plural) =>
-        resource is JsonObject one && one["name"] is JsonValue name && name.GetValueKind() == JsonValueKind.String && (string?)name == plural;
 }

@@ -139,7 +139,7 @@ public sealed record KindDescriptor(string Group, string Kind, string Plural, pa
     /// <summary>Whether a CustomResourceDefinition brings it, which may come and go.</summary>
     public bool IsCustom => Group.Contains('.', StringComparison.Ordinal) && !MeshApi.BuiltInGroups.Contains(Group);
 
-    /// <summary>Whether API servers have the kind without a definition, but not all of them, nor in the same version: their discovery tells.</summary>
+    /// <summary>Whether API servers have the kind without a definition, but not all of them, nor in the same version.</summary>
     public bool IsDiscovered { get; init; }
 
     /// <summary>Whether the installation brings its definition.</summary>

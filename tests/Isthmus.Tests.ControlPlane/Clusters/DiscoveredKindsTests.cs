@@ -17,7 +17,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.Clusters;
 
-/// <summary>Kinds that API servers have without a definition, but not all of them: discovery tells.</summary>
+/// <summary>Kinds that API servers have without a definition, but not all of them.</summary>
 public sealed class DiscoveredKindsTests
 {
     private static readonly KindDescriptor Bundles = MeshApi.ClusterTrustBundle;
@@ -34,19 +34,16 @@ public sealed class DiscoveredKindsTests
         Assert.Null(kinds.LastError);
     }
 
-    /// <summary>Versions of the group may be there without the kind.</summary>
     [Theory]
-    [InlineData("""{"resources": [{"name": "certificatesigningrequests"}, {"name": "clustertrustbundles/status"}]}""", 200, null)]
-    [InlineData("""{"resources": [{"name": 5}, 6, {}, {"name": "clustertrustbundles"}]}""", 200, "v1")]
-    [InlineData("{}", 200, null)]
-    [InlineData("{}", 404, null)]
-    [InlineData("{}", 403, "v1")]
-    public async Task Whoever_may_not_ask_tries_and_a_group_without_the_kind_has_it_not(string answer, int status, string? version)
+    [InlineData(200, "v1")]
+    [InlineData(404, null)]
+    [InlineData(403, "v1")]
+    public async Task Whoever_may_not_ask_tries(int status, string? version)
     {
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {
             (context.Response.StatusCode, context.Response.ContentType) = (status, "application/json");
-            await context.Response.WriteAsync(answer, Stop);
+            await context.Response.WriteAsync("{}", Stop);
         });
         using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });
         Assert.Equal(version, (await new DiscoveredKinds(client, TimeProvider.System).FindAsync(Bundles.Resource, ["v1"], Stop)).Version);
@@ -59,7 +56,7 @@ public sealed class DiscoveredKindsTests
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {
             (context.Response.StatusCode, context.Response.ContentType) = (status, "application/json");
-            await context.Response.WriteAsync("""{"resources": [{"name": "clustertrustbundles"}]}""", Stop);
+            await context.Response.WriteAsync("{}", Stop);
         });
         using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });
         var kinds = new DiscoveredKinds(client, clock);
@@ -87,9 +84,9 @@ public sealed class DiscoveredKindsTests
         var (status, clock) = (200, new ManualClock());
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {
-            var isOld = context.Request.Path.Value!.EndsWith("/v1beta1", StringComparison.Ordinal);
+            var isOld = context.Request.Path.Value!.Contains("/v1beta1/", StringComparison.Ordinal);
             (context.Response.StatusCode, context.Response.ContentType) = (status == 200 && !isOld ? 404 : status, "application/json");
-            await context.Response.WriteAsync("""{"resources": [{"name": "clustertrustbundles"}]}""", Stop);
+            await context.Response.WriteAsync("{}", Stop);
         });
         using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });
         var kinds = new DiscoveredKinds(client, clock);

@@ -11,7 +11,7 @@ namespace Isthmus.Operate.Diagnose;
 public sealed partial class MeshFactsReader
 {
     /// <summary>All control planes here. The Deployment of one without Pods shows that it is meant to run.</summary>
-    private static async Task<IReadOnlyList<HostedControlPlane>> ControlPlanesAsync(KubeClient client, CancellationToken stop)
+    internal static async Task<IReadOnlyList<HostedControlPlane>> ControlPlanesAsync(KubeClient client, CancellationToken stop)
     {
         var options = new ListOptions { LabelSelector = $"app={WellKnown.Istiod}" };
         var (listing, reading) = (client.ListAllAsync<Deployment>(Kinds.Deployment, null, options, stop),

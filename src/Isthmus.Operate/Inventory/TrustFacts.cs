@@ -19,5 +19,9 @@ public sealed record TrustFacts(
     DateTimeOffset? ControlPlaneStarted,
     ValueMap<Root> Namespaces, ValueList<ProxyTrust> Proxies)
 {
+    /// <summary>Whether the control plane here serves another cluster, where it gives out its root. What is in ConfigMaps of this cluster is of
+    /// another control plane then, if there is one.</summary>
+    public bool ServesElsewhere { get; init; }
+
     public static readonly TrustFacts None = new(false, Root.None, null, Root.None, null, Root.None, null, null, default, default);
 }

@@ -11,13 +11,11 @@ using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.Rotation;
 
-/// <summary>A cluster that takes part: its context, and the name by which its certificate files are found.</summary>
-public sealed record RotatedCluster(string Context, string Name, KubeClient Client);
-
 /// <summary>
 /// Takes a mesh from one root to another, one step at a time. What to do is computed from what clusters and proxies have, so it can be interrupted and
 /// run again. What signed before is kept in a Secret beside <c>cacerts</c>, for the way back.
 /// </summary>
+/// <param name="clusters">Each with a namespace: what turns out to have another root than the control planes of the named one is left alone.</param>
 /// <param name="files">The new root and its intermediates.</param>
 public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string istioNamespace, CaFiles files, TimeProvider time)
 {
@@ -31,18 +29,27 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
 
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(2);
 
-    /// <summary>Reads all clusters. One that cannot be read could lose calls in every step.</summary>
+    /// <summary>Reads all clusters, and keeps what is of the same root. One that cannot be read could lose calls in every step.</summary>
     public async Task<IReadOnlyList<ClusterInventory>> ReadAsync(CancellationToken stop)
     {
-        var reader = new InventoryReader(istioNamespace, int.MaxValue) { Certificates = true, Time = time };
-        var read = await Task.WhenAll(clusters.Select(cluster => reader.ReadAsync(cluster.Context, cluster.Client, stop)));
+        var read = await Task.WhenAll(clusters.Select(cluster =>
+            new InventoryReader(cluster.Namespace, int.MaxValue) { Certificates = true, Time = time }.ReadAsync(cluster.Context, cluster.Client, stop)));
         if (read.FirstOrDefault(cluster => cluster.Error.Length > 0) is { } unreadable)
             throw new ProblemException($"cluster {unreadable.Context}", unreadable.Error,
                 "the root is rotated in all clusters of the mesh together: start the cluster, or leave it out with --contexts if it is not of this mesh");
-        return read.Any(cluster => cluster.CertificatesAt is not null)
-            ? read
-            : throw new ProblemException($"namespace {istioNamespace}", "no cluster has a control plane", "choose the clusters with --contexts");
+        if (!read.Any(cluster => cluster.RootNamespace == istioNamespace && cluster.CertificatesAt is not null))
+            throw new ProblemException($"namespace {istioNamespace}", "no cluster has a control plane", "choose the clusters with --contexts");
+        var members = RotationScope.Of(read, istioNamespace);
+        return RotationScope.WithoutServed(members) is { } host
+            ? throw new ProblemException($"cluster {host.Context}",
+                $"its control plane in {host.RootNamespace} has this root and serves another cluster, whose proxies nobody can ask",
+                "name that cluster in --contexts, too")
+            : members;
     }
+
+    /// <summary>The namespaces with a Secret of a control plane that takes part, with their cluster.</summary>
+    public static IEnumerable<string> Places(IReadOnlyList<ClusterInventory> read) =>
+        read.Where(IsSigning).Select(inventory => $"{inventory.RootNamespace} in {inventory.Context}");
 
     /// <summary>The digest of the root to end with: the one in the files.</summary>
     public string NewRoot() => CertificateRecord.Fingerprint(files.Root());
@@ -53,9 +60,10 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
     {
         var trusted = read.SelectMany(cluster => cluster.Certificates).Where(one => one is { Role: CertificateRole.Root, IsInForce: true })
             .Select(one => one.Fingerprint).ToHashSet(StringComparer.Ordinal);
-        foreach (var cluster in clusters)
+        foreach (var inventory in read)
         {
-            if (await cluster.Client.FindAsync<Secret>(Kinds.Secret, istioNamespace, Previous, stop) is not { } saved) continue;
+            var cluster = Of(inventory);
+            if (await cluster.Client.FindAsync<Secret>(Kinds.Secret, cluster.Namespace, Previous, stop) is not { } saved) continue;
             // While two roots are trusted, what an earlier rotation left is not the way back.
             if (Text(saved, Origin) is { Length: > 0 } root && (trusted.Count < 2 || trusted.Contains(root))) return root;
         }
@@ -71,8 +79,9 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
     {
         var changed = new List<string>();
         if (plan.Due is not { } due) return changed;
-        foreach (var (cluster, inventory) in clusters.Zip(read).Where(pair => pair.Second.Trust.InstalledAt is not null))
+        foreach (var inventory in read.Where(IsSigning))
         {
+            var cluster = Of(inventory);
             var next = due.Action switch
             {
                 RotationAction.Trust => await TrustAsync(cluster, plan.Target, read, stop),
@@ -85,6 +94,11 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
         }
         return changed;
     }
+
+    private static bool IsSigning(ClusterInventory inventory) => inventory.Trust.InstalledAt is not null;
+
+    private RotatedCluster Of(ClusterInventory inventory) =>
+        clusters.First(cluster => cluster.Context == inventory.Context && cluster.Namespace == inventory.RootNamespace);
 
     /// <summary>Reads until the step is done, and reports who is not there yet.</summary>
     public async Task<RotationPlan> WaitAsync(string target, RotationAction action, Action<RotationStep> report, CancellationToken stop)
@@ -100,14 +114,14 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
 
     private async Task<string> TrustAsync(RotatedCluster cluster, string target, IReadOnlyList<ClusterInventory> read, CancellationToken stop)
     {
-        var secret = await cluster.Client.FindAsync<Secret>(Kinds.Secret, istioNamespace, WellKnown.CaCerts, stop);
+        var secret = await cluster.Client.FindAsync<Secret>(Kinds.Secret, cluster.Namespace, WellKnown.CaCerts, stop);
         var current = secret is null ? await OwnAsync(cluster, stop) : Data(cluster, secret);
         var roots = CertificateText.Read(current[Roots], Roots);
         if (secret is not null && roots.Any(root => CertificateRecord.Fingerprint(root) == target)) return "";
         current[Roots] = CertificateText.Write(roots)
             + (roots.Any(root => CertificateRecord.Fingerprint(root) == target) ? "" : await RootTextAsync(target, stop));
         await PutAsync(cluster, WellKnown.CaCerts, current, stop);
-        return $"Secret {istioNamespace}/{WellKnown.CaCerts} trusts both roots";
+        return $"Secret {cluster.Namespace}/{WellKnown.CaCerts} trusts both roots";
     }
 
     private async Task<string> SignAsync(RotatedCluster cluster, string target, CancellationToken stop)
@@ -115,18 +129,18 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
         var current = Data(cluster, await RequireAsync(cluster, WellKnown.CaCerts, stop));
         // The control plane may not have taken it yet: what signed before must not be overwritten by what signs next.
         if (RootOf(current) == target) return "";
-        var saved = await cluster.Client.FindAsync<Secret>(Kinds.Secret, istioNamespace, Previous, stop);
+        var saved = await cluster.Client.FindAsync<Secret>(Kinds.Secret, cluster.Namespace, Previous, stop);
         Dictionary<string, string> next;
         if (saved is not null && RootOf(Data(cluster, saved)) == target) next = Data(cluster, saved);
-        else if (CertificateRecord.Fingerprint(files.Root()) == target) next = new(files.Intermediate(cluster.Name, istioNamespace), StringComparer.Ordinal);
-        else throw new ProblemException($"cluster {cluster.Context}", $"Secret {istioNamespace}/{Previous} with what signed before does not exist",
+        else if (CertificateRecord.Fingerprint(files.Root()) == target) next = new(files.Intermediate(cluster.Name, cluster.Namespace), StringComparer.Ordinal);
+        else throw new ProblemException($"cluster {cluster.Context}", $"Secret {cluster.Namespace}/{Previous} with what signed before does not exist",
             "put the earlier four files into the Secret cacerts, with both roots in root-cert.pem");
         next[Roots] = current[Roots];
         // First what is needed for the way back. After an interruption here, the Secret still holds what signs.
         var origin = saved is null ? "" : Text(saved, Origin);
         await PutAsync(cluster, Previous, new(current) { [Origin] = origin == target ? origin : RootOf(current) }, stop);
         await PutAsync(cluster, WellKnown.CaCerts, next, stop);
-        return $"Secret {istioNamespace}/{WellKnown.CaCerts} has the intermediate '{CertificateText.Read(next[Certificate], Certificate)[0].Subject}'; what "
+        return $"Secret {cluster.Namespace}/{WellKnown.CaCerts} has the intermediate '{CertificateText.Read(next[Certificate], Certificate)[0].Subject}'; what "
             + $"signed before is in {Previous}";
     }
 
@@ -138,7 +152,7 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
         if (kept.Count == roots.Count) return "";
         current[Roots] = CertificateText.Write(kept);
         await PutAsync(cluster, WellKnown.CaCerts, current, stop);
-        return $"Secret {istioNamespace}/{WellKnown.CaCerts} trusts the new root only";
+        return $"Secret {cluster.Namespace}/{WellKnown.CaCerts} trusts the new root only";
     }
 
     /// <summary>The root's text: of the files, or of a cluster that has it.</summary>
@@ -149,7 +163,7 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
         {
             foreach (var name in (string[])[Previous, WellKnown.CaCerts])
             {
-                if (await cluster.Client.FindAsync<Secret>(Kinds.Secret, istioNamespace, name, stop) is not { } secret) continue;
+                if (await cluster.Client.FindAsync<Secret>(Kinds.Secret, cluster.Namespace, name, stop) is not { } secret) continue;
                 if (CertificateText.ReadAny(Text(secret, Roots), Roots).FirstOrDefault(root => CertificateRecord.Fingerprint(root) == target) is { } found)
                     return CertificateText.Write(found);
             }
@@ -166,28 +180,28 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
     }
 
     private async Task<Secret> RequireAsync(RotatedCluster cluster, string name, CancellationToken stop) =>
-        await cluster.Client.FindAsync<Secret>(Kinds.Secret, istioNamespace, name, stop)
-            ?? throw new ProblemException($"Secret {istioNamespace}/{name} in {cluster.Context}", "does not exist",
+        await cluster.Client.FindAsync<Secret>(Kinds.Secret, cluster.Namespace, name, stop)
+            ?? throw new ProblemException($"Secret {cluster.Namespace}/{name} in {cluster.Context}", "does not exist",
                 "the control plane of this cluster has its CA from elsewhere: give it a Secret cacerts first");
 
     private Dictionary<string, string> Data(RotatedCluster cluster, Secret secret) => secret.Data.ContainsKey("tls.crt")
         ? throw new ProblemException($"Secret {secret.Key} in {cluster.Context}", "has the form of cert-manager, which would write it again",
-            "rotate with the Issuer of cert-manager, in the order of docs/guides/root-rotation.md")
+            "rotate with the Issuer of cert-manager, in the order of docs/tasks/root-rotation.md")
         : ((string[])[Certificate, Key, Chain, Roots]).ToDictionary(key => key, key => Text(secret, key), StringComparer.Ordinal);
 
     /// <summary>The type of a Secret cannot change, and somebody else may have made it.</summary>
     private async Task PutAsync(RotatedCluster cluster, string name, Dictionary<string, string> data, CancellationToken stop)
     {
         var content = new JsonObject(data.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)Convert.ToBase64String(Encoding.UTF8.GetBytes(pair.Value)))));
-        if (await cluster.Client.FindAsync(Kinds.Secret, istioNamespace, name, stop) is not null)
+        if (await cluster.Client.FindAsync(Kinds.Secret, cluster.Namespace, name, stop) is not null)
         {
-            await cluster.Client.PatchAsync(Kinds.Secret, istioNamespace, name, new JsonObject { ["data"] = content }, PatchType.Merge, stop);
+            await cluster.Client.PatchAsync(Kinds.Secret, cluster.Namespace, name, new JsonObject { ["data"] = content }, PatchType.Merge, stop);
             return;
         }
         await cluster.Client.CreateAsync(Kinds.Secret, new JsonObject
         {
-            ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "Opaque", ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = istioNamespace },
-            ["data"] = content,
+            ["apiVersion"] = "v1", ["kind"] = "Secret", ["type"] = "Opaque",
+            ["metadata"] = new JsonObject { ["name"] = name, ["namespace"] = cluster.Namespace }, ["data"] = content,
         }, stop);
     }
 

@@ -2,7 +2,6 @@ using System.CommandLine;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Certificates;
-using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Rotation;
 using Isthmus.Options;
@@ -51,14 +50,10 @@ internal static class CaRotateCommand
         command.SetAction(async (line, stop) =>
         {
             var ns = line.GetValue(GlobalOptions.IstioNamespace)!;
-            var clients = contexts.Names(line)
-                .Select(name => (Name: name, Client: new KubeClient(MeshContexts.Load(line, name) with { Name = name }, "isthmus-ca"))).ToList();
+            var clients = contexts.Names(line).Select(name => new KubeClient(MeshContexts.Load(line, name) with { Name = name }, "isthmus-ca")).ToList();
             try
             {
-                var facts = await Task.WhenAll(clients.Select(one => new MeshFactsReader(ns).ReadPatientlyAsync(one.Client, stop)));
-                // Certificate files have the names that control planes use, as those of a mesh file.
-                var clusters = clients.Zip(facts, (one, fact) => new RotatedCluster(one.Name, fact.Name.Length > 0 ? fact.Name : one.Name, one.Client))
-                    .ToList();
+                var clusters = await RotatedCluster.FindAsync(clients, ns, stop);
                 var run = new RotationRun(clusters, ns, new CaFiles(line.GetValue(folder)!, TimeProvider.System), TimeProvider.System);
                 var read = await run.ReadAsync(stop);
                 var target = line.GetValue(undo) ? await run.OldRootAsync(read, stop) : run.NewRoot();
@@ -68,8 +63,8 @@ internal static class CaRotateCommand
                 if (due.Action != RotationAction.Renew)
                 {
                     if (!line.GetValue(yes)
-                        && !await Question.ConfirmAsync($"Step {(int)due.Action + 1} changes the Secret cacerts in each cluster with a control plane. Proceed?",
-                            stop))
+                        && !await Question.ConfirmAsync(
+                            $"Step {(int)due.Action + 1} changes the Secret cacerts of {string.Join(", ", RotationRun.Places(read))}. Proceed?", stop))
                         return ExitCode.Failure;
                     foreach (var change in await run.TakeAsync(now, read, stop)) Console.WriteLine($"  {change}");
                 }
@@ -81,7 +76,7 @@ internal static class CaRotateCommand
             }
             finally
             {
-                foreach (var (_, client) in clients) client.Dispose();
+                foreach (var client in clients) client.Dispose();
             }
         });
         return command;

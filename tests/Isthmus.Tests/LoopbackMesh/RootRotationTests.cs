@@ -29,7 +29,7 @@ public sealed class RootRotationTests(LoopbackMeshRig mesh) : IClassFixture<Loop
 
             var files = new CaFiles(folder, TimeProvider.System);
             files.MakeRoot(new(KeyKind.EcP256, 365));
-            var clusters = LoopbackMeshRig.Clusters.Select(name => new RotatedCluster(name, name, mesh.Client(name))).ToList();
+            var clusters = LoopbackMeshRig.Clusters.Select(name => new RotatedCluster(name, name, mesh.Client(name), WellKnown.SystemNamespace)).ToList();
             var run = new RotationRun(clusters, WellKnown.SystemNamespace, files, TimeProvider.System);
             var (target, before) = (run.NewRoot(),
                 Assert.Single((await ReadAsync()).SelectMany(cluster => cluster.Certificates).Where(one => one.Signs).Select(one => one.Root).Distinct()));

@@ -11,12 +11,24 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <param name="Own">Secret <c>istio-ca-secret</c>.</param>
 internal sealed record AuthorityCertificates(string Cluster, string Namespace, string Roots, string Issuer, SecretFacts? Given, SecretFacts? Own)
 {
-    private const string Proxies = "all proxies of the cluster", Rotate = "you: isthmus ca rotate",
+    private const string Proxies = "all proxies of the cluster", ProxiesElsewhere = "all proxies of the cluster that it serves",
+        Rotate = "you: isthmus ca rotate",
         Replace = "you: a new Secret cacerts (isthmus ca intermediate)";
 
-    private string Map => $"ConfigMap {Namespace}/{WellKnown.RootCertConfigMap}";
+    /// <summary>Whether the control plane serves another cluster, and writes no ConfigMap here.</summary>
+    private bool ServesElsewhere { get; init; }
+
+    private string Map => ServesElsewhere ? Secret : $"ConfigMap {Namespace}/{WellKnown.RootCertConfigMap}";
 
     private string Secret => $"Secret {Namespace}/{WellKnown.CaCerts}";
+
+    /// <summary>Those of a control plane that serves another cluster: what it uses is in the ConfigMap there, and what it is to use, in Secrets here.</summary>
+    public static AuthorityCertificates OfHosted(string cluster, string ns, SecretFacts? given, SecretFacts? own)
+    {
+        var self = own?.Certificates.GetValueOrDefault("ca-cert.pem") ?? "";
+        return (given?.First("root-cert.pem", "ca.crt") is { } roots ? new AuthorityCertificates(cluster, ns, roots, "", given, own)
+            : new(cluster, ns, self, self, given, own)) with { ServesElsewhere = true };
+    }
 
     public IEnumerable<MeshCertificate> All(DateTimeOffset now)
     {
@@ -64,5 +76,5 @@ internal sealed record AuthorityCertificates(string Cluster, string Namespace, s
 
     private IEnumerable<MeshCertificate> Read(CertificateRole role, string owner, string? pem) =>
         CertificateRecord.All(Cluster, role, owner, pem)
-            .Select(one => one with { NeededBy = Proxies, RenewedBy = role == CertificateRole.Root ? Rotate : Replace });
+            .Select(one => one with { NeededBy = ServesElsewhere ? ProxiesElsewhere : Proxies, RenewedBy = role == CertificateRole.Root ? Rotate : Replace });
 }

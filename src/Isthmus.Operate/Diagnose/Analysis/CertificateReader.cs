@@ -28,8 +28,9 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
         var (given, own, checking) = (FindAsync(istioNamespace, WellKnown.CaCerts, stop), FindAsync(istioNamespace, WellKnown.SelfSignedCa, stop),
             ValidatingAsync(stop));
         var (serving, credentials) = (ServedAsync(cluster, stop), new CredentialCertificates(cluster, (ns, name) => FindAsync(ns, name, stop)).ReadAsync());
-        var authorities = new AuthorityCertificates(cluster.Context, istioNamespace, Of(roots, WellKnown.RootCertKey), Of(roots, WellKnown.IssuerCertKey),
-            await given, await own);
+        var authorities = cluster.Trust.ServesElsewhere
+            ? AuthorityCertificates.OfHosted(cluster.Context, istioNamespace, await given, await own)
+            : new(cluster.Context, istioNamespace, Of(roots, WellKnown.RootCertKey), Of(roots, WellKnown.IssuerCertKey), await given, await own);
         var injecting = cluster.Objects("MutatingWebhookConfiguration").Where(value => value["metadata"]?["labels"]?["app"]?.ToString() == "sidecar-injector");
         return
         [

@@ -242,7 +242,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     {
         var (ns, deploying) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop),
             client.ListAllAsync<Deployment>(Kinds.Deployment, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop));
-        var (giving, signing) = (CaAsync(client, WellKnown.CaCerts, stop), CaAsync(client, WellKnown.SelfSignedCa, stop));
+        var (giving, signing) = (SecretAsync(client, WellKnown.CaCerts, stop), SecretAsync(client, WellKnown.SelfSignedCa, stop));
+        var configuring = SecretAsync(client, WellKnown.ConfigSecret, stop);
         if (await ns is null) return TrustFacts.None;
         var roots = (await rooting)
             .ToDictionary(map => map.Metadata.Namespace, map => Root.Of(map.Data.GetValueOrDefault(WellKnown.RootCertKey)), StringComparer.Ordinal);
@@ -254,11 +255,14 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
             roots.GetValueOrDefault(istioNamespace), deployments.Select(deployment => deployment.Metadata.CreationTimestamp).Min(),
             controlPlanes.Select(Started).Min(),
             roots.Where(root => root.Key != istioNamespace && root.Value.IsKnown).ToValueMap(),
-            (await asking).Select(proxy => proxy.Trust).OfType<ProxyTrust>().ToValueList());
+            (await asking).Select(proxy => proxy.Trust).OfType<ProxyTrust>().ToValueList())
+        {
+            ServesElsewhere = await configuring is not null && deployments.Count > 0
+        };
     }
 
-    /// <summary>A Secret of the control plane's CA; null when there is none, or when nobody may read it. The roots in use are in ConfigMaps.</summary>
-    private async Task<SecretFacts?> CaAsync(KubeClient client, string name, CancellationToken stop)
+    /// <summary>A Secret of the control plane; null when there is none, or when nobody may read it. The roots in use are in ConfigMaps.</summary>
+    private async Task<SecretFacts?> SecretAsync(KubeClient client, string name, CancellationToken stop)
     {
         try
         {

@@ -23,7 +23,8 @@ public static class RotationAnalysis
                 $"step {(int)due.Action + 1} of {plan.Steps.Count} is due ({due.Title}), for {Names(due)}",
                 "isthmus ca rotate --dir DIRECTORY --wait, with the directory of that root; the way back: --undo");
         }
-        foreach (var cluster in clusters)
+        // A control plane that serves another cluster says nothing about proxies of this one.
+        foreach (var cluster in clusters.Where(cluster => !cluster.Trust.ServesElsewhere))
         {
             var trusted = cluster.Certificates.Where(one => one is { Role: CertificateRole.Root, IsInForce: true }).Select(one => one.Fingerprint)
                 .ToHashSet(StringComparer.Ordinal);

@@ -43,16 +43,19 @@ public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
     /// <summary>The first step that is not done; null: all are.</summary>
     public RotationStep? Due => Steps.FirstOrDefault(step => !step.IsDone);
 
+    /// <param name="clusters">Those of the mesh. Proxies there that are of another mesh are left alone.</param>
     /// <param name="target">The root to end with.</param>
     public static RotationPlan Of(IReadOnlyList<ClusterInventory> clusters, string target)
     {
-        var states = clusters.Where(cluster => cluster.CertificatesAt is not null).Select(cluster => new ClusterState(cluster)).ToList();
+        var roots = RotationScope.Roots(clusters);
+        roots.Add(target);
+        var states = clusters.Where(cluster => cluster.CertificatesAt is not null).Select(cluster => new ClusterState(cluster, roots)).ToList();
         return new(target,
         [
-            new(RotationAction.Trust, states.SelectMany(state => state.WithoutTrust(target)).ToValueList()),
-            new(RotationAction.Sign, states.SelectMany(state => state.WithoutSigner(target)).ToValueList()),
-            new(RotationAction.Renew, states.SelectMany(state => state.WithoutLeaf(target)).ToValueList()),
-            new(RotationAction.Distrust, states.SelectMany(state => state.WithOtherRoots(target)).ToValueList()),
+            new(RotationAction.Trust, states.SelectMany(state => state.WithoutTrust(target)).Distinct().ToValueList()),
+            new(RotationAction.Sign, states.SelectMany(state => state.WithoutSigner(target)).Distinct().ToValueList()),
+            new(RotationAction.Renew, states.SelectMany(state => state.WithoutLeaf(target)).Distinct().ToValueList()),
+            new(RotationAction.Distrust, states.SelectMany(state => state.WithOtherRoots(target)).Distinct().ToValueList()),
         ]);
     }
 
@@ -73,26 +76,34 @@ public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
     }
 
     /// <summary>One cluster: which roots it trusts, what signs there, and what its proxies have.</summary>
-    private sealed class ClusterState(ClusterInventory cluster)
+    /// <param name="known">The roots of the mesh.</param>
+    private sealed class ClusterState(ClusterInventory cluster, HashSet<string> known)
     {
         private readonly List<MeshCertificate> _roots = [.. cluster.Certificates.Where(one => one.Role == CertificateRole.Root)];
-        private readonly List<MeshCertificate> _proxies = [.. cluster.Certificates.Where(one => one.Role == CertificateRole.Workload)];
+        private readonly List<MeshCertificate> _proxies = 
+            [.. cluster.Certificates.Where(one => one.Role == CertificateRole.Workload && !RotationScope.IsElsewhere(one, known))];
 
         /// <summary>Whether a control plane of its own signs there.</summary>
         private bool IsSigning => cluster.Trust.InstalledAt is not null;
 
+        private string Secret => In($"Secret {cluster.RootNamespace}/cacerts");
+
+        private string Map => In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
+
         public IEnumerable<string> WithoutTrust(string target)
         {
             if (_roots.TrueForAll(root => root.Fingerprint != target))
-                yield return IsSigning ? In($"Secret {cluster.RootNamespace}/cacerts") : In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
+                yield return IsSigning ? Secret : Map;
             else if (!_roots.Exists(root => root.Fingerprint == target && root.IsInForce))
-                yield return In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
+                yield return Map;
             foreach (var proxy in _proxies.Where(proxy => !proxy.Trusts.Contains(target))) yield return Name(proxy);
         }
 
         public IEnumerable<string> WithoutSigner(string target)
         {
-            if (IsSigning && !cluster.Certificates.Any(one => one.Signs && one.Root == target)) yield return In($"Secret {cluster.RootNamespace}/cacerts");
+            if (IsSigning && !cluster.Certificates.Any(one => one.Signs && one.Root == target)) yield return Secret;
+            // A control plane elsewhere may not have taken what is in its Secret.
+            if (!IsSigning && cluster.Certificates.Any(one => one is { Signs: true, Root.Length: > 0 } && one.Root != target)) yield return Map;
         }
 
         public IEnumerable<string> WithoutLeaf(string target) => _proxies.Where(proxy => proxy.Root != target).Select(Name);
@@ -100,7 +111,7 @@ public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
         public IEnumerable<string> WithOtherRoots(string target)
         {
             if (_roots.Exists(root => root.Fingerprint != target && root.IsInForce))
-                yield return IsSigning ? In($"Secret {cluster.RootNamespace}/cacerts") : In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
+                yield return IsSigning ? Secret : Map;
             foreach (var proxy in _proxies.Where(proxy => proxy.Trusts.Any(root => root != target))) yield return Name(proxy);
         }
 

@@ -16,7 +16,7 @@ public static class TrustAnalysis
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
-        var installed = clusters.Where(cluster => cluster.Trust is { HasIstio: true, InForce.IsKnown: true }).ToList();
+        var installed = clusters.Where(cluster => cluster.Trust is { HasIstio: true, ServesElsewhere: false, InForce.IsKnown: true }).ToList();
         foreach (var cluster in installed)
         {
             foreach (var finding in ControlPlane(cluster, installed).Concat(Leftovers(cluster))) yield return finding;

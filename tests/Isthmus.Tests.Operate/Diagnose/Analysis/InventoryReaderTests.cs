@@ -15,8 +15,8 @@ public sealed class InventoryReaderTests
     [Fact]
     public async Task Questions_that_need_no_other_answer_are_asked_at_once_and_Secrets_are_not_needed()
     {
-        // Besides the lists: DNS, settings (two), the namespace, control planes, roots, two Secrets, remote secrets, and four definitions of the Gateway API.
-        var expected = InventoryReader.Lists.Count + 13;
+        // Besides the lists: DNS, settings (two), the namespace, control planes, roots, three Secrets, remote secrets, and four definitions of the Gateway API.
+        var expected = InventoryReader.Lists.Count + 14;
         var (asked, all) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {

@@ -75,6 +75,44 @@ public sealed class RotationPlanTests
         Assert.Equal(("ISM1468", "Pod shop/web"), (found.Problem.Code, found.Problem.Object));
     }
 
+    [Fact]
+    public void Proxies_of_another_mesh_are_left_alone_unless_they_need_a_root_of_this_one()
+    {
+        const string Other = "DDDDDDDDDDDDDDDDDDDDDDDD";
+        // Of this mesh is also who trusts one of its roots, whose certificate leads to one, or of whom that is not known.
+        var due = Due([Primary([Old, New], Old, ("web", Old, [Old, New]), ("elsewhere", Other, [Other]), ("both", Other, [Other, Old]),
+            ("unknown", "", [Other])), Remote([Old, New])]);
+        Assert.Equal((RotationAction.Trust, "Pod shop/both in primary, Pod shop/unknown in primary"), (due.Action, string.Join(", ", due.Pending)));
+        Assert.Null(RotationPlan.Of([Primary([New], New, ("web", New, [New]), ("elsewhere", Other, [Other]))], New).Due);
+    }
+
+    [Fact]
+    public void Control_planes_in_other_namespaces_take_part_if_they_share_a_root()
+    {
+        ClusterInventory In(string ns, ClusterInventory cluster) =>
+            ClusterInventory.From(cluster.Context, [], cluster.Trust, ns).WithCertificates(cluster.Certificates, Now);
+        var (named, shares) = (Primary([New], New), In("external", Primary([Old, New], Old)));
+        var (served, differs) = (In("external", Remote([Old], ("cart", Old, [Old]))), In("apart", Primary(["D"], "D")));
+        Assert.Equal([named, shares, served], RotationScope.Of([named, shares, served, differs], "istio-system"));
+        Assert.Equal([differs], RotationScope.Of([named, shares, served, differs], "apart"));
+        Assert.Equal(["ConfigMap external/istio-ca-root-cert in remote", "Pod shop/cart in remote"],
+            RotationPlan.Of([named, shares, served], New).Due!.Pending);
+        // Nobody knows the root of one whose Secrets cannot be read.
+        var unknown = In("apart", Cluster("primary", named.Trust, []));
+        Assert.Equal([named, unknown], RotationScope.Of([named, unknown], "istio-system"));
+    }
+
+    [Fact]
+    public void A_control_plane_that_serves_another_cluster_signs_when_its_root_is_given_out_there()
+    {
+        var host = Hosted([Old, New], New);
+        var due = RotationPlan.Of([host, Issued([Old, New], Old)], New).Due!;
+        Assert.Equal((RotationAction.Sign, "ConfigMap istio-system/istio-ca-root-cert in remote"), (due.Action, Assert.Single(due.Pending)));
+        Assert.Equal(RotationAction.Distrust, RotationPlan.Of([host, Issued([Old, New], New)], New).Due!.Action);
+        Assert.Same(host, RotationScope.WithoutServed([host, Primary([Old], Old)]));
+        Assert.Null(RotationScope.WithoutServed([host, Issued([Old], Old)]));
+    }
+
     private static RotationStep Due(IReadOnlyList<ClusterInventory> clusters)
     {
         var plan = RotationPlan.UnderWay(clusters)!;
@@ -90,6 +128,19 @@ public sealed class RotationPlanTests
 
     private static ClusterInventory Remote(string[] roots, params (string Name, string Root, string[] Trusts)[] proxies) =>
         Cluster("remote", TrustFacts.None, [.. Roots("remote", roots), .. Proxies("remote", proxies)]);
+
+    private static ClusterInventory Hosted(string[] roots, string signing)
+    {
+        var primary = Primary(roots, signing);
+        return Cluster("host", primary.Trust with { ServesElsewhere = true }, primary.Certificates);
+    }
+
+    /// <summary>A remote cluster where the ConfigMap says what signs.</summary>
+    private static ClusterInventory Issued(string[] roots, string signing)
+    {
+        var remote = Remote(roots, ("cart", signing, roots));
+        return remote.WithCertificates([.. remote.Certificates, .. Primary([], signing).Certificates], Now);
+    }
 
     private static ClusterInventory Cluster(string context, TrustFacts trust, ValueList<MeshCertificate> certificates) =>
         ClusterInventory.From(context, [], trust).WithCertificates(certificates, Now);

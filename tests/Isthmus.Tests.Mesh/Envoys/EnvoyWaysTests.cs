@@ -2,9 +2,9 @@ using System.Text.Json.Nodes;
 using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Guides;
 using Xunit;
-using static Isthmus.Tests.Mesh.MeshFile.EnvoyPods;
+using static Isthmus.Tests.Mesh.Envoys.EnvoyPods;
 
-namespace Isthmus.Tests.Mesh.MeshFile;
+namespace Isthmus.Tests.Mesh.Envoys;
 
 /// <summary>The ways to choose a real Envoy for whole control planes and for gateways of all kinds, each with calls through it.</summary>
 public sealed class EnvoyWaysTests

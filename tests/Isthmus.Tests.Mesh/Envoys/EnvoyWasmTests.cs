@@ -3,9 +3,9 @@ using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Guides;
 using Isthmus.Tests.Mesh.Lab;
 using Xunit;
-using static Isthmus.Tests.Mesh.MeshFile.EnvoyPods;
+using static Isthmus.Tests.Mesh.Envoys.EnvoyPods;
 
-namespace Isthmus.Tests.Mesh.MeshFile;
+namespace Isthmus.Tests.Mesh.Envoys;
 
 /// <summary>WasmPlugins of a Pod whose data plane is a real Envoy: the agent fetches the module, and Envoy runs it.</summary>
 public sealed class EnvoyWasmTests

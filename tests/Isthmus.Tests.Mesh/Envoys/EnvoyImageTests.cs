@@ -2,9 +2,9 @@ using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Guides;
 using Isthmus.Tests.Mesh.Lab;
 using Xunit;
-using static Isthmus.Tests.Mesh.MeshFile.EnvoyPods;
+using static Isthmus.Tests.Mesh.Envoys.EnvoyPods;
 
-namespace Isthmus.Tests.Mesh.MeshFile;
+namespace Isthmus.Tests.Mesh.Envoys;
 
 /// <summary>An image with a real Envoy, as <c>isthmus image build</c> makes it: a Pod of a lab has it as its proxy.</summary>
 [Trait("shard", "images")]

@@ -3,9 +3,9 @@ using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Guides;
 using Isthmus.Tests.Mesh.Mesh;
 using Xunit;
-using static Isthmus.Tests.Mesh.MeshFile.EnvoyPods;
+using static Isthmus.Tests.Mesh.Envoys.EnvoyPods;
 
-namespace Isthmus.Tests.Mesh.MeshFile;
+namespace Isthmus.Tests.Mesh.Envoys;
 
 /// <summary>Pods whose data plane is a real Envoy, in one cluster of a mesh on two networks. The proxies of the other cluster and all gateways are
 /// ours.</summary>

@@ -1,9 +1,9 @@
 using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Guides;
 using Xunit;
-using static Isthmus.Tests.Mesh.MeshFile.EnvoyPods;
+using static Isthmus.Tests.Mesh.Envoys.EnvoyPods;
 
-namespace Isthmus.Tests.Mesh.MeshFile;
+namespace Isthmus.Tests.Mesh.Envoys;
 
 /// <summary>EnvoyFilters that change the bootstrap of a real Envoy: it starts with it, and its agent names them if it does not take it.</summary>
 public sealed class EnvoyBootstrapTests

@@ -1,9 +1,9 @@
 using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Guides;
 using Xunit;
-using static Isthmus.Tests.Mesh.MeshFile.EnvoyPods;
+using static Isthmus.Tests.Mesh.Envoys.EnvoyPods;
 
-namespace Isthmus.Tests.Mesh.MeshFile;
+namespace Isthmus.Tests.Mesh.Envoys;
 
 /// <summary>Every topology of <c>isthmus mesh template</c> with real Envoys on one side and our proxies on the other, under mutual TLS. Two networks
 /// are in <see cref="EnvoyPlaneTests"/>.</summary>

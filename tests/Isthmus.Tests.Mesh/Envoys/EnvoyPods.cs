@@ -3,7 +3,7 @@ using Isthmus.Tests.Mesh.Guides;
 using Isthmus.Tests.Mesh.Mesh;
 using Xunit;
 
-namespace Isthmus.Tests.Mesh.MeshFile;
+namespace Isthmus.Tests.Mesh.Envoys;
 
 /// <summary>Labs whose Pods may have the program of Envoy, and Pods that have it as their data plane.</summary>
 internal static class EnvoyPods

@@ -2,7 +2,7 @@ using Isthmus.Tests.Mesh.Guides;
 using Isthmus.Tests.Mesh.Mesh;
 using Xunit;
 
-namespace Isthmus.Tests.Mesh.MeshFile;
+namespace Isthmus.Tests.Mesh.Envoys;
 
 /// <summary>Meshes that no guide describes, each from one file: other combinations of primaries, remotes and shared
 /// networks.</summary>

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Architecture;
 
-/// <summary><c>docs/http2.md</c> has a row for each section of RFC 9113 with rules for a proxy. Each of its rows, and of the hostile clients in
+/// <summary><c>docs/http2.md</c> has a row for each section of RFC 9113 and RFC 8441 with rules for a proxy. Each of its rows, and of the hostile clients in
 /// <c>docs/security.md</c>, names a test that exists.</summary>
 public sealed partial class Http2PageTests
 {
@@ -13,6 +13,7 @@ public sealed partial class Http2PageTests
         "3.4", "4.1", "4.2", "4.3", "4.3.1", "5.1", "5.1.1", "5.1.2", "5.2", "5.3.2", "5.4.1", "5.4.2", "5.5", "6.1", "6.2", "6.3", "6.4", "6.5", "6.5.2",
         "6.5.3", "6.6", "6.7", "6.8", "6.9",
         "6.9.1", "6.9.2", "6.10", "8.1", "8.1.1", "8.2.1", "8.2.2", "8.2.3", "8.3", "8.3.1", "8.3.2", "8.4", "8.5", "8.6", "8.7", "10.3", "10.5", "10.5.1",
+        "RFC 8441 3", "RFC 8441 4", "RFC 8441 5",
     ];
 
     private static readonly IReadOnlyList<string[]> Rows = Repository.Table("docs/http2.md", "section", "rule", "what the proxy does", "test");

@@ -23,6 +23,8 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     private BodyKind _sending;
     private IWaiting? _waiting;
     private volatile bool _hasPeerLeft;
+    private volatile bool _wasReset;
+    private volatile bool _isTunnel;
     private volatile TaskCompletionSource? _lateHead;   // while a head has begun and is not complete
     private TaskCompletionSource? _timedHead;           // the one whose time runs; used by the watch
     private long _headSince;
@@ -39,6 +41,9 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     public override HeaderBlock RequestTrailers => _body.Trailers;
 
     public override bool IsRequestComplete => _body.IsDone;
+
+    /// <summary>Only a tunnel outlives the end of the client's direction.</summary>
+    public override bool HasClientLeft => !_isTunnel || _wasReset;
 
     public override IWaiting? Waiting
     {
@@ -92,14 +97,15 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
     }
 
     /// <summary>The client has ended its direction or reset the connection: nobody waits for the response of a request that is forwarded.</summary>
-    public void OnPeerLeft()
+    public void OnPeerLeft(bool wasReset)
     {
+        if (wasReset) _wasReset = true;
         _hasPeerLeft = true;
         Interlocked.MemoryBarrier();
         if (Waiting is not { } waiting) return;
         waiting.OnClientLeft();
         // A response that has begun may wait for the client to read.
-        if (IsResponseStarted) Reset();
+        if (IsResponseStarted && HasClientLeft) Reset();
     }
 
     /// <summary>Once a second: ends the wait for a head that takes too long.</summary>
@@ -294,6 +300,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
 
     public override Transport TakeOver()
     {
+        _isTunnel = true;
         var rest = _reader.Available.ToArray();
         _reader.Consume(rest.Length);
         return PrecededTransport.Of(_transport, rest);

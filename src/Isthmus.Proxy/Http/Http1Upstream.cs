@@ -30,6 +30,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
     private bool _keepAlive;
     private bool _expects;
     private int _interim;
+    private volatile bool _isAborted;
 
     public Http1Upstream(Transport transport, ClusterState cluster, Host host, PoolKey key, TimeProvider time, long expiresAt)
     {
@@ -81,7 +82,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         _writer.Write(" HTTP/1.1\r\nhost: "u8);
         _writer.Write(authority);
         _writer.Write("\r\n"u8);
-        HeadWriter.Request<Http1Fields>(_writer, head);
+        HeadWriter.Request<Http1Fields>(_writer, head, head.ContentLength);
         if (_sending == BodyKind.Chunked) _writer.Write("transfer-encoding: chunked\r\n"u8);
         if (head.Upgrade.Length > 0)
         {
@@ -179,7 +180,7 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
 
     public override void Release()
     {
-        var isClean = _isRequestDone && _hasHead && _keepAlive && _body.IsDone && _reader.Buffered <= _body.Lent;
+        var isClean = !_isAborted && _isRequestDone && _hasHead && _keepAlive && _body.IsDone && _reader.Buffered <= _body.Lent;
         var limit = _cluster.Config.MaxRequestsPerConnection;
         if (!isClean || _host.IsRemoved || (limit > 0 && _requests >= limit))
         {
@@ -195,7 +196,11 @@ internal sealed class Http1Upstream : UpstreamStream, IPooledConnection
         if (_host.IsRemoved) ConnectionPools.Of(_host).CloseIdle();
     }
 
-    public override void Abort() => _transport.Abort(reset: true);
+    public override void Abort()
+    {
+        _isAborted = true;
+        _transport.Abort(reset: true);
+    }
 
     public override Transport TakeOver()
     {

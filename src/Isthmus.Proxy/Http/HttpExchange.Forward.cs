@@ -26,6 +26,12 @@ internal sealed partial class HttpExchange
             return;
         }
         _record.Cluster = cluster;
+        // HTTP/2 has no place for it: data after the head is of the other protocol.
+        if (Request.Upgrade.Length > 0 && Request.Body != BodyKind.None && HttpUpstreams.IsHttp2(cluster, Request.Version))
+        {
+            await ReplyAsync(400, "", "http2.upgrade_with_a_body", EndReason.ClientProtocolError).ConfigureAwait(false);
+            return;
+        }
         if (!cluster.TryBeginRequest(canQueue: !HttpUpstreams.IsHttp2(cluster, Request.Version)))
         {
             await ReplyOverflowAsync(isRetried: false, closes: false).ConfigureAwait(false);

@@ -29,7 +29,7 @@ internal sealed class HttpServer(HttpParts parts)
             stream.LookForHead(parts.Ports.Time);
             EndInTime(connection, age, action, isBusy: !Volatile.Read(ref isIdle), Volatile.Read(ref requests));
         };
-        connection.Socket.Loop.OnEnd(stream.OnPeerLeft);
+        connection.Socket.Loop.OnEnd(() => stream.OnPeerLeft(connection.Socket.Loop.WasReset));
         if (await IsHttp2Async(connection, stream).ConfigureAwait(false))
         {
             await RunHttp2Async(connection, action, stream.Reader, age).ConfigureAwait(false);

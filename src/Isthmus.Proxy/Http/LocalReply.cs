@@ -32,7 +32,8 @@ internal static class LocalReply
     public static ReadOnlyMemory<byte> Prepare(ResponseHead head, RequestHead request, int status, ReadOnlyMemory<byte> body)
     {
         head.Clear();
-        if (GrpcCalls.Is(request.Headers))
+        // To a client that asks for a tunnel, status 200 would say that it has one.
+        if (GrpcCalls.Is(request.Headers) && !request.IsTunnel)
         {
             head.Status = 200;
             head.Headers.Add("content-type"u8, "application/grpc"u8);

@@ -114,11 +114,12 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         var authorizer = ofRoute?.Authorizer ?? check.Authorizer;
         // What the filter says of fields is for one protocol.
         if (authorizer.IsGrpc != check.Authorizer.IsGrpc) return Lacking(check.Name);
+        // The check has the method of the request: it would ask the authorizer for a tunnel.
+        if (!authorizer.IsGrpc && stream.Request.IsConnect)
+            return new(403, "an authorizer that speaks HTTP cannot decide about CONNECT"u8.ToArray(), "ext_authz_connect", EndReason.Unauthorized);
         // The authorizer would decide about another path than the server gets: gRPC has no text for it.
         if (authorizer.IsGrpc && !Utf8.IsValid(stream.Request.Target))
             return new(400, "Bad Request"u8.ToArray(), "ext_authz_invalid_path", EndReason.ClientProtocolError);
-        // What the answer changes does not change the route, unless the filter says so.
-        if (!check.ClearsRoute) _ = route.Decision;
         var sends = ofRoute is null ? check.Body : ofRoute.BodyFor(check);
         if (sends is { } wanted && stream.Request.Body != BodyKind.None)
         {

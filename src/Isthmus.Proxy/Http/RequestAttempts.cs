@@ -238,9 +238,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
             var mayRepeat = hasOther && body is not { IsStreaming: true }
                 && RetryDecision.IsRetriable(act.Retry, AttemptEnd.Reset, stream.Request, Response, upstream.IsReused);
             await ReceiveHeadAsync(upstream, mayRepeat).ConfigureAwait(false);
-            if (Response.Status == 101 && stream.Request.Upgrade.Length == 0) throw new HttpMessageException(502, "http1.upgrade_not_asked_for");
-            // The rest of the body would become a part of the other protocol.
-            if (Response.IsTunnel && body is { IsPumping: true }) throw new HttpMessageException(502, "http1.upgrade_before_end_of_request");
+            UpgradeAnswers.Check(stream.Request, Response, isSending: body is { IsPumping: true });
             Record.ResponseAfter = parts.Ports.Time.GetElapsedTime(Record.StartedAt);
             cluster.Answered(host, Response);
             cluster.Counters.Count(Response.Status);
@@ -253,8 +251,11 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
         }
         catch (HttpMessageException e)
         {
-            cluster.Answered(host, 502);
-            Interlocked.Increment(ref cluster.Counters.ProtocolErrors);
+            if (e.BlamesHost)
+            {
+                cluster.Answered(host, 502);
+                Interlocked.Increment(ref cluster.Counters.ProtocolErrors);
+            }
             (End, ResetReason) = (AttemptEnd.ProtocolError, "protocol error");
             Failure = e.Detail;
         }

@@ -50,16 +50,50 @@ internal static class ResponseRelay
         await stream.SendHeadAsync(attempts.Response).ConfigureAwait(false);
         await stream.FlushAsync().ConfigureAwait(false);
         var (down, up) = (stream.TakeOver(), upstream.TakeOver());
-        using var watched = parts.Watch.Add(attempts.Limits.Idle, attempts.Limits.Duration, _ => down.Abort(reset: true));
+        using var watched = parts.Watch.Add(attempts.Limits.Idle, attempts.Limits.Duration, _ =>
+        {
+            // Either may have ended its direction, so that nobody reads from it.
+            down.Abort(reset: true);
+            up.Abort(reset: true);
+        });
         var relay = new Relay(down, up, watched, parts.Ports.Time);
+        var client = new TunnelClient(stream, up);
+        stream.Waiting = client;
         var end = await relay.RunAsync().ConfigureAwait(false);
+        stream.Waiting = null;
         attempts.Record.Reason = end switch
         {
+            _ when client.HasLeft && end != RelayEnd.Completed => EndReason.ClientClosed,
             RelayEnd.DownstreamReset => EndReason.ClientClosed,
             RelayEnd.UpstreamReset => EndReason.UpstreamReset,
             _ => watched.IsExpired ? EndReason.IdleTimeout : EndReason.Completed,
         };
         stream.CountTunnel(relay.Received, relay.Sent);
         if (end != RelayEnd.Completed) upstream.Abort();
+    }
+
+    /// <summary>Nobody reads from a client that has ended its direction: when it leaves, the server's next bytes would be the first to find out.</summary>
+    private sealed class TunnelClient(DownstreamStream stream, Transport up) : IWaiting
+    {
+        private volatile bool _hasLeft;
+
+        public bool HasLeft => _hasLeft;
+
+        public void OnClientLeft()
+        {
+            if (!stream.HasClientLeft) return;
+            _hasLeft = true;
+            up.Abort(reset: true);
+        }
+
+        public void OnSuspected(UpstreamStream of)
+        {
+            // Another host does not help a tunnel.
+        }
+
+        public void OnSecond()
+        {
+            // The limits of a tunnel have a watch of their own.
+        }
     }
 }

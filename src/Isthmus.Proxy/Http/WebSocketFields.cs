@@ -21,12 +21,18 @@ internal static class WebSocketFields
         request.Headers.Add("sec-websocket-key"u8, Convert.ToBase64String(key));
     }
 
-    /// <summary>Gives a response the proof that clients of HTTP/1.1 need, and spares others one for a key that they do not know.</summary>
+    /// <summary>Whether a server of HTTP/1.1 that agrees has read the key, which a client of HTTP/2 cannot check.</summary>
+    public static bool IsProven(RequestHead request, ResponseHead response) =>
+        request.Upgrade != "websocket" || response.Status != 101 || response.Version == HttpVersions.Http2
+        || (request.Headers.GetString("sec-websocket-key"u8) is { } key && response.Headers.GetString("sec-websocket-accept"u8) == ProofOf(key));
+
+    /// <summary>Gives a response of HTTP/2 the proof that clients of HTTP/1.1 need, and spares others one for a key that they do not know.</summary>
     public static void Accept(RequestHead request, ResponseHead response)
     {
         if (request.Upgrade != "websocket") return;
         if (request.Version == HttpVersions.Http2) response.Headers.Remove("sec-websocket-accept"u8);
-        else if (!response.Headers.Contains("sec-websocket-accept"u8) && request.Headers.GetString("sec-websocket-key"u8) is { } key)
+        else if (response.Version == HttpVersions.Http2 && !response.Headers.Contains("sec-websocket-accept"u8)
+            && request.Headers.GetString("sec-websocket-key"u8) is { } key)
             response.Headers.Add("sec-websocket-accept"u8, ProofOf(key));
     }
 

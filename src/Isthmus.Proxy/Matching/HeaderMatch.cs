@@ -97,7 +97,8 @@ internal sealed class HeaderMatch
 
     private bool IsPseudoMatch(RequestHead request, string scheme, Reading reading)
     {
-        if (_pseudo == ":path") return Decide(request.Target, reading);
+        // CONNECT has none.
+        if (_pseudo == ":path") return request.Target.IsEmpty ? Missing() : Decide(request.Target, reading);
         var text = _pseudo switch { ":method" => request.Method, ":authority" => request.Authority, ":scheme" => scheme, _ => null };
         if (text is null) return Missing();
         Span<byte> small = stackalloc byte[512];

@@ -12,13 +12,14 @@ internal interface IFieldEncoding
 /// </summary>
 internal static class HeadWriter
 {
-    /// <summary>The fields of a request, with its length and what it expects.</summary>
-    public static void Request<T>(ByteWriter into, RequestHead head) where T : IFieldEncoding
+    /// <summary>The fields of a request, with what it expects.</summary>
+    /// <param name="length">What <c>content-length</c> says; -1: the request has none.</param>
+    public static void Request<T>(ByteWriter into, RequestHead head, long length) where T : IFieldEncoding
     {
         Fields<T>(into, head.Headers, isRequest: true);
         if (head.Headers.Contains("te"u8)) T.Write(into, "te"u8, "trailers"u8);
         if (head.ExpectsContinue && head.Body != BodyKind.None) T.Write(into, "expect"u8, "100-continue"u8);
-        if (head.Body is BodyKind.None or BodyKind.Length) Length<T>(into, head.ContentLength);
+        if (head.Body is BodyKind.None or BodyKind.Length) Length<T>(into, length);
     }
 
     /// <summary>The fields of a response.</summary>

@@ -190,6 +190,9 @@ internal sealed class HttpMessageException(int status, string detail) : Exceptio
 
     /// <summary>Envoy's response code detail, for example <c>http1.invalid_characters</c>.</summary>
     public string Detail { get; } = detail;
+
+    /// <summary>Whether it counts against the host that a request was sent to: what clients can bring about must not.</summary>
+    public bool BlamesHost { get; init; } = true;
 }
 
 /// <summary>Reason phrases of RFC 9110 section 15 and its registry.</summary>

@@ -22,6 +22,8 @@ internal static class HttpDecoder
         if (inline is null && http.Rds?.RouteConfigName is not { Length: > 0 })
             throw new ResourceException($"http_connection_manager '{http.StatPrefix}' has no routes");
         if (http.LocalReplyConfig is not null) notes.Add("local_reply_config is ignored");
+        var upgrades = http.UpgradeConfigs.Where(upgrade => upgrade.Enabled ?? true).Select(upgrade => upgrade.UpgradeType).ToList();
+        upgrades.ForEach(RouteDecoder.CheckUpgrade);
         var common = http.CommonHttpProtocolOptions;
         var cert = http.SetCurrentClientCertDetails;
         if (cert is { Chain: true }) notes.Add("set_current_client_cert_details.chain is ignored");
@@ -32,7 +34,7 @@ internal static class HttpDecoder
             http.UseRemoteAddress ?? false, (int)http.XffNumTrustedHops, http.SkipXffAppend,
             (ClientCertMode)(int)http.ForwardClientCertDetails,
             new(cert?.Subject ?? false, cert?.Cert ?? false, cert?.Dns ?? false, cert?.Uri ?? false),
-            http.UpgradeConfigs.Where(u => u.Enabled ?? true).Select(u => u.UpgradeType.ToLowerInvariant()).ToValueList(),
+            upgrades.Select(type => type.ToLowerInvariant()).ToValueList(),
             Time(http.StreamIdleTimeout, TimeSpan.FromMinutes(5)),
             Time(common?.IdleTimeout, TimeSpan.FromHours(1)),
             Time(common?.MaxConnectionDuration, TimeSpan.Zero),

@@ -181,9 +181,19 @@ internal static class RouteDecoder
     {
         var upgrades = new Dictionary<string, bool>(StringComparer.Ordinal);
         foreach (var config in action.UpgradeConfigs)
+        {
+            if (config.Enabled ?? true) CheckUpgrade(config.UpgradeType);
             if (!upgrades.TryAdd(config.UpgradeType.ToLowerInvariant(), config.Enabled ?? true))
                 throw new ResourceException($"upgrade_configs: '{config.UpgradeType}' is there twice");
+        }
         return upgrades.ToValueMap();
+    }
+
+    /// <summary>Datagrams in capsules (RFC 9298) are no bytes that could just be copied.</summary>
+    /// <exception cref="ResourceException">The proxy does not have that protocol.</exception>
+    internal static void CheckUpgrade(string type)
+    {
+        if (type.Equals("CONNECT-UDP", StringComparison.OrdinalIgnoreCase)) throw new ResourceException("upgrade_configs: CONNECT-UDP is not supported");
     }
 
     private static ConnectSettings? Connect(RouteAction action)

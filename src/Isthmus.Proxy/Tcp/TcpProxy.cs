@@ -120,7 +120,7 @@ internal sealed class TcpProxy(
     private async ValueTask CopyAsync(Downstream connection, TcpAction action, Upstream connected, TrafficRecord record)
     {
         var (host, upstream) = (record.Host!, connected.Bytes);
-        var ended = EndReason.Completed;
+        var (ended, isWhole) = (EndReason.Completed, false);
         void Cut(EndReason reason)
         {
             ended = reason;
@@ -151,6 +151,7 @@ internal sealed class TcpProxy(
         try
         {
             var end = await relay.RunAsync().ConfigureAwait(false);
+            isWhole = end == RelayEnd.Completed && ended == EndReason.Completed;
             record.Reason = ended != EndReason.Completed ? ended : end switch
             {
                 RelayEnd.DownstreamReset => EndReason.ClientClosed,
@@ -161,7 +162,7 @@ internal sealed class TcpProxy(
         finally
         {
             counted.Dispose();
-            connected.End(host);
+            connected.End(host, isWhole);
             host.End();
             if (record.Cluster is { } cluster)
             {
@@ -187,10 +188,11 @@ internal sealed class TcpProxy(
 
         public TlsPeer? Peer => _tunnel is null ? Bytes.Peer : _tunnel.Peer;
 
-        public void End(Host host)
+        /// <param name="isWhole">Both sides have ended their direction.</param>
+        public void End(Host host, bool isWhole)
         {
-            Bytes.Abort();
-            // What carries a tunnel is counted, and perhaps kept, by its pool.
+            // What carries a tunnel is counted, and perhaps kept, by its pool. The end of a tunnel may be on its way out.
+            if (_tunnel is null || !isWhole) Bytes.Abort();
             if (_tunnel is null) UpstreamConnector.Release(host);
             else _tunnel.Release();
         }

@@ -114,10 +114,10 @@ internal sealed class BufferedBytes(Transport inner) : INonBlocking
         {
             await inner.WriteAsync(copy.AsMemory(0, count)).ConfigureAwait(false);
         }
-        catch (TransportException e)
+        catch (Exception e)
         {
-            // The next write says so.
-            lock (_lock) _failure ??= e;
+            // The next write says so, whatever it is: it must not go on after bytes that were lost.
+            lock (_lock) _failure ??= e as TransportException ?? new TransportException(TransportFailure.Aborted, e.Message, e);
         }
         finally
         {

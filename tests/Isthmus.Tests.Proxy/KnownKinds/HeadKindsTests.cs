@@ -138,7 +138,7 @@ public sealed class HeadKindsTests
         writer.Write("POST "u8);
         writer.Write(head.Target);
         writer.Write(" HTTP/1.1\r\nhost: a\r\n"u8);
-        HeadWriter.Request<Http1Fields>(writer, head);
+        HeadWriter.Request<Http1Fields>(writer, head, head.ContentLength);
         writer.Write("\r\n"u8);
         if (HeadParser.FindEnd(writer.Written.Span) != writer.Length) return false;
         var read = new RequestHead();

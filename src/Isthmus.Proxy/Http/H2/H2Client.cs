@@ -137,6 +137,10 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
         OnStreamGone();
     }
 
+    /// <summary>Limits how long the host may take until it is known what it allows: as long as for its connection.</summary>
+    public ITimer BeginPatience(TimerCallback onEnd, object of) =>
+        _time.CreateTimer(onEnd, of, _cluster.Config.ConnectTimeout, Timeout.InfiniteTimeSpan);
+
     /// <summary>The bytes of a stream whose request was answered with a tunnel.</summary>
     public Transport Tunnel(H2ClientStream stream) => new H2StreamTransport(this, stream, Transport);
 
@@ -265,6 +269,7 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
 
     private volatile H2ClientStream? _stream;
     private volatile bool _isAborted;
+    private TaskCompletionSource<TransportException>? _givenUp;     // while the settings of the host are awaited
     private bool _hasBody;
     private bool _expects;
 
@@ -287,10 +292,24 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
 
     private async ValueTask AskForUpgradeAsync(RequestHead head)
     {
-        if (head.Body != BodyKind.None) throw new HttpMessageException(400, "http2.upgrade_with_a_body");
-        if (!await connection.AllowsUpgradesAsync().ConfigureAwait(false)) throw new HttpMessageException(502, "http2.upgrades_are_not_allowed_by_the_host");
+        var givenUp = new TaskCompletionSource<TransportException>(TaskCreationOptions.RunContinuationsAsynchronously);
+        // Either this sees that it was aborted, or whoever aborts it sees what waits.
+        Interlocked.Exchange(ref _givenUp, givenUp);
+        if (_isAborted) GiveUp();
+        using (connection.BeginPatience(static of => ((TaskCompletionSource<TransportException>)of!).TrySetResult(Late), givenUp))
+        {
+            // Clients choose what is asked of whom: that the host does not take it is no fault.
+            if (!await connection.AllowsUpgradesAsync(givenUp.Task).ConfigureAwait(false))
+                throw new HttpMessageException(502, "http2.upgrades_are_not_allowed_by_the_host") { BlamesHost = false };
+        }
         SendHead(head);
     }
+
+    private static TransportException Late => new(TransportFailure.TimedOut, "no SETTINGS within the connect timeout");
+
+    private static TransportException Abandoned => new(TransportFailure.Aborted, "given up before it began");
+
+    private void GiveUp() => Volatile.Read(ref _givenUp)?.TrySetResult(Abandoned);
 
     private void SendHead(RequestHead head)
     {
@@ -302,10 +321,11 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
         if (!head.IsConnect) HpackEncoder.Write(block, ":scheme"u8, IsHttps(head) ? "https"u8 : "http"u8);
         HpackEncoder.Write(block, ":authority"u8, HeadWriter.Authority(head));
         if (!head.IsConnect) HpackEncoder.Write(block, ":path"u8, head.Target);
-        HeadWriter.Request<HpackFields>(block, head);
+        // A client of HTTP/1.1 may say that its request for another protocol has no body.
+        HeadWriter.Request<HpackFields>(block, head, head.IsTunnel ? -1 : head.ContentLength);
         _expects = head.ExpectsContinue;
         _hasBody = head.Body != BodyKind.None;
-        if (_isAborted) throw new TransportException(TransportFailure.Aborted, "given up before it began");
+        if (_isAborted) throw Abandoned;
         _stream = connection.Begin(this, method, head.Upgrade, block.Written.Span, isLast: !_hasBody && !head.IsTunnel);
         if (_isAborted) Abort();
     }
@@ -361,6 +381,8 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
     public override void Abort()
     {
         _isAborted = true;
+        Interlocked.MemoryBarrier();
+        GiveUp();
         if (_stream is { } stream) connection.Reset(stream, H2Error.Cancel);
     }
 

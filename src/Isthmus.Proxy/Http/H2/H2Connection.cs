@@ -40,8 +40,9 @@ internal abstract partial class H2Connection
     protected int PeerMaxStreams => _peer.MaxStreams;
 
     /// <summary>Whether the peer takes requests for other protocols (RFC 8441). It says so in its first frame.</summary>
-    /// <exception cref="TransportException">The connection ended before.</exception>
-    public async ValueTask<bool> AllowsUpgradesAsync()
+    /// <param name="givenUp">Completes when nobody waits any longer, with the reason.</param>
+    /// <exception cref="TransportException">The connection ended before, or nobody waits.</exception>
+    public async ValueTask<bool> AllowsUpgradesAsync(Task<TransportException> givenUp)
     {
         Task? settings = null;
         lock (_lock)
@@ -49,7 +50,7 @@ internal abstract partial class H2Connection
             if (!_hasTakenSettings && _sender.Failure is null)
                 settings = (_settings ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
-        if (settings is not null) await settings.ConfigureAwait(false);
+        if (settings is not null && await Task.WhenAny(settings, givenUp).ConfigureAwait(false) == givenUp) throw await givenUp.ConfigureAwait(false);
         lock (_lock) return _hasTakenSettings ? _peer.AllowsUpgrades : throw H2Stream.Translate(_sender.Failure!);
     }
 

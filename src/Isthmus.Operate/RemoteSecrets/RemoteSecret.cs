@@ -128,7 +128,12 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
             await CreateAsync(Kinds.Namespace,
                 new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } }, stop);
         var exists = await client.FindAsync(Kinds.ServiceAccount, ns, account, stop) is not null;
-        if (exists && (account != WellKnown.ReaderServiceAccount || isForIstio || await MayReadAsync(ns, account, stop))) return;
+        if (exists)
+        {
+            // Its rights are the administrator's choice, and whoever has a right of their own to read less keeps it.
+            if (account == WellKnown.ReaderServiceAccount && !isForIstio && await new ReaderRights(client, ns, account).LackAsync(stop) is { } lack) note(lack);
+            return;
+        }
         if (account != WellKnown.ReaderServiceAccount && !isForIstio)
             throw new ProblemException($"ServiceAccount {ns}/{account}", "does not exist",
                 "create it with permissions to read the cluster, or omit --service-account");
@@ -140,29 +145,8 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
         note(isForIstio
             ? $"Created ServiceAccount {ns}/{account} with the permissions that a control plane of Istio needs: it reads ALL Secrets and ConfigMaps of this "
                 + $"cluster. Take it back with --for=istio --remove."
-            : $"{(exists ? "Gave" : "Created")} ServiceAccount {ns}/{account} {(exists ? "its" : "with")} permissions "
-                + "to read Services, endpoints, Pods and Nodes.");
+            : $"Created ServiceAccount {ns}/{account} with permissions to read Services, endpoints, Pods and Nodes.");
     }
-
-    /// <summary>Whether some role is bound to an account. Whoever may not see that leaves it as it is.</summary>
-    private async Task<bool> MayReadAsync(string ns, string account, CancellationToken stop)
-    {
-        try
-        {
-            var roles = (await client.ListAllAsync<JsonObject>(Rbac("ClusterRole"), null, new(), stop)).Select(role => role["metadata"]?["name"]?.ToString())
-                .ToHashSet(StringComparer.Ordinal);
-            return (await client.ListAllAsync<JsonObject>(Rbac("ClusterRoleBinding"), null, new(), stop)).Any(binding =>
-                roles.Contains(binding["roleRef"]?["name"]?.ToString())
-                && (binding["subjects"] as JsonArray ?? []).Any(subject => subject?["kind"]?.ToString() == "ServiceAccount"
-                    && subject["name"]?.ToString() == account && subject["namespace"]?.ToString() == ns));
-        }
-        catch (KubeException e) when (e.Code == 403)
-        {
-            return true;
-        }
-    }
-
-    private static ResourceKind Rbac(string kind) => Kinds.Find("rbac.authorization.k8s.io/v1", kind)!;
 
     private async Task CreateAsync(ResourceKind kind, JsonObject value, CancellationToken stop)
     {

@@ -12,6 +12,10 @@ namespace Isthmus.Tests.Operate.Installation;
 /// <summary>A control plane of Istio lists Secrets and ConfigMaps of a remote cluster; ours does not.</summary>
 public sealed class RemoteSecretForIstioTests
 {
+    private const string Role = "istio-reader-clusterrole-istio-system";
+
+    private static readonly ResourceKind Bindings = Kinds.Find("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")!;
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -41,9 +45,10 @@ public sealed class RemoteSecretForIstioTests
         Assert.False(await secrets.RemoveAsync(request with { For = "istio" }, Stop));
     }
 
-    /// <summary>Somebody removed what binds the account to its role. The remedy for a control plane that is refused is to make the secret again.</summary>
+    /// <summary>Somebody removed what binds the account to its role, or gave it fewer rights on purpose: the command names what it lacks, and grants
+    /// nothing.</summary>
     [Fact]
-    public async Task An_account_that_has_lost_its_rights_gets_them_again()
+    public async Task An_account_that_lacks_rights_keeps_those_that_it_has()
     {
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
@@ -51,14 +56,38 @@ public sealed class RemoteSecretForIstioTests
         var secrets = new RemoteSecret(client, TimeProvider.System, notes.Add);
         var request = new RemoteSecretRequest { Name = "c2", TokenDuration = TimeSpan.FromHours(1) };
         using var reader = Reader(await secrets.MakeAsync(request, Stop), client);
-        await client.DeleteAsync(Kinds.Find("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")!, null, "istio-reader-clusterrole-istio-system", Stop);
-        await Assert.ThrowsAsync<KubeException>(() => reader.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop));
-
-        using var again = Reader(await secrets.MakeAsync(request, Stop), client);
-        foreach (var one in (KubeClient[])[reader, again]) await one.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop);
-        Assert.Single(notes, note => note.StartsWith("Gave ServiceAccount istio-system/istio-reader-service-account its", StringComparison.Ordinal));
+        await client.DeleteAsync(Bindings, null, Role, Stop);
         await secrets.MakeAsync(request, Stop);
-        Assert.Single(notes, note => note.StartsWith("Gave ", StringComparison.Ordinal));
+        await Assert.ThrowsAsync<KubeException>(() => reader.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop));
+        var lack = Assert.Single(notes, note => note.StartsWith("Warning: ServiceAccount istio-system/istio-reader-service-account may not list "
+            + "namespaces, nodes, pods, services, endpointslices of all namespaces", StringComparison.Ordinal));
+        Assert.EndsWith($" create clusterrolebinding {Role} --clusterrole={Role} --serviceaccount=istio-system:istio-reader-service-account", lack,
+            StringComparison.Ordinal);
+    }
+
+    /// <summary>The right is a group's, by a binding of another name.</summary>
+    [Fact]
+    public async Task An_account_with_rights_of_its_group_lacks_none()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        var notes = new List<string>();
+        var secrets = new RemoteSecret(client, TimeProvider.System, notes.Add);
+        var request = new RemoteSecretRequest { Name = "c2", TokenDuration = TimeSpan.FromHours(1) };
+        using var reader = Reader(await secrets.MakeAsync(request, Stop), client);
+        await client.DeleteAsync(Bindings, null, Role, Stop);
+        await client.CreateAsync(Bindings, YamlText.Parse($$"""
+            apiVersion: rbac.authorization.k8s.io/v1
+            kind: ClusterRoleBinding
+            metadata: {name: readers}
+            roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{Role}}}
+            subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: 'system:serviceaccounts:istio-system'}]
+            """, "binding")!.AsObject(), Stop);
+        notes.Clear();
+        await secrets.MakeAsync(request, Stop);
+        Assert.DoesNotContain(notes, note => note.Contains("may not list", StringComparison.Ordinal));
+        Assert.Null(await client.FindAsync(Bindings, null, Role, Stop));
+        await reader.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop);
     }
 
     [Theory]

@@ -1,0 +1,72 @@
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+
+namespace Isthmus.Operate.RemoteSecrets;
+
+/// <summary>What an account that exists may read. The API server decides: a right may come from a group, or from a binding of any name.</summary>
+internal sealed class ReaderRights(KubeClient client, string ns, string account)
+{
+    /// <summary>A cluster without these is not served at all.</summary>
+    private static readonly IReadOnlyList<KindDescriptor> Needed =
+        [.. MeshApi.All.Where(kind => kind is { Place: KindPlace.EveryCluster, IsCustom: false, Rights.Reader: KindRights.Read })];
+
+    private string Role => $"istio-reader-clusterrole-{ns}";
+
+    /// <summary>What a control plane elsewhere cannot read with the account, and how to grant it; null when it reads everything, or nobody tells the
+    /// user.</summary>
+    public async Task<string?> LackAsync(CancellationToken stop)
+    {
+        try
+        {
+            var lacking = new List<string>();
+            foreach (var kind in Needed)
+                if (!await MayListAsync(kind, stop)) lacking.Add(kind.Plural);
+            return lacking.Count == 0 ? null
+                : $"Warning: ServiceAccount {ns}/{account} may not list {string.Join(", ", lacking)} of all namespaces, so that a control plane cannot watch "
+                    + $"this cluster with the secret. Its rights are left as they are. To grant them: {await RemedyAsync(stop)}";
+        }
+        catch (KubeException)
+        {
+            return null;
+        }
+    }
+
+    private async Task<bool> MayListAsync(KindDescriptor kind, CancellationToken stop)
+    {
+        var review = await client.CreateAsync(Kinds.SubjectAccessReview, new JsonObject
+        {
+            ["apiVersion"] = Kinds.SubjectAccessReview.ApiVersion, ["kind"] = Kinds.SubjectAccessReview.Kind,
+            ["spec"] = new JsonObject
+            {
+                ["user"] = $"system:serviceaccount:{ns}:{account}",
+                ["groups"] = new JsonArray("system:serviceaccounts", $"system:serviceaccounts:{ns}", "system:authenticated"),
+                ["resourceAttributes"] = new JsonObject { ["verb"] = "list", ["group"] = kind.Group, ["resource"] = kind.Plural },
+            },
+        }, stop);
+        return review["status"]?["allowed"]?.ToString() == "true";
+    }
+
+    /// <summary>The binding alone where only that is missing. Otherwise the command makes the account anew.</summary>
+    private async Task<string> RemedyAsync(CancellationToken stop)
+    {
+        var kubectl = $"kubectl --context={client.Access.Name}";
+        return await ExistsAsync("ClusterRole", stop) != false && await ExistsAsync("ClusterRoleBinding", stop) != true
+            ? $"{kubectl} create clusterrolebinding {Role} --clusterrole={Role} --serviceaccount={ns}:{account}"
+            : $"{kubectl} -n {ns} delete serviceaccount {account}, which ends its tokens, and repeat the command: it creates the account with its permissions.";
+    }
+
+    /// <summary>Null: the user may not see it.</summary>
+    private async Task<bool?> ExistsAsync(string kind, CancellationToken stop)
+    {
+        try
+        {
+            return await client.FindAsync(Kinds.Find("rbac.authorization.k8s.io/v1", kind)!, null, Role, stop) is not null;
+        }
+        catch (KubeException)
+        {
+            return null;
+        }
+    }
+}

@@ -105,7 +105,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         }
         record.Ok("TLS", $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}",
             ("certificate", certificate?.Validity(facts.Now) ?? ""));
-        call = call with { Kind = chain.Action is HttpAction ? CallKinds.Http : CallKinds.Tcp };
+        call = call with { Kind = chain.Action is HttpAction ? CallKinds.Http : CallKinds.Tcp, IsDecrypted = true };
         return new(view, listener, chain);
     }
 }

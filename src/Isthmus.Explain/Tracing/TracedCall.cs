@@ -16,6 +16,9 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
     /// <summary>What a gateway at which the call enters made of it; null without one.</summary>
     public Admission? Admitted { get; init; }
 
+    /// <summary>The gateway at which the call enters ends its TLS.</summary>
+    public bool IsDecrypted { get; init; }
+
     /// <summary>A call of which only the request is known.</summary>
     public TracedCall(TraceFacts facts, ProxyView? sidecar) : this(facts, sidecar, null, 0, CallKinds.Http, new(IPAddress.None, 0))
     {
@@ -56,7 +59,7 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
     }
 
     public override string ToString() =>
-        $"{(Kind == CallKinds.Tls ? "https" : Kind)}://{Facts.Target.Host}{(Port > 0 ? $":{Port}" : "")}{(Kind == CallKinds.Tcp ? "" : Path)}";
+        $"{(IsDecrypted || Kind == CallKinds.Tls ? "https" : Kind)}://{Facts.Target.Host}{(Port > 0 ? $":{Port}" : "")}{(Kind == CallKinds.Tcp ? "" : Path)}";
 }
 
 /// <summary>What the filters of a gateway made of a call from outside.</summary>

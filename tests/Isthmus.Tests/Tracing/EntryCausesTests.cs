@@ -75,6 +75,7 @@ public sealed class EntryCausesTests
         }, new Random(1));
         scenario.Complete(walk.Again());
         var tls = walk.Trace.Hops.First(hop => hop.Name == "TLS");
+        Assert.StartsWith("https://10.96.0.5:443", walk.Trace.Target, StringComparison.Ordinal);
         Assert.Equal(says.Length > 0 ? "ISM2060" : null, tls.Problem?.Code);
         Assert.Contains(says, tls.Problem?.Message ?? "", StringComparison.Ordinal);
         Assert.Contains(remedy, tls.Problem?.Remedy ?? "", StringComparison.Ordinal);

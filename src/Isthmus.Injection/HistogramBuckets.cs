@@ -13,7 +13,7 @@ internal static class HistogramBuckets
     private static readonly string[] Histograms = ["istiocustom.istio_request_duration_milliseconds", "istiocustom.istio_request_bytes",
         "istiocustom.istio_response_bytes"];
 
-    /// <summary>What applies to histograms that exist; null: nothing.</summary>
+    /// <summary>What applies to histograms that exist; null for nothing.</summary>
     internal static JsonObject? Read(InjectionInputs inputs)
     {
         if (inputs.Annotation(Annotation) is not { } text) return null;

@@ -54,7 +54,7 @@ internal sealed class InjectionInputs
     /// <summary>The mesh's default configuration, with the Pod's annotation merged over it.</summary>
     internal JsonObject ProxyConfig { get; }
 
-    /// <summary>The ranges of the proxy's histograms, by the beginnings of their names; null: the default.</summary>
+    /// <summary>The ranges of the proxy's histograms, by the beginnings of their names; null for the default.</summary>
     internal JsonObject? Buckets { get; }
 
     internal string ClusterId => Path.Cluster ?? Values.ClusterId;

@@ -13,7 +13,7 @@ internal static class SecureMetrics
 
     private const string Own = "ENVOY_SECURE_METRICS_PORT", Merged = "ENVOY_SECURE_MERGED_METRICS_PORT";
 
-    /// <summary>The port with the metrics of proxy, agent and application; null: none.</summary>
+    /// <summary>The port with the metrics of proxy, agent and application; null for none.</summary>
     internal static int? MergedPort(InjectionInputs inputs) => Port(inputs, Merged);
 
     internal static IEnumerable<int> Ports(InjectionInputs inputs) => new[] { Port(inputs, Own), Port(inputs, Merged) }.OfType<int>();

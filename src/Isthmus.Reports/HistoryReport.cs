@@ -11,7 +11,7 @@ public sealed record HistoryReport(string Cluster = "", string Istiod = "")
     [JsonConverter(typeof(MillisecondConverter))]
     public DateTimeOffset? Now { get; init; }
 
-    /// <summary>Since when it remembers; null: it is not ready yet.</summary>
+    /// <summary>Since when it remembers; null if it is not ready yet.</summary>
     [JsonConverter(typeof(MillisecondConverter))]
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public DateTimeOffset? Since { get; init; }

@@ -26,7 +26,7 @@ public sealed record PodReport
     /// <summary>Whether the sidecar answers DNS queries itself.</summary>
     public bool? DnsCapture { get; init; }
 
-    /// <summary>Whether the agent makes calls through an Envoy; null: the proxy is of Isthmus, and does, or the agent is older, and does
+    /// <summary>Whether the agent makes calls through an Envoy; null if the proxy is of Isthmus, and does, or the agent is older, and does
     /// not tell.</summary>
     public bool? Calls { get; init; }
 

@@ -97,9 +97,9 @@ public sealed record SyncReport
 }
 
 /// <summary>How far a proxy follows with one type of resources.</summary>
-/// <param name="Sent">The version that it was sent last; null: none.</param>
-/// <param name="Acked">The version that it accepted last; null: none.</param>
-/// <param name="Error">Why it refuses what was sent; null: it does not.</param>
+/// <param name="Sent">The version that it was sent last; null for none.</param>
+/// <param name="Acked">The version that it accepted last; null for none.</param>
+/// <param name="Error">Why it refuses what was sent; null if it does not.</param>
 public readonly record struct TypeSync(string? Sent, string? Acked, string? Error);
 
 /// <summary>What an istiod says of the resources of one type.</summary>

@@ -6,9 +6,9 @@ namespace Isthmus.ControlPlane.Clusters;
 /// <param name="Secret">The remote secret that names the cluster, <c>namespace/name</c>, or the path of its file.</param>
 /// <param name="Status"><c>synced</c>, <c>syncing</c>, <c>timeout</c> (not reached in time; still being tried) or <c>invalid</c>.</param>
 /// <param name="Source">The source of the cluster's served state.</param>
-/// <param name="LastContact">When its API server last responded; null: never since this control plane started.</param>
+/// <param name="LastContact">When its API server last responded; null if never since this control plane started.</param>
 /// <param name="Confirmed">When the served state was last confirmed; null: nothing is served.</param>
-/// <param name="Expires">When the credentials of the Secret expire; null: never or unknown.</param>
+/// <param name="Expires">When the credentials of the Secret expire; null if never or unknown.</param>
 /// <param name="Error">The error; empty when there is none.</param>
 /// <param name="Warning">What will fail unless someone acts.</param>
 public sealed record ClusterStatus(

@@ -71,7 +71,7 @@ public sealed class ClusterWatch : IAsyncDisposable
 
     public string Id => _cluster.Id;
 
-    /// <summary>The kinds that were never listed completely, each with what the API server, or the connection to it, says; null: nothing yet.</summary>
+    /// <summary>The kinds that were never listed completely, each with what the API server, or the connection to it, says; null until then.</summary>
     internal IEnumerable<(ResourceKind Kind, Exception? Error)> Unlisted =>
         _kinds.Where(kind => !kind.Synced.IsCompletedSuccessfully).Select(kind => (kind.Kind.Resource, kind.LastError));
 
@@ -93,10 +93,10 @@ public sealed class ClusterWatch : IAsyncDisposable
     /// <summary>Why the API server could not be read; null while all watches are up.</summary>
     public Exception? LastError => Required.Select(kind => kind.LastError).FirstOrDefault(error => error is not null);
 
-    /// <summary>When its API server last sent something; null: never to this watch.</summary>
+    /// <summary>When its API server last sent something; null if never to this watch.</summary>
     public DateTimeOffset? LastContact => Required.Select(kind => kind.LastContact).Max();
 
-    /// <summary>When the snapshot that is served until <see cref="Synced"/> was last confirmed; null: there is no snapshot.</summary>
+    /// <summary>When the snapshot that is served until <see cref="Synced"/> was last confirmed; null if there is no snapshot.</summary>
     public DateTimeOffset? SnapshotOf
     {
         get => Volatile.Read(ref _snapshotOf) is var ticks and > 0 ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
@@ -106,7 +106,7 @@ public sealed class ClusterWatch : IAsyncDisposable
     /// <summary>The kinds that are watched.</summary>
     internal IEnumerable<ResourceKind> Watched => _kinds.Select(kind => kind.Kind.Resource);
 
-    /// <summary>The resource version up to which changes of a kind were passed on; null: unknown.</summary>
+    /// <summary>The resource version up to which changes of a kind were passed on; null if unknown.</summary>
     internal string? VersionOf(ResourceKind resource) => _kinds.FirstOrDefault(kind => kind.Kind.Resource == resource)?.Version;
 
     public ClusterContact Contact

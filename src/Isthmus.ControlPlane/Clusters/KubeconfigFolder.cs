@@ -19,7 +19,7 @@ internal sealed class KubeconfigFolder(string path, string ownCluster)
     private IReadOnlyDictionary<string, Content> _contents = new Dictionary<string, Content>();
     private readonly Dictionary<string, string> _names = new(StringComparer.Ordinal);
 
-    /// <summary>The files that changed since the last call, by path; null: the file is gone.</summary>
+    /// <summary>The files that changed since the last call, by path; null if the file is gone.</summary>
     /// <exception cref="IOException">The folder cannot be read.</exception>
     internal IReadOnlyList<(string Path, RemoteFile? File)> Changes()
     {

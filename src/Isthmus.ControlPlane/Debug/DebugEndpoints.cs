@@ -32,7 +32,7 @@ public sealed class DebugEndpoints
             .ToFrozenDictionary(StringComparer.Ordinal);
     }
 
-    /// <summary>Answers POST <c>/debug/preview</c>; null: nothing does.</summary>
+    /// <summary>Answers POST <c>/debug/preview</c>; null if nothing does.</summary>
     internal PreviewPage? Preview { get; init; }
 
     /// <summary>The revision of this control plane, in each line of <c>/debug/clusterz</c>.</summary>

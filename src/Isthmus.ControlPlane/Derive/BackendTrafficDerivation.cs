@@ -12,7 +12,7 @@ internal sealed class BackendTrafficDerivation(MeshSources sources)
     private readonly Live<string, ValueList<BackendTrafficPolicy>> _byHost = sources.BackendTrafficPolicies.GroupByMany(
         policy => policy.Targets.Where(BackendTlsDerivation.IsService).Select(BackendTlsDerivation.HostOf).Distinct(), "traffic policies by host");
 
-    /// <summary>The policy that applies to a host; null: there is none.</summary>
+    /// <summary>The policy that applies to a host; null if there is none.</summary>
     public BackendTrafficPolicy? Of(Reader read, MeshService service) =>
         BackendPolicies.Ordered(read.Get(_byHost, service.ExportOf.Length > 0 ? service.ExportOf : service.Hostname))
             .FirstOrDefault(policy => policy.Targets.Any(target => BackendPolicies.IsOf(target, service)));

@@ -10,7 +10,7 @@ public sealed record PodReadiness(bool IsReady);
 /// <param name="Network">Its network label; empty when it has none.</param>
 public sealed record NamespaceFacts(ObjectRef Source, string Network, ValueMap<string> Labels)
 {
-    /// <summary>Which endpoints callers of its hosts prefer, where the host does not say; null: it does not say either.</summary>
+    /// <summary>Which endpoints callers of its hosts prefer, where the host does not say; null if it does not say either.</summary>
     public TrafficDistribution? Distribution { get; init; }
 
     /// <summary>The namespaces that may configure its hosts as if they were theirs.</summary>

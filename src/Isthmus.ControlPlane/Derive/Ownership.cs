@@ -90,7 +90,7 @@ internal sealed class Ownership(
     }
 
     /// <summary>Whether an endpoint's address is a Pod's of another namespace, or a Service's.</summary>
-    /// <param name="pod">The Pod that the endpoint is said to be; null: none.</param>
+    /// <param name="pod">The Pod that the endpoint is said to be; null for none.</param>
     public bool IsBorrowed(Reader read, string cluster, string ns, string address, Workload? pod)
     {
         if (pod is not null && pod.Source.Namespace == ns && pod.Addresses.Contains(address)) return false;

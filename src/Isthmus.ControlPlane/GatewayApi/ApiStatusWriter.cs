@@ -61,7 +61,7 @@ internal sealed class ApiStatusWriter(KubeClient client, Func<JsonObject, bool> 
 
     /// <param name="kind">The kind, in a version that is served.</param>
     /// <param name="status">What it says.</param>
-    /// <param name="found">The object as it is; null: it has to be read.</param>
+    /// <param name="found">The object as it is; null if it has to be read.</param>
     /// <param name="stop">Ends it.</param>
     /// <returns>Whether nothing is left to do.</returns>
     private async Task<bool> WriteAsync(ResourceKind kind, ApiStatus status, JsonObject? found, CancellationToken stop) =>

@@ -47,7 +47,7 @@ internal static class GatewayOrders
             .OfType<GatewayOrder>();
     }
 
-    /// <summary>Null: it is not deployed.</summary>
+    /// <summary>Null if it is not deployed.</summary>
     public static GatewayOrder? Of(MeshGraph mesh, ObjectKey key) => mesh.GatewayApi.Served.Items.GetValueOrDefault(key) is not { } gateway ? null
         : Of(mesh, gateway,
             mesh.Sources.ListenerSets.Items.Values.Where(set => (set.Source.Cluster, set.Parent.Namespace,

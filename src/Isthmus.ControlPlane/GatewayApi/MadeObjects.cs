@@ -50,7 +50,7 @@ internal sealed class MadeObjects
     }).RunAsync(stop)));
 
     /// <summary>Writes an object, unless it is there as it was written.</summary>
-    /// <returns>Why it must not be written; null: it is as it should be.</returns>
+    /// <returns>Why it must not be written; null if it is as it should be.</returns>
     public async Task<string?> PutAsync(JsonObject wanted, CancellationToken stop)
     {
         var kind = Kinds.First(known => known.Kind == wanted["kind"]!.ToString());

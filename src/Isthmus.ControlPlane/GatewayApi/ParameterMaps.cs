@@ -68,6 +68,6 @@ internal sealed class ParameterMaps
         return new(new(map.Key, map.Data.ToValueMap()), ofClass, map.Metadata.CreationTimestamp ?? default);
     }
 
-    /// <param name="ForClass">The class whose Gateways have it by default; empty: none.</param>
+    /// <param name="ForClass">The class whose Gateways have it by default; empty for none.</param>
     private sealed record Found(GatewayParameters Parameters, string ForClass, DateTimeOffset CreatedAt);
 }

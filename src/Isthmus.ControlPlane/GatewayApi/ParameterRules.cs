@@ -14,7 +14,7 @@ public static class ParameterRules
     /// <summary>Whether all keys are such ones.</summary>
     public static bool AreAll(IEnumerable<string> keys) => keys.All(GatewayOverlay.Kinds.ContainsKey);
 
-    /// <summary>What is wrong with a reference to one; null: nothing.</summary>
+    /// <summary>What is wrong with a reference to one; null for nothing.</summary>
     /// <param name="reference">The reference.</param>
     /// <param name="isThere">Whether there is such a ConfigMap.</param>
     /// <param name="from">The object that has the reference.</param>

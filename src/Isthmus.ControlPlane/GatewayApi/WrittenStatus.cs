@@ -25,7 +25,7 @@ internal static class WrittenStatus
         "Ready", "Scheduled", "Detached",
     };
 
-    /// <returns>The fields of the status that differ from those of the object; null: it says all that already.</returns>
+    /// <returns>The fields of the status that differ from those of the object; null if it says all that already.</returns>
     public static JsonObject? Changes(ApiStatus wanted, JsonObject @object, DateTimeOffset now)
     {
         var known = @object["status"] as JsonObject ?? [];

@@ -127,7 +127,7 @@ public sealed class ChangeHistory(TimeProvider time)
     }
 
     /// <summary>The changes are published.</summary>
-    /// <param name="effect">What that changed for proxies; null: nothing.</param>
+    /// <param name="effect">What that changed for proxies; null for nothing.</param>
     internal void Pushed(PendingChanges changes, PushEffect? effect)
     {
         if (changes.Slots is not { } slots) return;

@@ -9,7 +9,7 @@ namespace Isthmus.ControlPlane.History;
 
 /// <summary>The write that an object's version comes from, as far as the object tells.</summary>
 /// <param name="Manager">The field manager; empty: unknown.</param>
-/// <param name="At">When, by the API server's clock; null: unknown.</param>
+/// <param name="At">When, by the API server's clock; null if unknown.</param>
 /// <param name="Content">Which content was written (<see cref="ContentOf"/>); 0 when our webhooks do not see writes of its kind.</param>
 public sealed record ObjectWrite(string ResourceVersion, string Uid, long Generation, string Manager, DateTimeOffset? At, ulong Content)
 {

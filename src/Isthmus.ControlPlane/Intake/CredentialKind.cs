@@ -8,7 +8,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>Secrets: certificates of gateways, and the credentials with which the modules of WasmPlugins are pulled.</summary>
-/// <param name="ns">The namespace in which they are read; null: all.</param>
+/// <param name="ns">The namespace in which they are read; null for all.</param>
 public sealed class CredentialKind(string? ns = null) : SourceKind<Secret, TlsCredential>(MeshApi.Secret)
 {
     public override string? Namespace => ns;

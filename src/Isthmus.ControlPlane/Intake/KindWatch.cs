@@ -19,7 +19,7 @@ internal abstract class KindWatch(MeshKind kind, bool isOptional)
 
     internal abstract DateTimeOffset? LastContact { get; }
 
-    /// <summary>The resource version up to which changes were passed on; null: unknown.</summary>
+    /// <summary>The resource version up to which changes were passed on; null if unknown.</summary>
     internal abstract string? Version { get; }
 
     /// <summary>Why the API server could not be read; null while the watch is up.</summary>

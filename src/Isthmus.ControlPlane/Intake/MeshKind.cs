@@ -25,7 +25,7 @@ public abstract class MeshKind(KindDescriptor descriptor)
 
     public KindPlace Place => Descriptor.Place;
 
-    /// <summary>The only namespace in which it is read; null: all, or as <see cref="Place"/> says.</summary>
+    /// <summary>The only namespace in which it is read; null for all, or as <see cref="Place"/> says.</summary>
     public virtual string? Namespace => null;
 
     /// <summary>Null for every object.</summary>

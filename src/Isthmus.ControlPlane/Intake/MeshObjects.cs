@@ -8,7 +8,7 @@ namespace Isthmus.ControlPlane.Intake;
 
 /// <summary>Passes what watches observe to the graph's writer, in order, one closure for each batch.</summary>
 /// <param name="post">Runs the closure on the writer's thread.</param>
-/// <param name="metrics">Counts what API servers tell; null: nobody counts.</param>
+/// <param name="metrics">Counts what API servers tell; null if nobody counts.</param>
 public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, ControlMetrics? metrics = null) : IClusterObjects
 {
     // Both are touched by the writer's thread only.

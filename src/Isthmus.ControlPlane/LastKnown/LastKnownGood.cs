@@ -47,7 +47,7 @@ public sealed partial class LastKnownGood(SnapshotStore store, ClusterSet cluste
     {
         internal ClusterPart Part { get; } = new(cluster);
 
-        /// <summary>The revision of the cluster that is stored; null: none.</summary>
+        /// <summary>The revision of the cluster that is stored; null for none.</summary>
         internal long? Revision { get; set; }
         internal string Generation { get; set; } = "";
         internal WritePace Pace { get; } = new(WriteInterval, Burst);

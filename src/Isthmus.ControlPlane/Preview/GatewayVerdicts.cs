@@ -92,7 +92,7 @@ public sealed class GatewayVerdicts
     /// <inheritdoc cref="ConditionsOf(BackendTlsPolicy)"/>
     public ValueList<ApiCondition> ConditionsOf(BackendTrafficPolicy policy) => _mesh.BackendTraffic.ConditionsOf(Reader.Now, policy);
 
-    /// <summary>The controller of ours that serves a Gateway; null: none.</summary>
+    /// <summary>The controller of ours that serves a Gateway; null for none.</summary>
     public string? ControllerOf(ApiGateway gateway) =>
         GatewayClasses.ControllerOf(gateway, _mesh.Sources.GatewayClasses.Items.GetValueOrDefault(new(_cluster, "", gateway.Class)));
 

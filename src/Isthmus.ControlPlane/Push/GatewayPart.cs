@@ -57,7 +57,7 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
     }
 
     /// <summary>Routes changed, and Services or their DestinationRules, and nothing else.</summary>
-    /// <param name="visible">What the scope sees of a changed Service; null: nothing.</param>
+    /// <param name="visible">What the scope sees of a changed Service; null for nothing.</param>
     /// <returns>False: everything has to be made anew.</returns>
     public bool TryUpdate(MeshView view, MeshChanges changes, IReadOnlyCollection<string> services, Func<string, MeshService?> visible)
     {

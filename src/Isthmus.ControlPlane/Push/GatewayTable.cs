@@ -82,7 +82,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
         FillEmpty();
     }
 
-    /// <summary>What was known of a host that one of the table's own routes to; null: the mesh does not have it.</summary>
+    /// <summary>What was known of a host that one of the table's own routes to; null if the mesh does not have it.</summary>
     public DestinationShape? ShapeIn(string name, string destination) => _hosts[name].Shapes.TryGetValue(destination, out var shape) ? shape : null;
 
     /// <summary>Makes a host anew if something else is known of those that it routes to.</summary>

@@ -99,7 +99,7 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
             foreach (var (server, name) in table.Plan.Gateways.Index()) _places[name].Add((table, server));
     }
 
-    /// <summary>What the routes of a host are together; null: there are none.</summary>
+    /// <summary>What the routes of a host are together; null if there are none.</summary>
     private RouteSet? Settle(MeshView view, GatewayHost at)
     {
         var competing = view.CompetingFor(at, scope);

@@ -118,7 +118,7 @@ public sealed class ProxyFeed : IXdsFeed
     }
 
     /// <param name="snapshot">The newest.</param>
-    /// <param name="changedAt">When the first change happened that it contains; null: unknown.</param>
+    /// <param name="changedAt">When the first change happened that it contains; null if unknown.</param>
     internal void Offer(XdsSnapshot snapshot, DateTimeOffset? changedAt = null)
     {
         TaskCompletionSource changed;

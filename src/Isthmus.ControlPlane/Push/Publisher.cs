@@ -21,9 +21,9 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public ResourceSet? Secrets { get; set; }
     /// <summary>What <see cref="Secrets"/> were made of.</summary>
     public SecretInputs SecretsFrom { get; set; }
-    /// <summary>The configuration of filters that the proxy discovers; null: it has had none.</summary>
+    /// <summary>The configuration of filters that the proxy discovers; null if it has had none.</summary>
     public ResourceSet? Extensions { get; set; }
-    /// <summary>What EnvoyFilters change of its bootstrap; null: it is no Envoy.</summary>
+    /// <summary>What EnvoyFilters change of its bootstrap; null if it is no Envoy.</summary>
     public ResourceSet? Bootstrap { get; set; }
     public GivenResources Given { get; set; }
     /// <summary>What the proxy was given for its earlier scope; default after its first offer for this one.</summary>
@@ -76,10 +76,10 @@ public sealed class Publisher(TimeProvider time)
     /// <summary>What scopes have in common.</summary>
     internal SharedResources Shared { get; } = new();
 
-    /// <summary>When the first of the changes happened that are published now; null: unknown.</summary>
+    /// <summary>When the first of the changes happened that are published now; null if unknown.</summary>
     public DateTimeOffset? ChangedAt { get; set; }
 
-    /// <summary>Sums up what the next publication changes; null: nobody asks.</summary>
+    /// <summary>Sums up what the next publication changes; null if nobody asks.</summary>
     internal PushEffects? Effects { get; set; }
 
     /// <summary>How many times the scope of a proxy was resolved since the start.</summary>

@@ -335,7 +335,7 @@ internal readonly record struct Debounce(PushSettings Settings, DateTimeOffset? 
     {
     }
 
-    /// <summary>The last change that was pushed after it waited, or alone; null: none was.</summary>
+    /// <summary>The last change that was pushed after it waited, or alone; null if none was.</summary>
     public DateTimeOffset? Before { get; init; }
 
     public DateTimeOffset? Due => First is not { } first || Last is not { } last ? null

@@ -45,7 +45,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     public HostRules Rules { get; } = new();
 
     /// <summary>Whether any resource changed since the last call.</summary>
-    /// <param name="effects">Gets the names of the resources that changed; null: nobody asks.</param>
+    /// <param name="effects">Gets the names of the resources that changed; null if nobody asks.</param>
     public bool TakeChange(PushEffects? effects)
     {
         var now = (Clusters, Endpoints, Listeners, Routes, Names);
@@ -88,7 +88,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
 
     /// <param name="changes">Null: everything may have changed.</param>
     /// <param name="ruled">The hosts that changed DestinationRules may be for.</param>
-    /// <param name="sibling">A scope that differs in its namespace only, and is updated; null: there is none.</param>
+    /// <param name="sibling">A scope that differs in its namespace only, and is updated; null if there is none.</param>
     public void UpdateAll(MeshView view, MeshChanges? changes, IReadOnlySet<string> ruled, ScopeView? sibling = null)
     {
         var known = _isWhole ? changes : null;

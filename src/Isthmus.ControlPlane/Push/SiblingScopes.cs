@@ -11,7 +11,7 @@ internal sealed class SiblingScopes
     private readonly Dictionary<ProxyScope, HashSet<ScopeView>> _families = [];
     private readonly Dictionary<ScopeView, HashSet<ScopeView>> _familyOf = [];
 
-    /// <summary>A scope like this one that has all of a revision; null: there is none.</summary>
+    /// <summary>A scope like this one that has all of a revision; null if there is none.</summary>
     public ScopeView? Find(ResolvedProxy resolved, MeshView mesh) =>
         KeyOf(resolved) is { } key && _families.TryGetValue(key, out var family) ? family.FirstOrDefault(view => view.IsAt(mesh)) : null;
 

@@ -11,7 +11,7 @@ namespace Isthmus.ControlPlane.Resolve;
 /// <summary>What is known about a gateway's host name.</summary>
 /// <param name="Clusters">Clusters with a gateway of this name; empty when meshNetworks names it.</param>
 /// <param name="Addresses">The last addresses that the name resolved to.</param>
-/// <param name="Answered">When the name was last resolved; null: never.</param>
+/// <param name="Answered">When the name was last resolved; null if never.</param>
 /// <param name="Error">Why the last attempt failed; empty while they are fresh.</param>
 public sealed record ResolvedName(string Host, ValueList<string> Clusters, ValueList<string> Addresses, DateTimeOffset? Answered, DateTimeOffset Next,
     string Error);

@@ -31,7 +31,7 @@ public sealed partial class SecretReaders(PushEngine engine, Func<string, KubeCl
 
         public TimeSpan Retry { get; set; } = FirstRetry;
 
-        /// <summary>The API server's last answer, or why there is none; null: nothing yet.</summary>
+        /// <summary>The API server's last answer, or why there is none; null if it has said nothing yet.</summary>
         public SecretAccess? Known { get; set; }
 
         public bool IsAnswer { get; set; }

@@ -45,7 +45,7 @@ public sealed record DiscoverySettings
     /// <summary>More DNS names for the serving certificate.</summary>
     public ValueList<string> CustomHosts { get; init; }
     public TimeSpan DefaultCertificateLifetime { get; init; } = TimeSpan.FromHours(24);
-    /// <summary>The longest lifetime that a workload may ask for (Istio: MAX_WORKLOAD_CERT_TTL); null: the default one.</summary>
+    /// <summary>The longest lifetime that a workload may ask for (Istio: MAX_WORKLOAD_CERT_TTL); null for the default one.</summary>
     public TimeSpan? LongestCertificateLifetime { get; init; }
     /// <summary>What Istio grants if nothing is set: longer requests are refused.</summary>
     public static readonly TimeSpan LongestLifetime = TimeSpan.FromDays(90);

@@ -16,7 +16,7 @@ public sealed record GatewayApiSettings(bool Reads, bool WritesStatus, bool Depl
     public static readonly GatewayApiSettings Default = new(true, true, true, true);
 
     /// <param name="environment">The variables.</param>
-    /// <param name="flag">Reads one as true or false; null: it is not set.</param>
+    /// <param name="flag">Reads one as true or false; null if it is not set.</param>
     /// <exception cref="ProblemException">A variable asks for what a control plane does not do.</exception>
     internal static GatewayApiSettings Read(Func<string, string?> environment, Func<string, bool?> flag)
     {

@@ -14,7 +14,7 @@ namespace Isthmus.ControlPlane.Webhooks;
 /// must be one of the configured sources or, if there are none, not that of a Pod of the cluster; then nothing that a review says is proven.
 /// </summary>
 /// <param name="credentials">Null: API servers have none.</param>
-/// <param name="podAt">The Pod, as NAMESPACE/NAME, that has an address and does not belong to the cluster's own system; null: none has.</param>
+/// <param name="podAt">The Pod, as NAMESPACE/NAME, that has an address and does not belong to the cluster's own system; null if none has.</param>
 public sealed partial class ReviewCallers(WebhookSettings settings, ReviewCredentials? credentials, Func<IPAddress, string?> podAt, ControlMetrics metrics,
     TimeProvider time, ILogger<ReviewCallers> log)
 {

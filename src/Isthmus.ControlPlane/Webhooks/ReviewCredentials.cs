@@ -65,7 +65,7 @@ public sealed partial class ReviewCredentials(KubeClient client, DiscoverySettin
     }
 
     /// <summary>Whether a caller is an API server.</summary>
-    /// <param name="authorization">The header; null: there is none.</param>
+    /// <param name="authorization">The header; null if there is none.</param>
     internal bool Prove(X509Certificate2? certificate, string? authorization)
     {
         var accepted = _accepted;

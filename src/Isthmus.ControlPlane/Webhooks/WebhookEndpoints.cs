@@ -26,10 +26,10 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
     /// <summary>Counts questions and answers.</summary>
     public ControlMetrics Metrics { get; init; } = new();
 
-    /// <summary>Remembers who wrote; null: nobody does.</summary>
+    /// <summary>Remembers who wrote; null if nobody does.</summary>
     public AdmittedWrites? Admitted { get; init; }
 
-    /// <summary>The settings of the mesh, whose providers objects name; null: unknown.</summary>
+    /// <summary>The settings of the mesh, whose providers objects name; null if unknown.</summary>
     public Func<MeshConfig?> Mesh { get; init; } = () => null;
 
     /// <summary>What an object claims that belongs to others, as far as is known now.</summary>

@@ -20,7 +20,7 @@ public static class LocalAddresses
     private static bool IsLocal(ReadOnlySpan<byte> address) => address[0] is 0 or 127 or >= 224 || address is [169, 254, ..];
 
     /// <summary>The IPv4 address that an address of IPv6 carries: mapped (<c>::ffff:0:0/96</c>), compatible (<c>::/96</c>), of a translator
-    /// (<c>64:ff9b::/96</c>, RFC 6052) or of 6to4 (<c>2002::/16</c>, RFC 3056); empty: none.</summary>
+    /// (<c>64:ff9b::/96</c>, RFC 6052) or of 6to4 (<c>2002::/16</c>, RFC 3056); empty for none.</summary>
     private static ReadOnlySpan<byte> Inner(ReadOnlySpan<byte> address)
     {
         if (address is [0x20, 0x02, ..]) return address.Slice(2, 4);

@@ -11,9 +11,9 @@ public static class LoopbackRequest
 {
     /// <summary>Why the request is refused; null when it may be served.</summary>
     /// <param name="host">The Host header, perhaps with a port.</param>
-    /// <param name="origin">The Origin header; empty: none.</param>
-    /// <param name="fetchSite">The Sec-Fetch-Site header; empty: none.</param>
-    /// <param name="own">The address of this Pod; null: unknown.</param>
+    /// <param name="origin">The Origin header; empty for none.</param>
+    /// <param name="fetchSite">The Sec-Fetch-Site header; empty for none.</param>
+    /// <param name="own">The address of this Pod; null if unknown.</param>
     public static string? Refusal(string host, string origin, string fetchSite, IPAddress? own)
     {
         if (host.Length > 0 && !IsLocal(host, own)) return $"Host '{host}' is not this host: use localhost or 127.0.0.1";

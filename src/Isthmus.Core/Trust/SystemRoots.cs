@@ -20,7 +20,7 @@ public static class SystemRoots
     private const string Folders = "/etc/ssl/certs:/etc/pki/tls/certs";
 
     /// <summary>The file; the first place when there is none, so that its appearance is noticed.</summary>
-    /// <param name="chosen">OpenSSL's SSL_CERT_FILE, which replaces the system's file; empty: none.</param>
+    /// <param name="chosen">OpenSSL's SSL_CERT_FILE, which replaces the system's file; empty for none.</param>
     public static string File(string chosen) => chosen.Length > 0 ? chosen : Places.FirstOrDefault(System.IO.File.Exists) ?? Places[0];
 
     /// <summary>The file that a secret of that name is read from.</summary>
@@ -31,7 +31,7 @@ public static class SystemRoots
     /// <exception cref="ProblemException">The file cannot be read.</exception>
     public static X509ChainPolicy? Policy() => RuntimeStore.IsEmpty ? Policy(Environment.GetEnvironmentVariable) : null;
 
-    /// <param name="variable">The value of an environment variable; null: it is not set.</param>
+    /// <param name="variable">The value of an environment variable; null if it is not set.</param>
     internal static X509ChainPolicy Policy(Func<string, string?> variable)
     {
         var (file, folders) = (variable("SSL_CERT_FILE") ?? "", variable("SSL_CERT_DIR"));

@@ -14,7 +14,7 @@ public sealed record EntryTable(ValueMap<ValueList<IPAddress>> Hosts)
 
     public static readonly EntryTable Empty = new(default(ValueMap<ValueList<IPAddress>>));
 
-    /// <param name="byDefault">The address of hosts whose entries name none; null: they have no record.</param>
+    /// <param name="byDefault">The address of hosts whose entries name none; null if they have no record.</param>
     public static EntryTable Of(IEnumerable<JsonObject> entries, IPAddress? byDefault)
     {
         var hosts = new SortedDictionary<string, List<IPAddress>>(StringComparer.Ordinal);

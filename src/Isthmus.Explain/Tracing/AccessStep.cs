@@ -10,7 +10,7 @@ namespace Isthmus.Explain.Tracing;
 /// <param name="view">The proxy.</param>
 internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes causes, string hop, ProxyView view)
 {
-    /// <summary>What the proxy learned of the request; null: nothing.</summary>
+    /// <summary>What the proxy learned of the request; null for nothing.</summary>
     public RequestMetadata? Learned { get; private set; }
 
     /// <summary>Only the proxy itself can check the token: it fetches the keys.</summary>

@@ -88,7 +88,7 @@ internal sealed class ApiGatewayCauses(TraceFacts facts)
                 "set it to *.local, or remove it");
     }
 
-    /// <summary>The Gateway that a Pod serves, of the cluster itself or of its primaries; null: none.</summary>
+    /// <summary>The Gateway that a Pod serves, of the cluster itself or of its primaries; null for none.</summary>
     private (ApiGateway Gateway, ClusterObjects At)? Served(ClusterObjects cluster, Pod pod)
     {
         foreach (var at in facts.ControlPlanesOf(cluster).Select(plane => plane.Config).Distinct())

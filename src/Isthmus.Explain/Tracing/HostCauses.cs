@@ -163,7 +163,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             $"call one of the ports of {target.Name}, or give that Service port {port}");
     }
 
-    /// <summary>The Service by which a host is an alias of one that the mesh does not know; null when it is none.</summary>
+    /// <summary>The Service by which a host is an alias of one that the mesh does not know; null when it is not one.</summary>
     private ClusterService? Alias(MeshHost host) =>
         host.Services.FirstOrDefault(service => service.Service.Spec.ExternalName.Length > 0 && facts.Host(service.Service.Spec.ExternalName) is null);
 

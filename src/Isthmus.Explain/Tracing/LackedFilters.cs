@@ -14,7 +14,7 @@ internal static class LackedFilters
         listener.Unsupported.Where(filter => filter.Ports.Contains(port)).All(filter => Pass(record, hop, view, at, listener.Name, filter.Name));
 
     /// <summary>Whether the call may get past the filters of a chain.</summary>
-    /// <param name="first">The route that a request has before any of them runs; null: there is none.</param>
+    /// <param name="first">The route that a request has before any of them runs; null if there is none.</param>
     public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, FilterChainSnapshot chain, RouteSnapshot? first) =>
         chain.Access.Concat((chain.Action as HttpAction)?.Running(first) ?? []).OfType<UnsupportedFilter>()
             .All(filter => Pass(record, hop, view, at, chain.Name, filter.Name)) && chain.Action is not UnsupportedAction;

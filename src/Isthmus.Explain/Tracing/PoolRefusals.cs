@@ -21,7 +21,7 @@ internal sealed record PoolRefusals(long Count, TimeSpan Ago)
         return found;
     }
 
-    /// <param name="rule">The DestinationRule of the cluster, with its context; empty: none.</param>
+    /// <param name="rule">The DestinationRule of the cluster, with its context; empty for none.</param>
     /// <param name="caller">Whose proxy it is.</param>
     /// <returns>Null when it is too long ago.</returns>
     public Problem? Describe(string rule, string caller) =>

@@ -72,7 +72,7 @@ internal sealed class ProxyView
     /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
     public IEnumerable<string> Unread { get; private init; } = [];
 
-    /// <summary>The route that a request has before any filter runs, which says which of them do; null: there is none.</summary>
+    /// <summary>The route that a request has before any filter runs, which says which of them do; null if there is none.</summary>
     public RouteSnapshot? FirstRoute(HttpAction http, RequestHead request, string scheme) =>
         (http.Routes ?? Snapshot.Routes.GetValueOrDefault(http.RouteName)) is { } table
             ? RouteDecision.For(table, request, scheme, new Random(1), null).ForFilters(scheme) : null;

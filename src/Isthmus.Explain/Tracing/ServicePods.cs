@@ -47,7 +47,7 @@ internal static class ServicePods
         return Text(named.Count > 0 ? named : labels);
     }
 
-    /// <summary>An EndpointSlice that somebody wrote for a Service without the label that says so; null: none has its name.</summary>
+    /// <summary>An EndpointSlice that somebody wrote for a Service without the label that says so; null if none has its name.</summary>
     public static EndpointSlice? LostSlice(ClusterService service)
     {
         var (name, ns) = (service.Service.Metadata.Name, service.Service.Metadata.Namespace);

@@ -207,7 +207,7 @@ internal sealed record CallSightings(IReadOnlyList<Sighting> All)
 }
 
 /// <summary>One proxy's record of a request or connection.</summary>
-/// <param name="Start">When it began; null: unknown.</param>
+/// <param name="Start">When it began; null if unknown.</param>
 internal sealed record Sighting(
     PodRef Proxy, bool IsRequest, double Milliseconds, double? ResponseAfter, int Status, string Flags, string Details, string TransportFailure,
     string Upstream,

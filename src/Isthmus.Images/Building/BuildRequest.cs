@@ -10,7 +10,7 @@ namespace Isthmus.Images.Building;
 /// <param name="Sources">The checkout that it was built from; empty if unknown.</param>
 public sealed record ProgramSource(string Directory, ValueList<string> Frameworks, string Version, string Sources)
 {
-    /// <summary>The file of a native program; empty: the program is the whole directory.</summary>
+    /// <summary>The file of a native program; empty if the program is the whole directory.</summary>
     public string Executable { get; init; } = "";
 }
 
@@ -26,7 +26,7 @@ public sealed record BuildRequest(
     /// <summary>Whether the archive also gets images of the samples, which share its layers.</summary>
     public bool Samples { get; init; }
 
-    /// <summary>A program of Envoy that the image also gets; empty: none.</summary>
+    /// <summary>A program of Envoy that the image also gets; empty for none.</summary>
     public string Envoy { get; init; } = "";
 
     /// <summary>Whether the image lacks the CNI plug-in, and so cannot be the agent of nodes.</summary>

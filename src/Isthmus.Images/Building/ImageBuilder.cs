@@ -20,7 +20,7 @@ public sealed class ImageBuilder(IBuildProgress progress, TimeProvider time, str
     public async Task<BuiltImage> BuildAsync(BuildRequest request, CancellationToken stop)
     {
         if (!request.WithoutCni) ProgramFiles.RequirePlugin(request.Program);
-        // Getting packages takes a while: what is no program is reported before.
+        // Getting packages takes a while: what is not a program is reported before.
         var envoy = request.Envoy.Length > 0 ? ProgramFile.Read(request.Envoy, "--with-envoy") : null;
         var work = Path.Combine(scratch, $"isthmus-image-{Guid.NewGuid():n}");
         Directory.CreateDirectory(work, OwnerOnly);

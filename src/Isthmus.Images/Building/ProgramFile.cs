@@ -6,7 +6,7 @@ namespace Isthmus.Images.Building;
 
 /// <summary>A foreign program for Linux that becomes part of the image: what of its ELF headers says whether it runs there.</summary>
 /// <param name="Machine">The architecture as Go names it; empty: another one.</param>
-/// <param name="Interpreter">The loader that it asks for; empty: it is static.</param>
+/// <param name="Interpreter">The loader that it asks for; empty if it is static.</param>
 /// <param name="Libraries">The shared libraries that it needs.</param>
 /// <param name="Glibc">The newest version of glibc of which it needs something.</param>
 internal sealed record ProgramFile(string Machine, string Interpreter, IReadOnlyList<string> Libraries, Version Glibc)

@@ -47,7 +47,7 @@ internal static class TemplateValues
         value?.GetValueKind() == JsonValueKind.Number && double.TryParse(value.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
             ? number : throw new TemplateFaultException($"'{Text(value)}' is not a number");
 
-    /// <summary>A number without a fraction; null: it has one.</summary>
+    /// <summary>A number without a fraction; null if it has one.</summary>
     internal static long? Whole(JsonNode value) =>
         long.TryParse(value.ToString(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole) ? whole : null;
 

@@ -11,7 +11,7 @@ public sealed class Ingress : KubeObject
 
 public sealed class IngressSpec
 {
-    /// <summary>The name of an IngressClass; null: none.</summary>
+    /// <summary>The name of an IngressClass; null for none.</summary>
     public string? IngressClassName { get; init; }
     public IngressBackend? DefaultBackend { get; init; }
     public List<IngressTls> Tls { get; init => field = value ?? []; } = [];
@@ -45,7 +45,7 @@ public sealed class IngressPath
 
 public sealed class IngressBackend
 {
-    /// <summary>Null: the backend is another kind of object.</summary>
+    /// <summary>Null if the backend is another kind of object.</summary>
     public IngressService? Service { get; init; }
     public JsonObject? Resource { get; init; }
 }

@@ -26,7 +26,7 @@ public static class ObjectHead
         }
     }
 
-    /// <summary>A member that is an object; null: there is none.</summary>
+    /// <summary>A member that is an object; null if there is none.</summary>
     /// <exception cref="JsonException">It is something else.</exception>
     public static JsonObject? Object(JsonObject parent, string name, string path) => parent[name] switch
     {
@@ -35,7 +35,7 @@ public static class ObjectHead
         _ => throw new JsonException($"{path}{name} is not a JSON object"),
     };
 
-    /// <summary>A member that is a string; empty: there is none.</summary>
+    /// <summary>A member that is a string; empty if there is none.</summary>
     /// <exception cref="JsonException">It is something else.</exception>
     public static string Text(JsonObject parent, string name, string path) => parent[name] switch
     {

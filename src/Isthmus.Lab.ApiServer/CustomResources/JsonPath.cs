@@ -23,7 +23,7 @@ internal sealed class JsonPath
 
     private sealed record Filter(JsonPath Path, string Operator, string Value, bool IsText) : Step;
 
-    /// <summary>Null when the text is no path that is understood here.</summary>
+    /// <summary>Null when the text is not a path that is understood here.</summary>
     public static JsonPath? Parse(string text)
     {
         var path = new JsonPath();

@@ -24,7 +24,7 @@ internal sealed record NodeSettings(
     /// <summary>What <c>Build</c> is for the program that runs here.</summary>
     internal static string OwnBuild => ProgramLayout.IsNative ? Environment.ProcessPath! : AppContext.BaseDirectory.TrimEnd('/');
 
-    /// <summary>A program of Envoy, which containers of our own images see where images built with one have it; empty: none.</summary>
+    /// <summary>A program of Envoy, which containers of our own images see where images built with one have it; empty for none.</summary>
     public string Envoy { get; init; } = "";
 
     /// <summary>The domain of the cluster's Services.</summary>

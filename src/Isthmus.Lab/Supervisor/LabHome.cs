@@ -20,7 +20,7 @@ public sealed record LabHome(string Directory)
         throw new ProblemException("environment", "HOME is not set, so the lab has no directory for its state", "set ISTHMUS_LAB_HOME to a directory");
     }
 
-    /// <summary>The program of Envoy that Pods of the lab see where images built with one have it (<c>ISTHMUS_LAB_ENVOY</c>); empty: none.</summary>
+    /// <summary>The program of Envoy that Pods of the lab see where images built with one have it (<c>ISTHMUS_LAB_ENVOY</c>); empty for none.</summary>
     /// <exception cref="ProblemException">There is no such file.</exception>
     public static string Envoy(Func<string, string?> environment)
     {

@@ -24,7 +24,7 @@ internal static class MetricReader
         return interval.IsWrong ? null : value;
     }
 
-    /// <summary>Null: it has no effect.</summary>
+    /// <summary>Null if it has no effect.</summary>
     private static MetricOverride? ReadOverride(Field item)
     {
         var (match, tags) = (item["match"], item["tagOverrides"]);

@@ -145,7 +145,7 @@ internal static class ServiceEntryReader
         return new(source, ReadEndpoint(spec, null, EntryResolution.Dns), createdAt);
     }
 
-    /// <param name="portNames">The port names that are allowed; null: any.</param>
+    /// <param name="portNames">The port names that are allowed; null for any.</param>
     private static EntryEndpoint ReadEndpoint(Field endpoint, HashSet<string>? portNames, EntryResolution resolution)
     {
         var address = endpoint["address"].Text;

@@ -9,7 +9,7 @@ namespace Isthmus.Mesh.Generate;
 /// <param name="IsRecent">As <see cref="ProxySoftware.IsRecent"/>.</param>
 public sealed record ClusterCaller(Vantage From, bool ExchangesMetadata, bool TellsMeshOnly, bool IsRecent)
 {
-    /// <summary>The name under which they get the certificate that they show to backends; empty: none.</summary>
+    /// <summary>The name under which they get the certificate that they show to backends; empty for none.</summary>
     public string ClientCredential { get; init; } = "";
 
     /// <summary>Their data plane is Envoy, which does not tell endpoints that are not ready from those that it has ejected.</summary>

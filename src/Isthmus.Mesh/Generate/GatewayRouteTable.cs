@@ -36,7 +36,7 @@ public sealed class GatewayRouteTable
 
     /// <param name="name">The name.</param>
     /// <param name="servers">The servers that share it.</param>
-    /// <param name="misdirected">What a server over TLS must not answer for; null: the servers are plain.</param>
+    /// <param name="misdirected">What a server over TLS must not answer for; null if the servers are plain.</param>
     /// <param name="inputs">The gateway.</param>
     internal GatewayRouteTable(string name, IReadOnlyList<BoundServer> servers, MisdirectedHosts? misdirected, GatewayInputs inputs)
     {

@@ -93,7 +93,7 @@ internal static class PeerMetadata
 
     private static Value Of(params ReadOnlySpan<(string Name, Value Value)> fields) => Value.ForStruct(Parts.Fields(fields));
 
-    /// <summary>Null: the proxy does not know it.</summary>
+    /// <summary>Null if the proxy does not know it.</summary>
     public static HttpFilter? Http(Traffic traffic, ProxySoftware software)
     {
         if (!software.Has(IstioFilters.PeerMetadata)) return null;

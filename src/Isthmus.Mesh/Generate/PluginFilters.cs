@@ -46,7 +46,7 @@ public static class PluginFilters
     /// <summary>The configuration of a plugin, for the agent of a proxy.</summary>
     /// <param name="plugin">The plugin.</param>
     /// <param name="software">What the proxy is made of.</param>
-    /// <param name="pullSecret">Finds the credentials of registries that its Secret holds; null: there are none.</param>
+    /// <param name="pullSecret">Finds the credentials of registries that its Secret holds; null if there are none.</param>
     public static TypedExtensionConfig Config(WasmPlugin plugin, ProxySoftware software, Func<WasmPlugin, string?> pullSecret)
     {
         var module = plugin.Module;

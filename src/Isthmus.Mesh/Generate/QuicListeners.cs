@@ -14,7 +14,7 @@ internal static class QuicListeners
 {
     private const string Protocol = "h3";
 
-    /// <summary>The UDP port of the workload on which a server has HTTP/3; null: it has none. Envoy asks clients for no certificate there, and plugins of
+    /// <summary>The UDP port of the workload on which a server has HTTP/3; null if it has none. Envoy asks clients for no certificate there, and plugins of
     /// connections see none: what these are to keep out must not come in this way.</summary>
     public static int? PortOf(BoundServer bound, GatewayInputs inputs)
     {

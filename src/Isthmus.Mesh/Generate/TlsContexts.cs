@@ -84,7 +84,7 @@ internal static class TlsContexts
     /// <summary>TLS that a BackendTLSPolicy demands.</summary>
     /// <param name="tls">What it says.</param>
     /// <param name="http2">The backend speaks HTTP/2.</param>
-    /// <param name="credential">The name under which the caller gets its certificate; empty: none.</param>
+    /// <param name="credential">The name under which the caller gets its certificate; empty for none.</param>
     /// <param name="mesh">The settings.</param>
     public static TransportSocket Backend(BackendTls tls, bool http2, string credential, MeshConfig mesh)
     {

@@ -8,7 +8,7 @@ namespace Isthmus.Mesh.Losses;
 
 /// <summary>Telemetry that a proxy loses at present, as it says itself.</summary>
 /// <param name="Counter">The proxy's counter of it.</param>
-/// <param name="Target">The cluster that leads to the collector; empty: there is none.</param>
+/// <param name="Target">The cluster that leads to the collector; empty if there is none.</param>
 /// <param name="Status">Of HTTP or gRPC, which the collector answers with; 0: none.</param>
 public sealed record LostTelemetry(Kind Kind, string Counter, string Target, Reason Reason, int Status)
 {

@@ -64,7 +64,7 @@ public readonly record struct TokenHeader(string Name, string Prefix);
 public readonly record struct ClaimHeader(string Header, string Claim);
 
 /// <summary>How tokens of one issuer are found and checked.</summary>
-/// <param name="Jwks">The issuer's keys themselves; empty: they are at <paramref name="JwksUri"/>.</param>
+/// <param name="Jwks">The issuer's keys themselves; empty if they are at <paramref name="JwksUri"/>.</param>
 public sealed record TokenRule(
     string Issuer,
     ValueList<string> Audiences,
@@ -120,7 +120,7 @@ public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, V
 
     /// <summary>The policies of the root namespace and of the workload's own namespace that select it.</summary>
     /// <param name="issued">How the keys of a rule are found.</param>
-    /// <param name="reach">The authorizer with a name; null: there is none, or no way to it.</param>
+    /// <param name="reach">The authorizer with a name; null if there is none, or no way to it.</param>
     public static WorkloadSecurity Of(
         IEnumerable<AuthorizationPolicy> policies, IEnumerable<RequestAuthentication> tokens, ValueMap<string> labels, Func<TokenRule, IssuedTokens> issued,
         Func<string, ReachedAuthorizer?> reach)
@@ -135,6 +135,6 @@ public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, V
     }
 }
 
-/// <param name="Cluster">The cluster through which the issuer's keys are fetched; empty: the keys are inline, or no cluster
+/// <param name="Cluster">The cluster through which the issuer's keys are fetched; empty if the keys are inline, or no cluster
 /// leads to them.</param>
 public sealed record IssuedTokens(TokenRule Rule, string Cluster);

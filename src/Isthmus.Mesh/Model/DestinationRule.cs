@@ -96,10 +96,10 @@ public sealed record TrafficPolicy(LoadBalancing? Balancing, ConnectionPool? Poo
 
     public RetryBudget? RetryBudget { get; init; }
 
-    /// <summary>Connections begin with a header of the PROXY protocol, which names the client; null: they do not.</summary>
+    /// <summary>Connections begin with a header of the PROXY protocol, which names the client; null if they do not.</summary>
     public ProxyProtocolVersion? ProxyProtocol { get; init; }
 
-    /// <summary>The host is a forward proxy: it is asked to pass TCP connections on; null: it gets them.</summary>
+    /// <summary>The host is a forward proxy: it is asked to pass TCP connections on; null if it gets them.</summary>
     public TunnelEnd? Tunnel { get; init; }
 
     /// <summary>The effective policy for one port of a subset: the subset's policy over the rule's, each resolved for that port.</summary>

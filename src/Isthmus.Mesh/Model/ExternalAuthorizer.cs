@@ -23,7 +23,7 @@ public sealed record ExternalAuthorizer(string Name, string Service, int Port, b
 
     public string PathPrefix { get; init; } = "";
 
-    /// <summary>What it gets of the body; null: nothing.</summary>
+    /// <summary>What it gets of the body; null for nothing.</summary>
     public CheckedBody? Body { get; init; }
 
     /// <summary>Names of header fields may be exact, <c>prefix*</c> or <c>*suffix</c>.</summary>

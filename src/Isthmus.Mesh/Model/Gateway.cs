@@ -18,10 +18,10 @@ public sealed record Gateway(ObjectRef Source, ValueMap<string> Selector, ValueL
     /// <summary>The only namespace of the Pods that it selects; empty: any.</summary>
     public string PodNamespace { get; init; } = "";
 
-    /// <summary>The account whose Pods get its certificates without a right to read Secrets: they are deployed for it; empty: none.</summary>
+    /// <summary>The account whose Pods get its certificates without a right to read Secrets: they are deployed for it; empty for none.</summary>
     public string Account { get; init; } = "";
 
-    /// <summary>The certificate that its Pods show to backends where these demand TLS by a BackendTLSPolicy; null: none.</summary>
+    /// <summary>The certificate that its Pods show to backends where these demand TLS by a BackendTLSPolicy; null for none.</summary>
     public NamedCredential? BackendCredential { get; init; }
 
     /// <summary>Requests for a host get the routes of the server with the narrowest name for it only, among those of a port that say so.</summary>

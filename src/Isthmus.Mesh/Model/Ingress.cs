@@ -29,7 +29,7 @@ public sealed record IngressSettings(IngressMode Mode, string Class, string Serv
         new([KeyValuePair.Create("istio", Selector.Length > 0 ? Selector : Service != DefaultService ? Service : "ingressgateway")]);
 
     /// <summary>Whether gateways serve the Ingress.</summary>
-    /// <param name="controller">The controller of the class that it names; null: there is no such class.</param>
+    /// <param name="controller">The controller of the class that it names; null if there is no such class.</param>
     public bool Serves(Ingress ingress, string? controller) => Mode != IngressMode.Off && (
         ingress.Annotation is { } named ? named == Class
         : ingress.Class is not null ? controller == Controller
@@ -51,8 +51,8 @@ public sealed record IngressHost(string Host, ValueList<IngressRoute> Routes);
 public sealed record IngressCertificate(ValueList<string> Hosts, string Secret);
 
 /// <summary>An Ingress of Kubernetes.</summary>
-/// <param name="Class">The name of its IngressClass; null: none.</param>
-/// <param name="Annotation">The annotation <c>kubernetes.io/ingress.class</c>, which wins; null: none.</param>
+/// <param name="Class">The name of its IngressClass; null for none.</param>
+/// <param name="Annotation">The annotation <c>kubernetes.io/ingress.class</c>, which wins; null for none.</param>
 /// <param name="Fallback">Where requests go that no rule matches; null: nowhere.</param>
 /// <param name="Addresses">What its status says.</param>
 public sealed record Ingress(

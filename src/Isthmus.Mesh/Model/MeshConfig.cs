@@ -70,7 +70,7 @@ public sealed record MeshConfig
     public TimeSpan DnsRefreshRate { get; init; } = TimeSpan.FromSeconds(60);
     /// <summary>Whether sidecars speak HTTP/2 with hosts that declare HTTP/1.1, where no DestinationRule says.</summary>
     public bool UpgradeToHttp2 { get; init; }
-    /// <summary>TCP keepalive where no DestinationRule says; null: none.</summary>
+    /// <summary>TCP keepalive where no DestinationRule says; null for none.</summary>
     public TcpKeepalive? Keepalive { get; init; }
     /// <summary>Sidecars call their application at 127.0.0.1, not at the address that the client called.</summary>
     public bool CallsLocalhost { get; init; }

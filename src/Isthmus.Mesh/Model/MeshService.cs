@@ -177,7 +177,7 @@ public sealed record MeshService(
     /// <summary>How many requests callers may try again, whatever DestinationRules say; null: as these say.</summary>
     public RetryBudget? RetryBudget { get; init; }
 
-    /// <summary>How the requests of a client stay with an endpoint, where routes do not say; null: they do not.</summary>
+    /// <summary>How the requests of a client stay with an endpoint, where routes do not say; null if they do not.</summary>
     public SessionPersistence? Session { get; init; }
 
     public bool Headless => Resolution == Resolution.Original && !FromServiceEntry;

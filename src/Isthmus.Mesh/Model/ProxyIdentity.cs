@@ -62,7 +62,7 @@ public sealed record ProxyIdentity(
     /// <c>istio-peer-exchange</c>.</summary>
     public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
 
-    /// <summary>The program that it says it is, with its version: <c>isthmus 0.1.0</c>, <c>envoy 1.40.0</c>; empty: it does not say.</summary>
+    /// <summary>The program that it says it is, with its version: <c>isthmus 0.1.0</c>, <c>envoy 1.40.0</c>; empty if it does not say.</summary>
     public string Program { get; init; } = "";
 
     /// <summary>It serves clients of HTTP/1.0 (HTTP10 in its metadata).</summary>
@@ -71,14 +71,14 @@ public sealed record ProxyIdentity(
     /// <summary>The texts, numbers and truth values of its node metadata: EnvoyFilters select proxies by them.</summary>
     public ValueMap<string> Metadata { get; init; }
 
-    /// <summary>What it has proven of this; null: nothing.</summary>
+    /// <summary>What it has proven of this; null for nothing.</summary>
     public ProxyProof? Proof { get; init; }
 
     /// <summary>Its name on debug pages and in the CLI.</summary>
     public string Id => $"{Name}.{Namespace}";
 
     /// <summary>Reads a node message. On failure <paramref name="error"/> says what is wrong with it.</summary>
-    /// <param name="software">What its list of extensions says; null: it has none.</param>
+    /// <param name="software">What its list of extensions says; null if it has none.</param>
     public static ProxyIdentity? TryRead(string nodeId, Struct? metadata, Locality locality, out string error, ProxySoftware? software = null)
     {
         software ??= ProxySoftware.Unknown;

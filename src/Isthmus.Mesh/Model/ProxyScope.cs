@@ -23,7 +23,7 @@ public sealed record ProxyScope(
     ValueMap<string> RuleLabels,
     Sidecar? Sidecar)
 {
-    /// <summary>How calls to other hosts are traced; null: they are not.</summary>
+    /// <summary>How calls to other hosts are traced; null if they are not.</summary>
     public TracePlan? Tracing { get; init; }
 
     /// <summary>The access logs of calls to other hosts; null: as MeshConfig says.</summary>
@@ -35,7 +35,7 @@ public sealed record ProxyScope(
     /// <summary>The Node that the proxy is on; empty unless some Service keeps to Nodes.</summary>
     public string Node { get; init; } = "";
 
-    /// <summary>The only family of addresses that the proxy can dial; null: any.</summary>
+    /// <summary>The only family of addresses that the proxy can dial; null for any.</summary>
     public AddressFamily? Family { get; init; }
 
     /// <summary>The patches of EnvoyFilters for outbound traffic, or for a gateway.</summary>
@@ -44,7 +44,7 @@ public sealed record ProxyScope(
     /// <summary>The WasmPlugins of the workload, for proxies that run them.</summary>
     public ValueList<WasmPlugin> Plugins { get; init; }
 
-    /// <summary>The name under which a gateway gets the certificate that it shows to backends; empty: none.</summary>
+    /// <summary>The name under which a gateway gets the certificate that it shows to backends; empty for none.</summary>
     public string ClientCredential { get; init; } = "";
 
     /// <summary>What the proxy is made of.</summary>
@@ -89,16 +89,16 @@ public readonly record struct InboundHost(string Hostname, string Name, string N
 
 /// <summary>What a sidecar accepts: workloads behind the same Services with the same policies share it.</summary>
 /// <param name="CatchAll">The mode of ports that no Service exposes.</param>
-/// <param name="Security">What it requires of callers; null: nothing.</param>
+/// <param name="Security">What it requires of callers; null for nothing.</param>
 public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAll, WorkloadSecurity? Security = null)
 {
-    /// <summary>The host whose endpoints are the workload and its like; null: nobody asks for it.</summary>
+    /// <summary>The host whose endpoints are the workload and its like; null if nobody asks for it.</summary>
     public OwnHost? Own { get; init; }
 
     /// <summary>The patches of EnvoyFilters for inbound traffic.</summary>
     public ValueList<EnvoyPatch> Patches { get; init; }
 
-    /// <summary>How calls to the workload are traced; null: they are not.</summary>
+    /// <summary>How calls to the workload are traced; null if they are not.</summary>
     public TracePlan? Tracing { get; init; }
 
     /// <summary>The access logs of calls to the workload; null: as MeshConfig says.</summary>

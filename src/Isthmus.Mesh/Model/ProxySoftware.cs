@@ -81,7 +81,7 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
 
     /// <param name="agent">The <c>user_agent_name</c> of its node.</param>
     /// <param name="extensions">Those that are not disabled.</param>
-    /// <param name="version">Its <c>user_agent_build_version</c>; null: unknown.</param>
+    /// <param name="version">Its <c>user_agent_build_version</c>; null if unknown.</param>
     public static ProxySoftware Of(string agent, IEnumerable<ProxyExtension> extensions, Version? version = null)
     {
         var (filters, declares, hasFilter, hasMachine, hasQuic) = (IstioFilters.None, false, false, false, false);

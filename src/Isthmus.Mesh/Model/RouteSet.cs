@@ -46,7 +46,7 @@ public sealed record RouteSet(
     /// <summary>The hosts as the object names them, where <see cref="Hosts"/> are narrower; none: every host.</summary>
     public ValueList<string> Claims { get; init; }
 
-    /// <summary>Distinguishes it from other sets of its object; empty: there is one.</summary>
+    /// <summary>Distinguishes it from other sets of its object; empty if there is one.</summary>
     public string Part { get; init; } = "";
 
     /// <summary>Unique among all sets.</summary>

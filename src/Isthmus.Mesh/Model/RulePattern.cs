@@ -32,7 +32,7 @@ public sealed class RulePattern
     /// <summary>Any text, but not none.</summary>
     public bool IsAnything => Wildcards is [Something];
 
-    /// <summary>The text that it is; null: it has wildcards.</summary>
+    /// <summary>The text that it is; null if it has wildcards.</summary>
     public string? Exact => Texts is [var text] ? text : null;
 
     /// <summary>What matching text begins with; null: that does not describe it.</summary>

@@ -27,7 +27,7 @@ public sealed record Sidecar(
     OutboundPolicy? OutboundTrafficPolicy,
     long CreatedAt)
 {
-    /// <summary>Limits of connections to the application, instead of those of DestinationRules; null: there are none.</summary>
+    /// <summary>Limits of connections to the application, instead of those of DestinationRules; null if there are none.</summary>
     public ConnectionPool? InboundPool { get; init; }
 
     public string Namespace => Source.Namespace;

@@ -46,7 +46,7 @@ public sealed record TraceTag(TraceTagKind Kind, string Text, string Default);
 
 /// <summary>ProxyConfig's <c>tracing</c>.</summary>
 /// <param name="Sampling">Percent of requests; null: <see cref="DefaultSampling"/>.</param>
-/// <param name="ZipkinAddress">HOST:PORT; empty: none.</param>
+/// <param name="ZipkinAddress">HOST:PORT; empty for none.</param>
 public sealed record ProxyTracing(double? Sampling, string ZipkinAddress, ValueMap<TraceTag> Tags, uint? MaxTagLength)
 {
     public const double DefaultSampling = 1;

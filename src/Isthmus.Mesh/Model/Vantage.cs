@@ -8,7 +8,7 @@ namespace Isthmus.Mesh.Model;
 /// <param name="Locality">Unknown unless some policy prefers localities.</param>
 /// <param name="Labels">Those that failover policies select by.</param>
 /// <param name="Node">Empty unless some Service keeps to Nodes.</param>
-/// <param name="Family">The only family of addresses that it can dial; null: any.</param>
+/// <param name="Family">The only family of addresses that it can dial; null for any.</param>
 public sealed record Vantage(
     ProxyKind Kind, string Cluster, string Network, ValueList<string> NetworkView, Locality Locality, ValueMap<string> Labels, string Node,
     AddressFamily? Family);

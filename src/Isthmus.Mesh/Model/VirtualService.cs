@@ -46,17 +46,17 @@ public sealed record HttpMatch(
     /// <summary>Every request.</summary>
     public static readonly HttpMatch Any = new("", null, false, null, null, null, default, default, default, 0, default, "", default);
 
-    /// <summary>The name of statistics that Envoy keeps for the route; empty: none.</summary>
+    /// <summary>The name of statistics that Envoy keeps for the route; empty for none.</summary>
     public string StatPrefix { get; init; } = "";
 }
 
 /// <param name="Port">0: unchanged. <paramref name="FromRequest"/>: that of the listener to which the request came.</param>
 public sealed record HttpRedirect(string Uri, string Authority, string Scheme, int Port, bool FromRequest, int Code)
 {
-    /// <summary>Takes the place of the prefix that the route matches; empty: the path is <paramref name="Uri"/>, or stays.</summary>
+    /// <summary>Takes the place of the prefix that the route matches; empty if the path is <paramref name="Uri"/>, or stays.</summary>
     public string PrefixRewrite { get; init; } = "";
 
-    /// <summary>Takes the place of the prefix of whole elements that the route matches; null: nothing does.</summary>
+    /// <summary>Takes the place of the prefix of whole elements that the route matches; null if nothing does.</summary>
     public string? Elements { get; init; }
 }
 
@@ -67,7 +67,7 @@ public sealed record HttpRewrite(string Uri, string Authority)
     /// <summary>Rewrites what matches in the path; groups are <c>\1</c>.</summary>
     public RegexReplacement? Regex { get; init; }
 
-    /// <summary>Takes the place of the prefix of whole elements that the route matches; null: nothing does.</summary>
+    /// <summary>Takes the place of the prefix of whole elements that the route matches; null if nothing does.</summary>
     public string? Elements { get; init; }
 }
 

@@ -28,10 +28,10 @@ public sealed record PluginMatch(bool Clients, bool Servers, ValueList<int> Port
 /// <param name="Url">Of <c>file</c>, <c>http</c>, <c>https</c> or <c>oci</c>.</param>
 /// <param name="Sha256">Of the module, or of the image's manifest; empty: any.</param>
 /// <param name="PullPolicy">Istio's word; empty: as Kubernetes does with images.</param>
-/// <param name="PullSecret">A Secret with credentials of registries, in the plugin's namespace; empty: none.</param>
+/// <param name="PullSecret">A Secret with credentials of registries, in the plugin's namespace; empty for none.</param>
 public sealed record PluginModule(string Url, string Sha256, string PullPolicy, string PullSecret)
 {
-    /// <summary>The object that the plugin is configured with, as JSON; empty: none.</summary>
+    /// <summary>The object that the plugin is configured with, as JSON; empty for none.</summary>
     public string Config { get; init; } = "";
 
     /// <summary>Which of the plugins in the module.</summary>

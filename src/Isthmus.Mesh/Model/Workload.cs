@@ -17,7 +17,7 @@ public sealed record PodFacts(
     string Subdomain,
     ValueMap<int> Ports)
 {
-    /// <summary>The proxy that its container <c>istio-proxy</c> runs; null: unknown, or none.</summary>
+    /// <summary>The proxy that its container <c>istio-proxy</c> runs; null if unknown, or none.</summary>
     public ProxyKind? Runs { get; init; }
 }
 
@@ -51,7 +51,7 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
 
     public uint Weight { get; init; } = 1;
 
-    /// <summary>The proxy that a Pod's container <c>istio-proxy</c> runs; null: unknown, or none.</summary>
+    /// <summary>The proxy that a Pod's container <c>istio-proxy</c> runs; null if unknown, or none.</summary>
     public ProxyKind? Runs { get; init; }
 
     /// <summary>spec.hostname of a Pod.</summary>

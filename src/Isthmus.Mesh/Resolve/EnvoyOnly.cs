@@ -14,7 +14,7 @@ public static class EnvoyOnly
     /// <param name="IsServed">Whether its proxy takes what only Envoys take.</param>
     public readonly record struct Place(string Name, string Namespace, ValueMap<string> Labels, bool IsServed);
 
-    /// <summary>The workloads that an object is for, which have to have Envoys; null: it is for any proxy.</summary>
+    /// <summary>The workloads that an object is for, which have to have Envoys; null if it is for any proxy.</summary>
     public static (ObjectRef Source, WorkloadSelector Selector)? Of(object? config) => config switch
     {
         WasmPlugin plugin => (plugin.Source, plugin.Selector),
@@ -25,7 +25,7 @@ public static class EnvoyOnly
     /// <summary>Whether only an Envoy that an agent of Isthmus starts gets it, and not one of Istio's agents.</summary>
     public static bool NeedsOurAgent(object config) => config is EnvoyFilter filter && filter.Patches.Any(patch => patch.Target == PatchTarget.Bootstrap);
 
-    /// <summary>The workloads that an object is for and that get nothing of it, counted and named; null: there are none.</summary>
+    /// <summary>The workloads that an object is for and that get nothing of it, counted and named; null if there are none.</summary>
     /// <param name="ns">The object's namespace.</param>
     public static string? Unserved(string ns, WorkloadSelector selector, string rootNamespace, IEnumerable<Place> places)
     {

@@ -57,7 +57,7 @@ public static class HostOwners
     public static string WhoseName(string host) =>
         NamespaceOf(host) is var owner && owner == Everybody ? "covers names of all namespaces" : $"is a name of namespace {owner}";
 
-    /// <summary>The single address that a text stands for, in its one form; null for a range and for what is no address.</summary>
+    /// <summary>The single address that a text stands for, in its one form; null for a range and for what is not an address.</summary>
     public static string? Single(string address)
     {
         if (!Cidr.TryParse(address, out var range)) return null;

@@ -39,7 +39,7 @@ internal static class LogResolver
             .Select(item => Plan(mesh.Mesh.Loggers[item.Key], item.Value, scope, mesh)).OfType<LogPlan>().ToValueList();
     }
 
-    /// <summary>Null: the mesh does not know the service.</summary>
+    /// <summary>Null if the mesh does not know the service.</summary>
     private static LogPlan? Plan(AccessLogger logger, string filter, ProxyScope scope, MeshReads mesh) =>
         logger.Service is not { } service ? new(logger, filter) : mesh.HostOf(service.Host, service.Port, scope) is { } host ? new(logger, filter, host) : null;
 }

@@ -246,7 +246,7 @@ public sealed record MeshView(
         return shapes.ToValueMap();
     }
 
-    /// <summary>The same of one host; null: the mesh does not have it.</summary>
+    /// <summary>The same of one host; null if the mesh does not have it.</summary>
     public DestinationShape? ShapeOf(string host, ProxyScope scope) => Registry.Services.TryGetValue(host, out var service) ? Shape(service, scope) : null;
 
     /// <summary>What DestinationRules say of TCP connections, by cluster: of a service's TCP ports, and of the destinations of tcp and tls routes.</summary>

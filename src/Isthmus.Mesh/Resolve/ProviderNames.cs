@@ -8,7 +8,7 @@ public static class ProviderNames
 {
     private const string Code = "IST0101", Remedy = "add the provider to extensionProviders in MeshConfig, or correct the name";
 
-    /// <param name="value">What was read of an Istio object; null: nothing.</param>
+    /// <param name="value">What was read of an Istio object; null for nothing.</param>
     public static IEnumerable<Problem> Unknown(object? value, MeshConfig mesh) => value switch
     {
         AuthorizationPolicy { Action: PolicyAction.Custom, DryRun: false,

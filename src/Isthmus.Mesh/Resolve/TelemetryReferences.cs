@@ -38,7 +38,7 @@ public static class TelemetryReferences
         }
     }
 
-    /// <param name="service">The service of the provider; null: it has none.</param>
+    /// <param name="service">The service of the provider; null if it has none.</param>
     private static string? Lack(Telemetry telemetry, MeshView view, string provider, (string Host, int Port)? service, bool exists, string kind) =>
         !exists ? ProviderNames.NotFound(provider, kind)
         : service is not { } needed ? null

@@ -18,7 +18,7 @@ public static class DebugPages
             ? TimeSpan.FromSeconds(seconds) : TimeSpan.Zero;
 
     /// <summary>Names without <see cref="Prefix"/>: istiod leaves it out, control planes of Isthmus do not.</summary>
-    /// <param name="listed">The answer; what is no list has no names.</param>
+    /// <param name="listed">The answer; what is not a list has no names.</param>
     public static IReadOnlyList<string> Names(JsonNode? listed) =>
     [
         .. (listed as JsonArray ?? []).OfType<JsonValue>().Select(page => page.TryGetValue<string>(out var name) ? name : "")

@@ -2,7 +2,7 @@ namespace Isthmus.Operate.Diagnose;
 
 public static class ImageTag
 {
-    /// <summary>Null: the image has none, as where a digest names it.</summary>
+    /// <summary>Null if the image has none, as where a digest names it.</summary>
     public static string? Of(string image)
     {
         var name = image.Split('@')[0];

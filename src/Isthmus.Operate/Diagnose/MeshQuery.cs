@@ -203,7 +203,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         }
     }
 
-    /// <summary>Null: the agent is not of Isthmus.</summary>
+    /// <summary>Null if the agent is not of Isthmus.</summary>
     private async Task<PodReport?> PodAsync(string ns, string pod, string about, CancellationToken stop)
     {
         try

@@ -94,7 +94,7 @@ internal static class FieldFindings
         }
     }
 
-    /// <summary>The value at a path such as <c>spec.http[0].headers[x-a].exact</c>; empty where it is no scalar, or somewhere else.</summary>
+    /// <summary>The value at a path such as <c>spec.http[0].headers[x-a].exact</c>; empty where it is not a scalar, or somewhere else.</summary>
     internal static string ValueAt(JsonNode? node, string path)
     {
         foreach (var step in path.Replace("[", ".[", StringComparison.Ordinal).Split('.', StringSplitOptions.RemoveEmptyEntries))

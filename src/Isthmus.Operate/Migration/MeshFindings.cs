@@ -89,7 +89,7 @@ internal static class MeshFindings
         cluster.Pods.SelectMany(pod => pod.Spec.InitContainers.Concat(pod.Spec.Containers).Where(container => container.Name is "istio-proxy" or "discovery")
             .Select(container => ($"Pod {pod.Key}", container.Image)));
 
-    /// <summary>The minor version of an image of Istio; null for another image, or a tag that is no version.</summary>
+    /// <summary>The minor version of an image of Istio; null for another image, or a tag that is not a version.</summary>
     private static int? MinorOf(string image)
     {
         var (path, tag) = image.LastIndexOf(':') is var colon and > 0 && colon > image.LastIndexOf('/') ? (image[..colon], image[(colon + 1)..]) : (image, "");

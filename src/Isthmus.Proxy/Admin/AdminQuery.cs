@@ -9,7 +9,7 @@ namespace Isthmus.Proxy.Admin;
 internal static class AdminQuery
 {
     /// <summary>The answer to a web page of another site; null: the request may be served.</summary>
-    /// <param name="own">The address of this Pod; null: unknown.</param>
+    /// <param name="own">The address of this Pod; null if unknown.</param>
     public static AdminReply? Refusal(RequestHead request, IPAddress? own) =>
         LoopbackRequest.Refusal(request.Authority, request.Headers.GetString("origin"u8) ?? "", request.Headers.GetString("sec-fetch-site"u8) ?? "", own)
             is { } refusal ? AdminReply.Text($"{refusal}\n", 403) : null;

@@ -68,7 +68,7 @@ internal sealed record AgentSettings
     public int SecureMetricsPort { get; init; }
     /// <summary>The port of the merged metrics behind mesh TLS; 0: none.</summary>
     public int SecureMergedMetricsPort { get; init; }
-    /// <summary>The directory in which other containers find the certificate of the workload; empty: none.</summary>
+    /// <summary>The directory in which other containers find the certificate of the workload; empty for none.</summary>
     public string CertificateDirectory { get; init; } = "";
     public required TimeSpan DrainTime { get; init; }
 

@@ -72,7 +72,7 @@ internal sealed record ClusterSnapshot(
     /// <summary>How new hosts get their share; null: at once.</summary>
     public SlowStartSettings? SlowStart { get; init; }
 
-    /// <summary>How hosts are checked; null: they are not.</summary>
+    /// <summary>How hosts are checked; null if they are not.</summary>
     public HealthCheckSettings? HealthCheck { get; init; }
 
     /// <summary>The addresses of a name are raced (<see cref="Endpoint.MoreAddresses"/>).</summary>
@@ -108,7 +108,7 @@ internal sealed record ClusterSnapshot(
         return null;
     }
 
-    /// <summary>The TLS of connections to an endpoint; null: none.</summary>
+    /// <summary>The TLS of connections to an endpoint; null for none.</summary>
     public TlsSettings? TlsFor(Endpoint endpoint) => (SocketFor(endpoint)?.Steps ?? Steps).Tls;
 }
 

@@ -28,7 +28,7 @@ internal sealed class ClusterState
     private long _impairedUntil;
     private volatile bool _hasDoubted;
 
-    /// <param name="before">The state of an earlier resource of this name, which may still be in use; null: there is none.</param>
+    /// <param name="before">The state of an earlier resource of this name, which may still be in use; null if there is none.</param>
     public ClusterState(ClusterSnapshot config, TimeProvider time, Random random, ClusterState? before = null)
     {
         Config = config;
@@ -54,7 +54,7 @@ internal sealed class ClusterState
     /// <summary>Chooses hosts by the names that requests bring along; null: hosts do not depend on them.</summary>
     public DynamicNames? Names { get; }
 
-    /// <summary>What active health checks say about the hosts; null: there are none.</summary>
+    /// <summary>What active health checks say about the hosts; null if there are none.</summary>
     public ActiveHealth? Health { get; }
 
     public HostSet Hosts => _hosts;
@@ -92,7 +92,7 @@ internal sealed class ClusterState
         }
     }
 
-    /// <summary>Where this workload and its like are; null: unknown.</summary>
+    /// <summary>Where this workload and its like are; null if unknown.</summary>
     public void Place(OwnZones? own)
     {
         lock (_updating)
@@ -168,7 +168,7 @@ internal sealed class ClusterState
         return destination is null ? null : At(destination);
     }
 
-    /// <summary>The host with that address; null: it has none, or one that should get no requests.</summary>
+    /// <summary>The host with that address; null if it has none, or one that should get no requests.</summary>
     public Host? Healthy(IPEndPoint address)
     {
         var now = _time.GetTimestamp();

@@ -10,7 +10,7 @@ namespace Isthmus.Proxy.Clusters;
 /// <param name="Authority">The host of the request; empty when there is none.</param>
 /// <param name="Alpn">The protocols to offer over TLS; null: those of the cluster.</param>
 /// <param name="Exchanges">The caller speaks <c>istio-peer-exchange</c>; otherwise it is not offered.</param>
-/// <param name="Carried">The connection that it carries, for hosts that are told; null: none.</param>
+/// <param name="Carried">The connection that it carries, for hosts that are told; null for none.</param>
 internal readonly record struct ConnectPurpose(string Authority, IReadOnlyList<string>? Alpn, bool Exchanges, ProxiedConnection? Carried);
 
 /// <summary>What the steps of a connection use.</summary>
@@ -54,7 +54,7 @@ internal sealed record ConnectSteps(ValueList<ConnectStep> All)
     /// <summary>Plain bytes.</summary>
     public static readonly ConnectSteps None = new(ValueList<ConnectStep>.Empty);
 
-    /// <summary>The TLS that the bytes are in at last; null: none.</summary>
+    /// <summary>The TLS that the bytes are in at last; null for none.</summary>
     public TlsSettings? Tls { get; } = All.OfType<TlsStep>().LastOrDefault()?.Settings;
 
     /// <summary>The host is told whose connection it gets.</summary>

@@ -48,7 +48,7 @@ internal sealed class Host(Endpoint endpoint)
     /// <summary>Consecutive failures and the number of ejections; guarded by the cluster's outlier detector.</summary>
     public OutlierMemory Outlier { get; } = new();
 
-    /// <summary>What active health checks say; null: it is not checked.</summary>
+    /// <summary>What active health checks say; null if it is not checked.</summary>
     public CheckMemory? Check { get; init; }
 
     public bool IsEjected(long now) => EjectedUntil > now;

@@ -42,7 +42,7 @@ internal sealed class HostSet
 
     private readonly Zone[] _zoneOf = [];
 
-    /// <summary>The way to the zones of the first priority while all its hosts are healthy; null: they do not matter.</summary>
+    /// <summary>The way to the zones of the first priority while all its hosts are healthy; null if they do not matter.</summary>
     private readonly ZoneRoute<Priority>? _route;
 
     /// <summary>Arranges the hosts; with <paramref name="weightLocalities"/> a locality's own weight decides its share.</summary>

@@ -8,7 +8,7 @@ internal delegate ValueTask AdminBody(Func<ReadOnlyMemory<byte>, ValueTask> send
 /// <summary>An answer of the admin interface.</summary>
 internal sealed record AdminReply(int Status, string ContentType, ReadOnlyMemory<byte> Body)
 {
-    /// <summary>Writes the body, whose length is not known beforehand; null: it is <see cref="Body"/>.</summary>
+    /// <summary>Writes the body, whose length is not known beforehand; null if it is <see cref="Body"/>.</summary>
     public AdminBody? Stream { get; init; }
 
     /// <summary>How <see cref="Stream"/> is compressed; empty: not at all.</summary>

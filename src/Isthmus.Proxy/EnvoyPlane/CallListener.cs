@@ -29,7 +29,7 @@ internal static class CallListener
     /// <summary>The extensions of Envoy that it needs.</summary>
     public static readonly IReadOnlyList<string> Extensions = [ProxyProtocolFilter, "envoy.access_loggers.http_grpc", "envoy.access_loggers.tcp_grpc"];
 
-    /// <summary>The listener that Envoy gives a redirected connection to; null: it takes none.</summary>
+    /// <summary>The listener that Envoy gives a redirected connection to; null if it takes none.</summary>
     /// <param name="all">The listeners of the Envoy.</param>
     public static Listener? Find(IEnumerable<Listener> all, IPEndPoint to)
     {

@@ -28,7 +28,7 @@ internal sealed class CallListeners(string directory)
     /// <summary>Envoy has what a listener of a call needs.</summary>
     public bool IsAble => _isAble;
 
-    /// <summary>What of a request of Envoy the control plane must hear; null: nothing.</summary>
+    /// <summary>What of a request of Envoy the control plane must hear; null for nothing.</summary>
     public DeltaDiscoveryRequest? Heard(DeltaDiscoveryRequest request)
     {
         if (request.Node is { } node)

@@ -61,7 +61,7 @@ internal sealed class CallReports
 
         public string Id => id;
 
-        /// <summary>What was logged at the end of the call, or until the patience is over; null: nothing.</summary>
+        /// <summary>What was logged at the end of the call, or until the patience is over; null for nothing.</summary>
         public async Task<SeenTraffic?> SeenAsync(TimeSpan patience, TimeProvider time, CancellationToken stop)
         {
             await Task.WhenAny(_end.Task, Task.Delay(patience, time, stop)).ConfigureAwait(false);

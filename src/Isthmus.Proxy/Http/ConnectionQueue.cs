@@ -10,7 +10,7 @@ internal interface IQueueing
     /// <summary>The host that the request names.</summary>
     string Authority { get; }
 
-    /// <summary>The connection that the request came on; null: the request is the proxy's own.</summary>
+    /// <summary>The connection that the request came on; null if the request is the proxy's own.</summary>
     ProxiedConnection? Carried { get; }
 
     /// <summary>Called once when the request starts to wait. It must leave when nobody wants its response anymore.</summary>

@@ -30,7 +30,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
 
     private PolicyFacts? _facts;
 
-    /// <summary>What filters learned about the request; null: nothing.</summary>
+    /// <summary>What filters learned about the request; null for nothing.</summary>
     public RequestMetadata? Metadata
     {
         get => route.Metadata;

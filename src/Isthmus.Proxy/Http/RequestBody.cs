@@ -163,7 +163,7 @@ internal sealed class RequestBody : IDisposable
 
     private async Task PumpAsync(UpstreamStream to) => await CopyAsync(await ReadAsync().ConfigureAwait(false), to).ConfigureAwait(false);
 
-    /// <summary>The next piece; null: the client does not send it.</summary>
+    /// <summary>The next piece; null if the client does not send it.</summary>
     private async Task<ReadOnlyMemory<byte>?> ReadAsync()
     {
         try

@@ -17,10 +17,10 @@ internal sealed class RequestFilters(
 {
     private HttpAction _action = null!;
 
-    /// <summary>What the route says that the request has at first, of which filters run; null: nothing.</summary>
+    /// <summary>What the route says that the request has at first, of which filters run; null for nothing.</summary>
     public IReadOnlyDictionary<string, bool>? Switches { get; private set; }
 
-    /// <summary>What policies keep of the request; null: none was asked.</summary>
+    /// <summary>What policies keep of the request; null if none was asked.</summary>
     public RequestAccess? Access { get; private set; }
 
     /// <summary>The route that a filter of the request has asked for; none, if none has.</summary>

@@ -14,10 +14,10 @@ internal sealed class RequestRoute(HttpParts parts, DownstreamStream stream)
 
     public string Scheme { get; set; } = "http";
 
-    /// <summary>What filters learned about the request; null: nothing.</summary>
+    /// <summary>What filters learned about the request; null for nothing.</summary>
     public RequestMetadata? Metadata { get; set; }
 
-    /// <summary>Null: there are no routes.</summary>
+    /// <summary>Null if there are no routes.</summary>
     public RouteTable? Table => _action.Routes ?? _snapshot.Routes.GetValueOrDefault(_action.RouteName);
 
     public RouteDecision Decision => _decision ??= Table is { } table

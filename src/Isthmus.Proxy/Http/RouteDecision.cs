@@ -14,7 +14,7 @@ namespace Isthmus.Proxy.Http;
 /// <param name="Route">Null when no route of the host matches.</param>
 internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnapshot? Host, RouteSnapshot? Route)
 {
-    /// <summary>A cookie that the client gets, so that its next requests go to the same host; empty: none.</summary>
+    /// <summary>A cookie that the client gets, so that its next requests go to the same host; empty for none.</summary>
     public string SetCookie { get; init; } = "";
 
     public bool RedirectsToHttps(string scheme) => Host!.RequireTls && scheme != "https";
@@ -22,7 +22,7 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
     /// <summary>The route whose settings count for filters: one that only redirects to https has none. Null: there is none.</summary>
     public RouteSnapshot? ForFilters(string scheme) => Route is not null && !RedirectsToHttps(scheme) ? Route : null;
 
-    /// <param name="metadata">What filters learned about the request; null: nothing.</param>
+    /// <param name="metadata">What filters learned about the request; null for nothing.</param>
     public static RouteDecision For(RouteTable table, RequestHead request, string scheme, Random random, RequestMetadata? metadata)
     {
         var host = table.Find(request.Authority);

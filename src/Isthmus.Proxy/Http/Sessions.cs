@@ -51,7 +51,7 @@ internal static class Sessions
         return wish;
     }
 
-    /// <summary>Tells the client which host answered, unless it said so itself. A header is told each time: it is no state of the client.</summary>
+    /// <summary>Tells the client which host answered, unless it said so itself. A header is told each time: it is not a state of the client.</summary>
     public static void Tell(IReadOnlyList<Session> sessions, HeaderBlock response, Host host, DateTimeOffset now)
     {
         foreach (var (settings, wanted) in sessions)

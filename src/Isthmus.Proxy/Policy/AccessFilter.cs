@@ -13,7 +13,7 @@ internal abstract class AccessFilter;
 /// <param name="IsOff">It is on only for routes that switch it on, or configure it.</param>
 internal readonly record struct ListedFilter(AccessFilter Filter, string Name, bool IsOff = false)
 {
-    /// <param name="switches">What the route says that the request has at first; null: there is no route.</param>
+    /// <param name="switches">What the route says that the request has at first; null if there is no route.</param>
     public bool IsOn(IReadOnlyDictionary<string, bool>? switches) => switches is not null && switches.TryGetValue(Name, out var isOn) ? isOn : !IsOff;
 }
 
@@ -29,7 +29,7 @@ internal sealed class UnsupportedFilter(string name) : AccessFilter
 
     public static string DetailsOf(string filter) => $"{Before}{filter}]";
 
-    /// <summary>The name of the filter; null: the details are not those of such a filter.</summary>
+    /// <summary>The name of the filter; null if the details are not those of such a filter.</summary>
     public static string? NameIn(string details) =>
         details.StartsWith(Before, StringComparison.Ordinal) && details.EndsWith(']') ? details[Before.Length..^1] : null;
 }

@@ -38,10 +38,10 @@ internal sealed record ExternalAnswer(ExternalOutcome Outcome)
 /// <param name="OwnIdentity">The SPIFFE ID of this proxy's certificate; empty without TLS.</param>
 internal sealed record CheckedCall(PolicyFacts Facts, DateTimeOffset Start, string OwnIdentity)
 {
-    /// <summary>What the route says; null: nothing.</summary>
+    /// <summary>What the route says; null for nothing.</summary>
     public RouteCheck? Route { get; init; }
 
-    /// <summary>What the authorizer gets of the body; null: nothing.</summary>
+    /// <summary>What the authorizer gets of the body; null for nothing.</summary>
     public CheckedBody? Sends { get; init; }
 
     /// <summary>The body, or its beginning, where the authorizer gets it.</summary>

@@ -25,7 +25,7 @@ internal sealed class ExternalCheck(ExternalAuthorizer authorizer, Func<RequestM
     /// <summary>The status of requests that do not continue because the authorizer cannot be asked.</summary>
     public int StatusOnError { get; init; } = 403;
 
-    /// <summary>The authorizer gets the body; null: it does not.</summary>
+    /// <summary>The authorizer gets the body; null if it does not.</summary>
     public CheckedBody? Body { get; init; }
 
     /// <summary>The fields of the request that the authorizer gets; null: all for gRPC, only <c>authorization</c> for plain HTTP.</summary>
@@ -76,7 +76,7 @@ internal sealed record ExternalAuthorizer(string Cluster, TimeSpan Patience)
     /// <summary>Fields of a positive answer that the client gets with the response.</summary>
     public FieldNames ToClientOnAllow { get; init; } = FieldNames.None;
 
-    /// <summary>Fields of a negative answer that the client gets; null: all.</summary>
+    /// <summary>Fields of a negative answer that the client gets; null for all.</summary>
     public FieldNames? ToClientOnDeny { get; init; }
 }
 

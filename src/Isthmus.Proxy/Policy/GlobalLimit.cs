@@ -38,12 +38,12 @@ internal sealed class GlobalLimit(string name, string cluster, string domain, Ti
     /// <summary>What the names of the counters of a cluster end with.</summary>
     public string Stats { get; init; } = "";
 
-    /// <summary>What a route has set for the filter; null: nothing.</summary>
+    /// <summary>What a route has set for the filter; null for nothing.</summary>
     public GlobalRouteLimit? For(RouteLimits route) => route.Global.GetValueOrDefault(name);
 
     public string DomainFor(GlobalRouteLimit? route) => route is { Domain.Length: > 0 } ? route.Domain : domain;
 }
 
 /// <summary>Settings of a ratelimit filter for a route.</summary>
-/// <param name="Rules">They take the place of those of the route; empty: they do not.</param>
+/// <param name="Rules">They take the place of those of the route; empty if they do not.</param>
 internal sealed record GlobalRouteLimit(HostLimits Host, IReadOnlyList<LimitRule> Rules, string Domain);

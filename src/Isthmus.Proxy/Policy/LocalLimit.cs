@@ -63,7 +63,7 @@ internal sealed class LocalLimit(LocalBuckets rule, string stats)
 }
 
 /// <summary>The buckets of a local rate limit.</summary>
-/// <param name="byDefault">For requests that no descriptor is for; null: they are not limited.</param>
+/// <param name="byDefault">For requests that no descriptor is for; null if they are not limited.</param>
 /// <param name="alwaysByDefault">Every request takes from that bucket, too.</param>
 internal sealed class LocalBuckets(TokenBucket? byDefault, IReadOnlyList<(IReadOnlyList<LimitEntry> Entries, TokenBucket Bucket)> descriptors,
     bool alwaysByDefault)

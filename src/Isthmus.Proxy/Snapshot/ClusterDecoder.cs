@@ -85,7 +85,7 @@ internal static class ClusterDecoder
         };
     }
 
-    /// <summary>The form that DNS clusters have in newer control planes; null: it is no such cluster.</summary>
+    /// <summary>The form that DNS clusters have in newer control planes; null if it is no such cluster.</summary>
     private static DnsCluster? Names(Cluster cluster) => cluster.ClusterType?.TypedConfig is { } type && type.TryRead(out DnsCluster names) ? names : null;
 
     /// <summary>
@@ -216,7 +216,7 @@ internal static class ClusterDecoder
     private static ProxyProtocolVersion? Header(Wire.Envoy.TransportSocket? socket) =>
         Wrapper(socket) is not { } wrapper ? null : Version(wrapper.Config) ?? ProxyProtocolVersion.V1;
 
-    /// <summary>The version of the headers to write; null: none.</summary>
+    /// <summary>The version of the headers to write; null for none.</summary>
     /// <exception cref="ResourceException">It is unknown.</exception>
     public static ProxyProtocolVersion? Version(Wire.Envoy.ProxyProtocolConfig? config) => config switch
     {

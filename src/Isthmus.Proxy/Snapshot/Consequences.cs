@@ -8,10 +8,10 @@ internal sealed class Consequences
     /// <summary>Clusters that have new endpoints.</summary>
     public List<(ClusterState Cluster, LoadAssignment Assignment)> Fed { get; } = [];
 
-    /// <summary>Clusters whose requests depend on where this workload and its like are, with their endpoints; null: they are unknown.</summary>
+    /// <summary>Clusters whose requests depend on where this workload and its like are, with their endpoints; null if they are unknown.</summary>
     public List<(ClusterState Cluster, LoadAssignment? Own)> Placed { get; } = [];
 
-    /// <summary>The configuration to publish; null: it is the one before.</summary>
+    /// <summary>The configuration to publish; null if it is the one before.</summary>
     public ProxySnapshot? Next { get; set; }
 
     /// <summary>Clusters that nothing uses any more.</summary>

@@ -14,7 +14,7 @@ internal static class HealthCheckDecoder
 {
     private static readonly StatusRange[] Ok = [new(200, 201)];
 
-    /// <summary>How the hosts of a cluster are checked; null: they are not.</summary>
+    /// <summary>How the hosts of a cluster are checked; null if they are not.</summary>
     /// <exception cref="ResourceException">The hosts cannot be checked like that.</exception>
     public static HealthCheckSettings? Decode(Cluster cluster, ClusterKind kind, UpstreamHttp http, List<string> notes)
     {

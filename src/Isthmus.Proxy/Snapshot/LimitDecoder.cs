@@ -73,7 +73,7 @@ internal static class LimitDecoder
         };
     }
 
-    /// <summary>What a route says about rate limits; null: nothing.</summary>
+    /// <summary>What a route says about rate limits; null for nothing.</summary>
     /// <param name="local">The settings of filters, by their names.</param>
     /// <exception cref="ResourceException">A rule cannot be used.</exception>
     public static RouteLimits? Of(Route route, VirtualHost host, IReadOnlyDictionary<string, LocalLimit> local,

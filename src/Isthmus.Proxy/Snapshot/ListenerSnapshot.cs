@@ -11,15 +11,15 @@ using Isthmus.Wire.Envoy.Listeners;
 namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>A listener, decoded once from its resource. Equal resources are equal listeners and keep their sockets.</summary>
-/// <param name="InspectTls">For which destination ports the server name and ALPN of a ClientHello are read; null: never.</param>
-/// <param name="InspectHttp">For which destination ports plain bytes are inspected for HTTP; null: never.</param>
+/// <param name="InspectTls">For which destination ports the server name and ALPN of a ClientHello are read; null if never.</param>
+/// <param name="InspectHttp">For which destination ports plain bytes are inspected for HTTP; null if never.</param>
 /// <param name="InspectionTimeout">How long inspection may wait for bytes; zero: this proxy's own limit.</param>
 internal sealed record ListenerSnapshot(
     string Name, IPEndPoint Address, bool BindToPort, bool HandOff, bool RestoreOriginalDestination, Direction Direction,
     PortPredicate? InspectTls, PortPredicate? InspectHttp, TimeSpan InspectionTimeout, bool ContinueOnTimeout,
     FilterChainTable Chains, ValueList<AccessLogSnapshot> AccessLogs, ValueList<string> Notes, Listener Resource)
 {
-    /// <summary>Connections begin with a header of the PROXY protocol; null: they do not.</summary>
+    /// <summary>Connections begin with a header of the PROXY protocol; null if they do not.</summary>
     public ProxyHeaderRules? ProxyHeader { get; init; }
 
     /// <summary>Filters that this proxy does not have. They could change what a connection is, so that those which would meet one are closed.</summary>
@@ -68,7 +68,7 @@ internal sealed record FilterChainSnapshot(string Name, ChainMatch Match, TlsSet
 /// <summary>What a filter chain does with the bytes.</summary>
 internal abstract record ChainAction
 {
-    /// <summary>How metrics differ from the standard ones; null: they do not.</summary>
+    /// <summary>How metrics differ from the standard ones; null if they do not.</summary>
     public MetricRules? Metrics { get; init; }
 }
 
@@ -88,7 +88,7 @@ internal sealed record TcpAction(
 
 /// <summary>What proxies are asked for, so that they pass the bytes of a connection on.</summary>
 /// <param name="Hostname">Host and port of the end of the tunnel.</param>
-/// <param name="Format">How to make it of the connection; null: it is always the same.</param>
+/// <param name="Format">How to make it of the connection; null if it is always the same.</param>
 internal sealed record TunnelSettings(string Hostname, LogFormat? Format, bool UsesPost, string PostPath, HeaderEdits Edits);
 
 internal sealed record TcpTarget(string Cluster, int Weight);
@@ -133,18 +133,18 @@ internal sealed record HttpAction(
     public bool HasOff => Array.Exists(Filters, listed => listed.IsOff);
 
     /// <summary>The filters that run for a request.</summary>
-    /// <param name="first">The route that the request has before any of them runs; null: none.</param>
+    /// <param name="first">The route that the request has before any of them runs; null for none.</param>
     public IEnumerable<AccessFilter> Running(RouteSnapshot? first) => Filters.Where(listed => listed.IsOn(first?.Switches)).Select(listed => listed.Filter);
 
     /// <summary>The names of the filters that may refuse requests, whether they are on or off where routes say nothing.</summary>
     public IReadOnlySet<string> Policies { get; init; } = FrozenSet<string>.Empty;
 
-    /// <summary>The faults of a route, from the first filter that has some; null: none.</summary>
+    /// <summary>The faults of a route, from the first filter that has some; null for none.</summary>
     public FaultSettings? FaultOf(RouteSnapshot route) =>
         Running(route).OfType<FaultFilter>().Select(filter => filter.For(route)).FirstOrDefault(fault => fault is not null);
 
-    /// <summary>The filter that runs and may refuse requests, but whose configuration for the route cannot be honoured; null: there is none.</summary>
-    /// <param name="switches">Which filters the route that the request has at first switches on or off; null: none.</param>
+    /// <summary>The filter that runs and may refuse requests, but whose configuration for the route cannot be honoured; null if there is none.</summary>
+    /// <param name="switches">Which filters the route that the request has at first switches on or off; null for none.</param>
     public string? Unread(RouteSnapshot route, IReadOnlyDictionary<string, bool>? switches)
     {
         foreach (var name in route.Unread)
@@ -168,7 +168,7 @@ internal sealed record HttpAction(
     /// <summary>Paths that two servers could read differently are refused.</summary>
     public bool RefusesAmbiguousPaths { get; init; }
 
-    /// <summary>How requests are traced; null: they are not.</summary>
+    /// <summary>How requests are traced; null if they are not.</summary>
     public TracingSettings? Tracing { get; init; }
 
     /// <summary>Whether requests and responses get the fields of the router, such as <c>x-envoy-upstream-service-time</c>.</summary>

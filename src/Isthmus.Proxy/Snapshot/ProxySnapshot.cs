@@ -21,7 +21,7 @@ internal sealed record NamedResource(string Name, string Version, Google.Protobu
 
     private static readonly Google.Protobuf.WellKnownTypes.Any Nothing = new();
 
-    /// <summary>Null: it is as in <see cref="Value"/>.</summary>
+    /// <summary>Null if it is as in <see cref="Value"/>.</summary>
     public XdsParts? Parts { get; }
 }
 

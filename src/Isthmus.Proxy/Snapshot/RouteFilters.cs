@@ -91,7 +91,7 @@ internal sealed class RouteFilters
         return this;
     }
 
-    /// <summary>Null: there are none.</summary>
+    /// <summary>Null if there are none.</summary>
     /// <exception cref="ResourceException">A kind of fault that this proxy does not have.</exception>
     public static FaultSettings? Fault(HTTPFault fault)
     {

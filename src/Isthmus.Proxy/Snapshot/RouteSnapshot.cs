@@ -63,7 +63,7 @@ internal sealed record RouteSnapshot(
     /// <summary>Which filters are on, by their names: those that the route configures, and those that it switches on or off.</summary>
     public IReadOnlyDictionary<string, bool> Switches { get; init; } = NoSwitches;
 
-    /// <summary>The faults of fault filters, by their names; null: none.</summary>
+    /// <summary>The faults of fault filters, by their names; null for none.</summary>
     public IReadOnlyDictionary<string, FaultSettings?> Faults { get; init; } = NoFaults;
 
     /// <summary>The settings of cors filters, by their names.</summary>
@@ -72,7 +72,7 @@ internal sealed record RouteSnapshot(
     /// <summary>The settings of ext_authz filters, by their names.</summary>
     public IReadOnlyDictionary<string, RouteCheck> Checks { get; init; } = NoChecks;
 
-    /// <summary>The settings of filters for sessions, by their names; null: none.</summary>
+    /// <summary>The settings of filters for sessions, by their names; null for none.</summary>
     public IReadOnlyDictionary<string, SessionSettings?> Sessions { get; init; } = NoSessions;
 
     /// <summary>The settings for CORS in their older form, in the action of the route.</summary>
@@ -98,7 +98,7 @@ internal sealed record ForwardAct(
 {
     public long TotalWeight { get; } = Targets.Sum(t => (long)t.Weight);
 
-    /// <summary>Requests with CONNECT end here: their bytes go to a host of the cluster; null: they are forwarded.</summary>
+    /// <summary>Requests with CONNECT end here: their bytes go to a host of the cluster; null if they are forwarded.</summary>
     public ConnectSettings? Connect { get; init; }
 
     /// <summary>How long the exchange may go without a byte; null: as the listener says.</summary>
@@ -109,7 +109,7 @@ internal sealed record ForwardAct(
 }
 
 /// <summary>How bytes of tunnels reach hosts.</summary>
-/// <param name="ProxyHeader">They begin with a header of the PROXY protocol; null: they do not.</param>
+/// <param name="ProxyHeader">They begin with a header of the PROXY protocol; null if they do not.</param>
 internal sealed record ConnectSettings(ProxyProtocolVersion? ProxyHeader);
 
 internal sealed record RedirectAct(
@@ -165,7 +165,7 @@ public enum RetryOn
 
 internal enum HashSource { Header, Cookie, SourceIp, Query }
 
-/// <param name="CookieTtl">A client without the cookie gets one that lasts so long, or as long as its session (zero); null: it gets none.</param>
+/// <param name="CookieTtl">A client without the cookie gets one that lasts so long, or as long as its session (zero); null if it gets none.</param>
 internal sealed record HashKey(HashSource Source, string Name, TimeSpan? CookieTtl, string CookiePath, bool Terminal)
 {
     /// <summary>The name as a field has it.</summary>
@@ -187,7 +187,7 @@ internal sealed class FaultFilter(string name, FaultSettings? settings) : Access
 /// <param name="name">By which routes configure it.</param>
 internal sealed class CorsFilter(string name) : AccessFilter
 {
-    /// <summary>Null: it does nothing.</summary>
+    /// <summary>Null if it does nothing.</summary>
     public CorsSettings? For(RouteSnapshot? route) => route is null ? null : route.Cors.TryGetValue(name, out var own) ? own : route.OldCors;
 }
 

@@ -35,7 +35,7 @@ internal sealed record SessionSettings(bool IsHeader, string Name, TimeSpan Life
                 session.Strict);
     }
 
-    /// <summary>What the share of a route says to filters of this kind, by their names; null: the filter does nothing for it.</summary>
+    /// <summary>What the share of a route says to filters of this kind, by their names; null if the filter does nothing for it.</summary>
     /// <exception cref="ResourceException">A kind of session that this proxy does not have.</exception>
     public static Dictionary<string, SessionSettings?>? Of(MapField<string, Any> filters)
     {
@@ -67,10 +67,10 @@ internal sealed class SessionFilter(string name, SessionSettings? settings) : Ac
 }
 
 /// <summary>Where a request goes, for filters that look at it.</summary>
-/// <param name="Switches">Which filters the route switches on or off; null: none.</param>
+/// <param name="Switches">Which filters the route switches on or off; null for none.</param>
 internal readonly record struct RoutedTo(HttpAction Action, IReadOnlyDictionary<string, bool>? Switches, RouteSnapshot Route, WeightedTarget Target)
 {
-    /// <summary>The sessions of a filter; null: it is not of that kind, or does nothing.</summary>
+    /// <summary>The sessions of a filter; null if it is not of that kind, or does nothing.</summary>
     public SessionSettings? SessionsOf(ListedFilter listed) =>
         listed.Filter is SessionFilter sessions ? sessions.For(Route, Target, listed.IsOn(Switches)) : null;
 }

@@ -15,7 +15,7 @@ internal enum RouteForm { Off, On, Own }
 internal static class TypedConfigs
 {
     /// <summary>The message that a TypedStruct describes, or else the given one.</summary>
-    /// <param name="any">The configuration; null: there is none.</param>
+    /// <param name="any">The configuration; null if there is none.</param>
     /// <param name="plain">The message; empty without a configuration, and as given if the result is false.</param>
     /// <param name="fault">What is wrong, if the result is false.</param>
     /// <returns>False: the TypedStruct is not of a type that this proxy knows, or does not fit it.</returns>
@@ -57,7 +57,7 @@ internal static class TypedConfigs
     /// <summary>The type of a configuration, for people. What was read as JSON has the name of an unknown type as its value.</summary>
     public static string TypeOf(Any config) => config.TryRead(out StringValue placeholder) ? placeholder.Value : config.TypeUrl;
 
-    /// <summary>The type that a TypedStruct describes; empty: it is none.</summary>
+    /// <summary>The type that a TypedStruct describes; empty if it is not one.</summary>
     public static string StructTypeOf(Any config) =>
         config.TryRead(out Udpa.TypedStruct old) ? old.TypeUrl : config.TryRead(out Xds.TypedStruct now) ? now.TypeUrl : "";
 

@@ -37,7 +37,7 @@ internal sealed class AccessLogWriter(ILogFiles files) : IDisposable
 
     [ThreadStatic] private static ByteWriter? _line;
 
-    /// <summary>Takes what is for services; null: there is none yet.</summary>
+    /// <summary>Takes what is for services; null if there is none yet.</summary>
     public ILogServices? Services { get; set; }
 
     /// <summary>Lines that files lost.</summary>

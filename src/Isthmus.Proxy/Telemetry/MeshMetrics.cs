@@ -28,7 +28,7 @@ internal sealed class MeshCounts(MeshLabels labels, MetricRules? rules, TagValue
 {
     public MeshLabels Labels { get; } = labels;
 
-    /// <summary>The labels of one metric; null: it is dropped.</summary>
+    /// <summary>The labels of one metric; null if it is dropped.</summary>
     public IEnumerable<KeyValuePair<string, string>>? LabelsOf(string metric) => rules is null ? Labels.Pairs : rules.Labels(metric, Labels.Pairs, tags);
 
     /// <summary>The same, as Prometheus reads them.</summary>
@@ -122,7 +122,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
 
     /// <param name="direction">Of the listener.</param>
     /// <param name="r">The request.</param>
-    /// <param name="rules">How its metrics differ from the standard ones; null: they do not.</param>
+    /// <param name="rules">How its metrics differ from the standard ones; null if they do not.</param>
     public void Request(Direction direction, TrafficRecord r, MetricRules? rules = null)
     {
         if (rules is { DropsAll: true }) return;
@@ -141,7 +141,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
     /// <summary>Counts the messages of a gRPC call that are new since the last time.</summary>
     /// <param name="direction">Of the listener.</param>
     /// <param name="r">The request, which goes on.</param>
-    /// <param name="rules">How its metrics differ from the standard ones; null: they do not.</param>
+    /// <param name="rules">How its metrics differ from the standard ones; null if they do not.</param>
     public void Messages(Direction direction, TrafficRecord r, MetricRules? rules)
     {
         if (rules is { DropsAll: true }) return;
@@ -167,7 +167,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
     /// <summary>Counts what is new since the last time.</summary>
     /// <param name="direction">Of the listener.</param>
     /// <param name="r">The connection.</param>
-    /// <param name="rules">How its metrics differ from the standard ones; null: they do not.</param>
+    /// <param name="rules">How its metrics differ from the standard ones; null if they do not.</param>
     /// <param name="isOpen">It goes on, and will be counted again.</param>
     public void Connection(Direction direction, TrafficRecord r, MetricRules? rules = null, bool isOpen = false)
     {

@@ -48,7 +48,7 @@ internal sealed class MetricRules : IEquatable<MetricRules>
         DropsAll = MeshMetrics.Names.All(name => _byMetric.TryGetValue(name, out var rule) && rule.IsDropped);
     }
 
-    /// <summary>The rules of a filter; null: the metrics are the standard ones, or the filter has its older form, which is a program.</summary>
+    /// <summary>The rules of a filter; null if the metrics are the standard ones, or the filter has its older form, which is a program.</summary>
     /// <exception cref="ResourceException">A tag whose expression cannot be evaluated.</exception>
     public static MetricRules? Of(PluginConfig config, List<string> notes) =>
         config.Metrics.Count > 0 || config.TcpReportingDuration is not null ? new(config, notes) : null;
@@ -95,7 +95,7 @@ internal sealed class MetricRules : IEquatable<MetricRules>
         return last is not null && last.Is(scratch.Written.Span) ? last : new(scratch.Written.ToArray());
     }
 
-    /// <summary>The labels of a metric; null: the metric is dropped.</summary>
+    /// <summary>The labels of a metric; null if the metric is dropped.</summary>
     public IEnumerable<KeyValuePair<string, string>>? Labels(string metric, IReadOnlyList<KeyValuePair<string, string>> standard, TagValues? tags)
     {
         if (!_byMetric.TryGetValue(metric, out var rule)) return standard;

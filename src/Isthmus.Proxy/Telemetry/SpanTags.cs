@@ -8,7 +8,7 @@ namespace Isthmus.Proxy.Telemetry;
 /// <summary>The tags of a span, with the names that Envoy and Istio give them.</summary>
 internal static class SpanTags
 {
-    /// <param name="variable">The value of an environment variable; null: there is none.</param>
+    /// <param name="variable">The value of an environment variable; null if there is none.</param>
     public static IReadOnlyList<KeyValuePair<string, string>> Of(TracingSettings settings, TrafficRecord record, ProxyIdentity identity,
         Func<string, string?> variable)
     {

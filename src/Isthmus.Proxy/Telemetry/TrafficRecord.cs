@@ -36,7 +36,7 @@ internal sealed class TrafficRecord
 
     public int Status { get; set; }
 
-    /// <summary>The status of a gRPC call, from the trailers or from a head that is the whole response; null: none.</summary>
+    /// <summary>The status of a gRPC call, from the trailers or from a head that is the whole response; null for none.</summary>
     public int? GrpcStatus
     {
         get
@@ -103,7 +103,7 @@ internal sealed class TrafficRecord
 
     public string PeerMetadata { get; set; } = "";
 
-    /// <summary>What filters found out; null: nothing.</summary>
+    /// <summary>What filters found out; null for nothing.</summary>
     public RequestMetadata? Metadata { get; set; }
 
     /// <summary>Where the last request with this record was counted; the next is often alike.</summary>

@@ -185,7 +185,7 @@ internal static unsafe partial class OpenSsl
         }
     }
 
-    /// <summary>A private key in any form that OpenSSL knows; invalid if it is none.</summary>
+    /// <summary>A private key in any form that OpenSSL knows; invalid if it is not one.</summary>
     internal static KeyHandle DecodeKey(ReadOnlySpan<byte> der)
     {
         fixed (byte* start = der)

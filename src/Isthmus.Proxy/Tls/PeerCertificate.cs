@@ -68,8 +68,8 @@ internal sealed class PeerCertificate
 
     /// <summary>Why the certificate is refused, although its chain is accepted, as part of Envoy's failure text; null when it is accepted.</summary>
     /// <param name="settings">What its names and hashes must be.</param>
-    /// <param name="roots">Those of the settings; null: none.</param>
-    /// <param name="expected">The host that the certificate must prove; empty: none.</param>
+    /// <param name="roots">Those of the settings; null for none.</param>
+    /// <param name="expected">The host that the certificate must prove; empty for none.</param>
     public string? Refusal(TlsSettings settings, RootSecret? roots, string expected)
     {
         if (_hasBadNames) return "verify_cert_failed:_malformed_SAN";

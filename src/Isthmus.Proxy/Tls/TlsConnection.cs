@@ -40,8 +40,8 @@ internal sealed unsafe class TlsConnection : IDisposable
     /// <param name="bytes">What it reads and writes.</param>
     /// <param name="settings">Names and pins that the peer's certificate must have.</param>
     /// <param name="roots">Those of the context.</param>
-    /// <param name="expected">The host that the certificate must prove; empty: none.</param>
-    /// <param name="protocol">Server side: the protocol to select; null: none.</param>
+    /// <param name="expected">The host that the certificate must prove; empty for none.</param>
+    /// <param name="protocol">Server side: the protocol to select; null for none.</param>
     private TlsConnection(TlsContext context, INonBlocking bytes, TlsSettings settings, RootSecret? roots, string expected, string? protocol)
     {
         _ssl = OpenSsl.SSL_new(context.Handle);
@@ -74,7 +74,7 @@ internal sealed unsafe class TlsConnection : IDisposable
     }
 
     /// <summary>The server's side of a connection.</summary>
-    /// <param name="protocol">The application protocol to select; null: none.</param>
+    /// <param name="protocol">The application protocol to select; null for none.</param>
     internal static TlsConnection Server(INonBlocking bytes, TlsSettings settings, CertificateSecret own, RootSecret? roots, string? protocol)
     {
         var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: true), bytes, settings, roots, "", protocol);

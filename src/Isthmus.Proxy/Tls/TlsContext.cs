@@ -31,7 +31,7 @@ internal sealed class TlsContext
         RootSecret? Roots);
 
     /// <param name="settings">What the context is for.</param>
-    /// <param name="own">The certificate to present; null: none.</param>
+    /// <param name="own">The certificate to present; null for none.</param>
     /// <param name="roots">What the peer's certificate must chain to; null: it need not.</param>
     /// <param name="isServer">Which side of the connections it is for.</param>
     internal static TlsContext For(TlsSettings settings, CertificateSecret? own, RootSecret? roots, bool isServer)

@@ -54,7 +54,7 @@ internal sealed class TlsTransport : Transport
     }
 
     /// <summary>Handshakes as server, for a client whose ClientHello was already read.</summary>
-    /// <param name="alpn">What <see cref="ChooseAlpn"/> chose from its offer; null: nothing.</param>
+    /// <param name="alpn">What <see cref="ChooseAlpn"/> chose from its offer; null for nothing.</param>
     /// <param name="client">What else the ClientHello revealed.</param>
     /// <exception cref="TransportException">The client refused, has the wrong identity, or closed.</exception>
     public static ValueTask<TlsTransport> AcceptAsync(

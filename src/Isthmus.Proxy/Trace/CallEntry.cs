@@ -17,7 +17,7 @@ internal interface ICallEntry
 
 /// <summary>A call on its way through a data plane.</summary>
 /// <param name="Client">The application's end.</param>
-/// <param name="SeenAsync">What the data plane saw of the call, whose answer is already in the report; null: nothing.</param>
+/// <param name="SeenAsync">What the data plane saw of the call, whose answer is already in the report; null for nothing.</param>
 internal sealed record EnteredCall(Socket Client, Func<CallReport, CancellationToken, Task<SeenReport?>> SeenAsync);
 
 /// <summary>The Pod's address, from the id of its node.</summary>

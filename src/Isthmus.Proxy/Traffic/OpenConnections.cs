@@ -11,7 +11,7 @@ internal sealed class OpenConnections(MeshMetrics metrics)
     private readonly ConcurrentDictionary<OpenConnection, byte> _open = new();
 
     /// <summary>Counts a connection until the result is disposed of; its end is reported by its owner.</summary>
-    /// <param name="peer">The transport that reads what the peer says about itself; null: it says nothing.</param>
+    /// <param name="peer">The transport that reads what the peer says about itself; null if it says nothing.</param>
     public OpenConnection Add(Direction direction, TrafficRecord record, MetricRules? rules, Relay relay, PeerExchange? peer)
     {
         var connection = new OpenConnection(this, direction, record, rules, relay, peer);

@@ -12,7 +12,7 @@ internal readonly record struct TcpInfo(uint Unacknowledged, int Retransmissions
     // linux/tcp.h: TCP_INFO, and fields of struct tcp_info.
     private const int Level = 6, Option = 11, RetransmitsAt = 2, UnackedAt = 24, LastAckAt = 56, Length = 60;
 
-    /// <summary>Null: the socket is closed.</summary>
+    /// <summary>Null if the socket is closed.</summary>
     public static TcpInfo? Read(Socket socket)
     {
         Span<byte> info = stackalloc byte[Length];

@@ -172,7 +172,7 @@ internal sealed class UdpListener
         _state.Current.Clusters.TryGetValue(_listener.Udp!.ClusterOf(session.Client), out var cluster) && cluster.Config.Name == session.Cluster.Config.Name
             && !session.Host.IsRemoved;
 
-    /// <summary>A session for the sender of the last datagram; null: there is no way for it.</summary>
+    /// <summary>A session for the sender of the last datagram; null if there is no way for it.</summary>
     private UdpSession? Begin(ClientKey key)
     {
         if (_sessions.Count >= MostSessions)

@@ -43,7 +43,7 @@ internal sealed record PrometheusData(string? ResultType, IReadOnlyList<Promethe
 /// <param name="Value">A time, and a number as text.</param>
 internal sealed record PrometheusRow(Dictionary<string, string>? Metric, IReadOnlyList<JsonElement>? Value)
 {
-    /// <summary>Null: there is nothing to compute it from, such as the latency of no requests.</summary>
+    /// <summary>Null if there is nothing to compute it from, such as the latency of no requests.</summary>
     [JsonIgnore]
     public double? Number =>
         double.TryParse(Value![1].GetString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) && number >= 0

@@ -23,7 +23,7 @@ public sealed class SourceBudget(long most, TimeProvider time)
     }
 
     /// <summary>Takes it for each of the sources, or for none.</summary>
-    /// <returns>Whose share is full; null: it is taken.</returns>
+    /// <returns>Whose share is full; null if it is taken.</returns>
     public string? TryTake(IReadOnlyList<BudgetSource> sources, long amount)
     {
         lock (_guard)

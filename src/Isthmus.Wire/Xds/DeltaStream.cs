@@ -284,14 +284,14 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
 
         private void CountReasons() => _reasons = _rejected.Count == 0 ? 0 : _rejected.Values.Distinct().Sum(StreamText.Bytes);
 
-        /// <summary>The version that the client has; null: none.</summary>
+        /// <summary>The version that the client has; null for none.</summary>
         public string? VersionOf(string name)
         {
             if (Seen is null) return Earlier?.GetValueOrDefault(name);
             return ((Wildcard && !Widened) || Names.Contains(name)) && Seen.TryGet(name, out var resource) ? resource.Version : null;
         }
 
-        /// <summary>The resource that the client has of this stream, accepted or not; null: none.</summary>
+        /// <summary>The resource that the client has of this stream, accepted or not; null for none.</summary>
         public XdsResource? Sends(string name) => Seen is not null && VersionOf(name) is not null && Seen.TryGet(name, out var resource) ? resource : null;
 
         public void Saw(IXdsResources resources)

@@ -199,7 +199,7 @@ public sealed class SotwStream(string noncePrefix, ControlPlane? controlPlane, A
         public HashSet<string> Names { get; set; } = new(StringComparer.Ordinal);
         /// <summary>About how many bytes of names only this stream holds.</summary>
         public long OwnNames { get; set; }
-        /// <summary>The set behind the last answer; null: the client has nothing of this stream.</summary>
+        /// <summary>The set behind the last answer; null if the client has nothing of this stream.</summary>
         public IXdsResources? Seen { get; set; }
         public string Nonce { get; set; } = "";
         public string Version { get; set; } = "";

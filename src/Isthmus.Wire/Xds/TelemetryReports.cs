@@ -34,7 +34,7 @@ public static class TelemetryReports
     public static DeltaDiscoveryRequest Pack(TelemetryReport report) =>
         new() { TypeUrl = TypeUrls.TelemetryReport, ErrorDetail = new() { Details = { Any.Pack(report) } } };
 
-    /// <summary>Null: the request is not a report.</summary>
+    /// <summary>Null if the request is not a report.</summary>
     /// <exception cref="Google.Protobuf.InvalidProtocolBufferException">The report cannot be read.</exception>
     public static TelemetryReport? Read(DeltaDiscoveryRequest request) =>
         request.TypeUrl != TypeUrls.TelemetryReport ? null

@@ -23,7 +23,7 @@ public sealed record XdsClientSettings(
     /// <summary>How long the stream must be quiet before removed clusters are actually dropped.</summary>
     public TimeSpan Quiet { get; init; } = TimeSpan.FromMilliseconds(300);
 
-    /// <summary>The telemetry that the client loses at present; null: it does not tell.</summary>
+    /// <summary>The telemetry that the client loses at present; null if it does not tell.</summary>
     public Func<TelemetryReport>? Report { get; init; }
 
     /// <summary>How often it looks for something to report.</summary>
@@ -133,7 +133,7 @@ public sealed partial class XdsClient(XdsClientSettings settings, IXdsSink sink,
             set => _areTaken = value && _source is not null;
         }
 
-        /// <summary>Null: nothing has changed, or that was only a moment ago.</summary>
+        /// <summary>Null if nothing has changed, or that was only a moment ago.</summary>
         public TelemetryReport? Take()
         {
             if (_looked is { } at && time.GetElapsedTime(at) < settings.ReportPause / 2) return null;

@@ -25,7 +25,7 @@ public sealed class XdsResource : IEquatable<XdsResource>
     /// <summary>Opaque to clients.</summary>
     public string Version { get; }
 
-    /// <summary>The parts of a resource that has many; null: it is sent as a whole only.</summary>
+    /// <summary>The parts of a resource that has many; null if it is sent as a whole only.</summary>
     public XdsParts? Parts { get; }
 
     /// <summary>Do not modify it.</summary>

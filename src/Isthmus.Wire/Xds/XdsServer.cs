@@ -21,7 +21,7 @@ public static class AdsMethods
 
 /// <param name="ControlPlane">Shown to clients; null: not shown.</param>
 /// <param name="MaxMessage">The largest request accepted, in bytes.</param>
-/// <param name="FirstStates">Limits how many clients get their first state at once; null: no limit.</param>
+/// <param name="FirstStates">Limits how many clients get their first state at once; null for no limit.</param>
 public sealed record XdsServerSettings(ControlPlane? ControlPlane = null, int MaxMessage = 4 * 1024 * 1024, FirstStates? FirstStates = null)
 {
     /// <summary>Measures how long responses take.</summary>
@@ -45,7 +45,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     /// <summary>What streams hold of <see cref="XdsLimits.Bytes"/>.</summary>
     public long HeldBytes => _shares.Held;
 
-    /// <summary>Answers questions about the server; null: nobody does.</summary>
+    /// <summary>Answers questions about the server; null if nobody does.</summary>
     public IXdsDebug? Debug { get; init; }
 
     public void Map(IEndpointRouteBuilder endpoints)

@@ -6,7 +6,7 @@ namespace Isthmus.Options;
 /// <summary>Durations as Go and kubectl write them: <c>90s</c>, <c>5m</c>, <c>1h30m</c>, <c>500ms</c>.</summary>
 internal static class Duration
 {
-    /// <param name="most">The longest duration that has an effect; null: there is none.</param>
+    /// <param name="most">The longest duration that has an effect; null if there is none.</param>
     internal static TimeSpan Parse(string text, string flag, TimeSpan? most = null)
     {
         var (total, number) = (TimeSpan.Zero, "");

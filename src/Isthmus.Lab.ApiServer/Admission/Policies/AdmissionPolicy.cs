@@ -49,7 +49,7 @@ internal sealed record AdmissionPolicy(
 }
 
 /// <summary>A ValidatingAdmissionPolicyBinding: where a policy applies, and what follows from it.</summary>
-/// <param name="Match">Narrows that of the policy; null: it does not.</param>
+/// <param name="Match">Narrows that of the policy; null if it does not.</param>
 internal sealed record PolicyBinding(string Name, string Policy, AdmissionMatch? Match, ParamReference? Params, ValueList<string> Actions)
 {
     public static PolicyBinding Read(StoredObject stored)

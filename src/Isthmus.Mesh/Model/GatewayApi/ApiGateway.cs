@@ -8,7 +8,7 @@ namespace Isthmus.Mesh.Model.GatewayApi;
 /// <summary>A class of Gateways, and the controller that serves it.</summary>
 public sealed record GatewayClass(ObjectRef Source, string Controller, ObjectGeneration Generation)
 {
-    /// <summary>The object with the class' settings; null: none.</summary>
+    /// <summary>The object with the class' settings; null for none.</summary>
     public ApiReference? Parameters { get; init; }
 }
 

@@ -25,7 +25,7 @@ public static class GatewayClasses
     /// <summary>Whether Gateways of the controller's classes are deployed.</summary>
     public static bool Deploys(string controller) => controller is Controller or EastWest;
 
-    /// <summary>The controller of ours that serves a Gateway; null: none. The classes that this control plane brings need not exist yet.</summary>
+    /// <summary>The controller of ours that serves a Gateway; null for none. The classes that this control plane brings need not exist yet.</summary>
     /// <param name="gateway">The Gateway.</param>
     /// <param name="known">Its class, if it exists.</param>
     public static string? ControllerOf(ApiGateway gateway, GatewayClass? known) =>

@@ -17,7 +17,7 @@ public sealed record JudgedListeners(ObjectRef Owner, ObjectGeneration Generatio
 /// <param name="Conditions"><c>Accepted</c>, <c>Programmed</c>, <c>Conflicted</c> and <c>ResolvedRefs</c>.</param>
 public sealed record JudgedListener(ApiListener Listener, string Server, ValueList<RouteKind> Kinds, ValueList<ApiCondition> Conditions)
 {
-    /// <summary>What connections get; null: there is no such listener. One whose TLS cannot be as it asks for closes them:
+    /// <summary>What connections get; null if there is no such listener. One whose TLS cannot be as it asks for closes them:
     /// its hosts must not reach another.</summary>
     public GatewayServer? Served { get; init; }
 

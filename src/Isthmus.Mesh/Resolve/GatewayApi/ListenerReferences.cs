@@ -5,13 +5,13 @@ using Isthmus.Mesh.Model.GatewayApi;
 namespace Isthmus.Mesh.Resolve.GatewayApi;
 
 /// <summary>Looks up what listeners refer to.</summary>
-/// <param name="Secret">The certificate of a Secret; null: there is none, or nothing of TLS in it.</param>
-/// <param name="Bundle">The CAs of a ConfigMap or, without a namespace, of a ClusterTrustBundle; null: there is none, or no CA in it.</param>
+/// <param name="Secret">The certificate of a Secret; null if there is none, or nothing of TLS in it.</param>
+/// <param name="Bundle">The CAs of a ConfigMap or, without a namespace, of a ClusterTrustBundle; null if there is none, or no CA in it.</param>
 /// <param name="Grants">The grants of a namespace.</param>
 public sealed record ListenerReferences(
     Func<ObjectName, TlsCredential?> Secret, Func<ObjectName, TlsCredential?> Bundle, Func<string, ValueList<ReferenceGrant>> Grants)
 {
-    /// <summary>What is wrong with a reference to a certificate and its key; null: nothing.</summary>
+    /// <summary>What is wrong with a reference to a certificate and its key; null for nothing.</summary>
     /// <param name="from">The object that has the reference.</param>
     /// <param name="reference">The reference.</param>
     /// <param name="invalid">The reason of what is wrong with it, except that it is not permitted.</param>

@@ -12,7 +12,7 @@ public static class RouteAttachments
     private const string Everything = "*";
 
     /// <param name="route">The route.</param>
-    /// <param name="find">The listeners of a Gateway or ListenerSet; null: it does not exist, or is another controller's.</param>
+    /// <param name="find">The listeners of a Gateway or ListenerSet; null if it does not exist, or is another controller's.</param>
     /// <param name="labelsOf">The labels of a namespace.</param>
     public static AttachedRoute Of(ApiRoute route, Func<ObjectRef, JudgedListeners?> find, Func<string, ValueMap<string>> labelsOf) => new(
         route, route.Parents.Select(parent => OwnerOf(route, parent) is { } owner && find(owner) is { } judged ? Attach(route, parent, judged, labelsOf) : null)

@@ -30,7 +30,7 @@ public static class CertificateAnalysis
             if (Judge(cluster, certificate, now) is { } finding) yield return finding;
     }
 
-    /// <summary>Null: nothing is wrong with it.</summary>
+    /// <summary>Null if nothing is wrong with it.</summary>
     public static Finding? Judge(ClusterInventory cluster, MeshCertificate certificate, DateTimeOffset now)
     {
         // The reference of a Gateway to its Secret is checked elsewhere.

@@ -44,7 +44,7 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
 
     private static string Of(ConfigMap? map, string key) => map?.Data.GetValueOrDefault(key) ?? "";
 
-    /// <summary>Null: it does not exist, or nobody may read it.</summary>
+    /// <summary>Null if it does not exist, or nobody may read it.</summary>
     private Task<SecretFacts?> FindAsync(string ns, string name, CancellationToken stop) => _secrets.GetOrAdd($"{ns}/{name}", async _ =>
     {
         try { return await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop) is { } secret ? SecretFacts.Of(secret) : null; }

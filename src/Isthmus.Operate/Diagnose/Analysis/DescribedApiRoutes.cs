@@ -33,7 +33,7 @@ public sealed record DescribedApiRoute(string Route, string Rule, IReadOnlyList<
            select Of(api, gateway),
     ];
 
-    /// <summary>A Gateway by its name; null: there is none. Pure.</summary>
+    /// <summary>A Gateway by its name; null if there is none. Pure.</summary>
     internal static DescribedGateway? Named(JudgedGatewayApi? api, string ns, string name) =>
         api?.Verdicts.Gateways.FirstOrDefault(gateway => gateway.Namespace == ns && gateway.Name == name) is { } found ? Of(api, found) : null;
 

@@ -59,7 +59,7 @@ public sealed class JudgedGatewayApi
     /// <summary>Whether all grants were read.</summary>
     public bool KnowsGrants => Cluster.Knows(MeshApi.ReferenceGrant.Name);
 
-    /// <summary>Another namespace that has an object of the kind and name; null: none.</summary>
+    /// <summary>Another namespace that has an object of the kind and name; null for none.</summary>
     public string? Elsewhere(KindDescriptor kind, string name) =>
         Cluster.Objects(kind.Name).FirstOrDefault(item => item["metadata"]?["name"]?.ToString() == name)?["metadata"]?["namespace"]?.ToString();
 }

@@ -21,7 +21,7 @@ public static class RotationScope
         }
     }
 
-    /// <summary>A control plane that serves a cluster which is not among those that were read; null: there is none. A cluster that is served from elsewhere
+    /// <summary>A control plane that serves a cluster which is not among those that were read; null if there is none. A cluster that is served from elsewhere
     /// has the namespace of that control plane.</summary>
     public static ClusterInventory? WithoutServed(IReadOnlyList<ClusterInventory> clusters) => clusters.FirstOrDefault(host => host.Trust.ServesElsewhere
         && !clusters.Any(one => one.RootNamespace == host.RootNamespace && one.Trust.InstalledAt is null && one.CertificatesAt is not null));

@@ -25,7 +25,7 @@ public static class ServerRoots
         }
     }
 
-    /// <summary>Null: nothing is to be said. Certificates that are not verified at all are reported with the field that says so.</summary>
+    /// <summary>Null if nothing is to be said. Certificates that are not verified at all are reported with the field that says so.</summary>
     private static string? Says(DestinationRule rule, ClientTls? tls) => tls switch
     {
         { Mode: not (ClientTlsMode.Simple or ClientTlsMode.Mutual) } or null or { InsecureSkipVerify: true } or { CaCertificates.Length: > 0 } => null,

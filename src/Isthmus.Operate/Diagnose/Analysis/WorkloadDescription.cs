@@ -60,7 +60,7 @@ public sealed record WorkloadDescription(
 
     /// <summary>The Service and what is set for its host.</summary>
     /// <param name="config">The cluster whose Istio objects apply.</param>
-    /// <param name="pod">Whose subsets are named; null: none.</param>
+    /// <param name="pod">Whose subsets are named; null for none.</param>
     public static DescribedService Describe(ClusterInventory config, Service service, Pod? pod)
     {
         var host = HostTable.NameOf(service);

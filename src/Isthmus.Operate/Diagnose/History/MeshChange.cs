@@ -27,7 +27,7 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
     /// <summary>Whether an API server that has proven itself named the user.</summary>
     public bool IsUserProven { get; init; }
 
-    /// <summary>How many proxies got something new; null: unknown.</summary>
+    /// <summary>How many proxies got something new; null if unknown.</summary>
     public int? Proxies { get; init; }
 
     /// <summary>Those that remember it.</summary>
@@ -36,7 +36,7 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
     /// <summary>The hosts whose callers it concerns.</summary>
     public ValueList<string> Hosts { get; init; }
 
-    /// <summary>The workloads that it concerns, as text; empty: none.</summary>
+    /// <summary>The workloads that it concerns, as text; empty for none.</summary>
     public string Workloads { get; init; } = "";
 
     /// <summary>It may concern every call.</summary>

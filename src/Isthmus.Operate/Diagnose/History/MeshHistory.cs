@@ -7,7 +7,7 @@ using Isthmus.Reports;
 namespace Isthmus.Operate.Diagnose.History;
 
 /// <summary>A control plane that remembers changes.</summary>
-/// <param name="Since">Since when; null: it is not ready yet.</param>
+/// <param name="Since">Since when; null if it is not ready yet.</param>
 /// <param name="Forgotten">How many changes it dropped because there were too many.</param>
 public sealed record Rememberer(string Context, string Pod, DateTimeOffset? Since, long Forgotten);
 

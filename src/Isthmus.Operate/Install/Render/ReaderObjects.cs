@@ -43,7 +43,7 @@ public static class ReaderObjects
 
     /// <param name="revision">Empty for the default revision.</param>
     /// <param name="externalControlPlane">A control plane in another cluster also writes root certificates and patches webhooks here.</param>
-    /// <param name="spec">Says whether control planes of other clusters read the Secrets of gateways here; null: they do not.</param>
+    /// <param name="spec">Says whether control planes of other clusters read the Secrets of gateways here; null if they do not.</param>
     public static IEnumerable<JsonObject> Build(string ns, string revision, bool externalControlPlane, Func<JsonObject> labels, OperatorSpec? spec = null)
     {
         var role = revision.Length == 0 ? $"{Reader}-clusterrole-{ns}" : $"{Reader}-clusterrole-{revision}-{ns}";

@@ -33,7 +33,7 @@ internal sealed partial class ModuleForward(ModuleStore modules, TimeProvider ti
     /// <summary>Takes an answer of the control plane; waits when many wait already.</summary>
     public ValueTask TakeAsync(DeltaDiscoveryResponse answer, CancellationToken stop) => _waiting.Writer.WriteAsync(answer, stop);
 
-    /// <summary>What of a request of Envoy the control plane must hear; null: nothing.</summary>
+    /// <summary>What of a request of Envoy the control plane must hear; null for nothing.</summary>
     public DeltaDiscoveryRequest? Heard(DeltaDiscoveryRequest request)
     {
         foreach (var name in request.ResourceNamesUnsubscribe) modules.Release(name);

@@ -6,7 +6,7 @@ namespace Isthmus.Proxy.EnvoyPlane.Modules;
 /// <param name="Sha256">What the module, or the image's manifest, must hash to; empty: anything.</param>
 /// <param name="PullPolicy"><c>Always</c>, <c>IfNotPresent</c>, or empty.</param>
 /// <param name="Version">The version of the plugin's object.</param>
-/// <param name="Credentials">Of registries, as Docker writes them; null: none.</param>
+/// <param name="Credentials">Of registries, as Docker writes them; null for none.</param>
 internal sealed record ModuleRequest(string Plugin, string Url, string Sha256, string PullPolicy, string Version, string? Credentials)
 {
     /// <summary>Whether a new version of the plugin gets the module again; as Kubernetes does with images, unless the policy says otherwise.</summary>

@@ -6,15 +6,15 @@ using Isthmus.Core.Json;
 namespace Isthmus.Proxy.EnvoyPlane.Modules;
 
 /// <summary>What a registry is shown.</summary>
-/// <param name="Basic">User and password, in base64; empty: none.</param>
-/// <param name="Bearer">A token of the registry; empty: none.</param>
+/// <param name="Basic">User and password, in base64; empty for none.</param>
+/// <param name="Bearer">A token of the registry; empty for none.</param>
 internal sealed record RegistryCredentials(string Basic, string Bearer)
 {
     public static readonly RegistryCredentials None = new("", "");
 
     private const string DockerHub = "index.docker.io";
 
-    /// <param name="text">As Docker writes them; null: there are none.</param>
+    /// <param name="text">As Docker writes them; null if there are none.</param>
     /// <param name="registry">The host of the registry, with its port.</param>
     /// <exception cref="ModuleException">They are malformed, or of a kind that is not supported.</exception>
     public static RegistryCredentials Read(string? text, string registry)

@@ -79,7 +79,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
     /// <exception cref="TransportException">The connection accepts no more streams.</exception>
     /// <param name="request">What the stream is for.</param>
     /// <param name="method">Its method, as it is sent.</param>
-    /// <param name="upgrade">The protocol that it asks for (RFC 8441); empty: none.</param>
+    /// <param name="upgrade">The protocol that it asks for (RFC 8441); empty for none.</param>
     /// <param name="block">The head, encoded.</param>
     /// <param name="isLast">Nothing follows it.</param>
     public H2ClientStream Begin(H2UpstreamStream request, string method, string upgrade, ReadOnlySpan<byte> block, bool isLast)
@@ -243,7 +243,7 @@ internal sealed class H2Client : H2Connection, IPooledConnection, IPinged
 
 /// <summary>A stream that carries a request to a host.</summary>
 /// <param name="method">The method of the request, which decides whether its response has a body.</param>
-/// <param name="upgrade">The protocol that it asks for; empty: none.</param>
+/// <param name="upgrade">The protocol that it asks for; empty for none.</param>
 internal sealed class H2ClientStream(H2Client connection, int id, H2UpstreamStream request, string method, string upgrade) : H2Stream(connection, id)
 {
     public H2UpstreamStream Request => request;

@@ -142,9 +142,9 @@ public sealed class GatewayKindsTests
     [InlineData("envoyExtAuthzHttp: {service: authorizer.example, port: 8000}", "OPTIONS * HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n",
         "HTTP/1.1 403 ", "OPTIONS *")]
     [InlineData("envoyExtAuthzHttp: {service: authorizer.example, port: 8000}",
-        "CONNECT web.example:80 HTTP/1.1\r\nhost: web.example:80\r\n\r\nGET /hidden HTTP/1.1\r\nhost: web.example\r\n\r\n", "HTTP/1.1 405 ", null)]
+        "CONNECT web.example:80 HTTP/1.1\r\nhost: web.example:80\r\n\r\nGET /hidden HTTP/1.1\r\nhost: web.example\r\n\r\n", "HTTP/1.1 403 ", null)]
     [InlineData("envoyExtAuthzGrpc: {service: authorizer.example, port: 9000}", "CONNECT web.example:80 HTTP/1.1\r\nhost: web.example:80\r\n\r\n",
-        "HTTP/1.1 405 ", null)]
+        "HTTP/1.1 403 ", null)]
     // it speaks no gRPC: nobody allows it
     [InlineData("envoyExtAuthzGrpc: {service: authorizer.example, port: 9000}", "OPTIONS * HTTP/1.1\r\nhost: web.example\r\nconnection: close\r\n\r\n",
         "HTTP/1.1 403 ", null)]

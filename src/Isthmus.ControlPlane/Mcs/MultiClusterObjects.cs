@@ -17,9 +17,11 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
     private static readonly string[] Optional = ["ips", "ipFamilies", "sessionAffinity", "sessionAffinityConfig", "internalTrafficPolicy",
         "trafficDistribution"];
 
+    private static readonly TimeSpan RefusalLife = TimeSpan.FromMinutes(5);
+
     private readonly StatusWriter _writer = new(client, log);
-    // What the API server refused to say of an object: only another state of the object, or other words, are worth another try.
-    private readonly Dictionary<string, object> _refused = new(StringComparer.Ordinal);
+    // What the API server refused to say of an object: only another state of the object, or other words, are worth another try at once.
+    private readonly Dictionary<string, (object State, DateTimeOffset At)> _refused = new(StringComparer.Ordinal);
 
     /// <returns>The first thing that could not be done, which keeps nothing else from being done, and whether only a change can need another call.</returns>
     public async Task<(string Trouble, bool IsComplete)> WriteAsync(MultiClusterPlan plan, CancellationToken stop)
@@ -61,10 +63,14 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
         foreach (var gone in _refused.Keys.Where(key => !wanted.Contains(key)).ToList()) _refused.Remove(gone);
         return plan with
         {
-            Imports = [.. plan.Imports.Where(import => !Equals(_refused.GetValueOrDefault(KeyOf(import)), StateOf(import)))],
-            Conditions = [.. plan.Conditions.Where(wanted => !Equals(_refused.GetValueOrDefault(KeyOf(wanted)), wanted))],
+            Imports = [.. plan.Imports.Where(import => !IsRefused(KeyOf(import), StateOf(import)))],
+            Conditions = [.. plan.Conditions.Where(wanted => !IsRefused(KeyOf(wanted), wanted))],
         };
     }
+
+    /// <summary>Rights may come later, and nobody tells: what was refused is tried again some minutes later.</summary>
+    private bool IsRefused(string key, object state) =>
+        _refused.TryGetValue(key, out var known) && Equals(known.State, state) && time.GetUtcNow() - known.At < RefusalLife;
 
     private static string KeyOf(WantedImport import) => $"{MultiClusterFacts.Import} {import.Namespace}/{import.Name}";
 
@@ -116,7 +122,7 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
     {
         var outcome = await _writer.WriteAsync(kind, ns, name, status, stop).ConfigureAwait(false);
         if (outcome == StatusOutcome.Later) throw new IOException($"the status of {kind.Kind} {ns}/{name} could not be written");
-        if (outcome == StatusOutcome.Refused) _refused[key] = state;
+        if (outcome == StatusOutcome.Refused) _refused[key] = (state, time.GetUtcNow());
         else _refused.Remove(key);
     }
 

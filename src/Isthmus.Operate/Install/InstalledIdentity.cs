@@ -30,7 +30,7 @@ internal static class InstalledIdentity
         return [.. from path in Paths
                    let now = path.Aggregate((JsonNode?)present, (node, key) => (node as JsonObject)?[key])?.ToString() ?? ""
                    let next = spec.Value(path)?.ToString() ?? ""
-                   where now != next
+                   where now != next && !(path[^1] == "clusterName" && now == spec.ClusterName)
                    select new Change(string.Join('.', path), now, next)];
     }
 

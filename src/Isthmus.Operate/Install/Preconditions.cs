@@ -30,6 +30,10 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
 
     private static readonly ResourceKind[] Expected = [Kinds.ConfigMap, Kinds.Namespace];
 
+    /// <summary>Whether an installation would keep the names that an installed control plane knows its cluster by; a check without flags names
+    /// none.</summary>
+    public bool ChecksNames { get; init; } = true;
+
     /// <exception cref="ProblemException">The first reason for which the cluster cannot have the installation.</exception>
     public async Task CheckAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
     {
@@ -38,7 +42,7 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         await AddressesAsync(stop);
         await RightsAsync(spec, objects, stop);
         await new OtherControlPlanes(client).CheckAsync(spec, objects, stop);
-        await TryAsync(async () =>
+        if (ChecksNames) await TryAsync(async () =>
         {
             await InstalledIdentity.CheckAsync(client, spec, stop);
             return spec;

@@ -21,7 +21,7 @@ internal sealed class RouteFilters
     private readonly Dictionary<string, RouteCheck> _checks = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Dictionary<string, string>> _contexts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SessionSettings?> _sessions = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _unread = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _unread = new(StringComparer.Ordinal), _unreadOfShares = new(StringComparer.Ordinal);
 
     /// <exception cref="ResourceException">A rule or a filter's configuration cannot be used.</exception>
     public static RouteSnapshot Add(RouteSnapshot snapshot, Route route, VirtualHost host, RouteConfiguration table, List<string> notes)
@@ -30,7 +30,7 @@ internal sealed class RouteFilters
         foreach (var level in (ReadOnlySpan<MapField<string, Any>>)[table.TypedPerFilterConfig, host.TypedPerFilterConfig, route.TypedPerFilterConfig])
             foreach (var (name, any) in level) read.Take(name, any, notes);
         foreach (var (name, any) in (route.Route_?.WeightedClusters?.Clusters ?? []).SelectMany(weight => weight.TypedPerFilterConfig))
-            if (!SessionSettings.IsOne(any)) read.Lacks(name, "configuration for one cluster of several", notes)?._unread.Add(name);
+            if (!SessionSettings.IsOne(any)) read.Lacks(name, "configuration for one cluster of several", notes)?._unreadOfShares.Add(name);
         snapshot = snapshot with { Limits = LimitDecoder.Of(route, host, read._local, read._global), OldCors = OldCors(route.Route_?.Cors) };
         if (read._switches.Count > 0) snapshot = snapshot with { Switches = read._switches };
         if (read._faults.Count > 0) snapshot = snapshot with { Faults = read._faults };
@@ -38,6 +38,7 @@ internal sealed class RouteFilters
         if (read._checks.Count > 0)
             snapshot = snapshot with { Checks = read._checks.ToDictionary(check => check.Key, read.WithContext, StringComparer.Ordinal) };
         if (read._sessions.Count > 0) snapshot = snapshot with { Sessions = read._sessions };
+        if (read._unreadOfShares.Count > 0) snapshot = snapshot with { UnreadOfShares = [.. read._unreadOfShares.Order(StringComparer.Ordinal)] };
         return read._unread.Count > 0 ? snapshot with { Unread = [.. read._unread.Order(StringComparer.Ordinal)] } : snapshot;
     }
 

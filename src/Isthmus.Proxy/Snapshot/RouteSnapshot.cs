@@ -81,6 +81,9 @@ internal sealed record RouteSnapshot(
     /// <summary>The filters whose configuration for this route cannot be honoured.</summary>
     public ImmutableArray<string> Unread { get; init; } = [];
 
+    /// <summary>The same of single clusters of several: it may also switch a filter on that is off for the route.</summary>
+    public ImmutableArray<string> UnreadOfShares { get; init; } = [];
+
     /// <summary>What filters have to have learned about the request.</summary>
     public ImmutableArray<Func<RequestMetadata?, bool>> Metadata { get; init; } = [];
 

@@ -194,6 +194,8 @@ internal sealed class TcpProxy(
             // What carries a tunnel is counted, and perhaps kept, by its pool. The end of a tunnel may be on its way out.
             if (_tunnel is null || !isWhole) Bytes.Abort();
             if (_tunnel is null) UpstreamConnector.Release(host);
+            // Tunnels over HTTP/1.1 begin with a connection of their own, so that nobody would take this one from the pool.
+            else if (_tunnel is Http1Upstream alone) alone.Close();
             else _tunnel.Release();
         }
     }

@@ -28,7 +28,7 @@ internal static class PrecheckCommand
             Problem? found = null, slow = null;
             try
             {
-                var preconditions = new Preconditions(client, TimeProvider.System, text => Console.Error.WriteLine($"  {text}"));
+                var preconditions = new Preconditions(client, TimeProvider.System, text => Console.Error.WriteLine($"  {text}")) { ChecksNames = false };
                 await preconditions.CheckAsync(spec, Manifests.Render(spec), stop);
                 slow = await preconditions.TlsLibraryAsync(TlsLibrary.Version, stop);
             }

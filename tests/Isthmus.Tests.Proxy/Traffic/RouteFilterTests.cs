@@ -145,13 +145,19 @@ public sealed class RouteFilterTests
     [Theory]
     [InlineData("no fault", "fault", 418)]
     [InlineData("rbac", "rbac", 403)]
+    [InlineData("rbac that the route switches off", "rbac", 403)]
     public async Task What_a_share_of_a_route_says_does_not_delete_what_the_route_says(string filter, string config, int status)
     {
         var per = $$""" "typed_per_filter_config": {"it": {{Configs[config]}} }""";
-        var ofRoute = filter == "rbac" ? "" : $", {per}";
+        var ofRoute = filter switch
+        {
+            "rbac" => "",
+            "no fault" => $", {per}",
+            _ => """ , "typed_per_filter_config": {"it": {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true} }""",
+        };
         using var proxy = new LoopbackProxy([],
             $$""" "route": {"weighted_clusters": {"clusters": [{"name": "none", "weight": 1, {{per}} }] } } {{ofRoute}} """,
-            Filter("it", filter == "rbac" ? Open : NoFault));
+            Filter("it", filter == "no fault" ? NoFault : Open));
         Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
     }
 

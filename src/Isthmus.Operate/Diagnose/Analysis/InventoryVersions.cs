@@ -34,6 +34,7 @@ public sealed class InventoryVersions(string istioNamespace)
             .. GatewayApiDefinitions.Names.Select(name => FindAsync(client, Kinds.CustomResourceDefinition, null, name, stop)),
             FindAsync(client, Kinds.Secret, istioNamespace, WellKnown.CaCerts, stop),
             FindAsync(client, Kinds.Secret, istioNamespace, WellKnown.SelfSignedCa, stop),
+            FindAsync(client, Kinds.Secret, istioNamespace, WellKnown.ConfigSecret, stop),
             .. credentials.SelectMany(one => (string[])[one.Name, $"{one.Name}-cacert"], (one, name) => (one.Namespace, Name: name)).Distinct()
                 .Select(one => FindAsync(client, Kinds.Secret, one.Namespace, one.Name, stop)),
             .. others.Select(one => FindAsync(client, one.Kind, one.Namespace, one.Name, stop)),

@@ -75,8 +75,7 @@ internal sealed class LoopbackProxy : IDisposable
     /// <summary>The log, once a request is in it.</summary>
     internal async Task<string> LoggedAsync()
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!LogText.Contains('\n', StringComparison.Ordinal)) await Task.Delay(5, patience.Token);
+        await Eventually.TrueAsync(() => LogText.Contains('\n', StringComparison.Ordinal));
         return LogText;
     }
 

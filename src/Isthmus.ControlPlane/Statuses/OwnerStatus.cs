@@ -1,6 +1,6 @@
-using Isthmus.ControlPlane.Settings;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.Push;
+using Isthmus.ControlPlane.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;

@@ -21,7 +21,7 @@ public sealed record PlaneAnswer(string Pod, string Release, JsonNode? Answer, s
     /// <summary>It is not of Isthmus, or older.</summary>
     public bool IsForeign => Why == Foreign;
 
-    /// <summary>What it answers, as a record. An answer that is none is no answer, with the reason.</summary>
+    /// <summary>What it answers, as a record. An answer in another form counts as none, with the reason.</summary>
     public PlaneReport<T> As<T>(JsonTypeInfo<T> type)
         where T : class
     {
@@ -36,7 +36,7 @@ public sealed record PlaneAnswer(string Pod, string Release, JsonNode? Answer, s
         }
     }
 
-    /// <summary>What it answers, as a list of records. An item that is none is left out and told, and the others count.</summary>
+    /// <summary>What it answers, as a list of records. An item in another form is left out and named; the others count.</summary>
     public PlaneReport<IReadOnlyList<T>> AsList<T>(JsonTypeInfo<T> item)
         where T : class
     {

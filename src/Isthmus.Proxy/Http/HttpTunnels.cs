@@ -66,7 +66,7 @@ internal sealed class HttpTunnels(HttpUpstreams upstreams, TimeProvider time)
         var request = new RequestHead { Method = settings.UsesPost ? "POST" : "CONNECT", Version = HttpVersions.Http11, KeepAlive = true };
         request.SetAuthority(settings.Format?.Bytes(record) ?? Encoding.UTF8.GetBytes(settings.Hostname));
         if (!settings.UsesPost && !HeadRules.IsTunnelEnd(Encoding.UTF8.GetBytes(request.Authority)))
-            throw new TransportException(TransportFailure.Unreachable, $"tunneling_config.hostname gives '{request.Authority}', which is no host with a port");
+            throw new TransportException(TransportFailure.Unreachable, $"tunneling_config.hostname gives '{request.Authority}', which is not HOST:PORT");
         if (settings.UsesPost) (request.Body, request.Scheme) = (BodyKind.Stream, "http");
         if (settings.UsesPost) request.SetTarget(Encoding.UTF8.GetBytes(settings.PostPath));
         HeaderEditing.Request(request, settings.Edits, record);

@@ -153,7 +153,7 @@ internal sealed class ResponseHead
     /// <summary>The protocol that follows a response with status 101. Over HTTP/2 that status is 200.</summary>
     public string Upgrade { get; set; } = "";
 
-    /// <summary>The server agrees to a tunnel: what follows is no body.</summary>
+    /// <summary>The server agrees to a tunnel: what follows is not a body.</summary>
     public bool IsTunnel { get; set; }
 
     public void Clear()

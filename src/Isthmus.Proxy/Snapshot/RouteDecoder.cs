@@ -189,7 +189,7 @@ internal static class RouteDecoder
         return upgrades.ToValueMap();
     }
 
-    /// <summary>Datagrams in capsules (RFC 9298) are no bytes that could just be copied.</summary>
+    /// <summary>Datagrams in capsules (RFC 9298) cannot simply be copied as bytes.</summary>
     /// <exception cref="ResourceException">The proxy does not have that protocol.</exception>
     internal static void CheckUpgrade(string type)
     {

@@ -9,6 +9,7 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -91,8 +92,7 @@ public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<Ru
         await client.CreateAsync(Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant"} }""")!.AsObject(),
             Stop);
         // The kind is served a moment later.
-        while ((await server.SendAsync("POST", $"/apis/{Kind.ApiVersion}/namespaces/tenant/{Kind.Plural}",
-            YamlText.Parse(Entry.Replace("istio.io/v1\n", $"istio.io/{Kind.Version}\n", StringComparison.Ordinal), "entry")!.ToJsonString())).Code == 404)
-            await Task.Delay(20, Stop);
+        var entry = YamlText.Parse(Entry.Replace("istio.io/v1\n", $"istio.io/{Kind.Version}\n", StringComparison.Ordinal), "entry")!.ToJsonString();
+        await Eventually.TrueAsync(async () => (await server.SendAsync("POST", $"/apis/{Kind.ApiVersion}/namespaces/tenant/{Kind.Plural}", entry)).Code != 404);
     }
 }

@@ -79,11 +79,11 @@ public sealed class GatewayNamesTests
         await Eventually.TrueAsync(() => names.All.Single().Answered is not null);
         Assert.Empty(await engine.AskAsync(writer => writer.Mesh.Sources.ResolvedHosts.Items.Keys.ToList(), stop.Token));
 
-        while (names.All.Count > 0)
+        await Eventually.TrueAsync(() =>
         {
             clock.Advance(TimeSpan.FromSeconds(1));
-            await Task.Delay(10, stop.Token);
-        }
+            return names.All.Count == 0;
+        });
         await stop.CancelAsync();
         await running;
     }
@@ -111,10 +111,12 @@ public sealed class GatewayNamesTests
         await stop.CancelAsync();
         await running;
 
-        async Task PassAsync(Func<bool> holds)
+        Task PassAsync(Func<bool> holds) => Eventually.TrueAsync(() =>
         {
-            for (; !holds(); await Task.Delay(10, stop.Token)) clock.Advance(TimeSpan.FromSeconds(1));
-        }
+            if (holds()) return true;
+            clock.Advance(TimeSpan.FromSeconds(1));
+            return false;
+        });
     }
 
     [Theory]
@@ -136,10 +138,13 @@ public sealed class GatewayNamesTests
         Assert.False(settled.IsCompleted);
         // Its time stands still: only the answer itself can end the wait.
         if (answers) client.Answer.SetResult(new(["172.18.202.9"], TimeSpan.FromHours(1), ""));
-        while (!answers && !settled.IsCompleted)
+        else
         {
-            clock.Advance(TimeSpan.FromSeconds(1));
-            await Task.Delay(10, stop.Token);
+            await Eventually.TrueAsync(() =>
+            {
+                clock.Advance(TimeSpan.FromSeconds(1));
+                return settled.IsCompleted;
+            });
         }
         await settled.WaitAsync(stop.Token);
         await stop.CancelAsync();

@@ -83,7 +83,8 @@ internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, str
             .Where(names.ContainsKey).Select(name => new NameReport(host, null, name, names[name], "sidecar")).FirstOrDefault();
         var pod = JsonSerializer.Serialize(all with { Names = null, Name = known ?? all.Name }, ProxyReports.Default.PodReport);
         return StandInAnswer.Ok(
-            $"{{\"config_dump\":{pack.FindText($"{folder}/{PackLayout.Dump}") ?? "{}"},\"clusters\":{pack.FindText($"{folder}/{PackLayout.Clusters}") ?? "{}"},\"pod\":{pod}}}");
+            $"{{\"config_dump\":{pack.FindText($"{folder}/{PackLayout.Dump}") ?? "{}"},"
+                + $"\"clusters\":{pack.FindText($"{folder}/{PackLayout.Clusters}") ?? "{}"},\"pod\":{pod}}}");
     }
 
     private StandInAnswer Ok(string folder, string name) => StandInAnswer.Ok(pack.FindText($"{folder}/{name}") ?? throw Absent(name));

@@ -298,7 +298,7 @@ internal sealed class H2UpstreamStream(H2Client connection, bool isReused) : Ups
         if (_isAborted) GiveUp();
         using (connection.BeginPatience(static of => ((TaskCompletionSource<TransportException>)of!).TrySetResult(Late), givenUp))
         {
-            // Clients choose what is asked of whom: that the host does not take it is no fault.
+            // Clients choose what to ask for: a host that does not take it is not at fault.
             if (!await connection.AllowsUpgradesAsync(givenUp.Task).ConfigureAwait(false))
                 throw new HttpMessageException(502, "http2.upgrades_are_not_allowed_by_the_host") { BlamesHost = false };
         }

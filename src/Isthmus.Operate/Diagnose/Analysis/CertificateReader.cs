@@ -30,7 +30,10 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
         var (serving, credentials) = (ServedAsync(cluster, stop), new CredentialCertificates(cluster, (ns, name) => FindAsync(ns, name, stop)).ReadAsync());
         var authorities = cluster.Trust.ServesElsewhere
             ? AuthorityCertificates.OfHosted(cluster.Context, istioNamespace, await given, await own)
-            : new(cluster.Context, istioNamespace, Of(roots, WellKnown.RootCertKey), Of(roots, WellKnown.IssuerCertKey), await given, await own);
+            : new(cluster.Context, istioNamespace, Of(roots, WellKnown.RootCertKey), Of(roots, WellKnown.IssuerCertKey), await given, await own)
+            {
+                IsInstalled = cluster.Trust.InstalledAt is not null
+            };
         var injecting = cluster.Objects("MutatingWebhookConfiguration").Where(value => value["metadata"]?["labels"]?["app"]?.ToString() == "sidecar-injector");
         return
         [

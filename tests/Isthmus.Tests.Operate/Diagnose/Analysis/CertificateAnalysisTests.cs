@@ -103,6 +103,31 @@ public sealed class CertificateAnalysisTests : IDisposable
         Assert.Equal(finding, Judge(stored));
     }
 
+    /// <summary>A cluster that is served from elsewhere may still have the Secret of an earlier control plane of its own: nothing signs with it, and a
+    /// rotation does not wait for it. What signs is named by the ConfigMap, if the control plane elsewhere says so.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("issuer")]
+    public void Nothing_signs_with_a_Secret_that_an_earlier_control_plane_left(string says)
+    {
+        using var signing = Intermediate(_root);
+        using var left = Intermediate(_other);
+        var facts = SecretFacts.Of(Secret("cacerts", ("ca-cert.pem", CertificateText.Write(left.Certificate)), ("ca-key.pem", Keys.ToPem(left.Key)),
+            ("root-cert.pem", CertificateText.Write(_other.Certificate)), ("cert-chain.pem", CertificateText.Write(left.Certificate))));
+        var all = new AuthorityCertificates("c2", "istio-system", CertificateText.Write(_root.Certificate),
+            says.Length > 0 ? CertificateText.Write(signing.Certificate) : "", facts, null) { IsInstalled = false }.All(Now).ToList();
+
+        Assert.Equal(says.Length > 0 ? ["ConfigMap istio-system/istio-ca-root-cert"] : [], all.Where(one => one.Signs).Select(one => one.Owner));
+        var stored = all.Single(one => one.Role == CertificateRole.Authority && one.Owner == "Secret istio-system/cacerts");
+        Assert.Equal(("waits", false, ""), (CertificateState.Describe(stored, Now), stored.IsInForce, Judge(stored)));
+        var target = all.Single(one => one is { Role: CertificateRole.Root, IsInForce: true }).Fingerprint;
+        var plan = RotationPlan.Of([ClusterInventory.From("c2", [], TrustFacts.None).WithCertificates([.. all], Now)], target);
+        Assert.True(plan.Steps[(int)RotationAction.Sign].IsDone);
+    }
+
+    private static Issuer Intermediate(Issuer root) => root.IssueIntermediate(new("Istio", "Intermediate", "c1"),
+        Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10), Now.AddYears(5));
+
     /// <summary>The bundle may be the root of the mesh, and API servers refuse what is served all the same.</summary>
     [Theory]
     [InlineData("good", "")]

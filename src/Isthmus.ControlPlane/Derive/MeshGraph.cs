@@ -24,7 +24,6 @@ public sealed class MeshGraph
     private readonly Live<string, ValueList<RouteSet>> _wildcards;
     private readonly Live<string, ValueList<RouteSet>> _sessions;
     private readonly Live<string, ValueList<MeshService>> _hostSessions;
-    private bool _keepsSessions;
     private MeshConfig? _settings, _withSessions; // as read, and what is made of it
     private TrafficRules? _traffic;
     private object? _known; // the routings that it is of
@@ -313,12 +312,8 @@ public sealed class MeshGraph
         });
 
     /// <summary>Whether some route, or a policy that applies to a host, makes sessions stay with an endpoint: proxies have the filter for it only then.
-    /// It stays when the last one goes: other listeners would cost all proxies their connections.</summary>
-    internal bool KeepsSessions
-    {
-        get => _keepsSessions |= _sessions.Items.Count > 0 || _hostSessions.Items.Count > 0;
-        init => _keepsSessions = value;
-    }
+    /// All replicas of a control plane see the same objects, so their listeners are the same whatever was there before.</summary>
+    internal bool KeepsSessions => _sessions.Items.Count > 0 || _hostSessions.Items.Count > 0;
 
     private MeshConfig SettingsNow()
     {

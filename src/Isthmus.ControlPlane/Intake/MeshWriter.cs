@@ -46,7 +46,7 @@ public sealed class MeshWriter
     /// <summary>A writer of a second mesh with the same objects and addresses, for what must not be served.</summary>
     public MeshWriter Copy(MultiClusterSettings multiCluster)
     {
-        var mesh = new MeshGraph(multiCluster) { SecretNamespaces = Mesh.SecretNamespaces, KeepsSessions = Mesh.KeepsSessions };
+        var mesh = new MeshGraph(multiCluster) { SecretNamespaces = Mesh.SecretNamespaces };
         Mesh.Graph.CopyInputsTo(mesh.Graph);
         var allocator = new AddressAllocator();
         allocator.Import(Allocator.Export().ToDictionary(StringComparer.Ordinal));

@@ -72,6 +72,10 @@ public static class MeshApi
     {
         Uses = AnalysisIfAllowed | BugReport,
     };
+    public static readonly KindDescriptor AdminNetworkPolicy = new("policy.networking.k8s.io", "AdminNetworkPolicy", "adminnetworkpolicies", "v1alpha1")
+    {
+        IsNamespaced = false, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | BugReport,
+    };
     public static readonly KindDescriptor CustomResourceDefinition = new("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", "v1")
     {
         IsNamespaced = false, Uses = AnalysisOfSome, Rights = KindRights.ReadByAll,
@@ -226,7 +230,7 @@ public static class MeshApi
         Namespace, Node, Pod, Service, Endpoints, EndpointSlice, ServiceAccount, Deployment, ReplicaSet, StatefulSet, DaemonSet, Secret, ConfigMap, Event,
         Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, WorkloadGroup, Sidecar, EnvoyFilter, ProxyConfig,
         PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry, WasmPlugin, TrafficExtension, IstioOperator,
-        Ingress, IngressClass, NetworkPolicy, CustomResourceDefinition, MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+        Ingress, IngressClass, NetworkPolicy, AdminNetworkPolicy, CustomResourceDefinition, MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
         ServiceExport, ServiceImport,
         GatewayClass, ApiGateway, HttpRoute, GrpcRoute, TlsRoute, TcpRoute, UdpRoute, ListenerSet, BackendTlsPolicy, ReferenceGrant,
         BackendTrafficPolicy, ClusterTrustBundle,

@@ -6,7 +6,8 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>NetworkPolicies without effect, and those that cut proxies off from their control plane, or gateways from other networks. Pure.</summary>
+/// <summary>NetworkPolicies without effect, and those that cut gateways off from other networks, or, as AdminNetworkPolicies may, too, proxies from
+/// their control plane. Pure.</summary>
 internal static class NetworkPolicies
 {
     private static readonly Dictionary<string, string> NoLabels = [];
@@ -38,31 +39,40 @@ internal static class NetworkPolicies
     private static IEnumerable<Finding> CheckPaths(ClusterInventory cluster)
     {
         var policies = cluster.Objects("NetworkPolicy").Select(NetworkPolicy.Read).ToList();
-        if (policies.Count == 0) return [];
+        var admin = cluster.Objects("AdminNetworkPolicy").Select(AdminNetworkPolicy.Read).ToList();
+        if (policies.Count + admin.Count == 0) return [];
         var labels = cluster.Namespaces.ToDictionary(ns => ns.Metadata.Name, ns => (IReadOnlyDictionary<string, string>)ns.Metadata.Labels,
             StringComparer.Ordinal);
         var there = cluster.Pods.Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status.Phase is not ("Succeeded" or "Failed")).ToList();
-        return OfControlPlane(policies, there, pod => End(pod, labels)).Concat(OfGateways(cluster, policies, there))
+        return OfControlPlane(policies, admin, there, pod => End(pod, labels)).Concat(OfGateways(cluster, policies, there))
             // Many Pods have one policy.
-            .GroupBy(cut => (cut.Policy.Namespace, cut.Policy.Name, cut.Path, cut.What))
-            .Select(cuts => new Finding(cluster.Context, new("ISM1426", $"NetworkPolicy {cuts.Key.Namespace}/{cuts.Key.Name}", cuts.Key.Path,
+            .GroupBy(cut => (cut.Policy, cut.Path, cut.What))
+            .Select(cuts => new Finding(cluster.Context, new("ISM1426", cuts.Key.Policy, cuts.Key.Path,
                 $"{cuts.Key.What} {cuts.First().Pod.Key}{(cuts.Count() > 1 ? $" and {cuts.Count() - 1} more" : "")}", cuts.First().Remedy, Severity.Warning)));
     }
 
-    private static IEnumerable<Cut> OfControlPlane(List<NetworkPolicy> policies, List<Pod> pods, Func<Pod, PacketEnd> end)
+    private static IEnumerable<Cut> OfControlPlane(List<NetworkPolicy> policies, List<AdminNetworkPolicy> admin, List<Pod> pods, Func<Pod, PacketEnd> end)
     {
         if (pods.Find(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod) is not { } istiod) yield break;
         foreach (var pod in pods.Where(pod => Workload.ProxyOf(pod.Spec) is not null))
         {
-            if (NetworkPolicy.Dropping(policies, pod, PacketDirection.Egress, end(istiod), Ports.DiscoveryTls, istiod) is [var leaving, ..])
-                yield return new(leaving, "spec.egress",
+            if (Dropping(pod, PacketDirection.Egress, istiod) is var (leaving, egress))
+                yield return new(leaving, egress,
                     $"does not allow port {Ports.DiscoveryTls} of the control plane, so proxies get no configuration and no certificates: Pod", pod,
                     $"allow egress to Pods with app=istiod of namespace {istiod.Metadata.Namespace}, port {Ports.DiscoveryTls}");
-            if (NetworkPolicy.Dropping(policies, istiod, PacketDirection.Ingress, end(pod), Ports.DiscoveryTls, istiod) is [var arriving, ..])
-                yield return new(arriving, "spec.ingress",
+            if (Dropping(istiod, PacketDirection.Ingress, pod) is var (arriving, ingress))
+                yield return new(arriving, ingress,
                     $"does not allow proxies to reach port {Ports.DiscoveryTls} of the control plane, so they get no configuration and no certificates: Pod",
                     pod, $"allow ingress from all namespaces to port {Ports.DiscoveryTls}");
         }
+
+        // An administrator's word counts first. A Pod in the network of its node has no policies.
+        (string Policy, string Path)? Dropping(Pod subject, PacketDirection direction, Pod peer) =>
+            subject.Spec.HostNetwork ? null
+            : AdminNetworkPolicy.Deciding(admin, end(subject), direction, end(peer), Ports.DiscoveryTls, istiod) is { } decision
+                ? decision.IsDenied ? ($"AdminNetworkPolicy {decision.Policy.Name}", decision.Path) : null
+            : NetworkPolicy.Dropping(policies, subject, direction, end(peer), Ports.DiscoveryTls, istiod) is [var first, ..]
+                ? (Name(first), direction == PacketDirection.Egress ? "spec.egress" : "spec.ingress") : null;
     }
 
     private static IEnumerable<Cut> OfGateways(ClusterInventory cluster, List<NetworkPolicy> policies, List<Pod> pods) =>
@@ -72,13 +82,16 @@ internal static class NetworkPolicies
         let target = int.TryParse(port.TargetPort?.ToString(), out var number) ? number : port.Port
         from pod in pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels))
         from dropping in NetworkPolicy.Dropping(policies, pod, PacketDirection.Ingress, new(null, null, NoLabels), target, pod).Take(1)
-        select new Cut(dropping, "spec.ingress", $"does not allow other networks to reach port {target} of the gateway: Pod", pod,
+        select new Cut(Name(dropping), "spec.ingress", $"does not allow other networks to reach port {target} of the gateway: Pod", pod,
             $"allow ingress to port {target} from everywhere");
+
+    private static string Name(NetworkPolicy policy) => $"NetworkPolicy {policy.Namespace}/{policy.Name}";
 
     private static PacketEnd End(Pod pod, Dictionary<string, IReadOnlyDictionary<string, string>> labels) =>
         new(IPAddress.TryParse(pod.Status.PodIP, out var address) ? address : null, pod.Spec.HostNetwork ? null : pod,
             labels.GetValueOrDefault(pod.Metadata.Namespace, NoLabels));
 
+    /// <param name="Policy">Its kind and name.</param>
     /// <param name="What">What the policy does, up to the Pod that it does it to.</param>
-    private sealed record Cut(NetworkPolicy Policy, string Path, string What, Pod Pod, string Remedy);
+    private sealed record Cut(string Policy, string Path, string What, Pod Pod, string Remedy);
 }

@@ -122,6 +122,19 @@ internal static class WorkloadCases
             Join(Web, Gateway, Policy("istio-system", "in", "podSelector: {}, ingress: [{from: [{namespaceSelector: {} }] }]")),
             Join(Web, Gateway, Policy("istio-system", "in", "podSelector: {}, ingress: [{from: [{namespaceSelector: {} }] }, {ports: [{port: 15443}] }]")),
             "port 15443 of the gateway: Pod istio-system/east-1"),
+        // The administrator's rules count in the order of priorities, and before those of NetworkPolicies.
+        new("ISM1426", "c1 AdminNetworkPolicy fence spec.egress[1]",
+            Join(Web, Istiod, Admin("fence", 5, "egress: [{action: Pass, to: [{namespaces: {} }], ports: [{portNumber: {protocol: TCP, port: 80} }] }, "
+                + "{action: Deny, to: [{namespaces: {} }]}]")),
+            Join(Web, Istiod, Admin("fence", 5, "egress: [{action: Deny, to: [{namespaces: {} }]}]"), Admin("first", 4,
+                "egress: [{action: Allow, to: [{pods: {namespaceSelector: {}, podSelector: {matchLabels: {app: istiod} } } }], "
+                    + "ports: [{portRange: {protocol: TCP, start: 15010, end: 15012} }]}]"),
+                Policy("shop", "closed", "podSelector: {}, policyTypes: [Egress]")),
+            "no certificates: Pod shop/web-1"),
+        new("ISM1426", "c1 AdminNetworkPolicy fence spec.ingress[0]",
+            Join(Web, Istiod, Admin("fence", 5, "ingress: [{action: Deny, from: [{namespaces: {matchLabels: {istio-injection: enabled} } }]}]")),
+            Join(Web, Istiod, Admin("fence", 5, "ingress: [{action: Deny, from: [{namespaces: {matchLabels: {istio-injection: disabled} } }]}]")),
+            "Pod shop/web-1"),
         new("ISM1411", "c1 Service shop/web spec.sessionAffinity",
             Join(Root, Namespace("shop"), Service("shop", "web", "app: web", more: ", sessionAffinity: ClientIP"), Pod("shop", "web-1", "app: web")), Web),
         new("ISM1412", "c1 Ingress shop/front spec.ingressClassName",
@@ -155,6 +168,10 @@ internal static class WorkloadCases
 
     private static string Policy(string ns, string name, string spec) =>
         $$"""{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: {{name}}, namespace: {{ns}} }, spec: { {{spec}} } }""";
+
+    private static string Admin(string name, int priority, string rules) =>
+        "{apiVersion: policy.networking.k8s.io/v1alpha1, kind: AdminNetworkPolicy, "
+            + $$"""metadata: {name: {{name}} }, spec: {priority: {{priority}}, subject: {namespaces: {} }, {{rules}} } }""";
 
     private static string Node(string runtime) =>
         $$"""{apiVersion: v1, kind: Node, metadata: {name: node}, status: {nodeInfo: {containerRuntimeVersion: '{{runtime}}'} } }""";

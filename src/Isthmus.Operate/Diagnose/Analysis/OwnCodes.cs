@@ -125,8 +125,8 @@ public static class OwnCodes
         "Test it in a cluster whose network plug-in enforces NetworkPolicies.");
 
     public static readonly AnalysisCode NetworkPolicyCutsMesh = new("ISM1426", "NetworkPolicyCutsMesh", Severity.Warning,
-        "A NetworkPolicy or AdminNetworkPolicy keeps proxies from their control plane (port 15012), or other networks from a gateway (15443). Where it is enforced, "
-            + "new Pods get no configuration, or calls from other networks fail.",
+        "A NetworkPolicy or AdminNetworkPolicy keeps proxies from their control plane (port 15012), or other networks from a gateway (15443). "
+            + "Where it is enforced, new Pods get no configuration, or calls from other networks fail.",
         "Allow these ports.");
 
     public static readonly AnalysisCode FaultInjected = new("ISM1427", "FaultInjected", Severity.Info,

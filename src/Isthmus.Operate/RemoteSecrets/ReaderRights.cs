@@ -6,8 +6,11 @@ using Isthmus.Mesh.Config;
 namespace Isthmus.Operate.RemoteSecrets;
 
 /// <summary>What an account that exists may read. The API server decides: a right may come from a group, or from a binding of any name.</summary>
-internal sealed class ReaderRights(KubeClient client, string ns, string account)
+internal sealed class ReaderRights(KubeClient client, string ns, string account, TimeProvider time)
 {
+    /// <summary>An installation that runs at the same time creates the account first, and its rights some objects later.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5), Look = TimeSpan.FromMilliseconds(250);
+
     /// <summary>A cluster without these is not served at all.</summary>
     private static readonly IReadOnlyList<KindDescriptor> Needed =
         [.. MeshApi.All.Where(kind => kind is { Place: KindPlace.EveryCluster, IsCustom: false, Rights.Reader: KindRights.Read })];
@@ -20,17 +23,28 @@ internal sealed class ReaderRights(KubeClient client, string ns, string account)
     {
         try
         {
-            var lacking = new List<string>();
-            foreach (var kind in Needed)
-                if (!await MayListAsync(kind, stop)) lacking.Add(kind.Plural);
-            return lacking.Count == 0 ? null
-                : $"Warning: ServiceAccount {ns}/{account} may not list {string.Join(", ", lacking)} of all namespaces, so that a control plane cannot watch "
-                    + $"this cluster with the secret. Its rights are left as they are. To grant them: {await RemedyAsync(stop)}";
+            var begun = time.GetTimestamp();
+            while (await LackingAsync(stop) is { Count: > 0 } lacking)
+            {
+                if (time.GetElapsedTime(begun) >= Patience)
+                    return $"Warning: ServiceAccount {ns}/{account} may not list {string.Join(", ", lacking)} of all namespaces, so that a control plane cannot "
+                        + $"watch this cluster with the secret. Its rights are left as they are. To grant them: {await RemedyAsync(stop)}";
+                await Task.Delay(Look, time, stop);
+            }
+            return null;
         }
         catch (KubeException)
         {
             return null;
         }
+    }
+
+    private async Task<List<string>> LackingAsync(CancellationToken stop)
+    {
+        var lacking = new List<string>();
+        foreach (var kind in Needed)
+            if (!await MayListAsync(kind, stop)) lacking.Add(kind.Plural);
+        return lacking;
     }
 
     private async Task<bool> MayListAsync(KindDescriptor kind, CancellationToken stop)

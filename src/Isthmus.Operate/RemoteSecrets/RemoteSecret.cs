@@ -131,7 +131,8 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
         if (exists)
         {
             // Its rights are the administrator's choice, and whoever has a right of their own to read less keeps it.
-            if (account == WellKnown.ReaderServiceAccount && !isForIstio && await new ReaderRights(client, ns, account).LackAsync(stop) is { } lack) note(lack);
+            if (account == WellKnown.ReaderServiceAccount && !isForIstio && await new ReaderRights(client, ns, account, time).LackAsync(stop) is { } lack)
+                note(lack);
             return;
         }
         if (account != WellKnown.ReaderServiceAccount && !isForIstio)

@@ -5,6 +5,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.RemoteSecrets;
 using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Installation;
@@ -53,16 +54,43 @@ public sealed class RemoteSecretForIstioTests
         await using var cluster = new LoopbackCluster();
         var client = await cluster.StartAsync();
         var notes = new List<string>();
-        var secrets = new RemoteSecret(client, TimeProvider.System, notes.Add);
+        var clock = new ManualClock();
+        var secrets = new RemoteSecret(client, clock, notes.Add);
         var request = new RemoteSecretRequest { Name = "c2", TokenDuration = TimeSpan.FromHours(1) };
         using var reader = Reader(await secrets.MakeAsync(request, Stop), client);
         await client.DeleteAsync(Bindings, null, Role, Stop);
-        await secrets.MakeAsync(request, Stop);
+        var made = secrets.MakeAsync(request, Stop);
+        await Eventually.TrueAsync(() =>
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            return made.IsCompleted;
+        });
+        await made;
         await Assert.ThrowsAsync<KubeException>(() => reader.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop));
         var lack = Assert.Single(notes, note => note.StartsWith("Warning: ServiceAccount istio-system/istio-reader-service-account may not list "
             + "namespaces, nodes, pods, services, endpointslices of all namespaces", StringComparison.Ordinal));
         Assert.EndsWith($" create clusterrolebinding {Role} --clusterrole={Role} --serviceaccount=istio-system:istio-reader-service-account", lack,
             StringComparison.Ordinal);
+    }
+
+    /// <summary>An installation that runs at the same time has created the account, and binds its role a moment later.</summary>
+    [Fact]
+    public async Task An_account_that_an_installation_is_about_to_complete_lacks_nothing()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        var (notes, clock) = (new List<string>(), new ManualClock());
+        var request = new RemoteSecretRequest { Name = "c2", TokenDuration = TimeSpan.FromHours(1) };
+        await new RemoteSecret(client, TimeProvider.System, _ => { }).MakeAsync(request, Stop);
+        var binding = (JsonObject)(await client.FindAsync(Bindings, null, Role, Stop))!.DeepClone();
+        await client.DeleteAsync(Bindings, null, Role, Stop);
+        var made = new RemoteSecret(client, clock, notes.Add).MakeAsync(request, Stop);
+        await Eventually.TrueAsync(() => clock.NextDue is not null);
+        foreach (var field in (string[])["uid", "resourceVersion", "creationTimestamp"]) binding["metadata"]!.AsObject().Remove(field);
+        await client.CreateAsync(Bindings, binding, Stop);
+        clock.Advance(clock.NextDue!.Value);
+        await made;
+        Assert.DoesNotContain(notes, note => note.Contains("may not list", StringComparison.Ordinal));
     }
 
     /// <summary>The right is a group's, by a binding of another name.</summary>

@@ -25,26 +25,40 @@ internal static class InstalledIdentity
     public static async Task<IReadOnlyList<Change>> ChangesAsync(KubeClient client, OperatorSpec spec, CancellationToken stop)
     {
         var names = new IstiodObjects.Names(spec);
-        if (await client.FindAsync<ConfigMap>(Kinds.ConfigMap, names.Namespace, names.InjectorConfigMap, stop) is not { } map || Values(map) is not { } present)
-            return [];
-        return [.. from path in Paths
-                   let now = path.Aggregate((JsonNode?)present, (node, key) => (node as JsonObject)?[key])?.ToString() ?? ""
-                   let next = spec.Value(path)?.ToString() ?? ""
-                   where now != next && !(path[^1] == "clusterName" && now == spec.ClusterName)
-                   select new Change(string.Join('.', path), now, next)];
+        return await client.FindAsync<ConfigMap>(Kinds.ConfigMap, names.Namespace, names.InjectorConfigMap, stop) is { } map ? Changes(map, spec) : [];
     }
 
+    /// <summary>Another revision in the same namespace is of the same cluster: its proxies and those of the new one must know it by the same names.</summary>
+    /// <param name="remedy">What to do; null for what flags of an installation do.</param>
     /// <exception cref="ProblemException">The installation leaves out what is installed.</exception>
-    public static async Task CheckAsync(KubeClient client, OperatorSpec spec, CancellationToken stop)
+    public static async Task CheckAsync(KubeClient client, OperatorSpec spec, string? remedy, CancellationToken stop)
     {
         if (!spec.Enabled("pilot")) return;
-        var lost = (await ChangesAsync(client, spec, stop)).Where(change => change is { Now.Length: > 0, Next.Length: 0 }).ToList();
-        if (lost.Count == 0) return;
-        throw new ProblemException($"the installation in {client.Access.Name}",
-            $"leaves out {string.Join(" and ", lost.Select(change => $"values.{change.Path}, which is '{change.Now}' there"))}: running proxies and other "
-                + "clusters know the cluster by it",
-            $"give it again: {string.Join(' ', lost.Select(change => $"--set values.{change.Path}={change.Now}"))}; or give another one to change it");
+        var names = new IstiodObjects.Names(spec);
+        var maps = (await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, names.Namespace, new ListOptions(), stop))
+            .Where(map => map.Metadata.Name == IstiodObjects.Names.Injector
+                || map.Metadata.Name.StartsWith($"{IstiodObjects.Names.Injector}-", StringComparison.Ordinal))
+            .OrderBy(map => map.Metadata.Name == names.InjectorConfigMap ? 0 : 1).ThenBy(map => map.Metadata.Name, StringComparer.Ordinal);
+        foreach (var map in maps)
+        {
+            var lost = Changes(map, spec).Where(change => change is { Now.Length: > 0, Next.Length: 0 }).ToList();
+            if (lost.Count == 0) continue;
+            var where = map.Metadata.Name == names.InjectorConfigMap ? "there" : $"in ConfigMap {map.Metadata.Namespace}/{map.Metadata.Name}";
+            throw new ProblemException($"the installation in {client.Access.Name}",
+                $"leaves out {string.Join(" and ", lost.Select(change => $"values.{change.Path}, which is '{change.Now}' {where}"))}: running proxies and other "
+                    + "clusters know the cluster by it",
+                remedy ?? $"give it again: {string.Join(' ', lost.Select(change => $"--set values.{change.Path}={change.Now}"))}; or give another one to "
+                    + "change it");
+        }
     }
+
+    private static IReadOnlyList<Change> Changes(ConfigMap map, OperatorSpec spec) => Values(map) is { } present
+        ? [.. from path in Paths
+              let now = path.Aggregate((JsonNode?)present, (node, key) => (node as JsonObject)?[key])?.ToString() ?? ""
+              let next = spec.Value(path)?.ToString() ?? ""
+              where now != next && !(path[^1] == "clusterName" && now == spec.ClusterName)
+              select new Change(string.Join('.', path), now, next)]
+        : [];
 
     private static JsonNode? Values(ConfigMap map)
     {

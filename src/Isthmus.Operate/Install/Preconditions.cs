@@ -34,6 +34,9 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
     /// none.</summary>
     public bool ChecksNames { get; init; } = true;
 
+    /// <summary>How whoever installs keeps those names; null: with flags of <c>install</c>.</summary>
+    public string? NamesRemedy { get; init; }
+
     /// <exception cref="ProblemException">The first reason for which the cluster cannot have the installation.</exception>
     public async Task CheckAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
     {
@@ -44,7 +47,7 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         await new OtherControlPlanes(client).CheckAsync(spec, objects, stop);
         if (ChecksNames) await TryAsync(async () =>
         {
-            await InstalledIdentity.CheckAsync(client, spec, stop);
+            await InstalledIdentity.CheckAsync(client, spec, NamesRemedy, stop);
             return spec;
         });
         await new GatewayApiBundle(client).CheckAsync(components, stop);

@@ -56,7 +56,11 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         {
             waits = true;
             progress.Started(link.Name, step);
-        }).CheckAsync(spec, components, stop);
+        })
+        {
+            NamesRemedy = $"keep them in {design.Mesh.Source}, where spec.join: discovery gives them; or take the mesh down with the file as it was, and bring "
+                + $"it up again: isthmus mesh down -f {design.Mesh.Source}",
+        }.CheckAsync(spec, components, stop);
         if (waits) progress.Finished(link.Name, step, time.GetElapsedTime(begun));
     }
 

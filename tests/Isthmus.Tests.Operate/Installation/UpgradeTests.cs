@@ -62,16 +62,29 @@ public sealed class UpgradeTests
         await using var cluster = new LoopbackCluster();
         var client = await InstalledAsync(cluster);
         var refused = await Assert.ThrowsAsync<ProblemException>(() =>
-            InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=minimal", "values.global.meshID=mesh1"], null), Stop));
+            InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=minimal", "values.global.meshID=mesh1"], null), null, Stop));
         Assert.Contains("leaves out values.global.network, which is 'network1' there and values.global.multiCluster.clusterName, which is 'cluster1' there",
             refused.Message, StringComparison.Ordinal);
         Assert.Contains("--set values.global.network=network1 --set values.global.multiCluster.clusterName=cluster1", refused.Message,
             StringComparison.Ordinal);
-        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], Flags, null), Stop);
-        // A name that is given may be another one. Other revisions, and parts without a control plane, have none.
-        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], [.. Flags, "values.global.network=network2"], null), Stop);
-        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=minimal"], "next"), Stop);
-        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=empty"], null), Stop);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], Flags, null), null, Stop);
+        // A name that is given may be another one. Parts without a control plane have none.
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], [.. Flags, "values.global.network=network2"], null), null, Stop);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=empty"], null), null, Stop);
+    }
+
+    /// <summary>Its proxies would otherwise say that they are in a cluster Kubernetes, which no other cluster knows.</summary>
+    [Fact]
+    public async Task A_second_revision_that_leaves_out_the_names_of_the_first_is_refused()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await InstalledAsync(cluster);
+        var refused = await Assert.ThrowsAsync<ProblemException>(() => InstalledIdentity.CheckAsync(client,
+            OperatorSpec.Build([], [.. Flags[..^1]], "next"), null, Stop));
+        Assert.Contains("values.global.multiCluster.clusterName, which is 'cluster1' in ConfigMap istio-system/istio-sidecar-injector: running", refused.Message,
+            StringComparison.Ordinal);
+        Assert.Contains("--set values.global.multiCluster.clusterName=cluster1", refused.Message, StringComparison.Ordinal);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], Flags, "next"), null, Stop);
     }
 
     private static async Task<KubeClient> InstalledAsync(LoopbackCluster cluster)

@@ -87,6 +87,46 @@ public sealed class OtherMeshTests : IAsyncLifetime
         Assert.Contains("but the mesh's root is not created yet", Assert.Single(await ProblemsAsync()), StringComparison.Ordinal);
     }
 
+    /// <summary>What says how to keep its names is a mesh file, not flags of an installation; nothing is changed.</summary>
+    [Fact]
+    public async Task A_mesh_that_is_to_join_by_names_is_refused_while_its_control_planes_have_others()
+    {
+        await NamespaceAsync("");
+        const string values = """{"global":{"meshID":"ours","network":"default","multiCluster":{"clusterName":"a"}}}""";
+        await PostAsync("configmaps", new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["name"] = "istio-sidecar-injector" }, ["data"] = new JsonObject { ["values"] = values },
+        });
+        var mesh = Read("{join: names, clusters: [{name: a}]}");
+        using var links = await MeshLinks.OpenAsync(mesh, _ => _server.Access, ["a"], Stop);
+        var design = new MeshDesign(mesh);
+        var plan = await new MeshPlanner(design, links, TimeProvider.System, takesOver: true).PlanAsync(Stop);
+        var run = new MeshRun(design, links, plan, new(TimeSpan.FromMinutes(1)), new Unheard(), TimeProvider.System);
+        var refused = Assert.Single((await Assert.ThrowsAsync<MeshProblemsException>(() => run.RunAsync(Stop))).Problems).ToString();
+        Assert.Contains("leaves out values.global.meshID, which is 'ours' there", refused, StringComparison.Ordinal);
+        Assert.EndsWith("(keep them in mesh.yaml, where spec.join: discovery gives them; or take the mesh down with the file as it was, and bring it up again: "
+            + "isthmus mesh down -f mesh.yaml)", refused, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(_folder, "certs", "root-cert.pem")));
+    }
+
+    private sealed class Unheard : IMeshProgress
+    {
+        public void Started(string cluster, string step)
+        {
+        }
+
+        public void Finished(string cluster, string step, TimeSpan took)
+        {
+        }
+
+        public void Note(string cluster, string text)
+        {
+        }
+    }
+
+    private MeshSpec Read(string spec) =>
+        MeshReader.Read($"apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {{name: ours}}\nspec: {spec}\n", "mesh.yaml", _folder);
+
     private void Make(string folder)
     {
         var files = new CaFiles(Path.Combine(_folder, folder), TimeProvider.System);
@@ -102,8 +142,7 @@ public sealed class OtherMeshTests : IAsyncLifetime
 
     private async Task<MeshPlan> PlanAsync(bool takesOver)
     {
-        var mesh = MeshReader.Read("apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {name: ours}\nspec: {clusters: [{name: a}]}\n",
-            "mesh.yaml", _folder);
+        var mesh = Read("{clusters: [{name: a}]}");
         using var links = await MeshLinks.OpenAsync(mesh, _ => _server.Access, ["a"], Stop);
         return await new MeshPlanner(new MeshDesign(mesh), links, TimeProvider.System, takesOver).PlanAsync(Stop);
     }

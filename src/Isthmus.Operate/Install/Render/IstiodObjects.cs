@@ -63,7 +63,9 @@ internal static class IstiodObjects
         internal string Account => Istiod;
         internal string ClusterRole => $"istiod-clusterrole{Suffix}-{Namespace}";
         internal string MeshConfigMap => $"istio{Suffix}";
-        internal string InjectorConfigMap => $"istio-sidecar-injector{Suffix}";
+        internal const string Injector = "istio-sidecar-injector";
+
+        internal string InjectorConfigMap => $"{Injector}{Suffix}";
         internal string Host => $"{Istiod}.{Namespace}.svc";
     }
 

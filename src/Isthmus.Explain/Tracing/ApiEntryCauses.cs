@@ -16,21 +16,59 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config)
     /// <summary>Whether the Pod at which the call enters serves such a Gateway.</summary>
     public bool Apply => _serving.Count > 0;
 
+    /// <summary>Why the proxy does not open a port: no listener has it, or what has it was not accepted or not received.</summary>
+    public Problem WithoutListener(int port, int target)
+    {
+        var owner = NameOf(_serving[0]);
+        return Opening(port, target) is [var (gateway, _), ..]
+            ? Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {NameOf(gateway)}",
+                $"isthmus proxy-status --context={facts.Home.Context}; the conditions of its listeners say what keeps them from being served")
+            : Faults.Of("ISM2053", owner, "spec.listeners[*].port",
+                $"opens {string.Join(", ", _serving.SelectMany(one => one.Listeners).Select(listener => listener.Port).Distinct().Order())}, but the call "
+                    + $"arrives at {port}",
+                $"add a listener for port {port}");
+    }
+
+    /// <summary>Why no chain of a port takes the connection; null when no listener that is known has the port.</summary>
+    /// <param name="isTls">Whether the call begins with TLS.</param>
+    /// <param name="hasTls">Whether some chain of the port ends TLS.</param>
+    public Problem? WithoutChain(bool isTls, bool hasTls, string host, params IReadOnlyList<int> ports)
+    {
+        if (Opening(ports) is not [var (gateway, _), ..] opening) return null;
+        if (isTls == hasTls) return WithoutHost([.. opening.Where(open => open.Gateway == gateway)], host, "TLS is refused");
+        return Faults.Of("ISM2084", NameOf(gateway), "spec.listeners[*].protocol",
+            hasTls ? $"accepts only TLS at port {ports[0]}, and the call is plain text" : $"accepts no TLS at port {ports[0]}, and the call begins with it",
+            hasTls ? $"call https://{host}" : $"call http://{host}, or give the listener the protocol HTTPS, with tls");
+    }
+
+    /// <summary>The listener that ends TLS for a host, as its Gateway and a field; null when none that is known does.</summary>
+    /// <param name="field">The field below <c>tls</c>; empty for <c>tls</c> itself.</param>
+    public (string Owner, string Field)? Ending(string field, string host, params IReadOnlyList<int> ports)
+    {
+        var ending = Opening(ports).Where(open => open.Listener.Tls is { IsPassthrough: false } && Covers(open.Listener.Hostname, host))
+            .OrderByDescending(open => open.Listener.Hostname.TrimStart('*').Length).FirstOrDefault();
+        return ending is not var (gateway, listener) ? null
+            : (NameOf(gateway), $"spec.listeners[{gateway.Listeners.ToList().IndexOf(listener)}].tls{(field.Length > 0 ? $".{field}" : "")}");
+    }
+
+    private List<Open> Opening(params IReadOnlyList<int> ports) =>
+        [.. _serving.SelectMany(gateway => gateway.Listeners.Where(listener => ports.Contains(listener.Port)).Select(listener => new Open(gateway, listener)))];
+
+    /// <param name="opening">Listeners of one Gateway.</param>
+    private Problem WithoutHost(List<Open> opening, string host, string then) => Faults.Of("ISM2055", NameOf(opening[0].Gateway), "spec.listeners[*].hostname",
+        $"has {string.Join(", ", opening.Select(open => open.Listener.Hostname).Distinct())}, but not {host}: {then}",
+        "change the hostname of a listener, or call a host that it has");
+
     /// <summary>Null when objects do not show why. Listeners that ListenerSets add are not known here.</summary>
     /// <param name="ports">The port of the Service, and that of the Pod.</param>
     public Problem? Unrouted(string host, params IReadOnlyList<int> ports)
     {
         var routing = config.At.ApiRoutes.Where(route => route.Hostnames.IsEmpty || route.Hostnames.Any(name => Hosts.Covers(name, host))).ToList();
-        var opening = _serving.SelectMany(gateway => gateway.Listeners.Where(listener => ports.Contains(listener.Port))
-            .Select(listener => new Open(gateway, listener))).ToList();
+        var opening = Opening(ports);
         if (opening.Count == 0 || _serving.Any(gateway => MayHaveMore(gateway, routing))) return null;
         var having = opening.Where(open => Covers(open.Listener.Hostname, host)).ToList();
         if (having.Count == 0)
-        {
-            var names = opening.Where(open => open.Gateway == opening[0].Gateway).Select(open => open.Listener.Hostname).Distinct();
-            return Faults.Of("ISM2055", NameOf(opening[0].Gateway), "spec.listeners[*].hostname",
-                $"has {string.Join(", ", names)}, but not {host}: the response is 404", "change the hostname of a listener, or call a host that it has");
-        }
+            return WithoutHost([.. opening.Where(open => open.Gateway == opening[0].Gateway)], host, "the response is 404");
         var (first, owner) = (having[0].Gateway, NameOf(having[0].Gateway));
         var naming = routing.Where(route => having.Exists(open => Parents(route, open.Gateway).Any())).ToList();
         if (naming.Count > 0 && naming.TrueForAll(route => !having.Exists(open => Fits(open.Listener, route.Source.Kind))))

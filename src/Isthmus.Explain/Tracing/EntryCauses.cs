@@ -10,6 +10,8 @@ namespace Isthmus.Explain.Tracing;
 /// <summary>Why a gateway does not accept or route a call from outside: the Gateways that its Pods serve, and the VirtualServices bound to them.</summary>
 internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
 {
+    private ApiEntryCauses Api => new(facts, config);
+
     /// <summary>Why the gateway's proxy does not open a port.</summary>
     /// <param name="port">The port of the Service.</param>
     /// <param name="target">The port of the Pod.</param>
@@ -18,6 +20,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
         var all = Serving().ToList();
         if (all.Count == 0)
         {
+            if (Api is { Apply: true } api) return api.WithoutListener(port, target);
             return Faults.Of("ISM2052", facts.Client.ToString(), "metadata.labels", $"no Gateway in {config.At.Context} selects it, so its proxy opens no port",
                 "create a Gateway whose selector has labels of this Pod");
         }
@@ -56,6 +59,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
     public Problem WithoutChain(TracedCall call, bool hasTls)
     {
         var opening = Opening(call.Port, call.Destination.Port).ToList();
+        if (opening.Count == 0 && Api.WithoutChain(call.Kind == CallKinds.Tls, hasTls, facts.Target.Host, call.Port, call.Destination.Port) is { } refused)
+            return refused;
         foreach (var (passing, server) in opening)
             if (server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), facts.Target.Host)) && Unserved(passing, server) is { } unserved) return unserved;
         var owner = Nearest(opening, facts.Target.Host).Gateway is { } gateway ? Named(gateway) : facts.Client.ToString();
@@ -78,9 +83,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
     public Problem? Unacceptable(TracedCall call, string secret, ShownCertificate? certificate)
     {
         var host = facts.Target.Host;
-        var (gateway, server) = Nearest([.. Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null)], host);
-        if (gateway is null) return null;
-        var (owner, field) = (Named(gateway), $"spec.servers[{gateway.Servers.ToList().IndexOf(server!)}].tls");
+        var (owner, field) = Ending(call, "certificateRefs");
         var credential = secret[(secret.IndexOf("://", StringComparison.Ordinal) is >= 0 and var scheme ? scheme + 3 : 0)..];
         if (certificate is null)
         {
@@ -101,12 +104,21 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
     /// <param name="secret">The name by which the gateway's proxy asks for the CA.</param>
     public Problem WithoutClientCa(TracedCall call, string secret)
     {
-        var (gateway, server) = Nearest([.. Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null)], facts.Target.Host);
+        var (owner, field) = Ending(call, "");
         var (names, remedy) = ClientCa(secret);
-        return Faults.Of("ISM2060", gateway is null ? facts.Client.ToString() : Named(gateway),
-            gateway is null ? "" : $"spec.servers[{gateway.Servers.ToList().IndexOf(server!)}].tls",
+        return Faults.Of("ISM2060", owner, field,
             $"{facts.Client} has no CA {names} for the certificates that it demands of clients, so it refuses TLS",
             $"{remedy}; 'isthmus analyze' says what is wrong");
+    }
+
+    /// <summary>The object that most likely says how TLS ends for the call, and its field; the Pod when it is not known.</summary>
+    /// <param name="ofListener">The field below <c>tls</c> of a listener of the Gateway API.</param>
+    private (string Owner, string Field) Ending(TracedCall call, string ofListener)
+    {
+        var servers = Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null).ToList();
+        return Nearest(servers, facts.Target.Host) is ({ } gateway, { } server)
+            ? (Named(gateway), $"spec.servers[{gateway.Servers.ToList().IndexOf(server)}].tls")
+            : Api.Ending(ofListener, facts.Target.Host, call.Port, call.Destination.Port) ?? (facts.Client.ToString(), "");
     }
 
     /// <summary>The objects that hold the CAs of clients, and what to put there.</summary>
@@ -148,7 +160,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
         var host = call.Authority.Split(':')[0];
         var opening = Opening(call.Port, call.Destination.Port).ToList();
         var having = opening.Where(server => server.Server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host))).ToList();
-        if (opening.Count == 0 && new ApiEntryCauses(facts, config) is { Apply: true } api) return api.Unrouted(host, call.Port, call.Destination.Port);
+        if (opening.Count == 0 && Api is { Apply: true } api) return api.Unrouted(host, call.Port, call.Destination.Port);
         if (having.Count == 0)
         {
             var nearest = Nearest(opening, host).Gateway;

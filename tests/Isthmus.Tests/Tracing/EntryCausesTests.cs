@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
+using Isthmus.Wire.Tls;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
@@ -79,6 +80,57 @@ public sealed class EntryCausesTests
         Assert.Equal(says.Length > 0 ? "ISM2060" : null, tls.Problem?.Code);
         Assert.Contains(says, tls.Problem?.Message ?? "", StringComparison.Ordinal);
         Assert.Contains(remedy, tls.Problem?.Remedy ?? "", StringComparison.Ordinal);
+    }
+
+    /// <summary>TLS ends at a listener of the Gateway API: what is wrong with its certificate is said of that listener.</summary>
+    [Theory]
+    [InlineData("", "ISM2060", "has no certificate edge/door")]
+    [InlineData("other.example.com", "ISM2102", "is for other.example.com, and not for shop.example.com")]
+    [InlineData("shop.example.com", null, "")]
+    public void A_certificate_of_a_listener_that_clients_refuse_is_named(string certificateFor, string? code, string says)
+    {
+        var causes = Entry(Listeners, out var call);
+        using var root = Issuer.SelfSigned(new("mesh", "Root"), Keys.Create(KeyKind.EcP256), TraceScenario.Now.AddYears(-1),
+            TraceScenario.Now.AddYears(9));
+        using var leaf = root.IssueIntermediate(new("mesh", "door"), Keys.Create(KeyKind.EcP256), new([], [certificateFor], []),
+            TraceScenario.Now.AddDays(-1), TraceScenario.Now.AddDays(90));
+        var problem = causes.Unacceptable(call, "kubernetes-gateway://edge/door", certificateFor.Length > 0 ? new(leaf.Certificate, []) : null);
+        Assert.Equal(code, problem?.Code);
+        if (problem is null) return;
+        Assert.Equal(("Gateway edge/front in c1", "spec.listeners[1].tls.certificateRefs"), (problem.Object, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(443, "ISM2054", "", "has not received Gateway edge/front in c1")]
+    [InlineData(8443, "ISM2053", "spec.listeners[*].port", "opens 80, 443, but the call arrives at 8443")]
+    public void A_port_that_the_proxy_of_a_listener_does_not_open_is_explained(int port, string code, string field, string says)
+    {
+        var problem = Entry(Listeners, out _).WithoutListener(port, port);
+        Assert.Equal((code, field), (problem.Code, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("shop.example.com", false, "ISM2084", "spec.listeners[*].protocol")]
+    [InlineData("cart.example.org", true, "ISM2055", "spec.listeners[*].hostname")]
+    public void A_call_that_no_chain_of_a_listener_takes_is_explained(string host, bool hasTls, string code, string field)
+    {
+        var problem = Entry(Listeners, out var call, host).WithoutChain(call, hasTls);
+        Assert.Equal((code, field, "Gateway edge/front in c1"), (problem.Code, problem.Path, problem.Object));
+    }
+
+    private const string Listeners = "[{name: http, port: 80, protocol: HTTP}, {name: https, port: 443, protocol: HTTPS, hostname: '*.example.com', "
+        + "tls: {certificateRefs: [{name: door}]}}]";
+
+    private static EntryCauses Entry(string listeners, out TracedCall call, string host = "shop.example.com")
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: istio, listeners: {listeners}}} }}";
+        var facts = scenario.Facts(host);
+        facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
+        call = new(facts, null, null, 443, CallKinds.Tls, new(System.Net.IPAddress.Any, 443));
+        return new(facts, new CallerConfig(facts));
     }
 
     private static string Route(string parent) => "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: front, namespace: shop}, spec: "

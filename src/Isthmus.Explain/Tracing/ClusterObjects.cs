@@ -235,6 +235,8 @@ internal sealed class ClusterObjects
     public static Container? Sidecar(Pod pod) =>
         pod.Spec.Containers.Concat(pod.Spec.InitContainers).FirstOrDefault(container => container.Name == "istio-proxy");
 
+    public static bool IsGateway(Pod pod) => Sidecar(pod)?.Args.Contains("router") == true;
+
     private static string Text(JsonNode? node) => node?.ToString() ?? "";
 
     private static JsonObject Yaml(JsonNode? text)

@@ -84,7 +84,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
 
     /// <summary>Whether callers mean the proxy: its readiness, its metrics and the agent's status at their own ports, and all ports of a gateway, which has no
     /// application.</summary>
-    private bool IsAskedOfProxy(Pod pod, int port) => Ports.IsOfProxy(port) && (ClusterObjects.Sidecar(pod)?.Args.Contains("router") == true
+    private bool IsAskedOfProxy(Pod pod, int port) => Ports.IsOfProxy(port) && (ClusterObjects.IsGateway(pod)
         || (port is Ports.AgentStatus or Ports.ProxyReady or Ports.ProxyMetrics && call.Port == port));
 
     private static bool IsCapturedInbound(Pod pod, int port)

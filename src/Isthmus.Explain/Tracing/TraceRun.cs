@@ -86,8 +86,19 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         if (pod.Length == 0) return facts;
         // The list of Pods and the look-up are two answers of a cluster that changes.
         if (!facts.Home.Pods.Any(one => one.Metadata.Name == pod && one.Metadata.Namespace == ns)) return null;
+        if (facts.Entry is null && ClusterObjects.IsGateway(facts.ClientPod)) throw NoCaller(facts, request);
         if (ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
         return facts;
+    }
+
+    /// <summary>Nothing redirects what a gateway sends to its own proxy, so no call of a gateway could be followed as that of an application is.</summary>
+    private static ProblemException NoCaller(TraceFacts facts, TraceRequest request)
+    {
+        var service = facts.Home.Services.FirstOrDefault(one => one.Metadata.Namespace == facts.Client.Namespace && facts.Home.Behind(one).Contains(facts.ClientPod));
+        var to = request.Target;
+        return new($"{facts.Client}", "is a gateway, which passes on what others call, and calls nothing itself",
+            $"to follow a call from outside that enters there: isthmus trace {EntryPrefix}{service?.Metadata.Name ?? "SERVICE"}.{facts.Client.Namespace} "
+                + $"{(to.Scheme.Length > 0 ? $"{to.Scheme}://" : "")}{to.Host}{(to.Port > 0 ? $":{to.Port}" : "")}{to.Path}");
     }
 
     /// <summary>The Service of a gateway that is named in place of a caller; null when a Pod is.</summary>

@@ -26,6 +26,15 @@ public sealed class TraceRunTests
             told.Message);
     }
 
+    /// <summary>Calls of a gateway leave without its listeners: what a trace of them would say is true of no call.</summary>
+    [Fact]
+    public async Task A_gateway_is_no_caller_and_how_calls_enter_there_is_said()
+    {
+        var told = await Assert.ThrowsAsync<ProblemException>(() => TraceAsync(new(missing: 0) { IsGateway = true }));
+        Assert.Equal("Pod shop/caller-1 in here: is a gateway, which passes on what others call, and calls nothing itself (to follow a call from outside that "
+            + "enters there: isthmus trace gateway/front.shop called:80/)", told.Message);
+    }
+
     private static async Task<CallTrace> TraceAsync(ChangingCluster cluster)
     {
         using var run = new TraceRun([new() { Name = "here", Server = new("https://here.test"), StandIn = cluster }], "istio-system", TimeProvider.System,
@@ -41,13 +50,19 @@ public sealed class TraceRunTests
 
         private int _lists;
 
+        public bool IsGateway { get; init; }
+
         public override DateTimeOffset TakenAt => DateTimeOffset.UnixEpoch;
 
         public override StandInAnswer Ask(string path) => path.Split('?')[0] switch
         {
             Pods when Interlocked.Increment(ref _lists) is var number => List(number % 2 == 1 && number / 2 < missing
                 ? ""
-                : """{"metadata": {"name": "caller-1", "namespace": "shop", "labels": {"app": "caller"}}}"""),
+                : $$"""
+                {"metadata": {"name": "caller-1", "namespace": "shop", "labels": {"app": "caller"} },
+                 "spec": {"containers": [{"name": "{{(IsGateway ? "istio-proxy" : "web")}}", "args": ["proxy", "router"]}] } }
+                """),
+            "/api/v1/services" => List("""{"metadata": {"name": "front", "namespace": "shop"}, "spec": {"selector": {"app": "caller"} } }"""),
             "/apis/apps/v1/namespaces/shop/deployments/caller" =>
                 StandInAnswer.Ok(
                     """{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "caller", "namespace": "shop"}, "spec": {"selector": {"matchLabels": {"app": "caller"}}}}"""),

@@ -160,7 +160,9 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
     }
 
     /// <summary>An API server that refuses says why.</summary>
-    private static GatewayTrouble Of(string refusal) => new(false, refusal.Contains("quota", StringComparison.Ordinal) ? "NoResources" : "Invalid", refusal);
+    private static GatewayTrouble Of(string refusal) => new(false,
+        refusal.Contains("quota", StringComparison.Ordinal) ? "NoResources"
+            : refusal.Contains("spec.clusterIP", StringComparison.Ordinal) ? GatewayTrouble.NoAddress : "Invalid", refusal);
 
     private async Task TellAsync(ObjectKey key, GatewayTrouble? trouble, CancellationToken stop)
     {

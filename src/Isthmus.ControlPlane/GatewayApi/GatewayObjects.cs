@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -132,9 +133,12 @@ internal static class GatewayObjects
 
     private static JsonObject Service(GatewayOrder order, Maker make)
     {
+        var addresses = order.Gateway.Addresses;
+        var inside = addresses.Where(address => address.Routability == Routabilities.Cluster).ToList();
         var type = order.Gateway.Annotations.GetValueOrDefault(ServiceType) switch
         {
-            null or "" => "LoadBalancer",
+            // Nobody outside the cluster is to reach a Gateway that asks for addresses of the cluster only.
+            null or "" => inside.Count > 0 && inside.Count == addresses.Count ? "ClusterIP" : "LoadBalancer",
             var own and ("LoadBalancer" or "NodePort" or "ClusterIP") => own,
             var other => throw new ProblemException(new Problem("", $"Gateway {order.Key.Namespace}/{order.Key.Name}", $"metadata.annotations[{ServiceType}]",
                 $"a gateway's Service cannot have the type '{other}'",
@@ -151,7 +155,11 @@ internal static class GatewayObjects
             ["selector"] = make.Selector(),
             ["type"] = type,
         };
-        var wanted = order.Gateway.Addresses.Select(address => address.Value).Where(value => value.Length > 0).ToList();
+        // A Service has one address of the cluster for each family.
+        var fixedIps = inside.Select(address => address.Value).Where(value => IPAddress.TryParse(value, out _))
+            .DistinctBy(value => value.Contains(':', StringComparison.Ordinal)).ToList();
+        if (fixedIps.Count > 0) (spec["clusterIP"], spec["clusterIPs"]) = (fixedIps[0], new JsonArray([.. fixedIps.Select(value => (JsonNode)value)]));
+        var wanted = addresses.Except(inside).Select(address => address.Value).Where(value => value.Length > 0).ToList();
         if (type == "LoadBalancer" && wanted.Count == 1) spec["loadBalancerIP"] = wanted[0];
         service["spec"] = spec;
         if (type == "LoadBalancer" && wanted.Count > 1) AskFor(wanted, (JsonObject)service["metadata"]!);

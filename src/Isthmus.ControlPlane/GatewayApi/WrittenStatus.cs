@@ -21,8 +21,7 @@ internal static class WrittenStatus
     private static readonly HashSet<string> OwnTypes = new(StringComparer.Ordinal)
     {
         "Accepted", "Programmed", "ResolvedRefs", "PartiallyInvalid", "Conflicted", "OverlappingTLSConfig", "InsecureFrontendValidationMode",
-        "SupportedVersion",
-        "Ready", "Scheduled", "Detached",
+        "AddressesAssigned", "SupportedVersion", "Ready", "Scheduled", "Detached",
     };
 
     /// <returns>The fields of the status that differ from those of the object; null if it says all that already.</returns>
@@ -47,7 +46,11 @@ internal static class WrittenStatus
         ],
         GatewayStatus status =>
         [
-            ("addresses", List(status.Addresses.Select(address => new JsonObject { ["type"] = address.Type, ["value"] = address.Value }))),
+            // API servers drop what the definitions that they have do not know: the routability is of v1.7.
+            ("addresses", List(status.Addresses.Select(address => new JsonObject
+            {
+                ["routability"] = address.Routability, ["type"] = address.Type, ["value"] = address.Value,
+            }))),
             ("attachedListenerSets", status.AttachedListenerSets > 0 ? status.AttachedListenerSets : null),
             ("conditions", Conditions(stamp, status.Conditions, known["conditions"])),
             ("listeners", Listeners(stamp, status.Listeners, known["listeners"])),

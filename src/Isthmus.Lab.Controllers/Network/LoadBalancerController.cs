@@ -17,7 +17,7 @@ internal sealed class LoadBalancerController : Controller
     private readonly AddressPool _default;
 
     /// <summary>Assigned addresses that the list of Services does not show yet.</summary>
-    private readonly Dictionary<string, (string Address, string Uid)> _given = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (ValueList<string> Addresses, string Uid)> _given = new(StringComparer.Ordinal);
 
     internal LoadBalancerController(Runtime runtime) : base("load-balancer-controller", runtime)
     {
@@ -62,18 +62,17 @@ internal sealed class LoadBalancerController : Controller
         if (plan.Writes.Count > 0)
         {
             await Runtime.DoAsync(plan.Writes[0], stop);
-            var address = (string?)plan.Writes[0].Body?["status"]?["loadBalancer"]?["ingress"]?[0]?["ip"] ?? "";
-            _given[key] = (address, service.Metadata.Uid);
+            var ingress = plan.Writes[0].Body?["status"]?["loadBalancer"]?["ingress"] as JsonArray ?? [];
+            _given[key] = (ingress.Select(item => item!["ip"]!.ToString()).ToValueList(), service.Metadata.Uid);
         }
         foreach (var note in plan.Notes) Runtime.Record(Name, note);
     }
 
-    /// <summary>The Service with its last assigned address, whether or not the list shows it yet.</summary>
+    /// <summary>The Service with its last assigned addresses, whether or not the list shows it yet.</summary>
     private Service Seen(Service service)
     {
         if (!_given.TryGetValue(service.Key, out var given)) return service;
-        var shown = service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).FirstOrDefault() ?? "";
-        if (given.Uid != service.Metadata.Uid || shown == given.Address)
+        if (given.Uid != service.Metadata.Uid || service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).SequenceEqual(given.Addresses))
         {
             _given.Remove(service.Key);
             return service;
@@ -81,7 +80,7 @@ internal sealed class LoadBalancerController : Controller
         return new()
         {
             ApiVersion = service.ApiVersion, Kind = service.Kind, Metadata = service.Metadata, Spec = service.Spec,
-            Status = new() { LoadBalancer = new() { Ingress = given.Address.Length > 0 ? [new() { Ip = given.Address }] : [] } },
+            Status = new() { LoadBalancer = new() { Ingress = [.. given.Addresses.Select(address => new LoadBalancerIngress { Ip = address })] } },
         };
     }
 

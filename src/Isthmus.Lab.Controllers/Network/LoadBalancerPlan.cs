@@ -4,53 +4,60 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Network;
 
-/// <summary>Decides which external address each LoadBalancer Service has (the role of MetalLB).</summary>
+/// <summary>Decides which external addresses each LoadBalancer Service has (the role of MetalLB; a Service may name several, as with Cilium and
+/// kube-vip).</summary>
 public static class LoadBalancerPlan
 {
     private const string PoolAnnotation = "metallb.universe.tf/address-pool";
-    private const string AddressesAnnotation = "metallb.universe.tf/loadBalancerIPs";
     private const string SharingAnnotation = "metallb.universe.tf/allow-shared-ip";
+    private static readonly string[] AddressesAnnotations = ["metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs"];
 
-    /// <param name="all">Every Service of the cluster: the address of each is taken.</param>
+    /// <param name="all">Every Service of the cluster: the addresses of each are taken.</param>
     public static Plan For(Service service, IEnumerable<Service> all, IReadOnlyList<AddressPool> pools)
     {
-        var has = service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).FirstOrDefault(ip => ip.Length > 0);
+        var has = service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).Where(ip => ip.Length > 0).ToList();
         var mine = service is { Spec: { Type: "LoadBalancer", LoadBalancerClass: null }, Metadata.DeletionTimestamp: null };
-        if (!mine) return has is not null && service.Spec.Type != "LoadBalancer" ? Set(service, null, []) : Plan.Nothing;
+        if (!mine) return has.Count > 0 && service.Spec.Type != "LoadBalancer" ? Set(service, [], []) : Plan.Nothing;
         var others = all.Where(other => other.Key != service.Key && !Shares(service, other)).SelectMany(other => other.Status.LoadBalancer.Ingress)
             .Select(ingress => AddressRange.Number(ingress.Ip)).OfType<uint>().ToHashSet();
-        var (address, obstacle) = Choose(service, has, others, pools);
-        if (address == has && obstacle is null) return Plan.Nothing;
-        if (obstacle is not null)
-        {
-            // An address that it may no longer keep is removed. A missing address is requested again when the pools change.
-            var note = Note.Warning(Kinds.Service, service, "AllocationFailed", $"Failed to allocate IP for \"{service.Key}\": {obstacle}");
-            return has is null ? new() { Notes = [note] } : Set(service, null, [note]);
-        }
-        return Set(service, address, [Note.Normal(Kinds.Service, service, "IPAllocated", $"Assigned IP [\"{address}\"]")]);
+        var (addresses, obstacle) = Choose(service, has.FirstOrDefault(), others, pools);
+        // An address that it may no longer keep is removed. A missing address is requested again when the pools change.
+        Note[] notes = obstacle is null ? []
+            : [Note.Warning(Kinds.Service, service, "AllocationFailed", $"Failed to allocate IP for \"{service.Key}\": {obstacle}")];
+        if (addresses.SequenceEqual(has)) return new() { Notes = notes };
+        return Set(service, addresses, addresses.Count == 0 ? notes
+            : [.. notes, Note.Normal(Kinds.Service, service, "IPAllocated", $"Assigned IP [{string.Join(' ', addresses.Select(ip => $"\"{ip}\""))}]")]);
     }
 
-    /// <summary>The address to assign, or what prevents it.</summary>
-    private static (string? Address, string? Obstacle) Choose(Service service, string? has, HashSet<uint> others, IReadOnlyList<AddressPool> pools)
+    /// <summary>The addresses to assign, and what prevents others.</summary>
+    private static (IReadOnlyList<string> Addresses, string? Obstacle) Choose(Service service, string? has, HashSet<uint> others,
+        IReadOnlyList<AddressPool> pools)
     {
-        var wanted = service.Metadata.Annotations.GetValueOrDefault(AddressesAnnotation)?.Split(',')[0].Trim() ?? service.Spec.LoadBalancerIP;
         var poolName = service.Metadata.Annotations.GetValueOrDefault(PoolAnnotation);
-        if (poolName is not null && pools.All(pool => pool.Name != poolName)) return (null, $"unknown pool \"{poolName}\"");
+        if (poolName is not null && pools.All(pool => pool.Name != poolName)) return ([], $"unknown pool \"{poolName}\"");
         var allowed = pools.Where(pool => poolName is null || pool.Name == poolName).ToList();
-        if (wanted.Length > 0)
+        if (Wanted(service) is { Length: > 0 } wanted)
         {
-            if (AddressRange.Number(wanted) is not { } number) return (null, $"\"{wanted}\" is not an IPv4 address");
-            if (!allowed.Any(pool => pool.Contains(number)))
-                return (null, $"[\"{wanted}\"] is not allowed in {(poolName is null ? "any pool" : $"pool \"{poolName}\"")}");
-            return others.Contains(number)
-                ? (null, $"can't change sharing key for \"{service.Key}\", address \"{wanted}\" is already in use by another Service")
-                : (wanted, null);
+            var judged = wanted.Distinct().Select(address => (Address: address, Obstacle: ObstacleOf(address))).ToList();
+            return ([.. judged.Where(item => item.Obstacle is null).Select(item => item.Address)],
+                judged.Select(item => item.Obstacle).OfType<string>().FirstOrDefault());
         }
-        if (has is not null && AddressRange.Number(has) is { } kept && !others.Contains(kept) && allowed.Any(pool => pool.Contains(kept))) return (has, null);
+        if (has is not null && AddressRange.Number(has) is { } kept && !others.Contains(kept) && allowed.Any(pool => pool.Contains(kept))) return ([has], null);
         foreach (var pool in allowed)
-            if ((pool.AutoAssign || poolName is not null) && pool.FirstFree(others) is { } free) return (AddressRange.Text(free), null);
-        return (null, "no available IPs");
+            if ((pool.AutoAssign || poolName is not null) && pool.FirstFree(others) is { } free) return ([AddressRange.Text(free)], null);
+        return ([], "no available IPs");
+
+        string? ObstacleOf(string address) =>
+            AddressRange.Number(address) is not { } number ? $"\"{address}\" is not an IPv4 address"
+                : !allowed.Any(pool => pool.Contains(number))
+                    ? $"[\"{address}\"] is not allowed in {(poolName is null ? "any pool" : $"pool \"{poolName}\"")}"
+                : others.Contains(number) ? $"can't change sharing key for \"{service.Key}\", address \"{address}\" is already in use by another Service"
+                : null;
     }
+
+    private static string[] Wanted(Service service) =>
+        (AddressesAnnotations.Select(name => service.Metadata.Annotations.GetValueOrDefault(name)).FirstOrDefault(value => value is not null)
+            ?? service.Spec.LoadBalancerIP).Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Two Services may share an address if both request it with the same key and their ports do not
     /// overlap.</summary>
@@ -58,9 +65,10 @@ public static class LoadBalancerPlan
         left.Metadata.Annotations.TryGetValue(SharingAnnotation, out var key) && right.Metadata.Annotations.GetValueOrDefault(SharingAnnotation) == key
         && !left.Spec.Ports.Any(port => right.Spec.Ports.Any(other => other.Port == port.Port && other.Protocol == port.Protocol));
 
-    private static Plan Set(Service service, string? address, IReadOnlyList<Note> notes)
+    private static Plan Set(Service service, IReadOnlyList<string> addresses, IReadOnlyList<Note> notes)
     {
-        JsonNode? ingress = address is null ? null : new JsonArray(new JsonObject { ["ip"] = address, ["ipMode"] = "VIP" });
+        JsonNode? ingress = addresses.Count == 0 ? null
+            : new JsonArray([.. addresses.Select(address => (JsonNode)new JsonObject { ["ip"] = address, ["ipMode"] = "VIP" })]);
         return new()
         {
             Writes = [Write.Status(Kinds.Service, service, new JsonObject { ["loadBalancer"] = new JsonObject { ["ingress"] = ingress } })], Notes = notes

@@ -107,6 +107,19 @@ public sealed class GatewayObjectsTests
             (string?)Make("metadata: {name: front, namespace: shop}",
                 $"{Listeners}, addresses: [{{type: IPAddress}}, {{value: 192.0.2.7}}]")[2]["spec"]!["loadBalancerIP"]);
 
+    [Theory]
+    [InlineData("{routability: Cluster}", "ClusterIP", null, null)]
+    [InlineData("{value: 10.96.0.50, routability: Cluster}", "ClusterIP", "10.96.0.50", null)]
+    [InlineData("{value: 10.96.0.50, routability: Cluster}, {value: 'fd00::5', routability: Cluster}", "ClusterIP", "10.96.0.50,fd00::5", null)]
+    [InlineData("{value: 10.96.0.50, routability: Cluster}, {value: 192.0.2.7}", "LoadBalancer", "10.96.0.50", "192.0.2.7")]
+    public void A_Gateway_that_only_the_cluster_is_to_reach_has_no_load_balancer(string addresses, string type, string? own, string? outside)
+    {
+        var spec = Make("metadata: {name: front, namespace: shop}", $"{Listeners}, addresses: [{addresses}]")[2]["spec"]!;
+        Assert.Equal((type, own, outside), ((string?)spec["type"],
+            spec["clusterIPs"] is JsonArray ips ? string.Join(',', ips) : null, (string?)spec["loadBalancerIP"]));
+        Assert.Equal(own?.Split(',')[0], (string?)spec["clusterIP"]);
+    }
+
     /// <summary>The one that the Gateway's own annotation names stays.</summary>
     [Fact]
     public void Several_addresses_are_asked_for_in_the_way_of_each_load_balancer()

@@ -71,22 +71,79 @@ public sealed class GatewayProgressTests
         var status = GatewayProgress.Complete(Judged, Gateway("{value: 198.51.100.1}"), GatewayClasses.Unmanaged, new(null, false, null));
         Assert.Equal("Programmed True Programmed", Text(status, false));
         Assert.Equal([new("IPAddress", "198.51.100.1")], status.Addresses);
+        Assert.Equal("AddressesAssigned True Assigned", TextOf(status, "AddressesAssigned"));
         Assert.Equal("Programmed False AddressNotAssigned",
             Text(GatewayProgress.Complete(Judged, Gateway(""), GatewayClasses.Unmanaged, new(null, false, null)), false));
     }
 
     [Fact]
     public void Gateways_for_other_clusters_have_their_ClusterIP_too() =>
-        Assert.Equal([new("IPAddress", "10.96.0.7"), new("Hostname", "front.shop.svc.cluster.local")],
+        Assert.Equal(
+            [
+                new("IPAddress", "10.96.0.7") { Routability = "Cluster" },
+                new("Hostname", "front.shop.svc.cluster.local") { Routability = "Cluster" },
+            ],
             GatewayProgress.Complete(Judged, Gateway(""), GatewayClasses.EastWest, new(ServiceOf("ClusterIP"), true, null)).Addresses);
+
+    /// <summary>Each address is for one request, with the routability that was asked for.</summary>
+    [Theory]
+    [InlineData("", "LoadBalancer 192.0.2.1", "True Assigned", "True Programmed", "192.0.2.1 ")]
+    [InlineData("", "LoadBalancer", "False NotAssigned", "False AddressNotAssigned", "")]
+    [InlineData("{type: IPAddress, routability: ''}", "LoadBalancer 192.0.2.1", "True Assigned", "True Programmed", "192.0.2.1 ")]
+    [InlineData("{routability: testing.x-k8s.io/sentinel}", "LoadBalancer 192.0.2.1", "True Assigned", "True Programmed",
+        "192.0.2.1 testing.x-k8s.io/sentinel")]
+    [InlineData("{routability: External}", "LoadBalancer 192.0.2.1", "True Assigned", "True Programmed", "192.0.2.1 External")]
+    [InlineData("{routability: Cluster}", "ClusterIP", "True Assigned", "True Programmed", "10.96.0.7 Cluster")]
+    [InlineData("{value: 10.96.0.7, routability: Cluster}", "ClusterIP", "True Assigned", "True Programmed", "10.96.0.7 Cluster")]
+    [InlineData("{routability: Cluster}, {routability: ''}", "LoadBalancer 192.0.2.1", "True Assigned", "True Programmed", "10.96.0.7 Cluster, 192.0.2.1 ")]
+    [InlineData("{routability: Cluster}, {routability: ''}", "LoadBalancer", "False PartiallyAssigned", "True Programmed", "10.96.0.7 Cluster")]
+    [InlineData("{value: 192.0.2.9, routability: Cluster}, {routability: ''}", "LoadBalancer 192.0.2.1", "False PartiallyAssigned", "True Programmed",
+        "192.0.2.1 ")]
+    [InlineData("{value: 192.0.2.9, routability: Cluster}", "ClusterIP", "False NotAssigned", "False AddressNotAssigned", "")]
+    [InlineData("{routability: example.com/wan}", "LoadBalancer 192.0.2.1", "False NotAssigned", "False AddressNotAssigned", "")]
+    [InlineData("{routability: External}", "ClusterIP", "False NotAssigned", "False AddressNotAssigned", "")]
+    [InlineData("{type: IPAddress}, {type: IPAddress}", "LoadBalancer 192.0.2.1", "False PartiallyAssigned", "True Programmed", "192.0.2.1 ")]
+    [InlineData("{value: '2001:DB8::0:1'}", "LoadBalancer 2001:db8::1", "True Assigned", "True Programmed", "2001:db8::1 ")]
+    public void Each_request_has_an_address_of_its_own(string addresses, string service, string assigned, string programmed, string reported)
+    {
+        var status = Complete(Gateway(addresses), new(ServiceOf(service), true, null));
+        Assert.Equal($"AddressesAssigned {assigned}, Programmed {programmed}", TextOf(status, "AddressesAssigned", "Programmed"));
+        Assert.Equal(reported, string.Join(", ", status.Addresses.Select(address => $"{address.Value} {address.Routability}")));
+    }
+
+    /// <summary>Then it was not deployed, or its Service has another address.</summary>
+    [Fact]
+    public void An_address_that_the_cluster_refuses_leaves_none()
+    {
+        var status = Complete(Gateway("{value: 192.0.2.9, routability: Cluster}, {routability: ''}"),
+            new(ServiceOf("LoadBalancer 192.0.2.1"), true, new(false, GatewayTrouble.NoAddress, "192.0.2.9 is not in the valid range")));
+        Assert.Equal("AddressesAssigned False NotAssigned, Programmed False AddressNotAssigned", TextOf(status, "AddressesAssigned", "Programmed"));
+        Assert.All(status.Conditions.Where(condition => condition.Status is false), condition => Assert.Contains("192.0.2.9", condition.Message,
+            StringComparison.Ordinal));
+        Assert.Empty(status.Addresses);
+    }
+
+    [Fact]
+    public void What_is_missing_is_named()
+    {
+        var gateway = Gateway("{value: 192.0.2.9, routability: Cluster}, {routability: ''}, {routability: example.com/wan}");
+        var condition = Complete(gateway, new(ServiceOf("LoadBalancer 192.0.2.1"), true, null)).Conditions
+            .Single(condition => condition.Type == "AddressesAssigned");
+        Assert.Equal("The Gateway did not get 192.0.2.9 with the routability Cluster, an address of type IPAddress with the routability example.com/wan, which "
+            + "is not known: ask for Cluster, or leave it out", condition.Message);
+    }
 
     private static GatewayStatus Judged => new(default, 1, [new("Accepted", true, "Accepted", "")], default, default, 0);
 
     private static GatewayStatus Complete(ApiGateway gateway, GatewayPlace place) => GatewayProgress.Complete(Judged, gateway, Controller, place);
 
     private static string Text(GatewayStatus status, bool withAccepted) =>
-        string.Join(", ", status.Conditions.Where(condition => condition.Type == "Programmed" || withAccepted)
+        string.Join(", ", status.Conditions
+        .Where(condition => condition.Type == "Programmed" || (withAccepted && condition.Type != "AddressesAssigned"))
         .Select(condition => $"{condition.Type} {condition.Status} {condition.Reason}"));
+
+    private static string TextOf(GatewayStatus status, params string[] types) => string.Join(", ", status.Conditions
+        .Where(condition => types.Contains(condition.Type)).Select(condition => $"{condition.Type} {condition.Status} {condition.Reason}"));
 
     private static ApiGateway Gateway(string addresses, string listeners = "{name: http, port: 80, protocol: HTTP}") =>
         ApiGatewayReader.Read("c1", (System.Text.Json.Nodes.JsonObject)YamlText.Parse(

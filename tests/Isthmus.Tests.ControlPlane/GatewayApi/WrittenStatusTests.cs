@@ -93,7 +93,7 @@ public sealed class WrittenStatusTests
         Assert.Equal(
             """[{"attachedRoutes":7,"name":"b","conditions":[{"lastTransitionTime":"2020-01-01T00:00:00Z","message":"","observedGeneration":1,"reason":"Accepted","status":"True","type":"Accepted"}],"supportedKinds":[{"group":"gateway.networking.k8s.io","kind":"HTTPRoute"}]}]""",
             changes["listeners"]!.ToJsonString());
-        Assert.Equal("""[{"type":"IPAddress","value":"192.0.2.1"}]""", changes["addresses"]!.ToJsonString());
+        Assert.Equal("""[{"routability":"","type":"IPAddress","value":"192.0.2.1"}]""", changes["addresses"]!.ToJsonString());
         Assert.False(changes.ContainsKey("attachedListenerSets"));
     }
 

@@ -38,6 +38,17 @@ public class LoadBalancerPlanTests
         Assert.Contains(says, For(Service("a", annotation: (annotation, value)), [Service("b", "172.18.1.1")]).Notes.Single().Message,
             StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("metallb.universe.tf/loadBalancerIPs", "172.18.2.3, 172.18.1.2", "172.18.2.3 172.18.1.2", "")]
+    [InlineData("metallb.io/loadBalancerIPs", "172.18.2.3,192.0.2.1", "172.18.2.3", "[\"192.0.2.1\"] is not allowed")]
+    public void Several_addresses_are_given_and_those_that_cannot_be_are_named(string annotation, string value, string addresses, string says)
+    {
+        var plan = For(Service("a", annotation: (annotation, value)), [Service("b", "172.18.1.1")]);
+        Assert.Equal(addresses.Split(' '), plan.Writes.Single().Body!["status"]!["loadBalancer"]!["ingress"]!.AsArray().Select(item => (string?)item!["ip"]));
+        Assert.Equal(says.Length > 0, plan.Notes.Any(note => note.Message.Contains("is not allowed", StringComparison.Ordinal)));
+        Assert.Contains(plan.Notes, note => note.Message.Contains(says, StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Another_type_gives_the_address_back()
     {

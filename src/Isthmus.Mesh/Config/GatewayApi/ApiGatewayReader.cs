@@ -17,8 +17,7 @@ public static class ApiGatewayReader
         {
             Labels = item.Labels,
             Annotations = item.Annotations,
-            Addresses = spec["addresses"].Items
-                .Select(address => new ApiAddress(address["type"].Text is { Length: > 0 } type ? type : "IPAddress", address["value"].Text)).ToValueList(),
+            Addresses = spec["addresses"].Items.Select(Address).ToValueList(),
             Infrastructure = new(infrastructure["labels"].TextMap, infrastructure["annotations"].TextMap,
                 References.Optional(infrastructure["parametersRef"], ns)),
             AllowedListeners = Namespaces(spec["allowedListeners"]["namespaces"], AllowedNamespaces.None),
@@ -43,6 +42,9 @@ public static class ApiGatewayReader
         return new(item.Source, References.Parent(item.Spec["parentRef"], item.Namespace),
             Listeners(item.Spec, item.Namespace), item.Generation, item.CreatedAt);
     }
+
+    private static ApiAddress Address(Field address) =>
+        new(address["type"].Text is { Length: > 0 } type ? type : "IPAddress", address["value"].Text) { Routability = address["routability"].Text };
 
     private static ValueList<ApiListener> Listeners(Field spec, string ns) => spec["listeners"].Items.Select(listener => Listener(listener, ns)).ToValueList();
 

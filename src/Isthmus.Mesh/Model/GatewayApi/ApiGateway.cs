@@ -59,7 +59,11 @@ public sealed record ApiGateway(ObjectRef Source, string Class, ValueList<ApiLis
 
 /// <param name="Type"><c>IPAddress</c>, <c>Hostname</c>, or another name.</param>
 /// <param name="Value">Empty: any of the type.</param>
-public sealed record ApiAddress(string Type, string Value);
+public sealed record ApiAddress(string Type, string Value)
+{
+    /// <summary>From where it can be reached (<c>routability</c>). Empty: not said; of an address that is asked for, any.</summary>
+    public string Routability { get; init; } = "";
+}
 
 /// <summary>What the objects made for a Gateway get (<c>spec.infrastructure</c>).</summary>
 public sealed record ApiInfrastructure(ValueMap<string> Labels, ValueMap<string> Annotations, ApiReference? Parameters)

@@ -8,7 +8,8 @@ public static class GatewayFeatures
     public static readonly IReadOnlyList<(string Profile, string[] Features)> ByProfile =
     [
         ("Gateway", [
-            "Gateway", "GatewayAddressEmpty", "GatewayBackendClientCertificate", "GatewayFrontendClientCertificateValidation",
+            "Gateway", "GatewayAddressEmpty", "GatewayAddressRoutability", "GatewayAddressRoutabilityCluster", "GatewayBackendClientCertificate",
+            "GatewayFrontendClientCertificateValidation",
             "GatewayFrontendClientCertificateValidationInsecureFallback", "GatewayHTTPListenerIsolation", "GatewayHTTPSListenerDetectMisdirectedRequests",
             "GatewayInfrastructurePropagation", "GatewayPort8080", "GatewayStaticAddresses", "ListenerSet", "ReferenceGrant",
         ]),

@@ -1,5 +1,3 @@
-using System.Net;
-using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 
@@ -14,7 +12,7 @@ public sealed record GatewayPlace(ClusterService? Service, bool IsReady, Gateway
 /// <summary>Whether a Gateway is served, and at which addresses: the rest of its status. Pure.</summary>
 public static class GatewayProgress
 {
-    private const string Accepted = "Accepted", Programmed = "Programmed", AddressType = "networking.istio.io/address-type";
+    private const string Accepted = "Accepted", Programmed = "Programmed";
 
     /// <param name="status">What follows from the Gateway's listeners and references.</param>
     /// <param name="gateway">The Gateway.</param>
@@ -23,7 +21,8 @@ public static class GatewayProgress
     public static GatewayStatus Complete(GatewayStatus status, ApiGateway gateway, string controller, GatewayPlace place)
     {
         var refusal = Refusal(gateway, place);
-        var programmed = refusal is not null ? new(Programmed, false, "Invalid", refusal.Message) : Progress(gateway, controller, place);
+        var assigned = AssignedAddresses.Of(gateway, controller, place);
+        var programmed = refusal is not null ? new(Programmed, false, "Invalid", refusal.Message) : Progress(gateway, controller, place, assigned);
         // What the listeners say weighs more than what the Service says.
         var own = status.Conditions.FirstOrDefault(condition => condition.Type == Programmed);
         if (own is { Status: false }) programmed = own;
@@ -32,10 +31,10 @@ public static class GatewayProgress
             Conditions =
             [
                 .. status.Conditions.Where(condition => condition.Type != Programmed && (refusal is null || condition.Type != Accepted)),
-                .. refusal is null ? (ApiCondition[])[] : [refusal],
+                .. refusal is not null ? (ApiCondition[])[refusal] : assigned.Condition is { } assignment ? [assignment] : [],
                 programmed,
             ],
-            Addresses = AddressesOf(gateway, controller, place.Service),
+            Addresses = assigned.Found,
         };
     }
 
@@ -49,7 +48,7 @@ public static class GatewayProgress
         return null;
     }
 
-    private static ApiCondition Progress(ApiGateway gateway, string controller, GatewayPlace place)
+    private static ApiCondition Progress(ApiGateway gateway, string controller, GatewayPlace place, AssignedAddresses assigned)
     {
         if (controller == GatewayClasses.Unmanaged)
             return gateway.Addresses.Any(address => address.Value.Length > 0)
@@ -67,11 +66,10 @@ public static class GatewayProgress
                 : Missing("Pending", "the Service is not created yet");
         if (bound is not null && gateway.Listeners.FirstOrDefault(listener => service.Ports.All(port => port.Number != listener.Port)) is { } closed)
             return Missing("AddressNotUsable", $"Service {service.Namespace}/{service.Name} has no port {closed.Port} (listener {closed.Name})");
-        if (gateway.Addresses.FirstOrDefault(address => address is { Type: "IPAddress", Value.Length: > 0 }
-            && !service.ExternalAddresses.Contains(address.Value)) is { } refused)
+        // Whoever asks for a routability gets what there is of several addresses.
+        if (assigned.Missing.FirstOrDefault(address => address is { Type: "IPAddress", Value.Length: > 0, Routability: "" }) is { } refused)
             return Missing("AddressNotUsable", $"Service {service.Namespace}/{service.Name} did not get the address {refused.Value}");
-        if (service is { IsLoadBalancer: true, ExternalAddresses.IsEmpty: true })
-            return Missing("AddressNotAssigned", $"Service {service.Namespace}/{service.Name} has no address of a load balancer yet");
+        if (assigned.Condition is { Status: false } none && assigned.Found.IsEmpty) return Missing(GatewayTrouble.NoAddress, none.Message);
         return place.IsReady
             ? Served($"Service {service.Namespace}/{service.Name} serves the listeners")
             : Missing("Pending", $"no Pod behind Service {service.Namespace}/{service.Name} is ready");
@@ -79,21 +77,4 @@ public static class GatewayProgress
         static ApiCondition Served(string message) => new(Programmed, true, Programmed, message);
         static ApiCondition Missing(string reason, string message) => new(Programmed, false, reason, message);
     }
-
-    private static ValueList<ApiAddress> AddressesOf(ApiGateway gateway, string controller, ClusterService? service)
-    {
-        if (controller == GatewayClasses.Unmanaged) return gateway.Addresses.Where(address => address.Value.Length > 0).ToValueList();
-        if (service is null || (GatewayNaming.BoundService(gateway) is { } bound && bound.Namespace != gateway.Namespace)) return default;
-        if (!service.ExternalAddresses.IsEmpty || service.IsLoadBalancer) return service.ExternalAddresses.Select(Typed).ToValueList();
-        var (ips, host) = (service.ClusterIps.Select(Typed), new ApiAddress("Hostname", service.Hostname));
-        return gateway.Annotations.GetValueOrDefault(AddressType) switch
-        {
-            "IPAddress" => ips.ToValueList(),
-            // Other clusters may know one or the other.
-            not "Hostname" when controller == GatewayClasses.EastWest => [.. ips, host],
-            _ => [host],
-        };
-    }
-
-    private static ApiAddress Typed(string address) => new(IPAddress.TryParse(address, out _) ? "IPAddress" : "Hostname", address);
 }

@@ -1,7 +1,10 @@
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Export;
+using Isthmus.Proxy.Health;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Listeners;
+using Isthmus.Proxy.Own;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tcp;
 using Isthmus.Proxy.Telemetry;
@@ -9,6 +12,7 @@ using Isthmus.Proxy.Tls;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
 using Isthmus.Proxy.Udp;
+using Isthmus.Proxy.Upstreams;
 using Isthmus.Wire.Reports;
 using Microsoft.Extensions.Logging;
 

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Rigs.Proxy;

@@ -5,6 +5,7 @@ using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Upstreams;
 
 namespace Isthmus.Explain.Tracing;
 

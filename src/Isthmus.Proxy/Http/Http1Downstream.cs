@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Transports;
@@ -137,12 +138,12 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
         while (true)
         {
             var seen = _reader.Span;
-            if (seen.StartsWith(H2.H2.Preface))
+            if (seen.StartsWith(H2.Preface))
             {
-                _reader.Consume(H2.H2.Preface.Length);
+                _reader.Consume(H2.Preface.Length);
                 return true;
             }
-            if (!H2.H2.Preface.StartsWith(seen)) return false;
+            if (!H2.Preface.StartsWith(seen)) return false;
             if (await _reader.FillAsync().ConfigureAwait(false) == 0) return false;
         }
     }

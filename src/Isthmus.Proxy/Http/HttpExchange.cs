@@ -1,13 +1,16 @@
 using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Export;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Own;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
+using Isthmus.Proxy.Upstreams;
 
 namespace Isthmus.Proxy.Http;
 

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
@@ -99,7 +99,7 @@ internal sealed class HttpServer(HttpParts parts)
         {
             action = Refresh(connection, action);
             return (stream.Exchange ??= new HttpExchange(parts, connection, stream)).RunAsync(action);
-        }, Math.Min(action.MaxStreams, H2.H2.MaxStreams), action.AllowsUpgradesOverHttp2,
+        }, Math.Min(action.MaxStreams, H2.MaxStreams), action.AllowsUpgradesOverHttp2,
             (stream, fault) => (stream.Exchange ??= new HttpExchange(parts, connection, stream)).Report(action, fault));
         connection.DrainRequested = server.Drain;
         connection.EachSecond = () =>

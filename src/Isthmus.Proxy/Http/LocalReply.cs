@@ -4,6 +4,7 @@ using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Upstreams;
 
 namespace Isthmus.Proxy.Http;
 

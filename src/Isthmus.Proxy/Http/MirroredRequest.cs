@@ -5,6 +5,7 @@ using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
+using Isthmus.Proxy.Upstreams;
 
 namespace Isthmus.Proxy.Http;
 

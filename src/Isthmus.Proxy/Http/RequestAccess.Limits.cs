@@ -1,6 +1,7 @@
 using System.Globalization;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Upstreams;
 
 namespace Isthmus.Proxy.Http;
 

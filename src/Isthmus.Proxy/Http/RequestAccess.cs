@@ -3,11 +3,13 @@ using System.Text;
 using System.Text.Unicode;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Own;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tokens;
 using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Upstreams;
 
 namespace Isthmus.Proxy.Http;
 

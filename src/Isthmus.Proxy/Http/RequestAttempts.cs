@@ -6,6 +6,7 @@ using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
+using Isthmus.Proxy.Upstreams;
 
 namespace Isthmus.Proxy.Http;
 

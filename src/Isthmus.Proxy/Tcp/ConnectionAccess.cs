@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
-using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Own;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;

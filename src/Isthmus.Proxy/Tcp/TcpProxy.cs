@@ -1,13 +1,13 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Clusters;
-using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
+using Isthmus.Proxy.Upstreams;
 
 namespace Isthmus.Proxy.Tcp;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Tests.Proxy.Http;
 

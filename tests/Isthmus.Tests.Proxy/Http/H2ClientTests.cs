@@ -2,7 +2,7 @@ using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Clusters;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Transports;
 using Isthmus.Testing;

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Transports;
 using Isthmus.Rigs.Proxy;

@@ -1,4 +1,4 @@
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Xunit;
 using static Isthmus.Rigs.Proxy.H2Frames;
 using static Isthmus.Tests.Proxy.Http.H2Conversation;

@@ -1,5 +1,5 @@
 using System.Text;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Messages;
 using Isthmus.Rigs.Proxy;
 using Xunit;

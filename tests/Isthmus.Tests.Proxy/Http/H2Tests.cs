@@ -1,7 +1,7 @@
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Transports;
 using Isthmus.Rigs.Proxy;

@@ -3,6 +3,7 @@ using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Upstreams;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Routes;
 using Xunit;

@@ -1,10 +1,10 @@
 using System.Net;
 using System.Text;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Upstreams;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Routes;

@@ -4,7 +4,7 @@ using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Transports;

@@ -46,7 +46,7 @@ public sealed class UpgradeKindsTests
     [Fact]
     public async Task Answers_in_between_are_few_over_HTTP2_too()
     {
-        var interim = H2Frames.Frame(Isthmus.Proxy.Http.H2.H2Frame.Headers, Isthmus.Proxy.Http.H2.H2Flags.EndHeaders, 1, H2Frames.Block(":status 103"));
+        var interim = H2Frames.Frame(Isthmus.Proxy.Http2.H2Frame.Headers, Isthmus.Proxy.Http2.H2Flags.EndHeaders, 1, H2Frames.Block(":status 103"));
         using var server = new ScriptedH2Server(H2Frames.Settings(), id => [.. Enumerable.Repeat(interim, 20_000).SelectMany(frame => frame)]);
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true)], ToUp);
         proxy.Endpoints("up", server.Port);

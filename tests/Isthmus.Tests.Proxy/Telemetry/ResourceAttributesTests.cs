@@ -1,11 +1,11 @@
+using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Export;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Envoy.Trace;
 using Isthmus.Wire.OpenTelemetry;
-using Google.Protobuf.WellKnownTypes;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Telemetry;

@@ -5,7 +5,7 @@ using System.Text;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Clusters;
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;

@@ -175,10 +175,10 @@ public sealed class ClientLeavesTests
         (Moment.Upload, false) => Encoding.ASCII.GetBytes("POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"),
         (Moment.UnreadUpload, false) => Encoding.ASCII.GetBytes("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n"),
         (_, false) => Encoding.ASCII.GetBytes("GET / HTTP/1.1\r\nhost: x\r\n\r\n"),
-        (Moment.Upload, true) => [.. Isthmus.Proxy.Http.H2.H2.Preface, .. Settings(), .. Post(1), .. Data(1, 5)],
-        (Moment.UnreadUpload, true) => [.. Isthmus.Proxy.Http.H2.H2.Preface, .. Settings(), .. Post(1), .. Data(1, 16_000), .. Data(1, 16_000),
+        (Moment.Upload, true) => [.. Isthmus.Proxy.Http2.H2.Preface, .. Settings(), .. Post(1), .. Data(1, 5)],
+        (Moment.UnreadUpload, true) => [.. Isthmus.Proxy.Http2.H2.Preface, .. Settings(), .. Post(1), .. Data(1, 16_000), .. Data(1, 16_000),
             .. Data(1, 16_000), .. Data(1, 16_000)],
-        (_, true) => [.. Isthmus.Proxy.Http.H2.H2.Preface, .. Settings(), .. Get(1)],
+        (_, true) => [.. Isthmus.Proxy.Http2.H2.Preface, .. Settings(), .. Get(1)],
     };
 
     private static async Task ServeAsync(ByteServer.Conversation proxy, Moment moment, TaskCompletionSource begun, Task reads, TaskCompletionSource ended)

@@ -1,4 +1,4 @@
-using Isthmus.Proxy.Http.H2;
+using Isthmus.Proxy.Http2;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Isthmus.Tests.Proxy.Http;

@@ -1,6 +1,6 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Own;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Wire;

@@ -12,6 +12,12 @@ public sealed record KnownHost(ClusterInventory Cluster, Service? Service, Servi
     /// <summary>The numbers of its ports.</summary>
     public IEnumerable<int> Ports => Service is not null ? Service.Spec.Ports.Select(port => port.Port) : Entry!.Ports.Select(port => port.Number);
 
+    /// <summary>What its ports declare, without those for datagrams.</summary>
+    public IEnumerable<(int Number, Protocol Protocol)> Protocols => Service is not null
+        ? Service.Spec.Ports.Where(port => port.Protocol != "UDP")
+            .Select(port => (port.Port, Mesh.Model.Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port)))
+        : Entry!.Ports.Select(port => (port.Number, port.Protocol));
+
     public bool IsVisibleTo(string ns) => Service is not null
         ? Visibility.Allows([.. Service.Metadata.Annotations.GetValueOrDefault(Annotations.ExportTo, "")
             .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)],

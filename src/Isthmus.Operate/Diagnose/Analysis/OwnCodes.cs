@@ -296,4 +296,13 @@ public static class OwnCodes
     public static readonly AnalysisCode NothingDiscovered = new("ISM1477", "NothingDiscovered", Severity.Warning,
         "A filter of an EnvoyFilter discovers its configuration, and no patch adds it with a type that the filter takes. Envoy refuses what passes the filter.",
         "Add the configuration by a patch of EXTENSION_CONFIG with the name of the filter, or write it in typed_config.");
+
+    public static readonly AnalysisCode TunnelForRequests = new("ISM1478", "TunnelForRequests", Severity.Warning,
+        "A DestinationRule has a tunnel for a host whose ports declare HTTP. Only connections of TCP and TLS go through tunnels: requests go to the host itself.",
+        "Declare the port of the host as TCP or TLS, route connections to it (tcp or tls of a VirtualService), or remove the tunnel.");
+
+    public static readonly AnalysisCode PolicyOfPassingGateway = new("ISM1479", "PolicyOfPassingGateway", Severity.Warning,
+        "An AuthorizationPolicy or RequestAuthentication selects only gateways that pass connections between networks on (AUTO_PASSTHROUGH). They see "
+            + "nothing but the SNI of connections that are encrypted from end to end, and apply no policies.",
+        "Select the workloads that are called: their sidecars know who calls.");
 }

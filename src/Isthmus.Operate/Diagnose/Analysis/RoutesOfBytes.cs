@@ -15,15 +15,9 @@ public static class RoutesOfBytes
             // At a gateway, its server says what requests are; and of several hosts, some may be there for the other routes.
             where service.ForSidecars && service.Gateways.Count == 1 && !service.Http.IsEmpty && service.Tcp.IsEmpty && service.Tls.IsEmpty
             from host in service.Hosts.Index()
-            let ports = mesh.Hosts.Find(host.Item).SelectMany(Ports).Distinct().ToList()
+            let ports = mesh.Hosts.Find(host.Item).SelectMany(known => known.Protocols).Distinct().ToList()
             where ports.Count > 0 && ports.TrueForAll(port => !port.Protocol.IsHttp() && port.Protocol is not Protocol.Auto)
             select OwnCodes.RoutesWithoutRequests.At(config.Cluster, $"VirtualService {service.Namespace}/{service.Name}", "spec.http",
                 $"has no effect for {host.Item}, whose ports declare no HTTP: "
                     + $"{string.Join(", ", ports.Select(port => $"{port.Number} ({port.Protocol.ToString().ToUpperInvariant()})"))}"));
-
-    /// <summary>TCP only: routes are not for datagrams.</summary>
-    private static IEnumerable<(int Number, Protocol Protocol)> Ports(KnownHost host) => host.Service is { } service
-        ? service.Spec.Ports.Where(port => port.Protocol != "UDP")
-            .Select(port => (port.Port, Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port)))
-        : host.Entry!.Ports.Select(port => (port.Number, port.Protocol));
 }

@@ -71,6 +71,18 @@ internal static class SilentFaultCases
                 Istio("Gateway", "shop", "front", "selector: {istio: gw}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]"),
                 RoutePatch("shop/front")),
             "there is no Gateway shop/front"),
+        new("ISM1478", "c1 DestinationRule shop/web spec.trafficPolicy.tunnel", Join(Bytes("http"), Tunneled("tunnel: {targetHost: a.example, targetPort: 443}")),
+            Join(Bytes("tcp"), Tunneled("tunnel: {targetHost: a.example, targetPort: 443}")), "declares HTTP at 80 (HTTP)"),
+        new("ISM1478", "c1 DestinationRule shop/web spec.trafficPolicy.portLevelSettings[0].tunnel",
+            Join(Bytes("http"), Tunneled("portLevelSettings: [{port: {number: 80}, tunnel: {targetHost: a.example, targetPort: 443} }]")),
+            Join(Bytes("http"), Tunneled("tunnel: {targetHost: a.example, targetPort: 443}"), Istio("VirtualService", "shop", "ways",
+                "hosts: [a.example], tcp: [{route: [{destination: {host: web.shop.svc.cluster.local, port: {number: 80} } }] }]")),
+            "only connections of TCP and TLS"),
+        new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector",
+            Join(Web, Passing("AUTO_PASSTHROUGH"), Istio("AuthorizationPolicy", "shop", "gw", "selector: {matchLabels: {istio: gw} }, rules: [{}]")),
+            Join(Web, Passing("PASSTHROUGH"), Istio("AuthorizationPolicy", "shop", "gw", "selector: {matchLabels: {istio: gw} }, rules: [{}]"),
+                Istio("AuthorizationPolicy", "shop", "all", "rules: [{}]")),
+            "Pod shop/gw-1 pass connections"),
         new("ISM1435", "c1 PeerAuthentication shop/web spec.portLevelMtls[80]", Join(Rerouted, Level(80)), Join(Rerouted, Level(8080)),
             "leads to port 8080 of the workloads"),
     ];
@@ -82,6 +94,12 @@ internal static class SilentFaultCases
 
     private static string Bytes(string port) =>
         Join(MeshText.Root, Namespace("shop"), Service("shop", "web", "app: web", $"{{name: {port}, port: 80}}"), Pod("shop", "web-1", "app: web"));
+
+    private static string Tunneled(string policy) => Istio("DestinationRule", "shop", "web", $"host: web, trafficPolicy: {{ {policy} }}");
+
+    private static string Passing(string mode) => Join(Workload("shop", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
+        Service("shop", "gw", "istio: gw", "{name: tls, port: 15443}"), Istio("Gateway", "shop", "cross",
+            $"selector: {{istio: gw}}, servers: [{{port: {{number: 15443, name: tls, protocol: TLS}}, tls: {{mode: {mode}}}, hosts: ['*.local']}}]"));
 
     private static string Node(string labels) => $"{{apiVersion: v1, kind: Node, metadata: {{name: node, labels: {{ {labels} }} }} }}";
 

@@ -1,0 +1,45 @@
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Config.GatewayApi;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Policies for gateways that pass connections between networks and look at nothing but their SNI. Pure.</summary>
+public static class PassingPolicies
+{
+    public static Analyzer Analyzer
+    {
+        get;
+    } = new("workload.PassingGatewayAnalyzer", "Checks that policies are not only for gateways that pass connections on", [OwnCodes.PolicyOfPassingGateway],
+        ["AuthorizationPolicy", "RequestAuthentication", "Gateway", "Pod"], mesh => mesh.Clusters.SelectMany(Check));
+
+    private static IEnumerable<Finding> Check(ConfigCluster config) =>
+        from policy in config.Cluster.Istio<AuthorizationPolicy>().Select(policy => (policy.Source, policy.Selector))
+            .Concat(config.Cluster.Istio<RequestAuthentication>().Select(policy => (policy.Source, policy.Selector)))
+        where !policy.Selector.IsEmpty
+        let selected = config.Selected(policy.Source.Namespace, policy.Selector).ToList()
+        where selected.Count > 0 && selected.TrueForAll(workload => OnlyPasses(config, workload))
+        select OwnCodes.PolicyOfPassingGateway.At(config.Cluster, $"{policy.Source.Kind} {policy.Source.Namespace}/{policy.Source.Name}",
+            UnmatchedSelectors.Path(policy.Selector, "spec.selector"),
+            $"has no effect: {string.Join(", ", selected.Select(workload => $"Pod {workload.Namespace}/{workload.Name}").Take(3))} pass connections of "
+                + "other networks on as they are");
+
+    /// <summary>Whether all that a gateway serves passes connections to the service that their SNI names.</summary>
+    private static bool OnlyPasses(ConfigCluster config, Workload workload)
+    {
+        if (workload.Pod is not { } pod || Workload.ProxyOf(pod.Spec)?.Args.Contains("router") != true) return false;
+        var servers = config.Cluster.Istio<Gateway>().Where(gateway => LabelSelector.Selects(gateway.Selector, workload.Labels))
+            .SelectMany(gateway => gateway.Servers).Select(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough });
+        if (workload.Labels.GetValueOrDefault(GatewayNaming.GatewayLabel) is { Length: > 0 } label)
+        {
+            var serving = config.Cluster.Objects(MeshApi.ApiGateway.Name).Select(value => ApiGatewayReader.Read("", value))
+                .Where(gateway => gateway.Namespace == workload.Namespace && GatewayNaming.LabelOf(gateway.Name) == label).ToList();
+            servers = servers.Concat(serving.SelectMany(gateway => gateway.Listeners.Select(gateway.PassesByName)));
+        }
+        var passing = servers.ToList();
+        return passing.Count > 0 && passing.TrueForAll(passes => passes);
+    }
+}

@@ -24,6 +24,7 @@ internal sealed class ApiStatusDerivation(MeshSources sources, Live<string, Host
             .UnionWith(Of(sources.TlsRoutes, routes), "and of TLSRoutes").UnionWith(Of(sources.TcpRoutes, routes), "and of TCPRoutes")
             .UnionWith(Of(sources.UdpRoutes, routes), "and of UDPRoutes")
             .UnionWith(OfPolicies(sources.BackendTlsPolicies, policies), "and of policies for TLS")
+            .UnionWith(sources.ApiMeshes.Derive((_, mesh) => mesh.Status is { } status ? One(status) : [], "statuses of meshes"), "and of meshes")
             .UnionWith(OfPolicies(sources.BackendTrafficPolicies, policies), "statuses");
 
     /// <summary>A ListenerSet with listeners is programmed when its Gateway is.</summary>

@@ -43,6 +43,7 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, ApiRoute> UdpRoutes { get; } = new(graph, "UDP routes");
     public Source<ObjectKey, BackendTrafficPolicy> BackendTrafficPolicies { get; } = new(graph, "backend traffic policies");
     public Source<ObjectKey, BackendTlsPolicy> BackendTlsPolicies { get; } = new(graph, "backend TLS policies");
+    public Source<ObjectKey, ApiMesh> ApiMeshes { get; } = new(graph, "meshes of the Gateway API");
     public Source<ObjectKey, ReferenceGrant> ReferenceGrants { get; } = new(graph, "reference grants");
 
     /// <summary>What keeps Gateways from being deployed, as their deployment finds out.</summary>

@@ -81,7 +81,7 @@ internal sealed partial class ClassDuty(
     /// <summary>What is said of a class of ours.</summary>
     /// <param name="item">The class.</param>
     /// <param name="bundle">The version of the definitions; empty if they do not say.</param>
-    internal static GatewayClassStatus StatusOf(GatewayClass item, string bundle)
+    internal static SupportStatus StatusOf(GatewayClass item, string bundle)
     {
         var accepted = item.Parameters is null or { Group: "", Kind: "ConfigMap", Namespace.Length: > 0 }
             ? new ApiCondition("Accepted", true, "Accepted", "Isthmus serves Gateways of this class")

@@ -39,7 +39,7 @@ internal static class WrittenStatus
 
     private static IEnumerable<(string Field, JsonNode? Value)> Fields(Stamp stamp, ApiStatus wanted, JsonObject known) => wanted switch
     {
-        GatewayClassStatus status =>
+        SupportStatus status =>
         [
             ("conditions", Conditions(stamp, status.Conditions, known["conditions"])),
             ("supportedFeatures", List(status.Features.Order(StringComparer.Ordinal).Select(feature => new JsonObject { ["name"] = feature }))),

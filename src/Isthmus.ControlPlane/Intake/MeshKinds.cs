@@ -68,6 +68,7 @@ public sealed class MeshKinds(MultiClusterSettings multiCluster, string settings
             sources => sources.BackendTlsPolicies) { Revision = revision },
         new GatewayApiKind<BackendTrafficPolicy>(MeshApi.BackendTrafficPolicy, BackendTrafficPolicyReader.Read, item => item.Source,
             sources => sources.BackendTrafficPolicies) { Revision = revision },
+        new GatewayApiKind<ApiMesh>(MeshApi.ApiMesh, ApiMeshReader.Read, item => item.Source, sources => sources.ApiMeshes) { Revision = revision },
         new GatewayApiKind<ReferenceGrant>(MeshApi.ReferenceGrant, ReferenceGrantReader.Read, item => item.Source,
             sources => sources.ReferenceGrants) { Revision = revision },
     ];

@@ -56,7 +56,7 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
             if (entry.StartsWith(Everything, StringComparison.Ordinal)) continue;
             var name = entry[..^(group.Length + 1)];
             // Of the kinds that the Gateway API tries out, only some are read.
-            var known = MeshApi.All.Where(kind => kind.Group == group && kind != MeshApi.BackendTrafficPolicy).Select(kind => kind.Plural).ToList();
+            var known = MeshApi.All.Where(kind => kind.Group == group && group != MeshApi.BackendTrafficPolicy.Group).Select(kind => kind.Plural).ToList();
             if (known.Count > 0 && !known.Contains(name))
                 throw new ProblemException(variable, $"{group} has no resource '{name}'",
                     Spelling.Nearest(name, known) is { } near ? $"did you mean {near}.{group}?" : $"resources of {group}: {string.Join(", ", known)}");

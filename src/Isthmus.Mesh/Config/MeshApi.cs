@@ -223,6 +223,10 @@ public static class MeshApi
     {
         Group = "gateway.networking.x-k8s.io",
     };
+    public static readonly KindDescriptor ApiMesh = OfGatewayApi("XMesh", "xmeshes", "v1alpha1") with
+    {
+        Group = BackendTrafficPolicy.Group, IsNamespaced = false,
+    };
 
     /// <summary>Every kind, in the order of the rules of roles.</summary>
     public static readonly IReadOnlyList<KindDescriptor> All =
@@ -233,7 +237,7 @@ public static class MeshApi
         Ingress, IngressClass, NetworkPolicy, AdminNetworkPolicy, CustomResourceDefinition, MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
         ServiceExport, ServiceImport,
         GatewayClass, ApiGateway, HttpRoute, GrpcRoute, TlsRoute, TcpRoute, UdpRoute, ListenerSet, BackendTlsPolicy, ReferenceGrant,
-        BackendTrafficPolicy, ClusterTrustBundle,
+        BackendTrafficPolicy, ApiMesh, ClusterTrustBundle,
     ];
 
     /// <summary>Every kind that Istio's base chart installs.</summary>

@@ -100,7 +100,7 @@ public sealed class WrittenStatusTests
     [Fact]
     public void Features_are_sorted() =>
         Assert.Equal(["A", "B"],
-            WrittenStatus.Changes(new GatewayClassStatus(Route, 1, default, ["B", "A"]), Object("{}"), Now)!["supportedFeatures"]!.AsArray()
+            WrittenStatus.Changes(new SupportStatus(Route, 1, default, ["B", "A"]), Object("{}"), Now)!["supportedFeatures"]!.AsArray()
                 .Select(feature => (string)feature!["name"]!));
 
     private static ApiReference Gateway(string name) => new("gateway.networking.k8s.io", "Gateway", "shop", name);

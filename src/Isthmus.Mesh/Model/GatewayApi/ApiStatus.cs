@@ -18,7 +18,8 @@ public readonly record struct ObjectGeneration(long Number, string Uid)
 /// <param name="Generation">That of the object which was judged: the <c>observedGeneration</c> of every condition.</param>
 public abstract record ApiStatus(ObjectRef Source, ObjectGeneration Generation);
 
-public sealed record GatewayClassStatus(ObjectRef Source, ObjectGeneration Generation, ValueList<ApiCondition> Conditions, ValueList<string> Features)
+/// <summary>Of a GatewayClass or an XMesh.</summary>
+public sealed record SupportStatus(ObjectRef Source, ObjectGeneration Generation, ValueList<ApiCondition> Conditions, ValueList<string> Features)
     : ApiStatus(Source, Generation);
 
 /// <param name="Addresses">What clients may call.</param>

@@ -1,3 +1,5 @@
+using Isthmus.Core.Collections;
+
 namespace Isthmus.Mesh.Model.GatewayApi;
 
 /// <summary>The features of the Gateway API that gateways and sidecars have, by the names of its conformance suite: what a GatewayClass says that it
@@ -38,4 +40,8 @@ public static class GatewayFeatures
 
     /// <summary>All of them, in the order of a status.</summary>
     public static readonly IReadOnlyList<string> All = [.. ByProfile.SelectMany(profile => profile.Features).Order(StringComparer.Ordinal)];
+
+    /// <summary>Those of calls within the mesh.</summary>
+    public static readonly ValueList<string> OfMesh = ByProfile.Where(row => row.Profile is "HTTPRoute" or "GRPCRoute" or "BackendTLSPolicy" or "Mesh")
+        .SelectMany(row => row.Features).Order(StringComparer.Ordinal).ToValueList();
 }

@@ -73,6 +73,8 @@ public static class TypeNames
         [typeof(Envoy.HttpFilters.GrpcStats.FilterConfig)] = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
         [typeof(Istio.Stats.PluginConfig)] = "stats.PluginConfig",
         [typeof(Envoy.HttpFilters.DynamicForwardProxy.FilterConfig)] = "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
+        [typeof(Envoy.HttpFilters.HeaderMutations.HeaderMutation)] = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        [typeof(Envoy.HttpFilters.HeaderMutations.HeaderMutationPerRoute)] = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
         [typeof(GrpcWeb)] = "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb",
         [typeof(Envoy.Trace.DynatraceResourceDetectorConfig)] = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.DynatraceResourceDetectorConfig",
         [typeof(Envoy.Trace.EnvironmentResourceDetectorConfig)] =

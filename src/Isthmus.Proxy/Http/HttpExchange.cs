@@ -226,6 +226,7 @@ internal sealed partial class HttpExchange(
 
     private void SetCommonFields()
     {
+        _filters.EditResponse();
         var headers = _response.Headers;
         if (_action.ServerField == ServerField.Overwrite || (_action.ServerField == ServerField.AppendIfAbsent && !headers.Contains("server"u8)))
             headers.Set("server"u8, _action.ServerName);

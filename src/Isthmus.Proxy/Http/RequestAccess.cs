@@ -52,6 +52,9 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
         TakeBody()?.Dispose();
     }
 
+    /// <summary>Forgets what follows from the fields of the request.</summary>
+    public void Forget() => _facts = null;
+
     /// <summary>Hands the body to the code that forwards it.</summary>
     public RequestBody? TakeBody()
     {

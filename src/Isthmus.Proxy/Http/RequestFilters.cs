@@ -5,6 +5,7 @@ using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Traffic;
+using Isthmus.Proxy.Upstreams;
 
 namespace Isthmus.Proxy.Http;
 
@@ -15,7 +16,8 @@ internal readonly record struct FilterAnswer(ReadOnlyMemory<byte> Body, string D
 internal sealed class RequestFilters(
     HttpParts parts, Downstream connection, DownstreamStream stream, RequestRoute route, ResponseHead response, TrafficRecord record)
 {
-    private HttpAction _action = null!;
+    // Null outside of requests, and for those that are refused before filters see them.
+    private HttpAction? _action;
 
     /// <summary>What the route says that the request has at first, of which filters run; null for nothing.</summary>
     public IReadOnlyDictionary<string, bool>? Switches { get; private set; }
@@ -37,7 +39,23 @@ internal sealed class RequestFilters(
     }
 
     /// <summary>Gives up what was kept of the request.</summary>
-    public void Clear() => Access?.Clear();
+    public void Clear()
+    {
+        _action = null;
+        Access?.Clear();
+    }
+
+    /// <summary>Edits the response, whoever gives it: filters that a refused request did not reach do so, too.</summary>
+    public void EditResponse()
+    {
+        if (_action is not { } action) return;
+        // Responses meet filters the other way round.
+        for (var i = action.Filters.Length - 1; i >= 0; i--)
+        {
+            if (action.Filters[i] is not { Filter: HeaderMutationFilter mutation } listed || !IsOn(listed)) continue;
+            foreach (var edits in mutation.For(Route())) HeaderEditing.Response(response, edits, record);
+        }
+    }
 
     public bool IsOn(ListedFilter listed) => listed.IsOn(Switches);
 
@@ -46,12 +64,21 @@ internal sealed class RequestFilters(
     {
         CorsFilter cors => new(cors.For(Route()) is { } settings && Cors.TryPreflight(Request, settings, response)
             ? new FilterAnswer(default, "", EndReason.DirectResponse) : null),
+        HeaderMutationFilter mutation => Edit(mutation),
         FaultFilter faults => faults.For(Route()) is { } fault ? InjectAsync(fault) : default,
         _ => RefuseAsync(filter),
     };
 
     /// <summary>The answer of a policy.</summary>
     public FilterAnswer Refuse(Refusal refusal) => new(LocalReply.Prepare(response, Request, refusal, record), refusal.Details, refusal.Reason);
+
+    private ValueTask<FilterAnswer?> Edit(HeaderMutationFilter mutation)
+    {
+        foreach (var edits in mutation.For(Route())) HeaderEditing.Request(Request, edits, record);
+        // What follows from fields, such as the address of the client, is another one now.
+        Access?.Forget();
+        return default;
+    }
 
     private RouteSnapshot? Route()
     {
@@ -64,7 +91,7 @@ internal sealed class RequestFilters(
     private async ValueTask<FilterAnswer?> RefuseAsync(AccessFilter filter)
     {
         Access ??= new(parts, connection, stream, route);
-        var refusal = await Access.CheckAsync(filter, _action, route.Scheme, record).ConfigureAwait(false);
+        var refusal = await Access.CheckAsync(filter, _action!, route.Scheme, record).ConfigureAwait(false);
         record.Metadata = Access.Metadata;
         return refusal is null ? null : Refuse(refusal);
     }

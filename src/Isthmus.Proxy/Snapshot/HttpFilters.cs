@@ -6,6 +6,7 @@ using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.HttpFilters.HeaderMutations;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Istio.Stats;
 using Alpn = Isthmus.Wire.Istio.Alpn.FilterConfig;
@@ -52,6 +53,8 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.DynamicForwardProxy.FilterConfig>("envoy.filters.http.dynamic_forward_proxy", (_, _, _) => { }),
         FilterKind<HttpFilters>.Of<StatefulSession>("envoy.filters.http.stateful_session",
             (session, name, into) => into.Add(new SessionFilter(name, SessionSettings.Of(session)), name)),
+        FilterKind<HttpFilters>.Of<HeaderMutation>("envoy.filters.http.header_mutation", (filter, name, into) => into.Add(
+            new HeaderMutationFilter(name, HeaderMutationFilter.Decode(filter.Mutations, into.Notes), filter.MostSpecificHeaderMutationsWins), name)),
         FilterKind<HttpFilters>.Of<GrpcWeb>("envoy.filters.http.grpc_web", (_, name, into) => into.Notes.Add($"http filter '{name}' is ignored")));
 
     public bool HasRouter { get; private set; }
@@ -106,7 +109,7 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         var before = All.Count;
         if (isRead && Kinds.Take(config, filter.Name, this))
         {
-            if (All.Count > before && All[^1].Filter is not (FaultFilter or CorsFilter or SessionFilter)) Policies.Add(filter.Name);
+            if (All.Count > before && All[^1].Filter is not (FaultFilter or CorsFilter or SessionFilter or HeaderMutationFilter)) Policies.Add(filter.Name);
             return;
         }
         switch (filter.Name)

@@ -5,6 +5,7 @@ using Isthmus.Proxy.Policy;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Faults;
 using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.HttpFilters.HeaderMutations;
 using Isthmus.Wire.Envoy.Routes;
 using CorsPolicy = Isthmus.Wire.Envoy.HttpFilters.CorsPolicy;
 
@@ -21,6 +22,7 @@ internal sealed class RouteFilters
     private readonly Dictionary<string, RouteCheck> _checks = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Dictionary<string, string>> _contexts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SessionSettings?> _sessions = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, IReadOnlyList<IReadOnlyList<HeaderEdits>>> _mutations = new(StringComparer.Ordinal);
     private readonly HashSet<string> _unread = new(StringComparer.Ordinal), _unreadOfShares = new(StringComparer.Ordinal);
 
     /// <exception cref="ResourceException">A rule or a filter's configuration cannot be used.</exception>
@@ -38,6 +40,7 @@ internal sealed class RouteFilters
         if (read._checks.Count > 0)
             snapshot = snapshot with { Checks = read._checks.ToDictionary(check => check.Key, read.WithContext, StringComparer.Ordinal) };
         if (read._sessions.Count > 0) snapshot = snapshot with { Sessions = read._sessions };
+        if (read._mutations.Count > 0) snapshot = snapshot with { Mutations = read._mutations };
         if (read._unreadOfShares.Count > 0) snapshot = snapshot with { UnreadOfShares = [.. read._unreadOfShares.Order(StringComparer.Ordinal)] };
         return read._unread.Count > 0 ? snapshot with { Unread = [.. read._unread.Order(StringComparer.Ordinal)] } : snapshot;
     }
@@ -57,6 +60,9 @@ internal sealed class RouteFilters
         else if (config.TryRead(out HTTPFault faults)) Forget(name)._faults[name] = Fault(faults);
         else if (config.TryRead(out CorsPolicy cors)) Forget(name)._cors[name] = Cors(cors);
         else if (config.TryRead(out StatefulSessionPerRoute session)) Forget(name)._sessions[name] = SessionSettings.Of(session);
+        // All levels count, not only the most specific one.
+        else if (config.TryRead(out HeaderMutationPerRoute edits))
+            _mutations[name] = [.. _mutations.GetValueOrDefault(name) ?? [], HeaderMutationFilter.Decode(edits.Mutations, notes)];
         else if (config.TryRead(out ExtAuthzPerRoute check))
         {
             Forget(name)._checks[name] = ExternalCheckDecoder.Decode(check);

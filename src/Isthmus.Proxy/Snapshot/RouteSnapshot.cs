@@ -58,6 +58,8 @@ internal sealed record RouteSnapshot(
     private static readonly FrozenDictionary<string, FaultSettings?> NoFaults = FrozenDictionary<string, FaultSettings?>.Empty;
     private static readonly FrozenDictionary<string, CorsSettings> NoCors = FrozenDictionary<string, CorsSettings>.Empty;
     private static readonly FrozenDictionary<string, RouteCheck> NoChecks = FrozenDictionary<string, RouteCheck>.Empty;
+    private static readonly FrozenDictionary<string, IReadOnlyList<IReadOnlyList<HeaderEdits>>> NoMutations =
+        FrozenDictionary<string, IReadOnlyList<IReadOnlyList<HeaderEdits>>>.Empty;
     private static readonly FrozenDictionary<string, SessionSettings?> NoSessions = FrozenDictionary<string, SessionSettings?>.Empty;
 
     /// <summary>Which filters are on, by their names: those that the route configures, and those that it switches on or off.</summary>
@@ -74,6 +76,9 @@ internal sealed record RouteSnapshot(
 
     /// <summary>The settings of filters for sessions, by their names; null for none.</summary>
     public IReadOnlyDictionary<string, SessionSettings?> Sessions { get; init; } = NoSessions;
+
+    /// <summary>The edits of header_mutation filters, by their names: those of the table, of the virtual host and of the route.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<IReadOnlyList<HeaderEdits>>> Mutations { get; init; } = NoMutations;
 
     /// <summary>The settings for CORS in their older form, in the action of the route.</summary>
     public CorsSettings? OldCors { get; init; }

@@ -66,11 +66,7 @@ internal static class PeerSettings
             {"header": {"name": ":method", "string_match": {"exact": "PUT"}}}, {"header": {"name": "x-role", "string_match": {"prefix": "admin"}}},
             {"header": {"name": ":authority", "string_match": {"exact": "Allowed.example", "ignore_case": true}}}]}}], "principals": [{"any": true}]}}
             """)),
-        new("deny", Filters: Rbac("""
-            "action": "DENY", "policies": {"p": {"permissions": [{"or_rules": {"rules": [{"url_path": {"path": {"prefix": "/secret"}}},
-            {"header": {"name": "x-bad", "present_match": true}}, {"not_rule": {"header": {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD|POST"}}}}}]}}],
-            "principals": [{"any": true}]}}
-            """)),
+        new("deny", Filters: Deny),
         new("template", Filters: Rbac("""
             "policies": {"p": {"permissions": [{"uri_template": {"name": "uri-template", "typed_config":
               {"@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig", "path_template": "/a/*/b/**"} } }],
@@ -130,6 +126,26 @@ internal static class PeerSettings
              "response_headers_to_add": [{"header": {"key": "x-code", "value": "%RESPONSE_CODE%"}}, {"header": {"key": "x-b", "value": "2"}}],
              "response_headers_to_remove": ["x-secret"]}
             """),
+        // In the filter, in the virtual host and in routes.
+        new("mutations", Filters: Deny + Mutations("m", """
+            "request_mutations": [{"remove": "x-gone"}, {"append": {"header": {"key": "x-a", "value": "1"} } },
+              {"append": {"header": {"key": "x-b", "value": "%REQ(:METHOD)%"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"} }, {"remove": "x-b"},
+              {"append": {"header": {"key": "x-c", "value": "c"}, "append_action": "ADD_IF_ABSENT"} },
+              {"append": {"header": {"key": "x-d", "value": "d"}, "append_action": "OVERWRITE_IF_EXISTS"} }],
+            "response_mutations": [{"remove": "x-secret"}, {"append": {"header": {"key": "x-code", "value": "%RESPONSE_CODE%"} } },
+              {"append": {"header": {"key": "server", "value": "none"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"} }]
+            """) + Mutations("late", "\"response_mutations\": [{\"append\": {\"header\": {\"key\": \"x-code\", \"value\": \"late\"}}}]"),
+            Host: $$$""" "typed_per_filter_config": {"m": {{{OfLevel("host")}}} }, """,
+            Routes: $$$"""
+            {"match": {"prefix": "/route"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"m": {{{OfLevel("route")}}} },
+             "response_headers_to_add": [{"header": {"key": "x-code", "value": "of the route"} }] },
+            {"match": {"prefix": "/off"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"m": {{{Off}}} } },
+            {"match": {"prefix": "/direct"}, "direct_response": {"status": 202} },
+            {"match": {"prefix": "/host"}, "route": {"cluster": "CLUSTER"} }
+            """),
+        new("mutations-specific", Filters: Mutations("m", "", "\"most_specific_header_mutations_wins\": true,"),
+            Host: $$$""" "typed_per_filter_config": {"m": {{{OfLevel("host")}}} }, """,
+            Routes: $$$"""{"match": {"prefix": "/"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"m": {{{OfLevel("route")}}} } }"""),
         // Which filters run, the route says that a request has at first.
         new("switches", Filters: Tokens.Replace("\"forward\": true", "\"forward\": true, \"clear_route_cache\": true", StringComparison.Ordinal)
                 + Rbac("", "closed") + Rbac("", "shut", isOff: true) + Fault(Teapot, "broken", isOff: true),
@@ -166,6 +182,24 @@ internal static class PeerSettings
               "check_settings": {"http_service": {"server_uri": {"uri": "http://a", "cluster": "asks", "timeout": "30s"}, "path_prefix": "/check"} } } } }
             """),
     ];
+
+    private static string Deny => Rbac("""
+        "action": "DENY", "policies": {"p": {"permissions": [{"or_rules": {"rules": [{"url_path": {"path": {"prefix": "/secret"}}},
+        {"header": {"name": "x-bad", "present_match": true}}, {"not_rule": {"header": {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD|POST"}}}}}]}}],
+        "principals": [{"any": true}]}}
+        """);
+
+    /// <param name="fields">Of its edits.</param>
+    /// <param name="more">Fields of the filter, each followed by a comma.</param>
+    private static string Mutations(string name, string fields, string more = "") =>
+        $$$"""{"name": "{{{name}}}", "typed_config": {"@type": "{{{Filter}}}header_mutation.v3.HeaderMutation", {{{more}}} "mutations": { {{{fields}}} } } },""";
+
+    /// <summary>What a level adds to a header_mutation filter: its name to a request field and to one of the response.</summary>
+    private static string OfLevel(string level) => $$$"""
+        {"@type": "{{{Filter}}}header_mutation.v3.HeaderMutationPerRoute", "mutations": {
+          "request_mutations": [{"append": {"header": {"key": "x-level", "value": "{{{level}}}"} } }],
+          "response_mutations": [{"append": {"header": {"key": "x-level", "value": "{{{level}}}"} } }] } }
+        """;
 
     private static string Connect(string action) => $$$"""
         {"match": {"connect_matcher": {} }, "route": {"cluster": "CLUSTER", {{{action}}} } }, {"match": {"prefix": "/"}, "route": {"cluster": "CLUSTER"} }

@@ -215,6 +215,8 @@ internal sealed partial class HttpExchange(
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask SendOwnAsync(ReadOnlyMemory<byte> body, string details, EndReason reason)
     {
+        // This proxy is the end of no tunnel that an answer of its own would seem to open.
+        if (Request.IsConsent(_response.Status)) (body, details) = (LocalReply.Prepare(_response, Request, 403, ""), "upgrade_failed");
         _record.Reason = reason;
         _record.Details = details;
         _record.Status = _response.Status;

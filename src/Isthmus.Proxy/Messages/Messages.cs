@@ -83,6 +83,9 @@ internal sealed class RequestHead
     /// <summary>If the server agrees, bytes of another protocol follow in both directions.</summary>
     public bool IsTunnel => Upgrade.Length > 0 || IsConnect;
 
+    /// <summary>Whether the client takes this status for a consent, so that what follows the head would be bytes of the other protocol.</summary>
+    public bool IsConsent(int status) => status is >= 200 and < 300 && (IsConnect || (Upgrade.Length > 0 && Version == HttpVersions.Http2));
+
     public string TargetText => Encoding.UTF8.GetString(Target);
 
     public bool IsIdempotent => Method is "GET" or "HEAD" or "OPTIONS" or "PUT" or "DELETE" or "TRACE";

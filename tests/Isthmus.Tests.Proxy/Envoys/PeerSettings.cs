@@ -38,6 +38,10 @@ internal static class PeerSettings
         new("connect-ends", Routes: Connect(""" "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] """)),
         new("connect-nobody", Routes: Connect(""" "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] """), HasServer: false),
         new("connect-off", Routes: Connect(""" "cluster_not_found_response_code": "NOT_FOUND" """)),
+        new("connect-answered", Manager: """ "http2_protocol_options": {"allow_connect": true}, """, Routes: """
+            {"match": {"connect_matcher": {} }, "direct_response": {"status": 200, "body": {"inline_string": "ok"} } },
+            {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "ok"} } }
+            """),
         new("upgrade-off", Action: """, "upgrade_configs": [{"upgrade_type": "websocket", "enabled": false}] """),
         new("h2", IsHttp2: true),
         new("timeout", Action: """, "timeout": "2s" """),

@@ -203,7 +203,7 @@ public sealed class TunnelFaultTests
             Volatile.Write(ref hasHeardEnd, true);
             await Task.Delay(Timeout.Infinite, Stop);
         });
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp, more: end == "is idle" ? """ "stream_idle_timeout": "2s", """ : "");
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp, more: end == "is idle" ? """ "stream_idle_timeout": "10s", """ : "");
         proxy.Endpoints("up", server.Port);
         proxy.Routes(ConnectRoute);
         using var client = new TcpClient();
@@ -236,13 +236,26 @@ public sealed class TunnelFaultTests
 
     [Theory]
     [InlineData(""" "present_match": true """, "HTTP/1.1 404 ")]
-    [InlineData(""" "present_match": true, "invert_match": true """, "HTTP/1.1 204 ")]
+    [InlineData(""" "present_match": true, "invert_match": true """, "HTTP/1.1 403 ")]
     [InlineData(""" "string_match": {"safe_regex": {"regex": ".*"} } """, "HTTP/1.1 404 ")]
     public async Task CONNECT_has_no_path(string match, string expected)
     {
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp);
         proxy.Endpoints("up");
-        proxy.Routes($$"""{"name": "c", "match": {"connect_matcher": {}, "headers": [{"name": ":path", {{match}} }] }, "direct_response": {"status": 204} }""");
+        proxy.Routes($$"""{"name": "c", "match": {"connect_matcher": {}, "headers": [{"name": ":path", {{match}} }] }, "direct_response": {"status": 403} }""");
+        Assert.StartsWith(expected, await proxy.RawAsync($"{Connect}\r\n"));
+    }
+
+    /// <summary>Its client would take 2xx for a tunnel, and the rest of the answer for what the other end says.</summary>
+    [Theory]
+    [InlineData(200, "HTTP/1.1 403 ")]
+    [InlineData(204, "HTTP/1.1 403 ")]
+    [InlineData(404, "HTTP/1.1 404 ")]
+    public async Task An_answer_of_the_proxy_itself_does_not_look_like_a_tunnel(int status, string expected)
+    {
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], ToUp);
+        proxy.Endpoints("up");
+        proxy.Routes($$"""{"name": "c", "match": {"connect_matcher": {} }, "direct_response": {"status": {{status}}} }""");
         Assert.StartsWith(expected, await proxy.RawAsync($"{Connect}\r\n"));
     }
 

@@ -20,7 +20,7 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
     private static readonly TimeSpan RefusalLife = TimeSpan.FromMinutes(5);
 
     private readonly StatusWriter _writer = new(client, log);
-    // What the API server refused to say of an object: only another state of the object, or other words, are worth another try at once.
+    // What the API server refused of an object, or to say of it: only another state of the object, or other words, are worth another try at once.
     private readonly Dictionary<string, (object State, DateTimeOffset At)> _refused = new(StringComparer.Ordinal);
 
     /// <returns>The first thing that could not be done, which keeps nothing else from being done, and whether only a change can need another call.</returns>
@@ -90,21 +90,27 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
     private async Task WriteAsync(ResourceKind imports, WantedImport import, CancellationToken stop)
     {
         var version = imports.Version;
-        var spec = import.SpecIn(version);
-        if (import.Known is null)
+        try
         {
-            await client.CreateAsync(imports, Named(imports, new("", import.Namespace, import.Name), import.Metadata(), spec), stop).ConfigureAwait(false);
+            await SpecAsync(imports, import, stop).ConfigureAwait(false);
         }
-        else
+        catch (KubeException e) when (e.IsRefusal)
         {
-            foreach (var field in Optional) spec.TryAdd(field, null);
-            await client.PatchAsync(imports, import.Namespace, import.Name, new JsonObject { ["metadata"] = import.Metadata(), ["spec"] = spec },
-                PatchType.Merge, stop)
-                .ConfigureAwait(false);
+            _refused[KeyOf(import)] = (StateOf(import), time.GetUtcNow());
+            throw;
         }
         var now = ApiTime.Seconds(time.GetUtcNow());
         await StatusAsync(imports, import.Namespace, import.Name, found => import.StatusIn(version, now, found), KeyOf(import), StateOf(import), stop)
             .ConfigureAwait(false);
+    }
+
+    private Task SpecAsync(ResourceKind imports, WantedImport import, CancellationToken stop)
+    {
+        var spec = import.SpecIn(imports.Version);
+        if (import.Known is null) return client.CreateAsync(imports, Named(imports, new("", import.Namespace, import.Name), import.Metadata(), spec), stop);
+        foreach (var field in Optional) spec.TryAdd(field, null);
+        return client.PatchAsync(imports, import.Namespace, import.Name, new JsonObject { ["metadata"] = import.Metadata(), ["spec"] = spec },
+            PatchType.Merge, stop);
     }
 
     private Task WriteAsync(ResourceKind exports, WantedConditions wanted, CancellationToken stop)

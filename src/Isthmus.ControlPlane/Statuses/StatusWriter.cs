@@ -79,7 +79,7 @@ internal sealed partial class StatusWriter(KubeClient client, ILogger log)
         {
             return (StatusOutcome.Done, "");
         }
-        catch (KubeException e) when (e is { IsConflict: false, IsBusy: false, Code: < 500 and not 401 })
+        catch (KubeException e) when (e.IsRefusal)
         {
             return (StatusOutcome.Refused, e.Message);
         }

@@ -134,6 +134,44 @@ public sealed class MultiClusterObjectsTests
         Assert.Equal(4, log.Lines.Count);
     }
 
+    /// <summary>Nobody tells when rights come: what was refused is tried again, but not every few seconds for ever.</summary>
+    [Fact]
+    public async Task An_import_that_is_refused_is_tried_again_at_a_change_or_after_minutes()
+    {
+        await using var cluster = new LoopbackCluster();
+        var (client, clock) = (await StartAsync(cluster, "v1beta1"), new ManualClock());
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, clock, NullLogger.Instance);
+        async Task<string> WriteAsync(string type) => (await objects.WriteAsync(MultiClusterPlan.Nothing with
+        {
+            Imports = [Import([], new() { ["type"] = type, ["ports"] = new JsonArray() }, null)],
+        }, Stop)).Trouble;
+        Assert.Contains("desk", await WriteAsync("Odd"), StringComparison.Ordinal);
+        Assert.Equal("", await WriteAsync("Odd"));
+        Assert.Contains("desk", await WriteAsync("Even"), StringComparison.Ordinal);
+        clock.Advance(TimeSpan.FromMinutes(6));
+        Assert.Contains("desk", await WriteAsync("Even"), StringComparison.Ordinal);
+        Assert.Equal("", await WriteAsync("Headless"));
+        Assert.NotNull(await client.FindAsync(Imports, "shop", "desk", Stop));
+    }
+
+    /// <summary>The same is true of a status.</summary>
+    [Fact]
+    public async Task A_status_that_is_refused_is_tried_again_after_minutes()
+    {
+        await using var cluster = new LoopbackCluster();
+        var (client, log, clock) = (await StartAsync(cluster, "v1beta1", hasStatus: false), new RecordingLog(), new ManualClock());
+        var made = await client.CreateAsync(Exports,
+            new() { ["apiVersion"] = Exports.ApiVersion, ["kind"] = Exports.Kind, ["metadata"] = new JsonObject { ["name"] = "desk", ["namespace"] = "shop" } },
+            Stop);
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, clock, log);
+        var plan = MultiClusterPlan.Nothing with { Conditions = [new(MultiClusterFacts.Of("c1", made).Export!, [new("Valid", true, "Valid", "")])] };
+        for (var round = 0; round < 3; round++) await objects.WriteAsync(plan, Stop);
+        Assert.Single(log.Lines);
+        clock.Advance(TimeSpan.FromMinutes(6));
+        await objects.WriteAsync(plan, Stop);
+        Assert.Equal(2, log.Lines.Count);
+    }
+
     [Fact]
     public async Task Without_the_definitions_nothing_is_written()
     {

@@ -59,6 +59,26 @@ public sealed class StatusWriterTests(RunningApiServer server) : IClassFixture<R
         Assert.Equal(StatusOutcome.Later, await new StatusWriter(away, NullLogger.Instance).WriteAsync(Kinds.Ingress, ns, "web", _ => [], Stop));
     }
 
+    /// <summary>A login may be renewed at any moment; rights, and what is admitted, change only when somebody changes them.</summary>
+    [Theory]
+    [InlineData(400, true)]
+    [InlineData(401, false)]
+    [InlineData(403, true)]
+    [InlineData(422, true)]
+    [InlineData(429, false)]
+    [InlineData(500, false)]
+    public async Task Only_what_nobody_may_or_admits_is_refused(int status, bool isRefused)
+    {
+        await using var cluster = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
+        {
+            context.Response.StatusCode = status;
+            return Task.CompletedTask;
+        });
+        using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{cluster.Port}") });
+        var outcome = await new StatusWriter(client, NullLogger.Instance).WriteAsync(Kinds.Ingress, "shop", "web", _ => [], Stop);
+        Assert.Equal(isRefused ? StatusOutcome.Refused : StatusOutcome.Later, outcome);
+    }
+
     /// <summary>Trouble with one object is told once; that the API server is away, its watches tell.</summary>
     [Fact]
     public async Task What_waits_is_told_once()

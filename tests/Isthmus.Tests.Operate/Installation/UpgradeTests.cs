@@ -73,6 +73,22 @@ public sealed class UpgradeTests
         await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=empty"], null), null, Stop);
     }
 
+    /// <summary>precheck has no flags, so it cannot leave any out; and whoever writes the default name of a cluster has left nothing out later.</summary>
+    [Fact]
+    public async Task A_check_without_flags_leaves_no_names_out_nor_does_who_wrote_the_default()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await InstalledAsync(cluster);
+        var spec = OperatorSpec.Build([], ["profile=minimal"], null);
+        Task CheckAsync(bool names) => new Preconditions(client, TimeProvider.System, _ => { }) { ChecksNames = names }.CheckAsync(spec, [], Stop);
+        await CheckAsync(names: false);
+        Assert.Contains("leaves out", (await Assert.ThrowsAsync<ProblemException>(() => CheckAsync(names: true))).Message, StringComparison.Ordinal);
+
+        foreach (var component in Manifests.Render(OperatorSpec.Build([], ["profile=minimal", "values.global.multiCluster.clusterName=Kubernetes"], null)))
+            await new Applier(client, TimeProvider.System).ApplyAsync(component.Objects, Stop);
+        await CheckAsync(names: true);
+    }
+
     /// <summary>Its proxies would otherwise say that they are in a cluster Kubernetes, which no other cluster knows.</summary>
     [Fact]
     public async Task A_second_revision_that_leaves_out_the_names_of_the_first_is_refused()

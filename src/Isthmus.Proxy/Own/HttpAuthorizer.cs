@@ -14,7 +14,8 @@ internal static class HttpAuthorizer
     {
         var request = call.Facts.Request!;
         var head = new RequestHead { Method = request.Method, Version = HttpVersions.Http11, Authority = request.Authority };
-        head.SetTarget([.. Encoding.UTF8.GetBytes(authorizer.PathPrefix), .. request.Target]);
+        if (authorizer.Path.Length > 0) head.SetTarget(Encoding.UTF8.GetBytes(authorizer.Path));
+        else head.SetTarget([.. Encoding.UTF8.GetBytes(authorizer.PathPrefix), .. request.Target]);
         for (var i = 0; i < request.Headers.Count; i++)
         {
             var name = Encoding.ASCII.GetString(request.Headers.Name(i));

@@ -64,6 +64,9 @@ internal sealed record ExternalAuthorizer(string Cluster, TimeSpan Patience)
     /// <summary>What the paths of plain HTTP requests begin with.</summary>
     public string PathPrefix { get; init; } = "";
 
+    /// <summary>The path of all of them, with its query; empty: that of the request.</summary>
+    public string Path { get; init; } = "";
+
     /// <summary>More fields for it.</summary>
     public IReadOnlyList<HeaderEdit> Added { get; init; } = [];
 

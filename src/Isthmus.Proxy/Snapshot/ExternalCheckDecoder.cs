@@ -100,10 +100,16 @@ internal static class ExternalCheckDecoder
     private static ExternalAuthorizer Http(HttpService service)
     {
         if (service.ServerUri is not { Cluster.Length: > 0 } uri) throw new ResourceException("ext_authz: http_service has no cluster");
+        if (service.RetryPolicy is { RetryOn.Length: > 0 }) throw new ResourceException("ext_authz: http_service.retry_policy is not supported");
+        if (service is { PathPrefix.Length: > 0, PathOverride.Length: > 0 })
+            throw new ResourceException("ext_authz: http_service has both path_prefix and path_override");
+        if (service.PathOverride.Length > 0 && service.PathOverride[0] != '/')
+            throw new ResourceException("ext_authz: http_service.path_override does not begin with /");
         var response = service.AuthorizationResponse;
         return new(uri.Cluster, uri.Timeout?.ToTimeSpan() ?? DefaultPatience)
         {
             PathPrefix = service.PathPrefix,
+            Path = service.PathOverride,
             Added = [.. (service.AuthorizationRequest?.HeadersToAdd ?? []).Select(
                 header => new HeaderEdit(HeadDecoder.Name(header.Key), header.Value, EditAction.Overwrite))],
             ToUpstream = Names(response?.AllowedUpstreamHeaders) ?? FieldNames.None,

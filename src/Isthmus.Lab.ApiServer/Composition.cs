@@ -1,5 +1,6 @@
 using Isthmus.Lab.ApiServer.Admission;
 using Isthmus.Lab.ApiServer.Admission.Policies;
+using Isthmus.Lab.ApiServer.Admission.Quotas;
 using Isthmus.Lab.ApiServer.Auth;
 using Isthmus.Lab.ApiServer.CustomResources;
 using Isthmus.Lab.ApiServer.Endpoints;
@@ -26,16 +27,17 @@ public static class Composition
         DefinitionKinds.RegisterStored(context);
         var auth = new AuthParts(context, ClusterPki.Load(context.Settings.Directory));
         IAdmissionPlugin[] ofPods = [new ServiceAccountAdmission(store, context.Random), new PodPlacementAdmission(store)];
+        var quotas = new QuotaAdmission(store, time);
         var endpoints = new ServiceEndpoints(store, context.Random);
         var webhooks = new WebhookAdmission(store, context.Kinds,
             new WebhookCaller(endpoints, context.Settings.MachineSocket is { Length: > 0 } socket ? new(socket) : null), ofPods);
         return new(
             auth.Authenticator,
             auth.Authorizer,
-            [new NamespaceLifecycle(), .. ofPods, auth.Escalation, auth.Attest, new PolicyAdmission(store, context.Kinds), webhooks],
+            [new NamespaceLifecycle(), .. ofPods, auth.Escalation, auth.Attest, new PolicyAdmission(store, context.Kinds), webhooks, quotas],
             [.. auth.Reviews, new PodBindingResource(store, time), new PodEvictionResource(store, time)],
             StreamingResources.All(context, endpoints),
-            [auth.Aggregation, new DefinitionController(store, context.Kinds, time)])
+            [auth.Aggregation, new DefinitionController(store, context.Kinds, time), quotas])
         {
             Documents = auth.Documents(),
         };

@@ -25,6 +25,8 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
 
     private static readonly ResourceKind HttpRoutes = new("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", true);
 
+    private static readonly ResourceKind Quotas = new("", "v1", "ResourceQuota", "resourcequotas", true);
+
     private readonly LoopbackCluster _cluster = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly MeshRig _rig = new("c1");
@@ -240,17 +242,37 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         Assert.Equal(1, (int)(await _client.GetAsync(Kinds.Service, "shop", "front-istio", Stop))["spec"]!["ports"]![0]!["port"]!);
     }
 
-    [Fact]
-    public async Task The_Deployment_says_why_no_Pod_is_created()
+    [Theory]
+    [InlineData("pods is forbidden: exceeded quota: small", "NoResources")]
+    [InlineData("pods \\\"front\\\" is forbidden: violates PodSecurity \\\"restricted:latest\\\": forbidden sysctls", "Invalid")]
+    public async Task The_Deployment_says_why_no_Pod_is_created(string message, string reason)
     {
         Start();
         await DefineAsync("Gateway", "gateways", isNamespaced: true);
         await GatewayAsync("front", "");
         await WaitAsync(Kinds.Deployment, "front-istio");
-        await _client.PatchAsync(Kinds.Deployment, "shop", "front-istio", JsonNode.Parse("""
-            {"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "pods is forbidden: exceeded quota: small"}]}}
+        await _client.PatchAsync(Kinds.Deployment, "shop", "front-istio", JsonNode.Parse($$"""
+            {"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "{{message}}"}] } }
             """)!, PatchType.Merge, Stop, "status");
-        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { Reason: "NoResources", Message: "pods is forbidden: exceeded quota: small" }));
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: false } trouble && trouble.Reason == reason
+            && trouble.Message == message.Replace("\\\"", "\"", StringComparison.Ordinal)));
+    }
+
+    /// <summary>And it is deployed as soon as the quota permits it.</summary>
+    [Theory]
+    [InlineData("count/deployments.apps", "deployments.apps \"front-istio\" is forbidden: exceeded quota: small, requested: count/deployments.apps=1, ")]
+    [InlineData("services.loadbalancers", "services \"front-istio\" is forbidden: exceeded quota: small, requested: services.loadbalancers=1, ")]
+    public async Task A_quota_that_forbids_the_objects_is_named(string limited, string message)
+    {
+        Start();
+        await CreateAsync(Quotas, $"metadata: {{name: small, namespace: shop}}, spec: {{hard: {{{limited}: 0}}}}");
+        await DefineAsync("Gateway", "gateways", isNamespaced: true);
+        await GatewayAsync("front", "");
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: false, Reason: "NoResources" } trouble
+            && trouble.Message.StartsWith($"{message}used: {limited}=0, limited: {limited}=0", StringComparison.Ordinal)));
+        await _client.DeleteAsync(Quotas, "shop", "small", Stop);
+        await WaitAsync(Kinds.Service, "front-istio");
+        await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is null));
     }
 
     [Fact]

@@ -10,6 +10,9 @@ public sealed record CallQuestion(string To)
     /// <summary>The path of the page.</summary>
     public const string Page = "/call";
 
+    /// <summary>How long a call, or an attempt to connect, may take at most.</summary>
+    public static readonly TimeSpan Longest = TimeSpan.FromMinutes(5);
+
     /// <summary><c>http</c>, <c>grpc</c>, <c>tls</c> or <c>tcp</c>.</summary>
     public string Kind { get; init; } = "http";
 

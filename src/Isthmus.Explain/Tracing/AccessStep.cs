@@ -1,7 +1,5 @@
-using Isthmus.Proxy.Messages;
-using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Decisions;
+
 
 namespace Isthmus.Explain.Tracing;
 
@@ -11,7 +9,7 @@ namespace Isthmus.Explain.Tracing;
 internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes causes, string hop, ProxyView view)
 {
     /// <summary>What the proxy learned of the request; null for nothing.</summary>
-    public RequestMetadata? Learned { get; private set; }
+    public LearnedFacts? Learned { get; private set; }
 
     /// <summary>Only the proxy itself can check the token: it fetches the keys.</summary>
     public bool IsUnsure { get; private set; }
@@ -26,28 +24,27 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
     public Func<string, bool> IsUnknown { get; init; } = static _ => false;
 
     /// <summary>Whether the call passes. The token of <paramref name="asked"/>'s request may be removed, and its claims become headers.</summary>
-    public bool Walk(FilterChainSnapshot chain, PolicyFacts asked, Callee at)
+    public bool Walk(ChainView chain, PolicyQuestion asked, Callee at)
     {
         var request = asked.Request;
-        var ofRequests = chain.Action is HttpAction http ? http.Running(request is null ? null : view.FirstRoute(http, request, asked.Scheme)) : [];
-        foreach (var filter in chain.Access.Concat(ofRequests))
+        foreach (var filter in chain.Filters(request, asked.Scheme))
         {
-            if (filter is TokenFilter tokens && request is not null)
+            if (filter is TokenFilterView tokens && request is not null)
             {
-                var checking = Check(tokens, request);
+                var checking = tokens.Check(request, facts.Now);
                 IsUnsure |= checking is null;
                 if (checking is { Status: not 0 } refused)
                 {
                     record.Fail(hop, $"{chain.Name}: refuses the token",
-                        causes.Policies.KeysLacking(at, tokens.Check, refused) ?? causes.Policies.TokenRefused(at, refused, request));
+                        causes.Policies.KeysLacking(at, tokens, refused) ?? causes.Policies.TokenRefused(at, refused, request));
                     return false;
                 }
-                Learned = checking?.Metadata ?? Learned;
+                Learned = checking?.Learned ?? Learned;
             }
-            if (filter is UnsupportedFilter lacked && !LackedFilters.Pass(record, hop, view, $"{at.Name}", chain.Name, lacked.Name)) return false;
+            if (filter is LackedFilterView lacked && !LackedFilters.Pass(record, hop, view, $"{at.Name}", chain.Name, lacked.Name)) return false;
             // Only the call itself can tell what an external authorizer decides.
-            if (filter is not RbacFilter policy) continue;
-            var verdict = policy.Decide(asked with { Metadata = Learned });
+            if (filter is not PolicyFilterView policy) continue;
+            var verdict = policy.Decide(asked, Learned);
             if (verdict.IsAllowed && verdict.Rule.Length > 0) Allowing = PolicyCauses.Describe(verdict.Rule);
             if (verdict.IsAllowed) continue;
             if (IsUnsure)
@@ -61,25 +58,13 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, Causes ca
                 continue;
             }
             record.Fail(hop, $"{chain.Name}: denied",
-                causes.Policies.Denied(at, verdict.Rule, new(asked.Peer?.Identity ?? "", request, asked.Source, at.Address, asked.ServerName, Learned)
+                causes.Policies.Denied(at, verdict.Rule, new(asked.Identity, request, asked.Source, at.Address, asked.ServerName, Learned)
                 {
                     Through = Through,
                 }));
             return false;
         }
         // Of what ends a chain in such a filter, nothing more is known.
-        return chain.Action is not UnsupportedAction;
-    }
-
-    /// <summary>Checks the token of a request with the keys that are in the configuration. Only the proxy itself can fetch keys.</summary>
-    private TokenVerdict? Check(TokenFilter filter, RequestHead request)
-    {
-        var lacksKeys = false;
-        var deciding = filter.Check.DecideAsync(request, "http", (_, _) =>
-        {
-            lacksKeys = true;
-            return ValueTask.FromResult<JsonWebKeys?>(null);
-        }, facts.Now).AsTask();
-        return deciding.IsCompletedSuccessfully && !lacksKeys ? deciding.Result : null;
+        return !chain.IsLacking;
     }
 }

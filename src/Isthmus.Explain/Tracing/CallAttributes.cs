@@ -1,12 +1,10 @@
 using System.Globalization;
 using System.Net;
-using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Messages;
-using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -14,8 +12,8 @@ namespace Isthmus.Explain.Tracing;
 /// <param name="identity">The caller's SPIFFE ID; empty when it shows no certificate.</param>
 /// <param name="request">Null for a TCP connection.</param>
 /// <param name="token">What the token check found out; null without a valid token.</param>
-internal sealed partial class CallAttributes(string identity, RequestHead? request, IPEndPoint source, IPEndPoint destination, string sni,
-    RequestMetadata? token)
+internal sealed partial class CallAttributes(string identity, AskedRequest? request, IPEndPoint source, IPEndPoint destination, string sni,
+    LearnedFacts? token)
 {
     private const string Scheme = "spiffe://";
 
@@ -23,7 +21,7 @@ internal sealed partial class CallAttributes(string identity, RequestHead? reque
     public string Through { get; init; } = "";
 
     /// <summary>The request has a token where proxies read tokens unless told otherwise.</summary>
-    public bool HasBearer => request?.Headers.GetJoined("authorization"u8) is { } value && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase);
+    public bool HasBearer => request is { HasBearer: true };
 
     /// <summary>The names of the claims of the token.</summary>
     public IReadOnlyList<string> ClaimNames => token?.Find("istio_authn", [RuleKeys.Claims]) is JsonObject claims ? [.. claims.Select(claim => claim.Key)] : [];
@@ -54,10 +52,10 @@ internal sealed partial class CallAttributes(string identity, RequestHead? reque
             RuleKeys.Sni => Some(sni),
             RuleKeys.Host => Some(request?.Authority ?? ""),
             RuleKeys.Method => Some(request?.Method ?? ""),
-            RuleKeys.Path => Some(request?.TargetText.Split('?', '#')[0] ?? ""),
+            RuleKeys.Path => Some(request?.Path.Split('?', '#')[0] ?? ""),
             RuleKeys.RequestPrincipal or RuleKeys.Audiences or RuleKeys.Presenter => Claimed([key]),
             _ when key.StartsWith($"{RuleKeys.Header}[",
-                StringComparison.Ordinal) => Some(request?.Headers.GetJoined(Encoding.ASCII.GetBytes(Subkeys(key)[0].ToLowerInvariant())) ?? ""),
+                StringComparison.Ordinal) => Some(request?.Header(Subkeys(key)[0].ToLowerInvariant()) ?? ""),
             _ when key.StartsWith($"{RuleKeys.Claims}[", StringComparison.Ordinal) => Claimed([RuleKeys.Claims, .. Subkeys(key)]),
             _ => [],
         };

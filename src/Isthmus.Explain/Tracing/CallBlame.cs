@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -206,7 +206,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         if (seen.Details.Contains("headers_too_large", StringComparison.Ordinal))
         {
             return Faults.Of("ISM2091", seen.Proxy.ToString(), "",
-                $"its application answers with more than {HttpLimits.Default.HeadBytes / 1024} KiB of headers, which proxies do not accept ({Told(seen)})",
+                $"its application answers with more than {ProxyDecisions.LongestHead / 1024} KiB of headers, which proxies do not accept ({Told(seen)})",
                 "shorten the headers of the response: often cookies, tokens or lists that belong in the body");
         }
         return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {Told(seen)}", logs);

@@ -28,10 +28,10 @@ internal sealed class CallerStep(TraceFacts facts, TraceRecord record, Causes ca
                     $"kubectl --context={facts.Client.Context} -n {facts.Client.Namespace} logs {facts.Client.Name} -c istio-proxy"));
         }
         var certificate = sidecar.Certificate("default");
-        if (sidecar.Snapshot.Listeners.Count == 0)
+        if (!sidecar.Decisions.HasListeners)
             return record.Fail("client", where, causes.Availability.Unconfigured(facts.Client, "its proxy has no configuration"));
         return record.Ok("client", where, ("proxy", sidecar.Stranger), ("identity", certificate?.Identity ?? "no certificate yet"),
             ("certificate", certificate is null ? "" : certificate.Validity(facts.Now)),
-            ("refused", string.Join("; ", sidecar.Unread)));
+            ("refused", string.Join("; ", sidecar.Decisions.Unread)));
     }
 }

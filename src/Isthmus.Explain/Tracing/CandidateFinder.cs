@@ -1,7 +1,7 @@
 using System.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -9,49 +9,28 @@ namespace Isthmus.Explain.Tracing;
 internal sealed class CandidateFinder(TraceFacts facts, Causes causes, TracedCall call)
 {
     /// <summary>Endpoints that are not ready are no candidates: their Pods tell why.</summary>
-    public List<EndpointCandidate> Of(ProxyView view, ClusterState cluster)
-    {
-        if (cluster.Config.Kind == ClusterKind.OriginalDst)
-            return cluster.Pick(null, null, call.Destination) is { } host ? [Place(view, cluster, new("", "", "", 0, 0, []), host.Endpoint, 1)] : [];
-        var localities = cluster.Assignment.Localities;
-        var first = localities.Where(locality => locality.Endpoints.Any(endpoint => endpoint.Health == EndpointHealth.Healthy
-            && !view.IsEjected(cluster.Config.Name, endpoint)))
-            .Select(locality => locality.Priority).DefaultIfEmpty(0).Min();
-        var total = localities.Where(locality => locality.Priority == first).Sum(locality => WeightOf(cluster, locality));
-        return
-        [
-            .. from locality in localities
-               let ready = locality.Endpoints.Where(endpoint => endpoint.Health == EndpointHealth.Healthy).ToList()
-               let own = ready.Sum(endpoint => (double)Math.Max(1, endpoint.Weight))
-               from endpoint in ready
-               select Place(view, cluster, locality, endpoint,
-                   locality.Priority == first && total > 0 ? WeightOf(cluster, locality) / total * Math.Max(1, endpoint.Weight) / own : 0),
-        ];
-    }
+    public List<EndpointCandidate> Of(ProxyView view, ClusterView cluster) =>
+        [.. cluster.Shares(call.Destination, endpoint => view.IsEjected(cluster.Name, endpoint)).Select(one => Place(view, cluster, one.Endpoint, one.Share))];
 
-    private static double WeightOf(ClusterState cluster, LocalityEndpoints locality) =>
-        cluster.Config.WeightLocalities && cluster.Assignment.Localities.Any(other => other.Weight > 0) ? locality.Weight
-            : locality.Endpoints.Sum(endpoint => (double)Math.Max(1, endpoint.Weight));
-
-    private EndpointCandidate Place(ProxyView view, ClusterState cluster, LocalityEndpoints locality, Endpoint endpoint, double share)
+    private EndpointCandidate Place(ProxyView view, ClusterView cluster, EndpointView endpoint, double share)
     {
         // An entry may name a Service of the caller's own cluster, as entries of the zone global do there.
         var service = endpoint.Address is IPEndPoint virtualIp
             && facts.Home.Services.FirstOrDefault(candidate => candidate.Spec.ClusterIP == virtualIp.Address.ToString()) is { } own
             ? new ClusterService(facts.Home, own)
             : null;
-        if (service is not null) return new(endpoint, locality, share, view.IsEjected(cluster.Config.Name, endpoint), null, null, service);
+        if (service is not null) return new(endpoint, share, view.IsEjected(cluster.Name, endpoint), null, null, service);
         var gateway = endpoint.Address is IPEndPoint address ? GatewayPlace.Find(facts, address) : null;
         // A gateway is also an endpoint of its own Service: only mesh traffic for others goes through it.
         if (gateway is not null && !endpoint.IsGateway
-            && ProxyTables.Split(cluster.Config.Name).Host.StartsWith($"{gateway.Service?.Service.Metadata.Name}.", StringComparison.Ordinal))
+            && ProxyTables.Split(cluster.Name).Host.StartsWith($"{gateway.Service?.Service.Metadata.Name}.", StringComparison.Ordinal))
             gateway = null;
         var pod = gateway is null && endpoint.Address is IPEndPoint ip
             ? facts.PodAt(ip.Address, endpoint.Workload.Cluster, facts.Home, facts.Home.NetworkOf(facts.ClientPod))
             : null;
-        var entry = pod is null && gateway is null ? facts.EntryOf(endpoint.Address, ProxyTables.Split(cluster.Config.Name).Host) : null;
+        var entry = pod is null && gateway is null ? facts.EntryOf(endpoint.Address, ProxyTables.Split(cluster.Name).Host) : null;
         if (pod is null && gateway is null && endpoint.Workload.Namespace.Length > 0) causes.Needs.NeedPods(endpoint.Workload.Namespace);
-        return new(endpoint, locality, share, view.IsEjected(cluster.Config.Name, endpoint),
+        return new(endpoint, share, view.IsEjected(cluster.Name, endpoint),
             gateway
                 ?? (endpoint.IsGateway && entry is null && endpoint.Address is IPEndPoint unknown
                     ? new GatewayPlace(null, null, unknown, "another network", "known to the control plane only", "")
@@ -62,8 +41,8 @@ internal sealed class CandidateFinder(TraceFacts facts, Causes causes, TracedCal
     /// <summary>The first candidates, with their state, as details of a hop.</summary>
     public static (string, string)[] Addresses(IEnumerable<EndpointCandidate> candidates) =>
         [.. candidates.Take(8).Select(candidate => (candidate.Endpoint.AddressText,
-            $"{(candidate.IsEjected ? "ejected by outlier detection" : candidate.Endpoint.Health.ToString().ToLowerInvariant())}, {candidate.Share * 100:0} %"
-            + (candidate.Locality.Text.Length > 0 ? $", {candidate.Locality.Text}" : "")
-            + (candidate.Locality.Priority > 0 ? $", priority {candidate.Locality.Priority}" : "")
+            $"{(candidate.IsEjected ? "ejected by outlier detection" : candidate.Endpoint.Health)}, {candidate.Share * 100:0} %"
+            + (candidate.Endpoint.Locality.Length > 0 ? $", {candidate.Endpoint.Locality}" : "")
+            + (candidate.Endpoint.Priority > 0 ? $", priority {candidate.Endpoint.Priority}" : "")
             + (candidate.Gateway is { } gateway ? $", gateway of {gateway.Network}" : candidate.Pod is { } pod ? $", {pod.Cluster.Context}" : "")))];
 }

@@ -3,7 +3,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -16,7 +16,7 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, Causes 
 
     /// <param name="host">The host that the proxy's cluster represents.</param>
     /// <param name="subset">Empty without a subset.</param>
-    public void Walk(MeshHost? host, int port, string subset, ClusterState cluster, IReadOnlyList<EndpointCandidate> candidates)
+    public void Walk(MeshHost? host, int port, string subset, ClusterView cluster, IReadOnlyList<EndpointCandidate> candidates)
     {
         if (host is not { Services.Count: > 0, Entries.Count: 0 }) return;
         causes.Needs.NeedPods(host.Namespace);
@@ -29,7 +29,7 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, Causes 
                 continue;
             }
             foreach (var problem in LostParts.In(service, wanted)) Report(problem);
-            if (cluster.Config.Kind == ClusterKind.Eds && Unused(host, service, port, subset, wanted, candidates) is { } unused) Report(unused);
+            if (cluster.IsEds && Unused(host, service, port, subset, wanted, candidates) is { } unused) Report(unused);
         }
     }
 

@@ -1,16 +1,16 @@
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>An endpoint, with what is known about where it is.</summary>
-internal sealed record EndpointCandidate(Endpoint Endpoint, LocalityEndpoints Locality, double Share, bool IsEjected, GatewayPlace? Gateway,
+internal sealed record EndpointCandidate(EndpointView Endpoint, double Share, bool IsEjected, GatewayPlace? Gateway,
     (ClusterObjects Cluster, Pod Pod)? Pod, ClusterService? Service)
 {
     /// <summary>The ServiceEntry or WorkloadEntry that lists the address; null when none does.</summary>
     public string? Entry { get; init; }
 
-    public bool IsUsable => Endpoint.Health == EndpointHealth.Healthy && !IsEjected;
+    public bool IsUsable => Endpoint.IsHealthy && !IsEjected;
 
     public string Kind =>
         Gateway is not null
@@ -27,7 +27,7 @@ internal sealed record EndpointCandidate(Endpoint Endpoint, LocalityEndpoints Lo
         var more = all > 1 ? $", one of {all} alike" : "";
         if (Gateway is { } gateway) return $"{gateway.Network} through gateway {Endpoint.AddressText}";
         if (Service is { } service) return $"{service.Name} at {Endpoint.AddressText}";
-        var place = Locality.Text.Length > 0 ? $", {Locality.Text}" : "";
+        var place = Endpoint.Locality.Length > 0 ? $", {Endpoint.Locality}" : "";
         return Pod is { } pod
             ? $"{pod.Cluster.Context}{TraceRecord.NetworkText(pod.Cluster.NetworkOf(pod.Pod))}{place}: Pod {pod.Pod.Key} at {Endpoint.AddressText}{more}"
             : $"{Endpoint.AddressText}{(Entry is null ? "" : $", an endpoint of {Entry}")}{place}{more}";

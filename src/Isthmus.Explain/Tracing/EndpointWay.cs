@@ -1,17 +1,16 @@
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Clusters;
-using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>A chosen endpoint, and how the caller's proxy talks to it.</summary>
-internal sealed record EndpointWay(OutboundChoice Outbound, ClusterState Cluster, Endpoint Endpoint, TlsSettings? Tls, string DestinationRule)
+internal sealed record EndpointWay(OutboundChoice Outbound, ClusterView Cluster, EndpointView Endpoint, TlsView? Tls, string DestinationRule)
 {
     /// <summary>The gateway from which the callee's proxy sees the call come, with its network; null without one.</summary>
     public (ClusterObjects Cluster, Pod Pod)? Through { get; init; }
 
     public bool IsMeshTls =>
-        Tls is { Certificate.Length: > 0 } && (Tls.Alpn.IsEmpty || Tls.Alpn.Any(protocol => protocol.StartsWith("istio", StringComparison.Ordinal)));
+        Tls is { Certificate.Length: > 0 } && (Tls.Alpn.Count == 0 || Tls.Alpn.Any(protocol => protocol.StartsWith("istio", StringComparison.Ordinal)));
 
     /// <summary>The ALPN protocols that the caller offers. They announce the HTTP version, so the callee's proxy need not
     /// inspect the bytes.</summary>

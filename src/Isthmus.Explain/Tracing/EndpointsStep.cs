@@ -2,7 +2,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -12,24 +12,23 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
     /// <summary>What keeps all endpoints from being used when connections to them failed for a reason of their own.</summary>
     internal const string AllEjected = "outlier detection ejected all endpoints";
 
-    public void WalkCluster(OutboundChoice outbound, ClusterState cluster, int percent)
+    public void WalkCluster(OutboundChoice outbound, ClusterView cluster, int percent)
     {
-        var config = cluster.Config;
-        var (_, port, subset, fqdn) = ProxyTables.Split(config.Name);
-        record.Ok("cluster", config.Name, ("kind", config.Kind.ToString()), ("share", percent < 100 ? $"{percent} %" : ""),
-            ("balancing", config.Policy.ToString()),
-            ("destination rule", IstioMetadata.ConfigOf(config.Resource.Metadata?.FilterMetadata)),
+        var (_, port, subset, fqdn) = ProxyTables.Split(cluster.Name);
+        record.Ok("cluster", cluster.Name, ("kind", cluster.Kind), ("share", percent < 100 ? $"{percent} %" : ""),
+            ("balancing", cluster.Balancing),
+            ("destination rule", IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata)),
             (CallBlame.UpgradeFact,
-                config.Http == UpstreamHttp.Http2 && DeclaredPort.Of(call) is { Protocol: Protocol.Http } ? "HTTP/2, by h2UpgradePolicy" : ""));
-        if (outbound.View.Refusals.GetValueOrDefault(config.Name)?.Describe(RuleOf(config), facts.Client.ToString()) is { } refused)
+                cluster.IsHttp2 && DeclaredPort.Of(call) is { Protocol: Protocol.Http } ? "HTTP/2, by h2UpgradePolicy" : ""));
+        if (outbound.View.Refusals.GetValueOrDefault(cluster.Name)?.Describe(RuleOf(cluster), facts.Client.ToString()) is { } refused)
             record.Warn("pool", "calls were refused a while ago", refused);
         var host = facts.Host(fqdn) ?? call.Host;
         var candidates = finder.Of(outbound.View, cluster);
         var usable = candidates.Where(candidate => candidate.IsUsable).ToList();
         if (candidates.Count == 0)
         {
-            record.Fail("endpoints", "none", Unresolved(config, host)
-                ?? causes.Endpoints.NoEndpoints(host, int.TryParse(port, out var number) ? number : call.Port, subset == "-" ? "" : subset, config.Name));
+            record.Fail("endpoints", "none", Unresolved(cluster, host)
+                ?? causes.Endpoints.NoEndpoints(host, int.TryParse(port, out var number) ? number : call.Port, subset == "-" ? "" : subset, cluster.Name));
             return;
         }
         var capacity = new CapacityStep(facts, record, causes);
@@ -38,8 +37,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         if (usable.Count == 0)
         {
             var at = record.Count;
-            record.Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {config.Name}", "", candidates.Any(candidate => candidate.IsEjected)
-                ? $"{AllEjected} {outbound.View.CountsOf(config.Name, candidates.Where(candidate => candidate.IsEjected).Select(candidate => candidate.Endpoint)).Why}"
+            record.Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {cluster.Name}", "", candidates.Any(candidate => candidate.IsEjected)
+                ? $"{AllEjected} {outbound.View.CountsOf(cluster.Name, candidates.Where(candidate => candidate.IsEjected).Select(candidate => candidate.Endpoint)).Why}"
                 : "no endpoint is healthy", "check them with 'isthmus proxy-config endpoints', and the Pods behind them"),
                 CandidateFinder.Addresses(candidates));
             ways.Walk(outbound, cluster, candidates, percent);
@@ -51,29 +50,26 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, Causes
         if (ejected.Count > 0)
         {
             record.Warn("endpoints", summary,
-                Faults.Of("ISM2041", $"cluster {config.Name}", "",
+                Faults.Of("ISM2041", $"cluster {cluster.Name}", "",
                     $"outlier detection ejected {string.Join(", ", ejected.Select(candidate => candidate.Endpoint.AddressText))} "
-                        + $"{outbound.View.CountsOf(config.Name, ejected.Select(candidate => candidate.Endpoint)).Why}",
+                        + $"{outbound.View.CountsOf(cluster.Name, ejected.Select(candidate => candidate.Endpoint)).Why}",
                 "check the Pods or the gateway at these addresses"), CandidateFinder.Addresses(candidates));
         }
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
-        if (config.Kind == ClusterKind.OriginalDst && causes.Endpoints.Elsewhere(host, call.Port, RuleOf(config)) is { } elsewhere)
+        if (cluster.IsByDestination && causes.Endpoints.Elsewhere(host, call.Port, RuleOf(cluster)) is { } elsewhere)
             record.Fail("endpoints", $"the address that is called, {call.Destination}", elsewhere);
         capacity.Walk(facts.Host(fqdn), int.TryParse(port, out var called) ? called : call.Port, subset == "-" ? "" : subset, cluster, candidates);
         ways.Walk(outbound, cluster, candidates, percent);
     }
 
     /// <summary>The proxy resolves names itself, and they have no address.</summary>
-    private Problem? Unresolved(ClusterSnapshot config, MeshHost? host)
+    private Problem? Unresolved(ClusterView cluster, MeshHost? host)
     {
-        if (config.Kind is not (ClusterKind.StrictDns or ClusterKind.LogicalDns)) return null;
-        var names = (config.Resource.LoadAssignment?.Endpoints ?? []).SelectMany(group => group.LbEndpoints).Select(one =>
-            one.Endpoint?.Address?.SocketAddress?.Address ?? "").Where(name => name.Length > 0).Distinct().ToList();
-        return names.Count == 0 ? null : causes.Endpoints.Unresolved(host, names);
+        return !cluster.IsDns || cluster.Names is not { Count: > 0 } names ? null : causes.Endpoints.Unresolved(host, names);
     }
 
-    private string RuleOf(ClusterSnapshot config) =>
-        IstioMetadata.ConfigOf(config.Resource.Metadata?.FilterMetadata) is { Length: > 0 } rule ? $"{rule} in {facts.ConfigOf(facts.Home).Context}" : "";
+    private string RuleOf(ClusterView cluster) =>
+        IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata) is { Length: > 0 } rule ? $"{rule} in {facts.ConfigOf(facts.Home).Context}" : "";
 
     /// <summary>A connection without a proxy: the kernel's Service rules choose the Pod.</summary>
     public void WalkPlain()

@@ -1,13 +1,12 @@
 using System.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
 /// <summary>Where a call from outside arrives at the proxy of a gateway.</summary>
-internal sealed record Arrival(ProxyView View, ListenerSnapshot Listener, FilterChainSnapshot Chain);
+internal sealed record Arrival(ProxyView View, ChainView Chain);
 
 /// <summary>Checks how a call from outside enters the mesh: the gateway's Service, its Pods, and the server of a Gateway that accepts the connection.</summary>
 internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes causes, TracedProxies proxies)
@@ -55,7 +54,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
     public bool Admit(Arrival arrival, ref TracedCall call)
     {
         var chain = arrival.Chain;
-        var request = chain.Action is HttpAction ? call.Request() : null;
+        var request = chain.IsHttp ? call.Request() : null;
         // Only a client outside has an address, and perhaps a certificate.
         var access = new AccessStep(facts, record, causes, "policy", arrival.View)
         {
@@ -65,7 +64,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         var end = call.ClientEnd;
         var at = new Callee(facts.Home, facts.ClientPod, call.Destination);
         if (!access.Walk(chain,
-            new(request, chain.Tls is null ? "http" : "https", null, end, end.Address, call.Destination, chain.Tls is null ? "" : facts.Target.Host), at))
+            new(request, chain.Tls is null ? "http" : "https", "", end, call.Destination, chain.Tls is null ? "" : facts.Target.Host), at))
             return false;
         if (access.Allowing.Length > 0) record.Ok("policy", $"{chain.Name}: allowed", ("allowed by", access.Allowing));
         if (request is not null) call = call with { Admitted = new(request, access.Learned, access.IsUnsure) };
@@ -75,22 +74,20 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
     private Arrival? Accept(ProxyView view, ref TracedCall call)
     {
         var (target, isTls, port) = (call.Destination.Port, call.Kind == CallKinds.Tls, call.Port);
-        if (view.Snapshot.Listeners.Values.FirstOrDefault(candidate => candidate.BindToPort && candidate.Address.Port == target
-            && candidate.Direction != Direction.Inbound) is not { } listener)
+        if (view.Decisions.Bound(target).FirstOrDefault(candidate => !candidate.IsInbound) is not { } listener)
         {
             record.Fail("listener", $"nothing accepts port {target}", causes.Entries.WithoutListener(port, target));
             return null;
         }
         record.Ok("listener", listener.Name, ("port of the Service", $"{port} → {target}"));
         if (!LackedFilters.Pass(record, "listener", view, $"{facts.Client}", listener, target)) return null;
-        var chain = listener.Chains.Find(new(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : "", isTls ? "tls" : "raw_buffer",
-            isTls ? OfferedInTls : call.Detected));
-        if (chain is null || (isTls ? chain is { Tls: null, Action: HttpAction } : chain.Tls is not null))
+        var chain = listener.Choose(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : null, isTls ? OfferedInTls : call.Detected);
+        if (chain is null || (isTls ? chain is { Tls: null, IsHttp: true } : chain.Tls is not null))
         {
-            record.Fail("filter chain", $"none of {listener.Name}", causes.Entries.WithoutChain(call, listener.Chains.All.Any(other => other.Tls is not null)));
+            record.Fail("filter chain", $"none of {listener.Name}", causes.Entries.WithoutChain(call, listener.EndsTls));
             return null;
         }
-        if (chain.Tls is not { } tls) return new(view, listener, chain);
+        if (chain.Tls is not { } tls) return new(view, chain);
         var certificate = view.Certificate(tls.Certificate);
         if (causes.Entries.Unacceptable(call, tls.Certificate, certificate) is { } unacceptable)
         {
@@ -105,7 +102,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, Causes cau
         }
         record.Ok("TLS", $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}",
             ("certificate", certificate?.Validity(facts.Now) ?? ""));
-        call = call with { Kind = chain.Action is HttpAction ? CallKinds.Http : CallKinds.Tcp, IsDecrypted = true };
-        return new(view, listener, chain);
+        call = call with { Kind = chain.IsHttp ? CallKinds.Http : CallKinds.Tcp, IsDecrypted = true };
+        return new(view, chain);
     }
 }

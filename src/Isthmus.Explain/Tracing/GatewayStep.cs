@@ -3,9 +3,7 @@ using System.Net;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Proxy.Clusters;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -45,12 +43,12 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         WalkGatewayChain(way, tls, service, cluster, ready[0], view);
     }
 
-    private void WalkGatewayChain(EndpointWay way, TlsSettings tls, ClusterService service, ClusterObjects cluster, Pod pod, ProxyView view)
+    private void WalkGatewayChain(EndpointWay way, TlsView tls, ClusterService service, ClusterObjects cluster, Pod pod, ProxyView view)
     {
         var asked = ((IPEndPoint)way.Endpoint.Address).Port;
         var port = service.Service.Spec.Ports.FirstOrDefault(candidate => candidate.Port == asked || candidate.NodePort == asked);
         var target = TargetOf(port, pod);
-        var listener = view.Snapshot.Listeners.Values.FirstOrDefault(candidate => candidate.BindToPort && candidate.Address.Port == target);
+        var listener = view.Decisions.Bound(target).FirstOrDefault();
         if (target > 0) record.Packets(causes.Packets.ToGateway(cluster, pod, target));
         if (listener is null)
         {
@@ -59,45 +57,43 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
         }
         var own = IPAddress.TryParse(pod.Status.PodIP, out var address) ? address : IPAddress.Any;
         var at = PodRef.Of(cluster, pod).ToString();
-        var chain = listener.Chains.Find(new(new(own, target), call.ClientEnd, tls.Sni.ToLowerInvariant(), "tls", way.Alpn));
+        var chain = listener.Choose(new(own, target), call.ClientEnd, tls.Sni.ToLowerInvariant(), way.Alpn);
         if (!LackedFilters.Pass(record, "gateway listener", view, at, listener, target)
             || (chain is not null && !LackedFilters.Pass(record, "gateway chain", view, at, chain, null))) return;
-        if (chain?.Action is not TcpAction action)
+        if (chain is not { IsTcp: true })
         {
             record.Fail("gateway chain", $"{listener.Name}: none for this SNI",
                 causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule));
             return;
         }
-        var name = action.BySni?.Cluster(tls.Sni) ?? action.Targets[0].Cluster;
+        var name = chain.ClusterOf(tls.Sni);
         record.Ok("gateway chain", $"{listener.Name} → {name}", ("pod", at), ("chain", chain.Name));
-        if (!view.Snapshot.Clusters.TryGetValue(name, out var local))
+        if (view.Decisions.Cluster(name) is not { } local)
         {
             record.Fail("gateway endpoints", $"{name} does not exist",
-                action.BySni is null
-                    ? causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule)
-                    : causes.Gateways.NameWithoutCluster(service, pod, tls.Sni, name));
+                chain.IsBySni ? causes.Gateways.NameWithoutCluster(service, pod, tls.Sni, name)
+                    : causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule));
             return;
         }
         WalkGatewayEndpoints(way, cluster, pod, view, local);
     }
 
-    private void WalkGatewayEndpoints(EndpointWay way, ClusterObjects cluster, Pod gateway, ProxyView view, ClusterState local)
+    private void WalkGatewayEndpoints(EndpointWay way, ClusterObjects cluster, Pod gateway, ProxyView view, ClusterView local)
     {
-        var endpoints = local.Assignment.Localities.SelectMany(locality => locality.Endpoints).Where(endpoint => endpoint.Health == EndpointHealth.Healthy)
-            .ToList();
-        var usable = endpoints.Where(endpoint => !view.IsEjected(local.Config.Name, endpoint)).ToList();
-        var (_, port, subset, fqdn) = ProxyTables.Split(local.Config.Name);
+        var endpoints = local.Healthy;
+        var usable = endpoints.Where(endpoint => !view.IsEjected(local.Name, endpoint)).ToList();
+        var (_, port, subset, fqdn) = ProxyTables.Split(local.Name);
         if (endpoints.Count == 0)
         {
             record.Fail("gateway endpoints", "none",
                 causes.Endpoints.NoEndpointsIn(cluster, facts.Host(fqdn), int.Parse(port, CultureInfo.InvariantCulture), subset == "-" ? "" : subset));
             return;
         }
-        var list = endpoints.Take(8).Select(endpoint => (endpoint.AddressText, endpoint.Health.ToString().ToLowerInvariant())).ToArray();
+        var list = endpoints.Take(8).Select(endpoint => (endpoint.AddressText, endpoint.Health)).ToArray();
         if (usable.Count == 0)
         {
             record.Fail("gateway endpoints", $"0 of {endpoints.Count} are usable",
-                Faults.Of("ISM2040", $"cluster {local.Config.Name} of {PodRef.Of(cluster, gateway)}", "", "no endpoint is healthy",
+                Faults.Of("ISM2040", $"cluster {local.Name} of {PodRef.Of(cluster, gateway)}", "", "no endpoint is healthy",
                     "check the Pods behind them"),
                 list);
             return;
@@ -118,7 +114,7 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, Causes c
     /// <summary>The proxy that the gateway most likely leads to. Fetching both together saves a round.</summary>
     private IEnumerable<PodRef> CalleesIn(ClusterObjects cluster, EndpointWay way)
     {
-        var host = facts.Host(ProxyTables.Split(way.Cluster.Config.Name).Host) ?? call.Host;
+        var host = facts.Host(ProxyTables.Split(way.Cluster.Name).Host) ?? call.Host;
         return host?.In(cluster) is { } service
             ? service.Pods.Where(pod => pod.Status.IsReady && ClusterObjects.Sidecar(pod) is not null).OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
                 .Take(1).Select(pod => PodRef.Of(cluster, pod))

@@ -129,7 +129,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (Alias(host) is not null) return null;
         // The proxy knows the host, but not for the protocol on this connection, so it passes the connection through
         // unchanged. That is correct.
-        if (facts.Proxies.GetValueOrDefault(facts.Client) is not { } view || view.Snapshot.Clusters.ContainsKey(ResourceNames.Outbound(port, "", host.Fqdn)))
+        if (facts.Proxies.GetValueOrDefault(facts.Client) is not { } view || view.Decisions.Cluster(ResourceNames.Outbound(port, "", host.Fqdn)) is not null)
             return null;
         return host.In(facts.Home) is null && availability.Unwatched(host.Services) is { } unwatched ? unwatched : availability.NotTold(host);
     }

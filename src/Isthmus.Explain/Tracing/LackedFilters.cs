@@ -1,6 +1,5 @@
 using Isthmus.Core.Problems;
-using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -10,14 +9,14 @@ internal static class LackedFilters
     public const string Code = "ISM2103";
 
     /// <summary>Whether the call may get past the filters of a listener for a port.</summary>
-    public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, ListenerSnapshot listener, int port) =>
-        listener.Unsupported.Where(filter => filter.Ports.Contains(port)).All(filter => Pass(record, hop, view, at, listener.Name, filter.Name));
+    public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, ListenerView listener, int port) =>
+        listener.Lacked(port).All(filter => Pass(record, hop, view, at, listener.Name, filter));
 
     /// <summary>Whether the call may get past the filters of a chain.</summary>
-    /// <param name="first">The route that a request has before any of them runs; null if there is none.</param>
-    public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, FilterChainSnapshot chain, RouteSnapshot? first) =>
-        chain.Access.Concat((chain.Action as HttpAction)?.Running(first) ?? []).OfType<UnsupportedFilter>()
-            .All(filter => Pass(record, hop, view, at, chain.Name, filter.Name)) && chain.Action is not UnsupportedAction;
+    /// <param name="request">Null where none is known.</param>
+    public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, ChainView chain, AskedRequest? request) =>
+        chain.Filters(request, "http").OfType<LackedFilterView>()
+            .All(filter => Pass(record, hop, view, at, chain.Name, filter.Name)) && !chain.IsLacking;
 
     /// <summary>Whether the call may get past the filter.</summary>
     public static bool Pass(TraceRecord record, string hop, ProxyView view, string at, string place, string filter)

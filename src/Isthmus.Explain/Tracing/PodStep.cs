@@ -3,8 +3,7 @@ using Isthmus.Capture;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Clusters;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -63,7 +62,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
             else _application.Walk(callee, view, address);
             return;
         }
-        if (view.Inbound is not { } listener)
+        if (view.Decisions.Inbound is not { } listener)
         {
             record.Fail("inbound", "no listener", causes.Availability.Unconfigured(name, "its proxy has no inbound listener"));
             return;
@@ -74,12 +73,11 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, Causes cause
         if (_inbound.Walk(way, callee, chain!, view, client) is { } target) _application.Walk(callee, view, target);
     }
 
-    private FilterChainSnapshot? ChooseInbound(EndpointWay? way, ListenerSnapshot listener, IPEndPoint address)
+    private ChainView? ChooseInbound(EndpointWay? way, ListenerView listener, IPEndPoint address)
     {
-        if (way?.Tls is { } tls) return listener.Chains.Find(new(address, call.ClientEnd, tls.Sni.ToLowerInvariant(), "tls", way.Alpn));
-        if (call.Kind == CallKinds.Tls) return listener.Chains.Find(new(address, call.ClientEnd, facts.Target.Host, "tls", []));
-        var looks = listener.Chains.NeedsBytes(address.Port) && (listener.InspectHttp?.Contains(address.Port) ?? false) && call.IsPlainHttp;
-        return listener.Chains.Find(new(address, call.ClientEnd, "", "raw_buffer", looks ? call.Detected : []));
+        if (way?.Tls is { } tls) return listener.Choose(address, call.ClientEnd, tls.Sni.ToLowerInvariant(), way.Alpn);
+        if (call.Kind == CallKinds.Tls) return listener.Choose(address, call.ClientEnd, facts.Target.Host, []);
+        return listener.Choose(address, call.ClientEnd, null, call.IsPlainHttp && listener.ReadsHttp(address.Port) ? call.Detected : []);
     }
 
     /// <summary>Whether callers mean the proxy: its readiness, its metrics and the agent's status at their own ports, and all ports of a gateway, which has no

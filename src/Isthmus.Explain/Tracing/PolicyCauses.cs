@@ -5,9 +5,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Messages;
-using Isthmus.Proxy.Policy;
-using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -90,24 +88,21 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         || rule.FromHeaders.Any(header => header.Name.Equals("authorization", StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The callee's proxy refuses the token of the request.</summary>
-    public Problem TokenRefused(Callee callee, TokenVerdict refused, RequestHead request)
+    public Problem TokenRefused(Callee callee, TokenAnswer refused, AskedRequest request)
     {
         var config = facts.ConfigOf(callee.Cluster);
         var labels = callee.Pod.Metadata.Labels.ToValueMap();
         var policies = config.Istio<RequestAuthentication>().Where(policy =>
             policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)).ToList();
-        const string Bearer = "Bearer ";
-        var sent = request.Headers.GetJoined("authorization"u8) is { } value && value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
-            ? WebToken.Parse(value[Bearer.Length..]) : null;
-        return TokenRefusals.Find(policies, sent, refused.Status, refused.Failure, callee, config.Context);
+        return TokenRefusals.Find(policies, request.Token, refused.Status, refused.Failure, callee, config.Context);
     }
 
     /// <summary>The control plane could not fetch the keys of an issuer: no token of it is valid for its proxies.</summary>
-    public Problem? KeysLacking(Callee callee, TokenCheck check, TokenVerdict refused)
+    public Problem? KeysLacking(Callee callee, TokenFilterView filter, TokenAnswer refused)
     {
         if (!refused.Failure.StartsWith("Jwks", StringComparison.Ordinal)) return null;
         var config = facts.ConfigOf(callee.Cluster);
-        var issuers = check.LocalKeys.Where(keys => keys.Keys == TokenChecks.NoKeys).Select(keys => keys.Issuer).ToHashSet(StringComparer.Ordinal);
+        var issuers = filter.LocalKeys.Where(keys => keys.Keys == TokenChecks.NoKeys).Select(keys => keys.Issuer).ToHashSet(StringComparer.Ordinal);
         var found = config.Istio<RequestAuthentication>().SelectMany(policy => policy.Rules.Select((rule, index) => (policy, rule, index)))
             .FirstOrDefault(one => one.rule.Jwks.Length == 0 && issuers.Contains(one.rule.Issuer));
         if (found.policy is null) return null;

@@ -3,23 +3,11 @@ using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
-using Google.Protobuf;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Proxy.Clusters;
-using Isthmus.Proxy.Http;
-using Isthmus.Proxy.Listeners;
-using Isthmus.Proxy.Matching;
-using Isthmus.Proxy.Messages;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Decisions;
 using Isthmus.Reports;
-using Isthmus.Wire;
 using Isthmus.Wire.Tls;
-using ClusterLoadAssignment = Isthmus.Wire.Envoy.Endpoints.ClusterLoadAssignment;
 using static Isthmus.Operate.Diagnose.ConfigDump;
-using Cluster = Isthmus.Wire.Envoy.Clusters.Cluster;
-using Listener = Isthmus.Wire.Envoy.Listeners.Listener;
-using RouteConfiguration = Isthmus.Wire.Envoy.Routes.RouteConfiguration;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -38,7 +26,7 @@ internal sealed record ShownCertificate(X509Certificate2 Leaf, IReadOnlyList<X50
 /// <param name="By"><c>sidecar</c>, <c>upstream</c>, or empty when it is unknown.</param>
 internal sealed record NameAnswer(string Host, string Name, IReadOnlyList<IPAddress> Addresses, string By);
 
-/// <summary>A running proxy's configuration. The proxy's own decoders decode it, so its own tables decide.</summary>
+/// <summary>A running proxy, as it reports itself.</summary>
 internal sealed class ProxyView
 {
     // A dump can hold the system's roots, 140 of them, and a trace follows few of its secrets. So each is read when a step asks for it.
@@ -50,10 +38,8 @@ internal sealed class ProxyView
     {
     }
 
-    public ProxySnapshot Snapshot { get; private init; } = ProxySnapshot.Empty;
-
-    /// <summary>Listeners by the original destination of a redirected connection.</summary>
-    public ListenerIndex Index { get; private init; } = new(ProxySnapshot.Empty);
+    /// <summary>What it decides about calls.</summary>
+    public required ProxyDecisions Decisions { get; init; }
 
     /// <summary>Where programs of the Pod accept connections; null when the proxy does not report it.</summary>
     public IReadOnlyList<IPEndPoint>? Listening { get; private init; }
@@ -69,52 +55,30 @@ internal sealed class ProxyView
     /// <summary>What to say of a proxy that is not Isthmus: it reports its configuration, and its agent may make calls. Empty for Isthmus.</summary>
     public string Stranger { get; private init; } = "";
 
-    /// <summary>Resources that were rejected or that this program could not read, each with the reason.</summary>
-    public IEnumerable<string> Unread { get; private init; } = [];
-
-    /// <summary>The route that a request has before any filter runs, which says which of them do; null if there is none.</summary>
-    public RouteSnapshot? FirstRoute(HttpAction http, RequestHead request, string scheme) =>
-        (http.Routes ?? Snapshot.Routes.GetValueOrDefault(http.RouteName)) is { } table
-            ? RouteDecision.For(table, request, scheme, new Random(1), null).ForFilters(scheme) : null;
-
     public ShownCertificate? Certificate(string secret) => _certificates.GetValueOrDefault(secret)?.Value;
 
     public TrustBundle? Roots(string secret) => _roots.GetValueOrDefault(secret)?.Value;
 
-    public bool IsEjected(string cluster, Endpoint endpoint) => _ejected.ContainsKey((cluster, endpoint.AddressText));
+    public bool IsEjected(string cluster, EndpointView endpoint) => _ejected.ContainsKey((cluster, endpoint.AddressText));
 
     /// <summary>What the proxy counted of endpoints that are ejected.</summary>
-    public HostCounts CountsOf(string cluster, IEnumerable<Endpoint> endpoints) =>
+    public HostCounts CountsOf(string cluster, IEnumerable<EndpointView> endpoints) =>
         endpoints.Select(endpoint => _ejected.GetValueOrDefault((cluster, endpoint.AddressText))).Aggregate(default(HostCounts), (sum, one) => sum + one);
 
     /// <summary>What limits of clusters have refused, by the name of the cluster.</summary>
     public IReadOnlyDictionary<string, PoolRefusals> Refusals { get; private init; } = new Dictionary<string, PoolRefusals>();
 
-    /// <summary>The listener of all inbound connections.</summary>
-    public ListenerSnapshot? Inbound =>
-        Snapshot.Listeners.Values.FirstOrDefault(l => l is { Direction: Direction.Inbound, BindToPort: true } && l.Address.Port == Core.Names.Ports.Inbound);
-
-    /// <summary>The listener of all outbound connections, which hands them to the other listeners.</summary>
-    public ListenerSnapshot? Outbound => Snapshot.Listeners.Values.FirstOrDefault(l => l is { HandOff: true, Direction: Direction.Outbound });
-
     public static ProxyView Read(InspectReport inspection, TimeProvider time, Random random)
     {
         var dump = new ConfigDump(inspection.ConfigDump ?? []);
         var pod = inspection.Pod;
-        var assignments = new DumpedResources<LoadAssignment>(dump.Endpoints, "cluster_name",
-            json => EndpointDecoder.Decode(Message<ClusterLoadAssignment>(json)));
-        var clusters = new DumpedResources<ClusterState>(dump.Clusters, "name",
-            json => State(ClusterDecoder.Decode(Message<Cluster>(json)), assignments, inspection.Clusters, time, random));
-        var listeners = new DumpedResources<ListenerSnapshot>(dump.Listeners, "name", json => ListenerDecoder.Decode(Message<Listener>(json)));
-        var routes = new DumpedResources<RouteTable>(dump.Routes, "name", json => RouteDecoder.Decode(Message<RouteConfiguration>(json)));
-        var snapshot = new ProxySnapshot(1, listeners, clusters, routes);
+        var config = new DumpedConfig(Named(dump.Listeners, "name"), Named(dump.Clusters, "name"), Named(dump.Routes, "name"),
+            Named(dump.Endpoints, "cluster_name")) { Resolved = name => Resolved(name, inspection.Clusters) };
         var program = dump.OtherProgram;
         var canCall = pod is not null && (program.Length == 0 || pod.Calls == true);
         var view = new ProxyView
         {
-            Snapshot = snapshot,
-            Unread = assignments.Unread.Concat(clusters.Unread).Concat(listeners.Unread).Concat(routes.Unread),
-            Index = new(snapshot),
+            Decisions = ProxyDecisions.Read(config, time, random),
             Listening = pod?.Listening?.Select(at => IPEndPoint.TryParse(at, out var point) ? point : null).OfType<IPEndPoint>().ToList(),
             Name = pod?.Name is { } name ? new(name.Host, name.Name, Addresses(name.Addresses), name.By) : null,
             CapturesDns = pod?.DnsCapture,
@@ -132,36 +96,13 @@ internal sealed class ProxyView
         return view;
     }
 
-    private static ClusterState State(ClusterSnapshot config, DumpedResources<LoadAssignment> assignments, JsonNode? statuses, TimeProvider time, Random random)
-    {
-        var cluster = new ClusterState(config, time, random);
-        if (config.Kind == ClusterKind.Eds && assignments.TryGetValue(config.AssignmentName, out var known)) cluster.Update(known);
-        if (config.Kind is ClusterKind.StrictDns or ClusterKind.LogicalDns) cluster.Update(Resolved(config, statuses));
-        return cluster;
-    }
+    private static IEnumerable<(string Name, JsonObject Json)> Named(IEnumerable<JsonObject> resources, string field) =>
+        resources.Select(resource => (Text(At(resource, field)), resource));
 
-    /// <summary>Addresses that a proxy resolved appear only in its host list. Each gets the properties of the first
-    /// name.</summary>
-    private static LoadAssignment Resolved(ClusterSnapshot config, JsonNode? statuses)
-    {
-        if (config.DnsTargets.IsEmpty) return LoadAssignment.Empty;
-        var first = config.DnsTargets[0];
-        var hosts = Hosts(statuses).Where(host => host.Cluster == config.Name).Select(host => IPEndPoint.TryParse(host.Address, out var point) ? point : null)
+    /// <summary>Addresses that a proxy resolved appear only in its host list.</summary>
+    private static IEnumerable<IPEndPoint> Resolved(string cluster, JsonNode? statuses) =>
+        Hosts(statuses).Where(host => host.Cluster == cluster).Select(host => IPEndPoint.TryParse(host.Address, out var point) ? point : null)
             .OfType<IPEndPoint>();
-        return new(config.Name, [first.Locality with { Endpoints = [.. hosts.Select(point =>
-            (config.DnsTargets.FirstOrDefault(target => target.Hostname == point.Address.ToString() && target.Port == point.Port) ?? first).Template with
-            {
-                Address = point
-            })] }]);
-    }
-
-    private static T Message<T>(JsonObject json)
-        where T : IMessage<T>, new()
-    {
-        var copy = (JsonObject)DirectorySource.Replace(json, static _ => { })!;
-        copy.Remove("@type");
-        return WireTypes.Lenient.Parse<T>(copy.ToJsonString());
-    }
 
     private void ReadSecrets(ConfigDump dump)
     {

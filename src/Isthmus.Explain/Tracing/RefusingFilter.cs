@@ -1,5 +1,5 @@
 using Isthmus.Core.Problems;
-using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -12,7 +12,7 @@ internal static class RefusingFilter
     /// <returns>Null: no filter did.</returns>
     public static Problem? Find(string at, string flags, string details)
     {
-        if (UnsupportedFilter.NameIn(details) is { } lacked) return LackedFilters.Problem(at, lacked);
+        if (LackedFilterView.NameIn(details) is { } lacked) return LackedFilters.Problem(at, lacked);
         var told = flags.Split(',');
         if (told.Contains("RL")) return Limit(at, details);
         if (told.Contains("RLSE"))

@@ -1,5 +1,4 @@
 using System.Net;
-using Isthmus.Proxy.Clusters;
 
 namespace Isthmus.Explain.Tracing;
 

@@ -1,4 +1,5 @@
-using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Decisions;
+
 
 namespace Isthmus.Explain.Tracing;
 
@@ -7,7 +8,7 @@ internal sealed class StrangerStep(TraceFacts facts, TraceRecord record, Causes 
 {
     /// <summary>The address belongs to something outside, or to a deleted Pod whose removal the proxy has not received.</summary>
     /// <param name="entry">The ServiceEntry or WorkloadEntry that lists the address; null when none does.</param>
-    public void Walk(string address, Workload workload, ClusterObjects near, string? entry = null)
+    public void Walk(string address, WorkloadView workload, ClusterObjects near, string? entry = null)
     {
         if (workload.Namespace.Length > 0) causes.Needs.NeedPods(workload.Namespace);
         var summary = Unclaimed(address, "Pod");

@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
-using Isthmus.Proxy.Snapshot;
-using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Decisions;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Explain.Tracing;
@@ -9,7 +8,7 @@ namespace Isthmus.Explain.Tracing;
 /// certificates.</summary>
 internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Causes causes, TracedCall call)
 {
-    public bool Walk(EndpointWay? way, Callee callee, FilterChainSnapshot? chain, ProxyView view, ProxyView? client)
+    public bool Walk(EndpointWay? way, Callee callee, ChainView? chain, ProxyView view, ProxyView? client)
     {
         var (cluster, pod, address) = callee;
         var name = callee.Name;
@@ -32,7 +31,7 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
     /// <summary>How a connection is described whose TLS the caller's proxy adds, not that of the mesh.</summary>
     public static string Originated(EndpointWay way) => $"originated by the caller's proxy{(way.Tls!.Sni.Length > 0 ? $", for {way.Tls.Sni}" : "")}";
 
-    private bool WalkCertificates(TlsSettings ours, TlsSettings theirs, Callee callee, ProxyView view, ProxyView? client)
+    private bool WalkCertificates(TlsView ours, TlsView theirs, Callee callee, ProxyView view, ProxyView? client)
     {
         var (name, cluster) = (callee.Name, callee.Cluster);
         var (own, their) = (client?.Certificate(ours.Certificate), view.Certificate(theirs.Certificate));
@@ -46,7 +45,7 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
         var details = ((string, string)[])
         [
             ("caller", $"{own.Identity}, {own.Validity(facts.Now)}"), ("callee", $"{their.Identity}, {their.Validity(facts.Now)}"),
-            ("root", Fingerprint(client!.Roots(ours.Root))), ("callee must be", string.Join(", ", ours.Peers.Select(peer => peer.ToString()))),
+            ("root", Fingerprint(client!.Roots(ours.Root))), ("callee must be", string.Join(", ", ours.Peers)),
         ];
         foreach (var (shown, who, roots, whose, use) in ((ShownCertificate, PodRef, TrustBundle?, PodRef, CertificateUse)[])
             [(their, name, client.Roots(ours.Root), facts.Client, CertificateUse.Server),
@@ -56,14 +55,14 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Caus
             if (roots?.Reject(shown.Leaf, shown.Rest, use, facts.Now) is { } why)
                 return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.Untrusted(who, whose, shown, roots, why), details);
         }
-        if (ours.Peers.Count > 0 && !ours.Peers.Any(peer => peer.IsMatch(NameKind.Uri, their.Identity)))
+        if (!ours.Accepts(their.Identity))
         {
-            if (OtherDomain(own.Identity, their.Identity) is { } domain && ours.Peers.Any(peer => peer.IsMatch(NameKind.Uri, domain)))
+            if (OtherDomain(own.Identity, their.Identity) is { } domain && ours.Names(domain))
                 return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(name, cluster, their.Identity, facts.Client, own.Identity),
                     details);
             return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherIdentity(name, their.Identity, call), details);
         }
-        if (theirs.Peers.Count > 0 && !theirs.Peers.Any(peer => peer.IsMatch(NameKind.Uri, own.Identity)))
+        if (!theirs.Accepts(own.Identity))
             return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(facts.Client, facts.Home, own.Identity, name, their.Identity),
                 details);
         return record.Ok("TLS", "mutual TLS of the mesh", details);

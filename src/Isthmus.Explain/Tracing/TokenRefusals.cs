@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -13,7 +13,7 @@ internal static class TokenRefusals
     /// <param name="policies">Those that apply to the callee.</param>
     /// <param name="token">Null: none that can be read.</param>
     /// <param name="why">What the proxy says of it.</param>
-    public static Problem Find(IReadOnlyList<RequestAuthentication> policies, WebToken? token, int status, string why, Callee callee, string context)
+    public static Problem Find(IReadOnlyList<RequestAuthentication> policies, TokenView? token, int status, string why, Callee callee, string context)
     {
         var rules = policies.SelectMany(policy => policy.Rules.Select((rule, index) => (Policy: policy, Rule: rule, Index: index))).ToList();
         var meant = rules.FirstOrDefault(one => one.Rule.Issuer == token?.Issuer);
@@ -25,19 +25,19 @@ internal static class TokenRefusals
             $"refuses the token of the request at {callee.Name}: {why}{mistake.Why}; the response is {status}", mistake.Remedy);
     }
 
-    private static Mistake Foreign(WebToken? token, IEnumerable<string> issuers) => token is { Issuer.Length: > 0 }
+    private static Mistake Foreign(TokenView? token, IEnumerable<string> issuers) => token is { Issuer.Length: > 0 }
         ? new("spec.jwtRules[*].issuer", $": it is of {token.Issuer}, and the rules are for {string.Join(", ", issuers.Distinct())}",
             $"send a token of an issuer that it lists, or none; or add a rule for {token.Issuer}")
         : new("spec.jwtRules", "", "send a valid token of an issuer that it lists, or none");
 
-    private static Mistake OfRule(TokenRule rule, int index, WebToken token, string why)
+    private static Mistake OfRule(TokenRule rule, int index, TokenView token, string why)
     {
         var path = $"spec.jwtRules[{index}]";
         if (why.StartsWith("Audiences", StringComparison.Ordinal))
         {
             return new($"{path}.audiences", $": the rule is for {string.Join(", ", rule.Audiences)}, and the token is for "
-                + $"{(token.Claims["aud"] is { } audience ? Text(audience) : "no audience")}",
-                $"send a token for one of these audiences, or add {(token.Claims["aud"] is { } named ? Text(named) : "that of the token")} to audiences");
+                + $"{(token.Audience is { } audience ? Text(audience) : "no audience")}",
+                $"send a token for one of these audiences, or add {(token.Audience is { } named ? Text(named) : "that of the token")} to audiences");
         }
         if (why.Contains("expired", StringComparison.Ordinal) || why.Contains("not yet valid", StringComparison.Ordinal))
             return new(path, "", "send a newer token: this one is not valid at this time");

@@ -5,7 +5,6 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
-using Isthmus.Proxy.Trace;
 using Isthmus.Reports;
 
 namespace Isthmus.Explain.Tracing;
@@ -16,7 +15,7 @@ namespace Isthmus.Explain.Tracing;
 public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Target, bool MakeCall, TimeSpan Timeout)
 {
     /// <summary>How long proxies wait for a call at most.</summary>
-    public static TimeSpan LongestCall => PodRoutes.LongestCall;
+    public static TimeSpan LongestCall => CallQuestion.Longest;
 
     /// <summary>What the caller sends.</summary>
     public SentRequest Sent { get; init; } = SentRequest.Plain;

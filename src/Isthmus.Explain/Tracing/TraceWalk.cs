@@ -98,7 +98,7 @@ internal sealed class TraceWalk
 
     private bool LeaveGateway()
     {
-        new OutboundStep(_facts, _record, _causes, _call, Ways()).WalkChain(_arrival!.View, _arrival.Listener, _arrival.Chain);
+        new OutboundStep(_facts, _record, _causes, _call, Ways()).WalkChain(_arrival!.View, _arrival.Chain);
         return true;
     }
 

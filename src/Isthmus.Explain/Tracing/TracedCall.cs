@@ -1,8 +1,6 @@
 using System.Net;
-using System.Text;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Proxy.Messages;
-using Isthmus.Proxy.Tokens;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -40,22 +38,13 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
 
     public IPEndPoint ClientEnd => new(IPAddress.TryParse(Facts.ClientPod.Status.PodIP, out var own) ? own : IPAddress.Loopback, 40000);
 
-    public RequestHead Request()
+    public AskedRequest Request()
     {
-        if (Admitted is { } admitted)
-        {
-            var passed = new RequestHead();
-            passed.CopyFrom(admitted.Request);
-            return passed;
-        }
-        var head = new RequestHead { Method = Method, Version = Kind == CallKinds.Grpc ? HttpVersions.Http2 : HttpVersions.Http11, Authority = Authority };
-        head.SetTarget(Encoding.UTF8.GetBytes(Path));
-        head.Headers.Add("user-agent"u8, "isthmus-trace");
-        head.Headers.Add("accept"u8, "*/*");
-        if (Kind == CallKinds.Grpc) head.Headers.Add("content-type"u8, "application/grpc");
-        foreach (var (name, value) in Facts.Sent.Headers)
-            if (name != "host") head.Headers.Set(Encoding.ASCII.GetBytes(name), value);
-        return head;
+        if (Admitted is { } admitted) return admitted.Request.Copy();
+        List<(string, string)> headers = [("user-agent", "isthmus-trace"), ("accept", "*/*")];
+        if (Kind == CallKinds.Grpc) headers.Add(("content-type", "application/grpc"));
+        headers.AddRange(Facts.Sent.Headers.Where(header => header.Name != "host").Select(header => (header.Name, header.Value)));
+        return new(Method, Kind == CallKinds.Grpc, Authority, Path, headers);
     }
 
     public override string ToString() =>
@@ -66,7 +55,7 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
 /// <param name="Request">The request that it passes on: it may have removed the token.</param>
 /// <param name="Learned">What they learned of the request.</param>
 /// <param name="IsUnsure">Only the gateway itself can check the token.</param>
-internal sealed record Admission(RequestHead Request, RequestMetadata? Learned, bool IsUnsure)
+internal sealed record Admission(AskedRequest Request, LearnedFacts? Learned, bool IsUnsure)
 {
     public bool HasToken => Learned?.Find("istio_authn", []) is not null;
 }

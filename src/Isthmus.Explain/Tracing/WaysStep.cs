@@ -1,7 +1,7 @@
 using System.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
-using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -14,7 +14,7 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, Causes caus
 
     private const int MostWays = 12;
 
-    public void Walk(OutboundChoice outbound, ClusterState cluster, IReadOnlyList<EndpointCandidate> candidates, int percent)
+    public void Walk(OutboundChoice outbound, ClusterView cluster, IReadOnlyList<EndpointCandidate> candidates, int percent)
     {
         foreach (var group in candidates.GroupBy(candidate => candidate.Kind, StringComparer.Ordinal))
         {
@@ -26,9 +26,8 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, Causes caus
                 if (record.Ways >= MostWays) break;
                 record.BeginWay(candidate.Title(all), share);
                 var hops = record.Count;
-                var socket = cluster.Config.SocketFor(candidate.Endpoint);
-                var way = new EndpointWay(outbound, cluster, candidate.Endpoint, cluster.Config.TlsFor(candidate.Endpoint),
-                    IstioMetadata.ConfigOf(cluster.Config.Resource.Metadata?.FilterMetadata));
+                var way = new EndpointWay(outbound, cluster, candidate.Endpoint, candidate.Endpoint.Tls,
+                    IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata));
                 if (candidate.Gateway is { } gateway) gateways.Walk(way, gateway);
                 else if (candidate.Service is { } service) services.Walk(way, service);
                 else if (candidate.Pod is { } pod)
@@ -40,7 +39,7 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, Causes caus
                 else
                 {
                     strangers.Walk(candidate.Endpoint.AddressText, candidate.Endpoint.Workload, facts.Home, candidate.Entry);
-                    if (way.IsMeshTls && socket is not null && candidate.Entry is { } entry)
+                    if (way.IsMeshTls && candidate.Endpoint.HasOwnSocket && candidate.Entry is { } entry)
                         record.Add("TLS", HopStatus.Unknown, "mutual TLS of the mesh", null, (CallBlame.SealedFact, entry));
                     if (way is { Tls: not null, IsMeshTls: false }) record.Ok("TLS", TlsStep.Originated(way), (CallBlame.OriginFact, way.DestinationRule));
                 }

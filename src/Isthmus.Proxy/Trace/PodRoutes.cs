@@ -13,9 +13,6 @@ namespace Isthmus.Proxy.Trace;
 /// <param name="entry">Where calls enter the data plane.</param>
 internal sealed class PodRoutes(ProxyPorts ports, ICallEntry entry)
 {
-    /// <summary>How long the call of a trace, or an attempt to connect, may take at most.</summary>
-    public static readonly TimeSpan LongestCall = TimeSpan.FromMinutes(5);
-
     /// <summary>Listening ports, and what a name resolves to for this Pod's applications: the name <c>host</c> or, with <c>names</c>, all that the sidecar
     /// answers itself.</summary>
     public async ValueTask<PodReport> DescribeAsync(IReadOnlyDictionary<string, string> query, Func<NameTables?>? names, ResolverSettings resolver,
@@ -78,14 +75,14 @@ internal sealed class PodRoutes(ProxyPorts ports, ICallEntry entry)
             ProxyReports.Default.ReachReport));
     }
 
-    private static AdminReply WrongTimeout =>
-        AdminReply.Text(string.Create(CultureInfo.InvariantCulture, $"timeout is a number of milliseconds from 1 to {LongestCall.TotalMilliseconds}\n"), 400);
+    private static AdminReply WrongTimeout => AdminReply.Text(
+        string.Create(CultureInfo.InvariantCulture, $"timeout is a number of milliseconds from 1 to {CallQuestion.Longest.TotalMilliseconds}\n"), 400);
 
     private static bool TryTimeout(string text, out TimeSpan timeout)
     {
         var isNumber = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var ms);
         timeout = TimeSpan.FromMilliseconds(ms);
-        return isNumber && ms > 0 && timeout <= LongestCall;
+        return isNumber && ms > 0 && timeout <= CallQuestion.Longest;
     }
 
     // The order of a resolver: each candidate first in the sidecar's table, then at the servers in resolv.conf.

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
 using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Decisions;
 using Isthmus.Proxy.Snapshot;
 using Xunit;
 
@@ -17,8 +18,8 @@ public sealed class TraceDecodingTests
         var facts = Walk(new TraceScenario(), """{"cluster": {"name": "outbound|80||other-<n>.shop.svc.cluster.local", "type": "STATIC"}}, """,
             """{"route_config": {"name": "80<n>"}}, """);
         // The caller's proxy is read whole: its hop tells what cannot be decoded.
-        Assert.All(facts.Proxies.Where(proxy => proxy.Key != facts.Client), proxy => Assert.Equal(1, Decoded(proxy.Value.Snapshot)));
-        Assert.Equal([101, 101, 101, 102], facts.Proxies.Values.Select(proxy => proxy.Snapshot.Clusters.Count).Order());
+        Assert.All(facts.Proxies.Where(proxy => proxy.Key != facts.Client), proxy => Assert.Equal(1, Decoded(proxy.Value.Decisions.Snapshot)));
+        Assert.Equal([101, 101, 101, 102], facts.Proxies.Values.Select(proxy => proxy.Decisions.Snapshot.Clusters.Count).Order());
     }
 
     [Fact]
@@ -28,11 +29,11 @@ public sealed class TraceDecodingTests
         var facts = Walk(scenario, """{"cluster": {"name": "bad-<n>", "type": "NO_SUCH_TYPE"}}, """,
             """{"route_config": {"name": "bad-<n>", "virtual_hosts": 1}}, """);
         var proxy = facts.Proxies[facts.Client];
-        Assert.Equal(200, proxy.Unread.Count());
-        Assert.StartsWith("bad-0: ", proxy.Unread.First(), StringComparison.Ordinal);
-        Assert.False(proxy.Snapshot.Clusters.ContainsKey("bad-0"));
-        Assert.Equal(2, proxy.Snapshot.Clusters.Count);
-        Assert.Equal(["80"], proxy.Snapshot.Routes.Keys);
+        Assert.Equal(200, proxy.Decisions.Unread.Count());
+        Assert.StartsWith("bad-0: ", proxy.Decisions.Unread.First(), StringComparison.Ordinal);
+        Assert.False(proxy.Decisions.Snapshot.Clusters.ContainsKey("bad-0"));
+        Assert.Equal(2, proxy.Decisions.Snapshot.Clusters.Count);
+        Assert.Equal(["80"], proxy.Decisions.Snapshot.Routes.Keys);
     }
 
     /// <summary>The facts of a finished walk through proxies with a hundred more clusters and routes each.</summary>

@@ -1,11 +1,9 @@
 using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
-using Google.Protobuf;
-using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Matching;
 
-namespace Isthmus.Explain.Tracing;
+namespace Isthmus.Proxy.Decisions;
 
 /// <summary>The resources of one type in a dump. Each is decoded when it is first looked up: a dump has thousands in a mesh with hundreds of
 /// services, and a call takes few of them.</summary>
@@ -16,12 +14,10 @@ internal sealed class DumpedResources<T> : IReadOnlyDictionary<string, T>
     private readonly Dictionary<string, Lazy<(T? Resource, string Error)>> _byName = new(StringComparer.Ordinal);
 
     /// <param name="resources">The last with a name counts.</param>
-    /// <param name="nameField">The field with a resource's name.</param>
-    public DumpedResources(IEnumerable<JsonObject> resources, string nameField, Func<JsonObject, T> decode)
+    public DumpedResources(IEnumerable<(string Name, JsonObject Json)> resources, Func<JsonObject, T> decode)
     {
-        foreach (var json in resources)
+        foreach (var (name, json) in resources)
         {
-            var name = ConfigDump.At(json, nameField)?.ToString() ?? "";
             var resource = new Lazy<(T?, string)>(() => Read(name, json, decode));
             _all.Add(resource);
             _byName[name] = resource;

@@ -1,0 +1,70 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Tokens;
+
+namespace Isthmus.Proxy.Decisions;
+
+/// <summary>A request that a proxy is asked about.</summary>
+public sealed class AskedRequest
+{
+    private const string Bearer = "Bearer ";
+
+    /// <param name="headers">The last with a name counts.</param>
+    public AskedRequest(string method, bool isHttp2, string authority, string path, IEnumerable<(string Name, string Value)> headers)
+    {
+        Head = new() { Method = method, Version = isHttp2 ? HttpVersions.Http2 : HttpVersions.Http11, Authority = authority };
+        Head.SetTarget(Encoding.UTF8.GetBytes(path));
+        foreach (var (name, value) in headers) Head.Headers.Set(Encoding.ASCII.GetBytes(name), value);
+    }
+
+    private AskedRequest(RequestHead head) => Head = head;
+
+    internal RequestHead Head { get; }
+
+    /// <summary>The method.</summary>
+    public string Method => Head.Method;
+
+    /// <summary>The host that it names.</summary>
+    public string Authority => Head.Authority;
+
+    /// <summary>The path with its query.</summary>
+    public string Path => Head.TargetText;
+
+    /// <summary>Whether it has a token where proxies look for tokens unless told otherwise.</summary>
+    public bool HasBearer => BearerText is not null;
+
+    /// <summary>That token; null: there is none, or none that can be read.</summary>
+    public TokenView? Token => BearerText is { } text && WebToken.Parse(text) is { } token ? new(token.Issuer, token.KeyId, token.Claims["aud"]) : null;
+
+    private string? BearerText =>
+        Header("authorization") is { } value && value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? value[Bearer.Length..] : null;
+
+    /// <summary>All values of a field; null when it does not have the field.</summary>
+    /// <param name="name">In lower case.</param>
+    public string? Header(string name) => Head.Headers.GetJoined(Encoding.ASCII.GetBytes(name));
+
+    /// <summary>The same request, which filters may change alone.</summary>
+    public AskedRequest Copy()
+    {
+        var head = new RequestHead();
+        head.CopyFrom(Head);
+        return new(head);
+    }
+}
+
+/// <summary>What a token says of itself.</summary>
+/// <param name="KeyId">Empty when it names none.</param>
+/// <param name="Audience">Null when it names none.</param>
+public sealed record TokenView(string Issuer, string KeyId, JsonNode? Audience);
+
+/// <summary>What filters found out about a request.</summary>
+public sealed class LearnedFacts
+{
+    internal LearnedFacts(RequestMetadata metadata) => Metadata = metadata;
+
+    internal RequestMetadata Metadata { get; }
+
+    /// <summary>What a filter found out; null: not that.</summary>
+    public JsonNode? Find(string filter, IReadOnlyList<string> path) => Metadata.Find(filter, path);
+}

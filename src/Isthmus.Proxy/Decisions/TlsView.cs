@@ -1,0 +1,37 @@
+using Isthmus.Proxy.Tls;
+
+namespace Isthmus.Proxy.Decisions;
+
+/// <summary>The TLS of one side of connections.</summary>
+public sealed class TlsView
+{
+    private readonly TlsSettings _settings;
+
+    private TlsView(TlsSettings settings) => _settings = settings;
+
+    internal static TlsView? Of(TlsSettings? settings) => settings is null ? null : new(settings);
+
+    /// <summary>The name of the secret with the certificate that is shown; empty when none is.</summary>
+    public string Certificate => _settings.Certificate;
+
+    /// <summary>The name of the secret with the roots; empty when any peer will do.</summary>
+    public string Root => _settings.Root;
+
+    /// <summary>The server name that is asked for.</summary>
+    public string Sni => _settings.Sni;
+
+    /// <summary>The protocols that are offered.</summary>
+    public IReadOnlyList<string> Alpn => _settings.Alpn;
+
+    /// <summary>Whether clients must show a certificate.</summary>
+    public bool RequirePeer => _settings.RequirePeer;
+
+    /// <summary>The names of which peers must have one, as text; empty: any name will do.</summary>
+    public IReadOnlyList<string> Peers => [.. _settings.Peers.Select(peer => peer.ToString())];
+
+    /// <summary>Whether a name is among those that peers must have.</summary>
+    public bool Names(string uri) => _settings.Peers.Any(peer => peer.IsMatch(NameKind.Uri, uri));
+
+    /// <summary>Whether a peer with a name is accepted.</summary>
+    public bool Accepts(string uri) => _settings.Peers.Count == 0 || Names(uri);
+}

@@ -7,7 +7,7 @@ using Google.Protobuf.WellKnownTypes;
 namespace Isthmus.Wire;
 
 /// <summary>Protojson for people and dumps: what is embedded and cannot be shown, because its type is unknown or its bytes are malformed, appears as its type
-/// alone.</summary>
+/// alone, and what is empty as an empty object.</summary>
 public static class ShownMessages
 {
     private const string Mark = "isthmus: not shown: ", Type = "@type";
@@ -45,8 +45,7 @@ public static class ShownMessages
     {
         try
         {
-            if (any.TypeUrl.Length == 0) return;
-            if (WireTypes.Registry.Find(any.TypeUrl[(any.TypeUrl.LastIndexOf('/') + 1)..]) is { } type)
+            if (any.TypeUrl.Length > 0 && WireTypes.Registry.Find(any.TypeUrl[(any.TypeUrl.LastIndexOf('/') + 1)..]) is { } type)
             {
                 var inner = type.Parser.ParseFrom(any.Value);
                 if (inner is Any further) Hide(further);
@@ -69,7 +68,7 @@ public static class ShownMessages
         {
             case JsonObject item when item["value"] is JsonValue value && value.TryGetValue<string>(out var text)
                 && text.StartsWith(Mark, StringComparison.Ordinal):
-                return new JsonObject { [Type] = text[Mark.Length..] };
+                return text.Length == Mark.Length ? [] : new JsonObject { [Type] = text[Mark.Length..] };
             case JsonObject item:
                 return new JsonObject(item.Select(member => KeyValuePair.Create(member.Key, Name(member.Value))));
             case JsonArray list:

@@ -76,7 +76,7 @@ internal sealed class PreviewPage(MeshPreview preview, HistoryOwner owner)
         })],
         group.Resources.Count > MostResources ? group.Resources.Count - MostResources : null);
 
-    private static JsonObject? Body(XdsResource? resource) => resource is null ? null : JsonNode.Parse(WireTypes.Json.Format(resource.Body)) as JsonObject;
+    private static JsonObject? Body(XdsResource? resource) => resource is null ? null : ShownMessages.Show(resource.Body);
 
     private static string TypeOf(string url) =>
         url switch { TypeUrls.Listener => "listener", TypeUrls.Route => "route", TypeUrls.Cluster => "cluster", _ => "endpoints" };

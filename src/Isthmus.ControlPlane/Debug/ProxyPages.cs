@@ -77,7 +77,7 @@ internal static class ProxyPages
             : new JsonObject();
     }
 
-    private static JsonNode Show(IMessage message) => JsonNode.Parse(WireTypes.Json.Format(message))!;
+    private static JsonNode Show(IMessage message) => ShownMessages.Show(message);
 
     /// <summary>The Sidecar resource that applies, and the hosts that the proxy knows because of it.</summary>
     private static JsonNode Scope(Derive.MeshGraph mesh, ProxyFeed feed)

@@ -69,6 +69,7 @@ internal static class PatchValueReader
             if (member is null || name == TypeField) continue;
             var field = value[name];
             if (Find(type, name) is not { } known) Unknown(field, name, type);
+            else if (EnabledFilters.Is(members, name)) plain[known.Name] = EnabledFilters.Placeholder;
             else if (ProxyFields.IsIdle(known)) field.Idle("Envoys of a mesh do nothing with it either", "remove it, or leave it: it does no harm");
             else if (known.Name == Discovery && type.FindFieldByName("typed_config") is { } config && ProxyFields.Honours(config))
             {

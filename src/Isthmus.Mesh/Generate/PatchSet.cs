@@ -72,7 +72,14 @@ public sealed class PatchSet
             ? null
             : new(context,
                 own.Select(patch => new ReadPatch(patch,
-                    patch.Value is { } value ? WireTypes.Strict.Parse(value.Json, WireTypes.Registry.Find(value.Type)) : null)));
+                    patch.Value is { } value ? Read(value) : null)));
+    }
+
+    private static IMessage Read(PatchValue value)
+    {
+        var read = WireTypes.Strict.Parse(value.Json, WireTypes.Registry.Find(value.Type));
+        EnabledFilters.Restore(read);
+        return read;
     }
 
     public bool TouchesClusters => _clusters.Count > 0;

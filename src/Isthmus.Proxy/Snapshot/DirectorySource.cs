@@ -83,7 +83,7 @@ internal static class DirectorySource
                 return new JsonObject { ["@type"] = "type.googleapis.com/google.protobuf.StringValue", ["value"] = type };
             case JsonObject item:
                 var copy = new JsonObject();
-                foreach (var (name, value) in item) copy[name] = Replace(value, unknown);
+                foreach (var (name, value) in item) copy[name] = EnabledFilters.Is(item, name) ? EnabledFilters.Placeholder : Replace(value, unknown);
                 return copy;
             case JsonArray list:
                 var all = new JsonArray();

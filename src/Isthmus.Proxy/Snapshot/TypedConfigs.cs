@@ -46,7 +46,7 @@ internal static class TypedConfigs
         form = RouteForm.Own;
         if (!TryPlain(any, out config, out fault)) return false;
         if (!config.TryRead(out FilterConfig wrapped)) return true;
-        if (wrapped.Disabled || wrapped.Config is { TypeUrl: "" })
+        if (wrapped.Disabled || (wrapped.Config is { } own && EnabledFilters.Is(own)))
         {
             (form, config) = (wrapped.Disabled ? RouteForm.Off : RouteForm.On, new());
             return true;

@@ -53,6 +53,37 @@ public sealed class EnvoyFilterTests
         Assert.Equal(1, gateway.Count("http_local_rate_limiter.http_local_rate_limit.enforced"));
     }
 
+    private const string ForRoute = "{typed_per_filter_config: {stops: {'@type': type.googleapis.com/envoy.config.route.v3.FilterConfig, ";
+
+    /// <summary>A filter that is off in the listener, and on for a route: Envoy calls it on where its configuration for the route is there, and
+    /// empty.</summary>
+    [Theory]
+    [InlineData("", 200)]
+    [InlineData("config: {}", 418)]
+    [InlineData("disabled: true", 200)]
+    public async Task A_route_switches_a_filter_on_without_saying_more(string fields, int status)
+    {
+        await using var origin = await OriginAsync();
+        using var gateway = new GuardedGateway("", Filter($$"""
+            - applyTo: HTTP_FILTER
+              match: {context: GATEWAY, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager} } } }
+              patch:
+                operation: INSERT_BEFORE
+                value:
+                  name: stops
+                  disabled: true
+                  typed_config:
+                    "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault
+                    abort: {http_status: 418, percentage: {numerator: 100} }
+            - applyTo: HTTP_ROUTE
+              match: {context: GATEWAY, routeConfiguration: {vhost: {name: '*:8080', route: {action: ANY} } } }
+              patch:
+                operation: MERGE
+                value: {{(fields.Length == 0 ? "{name: same}" : ForRoute + fields + "} } }")}}
+            """), origin.Port, 1);
+        Assert.Equal(status, (await gateway.CallAsync()).Status);
+    }
+
     [Theory]
     [InlineData("", 2)]
     [InlineData(", runtime_enabled: {default_value: false}", 4)]

@@ -80,6 +80,22 @@ public sealed class LackedFilterTests
         Assert.True(Scenario(isOff: true).Walk().Succeeds);
     }
 
+    /// <summary>The route switches it on with a configuration that is empty, for which dumps of proxies have no type.</summary>
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("\"typed_per_filter_config\": {\"mine\": {\"@type\": \"type.googleapis.com/envoy.config.route.v3.FilterConfig\", "
+        + "\"config\": {}}}, ", false)]
+    public void A_filter_that_is_off_decides_where_the_route_switches_it_on(string route, bool succeeds)
+    {
+        const string match = "{\"match\": {\"prefix\": \"/\"}, ", filters = "\"http_filters\": [", denial = "{\"name\": \"mine\", "
+            + "\"disabled\": true, \"typed_config\": {\"@type\": \"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\", \"rules\": {}}}, ";
+        var scenario = new TraceScenario();
+        scenario.Callee = scenario.Callee.Replace(filters, filters + denial, StringComparison.Ordinal).Replace(match, match + route, StringComparison.Ordinal);
+        var trace = scenario.Walk();
+        Assert.Equal(succeeds, trace.Succeeds);
+        if (!succeeds) Assert.Equal("inbound", trace.Failure!.Name);
+    }
+
     [Theory]
     [InlineData("caller", "route", 0)]
     [InlineData("callee", "inbound", 1)]

@@ -30,6 +30,16 @@ public sealed class WireTypesTests
         }
     }
 
+    /// <summary>The formatter of protojson knows none: a whole resource would not be shown because of it.</summary>
+    [Fact]
+    public void Configuration_that_is_empty_is_shown_as_such()
+    {
+        var on = Any.Pack(new Isthmus.Wire.Envoy.Routes.FilterConfig { Config = new() });
+        var table = new Isthmus.Wire.Envoy.Routes.RouteConfiguration { Name = "all", TypedPerFilterConfig = { ["mine"] = on } };
+        Assert.Equal("""{"@type":"type.googleapis.com/envoy.config.route.v3.FilterConfig","config":{}}""",
+            ShownMessages.Show(table)["typed_per_filter_config"]!["mine"]!.ToJsonString());
+    }
+
     [Theory]
     [InlineData("""
         {"name":"outbound|80||shop.sample.svc.cluster.local","type":"EDS","connect_timeout":"10s","lb_policy":"LEAST_REQUEST",

@@ -65,12 +65,15 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         var of = config.RulesFor(host).Select(rule => (Rule: rule,
             Lb: TrafficPolicy.Effective(rule, rule.Subsets.FirstOrDefault(one => one.Name == subset), port).Balancing?.Locality))
             .FirstOrDefault(one => one.Lb is not null);
-        var (lb, owner, field) = of.Lb is { } own
-            ? (own, $"DestinationRule {of.Rule.Namespace}/{of.Rule.Name} in {config.At.Context}",
+        var (lb, owner, field) = of.Lb is { } ofRule
+            ? (ofRule, $"DestinationRule {of.Rule.Namespace}/{of.Rule.Name} in {config.At.Context}",
                 "spec.trafficPolicy.loadBalancer.localityLbSetting.distribute")
             : (MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config.LocalityLb, $"MeshConfig of {config.At.Context}", "localityLbSetting.distribute");
         if (!lb.Enabled || lb.Distribute.IsEmpty) return null;
-        var sent = lb.Distribute.Select(one => $"from {one.From} to {string.Join(", ", one.To.Select(to => to.Key))} only");
+        // The first that the caller is in counts; of another one, it knows nothing.
+        var own = facts.Locality is { } at ? lb.Distribute.Where(one => at.IsIn(one.From)).Take(1).ToList() : [.. lb.Distribute];
+        if (own.Count == 0) return null;
+        var sent = own.Select(one => $"from {one.From} to {string.Join(", ", one.To.Select(to => to.Key))} only");
         return Faults.Of("ISM2107", owner, field, $"sends calls {string.Join(" and ", sent)}, and "
                 + $"none of the ready Pods of {host.Fqdn} is there",
             "name localities in which its Pods run (kubectl get nodes -L topology.kubernetes.io/region,topology.kubernetes.io/zone), or remove distribute");

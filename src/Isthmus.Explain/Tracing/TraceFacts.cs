@@ -56,7 +56,7 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>The same facts, to follow another address of the name. What proxies and control planes say is found out once for all addresses.</summary>
     public TraceFacts At(IPAddress address) =>
         new(Clusters, Client, Target,
-            Now) { Sent = Sent, Entry = Entry, TakenAt = TakenAt, Proxies = Proxies, Silent = Silent, Watched = Watched, Address = address };
+            Now) { Sent = Sent, Entry = Entry, TakenAt = TakenAt, Locality = Locality, Proxies = Proxies, Silent = Silent, Watched = Watched, Address = address };
 
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
 
@@ -75,6 +75,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     /// <summary>When the snapshot was taken that stands in for the clusters, which makes no calls; null when the clusters themselves answer.</summary>
     public DateTimeOffset? TakenAt { get; init; }
+
+    /// <summary>Where the caller is; null when that is not known.</summary>
+    public Locality? Locality { get; init; }
 
     /// <summary>Which address of the name to follow; null for the first.</summary>
     public IPAddress? Address { get; private init; }

@@ -4,6 +4,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Reports;
 
@@ -78,6 +79,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var objects = await reading;
         var facts = new TraceFacts(objects, client, request.Target, time.GetUtcNow())
         {
+            Locality = await LocalityAsync(objects[0].Pods.FirstOrDefault(one => one.Metadata.Name == pod && one.Metadata.Namespace == ns), stop),
             Sent = request.Sent, TakenAt = clusters[0].StandIn?.TakenAt,
             Entry = entering.Length > 0 && objects[0].Service(ns, entering) is { } service ? new(objects[0], service) : null,
         };
@@ -88,6 +90,24 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         if (facts.Entry is null && ClusterObjects.IsGateway(facts.ClientPod)) throw NoCaller(facts, request);
         if (ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
         return facts;
+    }
+
+    /// <summary>Null when the Node may not be read, or the Pod has none yet.</summary>
+    private async Task<Locality?> LocalityAsync(Pod? pod, CancellationToken stop)
+    {
+        if (pod is null) return null;
+        if (Locality.OfLabels(pod.Metadata.Labels.ToValueMap()) is { } own) return own;
+        try
+        {
+            return pod.Spec.NodeName.Length > 0 && await _clients[clusters[0].Name].FindAsync(Kinds.Node, null, pod.Spec.NodeName, stop) is { } node
+                ? new(Label(Labels.Region), Label(Labels.Zone), Label(Labels.Subzone)) : null;
+
+            string Label(string name) => node["metadata"]?["labels"]?[name]?.ToString() ?? "";
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Nothing redirects what a gateway sends to its own proxy, so no call of a gateway could be followed as that of an application is.</summary>

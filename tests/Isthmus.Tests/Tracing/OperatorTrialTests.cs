@@ -54,11 +54,13 @@ public sealed class OperatorTrialTests
     }
 
     [Theory]
-    [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}", true)]
-    [InlineData("loadBalancer: {simple: RANDOM}", false)]
-    public void Calls_that_go_to_localities_without_Pods_are_told(string policy, bool isNamed)
+    [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}", "eu/west/a", true)]
+    [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}", "us/west/a", false)]
+    [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}", null, true)]
+    [InlineData("loadBalancer: {simple: RANDOM}", null, false)]
+    public void Calls_that_go_to_localities_without_Pods_are_told(string policy, string? caller, bool isNamed)
     {
-        var scenario = new TraceScenario();
+        var scenario = new TraceScenario { Locality = caller is null ? null : Isthmus.Mesh.Model.Locality.Parse(caller) };
         scenario.One += $"\n---\n{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: orders, namespace: shop}}, "
             + $"spec: {{host: orders, trafficPolicy: {{{policy}}}}}}}";
         var page = JsonNode.Parse(scenario.Client)!;

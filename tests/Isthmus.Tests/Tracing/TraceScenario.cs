@@ -84,6 +84,9 @@ internal sealed class TraceScenario
 
     internal SentRequest Sent { get; set; } = SentRequest.Plain;
 
+    /// <summary>Where the caller is; null when that is not known.</summary>
+    internal Isthmus.Mesh.Model.Locality? Locality { get; init; }
+
     /// <summary>What proxies saw of the call.</summary>
     internal IReadOnlyList<Sighting> Sighted { get; set; } = [];
 
@@ -112,7 +115,7 @@ internal sealed class TraceScenario
 
     internal TraceFacts Facts(string target = "orders", string client = "buyer") =>
         new([Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two)], new("c1", "shop", client),
-            TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted), Sent = Sent };
+            TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted), Sent = Sent, Locality = Locality };
 
     /// <summary>Walks until nothing is missing.</summary>
     internal void Complete(AddressWalk of)

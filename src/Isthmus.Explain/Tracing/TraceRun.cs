@@ -113,7 +113,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     /// <summary>Nothing redirects what a gateway sends to its own proxy, so no call of a gateway could be followed as that of an application is.</summary>
     private static ProblemException NoCaller(TraceFacts facts, TraceRequest request)
     {
-        var service = facts.Home.Services.FirstOrDefault(one => one.Metadata.Namespace == facts.Client.Namespace && facts.Home.Behind(one).Contains(facts.ClientPod));
+        var service = facts.Home.Services.FirstOrDefault(one =>
+            one.Metadata.Namespace == facts.Client.Namespace && facts.Home.Behind(one).Contains(facts.ClientPod));
         var to = request.Target;
         return new($"{facts.Client}", "is a gateway, which passes on what others call, and calls nothing itself",
             $"to follow a call from outside that enters there: isthmus trace {EntryPrefix}{service?.Metadata.Name ?? "SERVICE"}.{facts.Client.Namespace} "

@@ -126,7 +126,8 @@ public sealed class EntryCausesTests
     private static EntryCauses Entry(string listeners, out TracedCall call, string host = "shop.example.com")
     {
         var scenario = new TraceScenario();
-        scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: istio, listeners: {listeners}}} }}";
+        scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, "
+            + $"spec: {{gatewayClassName: istio, listeners: {listeners}}} }}";
         var facts = scenario.Facts(host);
         facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
         call = new(facts, null, null, 443, CallKinds.Tls, new(System.Net.IPAddress.Any, 443));

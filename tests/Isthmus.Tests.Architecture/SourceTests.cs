@@ -40,6 +40,18 @@ public sealed partial class SourceTests
         return rows;
     }
 
+    /// <summary>The console of .NET changes the mode of a terminal as soon as anything of it is used that reads.</summary>
+    [Fact]
+    public void Commands_leave_the_mode_of_a_terminal_alone() => Assert.Empty(
+        from file in Repository.Sources("src/isthmus")
+        where !file.Path.EndsWith("/Output/Terminal.cs", StringComparison.Ordinal)
+        from line in file.Lines
+        where ReadingConsole().IsMatch(line)
+        select $"{file.Path}: {line.Trim()}: use Terminal");
+
+    [GeneratedRegex(@"\bConsole\.(In\b|Read|OpenStandardInput|CancelKeyPress|KeyAvailable|Cursor|Foreground|Background|ResetColor|Clear|Window|Title|TreatControl)")]
+    private static partial Regex ReadingConsole();
+
     [Fact]
     public void No_line_is_wider_than_a_screen()
     {

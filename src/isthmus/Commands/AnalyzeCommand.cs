@@ -68,7 +68,7 @@ internal static class AnalyzeCommand
     {
         var ns = line.GetValue(options.AllNamespaces) ? null : line.GetValue(GlobalOptions.Namespace);
         var paths = line.GetValue(options.Files) ?? [];
-        var files = ManifestFiles.Read(paths, line.GetValue(options.Recursive), ns ?? "default", Console.In);
+        var files = ManifestFiles.Read(paths, line.GetValue(options.Recursive), ns ?? "default", Terminal.Input);
         foreach (var skipped in files.Skipped)
             Console.Error.WriteLine($"Skipping file {skipped}, recognized file extensions are: {string.Join(' ', ManifestFiles.Extensions)}");
         var isUnreadable = files.Problems.Count > 0 && !line.GetValue(options.IgnoreUnknown);

@@ -6,6 +6,7 @@ using Isthmus.Explain.WhatIf;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 
@@ -45,7 +46,7 @@ internal static class DiffCommand
             try
             {
                 var manifests = ManifestFiles.Read(line.GetValue(files)!, line.GetValue(recursive),
-                    line.GetValue(GlobalOptions.Namespace) ?? GlobalOptions.Access(line).Namespace, Console.In);
+                    line.GetValue(GlobalOptions.Namespace) ?? GlobalOptions.Access(line).Namespace, Terminal.Input);
                 if (manifests.Problems.Count > 0) throw new ProblemException(manifests.Problems[0]);
                 if (manifests.Objects.Count == 0)
                     throw new ProblemException("-f", "no objects found", $"name files that end in {string.Join(", ", ManifestFiles.Extensions)}");

@@ -67,7 +67,7 @@ internal static class ImageCommand
             if ((line.GetValue(user)!.Length > 0) != line.GetValue(password))
                 throw new WrongUseException("--username", "needs --password-stdin, and vice versa",
                     "use both, for example: isthmus image push IMAGE --username USER --password-stdin < FILE");
-            var secret = line.GetValue(password) ? (await Console.In.ReadToEndAsync(stop)).TrimEnd('\r', '\n') : "";
+            var secret = line.GetValue(password) ? (await Terminal.Input.ReadToEndAsync(stop)).TrimEnd('\r', '\n') : "";
             var access = new RegistryAccess(line.GetValue(plain), line.GetValue(authority)!, line.GetValue(user)!, secret).WithStored(place.Host,
                 CredentialFiles());
             using var registry = new RegistryClient(place, access);

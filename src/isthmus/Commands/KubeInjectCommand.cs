@@ -6,6 +6,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Injecting;
 using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 
@@ -45,7 +46,7 @@ internal static class KubeInjectCommand
         command.SetAction(async (line, stop) =>
         {
             var name = line.GetValue(file)!;
-            var text = name == "-" ? await Console.In.ReadToEndAsync(stop) : InputFile.Read($"-f {name}", name);
+            var text = name == "-" ? await Terminal.Input.ReadToEndAsync(stop) : InputFile.Read($"-f {name}", name);
             using var client = GlobalOptions.Client(line);
             var source = new InjectionSource(client, line.GetValue(GlobalOptions.IstioNamespace)!, line.GetValue(revision)!);
             var injection = await source.ReadAsync(Read(line, mesh), Read(line, values), stop);

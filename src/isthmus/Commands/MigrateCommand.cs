@@ -67,7 +67,7 @@ internal static class MigrateCommand
 
     private static MigrationInput Read(ParseResult line, string[] paths, bool recursive)
     {
-        var files = ManifestFiles.Read(paths, recursive, line.GetValue(GlobalOptions.Namespace) ?? "default", Console.In);
+        var files = ManifestFiles.Read(paths, recursive, line.GetValue(GlobalOptions.Namespace) ?? "default", Terminal.Input);
         foreach (var skipped in files.Skipped)
             Console.Error.WriteLine($"Skipping file {skipped}, recognized file extensions are: {string.Join(' ', ManifestFiles.Extensions)}");
         return MigrationReader.Read(files, line.GetValue(GlobalOptions.IstioNamespace)!);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Options;
+using Isthmus.Output;
 
 namespace Isthmus.Commands;
 
@@ -21,7 +22,7 @@ internal static class ValidateCommand
         {
             var ns = line.GetValue(GlobalOptions.Namespace) ?? "default";
             var results = line.GetValue(files)!.SelectMany(list => list.Split(',', StringSplitOptions.RemoveEmptyEntries))
-                .Select(file => ManifestValidation.Of(file, ns, Console.In)).ToList();
+                .Select(file => ManifestValidation.Of(file, ns, Terminal.Input)).ToList();
             output.Write(line, () => new JsonArray([.. results.Select(result => (JsonNode)new JsonObject
             {
                 ["file"] = result.File, ["objects"] = result.Objects, ["valid"] = result.IsValid, ["errors"] = List(result.Errors),

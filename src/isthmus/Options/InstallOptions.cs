@@ -2,6 +2,7 @@ using System.CommandLine;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
+using Isthmus.Output;
 
 namespace Isthmus.Options;
 
@@ -37,5 +38,5 @@ internal sealed class InstallOptions
         return spec;
     }
 
-    private static string ReadFile(string file) => file == "-" ? Console.In.ReadToEnd() : InputFile.Read($"-f {file}", file);
+    private static string ReadFile(string file) => file == "-" ? Terminal.Input.ReadToEnd() : InputFile.Read($"-f {file}", file);
 }

@@ -1,6 +1,7 @@
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.MeshFile;
+using Isthmus.Output;
 
 namespace Isthmus.Options;
 
@@ -9,7 +10,7 @@ internal static class MeshInput
 {
     internal static MeshSpec Read(string file)
     {
-        var text = file == "-" ? Console.In.ReadToEnd() : InputFile.Read($"-f {file}", file);
+        var text = file == "-" ? Terminal.Input.ReadToEnd() : InputFile.Read($"-f {file}", file);
         var mesh = MeshReader.Read(text, file == "-" ? "standard input" : file, file == "-" ? "" : Path.GetDirectoryName(file) ?? "");
         foreach (var warning in new MeshDesign(mesh).Warnings) Console.Error.WriteLine($"Warning: {warning}");
         return mesh;

@@ -49,7 +49,7 @@ public sealed partial class SourceTests
         where ReadingConsole().IsMatch(line)
         select $"{file.Path}: {line.Trim()}: use Terminal");
 
-    [GeneratedRegex(@"\bConsole\.(In\b|Read|OpenStandardInput|CancelKeyPress|KeyAvailable|Cursor|Foreground|Background|ResetColor|Clear|Window|Title|TreatControl)")]
+    [GeneratedRegex(@"\bConsole\.(In\b|Read|OpenStandardInput|CancelKeyPress|Key|Cursor|Foreground|Background|ResetColor|Clear|Window|Title|TreatControl)")]
     private static partial Regex ReadingConsole();
 
     [Fact]

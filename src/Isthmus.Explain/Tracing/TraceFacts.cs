@@ -55,8 +55,10 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 {
     /// <summary>The same facts, to follow another address of the name. What proxies and control planes say is found out once for all addresses.</summary>
     public TraceFacts At(IPAddress address) =>
-        new(Clusters, Client, Target,
-            Now) { Sent = Sent, Entry = Entry, TakenAt = TakenAt, Locality = Locality, Proxies = Proxies, Silent = Silent, Watched = Watched, Address = address };
+        new(Clusters, Client, Target, Now)
+        {
+            Sent = Sent, Entry = Entry, TakenAt = TakenAt, Locality = Locality, Proxies = Proxies, Silent = Silent, Watched = Watched, Address = address
+        };
 
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
 

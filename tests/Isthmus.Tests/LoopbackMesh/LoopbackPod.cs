@@ -194,7 +194,7 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), Sockets, new SystemResolver());
         var settings = AgentSettings.Read(parsed.Role, parsed.Domain,
             environment) with { DrainTime = TimeSpan.Zero, ListenerDrainTime = TimeSpan.FromSeconds(1), LossTime = TimeSpan.FromSeconds(2) };
-        await AgentRun.RunAsync(settings, environment, ports, new(files, new OneLog(AccessLog)), log, Isthmus.Proxy.Programs.AgentPlanes.Of, stop);
+        await AgentRun.RunAsync(settings, environment, ports, new(files, new PodLogs(_root, AccessLog)), log, Isthmus.Proxy.Programs.AgentPlanes.Of, stop);
     }
 
     /// <summary>The program listens at an address of its own, to which the Pod's kernel leads.</summary>
@@ -305,9 +305,10 @@ internal sealed class LoopbackPod(Pod pod, IPAddress address, LoopbackNode node)
         JsonObject Condition(string type, string status) => new() { ["type"] = type, ["status"] = status, ["lastTransitionTime"] = since };
     }
 
-    /// <summary>Writes all access logs to one file.</summary>
-    private sealed class OneLog(string path) : ILogFiles
+    /// <summary>Writes access logs to a file for the standard streams, and to files in the root of the Pod, where only folders are that it has.</summary>
+    private sealed class PodLogs(string root, string standard) : ILogFiles
     {
-        public Stream Open(string _) => new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+        public Stream Open(string path) => new FileStream(path.StartsWith("/dev/std", StringComparison.Ordinal) ? standard : root + path, FileMode.Append,
+            FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
     }
 }

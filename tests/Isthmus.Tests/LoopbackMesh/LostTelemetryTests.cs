@@ -33,8 +33,11 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
     {
         using var port = new ReservedPort();
         var settings = (await mesh.Client("cluster1").GetAsync(Kinds.ConfigMap, System, "istio", Stop))["data"]!["mesh"]!.ToString();
-        await SetAsync(WithProvider(settings, port.Number));
-        await mesh.ApplyAsync("cluster1", Objects(port.Number));
+        await SetAsync(WithProvider(settings, new JsonObject
+        {
+            ["name"] = "losing-spans", ["opentelemetry"] = new JsonObject { ["service"] = "collector.losing.example", ["port"] = 4317 },
+        }));
+        await mesh.ApplyAsync("cluster1", Objects(port.Number, "tracing: [{providers: [{name: losing-spans}], randomSamplingPercentage: 100}]"));
         try
         {
             IPAddress? address = null;
@@ -75,9 +78,48 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
         }
         finally
         {
-            await mesh.Client("cluster1").DeleteAsync(Kinds.Namespace, null, Namespace, Stop);
-            await SetAsync(settings);
+            await EndAsync(settings);
         }
+    }
+
+    /// <summary>The folder of the file does not exist in the container.</summary>
+    [Fact]
+    public async Task An_access_log_that_cannot_be_written_is_told_until_it_can()
+    {
+        var settings = (await mesh.Client("cluster1").GetAsync(Kinds.ConfigMap, System, "istio", Stop))["data"]!["mesh"]!.ToString();
+        await SetAsync(WithProvider(settings, new JsonObject
+        {
+            ["name"] = "losing-lines", ["envoyFileAccessLog"] = new JsonObject { ["path"] = "/var/log/nowhere/access.log" },
+        }));
+        await mesh.ApplyAsync("cluster1", Objects(1, "accessLogging: [{providers: [{name: losing-lines}]}]"));
+        try
+        {
+            IPAddress? address = null;
+            await mesh.UntilAsync(() => Task.FromResult($"{address = Ready()}"), found => found.Length > 0, "the workload is ready");
+            using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+            Task UntilAsync(Func<string, bool> holds, string what) => mesh.UntilAsync(async () =>
+            {
+                using (await http.GetAsync(new Uri($"http://{address}:5000/hello"), Stop)) { }
+                return string.Join('\n', await AnalyzedAsync(), await VerifiedAsync());
+            }, holds, what);
+            await UntilAsync(text => text.Split('\n').All(line => line.StartsWith($"Pod {Namespace}/web-", StringComparison.Ordinal)
+                && line.Contains("lines of its access log are not written", StringComparison.Ordinal)), "analyze and verify say so");
+            await mesh.Client("cluster1").DeleteAsync(Telemetry, Namespace, "all", Stop);
+            await UntilAsync(text => text == "\n", "nobody says so anymore");
+        }
+        finally
+        {
+            await EndAsync(settings);
+        }
+    }
+
+    /// <summary>The next test has a namespace of that name.</summary>
+    private async Task EndAsync(string settings)
+    {
+        var client = mesh.Client("cluster1");
+        await client.DeleteAsync(Kinds.Namespace, null, Namespace, Stop);
+        await SetAsync(settings);
+        await mesh.UntilAsync(async () => $"{await client.FindAsync(Kinds.Namespace, null, Namespace, Stop)}", found => found.Length == 0, "the namespace is gone");
     }
 
     private const string IsLost =
@@ -114,12 +156,11 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
     private Task SetAsync(string text) =>
         mesh.PatchAsync("cluster1", Kinds.ConfigMap, System, "istio", new() { ["data"] = new JsonObject { ["mesh"] = text } });
 
-    private static string WithProvider(string settings, int port)
+    private static string WithProvider(string settings, JsonObject provider)
     {
         var config = (JsonObject)YamlText.Parse(settings, "mesh")!;
         var providers = config["extensionProviders"] as JsonArray ?? [];
-        config["extensionProviders"] = new JsonArray([.. providers.Select(item => item!.DeepClone()),
-            new JsonObject { ["name"] = "losing-spans", ["opentelemetry"] = new JsonObject { ["service"] = "collector.losing.example", ["port"] = 4317 } }]);
+        config["extensionProviders"] = new JsonArray([.. providers.Select(item => item!.DeepClone()), provider]);
         return YamlText.Print(config);
     }
 
@@ -139,7 +180,7 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
         return app;
     }
 
-    private static string Objects(int port) => $$"""
+    private static string Objects(int port, string telemetry) => $$"""
         apiVersion: v1
         kind: Namespace
         metadata: {name: {{Namespace}}, labels: {istio-injection: enabled} }
@@ -156,7 +197,7 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
         apiVersion: telemetry.istio.io/v1
         kind: Telemetry
         metadata: {name: all, namespace: {{Namespace}} }
-        spec: {tracing: [{providers: [{name: losing-spans}], randomSamplingPercentage: 100}]}
+        spec: { {{telemetry}} }
         ---
         apiVersion: v1
         kind: Service

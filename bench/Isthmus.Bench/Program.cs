@@ -39,6 +39,7 @@ internal static class Program
             case "reload": await ReloadBench.RunAsync(args[1]); return 0;
             case "control-plane" when args is [_, _, "remotes"]: await ControlPlaneBench.RunRemotesAsync(args[1]); return 0;
             case "control-plane": await ControlPlaneBench.RunAsync(args[1], args.ElementAtOrDefault(2) ?? "100,500,1000"); return 0;
+            case "route-statuses": await RouteStatusesBench.RunAsync(args[1]); return 0;
             case "cold-start": await ControlPlaneBench.RunColdAsync(args[1]); return 0;
             case "control-plane-clients": await ControlPlaneBench.RunClientsAsync(args[1]); return 0;
             case "quickstart": return await QuickstartBench.RunAsync(args[1]);

@@ -50,6 +50,9 @@ internal sealed class LoadedControlPlane : IAsyncDisposable
 
     internal Process Process => _process;
 
+    /// <summary>The API server of its own cluster.</summary>
+    internal KubeClient Client => _client;
+
     /// <summary>The namespace of a team.</summary>
     internal static string Team(int number) => $"team-{number}";
 

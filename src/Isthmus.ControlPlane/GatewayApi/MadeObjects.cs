@@ -105,7 +105,15 @@ internal sealed class MadeObjects
     public string? FailureOf(string ns, string deployment) =>
         (_lists["Deployment"].Find(ns, deployment)?["status"]?["conditions"] as JsonArray ?? []).OfType<JsonObject>()
             .Where(condition => (string?)condition["type"] == "ReplicaFailure" && (string?)condition["status"] == "True")
-            .Select(condition => (string?)condition["message"]).FirstOrDefault();
+            .Select(condition => WithoutPod((string?)condition["message"] ?? "", $"{ns}/{deployment}")).FirstOrDefault();
+
+    /// <summary>Each Pod that is tried has another name: the status of the Gateway would never rest.</summary>
+    private static string WithoutPod(string message, string deployment)
+    {
+        const string Pod = "pods \"", Forbidden = "\" is forbidden: ";
+        var at = message.StartsWith(Pod, StringComparison.Ordinal) ? message.IndexOf(Forbidden, StringComparison.Ordinal) : -1;
+        return at < 0 ? message : $"the Pods of Deployment {deployment} are forbidden: {message[(at + Forbidden.Length)..]}";
+    }
 
     private static bool IsOf(JsonObject item, ApiGateway gateway, string uid) =>
         Text(item, "namespace") == gateway.Namespace && item["metadata"]?["deletionTimestamp"] is null

@@ -68,6 +68,9 @@ public static class EchoClientProgram
             throw new ProblemException(Program, flags.Words.Count == 0 ? "the URL is missing" : "more than one URL",
                 "usage: client URL [--method=M] [-H name:value] [--count=N]");
         if (!text.Contains("://", StringComparison.Ordinal)) text = $"http://{text}";
+        // Nothing is added to what is called, except the path that every request has.
+        var authority = text.IndexOf("://", StringComparison.Ordinal) + 3;
+        if (text.IndexOfAny(['/', '?', '#'], authority) is var end && (end < 0 || text[end] != '/')) text = text.Insert(end < 0 ? text.Length : end, "/");
         if (!Uri.TryCreate(text, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }, out var url)
             || url.Scheme is not ("http" or "https" or "grpc"))
             throw new ProblemException(Program, $"'{text}' cannot be called", "give a URL that begins with http, https or grpc");

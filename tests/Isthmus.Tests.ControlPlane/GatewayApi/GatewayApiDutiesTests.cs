@@ -243,9 +243,12 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("pods is forbidden: exceeded quota: small", "NoResources")]
-    [InlineData("pods \\\"front\\\" is forbidden: violates PodSecurity \\\"restricted:latest\\\": forbidden sysctls", "Invalid")]
-    public async Task The_Deployment_says_why_no_Pod_is_created(string message, string reason)
+    [InlineData("pods is forbidden: exceeded quota: small", "NoResources", "pods is forbidden: exceeded quota: small")]
+    [InlineData("pods \\\"front-1\\\" is forbidden: exceeded quota: small", "NoResources",
+        "the Pods of Deployment shop/front-istio are forbidden: exceeded quota: small")]
+    [InlineData("pods \\\"front-2\\\" is forbidden: violates PodSecurity \\\"restricted:latest\\\": forbidden sysctls", "Invalid",
+        "the Pods of Deployment shop/front-istio are forbidden: violates PodSecurity \"restricted:latest\": forbidden sysctls")]
+    public async Task The_Deployment_says_why_no_Pod_is_created(string message, string reason, string told)
     {
         Start();
         await DefineAsync("Gateway", "gateways", isNamespaced: true);
@@ -255,7 +258,7 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
             {"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "{{message}}"}] } }
             """)!, PatchType.Merge, Stop, "status");
         await Eventually.TrueAsync(() => Task.FromResult(TroubleOf("front") is { IsRefused: false } trouble && trouble.Reason == reason
-            && trouble.Message == message.Replace("\\\"", "\"", StringComparison.Ordinal)));
+            && trouble.Message == told));
     }
 
     /// <summary>And it is deployed as soon as the quota permits it.</summary>

@@ -191,6 +191,13 @@ public sealed class EchoTests : IDisposable
             $"Hostname={System.Environment.MachineName}"])
             Assert.Contains($"[0 body] {line}\n", text, StringComparison.Ordinal);
         Assert.Contains("\n\n[1] Url=", text, StringComparison.Ordinal);
+        // The suite names hosts alone, too.
+        foreach (var (end, path) in ((string, string)[])[("", "/"), ("?a=b", "/?a=b"), ("/a%2Fb", "/a%2Fb")])
+        {
+            var plain = new StringWriter();
+            Assert.Equal(0, await EchoClientProgram.RunAsync([$"http://127.0.0.1:{_first.Number}{end}"], plain, _stop.Token));
+            Assert.Contains($"[0 body] URL={path}\n", plain.ToString(), StringComparison.Ordinal);
+        }
         var called = new StringWriter();
         Assert.Equal(0, await EchoClientProgram.RunAsync([$"grpc://127.0.0.1:{_second.Number}", "-H", "x-one:1"], called, _stop.Token));
         foreach (var line in (string[])["StatusCode=200", "Proto=GRPC", "RequestHeader=x-one:1", "Echo=HelloWorld"])

@@ -69,7 +69,7 @@ internal sealed partial class HttpExchange
             ulong? hash = null;
             if (!act.HashKeys.IsEmpty)
                 (hash,
-                    _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action), connection.Source,
+                    _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action.Client), connection.Source,
                         connection.Destination);
             if (await attempts.RunAsync(act, cluster, body, hash, Sessions.Wish(_sessions)).ConfigureAwait(false) && attempts.TryRelay())
                 await RelayAsync(route, target, cluster, body).ConfigureAwait(false);

@@ -130,18 +130,18 @@ internal sealed partial class HttpExchange(
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     private async ValueTask HandleAsync()
     {
-        if (Request.Version == HttpVersions.Http10 && !_action.AcceptHttp10)
+        if (Request.Version == HttpVersions.Http10 && !_action.Codec.AcceptHttp10)
         {
             await ReplyAsync(426, "", "low_version", EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
             return;
         }
-        if (!RequestPreparation.CheckUnderscores(Request.Headers, _action.Underscores))
+        if (!RequestPreparation.CheckUnderscores(Request.Headers, _action.Codec.Underscores))
         {
             await ReplyAsync(400, "", "http1.unexpected_underscore", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
-        if (Request.Authority.Length == 0) Request.Authority = _action.DefaultHost;
-        if (RequestPreparation.NormalizePath(Request, _action) is > 0 and var refusal)
+        if (Request.Authority.Length == 0) Request.Authority = _action.Codec.DefaultHost;
+        if (RequestPreparation.NormalizePath(Request, _action.Paths) is > 0 and var refusal)
         {
             if (refusal == 307)
                 await SendOwnAsync(LocalReply.PreparePathRedirect(_response, Request, _scheme), "path_normalization_failed", EndReason.DirectResponse)
@@ -230,10 +230,10 @@ internal sealed partial class HttpExchange(
     {
         _filters.EditResponse();
         var headers = _response.Headers;
-        if (_action.ServerField == ServerField.Overwrite || (_action.ServerField == ServerField.AppendIfAbsent && !headers.Contains("server"u8)))
-            headers.Set("server"u8, _action.ServerName);
+        if (_action.Server.Field == ServerField.Overwrite || (_action.Server.Field == ServerField.AppendIfAbsent && !headers.Contains("server"u8)))
+            headers.Set("server"u8, _action.Server.Name);
         if (!headers.Contains("date"u8)) headers.Add("date"u8, parts.Date.Now);
-        if (_action.RequestIdInResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at)
+        if (_action.Ids.InResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at)
             headers.Set("x-request-id"u8, Request.Headers.Value(at));
         if (_decision.SetCookie is { Length: > 0 } cookie) headers.Add("set-cookie"u8, cookie);
         if (_filters.Access is { ToClient.Count: > 0 } access) HeaderEditing.Response(_response, HeaderEdits.None with { Response = access.ToClient }, _record);

@@ -53,7 +53,7 @@ internal sealed class HttpServer(HttpParts parts)
             Volatile.Write(ref isIdle, false);
             requests++;
             action = Refresh(connection, action);
-            if (action.MaxRequests > 0 && requests >= action.MaxRequests) stream.MustClose = true;
+            if (action.Codec.MaxRequests > 0 && requests >= action.Codec.MaxRequests) stream.MustClose = true;
             await exchange.RunAsync(action).ConfigureAwait(false);
             if (stream.MustClose || !stream.IsRequestComplete) break;
         }
@@ -63,19 +63,19 @@ internal sealed class HttpServer(HttpParts parts)
     /// <summary>The head of a request is part of the whole: the shorter limit of both counts.</summary>
     private static HttpLimits Limits(HttpAction action)
     {
-        var isWhole = action.RequestTimeout > TimeSpan.Zero && (action.HeadTimeout <= TimeSpan.Zero || action.RequestTimeout < action.HeadTimeout);
+        var isWhole = action.Times.Request > TimeSpan.Zero && (action.Times.Head <= TimeSpan.Zero || action.Times.Request < action.Times.Head);
         return HttpLimits.Default with
         {
-            HeadBytes = action.HeadBytes,
-            HeadTime = isWhole ? action.RequestTimeout : action.HeadTimeout,
+            HeadBytes = action.Codec.HeadBytes,
+            HeadTime = isWhole ? action.Times.Request : action.Times.Head,
             LateHead = isWhole ? TimeLimits.RequestDetails : TimeLimits.HeadDetails,
         };
     }
 
     private static void EndInTime(Downstream connection, ConnectionAge age, HttpAction action, bool isBusy, int requests)
     {
-        if (age.IsOld(action.MaxDuration)) connection.IsTooOld = true;
-        if (connection.IsTooOld || age.IsIdle(action.IdleTimeout, isBusy, requests)) connection.DrainRequested?.Invoke();
+        if (age.IsOld(action.Times.Connection)) connection.IsTooOld = true;
+        if (connection.IsTooOld || age.IsIdle(action.Times.Idle, isBusy, requests)) connection.DrainRequested?.Invoke();
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
@@ -99,7 +99,7 @@ internal sealed class HttpServer(HttpParts parts)
         {
             action = Refresh(connection, action);
             return (stream.Exchange ??= new HttpExchange(parts, connection, stream)).RunAsync(action);
-        }, Math.Min(action.MaxStreams, H2.MaxStreams), action.AllowsUpgradesOverHttp2,
+        }, Math.Min(action.Codec.MaxStreams, H2.MaxStreams), action.Codec.AllowsUpgradesOverHttp2,
             (stream, fault) => (stream.Exchange ??= new HttpExchange(parts, connection, stream)).Report(action, fault));
         connection.DrainRequested = server.Drain;
         connection.EachSecond = () =>
@@ -154,7 +154,10 @@ internal sealed class HttpServer(HttpParts parts)
     private static HttpAction Refuse(Downstream connection, HttpAction action, AccessFilter filter)
     {
         connection.DrainRequested?.Invoke();
-        return action with { Filters = [new(filter is UnsupportedFilter ? filter : RbacFilter.Nobody, "")], MaxRequests = 1 };
+        return action with
+        {
+            Filters = [new(filter is UnsupportedFilter ? filter : RbacFilter.Nobody, "")], Codec = action.Codec with { MaxRequests = 1 },
+        };
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]

@@ -108,7 +108,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
     }
 
     private PolicyFacts Facts(HttpAction action, string scheme) => (_facts ??= new(
-        stream.Request, scheme, connection.Peer, connection.Source, RequestPreparation.RemoteAddress(stream.Request.Headers, connection, action),
+        stream.Request, scheme, connection.Peer, connection.Source, RequestPreparation.RemoteAddress(stream.Request.Headers, connection, action.Client),
         connection.Destination,
         connection.Facts.ServerName) { DirectSource = connection.DirectSource }) with { Metadata = Metadata };
 

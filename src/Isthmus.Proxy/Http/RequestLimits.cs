@@ -57,9 +57,9 @@ internal sealed class RequestLimits
     {
         lock (_lock)
         {
-            Idle = act.IdleTimeout ?? action.StreamIdleTimeout;
-            Duration = act.MaxDuration ?? action.MaxStreamDuration;
-            _whole = action.RequestTimeout;
+            Idle = act.IdleTimeout ?? action.Times.StreamIdle;
+            Duration = act.MaxDuration ?? action.Times.Stream;
+            _whole = action.Times.Request;
             _upstream = upstream;
             _start = _active = start;
             _attempt = _seen = 0;

@@ -18,22 +18,22 @@ internal static class RequestPreparation
         var headers = request.Headers;
         var isTls = connection.Peer is not null;
         RemoveSteering(headers);
-        if (action.UseRemoteAddress)
+        if (action.Client.UseRemoteAddress)
         {
-            var address = RemoteAddress(headers, connection, action);
-            if (!IsInternal(address, action.InternalRanges)) RemoveEnvoyFields(headers);
+            var address = RemoteAddress(headers, connection, action.Client);
+            if (!IsInternal(address, action.Client.InternalRanges)) RemoveEnvoyFields(headers);
             // Only a trusted proxy knows how the client connected to it.
-            if (action.TrustedHops == 0) headers.Remove("x-forwarded-proto"u8);
-            if (!action.SkipXffAppend) headers.AppendElement("x-forwarded-for"u8, connection.Source.Address.ToString());
-            headers.Set("x-envoy-external-address"u8, RemoteAddress(headers, connection, action).ToString());
+            if (action.Client.TrustedHops == 0) headers.Remove("x-forwarded-proto"u8);
+            if (!action.Client.SkipXffAppend) headers.AppendElement("x-forwarded-for"u8, connection.Source.Address.ToString());
+            headers.Set("x-envoy-external-address"u8, RemoteAddress(headers, connection, action.Client).ToString());
         }
         if (!headers.Contains("x-forwarded-proto"u8)) headers.Add("x-forwarded-proto"u8, isTls ? "https"u8 : "http"u8);
         SetRequestId(headers, action, random);
-        SetClientCertificate(headers, connection, action, secrets);
-        if (action.StripPort && !request.IsConnect && request.Authority.LastIndexOf(':') is > 0 and var colon
+        SetClientCertificate(headers, connection, action.Client, secrets);
+        if (action.Paths.StripPort && !request.IsConnect && request.Authority.LastIndexOf(':') is > 0 and var colon
             && !request.Authority[colon..].Contains(']', StringComparison.Ordinal))
             request.Authority = request.Authority[..colon];
-        if (action.Via.Length > 0) headers.Add("via"u8, action.Via);
+        if (action.Server.Via.Length > 0) headers.Add("via"u8, action.Server.Via);
     }
 
     /// <summary>Whether the connection may change to the protocol that the client asks for.</summary>
@@ -54,12 +54,12 @@ internal static class RequestPreparation
     /// The original client of the request, as far as the proxies that forwarded it are trusted: the field's last entry is
     /// the peer of the hop before this proxy, or of this proxy itself where it appends.
     /// </summary>
-    public static IPAddress RemoteAddress(HeaderBlock headers, Downstream connection, HttpAction action)
+    public static IPAddress RemoteAddress(HeaderBlock headers, Downstream connection, ClientTrust trust)
     {
-        if (action is { UseRemoteAddress: true, TrustedHops: 0 } || headers.GetJoined("x-forwarded-for"u8) is not { } field) return connection.Source.Address;
+        if (trust is { UseRemoteAddress: true, TrustedHops: 0 } || headers.GetJoined("x-forwarded-for"u8) is not { } field) return connection.Source.Address;
         var hops = field.Split(',', StringSplitOptions.TrimEntries);
         // Whoever sent the request is the last entry, except where this proxy should have appended it and does not.
-        var at = hops.Length - action.TrustedHops - (action is { UseRemoteAddress: true, SkipXffAppend: true } ? 0 : 1);
+        var at = hops.Length - trust.TrustedHops - (trust is { UseRemoteAddress: true, SkipXffAppend: true } ? 0 : 1);
         return at >= 0 && IPAddress.TryParse(hops[at], out var address) ? address : connection.Source.Address;
     }
 
@@ -80,24 +80,24 @@ internal static class RequestPreparation
     /// Normalises the path as the connection manager specifies. Returns a status to refuse the request with, or 0; a
     /// redirect's target is in the request afterwards.
     /// </summary>
-    public static int NormalizePath(RequestHead request, HttpAction action)
+    public static int NormalizePath(RequestHead request, PathRules rules)
     {
         // CONNECT has no path.
         if (request.Target.IsEmpty) return 0;
         var isRedirect = false;
-        if (action.RefusesAmbiguousPaths && Paths.IsAmbiguous(PathOf(request))) return 400;
-        if (action.EscapedSlashes != EscapedSlashes.Keep && HasEscapedSlash(PathOf(request)))
+        if (rules.RefusesAmbiguous && Paths.IsAmbiguous(PathOf(request))) return 400;
+        if (rules.EscapedSlashes != EscapedSlashes.Keep && HasEscapedSlash(PathOf(request)))
         {
-            if (action.EscapedSlashes == EscapedSlashes.Reject) return 400;
-            isRedirect = action.EscapedSlashes == EscapedSlashes.Redirect;
+            if (rules.EscapedSlashes == EscapedSlashes.Reject) return 400;
+            isRedirect = rules.EscapedSlashes == EscapedSlashes.Redirect;
             ReplacePath(request, Paths.Unescape(PathOf(request)));
         }
-        if (action.NormalizePath && PathOf(request) is [(byte)'/', ..] && Paths.NeedsWork(PathOf(request)))
+        if (rules.Normalize && PathOf(request) is [(byte)'/', ..] && Paths.NeedsWork(PathOf(request)))
         {
             if (Paths.Normalize(PathOf(request)) is not { } normal) return 400;
             ReplacePath(request, normal);
         }
-        if (action.MergeSlashes && PathOf(request).IndexOf("//"u8) >= 0) ReplacePath(request, Paths.MergeSlashes(PathOf(request)));
+        if (rules.MergeSlashes && PathOf(request).IndexOf("//"u8) >= 0) ReplacePath(request, Paths.MergeSlashes(PathOf(request)));
         return isRedirect ? 307 : 0;
     }
 
@@ -142,8 +142,8 @@ internal static class RequestPreparation
 
     private static void SetRequestId(HeaderBlock headers, HttpAction action, Random random)
     {
-        var isEdge = action.UseRemoteAddress && !action.KeepExternalRequestId;
-        if (!action.GenerateRequestId || (!isEdge && headers.Contains("x-request-id"u8))) return;
+        var isEdge = action.Client.UseRemoteAddress && !action.Ids.KeepsExternal;
+        if (!action.Ids.Generates || (!isEdge && headers.Contains("x-request-id"u8))) return;
         Span<byte> bytes = stackalloc byte[16];
         random.NextBytes(bytes);
         bytes[7] = (byte)((bytes[7] & 0x0f) | 0x40);
@@ -154,18 +154,18 @@ internal static class RequestPreparation
     }
 
     // The field identifies the caller. Only an authenticated client may extend it, and only modes that forward it trust it.
-    private static void SetClientCertificate(HeaderBlock headers, Downstream connection, HttpAction action, ISecretSource secrets)
+    private static void SetClientCertificate(HeaderBlock headers, Downstream connection, ClientTrust trust, ISecretSource secrets)
     {
-        if (action.ClientCert == ClientCertMode.AlwaysForwardOnly) return;
-        if (action.ClientCert == ClientCertMode.Sanitize || connection.Peer is not { Sha256.Length: > 0 } peer)
+        if (trust.Certificate == ClientCertMode.AlwaysForwardOnly) return;
+        if (trust.Certificate == ClientCertMode.Sanitize || connection.Peer is not { Sha256.Length: > 0 } peer)
         {
             headers.Remove("x-forwarded-client-cert"u8);
             return;
         }
-        if (action.ClientCert == ClientCertMode.ForwardOnly) return;
+        if (trust.Certificate == ClientCertMode.ForwardOnly) return;
         var own = connection.Chain?.Tls is { } tls ? secrets.FindCertificate(tls.Certificate)?.Self.Identity : null;
-        var element = ClientCertificateElement.Of(peer, own, action.ClientCertFields);
-        if (action.ClientCert == ClientCertMode.AppendForward) headers.AppendElement("x-forwarded-client-cert"u8, element);
+        var element = ClientCertificateElement.Of(peer, own, trust.CertificateFields);
+        if (trust.Certificate == ClientCertMode.AppendForward) headers.AppendElement("x-forwarded-client-cert"u8, element);
         else headers.Set("x-forwarded-client-cert"u8, element);
     }
 }

@@ -27,50 +27,46 @@ internal static class HttpDecoder
         var common = http.CommonHttpProtocolOptions;
         var cert = http.SetCurrentClientCertDetails;
         if (cert is { Chain: true }) notes.Add("set_current_client_cert_details.chain is ignored");
-        return new(
-            http.StatPrefix, inline is null ? http.Rds.RouteConfigName : inline.Name, inline,
-            http.ServerName.Length > 0 ? http.ServerName : "envoy",
-            (ServerField)(int)http.ServerHeaderTransformation,
-            http.UseRemoteAddress ?? false, (int)http.XffNumTrustedHops, http.SkipXffAppend,
-            (ClientCertMode)(int)http.ForwardClientCertDetails,
-            new(cert?.Subject ?? false, cert?.Cert ?? false, cert?.Dns ?? false, cert?.Uri ?? false),
-            upgrades.Select(type => type.ToLowerInvariant()).ToValueList(),
-            Time(http.StreamIdleTimeout, TimeSpan.FromMinutes(5)),
-            Time(common?.IdleTimeout, TimeSpan.FromHours(1)),
-            Time(common?.MaxConnectionDuration, TimeSpan.Zero),
-            (int)(common?.MaxRequestsPerConnection ?? 0u),
-            http.NormalizePath ?? false, http.MergeSlashes,
-            http.PathWithEscapedSlashesAction switch
-            {
-                Manager.Types.PathWithEscapedSlashesAction.RejectRequest => EscapedSlashes.Reject,
-                Manager.Types.PathWithEscapedSlashesAction.UnescapeAndRedirect => EscapedSlashes.Redirect,
-                Manager.Types.PathWithEscapedSlashesAction.UnescapeAndForward => EscapedSlashes.Forward,
-                _ => EscapedSlashes.Keep,
-            },
-            http.HttpProtocolOptions?.AcceptHttp10 ?? false, http.HttpProtocolOptions?.DefaultHostForHttp10 ?? "",
-            http.GenerateRequestId ?? true, http.PreserveExternalRequestId, http.AlwaysSetRequestIdInResponse,
-            http.StripMatchingHostPort || http.StripAnyHostPort, http.Via,
-            filters.Alpn, filters.ExchangesMetadata, [.. filters.All],
-            (int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024,
+        return new(http.StatPrefix, inline is null ? http.Rds.RouteConfigName : inline.Name, inline, [.. filters.All],
             AccessLogDecoder.Decode(http.AccessLog, notes))
         {
+            Codec = new((int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024, http.HttpProtocolOptions?.AcceptHttp10 ?? false,
+                http.HttpProtocolOptions?.DefaultHostForHttp10 ?? "", (int)(common?.MaxRequestsPerConnection ?? 0u),
+                (int)Math.Clamp(http.Http2ProtocolOptions?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
+                http.Http2ProtocolOptions?.AllowConnect ?? false, (Underscores)(int)(common?.HeadersWithUnderscoresAction ?? 0)),
+            Client = new(http.UseRemoteAddress ?? false, (int)http.XffNumTrustedHops, http.SkipXffAppend,
+                (ClientCertMode)(int)http.ForwardClientCertDetails, new(cert?.Subject ?? false, cert?.Cert ?? false, cert?.Dns ?? false, cert?.Uri ?? false),
+                (http.InternalAddressConfig?.CidrRanges ?? []).Select(MatchDecoder.Range).ToValueList()),
+            Paths = new(http.NormalizePath ?? false, http.MergeSlashes, Slashes(http.PathWithEscapedSlashesAction), RefusesAmbiguousPaths(http),
+                http.StripMatchingHostPort || http.StripAnyHostPort),
+            Ids = new(http.GenerateRequestId ?? true, http.PreserveExternalRequestId, http.AlwaysSetRequestIdInResponse),
+            Server = new(http.ServerName.Length > 0 ? http.ServerName : "envoy", (ServerField)(int)http.ServerHeaderTransformation, http.Via),
+            Times = new(Time(http.StreamIdleTimeout, TimeSpan.FromMinutes(5)), Time(common?.IdleTimeout, TimeSpan.FromHours(1)),
+                Time(common?.MaxConnectionDuration, TimeSpan.Zero), Time(http.RequestTimeout, TimeSpan.Zero),
+                Time(http.RequestHeadersTimeout, TimeSpan.Zero), Time(common?.MaxStreamDuration, TimeSpan.Zero)),
+            Upgrades = upgrades.Select(type => type.ToLowerInvariant()).ToValueList(),
+            AlpnOverride = filters.Alpn,
+            ExchangesMetadata = filters.ExchangesMetadata,
+            TellsMeshOnly = filters.TellsMeshOnly,
+            AddsEnvoyFields = filters.AddsEnvoyFields,
+            CountsMessages = filters.CountsMessages,
             Tracing = TracingDecoder.Decode(http, notes),
-            RefusesAmbiguousPaths = http.TypedHeaderValidationConfig is { } validation && (validation.Name == "isthmus.strict_paths"
-                ? true : throw new ResourceException($"typed_header_validation_config '{validation.Name}' is not supported")),
-            RequestTimeout = Time(http.RequestTimeout, TimeSpan.Zero),
-            HeadTimeout = Time(http.RequestHeadersTimeout, TimeSpan.Zero),
-            MaxStreams = (int)Math.Clamp(http.Http2ProtocolOptions?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
-            AllowsUpgradesOverHttp2 = http.Http2ProtocolOptions?.AllowConnect ?? false,
-            Underscores = (Underscores)(int)(common?.HeadersWithUnderscoresAction ?? 0),
-            MaxStreamDuration = Time(common?.MaxStreamDuration, TimeSpan.Zero),
             Policies = filters.Policies.ToFrozenSet(StringComparer.Ordinal),
             Metrics = filters.Metrics,
-            CountsMessages = filters.CountsMessages,
-            AddsEnvoyFields = filters.AddsEnvoyFields,
-            TellsMeshOnly = filters.TellsMeshOnly,
-            InternalRanges = (http.InternalAddressConfig?.CidrRanges ?? []).Select(MatchDecoder.Range).ToValueList(),
         };
     }
+
+    private static EscapedSlashes Slashes(Manager.Types.PathWithEscapedSlashesAction action) => action switch
+    {
+        Manager.Types.PathWithEscapedSlashesAction.RejectRequest => EscapedSlashes.Reject,
+        Manager.Types.PathWithEscapedSlashesAction.UnescapeAndRedirect => EscapedSlashes.Redirect,
+        Manager.Types.PathWithEscapedSlashesAction.UnescapeAndForward => EscapedSlashes.Forward,
+        _ => EscapedSlashes.Keep,
+    };
+
+    private static bool RefusesAmbiguousPaths(Manager http) => http.TypedHeaderValidationConfig is { } validation
+        && (validation.Name == "isthmus.strict_paths" ? true
+            : throw new ResourceException($"typed_header_validation_config '{validation.Name}' is not supported"));
 
     private static TimeSpan Time(Duration? duration, TimeSpan otherwise) => duration?.ToTimeSpan() ?? otherwise;
 }

@@ -58,7 +58,7 @@ public sealed class GatewayTopologyTests
         Assert.Equal((forwards, external, proto),
             (request.Headers.GetJoined("x-forwarded-for"u8), request.Headers.GetJoined("x-envoy-external-address"u8),
                 request.Headers.GetJoined("x-forwarded-proto"u8)));
-        var facts = new PolicyFacts(request, "http", null, connection.Source, RequestPreparation.RemoteAddress(request.Headers, connection, action),
+        var facts = new PolicyFacts(request, "http", null, connection.Source, RequestPreparation.RemoteAddress(request.Headers, connection, action.Client),
             connection.Destination, "");
         Assert.Equal(allowed, Assert.Single(action.Running(null).OfType<RbacFilter>()).Decide(facts).IsAllowed);
     }
@@ -95,7 +95,7 @@ public sealed class GatewayTopologyTests
             Struct.Parser.ParseJson("""{"gatewayTopology": {"numTrustedProxies": 2, "forwardClientCertDetails": "FORWARD_ONLY"}}"""));
         var identity = ProxyIdentity.TryRead("router~10.0.0.1~front.shop~shop.svc.cluster.local", node, Locality.Unknown, out _)!;
         Assert.Equal(new GatewayTopology(2, ClientCertForwarding.ForwardOnly), identity.Topology);
-        Assert.Equal(2, ActionOf("defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}", identity.Topology).TrustedHops);
+        Assert.Equal(2, ActionOf("defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}", identity.Topology).Client.TrustedHops);
         Assert.Null(ProxyIdentity.TryRead("router~10.0.0.1~front.shop~shop.svc.cluster.local", new(), Locality.Unknown, out _)!.Topology);
     }
 
@@ -126,10 +126,10 @@ public sealed class GatewayTopologyTests
         foreach (var action in (HttpAction[])[ActionOf(settings, null), InboundActionOf(settings)])
         {
             var request = Head($"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
-            Assert.Equal(0, RequestPreparation.NormalizePath(request, action));
+            Assert.Equal(0, RequestPreparation.NormalizePath(request, action.Paths));
             Assert.Equal(expected, request.TargetText);
             // What is forwarded would not change again.
-            Assert.Equal(0, RequestPreparation.NormalizePath(request, action));
+            Assert.Equal(0, RequestPreparation.NormalizePath(request, action.Paths));
             Assert.Equal(expected, request.TargetText);
         }
     }
@@ -173,7 +173,7 @@ public sealed class GatewayTopologyTests
         {
             var request = new RequestHead { Method = "GET", Authority = "x" };
             request.SetTarget(Encoding.Latin1.GetBytes(path));
-            Assert.Equal(status, RequestPreparation.NormalizePath(request, action));
+            Assert.Equal(status, RequestPreparation.NormalizePath(request, action.Paths));
         }
     }
 

@@ -94,9 +94,9 @@ public sealed class ConnectionSettingsTests
         foreach (var filter in filters)
             if (filter.TypedConfig.TryRead(out HttpConnectionManager read)) manager ??= read;
         var action = HttpDecoder.Decode(manager!, []);
-        return string.Join(' ', action.IdleTimeout.TotalSeconds, action.MaxDuration.TotalSeconds, action.MaxStreamDuration.TotalSeconds,
-            action.StreamIdleTimeout.TotalSeconds,
-            action.RequestTimeout.TotalSeconds, action.HeadTimeout.TotalSeconds, action.MaxStreams, action.Underscores, action.MergeSlashes,
-            action.EscapedSlashes);
+        return string.Join(' ', action.Times.Idle.TotalSeconds, action.Times.Connection.TotalSeconds, action.Times.Stream.TotalSeconds,
+            action.Times.StreamIdle.TotalSeconds,
+            action.Times.Request.TotalSeconds, action.Times.Head.TotalSeconds, action.Codec.MaxStreams, action.Codec.Underscores, action.Paths.MergeSlashes,
+            action.Paths.EscapedSlashes);
     }
 }

@@ -24,6 +24,9 @@ internal static class ReadFields
         "envoy.config.listener.v3.Listener.additional_addresses",
         // The agent clears it in what it adds for its Envoy.
         "envoy.config.listener.v3.Listener.socket_options",
+        // Traces name the object that they are made from.
+        "envoy.config.listener.v3.FilterChain.metadata",
+        "envoy.config.route.v3.Route.metadata",
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.local_reply_config",
         "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.metadata_match",
         "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig.propagate_response_headers",

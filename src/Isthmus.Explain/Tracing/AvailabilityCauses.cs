@@ -247,8 +247,11 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
     /// <summary>Higher for a cluster in which the workload is more likely meant to run: the cause is most likely
     /// there.</summary>
     public int Rank(ClusterService service) =>
-        (service.Pods.Count > 0 ? 8 : 0) + (ServicePods.Workloads(service).Any() ? 4 : 0)
+        (service.Pods.Count > 0 ? 8 : 0) + RankOf(ServicePods.Workloads(service))
             + (service.Service.Spec.Selector.Count > 0 && ServicePods.Candidates(service).Any() ? 2 : 0) + (service.Cluster == facts.Home ? 1 : 0);
+
+    /// <summary>One without replicas often only gives the Service its name in that cluster.</summary>
+    private static int RankOf(IEnumerable<Deployment> workloads) => workloads.Max(workload => (int?)(workload.Spec.Replicas is 0 ? 4 : 6)) ?? 0;
 
     /// <summary>The kubelet checks the Pod without the mutual TLS that its proxy demands; null when something else keeps it from being ready.</summary>
     private Problem? RefusedProbe(ClusterObjects cluster, Pod pod)

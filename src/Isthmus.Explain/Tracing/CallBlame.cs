@@ -116,13 +116,16 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     /// <summary>The host answers that nothing listens: packets do arrive there.</summary>
     private Problem? Refused()
     {
-        if (!call.HasFlag("UF") || !RefusedConnection().IsMatch(call.Detail)) return null;
-        var entry = EntryOfWay();
-        var refuses = $"{(call.Upstream.Length > 0 ? call.Upstream : Where())} refuses connections: the host answers, and nothing listens at this port";
+        if (!call.HasFlag("UF")) return null;
+        var (entry, at) = (EntryOfWay(), call.Upstream.Length > 0 ? call.Upstream : Where());
+        if (entry.Length > 0 && NoRoute().IsMatch(call.Detail))
+            return Faults.Of("ISM2090", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry),
+                $"its endpoint {at} has no host, or none to which the network of the caller has a route ({call.Detail})",
+                "correct the address, or let packets of the caller's network arrive there");
+        if (!RefusedConnection().IsMatch(call.Detail)) return null;
+        var refuses = $"{at} refuses connections: the host answers, and nothing listens at this port";
         return entry.Length > 0
-            ? Faults.Of("ISM2090", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", entry.StartsWith("Service", StringComparison.Ordinal)
-                ? "spec.endpoints" : "spec.address",
-                $"its endpoint {refuses}",
+            ? Faults.Of("ISM2090", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry), $"its endpoint {refuses}",
                     "correct the address, or the port (targetPort of the port, or ports of the endpoint), or start what should listen there")
             : Faults.Of("ISM2090", Where(), "", refuses, "start what should listen there, or correct the port");
     }
@@ -269,8 +272,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
         if (call.IsOutOfTime && !call.IsConnected && EntryOfWay() is { Length: > 0 } entry)
         {
-            return Faults.Of("ISM2077", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", entry.StartsWith("Service", StringComparison.Ordinal)
-                ? "spec.endpoints" : "spec.address",
+            return Faults.Of("ISM2077", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry),
                 $"nothing answered at its address when the trace gave up after {Seconds(call.Milliseconds)}, not even the beginning of a connection",
                 "correct the address, or let packets of the caller's network arrive there");
         }
@@ -289,6 +291,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
 
     /// <summary>The clusters whose NetworkPolicies nobody has looked at.</summary>
     private string Unread() => string.Join(", ", _facts.Clusters.Where(cluster => cluster.NetworkPoliciesError.Length > 0).Select(cluster => cluster.Context));
+
+    private static string AddressField(string entry) => entry.StartsWith("Service", StringComparison.Ordinal) ? "spec.endpoints" : "spec.address";
 
     /// <summary>The ServiceEntry or WorkloadEntry that lists the address of the path; empty when none does.</summary>
     private string EntryOfWay() => HopsOfWay().SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == EntryFact)?.Value ?? "";
@@ -317,6 +321,9 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     private static string Told(Sighting seen) => $"{seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd();
 
     private static string Seconds(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000:0.#} s");
+
+    [GeneratedRegex("connect[ _]error:[ _](?:101|113|No[ _]route[ _]to[ _]host|Network[ _](?:is[ _])?unreachable)$")]
+    private static partial Regex NoRoute();
 
     /// <summary>The system's error, as proxies write it.</summary>
     [GeneratedRegex("connect[ _]error:[ _](?:111|Connection[ _]refused)$")]

@@ -17,9 +17,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             return Faults.Of("ISM2040", $"cluster {cluster}", "", "has no endpoints, and no Service of these clusters has its name",
                 "isthmus proxy-config endpoints shows what the proxy knows");
         needs.NeedPods(host.Namespace);
-        if (host.Services.Count == 0)
-            return Faults.Of("ISM2042", $"ServiceEntry {host.Entries[0].Namespace}/{host.Entries[0].Name} in {config.At.Context}", "spec.endpoints",
-                "has no endpoint with an address", "add endpoints, or a workloadSelector that selects something");
+        if (host.Services.Count == 0) return Vacant(host.Entries[0]);
         var offering = host.Services.Where(service => service.Port(port) is not null).ToList();
         var ready = offering.Where(service => ServicePods.Ready(service, port).Any()).ToList();
         if (ready.Count == 0 && offering.Count > 0
@@ -42,6 +40,25 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         return ready.Select(service => networks.Unreachable(service, port) ?? networks.PlainAcrossNetworks(host, service, port, subset))
             .FirstOrDefault(problem => problem is not null)
             ?? Distributed(host, port, subset) ?? availability.NotTold(host);
+    }
+
+    /// <summary>A ServiceEntry without endpoints, by itself or by what its selector does not select.</summary>
+    private Problem Vacant(ServiceEntry entry)
+    {
+        var name = $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}";
+        var selector = entry.WorkloadSelector;
+        if (selector.Count == 0)
+            return Faults.Of("ISM2042", name, "spec.endpoints", "has no endpoint with an address",
+                "add endpoints, or a workloadSelector that selects something");
+        // What has one of the labels, or nearly so, was probably meant.
+        var near = config.At.Istio<WorkloadEntry>().Where(workload => workload.Namespace == entry.Namespace)
+            .FirstOrDefault(workload => selector.Any(pair => workload.Endpoint.Labels.TryGetValue(pair.Key, out var value)
+                && (value == pair.Value || Spelling.IsMistyped(value, pair.Value))));
+        return Faults.Of("ISM2042", name, "spec.workloadSelector.labels",
+            $"{ServicePods.Text(selector.ToDictionary(StringComparer.Ordinal))} selects no WorkloadEntry and no Pod of namespace {entry.Namespace}, so "
+                + $"{entry.Hosts[0]} has no endpoint with an address"
+                + (near is null ? "" : $"; WorkloadEntry {near.Name} has {ServicePods.Text(near.Endpoint.Labels.ToDictionary(StringComparer.Ordinal))}"),
+            near is null ? "start the workload, or fix the selector" : "fix the selector, or the labels of the WorkloadEntry");
     }
 
     /// <summary>The proxy connects to the address of the Service itself (PASSTHROUGH), behind which the kernel finds no Pod: those that are ready are in
@@ -152,7 +169,9 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             return Faults.Of("ISM2072", name.ToString(), "",
                 $"nothing listens on port "
                     + $"{target.Port}{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}{(state is { Ready: false } ? $"; container {state.Name} is not ready" : "")}",
-                $"kubectl --context={name.Context} -n {name.Namespace} logs {name.Name}");
+                service is null || others.Count == 0 || state is { Ready: false }
+                    ? $"kubectl --context={name.Context} -n {name.Namespace} logs {name.Name}"
+                    : $"let the application listen on port {target.Port}, or set targetPort and containerPort to {string.Join(" or ", others)}");
         }
         if (service.Service.Spec.ClusterIP == "None")
         {

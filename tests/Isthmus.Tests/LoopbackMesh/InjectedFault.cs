@@ -63,7 +63,7 @@ internal sealed record InjectedFault(string Caller, string Target, string Trace,
             Call) { IsSeenOnlyByCall = true },
         new("$caller", "$machine.example.com/", "ISM2090 | WorkloadEntry $ns/$machine in cluster1 | 127.0.0.1:1 refuses connections", Call,
             Call) { IsSeenOnlyByCall = true },
-        new("$caller", "$vacant.example.com/", "ISM2042 | ServiceEntry $ns/$vacant in cluster1 | no endpoint with an address", Other,
+        new("$caller", "$vacant.example.com/", "ISM2042 | ServiceEntry $ns/$vacant in cluster1 | selects no WorkloadEntry and no Pod of namespace $ns", Other,
             "cluster1 IST0127 ServiceEntry $ns/$vacant: spec.workloadSelector"),
 
         new("$caller", "$nameless.example.com/", "ISM2098 | ServiceEntry $ns/$nameless in cluster1 | no-such-name.invalid has no address", Call, Call),

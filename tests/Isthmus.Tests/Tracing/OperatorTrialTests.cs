@@ -37,6 +37,25 @@ public sealed class OperatorTrialTests
     }
 
     [Theory]
+    [InlineData("-i, '*', -x, 10.96.0.0/16", "remove it from the annotation traffic.sidecar.istio.io/excludeOutboundIPRanges")]
+    [InlineData("-i, 10.244.0.0/16", "add 10.96.0.5 or its range to the annotation traffic.sidecar.istio.io/includeOutboundIPRanges")]
+    public void How_to_have_a_call_captured_depends_on_the_annotation(string flags, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.One = scenario.One.Replace("-i, \"*\", -x, \"\"", flags, StringComparison.Ordinal) + Strict;
+        Assert.StartsWith(remedy, scenario.Walk().Failure!.Problem!.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>The container has the port that the Service leads to, and its program listens on another one.</summary>
+    [Fact]
+    public void A_program_that_listens_elsewhere_than_its_container_says_is_told_where()
+    {
+        var scenario = new TraceScenario();
+        scenario.Callee = scenario.Callee.Replace("0.0.0.0:8080\"", "0.0.0.0:9090\"", StringComparison.Ordinal);
+        Assert.Equal("let the application listen on port 8080, or set targetPort and containerPort to 9090", scenario.Walk().Failure!.Problem!.Remedy);
+    }
+
+    [Theory]
     [InlineData("hostNetwork: true", "", true, "spec.hostNetwork", "remove hostNetwork")]
     [InlineData("", "sidecar.istio.io/inject: \"false\"", true, "metadata.labels[sidecar.istio.io/inject]", "remove the label")]
     [InlineData("", "", true, "metadata.labels[sidecar.istio.io/inject]", "restart the Pod: its namespace is injected")]

@@ -58,6 +58,7 @@ public sealed class TraceWalkTests
         { "empty subset", "ISM2034", "endpoints", "DestinationRule shop/orders in c1" },
         { "no endpoints, none selected", "ISM2049", "endpoints", "Service shop/orders in c1" },
         { "no endpoints, scaled down", "ISM2048", "endpoints", "Deployment shop/orders in c1" },
+        { "no endpoints, scaled down here, not yet there", "ISM2048", "endpoints", "Deployment shop/orders in c2" },
         { "not watched", "ISM1021", "endpoints", "control plane of c1" },
         { "local to each cluster", "ISM2100", "endpoints", "MeshConfig of c1" },
         { "rejected token", "ISM1020", "endpoints", "Secret istio-system/remote in c1" },
@@ -161,6 +162,11 @@ public sealed class TraceWalkTests
                 s.Client = noEndpoints;
                 (s.One, s.Two) = (Without(s.One.Replace(Deployment(1), Deployment(0), StringComparison.Ordinal), "orders-a"),
                     Without(s.Two, "orders-b").Replace("selector: {app: orders}", "selector: {app: none}", StringComparison.Ordinal));
+                break;
+            // A Deployment without replicas often only gives the Service its name: that of the other cluster should have a Pod.
+            case "no endpoints, scaled down here, not yet there":
+                (s.Client, s.One, s.Two) = (noEndpoints, Without(s.One.Replace(Deployment(1), Deployment(0), StringComparison.Ordinal), "orders-a"),
+                    Without(s.Two, "orders-b"));
                 break;
             case "not watched": (s.Client, s.One, s.Watched) = (noEndpoints, Without(s.One, "orders-a"), []); break;
             case "local to each cluster":

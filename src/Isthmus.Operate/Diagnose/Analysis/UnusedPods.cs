@@ -1,4 +1,5 @@
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
@@ -23,6 +24,18 @@ public static class UnusedPods
         select OwnCodes.PodCannotRun.At(area.Cluster, workload.Name, "status.containerStatuses",
             $"container {failed.Name} waits: {failed.State.Waiting!.Reason}, so Service {service.Key} does not use it in "
                 + $"{area.Cluster.Context}{(others == 0 ? ", and no other Pod is ready" : $": {others} other Pod{(others == 1 ? " answers" : "s answer")} in its place")}",
-            $"kubectl --context={area.Cluster.Context} -n {workload.Namespace} logs {workload.Pod!.Metadata.Name} -c {failed.Name} --previous",
-            others > 0 ? Severity.Warning : null));
+            RemedyOf(area.Cluster.Context, workload.Pod!, failed), others > 0 ? Severity.Warning : null));
+
+    /// <summary>Only a container that has run has a log.</summary>
+    private static string RemedyOf(string context, Pod pod, ContainerStatus failed)
+    {
+        var (kubectl, ns) = ($"kubectl --context={context}", pod.Metadata.Namespace);
+        return failed.State.Waiting!.Reason switch
+        {
+            "CrashLoopBackOff" => $"{kubectl} -n {ns} logs {pod.Metadata.Name} -c {failed.Name} --previous",
+            "ErrImagePull" or "ImagePullBackOff" or "InvalidImageName" =>
+                $"correct image {failed.Image} in the template of the Pod, or let the Node pull it: {kubectl} -n {ns} describe pod {pod.Metadata.Name}",
+            _ => $"{kubectl} -n {ns} describe pod {pod.Metadata.Name}",
+        };
+    }
 }

@@ -13,23 +13,44 @@ public sealed class RemedyTests(LoopbackMeshRig mesh) : IAsyncLifetime
 
     private readonly FaultyServices _services = new();
 
-    /// <summary>The fault, what is called, the code that the trace gives, and a part of the remedy that it prints.</summary>
-    private static readonly (string Fault, string Target, string Code, string Remedy)[] All =
+    /// <param name="Code">The code that the trace gives.</param>
+    /// <param name="Remedy">A part of the remedy that it prints.</param>
+    /// <param name="Caller">The Deployment of the caller.</param>
+    private sealed record Case(string Fault, string Target, string Code, string Remedy, string Caller = "caller");
+
+    private static readonly Case[] All =
     [
-        ("adrift", "$adrift/hello", "ISM2049", "fix the selector"),
-        ("deaf", "$deaf/hello", "ISM2070", "set targetPort to the port of the application, "),
-        ("misnamed", "$misnamed/hello", "ISM2046", "use the name of a container port"),
-        ("rpc", "$rpc/status/200", "ISM2074", "name the port http"),
-        ("nodebound", "$nodebound/hello", "ISM2099", "set it to Cluster"),
-        ("elseport", "$elseport/hello", "ISM2024", "correct the match"),
-        ("elsewho", "$elsewho/hello", "ISM2024", "or add a route without match at the end"),
-        ("split", "$split/hello", "ISM2032", "add a DestinationRule for $split.$ns.svc.cluster.local with subset one"),
-        ("aborted", "$aborted/hello", "ISM2026", "remove the fault"),
-        ("named", "$named/hello", "ISM2062", "add spiffe://cluster.local/ns/$ns/sa/default there"),
-        ("piped", "tcp://$piped:17002", "ISM2064", "use fields of connections in the rule (ports"),
-        ("plain", "$plain/hello", "ISM2067", "set trafficPolicy.tls.mode DISABLE"),
-        ("locked", "$locked.$other/hello", "ISM2064", "add cluster.local/ns/$ns/sa/default there"),
-        ("secret", "$secret.$other/hello", "ISM2012", "add $ns to the annotation"),
+        new("adrift", "$adrift/hello", "ISM2049", "fix the selector"),
+        new("deaf", "$deaf/hello", "ISM2070", "set targetPort to the port of the application, "),
+        new("misnamed", "$misnamed/hello", "ISM2046", "use the name of a container port"),
+        new("rpc", "$rpc/status/200", "ISM2074", "name the port http"),
+        new("nodebound", "$nodebound/hello", "ISM2099", "set it to Cluster"),
+        new("elseport", "$elseport/hello", "ISM2024", "correct the match"),
+        new("elsewho", "$elsewho/hello", "ISM2024", "or add a route without match at the end"),
+        new("split", "$split/hello", "ISM2032", "add a DestinationRule for $split.$ns.svc.cluster.local with subset one"),
+        new("aborted", "$aborted/hello", "ISM2026", "remove the fault"),
+        new("named", "$named/hello", "ISM2062", "add spiffe://cluster.local/ns/$ns/sa/default there"),
+        new("piped", "tcp://$piped:17002", "ISM2064", "use fields of connections in the rule (ports"),
+        new("plain", "$plain/hello", "ISM2067", "set trafficPolicy.tls.mode DISABLE"),
+        new("locked", "$locked.$other/hello", "ISM2064", "add cluster.local/ns/$ns/sa/default there"),
+        new("secret", "$secret.$other/hello", "ISM2012", "add $ns to the annotation"),
+        new("unlabelled", "$unlabelled/hello", "ISM2034", "fix the labels of the subset"),
+        new("half", "$half/hello", "ISM2035", "apply DestinationRule $ns/$half of cluster1 in cluster2 as well"),
+        new("nowhere", "$nowhere/hello", "ISM2010", "create the Service, or a ServiceEntry"),
+        new("hollow", "$hollow/hello", "ISM2045", "add a selector"),
+        new("portless", "$portless:8123/hello", "ISM2030", "add port 8123 to it"),
+        new("asleep", "$asleep/hello", "ISM2048", "scale deployment $asleep --replicas=1"),
+        new("faraway", "$faraway/hello", "ISM2051", "remove the label sidecar.istio.io/inject from the Pod's template"),
+        new("astray", "$astray/hello", "ISM1016", "remove the label from the Pod's template"),
+        new("passing", "$passing/hello", "ISM2110", "choose another algorithm"),
+        new("delayed", "$delayed/hello", "ISM2087", "remove the fault"),
+        new("webs", "$webs:8443/status/200", "ISM2078", "name the port http"),
+        new("mistaken", "$mistaken/hello", "ISM2089", "set ISTIO_MUTUAL: the callee has a sidecar"),
+        new("opened", "$opened/hello", "ISM2066", "set trafficPolicy.tls.mode DISABLE"),
+        new("closed", "$closed/hello", "ISM2057", "or set ISTIO_MUTUAL"),
+        new("limited", "$limited/hello", "ISM2094", "raise token_bucket"),
+        new("narrow", "$hidden/hello", "ISM2013", "add $ns/$hidden.$ns.svc.cluster.local to its hosts", "narrow"),
+        new("leaky", "$sealed/hello", "ISM2020", "remove it from the annotation", "leaky"),
     ];
 
     public async ValueTask InitializeAsync()
@@ -49,23 +70,22 @@ public sealed class RemedyTests(LoopbackMeshRig mesh) : IAsyncLifetime
     [Fact]
     public async Task The_printed_remedy_of_a_fault_ends_it()
     {
-        foreach (var (fault, target, code, remedy) in All)
-            await UntilAsync(target, text => text.Contains($"({code})", StringComparison.Ordinal)
-                && Remedy(text).Contains(_services.Fill(remedy), StringComparison.Ordinal),
-                $"{code} with the remedy: {_services.Fill(remedy)}");
-        for (var i = 0; i < All.Length; i++)
+        foreach (var one in All)
+            await UntilAsync(one, text => text.Contains($"({one.Code})", StringComparison.Ordinal)
+                && Remedy(text).Contains(_services.Fill(one.Remedy), StringComparison.Ordinal), $"{one.Code} with the remedy: {_services.Fill(one.Remedy)}");
+        foreach (var one in All)
         {
-            var documents = Text().Split(Separator).First(part => part.StartsWith($"{All[i].Fault}\n", StringComparison.Ordinal));
+            var documents = Text().Split(Separator).First(part => part.StartsWith($"{one.Fault}\n", StringComparison.Ordinal));
             foreach (var cluster in LoopbackMeshRig.Clusters) await mesh.ApplyAsync(cluster,
                 _services.Fill(documents[documents.IndexOf('\n', StringComparison.Ordinal)..]));
         }
-        foreach (var (fault, target, _, _) in All)
-            await UntilAsync(target, text => text.Contains("✔ The call gets through.", StringComparison.Ordinal), $"{fault} is mended");
+        foreach (var one in All)
+            await UntilAsync(one, text => text.Contains("✔ The call gets through.", StringComparison.Ordinal), $"{one.Fault} is mended");
     }
 
-    private Task UntilAsync(string target, Func<string, bool> wanted, string what) => mesh.UntilAsync(async () =>
-        TraceText.Write(await mesh.TraceAsync($"deployment/{_services.Name("caller")}", _services.Name("ns"), _services.Fill(target)), details: false), wanted,
-        $"{target}: {what}");
+    private Task UntilAsync(Case one, Func<string, bool> wanted, string what) => mesh.UntilAsync(async () =>
+        TraceText.Write(await mesh.TraceAsync($"deployment/{_services.Name(one.Caller)}", _services.Name("ns"), _services.Fill(one.Target)), details: false),
+        wanted, $"{one.Target}: {what}");
 
     private static string Remedy(string trace) => trace[Math.Max(0, trace.IndexOf("  remedy ", StringComparison.Ordinal))..];
 

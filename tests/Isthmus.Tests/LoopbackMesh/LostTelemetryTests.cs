@@ -119,7 +119,8 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
         var client = mesh.Client("cluster1");
         await client.DeleteAsync(Kinds.Namespace, null, Namespace, Stop);
         await SetAsync(settings);
-        await mesh.UntilAsync(async () => $"{await client.FindAsync(Kinds.Namespace, null, Namespace, Stop)}", found => found.Length == 0, "the namespace is gone");
+        await mesh.UntilAsync(async () => $"{await client.FindAsync(Kinds.Namespace, null, Namespace, Stop)}", found => found.Length == 0,
+            "the namespace is gone");
     }
 
     private const string IsLost =

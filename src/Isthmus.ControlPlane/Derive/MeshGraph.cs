@@ -24,7 +24,8 @@ public sealed class MeshGraph
     private readonly Live<string, ValueList<RouteSet>> _wildcards;
     private readonly Live<string, ValueList<RouteSet>> _sessions;
     private readonly Live<string, ValueList<MeshService>> _hostSessions;
-    private MeshConfig? _settings, _withSessions; // as read, and what is made of it
+    private readonly Live<RouteCheckForm, ValueList<RouteSet>> _checks;
+    private (MeshConfig Read, AskedFilters Asked, MeshConfig Made)? _settings;
     private TrafficRules? _traffic;
     private object? _known; // the routings that it is of
 
@@ -142,6 +143,8 @@ public sealed class MeshGraph
         _sessions = Routings.GroupByMany(
             routing => routing.Rules.Any(rule => rule.Filters.Session is not null) ? [""] : (IEnumerable<string>)[], "sessions of rules");
         _hostSessions = Services.GroupByMany(service => service.Session is null ? [] : (IEnumerable<string>)[""], "sessions of hosts");
+        _checks = Routings.GroupByMany(
+            routing => routing.Rules.Select(rule => rule.Filters.Authorizer?.Form).OfType<RouteCheckForm>().Distinct(), "authorizers of rules");
         CallerLabels = Routings.GroupByMany(routing => routing.CallerLabels, "routings by labels of callers");
         RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules")
             .GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
@@ -311,16 +314,18 @@ public sealed class MeshGraph
             CaBundles = Sources.CaBundles.Items, SecretNamespaces = SecretNamespaces,
         });
 
-    /// <summary>Whether some route, or a policy that applies to a host, makes sessions stay with an endpoint: proxies have the filter for it only then.
-    /// All replicas of a control plane see the same objects, so their listeners are the same whatever was there before.</summary>
-    internal bool KeepsSessions => _sessions.Items.Count > 0 || _hostSessions.Items.Count > 0;
+    /// <summary>What some route, or a policy that applies to a host, needs filters for: proxies have them only then. All replicas of a control plane see the
+    /// same objects, so their listeners are the same whatever was there before.</summary>
+    internal AskedFilters Asked => new(_sessions.Items.Count > 0 || _hostSessions.Items.Count > 0,
+        _checks.Items.Keys.OrderBy(form => form.Name, StringComparer.Ordinal).ToValueList());
 
     private MeshConfig SettingsNow()
     {
-        var read = (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh;
-        if (!KeepsSessions) return read;
-        if (!ReferenceEquals(_settings, read)) (_settings, _withSessions) = (read, read with { KeepsSessions = true });
-        return _withSessions!;
+        var (read, asked) = ((Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh, Asked);
+        if (asked is { KeepsSessions: false, Checks.IsEmpty: true }) return read;
+        if (_settings is not { } known || !ReferenceEquals(known.Read, read) || known.Asked != asked)
+            _settings = known = (read, asked, read with { KeepsSessions = asked.KeepsSessions, RouteChecks = asked.Checks });
+        return known.Made;
     }
 
     /// <summary>The same object as long as it is the same: what is looked up in it is prepared once.</summary>
@@ -402,3 +407,6 @@ internal sealed record NearHost(string Hostname, TrafficDistribution Distributio
 internal sealed record EntryHost(string Host, ServiceEntry Entry);
 
 internal sealed record ClusterIds(ValueList<string> Ids);
+
+/// <summary>Filters of listeners that follow from routes.</summary>
+internal readonly record struct AskedFilters(bool KeepsSessions, ValueList<RouteCheckForm> Checks);

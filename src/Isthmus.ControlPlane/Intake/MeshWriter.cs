@@ -129,7 +129,8 @@ public sealed class MeshWriter
         return staged;
     }
 
-    private bool _needsChanged, _keptSessions;
+    private bool _needsChanged;
+    private AskedFilters _asked;
 
     /// <summary>Addresses in the allocator's range that objects declare themselves.</summary>
     private HashSet<IPAddress> Taken() => Mesh.Unaddressed.Items.Values
@@ -142,8 +143,9 @@ public sealed class MeshWriter
         _needsChanged |= Mesh.AddressNeeds.Changed.Count > 0
             || Mesh.Unaddressed.Changed.Any(host => Mesh.Unaddressed.Items.TryGetValue(host, out var service) && !service.Addresses.IsEmpty);
         Mesh.Collect(_changes);
-        _changes.Settings |= _keptSessions != Mesh.KeepsSessions;
-        _keptSessions = Mesh.KeepsSessions;
+        var asked = Mesh.Asked;
+        _changes.Settings |= _asked != asked;
+        _asked = asked;
         Revisions.Collect(Sources);
         if (History is not { } history) return;
         foreach (var host in Mesh.Endpoints.Changed) history.NoteEndpoints(host, Mesh.Endpoints.Items.GetValueOrDefault(host));

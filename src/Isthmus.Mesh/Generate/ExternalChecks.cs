@@ -53,12 +53,12 @@ internal static class ExternalChecks
         }),
     };
 
-    private static GrpcService Grpc(ReachedAuthorizer reached) => new()
+    internal static GrpcService Grpc(ReachedAuthorizer reached) => new()
     {
         EnvoyGrpc = new() { ClusterName = reached.Cluster, Authority = reached.Host }, Timeout = Parts.Duration(reached.Authorizer.Timeout),
     };
 
-    private static HttpService Plain(ReachedAuthorizer reached)
+    internal static HttpService Plain(ReachedAuthorizer reached)
     {
         var authorizer = reached.Authorizer;
         var service = new HttpService
@@ -80,10 +80,12 @@ internal static class ExternalChecks
                 AllowedClientHeadersOnSuccess = Names(authorizer.DownstreamOnAllow),
             };
         }
+        if (authorizer.PassesAll)
+            service.AuthorizationResponse = new() { AllowedUpstreamHeaders = new() { Patterns = { TextMatches.Regex(RouteChecks.Others) } } };
         return service;
     }
 
-    private static ListStringMatcher? Names(ValueList<string> names)
+    internal static ListStringMatcher? Names(ValueList<string> names)
     {
         if (names.IsEmpty) return null;
         var list = new ListStringMatcher();

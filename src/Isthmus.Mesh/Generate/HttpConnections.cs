@@ -196,6 +196,7 @@ internal static class HttpConnections
         if (traffic != Traffic.Inbound && mesh.Software.Has(IstioFilters.Alpn)) manager.HttpFilters.Add(AlpnOverride);
         manager.HttpFilters.Add(Fault);
         manager.HttpFilters.Add(Cors);
+        if (traffic != Traffic.Inbound) manager.HttpFilters.AddRange(mesh.RouteChecks.Select(RouteChecks.Filter));
         if ((traffic is Traffic.Outbound or Traffic.OutboundInMesh) && mesh.OutboundTrafficPolicy == OutboundPolicy.AllowAnyDynamicDns)
             manager.HttpFilters.Add(ByRequest(mesh));
         manager.HttpFilters.AddRange(MetricConfigs.Http(traffic, mesh));

@@ -81,6 +81,7 @@ internal static class HttpRoutes
             StatefulSessions.Add(route, filters.Session, RouteBackend.Used(http.Backends), to => SessionOf(to, context));
             if (filters.Cors is { } cors) route.TypedPerFilterConfig["envoy.filters.http.cors"] = Parts.Pack(RouteActions.Cors(cors));
         }
+        if (filters.Authorizer is { } asked) RouteChecks.Add(route, asked, Cluster(asked.To, context));
         RouteActions.AddHeaders(route, filters.Headers);
         if (filters.Fault is { } fault) route.TypedPerFilterConfig["envoy.filters.http.fault"] = Parts.Pack(RouteActions.Fault(fault));
         return route;

@@ -1,4 +1,7 @@
+using System.Security.Cryptography;
+using System.Text;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 
 namespace Isthmus.Mesh.Model;
 
@@ -33,6 +36,10 @@ public sealed record ExternalAuthorizer(string Name, string Service, int Port, b
 
     public ValueList<string> UpstreamOnAllow { get; init; }
 
+    /// <summary>Of a positive answer, requests get all fields that belong to neither message nor connection, whatever
+    /// <see cref="UpstreamOnAllow"/> says.</summary>
+    public bool PassesAll { get; init; }
+
     public ValueList<string> DownstreamOnDeny { get; init; }
 
     public ValueList<string> DownstreamOnAllow { get; init; }
@@ -41,6 +48,22 @@ public sealed record ExternalAuthorizer(string Name, string Service, int Port, b
 /// <param name="AllowPartial">A longer body is cut off, otherwise its request is refused.</param>
 /// <param name="AsBytes">For gRPC: as bytes instead of text.</param>
 public sealed record CheckedBody(uint MaxBytes, bool AllowPartial, bool AsBytes);
+
+/// <summary>An authorizer that a rule of a route asks.</summary>
+public sealed record RouteAuthorizer(Destination To, ExternalAuthorizer Settings)
+{
+    public RouteCheckForm Form => new(Settings.IsGrpc, Settings.RequestHeaders);
+}
+
+/// <summary>What a filter says itself, and no route.</summary>
+/// <param name="Headers">Of requests, in lower case and in order; none: those of the protocol.</param>
+public sealed record RouteCheckForm(bool IsGrpc, ValueList<string> Headers)
+{
+    /// <summary>The name of the filter.</summary>
+    public string Name => $"{RouteFilterNames.Check}{(IsGrpc ? "grpc" : "http")}{(Headers.IsEmpty ? "" : $".{Hash}")}";
+
+    private string Hash => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(',', Headers))))[..8];
+}
 
 /// <summary>An authorizer as a workload reaches it.</summary>
 /// <param name="Host">Its host without a namespace.</param>

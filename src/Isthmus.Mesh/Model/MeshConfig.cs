@@ -62,6 +62,8 @@ public sealed record MeshConfig
     public bool AcceptHttp10 { get; init; }
     /// <summary>Some route or policy of the mesh makes sessions stay with an endpoint. MeshConfig cannot say it.</summary>
     public bool KeepsSessions { get; init; }
+    /// <summary>The filters by which rules of routes ask authorizers. MeshConfig cannot say it.</summary>
+    public ValueList<RouteCheckForm> RouteChecks { get; init; }
     /// <summary>Proxies know of endpoints that are not ready, too, as unhealthy ones (PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS of the control plane).</summary>
     public bool SendsUnready { get; init; } = true;
     /// <summary>The namespaces whose Services and configuration proxies learn, by their labels; none: all.</summary>

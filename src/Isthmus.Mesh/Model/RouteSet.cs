@@ -147,6 +147,9 @@ public sealed record RouteFilters
     public HttpFault? Fault { get; init; }
     public CorsPolicy? Cors { get; init; }
 
+    /// <summary>Decides about the requests before they go anywhere.</summary>
+    public RouteAuthorizer? Authorizer { get; init; }
+
     /// <summary>Null: as the destination says.</summary>
     public SessionPersistence? Session { get; init; }
     public TimeSpan? Timeout { get; init; }

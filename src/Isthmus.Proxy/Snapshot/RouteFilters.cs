@@ -1,5 +1,6 @@
 using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Core.Names;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
 using Isthmus.Wire;
@@ -39,6 +40,9 @@ internal sealed class RouteFilters
         if (read._cors.Count > 0) snapshot = snapshot with { Cors = read._cors };
         if (read._checks.Count > 0)
             snapshot = snapshot with { Checks = read._checks.ToDictionary(check => check.Key, read.WithContext, StringComparer.Ordinal) };
+        string[] demanded = [.. read._switches.Where(item => item.Value && item.Key.StartsWith(RouteFilterNames.Check, StringComparison.Ordinal))
+            .Select(item => item.Key).Order(StringComparer.Ordinal)];
+        if (demanded.Length > 0) snapshot = snapshot with { Demanded = [.. demanded] };
         if (read._sessions.Count > 0) snapshot = snapshot with { Sessions = read._sessions };
         if (read._mutations.Count > 0) snapshot = snapshot with { Mutations = read._mutations };
         if (read._unreadOfShares.Count > 0) snapshot = snapshot with { UnreadOfShares = [.. read._unreadOfShares.Order(StringComparer.Ordinal)] };

@@ -89,6 +89,9 @@ internal sealed record RouteSnapshot(
     /// <summary>The same of single clusters of several: it may also switch a filter on that is off for the route.</summary>
     public ImmutableArray<string> UnreadOfShares { get; init; } = [];
 
+    /// <summary>The filters without which the route is not to be served.</summary>
+    public ImmutableArray<string> Demanded { get; init; } = [];
+
     /// <summary>What filters have to have learned about the request.</summary>
     public ImmutableArray<Func<RequestMetadata?, bool>> Metadata { get; init; } = [];
 

@@ -35,6 +35,10 @@ public sealed class EnvoyTakesRoutesTests
         $"{{sessionPersistence: {{sessionName: s}}, {To}}}",
         $"{{sessionPersistence: {{type: Cookie, absoluteTimeout: 1h, cookie: {{name: s, path: /x, lifetimeType: Permanent}}}}, {To}}}",
         $"{{sessionPersistence: {{type: Header, header: {{name: x-s}}}}, {To}}}",
+        $"{{filters: [{{type: ExternalAuth, externalAuth: {{protocol: HTTP, backendRef: {{name: web, port: 80}}, http: {{path: /check}}}}}}], {To}}}",
+        $"{{filters: [{{type: ExternalAuth, externalAuth: {{protocol: HTTP, backendRef: {{name: web, port: 80}}, forwardBody: {{maxSize: 9}}, http: "
+            + $"{{allowedHeaders: [x-a], allowedResponseHeaders: [x-b]}}}}}}], {To}}}",
+        $"{{filters: [{{type: ExternalAuth, externalAuth: {{protocol: GRPC, backendRef: {{name: web, port: 80}}, grpc: {{allowedHeaders: [x-a]}}}}}}], {To}}}",
         "{backendRefs: [{name: none, port: 80}]}",
         "{filters: [{type: ExtensionRef}], matches: [{headers: [{name: x, type: RegularExpression, value: '('}]}]}",
     ];

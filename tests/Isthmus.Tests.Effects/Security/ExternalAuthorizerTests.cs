@@ -373,13 +373,15 @@ public sealed class ExternalAuthorizerTests
         spec: {selector: {matchLabels: {app: edge} }, {{spec}} }
         """;
 
-    private static HeaderValueOption Field(string name, string value, bool append = false) =>
+    internal static HeaderValueOption Field(string name, string value, bool append = false) =>
         new() { Header = new() { Key = name, Value = value }, Append = append };
 
     /// <summary>A server of <c>envoy.service.auth.v3.Authorization</c>.</summary>
-    private static Task<OriginServer> GrpcServerAsync(Func<CheckRequest, CheckResponse> decide) => OriginServer.StartAsync(HttpProtocols.Http2, async context =>
+    /// <param name="host">Whom requests are for.</param>
+    internal static Task<OriginServer> GrpcServerAsync(Func<CheckRequest, CheckResponse> decide, string host = "authorizer.example") =>
+        OriginServer.StartAsync(HttpProtocols.Http2, async context =>
     {
-        Assert.Equal(("/envoy.service.auth.v3.Authorization/Check", "application/grpc", "authorizer.example"),
+        Assert.Equal(("/envoy.service.auth.v3.Authorization/Check", "application/grpc", host),
             (context.Request.Path.Value, context.Request.ContentType, context.Request.Host.Value));
         using var body = new MemoryStream();
         await context.Request.Body.CopyToAsync(body);

@@ -5,6 +5,7 @@ using Isthmus.Proxy.Snapshot;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Envoy.HttpFilters;
 using Isthmus.Wire.Envoy.Routes;
 using Xunit;
 
@@ -117,6 +118,19 @@ public sealed class RouteFilterTests
             At(table.VirtualHosts[0].TypedPerFilterConfig, host);
             At(table.VirtualHosts[0].Routes[0].TypedPerFilterConfig, route);
         });
+        Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+    }
+
+    /// <summary>Connections outlive listeners: without the filter that asks for the route, nobody would decide about its requests.</summary>
+    [Theory]
+    [InlineData("isthmus.route_ext_authz.http", false, 403)]
+    [InlineData("isthmus.route_ext_authz.http", true, 204)]
+    [InlineData("other", false, 204)]
+    public async Task A_route_that_asks_an_authorizer_is_not_served_where_the_filter_is_missing(string name, bool isOff, int status)
+    {
+        using var proxy = new LoopbackProxy([], Status);
+        proxy.Routes(Every, table => table.VirtualHosts[0].Routes[0].TypedPerFilterConfig[name] = TypeNames.Pack(isOff ? new FilterConfig { Disabled = true }
+            : new ExtAuthzPerRoute { CheckSettings = new() { DisableRequestBodyBuffering = true } }));
         Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
     }
 

@@ -8,7 +8,10 @@ using Isthmus.Mesh.Model.GatewayApi;
 namespace Isthmus.Mesh.Config.GatewayApi;
 
 /// <summary>What filters do, without the backends of their mirrors, and what is wrong with them.</summary>
-internal sealed record ApiFilters(RouteFilters Changes, ValueList<ApiMirror> Mirrors, ValueList<ApiFault> Faults);
+internal sealed record ApiFilters(RouteFilters Changes, ValueList<ApiMirror> Mirrors, ValueList<ApiFault> Faults)
+{
+    public ApiAuthorizer? Authorizer { get; init; }
+}
 
 /// <summary>Reads the filters of rules and backends.</summary>
 internal static class ApiFilterReader
@@ -19,7 +22,7 @@ internal static class ApiFilterReader
 
     public static ApiFilters Read(Field filters, string ns)
     {
-        var findings = new Findings("");
+        var (findings, authorizer) = (new Findings(""), (ApiAuthorizer?)null);
         var (changes, mirrors, faults) = (RouteFilters.None, new List<ApiMirror>(), new List<ApiFault>());
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var item in filters.Items)
@@ -50,6 +53,9 @@ internal static class ApiFilterReader
                 case "CORS":
                     changes = changes with { Cors = Cors(filter["cors"]) };
                     break;
+                case "ExternalAuth":
+                    authorizer = ApiAuthorizerReader.Read(filter["externalAuth"], ns);
+                    break;
                 default:
                     faults.Add(new(Unsupported, $"{filter.Path}: filters of type \"{type}\" are not supported"));
                     break;
@@ -57,7 +63,7 @@ internal static class ApiFilterReader
         }
         if (changes is { Redirect: not null, Rewrite: not null })
             faults.Add(new(Incompatible, $"{filters.Path}: a request cannot be both redirected and rewritten"));
-        return new(changes, mirrors.ToValueList(), faults.Concat(FaultsOf(findings)).ToValueList());
+        return new(changes, mirrors.ToValueList(), faults.Concat(FaultsOf(findings)).ToValueList()) { Authorizer = authorizer };
     }
 
     /// <summary>The errors of a field as faults of its rule.</summary>

@@ -30,6 +30,8 @@ internal static class ApiRuleReader
         if (session is not null && backends.Count(backend => (backend.Field["weight"].Int ?? 1) > 0) > 1)
             rule["sessionPersistence"].Error("a session cannot stay with one of several backends: proxies share requests out among them first",
                 "use one backend");
+        foreach (var (backend, _) in backends.Where(backend => backend.Filters.Authorizer is not null))
+            backend["filters"].Error("a filter ExternalAuth is for rules: proxies ask before they choose a backend", "move it to the filters of the rule");
         if (rule["extensionRef"].Exists) rule["extensionRef"].Error("it is not supported");
         return new(
             rule["name"].Text, matches,
@@ -37,6 +39,7 @@ internal static class ApiRuleReader
             filters.Changes with { Retries = retry, Timeout = timeout, TryTimeout = tryTimeout, Session = session },
             filters.Mirrors)
         {
+            Authorizer = filters.Authorizer,
             Faults = filters.Faults.Concat(backends.SelectMany(backend => backend.Filters.Faults)).Concat(ApiFilterReader.FaultsOf(findings)).ToValueList(),
         };
     }

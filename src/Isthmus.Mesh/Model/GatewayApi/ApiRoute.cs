@@ -19,6 +19,9 @@ public sealed record ApiRoute(
 /// <param name="Filters">What it does besides; its mirrors are in <paramref name="Mirrors"/>, whose references must be resolved first.</param>
 public sealed record ApiRule(string Name, ValueList<HttpMatch> Matches, ValueList<ApiBackend> Backends, RouteFilters Filters, ValueList<ApiMirror> Mirrors)
 {
+    /// <summary>Who decides about its requests; null: nobody does.</summary>
+    public ApiAuthorizer? Authorizer { get; init; }
+
     /// <summary>Why the rule cannot apply as it is written; its requests get 500.</summary>
     public ValueList<ApiFault> Faults { get; init; }
 }
@@ -29,6 +32,9 @@ public sealed record ApiBackend(ApiReference To, int Weight, RouteFilters Filter
 {
     public ValueList<ApiMirror> Mirrors { get; init; }
 }
+
+/// <param name="Settings">How it is asked, except where it is.</param>
+public sealed record ApiAuthorizer(ApiReference To, ExternalAuthorizer Settings);
 
 /// <param name="Percent">Of the requests, 0 to 100.</param>
 public sealed record ApiMirror(ApiReference To, double Percent);

@@ -43,7 +43,14 @@ public static class RouteConversion
             faults.AddRange(rule.Faults);
             if (!isHttp) l4.Add(new(default, Shares(rule.Backends, Find)));
             else if (!rule.Faults.IsEmpty) http.AddRange(Failing(name, rule));
-            else http.AddRange(Rules(name, rule, Find));
+            else if (rule.Authorizer is not { } asked) http.AddRange(Rules(name, rule, null, Find));
+            else if (Find(asked.To) is { } to) http.AddRange(Rules(name, rule, new(to, asked.Settings), Find));
+            else
+            {
+                // Nobody has decided about its requests.
+                http.AddRange(Failing(name, rule));
+                faults.Add(new("UnsupportedValue", $"the authorizer of rule {name} cannot be asked"));
+            }
         }
         return new(http.Select(rule => rule with { Source = route.Source }).ToValueList(), l4.ToValueList(), faults.ToValueList(),
             references.Distinct().ToValueList())
@@ -71,9 +78,9 @@ public static class RouteConversion
         return usable.IsEmpty && !rule.Matches.IsEmpty ? [] : [new(name, usable, default, Fails)];
     }
 
-    private static IEnumerable<RouteRule> Rules(string name, ApiRule rule, Func<ApiReference, Destination?> find)
+    private static IEnumerable<RouteRule> Rules(string name, ApiRule rule, RouteAuthorizer? authorizer, Func<ApiReference, Destination?> find)
     {
-        var filters = rule.Filters with { Mirrors = Mirrors(rule.Mirrors, find) };
+        var filters = rule.Filters with { Mirrors = Mirrors(rule.Mirrors, find), Authorizer = authorizer };
         if (filters.Redirect is not null) return [new(name, rule.Matches, default, filters)];
         if (!rule.Backends.Any(NeedsRule)) return [new(name, rule.Matches, Shares(rule.Backends, find), filters)];
         // Proxies change paths, redirect and mirror by rule: the requests are shared out among rules.

@@ -1,6 +1,8 @@
 using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -36,7 +38,7 @@ internal static class CallJudgement
         var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
         if (call.Answered && !IsFailure(call) && !isDenied && !isRefused)
         {
-            return Append(Rewritten(Soften(trace, call), call, facts), HopStatus.Ok, call, null);
+            return Append(Unbound(Rewritten(Soften(trace, call), call, facts), call, facts), HopStatus.Ok, call, null);
         }
         if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
         if (trace.Hops.Any(hop => IsExplaining(hop, trace, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
@@ -109,6 +111,28 @@ internal static class CallJudgement
                 api.Length > 0 ? "spec.rules[*].filters[*].urlRewrite.path" : "spec.http[*].rewrite",
                 $"changes the path {Told(hops[at], CallBlame.RewriteFact)}, and the answer to that is 404",
                 "let it make a path that the application has, or remove it") with { Severity = Severity.Warning },
+        };
+        return trace with { Hops = hops.ToValueList() };
+    }
+
+    /// <summary>The application does not know the path, and a VirtualService of the host, which may have been meant to change it, is only for
+    /// gateways.</summary>
+    private static CallTrace Unbound(CallTrace trace, MadeCall call, TraceFacts facts)
+    {
+        var hops = trace.Hops.ToList();
+        var at = call.Status == 404 ? hops.FindIndex(hop => hop is { Name: "route", Status: HopStatus.Ok }
+            && Told(hop, CallBlame.RuleFact).Length + Told(hop, CallBlame.ApiRuleFact).Length == 0) : -1;
+        if (at < 0 || hops.Where(hop => hop.Name == "cluster").Select(hop => hop.Summary.Split('|')).FirstOrDefault(parts => parts.Length == 4) is not { } name)
+            return trace;
+        var config = facts.ConfigOf(facts.Home);
+        if (config.Istio<VirtualService>().FirstOrDefault(one => !one.ForSidecars && one.Hosts.Any(host => Hosts.Covers(host, name[3]))) is not { } unbound)
+            return trace;
+        hops[at] = hops[at] with
+        {
+            Status = HopStatus.Warning,
+            Problem = Faults.Of("ISM2112", $"VirtualService {unbound.Namespace}/{unbound.Name} in {config.Context}", "spec.gateways",
+                $"is for calls through {string.Join(", ", unbound.Gateways)} only, so this call is not subject to it, and the answer is 404",
+                "if callers within the mesh should be subject to it, add mesh to the list") with { Severity = Severity.Warning },
         };
         return trace with { Hops = hops.ToValueList() };
     }

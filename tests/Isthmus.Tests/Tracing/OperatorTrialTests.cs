@@ -46,6 +46,25 @@ public sealed class OperatorTrialTests
         Assert.StartsWith(remedy, scenario.Walk().Failure!.Problem!.Remedy, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("istio-system/web", "ISM2112")]
+    [InlineData("istio-system/web, mesh", null)]
+    public void A_rule_for_gateways_only_is_told_where_the_application_does_not_know_the_path(string gateways, string? code)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 404, 3, "10.1.0.5:8080", "-", "", []) };
+        scenario.One += $$"""
+
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: orders, namespace: shop}
+            spec: {hosts: [orders], gateways: [{{gateways}}], http: [{match: [{uri: {prefix: /api} }], rewrite: {uri: /}, route: [{destination: {host: orders} }]}]}
+            """;
+        var trace = scenario.Walk();
+        Assert.Null(trace.Failure);
+        Assert.Equal(code, trace.Hops.Single(hop => hop.Name == "route" && hop.Way == 0).Problem?.Code);
+    }
+
     /// <summary>The container has the port that the Service leads to, and its program listens on another one.</summary>
     [Fact]
     public void A_program_that_listens_elsewhere_than_its_container_says_is_told_where()

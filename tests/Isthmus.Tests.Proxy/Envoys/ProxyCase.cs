@@ -6,7 +6,7 @@ namespace Isthmus.Tests.Proxy.Envoys;
 /// One that begins with <c>h2 </c> is fields of HTTP/2, as in <see cref="Http.H2Frames.Block"/>, then a body and trailers, each after <c>||</c>.</para>
 /// <para>An answer may begin with <c>[early]</c>: it comes without reading the body. It may end with <c>[close]</c>, <c>[reset]</c>, or <c>[echo]</c>:
 /// what comes next is sent back, and then it closes. Answers to a first, a second … attempt are divided by <c>[next]</c>; the last stands
-/// for all that follow. Empty: the server reads, and never answers.</para>
+/// for all that follow. Empty: the server reads, and never answers; <c>[stopped]</c>: not even with frames of HTTP/2 that belong to the connection.</para>
 /// </summary>
 internal sealed record ProxyCase(string Name, string Setting, string Request, string Answer = ProxyCase.Ok)
 {

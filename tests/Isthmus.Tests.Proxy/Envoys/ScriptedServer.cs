@@ -12,6 +12,9 @@ internal sealed class ScriptedServer : IAsyncDisposable
     /// <summary>The field of the request that only asks whether a connection is still good.</summary>
     internal const string Probe = "x-probe";
 
+    /// <summary>An answer of HTTP/2: the kernel takes the connection, and the process does not run.</summary>
+    internal const string Stopped = "[stopped]";
+
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly CancellationTokenSource _end = new();
     private readonly Task _running;
@@ -162,6 +165,11 @@ internal sealed class ScriptedServer : IAsyncDisposable
         private async Task ServeFramesAsync(Socket socket)
         {
             await using var stream = new NetworkStream(socket);
+            if (answer == Stopped)
+            {
+                await stream.CopyToAsync(Stream.Null);
+                return;
+            }
             await stream.WriteAsync(H2Frames.Settings());
             await stream.ReadExactlyAsync(new byte[24]); // the client's preface
             var decoder = new HpackDecoder(4096, 1 << 20);

@@ -62,6 +62,8 @@ public static class TypeNames
         [typeof(RateLimitPerRoute)] = "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute",
         [typeof(Envoy.Trace.ZipkinConfig)] = "envoy.config.trace.v3.ZipkinConfig",
         [typeof(Envoy.Trace.OpenTelemetryConfig)] = "envoy.config.trace.v3.OpenTelemetryConfig",
+        [typeof(Address)] = "envoy.config.core.v3.Address",
+        [typeof(Http11ProxyUpstreamTransport)] = "envoy.extensions.transport_sockets.http_11_proxy.v3.Http11ProxyUpstreamTransport",
         [typeof(ProxyProtocolUpstreamTransport)] = "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
         [typeof(Envoy.ListenerFilters.ProxyProtocol)] = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
         [typeof(QuicDownstreamTransport)] = "envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport",

@@ -71,6 +71,7 @@ public static class WireTypes
         Envoy.Retries.RetryHostPreviousHostsV3Reflection.Descriptor,
         Envoy.Retries.RetryPriorityPreviousPrioritiesV3Reflection.Descriptor,
         Envoy.Trace.TracersOpentelemetryResourceDetectorsV3Reflection.Descriptor,
+        Envoy.TransportSocketsHttp11ProxyV3Reflection.Descriptor,
         Envoy.TransportSocketsProxyProtocolV3Reflection.Descriptor,
         Envoy.TransportSocketsQuicV3Reflection.Descriptor,
         Envoy.TransportSocketsRawBufferV3Reflection.Descriptor,

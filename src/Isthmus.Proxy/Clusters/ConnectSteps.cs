@@ -20,14 +20,16 @@ internal sealed record ConnectParts(ISecretSource Secrets, TimeProvider Time);
 internal abstract record ConnectStep
 {
     /// <exception cref="TransportException">The host does not take part, or its identity is wrong.</exception>
-    public abstract ValueTask<Transport> TakeAsync(Transport transport, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts);
+    public abstract ValueTask<Transport> TakeAsync(
+        Transport transport, Endpoint endpoint, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts);
 }
 
 /// <summary>Says whose connection it is, in a header of the PROXY protocol.</summary>
 internal sealed record ProxyHeaderStep(ProxyProtocolVersion Version) : ConnectStep
 {
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public override async ValueTask<Transport> TakeAsync(Transport transport, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts)
+    public override async ValueTask<Transport> TakeAsync(
+        Transport transport, Endpoint endpoint, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts)
     {
         await transport.WriteAsync(ProxyHeader.Write(Version, purpose.Carried)).ConfigureAwait(false);
         return transport;
@@ -38,7 +40,8 @@ internal sealed record ProxyHeaderStep(ProxyProtocolVersion Version) : ConnectSt
 internal sealed record TlsStep(TlsSettings Settings) : ConnectStep
 {
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public override async ValueTask<Transport> TakeAsync(Transport transport, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts)
+    public override async ValueTask<Transport> TakeAsync(
+        Transport transport, Endpoint endpoint, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts)
     {
         var alpn = purpose.Alpn ?? (purpose.Exchanges ? Settings.Alpn : Settings.AlpnWithoutExchange);
         var tls = await TlsTransport.ConnectAsync(transport, Settings, purpose.Authority, alpn, parts.Secrets, cluster.Config.ConnectTimeout, parts.Time)
@@ -57,14 +60,18 @@ internal sealed record ConnectSteps(ValueList<ConnectStep> All)
     /// <summary>The TLS that the bytes are in at last; null for none.</summary>
     public TlsSettings? Tls { get; } = All.OfType<TlsStep>().LastOrDefault()?.Settings;
 
+    /// <summary>What is dialed in place of hosts; null: the hosts are.</summary>
+    public ForwardProxyStep? ForwardProxy { get; } = All.OfType<ForwardProxyStep>().FirstOrDefault();
+
     /// <summary>The host is told whose connection it gets.</summary>
     public bool TellsClients { get; } = All.OfType<ProxyHeaderStep>().Any();
 
     /// <exception cref="TransportException">A step failed.</exception>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    public async ValueTask<Transport> TakeAsync(Transport transport, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts)
+    public async ValueTask<Transport> TakeAsync(
+        Transport transport, Endpoint endpoint, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts)
     {
-        foreach (var step in All) transport = await step.TakeAsync(transport, cluster, purpose, parts).ConfigureAwait(false);
+        foreach (var step in All) transport = await step.TakeAsync(transport, endpoint, cluster, purpose, parts).ConfigureAwait(false);
         return transport;
     }
 }

@@ -32,6 +32,15 @@ internal sealed record Endpoint(
     /// <summary>Further addresses, tried one after another while those before do not answer; the first that does is used.</summary>
     public ValueList<EndPoint> MoreAddresses { get; init; }
 
+    /// <summary>The host that it is, by name; empty when it has none.</summary>
+    public string Hostname { get; init; } = "";
+
+    /// <summary>The forward proxy in front of it, where it names one.</summary>
+    public EndPoint? ForwardProxy { get; init; }
+
+    /// <summary>The end of a tunnel to it, as CONNECT has it.</summary>
+    public string TunnelEnd => Hostname.Length > 0 && Address is IPEndPoint point ? $"{Hostname}:{point.Port}" : AddressText;
+
     /// <summary>How it is checked, where that differs from the cluster's other endpoints.</summary>
     public EndpointCheck? Check { get; init; }
 

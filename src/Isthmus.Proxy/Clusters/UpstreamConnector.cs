@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.CompilerServices;
 using Isthmus.Core.Tasks;
 using Isthmus.Proxy.Loops;
@@ -30,10 +31,13 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
         {
             var match = config.SocketFor(host.Endpoint);
             if (match?.Unsupported is { Length: > 0 } why) throw new TransportException(TransportFailure.Unreachable, why);
-            socket = host.Endpoint.MoreAddresses.IsEmpty
-                ? await dialer.ConnectAsync(host.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false)
-                : await dialer.RaceAsync([host.Address, .. host.Endpoint.MoreAddresses], config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
-            var transport = await (match?.Steps ?? config.Steps).TakeAsync(socket, cluster, purpose, _parts).ConfigureAwait(false);
+            var steps = match?.Steps ?? config.Steps;
+            var endpoint = host.Endpoint;
+            var forward = steps.ForwardProxy?.Of(endpoint);
+            socket = forward is not null || endpoint.MoreAddresses.IsEmpty
+                ? await dialer.ConnectAsync(forward ?? endpoint.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false)
+                : await dialer.RaceAsync([endpoint.Address, .. endpoint.MoreAddresses], config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
+            var transport = await steps.TakeAsync(socket, endpoint, cluster, purpose, _parts).ConfigureAwait(false);
             host.Connected();
             transport.Suspected = () => cluster.Suspect(host);
             return transport;
@@ -62,9 +66,10 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
         var start = time.GetTimestamp();
         try
         {
-            var socket = await dialer.RaceAsync([host.Address, .. host.Endpoint.MoreAddresses], cluster.Config.BindAddress, cluster.Config.ConnectTimeout,
-                cluster.Config.Keepalive)
-                .ConfigureAwait(false);
+            var config = cluster.Config;
+            var forward = (config.SocketFor(host.Endpoint)?.Steps ?? config.Steps).ForwardProxy?.Of(host.Endpoint);
+            EndPoint[] addresses = forward is null ? [host.Address, .. host.Endpoint.MoreAddresses] : [forward];
+            var socket = await dialer.RaceAsync(addresses, config.BindAddress, config.ConnectTimeout, config.Keepalive).ConfigureAwait(false);
             host.Trust();
             socket.Abort();
         }

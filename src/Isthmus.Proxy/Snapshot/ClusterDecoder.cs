@@ -1,4 +1,5 @@
 using System.Net;
+using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Matching;
@@ -204,17 +205,32 @@ internal static class ClusterDecoder
 
     private static ConnectSteps Steps(Wire.Envoy.TransportSocket? socket, HttpProtocolOptions? options, Cluster cluster)
     {
-        var steps = new List<ConnectStep>();
-        if (Header(socket) is { } version) steps.Add(new ProxyHeaderStep(version));
-        if (Tls(Inner(socket), options, cluster) is { } tls) steps.Add(new TlsStep(tls));
+        var (steps, tls) = (new List<ConnectStep>(), Tls(Inner(socket), options, cluster));
+        for (; Around(socket) is { } wrapper; socket = wrapper.Inner)
+        {
+            if (wrapper.Step is Wire.Envoy.ProxyProtocolUpstreamTransport header)
+                steps.Add(new ProxyHeaderStep(Version(header.Config) ?? ProxyProtocolVersion.V1));
+            if (wrapper.Step is Wire.Envoy.Http11ProxyUpstreamTransport { DefaultProxyAddress: var proxy })
+                steps.Add(new ForwardProxyStep(proxy is null ? null : EndpointDecoder.Address(proxy), Tunnels: tls is not null));
+        }
+        if (tls is not null) steps.Add(new TlsStep(tls));
         return steps.Count == 0 ? ConnectSteps.None : new(steps.ToValueList());
     }
 
-    /// <summary>The transport socket in one that writes a header of the PROXY protocol.</summary>
-    private static Wire.Envoy.TransportSocket? Inner(Wire.Envoy.TransportSocket? socket) => Wrapper(socket) is { } wrapper ? wrapper.TransportSocket : socket;
+    /// <summary>The transport socket in those that do something before it.</summary>
+    private static Wire.Envoy.TransportSocket? Inner(Wire.Envoy.TransportSocket? socket)
+    {
+        while (Around(socket) is { } wrapper) socket = wrapper.Inner;
+        return socket;
+    }
 
-    private static ProxyProtocolVersion? Header(Wire.Envoy.TransportSocket? socket) =>
-        Wrapper(socket) is not { } wrapper ? null : Version(wrapper.Config) ?? ProxyProtocolVersion.V1;
+    /// <summary>What is done before another transport socket; null: there is no other.</summary>
+    private static (IMessage Step, Wire.Envoy.TransportSocket? Inner)? Around(Wire.Envoy.TransportSocket? socket)
+    {
+        if (socket?.TypedConfig is not { } config) return null;
+        if (config.TryRead(out Wire.Envoy.ProxyProtocolUpstreamTransport header)) return (header, header.TransportSocket);
+        return config.TryRead(out Wire.Envoy.Http11ProxyUpstreamTransport forward) ? (forward, forward.TransportSocket) : null;
+    }
 
     /// <summary>The version of the headers to write; null for none.</summary>
     /// <exception cref="ResourceException">It is unknown.</exception>
@@ -225,9 +241,6 @@ internal static class ClusterDecoder
         { Version: Wire.Envoy.ProxyProtocolConfig.Types.Version.V2 } => ProxyProtocolVersion.V2,
         var other => throw new ResourceException($"PROXY protocol version {(int)other.Version} is not supported"),
     };
-
-    private static Wire.Envoy.ProxyProtocolUpstreamTransport? Wrapper(Wire.Envoy.TransportSocket? socket) =>
-        socket?.TypedConfig is { } config && config.TryRead(out Wire.Envoy.ProxyProtocolUpstreamTransport wrapper) ? wrapper : null;
 
     private static TlsSettings? Tls(Wire.Envoy.TransportSocket? socket, HttpProtocolOptions? options, Cluster cluster)
     {

@@ -4,6 +4,7 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Matching;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Endpoints;
 using Endpoint = Isthmus.Proxy.Clusters.Endpoint;
@@ -13,7 +14,7 @@ namespace Isthmus.Proxy.Snapshot;
 /// <summary>Decodes EDS resources and the endpoints inside clusters.</summary>
 internal static class EndpointDecoder
 {
-    private const string SocketMatchMetadata = "envoy.transport_socket_match";
+    private const string SocketMatchMetadata = "envoy.transport_socket_match", ForwardProxyMetadata = "envoy.http11_proxy_transport_socket.proxy_address";
 
     /// <summary>Decodes endpoints. Those behind an internal listener (tunnels of ambient mode) are left out: the others are reachable all the same.</summary>
     /// <exception cref="ResourceException">An endpoint cannot be used.</exception>
@@ -21,8 +22,10 @@ internal static class EndpointDecoder
     {
         var left = assignment.Endpoints.SelectMany(group => group.LbEndpoints).Where(IsInternal)
             .Select(endpoint => endpoint.Endpoint.Address.EnvoyInternalAddress).ToArray();
-        var localities = assignment.Endpoints.Select(group =>
-            Locality(group) with { Endpoints = group.LbEndpoints.Where(endpoint => !IsInternal(endpoint)).Select(Decode).ToValueList() });
+        var localities = assignment.Endpoints.Select(group => Locality(group) with
+        {
+            Endpoints = group.LbEndpoints.Where(endpoint => !IsInternal(endpoint)).Select(endpoint => Decode(endpoint, group)).ToValueList(),
+        });
         return new(assignment.ClusterName, localities.ToValueList())
         {
             Notes = left.Select(address => address.ServerListenerName).Distinct(StringComparer.Ordinal)
@@ -37,8 +40,9 @@ internal static class EndpointDecoder
         (from @group in assignment.Endpoints
          from endpoint in @group.LbEndpoints
          let socket = endpoint.Endpoint?.Address?.SocketAddress ?? throw new ResourceException("a DNS endpoint without a socket address")
-         let template = Properties(endpoint, new IPEndPoint(IPAddress.None, 0))
-         select new DnsTarget(socket.Address, (int)socket.PortValue, template, Locality(@group))).ToValueList();
+         let template = Properties(endpoint, @group, new IPEndPoint(IPAddress.None, 0))
+         select new DnsTarget(socket.Address, (int)socket.PortValue,
+             template.Hostname.Length > 0 ? template : template with { Hostname = socket.Address }, Locality(@group))).ToValueList();
 
     public static ValueMap<string> Labels(Struct? labels) => labels is null
         ? ValueMap<string>.Empty
@@ -64,9 +68,9 @@ internal static class EndpointDecoder
 
     private static bool IsInternal(LbEndpoint endpoint) => endpoint.Endpoint?.Address?.AddressCase == Wire.Envoy.Address.AddressOneofCase.EnvoyInternalAddress;
 
-    private static Endpoint Decode(LbEndpoint endpoint) => Properties(endpoint, Address(endpoint.Endpoint?.Address));
+    private static Endpoint Decode(LbEndpoint endpoint, LocalityLbEndpoints group) => Properties(endpoint, group, Address(endpoint.Endpoint?.Address));
 
-    private static Endpoint Properties(LbEndpoint endpoint, EndPoint address)
+    private static Endpoint Properties(LbEndpoint endpoint, LocalityLbEndpoints group, EndPoint address)
     {
         var metadata = endpoint.Metadata?.FilterMetadata;
         Struct? Section(string name) => metadata is not null && metadata.TryGetValue(name, out var section) ? section : null;
@@ -81,8 +85,18 @@ internal static class EndpointDecoder
         // A gateway of another network appears as a workload without a name.
         var isGateway = told is not null && workload.Name.Length == 0 && workload.Namespace.Length == 0;
         return new(address, (int)Math.Min(endpoint.LoadBalancingWeight ?? 1u, int.MaxValue), health, Labels(Section(SocketMatchMetadata)), workload,
-            isGateway) { Check = Check(endpoint.Endpoint?.HealthCheckConfig, address) };
+            isGateway)
+        {
+            Check = Check(endpoint.Endpoint?.HealthCheckConfig, address),
+            Hostname = endpoint.Endpoint?.Hostname ?? "",
+            ForwardProxy = ForwardProxy(endpoint.Metadata) ?? ForwardProxy(group.Metadata),
+        };
     }
+
+    private static EndPoint? ForwardProxy(Metadata? metadata) =>
+        metadata is null || !metadata.TypedFilterMetadata.TryGetValue(ForwardProxyMetadata, out var told) ? null
+            : told.TryRead(out Address address) ? Address(address)
+            : throw new ResourceException($"{ForwardProxyMetadata}: {told.TypeUrl} is not an address");
 
     private static EndpointCheck? Check(Wire.Envoy.Endpoints.Endpoint.Types.HealthCheckConfig? config, EndPoint address)
     {

@@ -27,7 +27,7 @@ public sealed class StructureTests
         "Operate.Diagnose.ClusterFacts", "Explain.Tracing.MadeCall", "Operate.Inventory.TrustFacts",
         // The settings of a node, and the flags of a command.
         "Lab.Nodes.Pods.NodeSettings", "Commands.ProxyConfigCommand/Filters",
-        // What all Pods of a node share, and all exchanges of a proxy; the second waits for the new engine.
+        // What all Pods of a node share, and all exchanges of a proxy.
         "Lab.Nodes.Pods.NodeContext", "Proxy.Http.HttpParts",
     };
 

@@ -2,6 +2,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 
 namespace Isthmus.ControlPlane.Derive;
 

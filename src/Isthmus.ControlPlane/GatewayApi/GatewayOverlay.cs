@@ -4,19 +4,13 @@ using Isthmus.Core.Problems;
 using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Mesh.Resolve.GatewayApi;
 
 namespace Isthmus.ControlPlane.GatewayApi;
 
 /// <summary>Merges what ConfigMaps ask for over the objects of a Gateway (strategic merge). Pure.</summary>
 internal static class GatewayOverlay
 {
-    /// <summary>The keys of such a ConfigMap, each with the kind of object that it is for.</summary>
-    internal static readonly IReadOnlyDictionary<string, string> Kinds = new Dictionary<string, string>(StringComparer.Ordinal)
-    {
-        ["deployment"] = "Deployment", ["service"] = "Service", ["serviceAccount"] = "ServiceAccount",
-        ["horizontalPodAutoscaler"] = "HorizontalPodAutoscaler", ["podDisruptionBudget"] = "PodDisruptionBudget",
-    };
-
     /// <summary>What decides whose object it is.</summary>
     private static readonly string[] Identity = ["name", "namespace", "generateName", "uid", "resourceVersion", "ownerReferences", "finalizers",
         "managedFields"];
@@ -36,7 +30,7 @@ internal static class GatewayOverlay
 
     /// <summary>Whether a ConfigMap asks for the object at all: some exist only then.</summary>
     internal static bool Asks(IEnumerable<GatewayParameters> parameters, string kind) =>
-        parameters.Any(map => map.Parts.Any(part => Kinds.GetValueOrDefault(part.Key) == kind));
+        parameters.Any(map => map.Parts.Any(part => ParameterRules.Parts.GetValueOrDefault(part.Key) == kind));
 
     /// <exception cref="ProblemException">A part cannot be merged.</exception>
     internal static JsonObject Over(JsonObject @object, IEnumerable<GatewayParameters> parameters)
@@ -45,9 +39,9 @@ internal static class GatewayOverlay
         var merged = (JsonObject)@object.DeepClone();
         foreach (var map in parameters)
         {
-            if (map.Parts.Keys.FirstOrDefault(key => !Kinds.ContainsKey(key)) is { } unknown)
-                throw Fault(map, unknown, "is no part of a gateway", $"use the keys {string.Join(", ", Kinds.Keys.Order(StringComparer.Ordinal))}");
-            foreach (var (key, text) in map.Parts.Where(part => Kinds[part.Key] == kind))
+            if (map.Parts.Keys.FirstOrDefault(key => !ParameterRules.Parts.ContainsKey(key)) is { } unknown)
+                throw Fault(map, unknown, "is no part of a gateway", $"use the keys {string.Join(", ", ParameterRules.Parts.Keys.Order(StringComparer.Ordinal))}");
+            foreach (var (key, text) in map.Parts.Where(part => ParameterRules.Parts[part.Key] == kind))
             {
                 var overlay = Read(map, key, text);
                 foreach (var (part, name) in Injected)
@@ -108,7 +102,7 @@ internal static class GatewayOverlay
         _ => null,
     };
 
-    private static string KeyOf(string kind) => Kinds.First(item => item.Value == kind).Key;
+    private static string KeyOf(string kind) => ParameterRules.Parts.First(item => item.Value == kind).Key;
 
     private static ProblemException Fault(GatewayParameters map, string key, string message, string remedy) =>
         new(new Problem("", $"ConfigMap {map.Source}", $"data[{key}]", message, remedy));

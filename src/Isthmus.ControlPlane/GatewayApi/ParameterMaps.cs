@@ -5,6 +5,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Mesh.Resolve.GatewayApi;
 
 namespace Isthmus.ControlPlane.GatewayApi;
 

@@ -1,8 +1,8 @@
-using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing;

@@ -1,10 +1,10 @@
-using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 
 namespace Isthmus.Explain.Tracing;
 

@@ -1,5 +1,5 @@
-using Isthmus.ControlPlane.Derive;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.Discovery;

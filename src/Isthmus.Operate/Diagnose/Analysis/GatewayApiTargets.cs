@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.GatewayApi;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;

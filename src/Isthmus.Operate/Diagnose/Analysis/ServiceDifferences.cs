@@ -1,5 +1,6 @@
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.GatewayApi;
 using Isthmus.Core.Names;
+using Isthmus.Mesh.Resolve.GatewayApi;
 
 namespace Isthmus.Operate.Diagnose.Packing;
 

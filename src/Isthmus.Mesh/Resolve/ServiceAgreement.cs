@@ -3,7 +3,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
-namespace Isthmus.ControlPlane.Derive;
+namespace Isthmus.Mesh.Resolve;
 
 /// <summary>Whether the Services of one name in several clusters are one host, and agree about it. Pure.</summary>
 public static class ServiceAgreement

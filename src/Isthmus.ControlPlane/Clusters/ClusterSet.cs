@@ -6,6 +6,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Remote;
 using Isthmus.Kubernetes.Watch;
 using Microsoft.Extensions.Logging;
 

@@ -2,6 +2,7 @@ using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Running;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Remote;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Remote;
 using Isthmus.Kubernetes.Yaml;
 
 namespace Isthmus.ControlPlane.Clusters;

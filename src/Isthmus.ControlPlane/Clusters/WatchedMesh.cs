@@ -1,5 +1,6 @@
 using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.Running;
+using Isthmus.Kubernetes.Remote;
 
 namespace Isthmus.ControlPlane.Clusters;
 

@@ -40,7 +40,8 @@ internal static class GatewayOverlay
         foreach (var map in parameters)
         {
             if (map.Parts.Keys.FirstOrDefault(key => !ParameterRules.Parts.ContainsKey(key)) is { } unknown)
-                throw Fault(map, unknown, "is no part of a gateway", $"use the keys {string.Join(", ", ParameterRules.Parts.Keys.Order(StringComparer.Ordinal))}");
+                throw Fault(map, unknown, "is no part of a gateway",
+                    $"use the keys {string.Join(", ", ParameterRules.Parts.Keys.Order(StringComparer.Ordinal))}");
             foreach (var (key, text) in map.Parts.Where(part => ParameterRules.Parts[part.Key] == kind))
             {
                 var overlay = Read(map, key, text);

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Tasks;
 using Isthmus.Kubernetes.Client;
@@ -123,22 +122,11 @@ public sealed partial class SecretReaders(PushEngine engine, Func<string, KubeCl
         if (clientOf(account.Cluster) is not { } client) throw new InvalidOperationException("it is unknown here");
         using var patience = new CancellationTokenSource(Patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stop);
-        var review = await client.CreateAsync(Kinds.SubjectAccessReview, Review(account), either.Token).ConfigureAwait(false);
-        return review["status"]?["allowed"] is JsonValue value && value.TryGetValue<bool>(out var isAllowed) && isAllowed
+        var review = await client.CreateAsync(Kinds.SubjectAccessReview,
+            AccessReview.OfList(account.Namespace, account.Name, "", Kinds.Secret.Plural, account.Namespace), either.Token).ConfigureAwait(false);
+        return AccessReview.Allows(review)
             ? SecretAccess.Granted : new($"ServiceAccount {account} of the gateway may not list Secrets in namespace {account.Namespace}");
     }
-
-    /// <summary>The question whether an account may list the Secrets of its namespace.</summary>
-    public static JsonObject Review(AccountKey account) => new()
-    {
-        ["apiVersion"] = Kinds.SubjectAccessReview.ApiVersion, ["kind"] = Kinds.SubjectAccessReview.Kind,
-        ["spec"] = new JsonObject
-        {
-            ["user"] = $"system:serviceaccount:{account.Namespace}:{account.Name}",
-            ["groups"] = new JsonArray("system:serviceaccounts", $"system:serviceaccounts:{account.Namespace}", "system:authenticated"),
-            ["resourceAttributes"] = new JsonObject { ["namespace"] = account.Namespace, ["verb"] = "list", ["resource"] = Kinds.Secret.Plural },
-        },
-    };
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "ServiceAccount {Account} may not list Secrets: its gateways get those that their own Gateway refers to")]
     private partial void LogOwn(AccountKey account);

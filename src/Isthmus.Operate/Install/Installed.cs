@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Clusters;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Remote;
 using Isthmus.Mesh.Config;
 
 namespace Isthmus.Operate.Install;
@@ -33,7 +33,7 @@ internal static class Installed
         try
         {
             // Controllers copy the labels of a Service to the EndpointSlices that they write for it.
-            var own = kind == Kinds.EndpointSlice ? $"{selector},{Labels.SliceManager}={ControlPlaneAddress.Manager}" : selector;
+            var own = kind == Kinds.EndpointSlice ? $"{selector},{Labels.SliceManager}={ControlPlaneSlices.Manager}" : selector;
             return await client.ListAllAsync<JsonObject>(kind, null, new ListOptions { LabelSelector = own }, stop);
         }
         catch (KubeException e) when (e.Code == 404)

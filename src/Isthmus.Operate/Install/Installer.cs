@@ -1,11 +1,11 @@
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Clusters;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Remote;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.Install.Render;
 
@@ -83,7 +83,7 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
                         + $"a remote secret for this cluster.");
                 continue;
             }
-            await ControlPlaneAddress.WriteAsync(client, service, addresses, stop);
+            await ControlPlaneSlices.WriteAsync(client, service, addresses, stop);
             progress.Note(
                 $"The control plane {host} is at {string.Join(", ", addresses)} now; it follows changes of the name itself, once it has a remote secret for "
                     + $"this cluster.");

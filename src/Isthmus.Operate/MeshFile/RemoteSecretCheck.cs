@@ -1,11 +1,11 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Clusters;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Remote;
 
 namespace Isthmus.Operate.MeshFile;
 

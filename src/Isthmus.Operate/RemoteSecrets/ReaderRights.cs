@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -49,17 +48,7 @@ internal sealed class ReaderRights(KubeClient client, string ns, string account,
 
     private async Task<bool> MayListAsync(KindDescriptor kind, CancellationToken stop)
     {
-        var review = await client.CreateAsync(Kinds.SubjectAccessReview, new JsonObject
-        {
-            ["apiVersion"] = Kinds.SubjectAccessReview.ApiVersion, ["kind"] = Kinds.SubjectAccessReview.Kind,
-            ["spec"] = new JsonObject
-            {
-                ["user"] = $"system:serviceaccount:{ns}:{account}",
-                ["groups"] = new JsonArray("system:serviceaccounts", $"system:serviceaccounts:{ns}", "system:authenticated"),
-                ["resourceAttributes"] = new JsonObject { ["verb"] = "list", ["group"] = kind.Group, ["resource"] = kind.Plural },
-            },
-        }, stop);
-        return review["status"]?["allowed"]?.ToString() == "true";
+        return AccessReview.Allows(await client.CreateAsync(Kinds.SubjectAccessReview, AccessReview.OfList(ns, account, kind.Group, kind.Plural, null), stop));
     }
 
     /// <summary>The binding alone where only that is missing. Otherwise the command makes the account anew.</summary>

@@ -1,7 +1,7 @@
-using Isthmus.ControlPlane.Clusters;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Remote;
 
 namespace Isthmus.Operate.RemoteSecrets;
 

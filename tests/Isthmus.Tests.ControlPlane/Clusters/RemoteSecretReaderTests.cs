@@ -1,6 +1,6 @@
 using System.Text;
-using Isthmus.ControlPlane.Clusters;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Remote;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.Clusters;

@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Intake;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Remote;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;

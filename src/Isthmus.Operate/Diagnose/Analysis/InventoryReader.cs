@@ -1,12 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Clusters;
-using Isthmus.ControlPlane.Resolve;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Remote;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Render;
 using Isthmus.Operate.Inventory;
@@ -197,8 +196,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     {
         try
         {
-            var review = await client.CreateAsync(Kinds.SubjectAccessReview, SecretReaders.Review(new("", ns, account)), stop);
-            return review["status"]?["allowed"]?.ToString() == "true" ? "" : "it may not list Secrets there";
+            var review = await client.CreateAsync(Kinds.SubjectAccessReview, AccessReview.OfList(ns, account, "", Kinds.Secret.Plural, ns), stop);
+            return AccessReview.Allows(review) ? "" : "it may not list Secrets there";
         }
         catch (KubeException)
         {

@@ -1,9 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
-using Isthmus.ControlPlane.Clusters;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Remote;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;

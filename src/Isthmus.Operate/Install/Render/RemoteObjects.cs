@@ -1,9 +1,9 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Clusters;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Remote;
 using Isthmus.Operate.Install.Operator;
 using static Isthmus.Operate.Install.Render.ObjectLabels;
 
@@ -68,6 +68,6 @@ internal static class RemoteObjects
             yield break;
         }
         yield return service;
-        foreach (var slice in ControlPlaneAddress.Slices(service, addresses)) yield return slice;
+        foreach (var slice in ControlPlaneSlices.Slices(service, addresses)) yield return slice;
     }
 }

@@ -7,7 +7,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 
-namespace Isthmus.ControlPlane.Clusters;
+namespace Isthmus.Kubernetes.Remote;
 
 /// <summary>Reads remote secrets. Their kubeconfigs come from elsewhere: they must never run a program or read a file here.</summary>
 public static class RemoteSecretReader
@@ -35,11 +35,11 @@ public static class RemoteSecretReader
     }
 
     /// <summary>A message with the field that it is about.</summary>
-    internal static string Detail(Problem problem) => problem.Path.Length == 0 ? problem.Message : $"{problem.Path}: {problem.Message}";
+    public static string Detail(Problem problem) => problem.Path.Length == 0 ? problem.Message : $"{problem.Path}: {problem.Message}";
 
     /// <summary>The access to the cluster <paramref name="id"/> by its kubeconfig.</summary>
     /// <exception cref="ProblemException">It cannot be used.</exception>
-    internal static ClusterAccess Access(string text, string id, string source)
+    public static ClusterAccess Access(string text, string id, string source)
     {
         if (text.Length == 0) throw new ProblemException("", "is empty (expected a kubeconfig)");
         RequireSelfContained(text, source);

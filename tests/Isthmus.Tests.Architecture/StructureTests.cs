@@ -17,14 +17,14 @@ public sealed class StructureTests
         "Lab.ApiServer.Admission.Webhook", "Lab.ApiServer.Auth.TokenClaims", "Lab.ApiServer.Discovery.DiscoveryBuilder/Entry",
         "Lab.ApiServer.VirtualResources.VirtualResourceDescriptor", "Lab.ApiServer.Schemas.FieldSchema", "Lab.Machine.Network.ClusterSettings",
         "Lab.Nodes.Containers.PodRecord", "ControlPlane.Clusters.ClusterStatus", "Proxy.Telemetry.ProxyIdentity", "Proxy.Traffic.SeenTraffic",
-        "Quickstart.AccessLogLine", "Explain.Tracing.Sighting", "WebConsole.Picture.ServiceNode", "WebConsole.Picture.Flow", "WebConsole.Answers.EndpointRow",
-        "Proxy.Clusters.ClusterSnapshot",
+        "Quickstart.AccessLogLine", "Explain.Tracing.Facts.Sighting", "WebConsole.Picture.ServiceNode", "WebConsole.Picture.Flow",
+        "WebConsole.Answers.EndpointRow", "Proxy.Clusters.ClusterSnapshot",
         // The attributes of a request, as Kubernetes' authorizers, Istio's policies and Istio's metrics name them.
         "Lab.ApiServer.Http.RequestTarget", "Lab.ApiServer.Identity.RequestAttributes", "Proxy.Policy.PolicyFacts", "Proxy.Telemetry.MeshMetrics/Key",
         "Proxy.Telemetry.MeshMetrics/Party",
         // What a pure function computes from: a Pod's status, a container's process, a Service's rules, findings.
         "Lab.Nodes.Pods.ContainerView", "Lab.Nodes.Pods.PodStatusInputs", "Lab.Nodes.Containers.LaunchRequest", "Lab.Nodes.ServiceProxy.ServicePortRule",
-        "Operate.Diagnose.ClusterFacts", "Explain.Tracing.MadeCall", "Operate.Inventory.TrustFacts",
+        "Operate.Diagnose.ClusterFacts", "Explain.Tracing.Calls.MadeCall", "Operate.Inventory.TrustFacts",
         // The settings of a node, and the flags of a command.
         "Lab.Nodes.Pods.NodeSettings", "Commands.ProxyConfigCommand/Filters",
         // What all Pods of a node share, and all exchanges of a proxy.

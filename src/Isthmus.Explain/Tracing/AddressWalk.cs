@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Net;
 using Isthmus.Core.Collections;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Reports;
 
 namespace Isthmus.Explain.Tracing;

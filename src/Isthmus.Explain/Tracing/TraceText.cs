@@ -2,6 +2,9 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Judgement;
+using Isthmus.Explain.Tracing.Steps;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.History;
 

@@ -1,10 +1,13 @@
 using System.Net;
 using Isthmus.Core.Collections;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Judgement;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Explain.Tracing.Steps;
 
 namespace Isthmus.Explain.Tracing;
-
-/// <summary>The call to make to find out the rest, once its destination is known.</summary>
-internal sealed record WantedCall(IPEndPoint To, string Kind, string Authority, string Path, string Method, SentRequest Sent);
 
 /// <summary>
 /// Follows a call through the live configuration of all proxies that take part, until each path ends. It is a pure function
@@ -14,7 +17,7 @@ internal sealed class TraceWalk
 {
     private readonly TraceFacts _facts;
     private readonly TraceNeeds _needs;
-    private readonly Causes _causes;
+    private readonly TraceCauses _causes;
     private readonly TraceRecord _record = new();
 
     // As far as the steps have come.
@@ -92,7 +95,7 @@ internal sealed class TraceWalk
     }
 
     /// <summary>A call from outside enters at a gateway.</summary>
-    private bool Enter(ClusterService entry) => (_arrival = Entry.Walk(entry, out _call)) is not null;
+    private bool Enter(ServiceInCluster entry) => (_arrival = Entry.Walk(entry, out _call)) is not null;
 
     private bool Admit() => Entry.Admit(_arrival!, ref _call);
 

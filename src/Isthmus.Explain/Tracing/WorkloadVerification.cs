@@ -1,5 +1,9 @@
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -31,7 +35,7 @@ public static class WorkloadVerification
                 Faults.Of("ISM1035", $"cluster {cluster.Context}", "", $"its workloads cannot be read: {cluster.Error}",
                     "allow it to list Pods, Services and Deployments of all namespaces") with { Severity = Severity.Warning });
         var readable = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
-        var hosts = readable.SelectMany(cluster => cluster.Services.Select(service => new ClusterService(cluster, service)))
+        var hosts = readable.SelectMany(cluster => cluster.Services.Select(service => new ServiceInCluster(cluster, service)))
             .Where(service => !service.Service.Metadata.Labels.ContainsKey(Labels.Network)).GroupBy(service => service.Service.Key, StringComparer.Ordinal)
             .Select(host => host.ToList()).Where(host => host.Exists(IsOfMesh)).ToList();
         foreach (var cluster in readable)
@@ -45,7 +49,7 @@ public static class WorkloadVerification
         }
     }
 
-    private static IEnumerable<Problem> Lost(ClusterService service, List<ClusterService> host)
+    private static IEnumerable<Problem> Lost(ServiceInCluster service, List<ServiceInCluster> host)
     {
         foreach (var problem in LostParts.In(service, static _ => true)) yield return problem;
         if (!service.Cluster.IsJoinedByNames && LostParts.WithoutSidecar(service, host) is { } bare) yield return bare;
@@ -66,6 +70,6 @@ public static class WorkloadVerification
             .GroupBy(pod => AvailabilityCauses.OtherName(cluster, pod), StringComparer.Ordinal).Where(named => named.Key.Length > 0)
             .Select(named => AvailabilityCauses.Misnamed(cluster, named.First(), named.Count()));
 
-    private static bool IsOfMesh(ClusterService service) =>
+    private static bool IsOfMesh(ServiceInCluster service) =>
         service.Cluster.Injects(service.Service.Metadata.Namespace) || service.Pods.Any(pod => ClusterObjects.Sidecar(pod) is not null);
 }

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
-using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Reports;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Options;
 using Isthmus.Output;

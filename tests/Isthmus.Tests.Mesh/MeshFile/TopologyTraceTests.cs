@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Tests.Mesh.Lab;
 using Isthmus.Tests.Mesh.Mesh;

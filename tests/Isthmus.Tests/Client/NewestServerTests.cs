@@ -3,6 +3,7 @@ using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.ControlPlane.Settings;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;

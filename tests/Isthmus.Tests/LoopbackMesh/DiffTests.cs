@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.WhatIf;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Yaml;

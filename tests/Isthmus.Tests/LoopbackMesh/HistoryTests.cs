@@ -1,5 +1,6 @@
 using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;

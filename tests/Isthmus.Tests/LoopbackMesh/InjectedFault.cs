@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Testing;
 
 namespace Isthmus.Tests.LoopbackMesh;

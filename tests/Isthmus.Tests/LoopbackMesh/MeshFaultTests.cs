@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;

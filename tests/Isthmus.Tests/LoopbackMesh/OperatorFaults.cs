@@ -1,4 +1,4 @@
-using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 
 namespace Isthmus.Tests.LoopbackMesh;
 

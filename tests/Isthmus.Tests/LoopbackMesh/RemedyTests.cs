@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Objects;
 using Xunit;
 

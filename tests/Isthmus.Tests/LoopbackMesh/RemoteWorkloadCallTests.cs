@@ -1,4 +1,5 @@
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
 using Xunit;

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;

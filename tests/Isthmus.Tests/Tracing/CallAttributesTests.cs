@@ -1,5 +1,5 @@
 using System.Net;
-using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Mesh.Model;
 using Xunit;
 

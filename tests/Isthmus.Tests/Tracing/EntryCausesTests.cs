@@ -1,5 +1,8 @@
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Wire.Tls;
 using Xunit;
 

@@ -1,6 +1,10 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Yaml;
 using Xunit;
 
@@ -176,7 +180,7 @@ public sealed class OperatorTrialTests
             ---
             {apiVersion: v1, kind: Pod, metadata: {name: late, namespace: shop, labels: {app: late}}, spec: {containers: [{name: web}, {name: istio-proxy, env: [{name: PROXY_CONFIG, value: '{"discoveryAddress": "istiod.istio-systen.svc:15012"}'}]}]}, status: {phase: Running, containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]}}
             """, "late");
-        var causes = new Causes(facts, new TraceNeeds(facts));
+        var causes = new TraceCauses(facts, new TraceNeeds(facts));
         var problem = causes.Availability.Empty(new(facts.Home, facts.Home.Service("shop", "late")!), 80);
         Assert.Equal(("ISM2003", "Pod shop/late in c1", "metadata.annotations[proxy.istio.io/config]"), (problem.Code, problem.Object, problem.Path));
         Assert.Contains("no Service istio-systen/istiod is there", problem.Message, StringComparison.Ordinal);
@@ -189,12 +193,12 @@ public sealed class OperatorTrialTests
         scenario.One = scenario.One.Replace("labels: {app: orders, version: v1}}, spec: {containers", "labels: {app: gone}}, spec: {containers",
             StringComparison.Ordinal);
         var facts = scenario.Facts();
-        var causes = new Causes(facts, new TraceNeeds(facts));
+        var causes = new TraceCauses(facts, new TraceNeeds(facts));
         var problem = causes.Endpoints.Elsewhere(facts.Host("orders", "shop"), 80, "shop/orders in c1");
         Assert.Equal(("ISM2110", "DestinationRule shop/orders in c1"), (problem?.Code, problem?.Object));
         Assert.Null(causes.Endpoints.Elsewhere(facts.Host("orders", "shop"), 80, ""));
         var near = new TraceScenario().Facts();
-        Assert.Null(new Causes(near, new TraceNeeds(near)).Endpoints.Elsewhere(near.Host("orders", "shop"), 80, "shop/orders in c1"));
+        Assert.Null(new TraceCauses(near, new TraceNeeds(near)).Endpoints.Elsewhere(near.Host("orders", "shop"), 80, "shop/orders in c1"));
     }
 
     [Theory]

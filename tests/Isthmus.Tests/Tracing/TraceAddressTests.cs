@@ -1,6 +1,7 @@
 using System.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
 using Xunit;

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Decisions;
 using Isthmus.Proxy.Snapshot;

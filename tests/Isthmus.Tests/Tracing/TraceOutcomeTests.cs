@@ -1,6 +1,9 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Judgement;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;

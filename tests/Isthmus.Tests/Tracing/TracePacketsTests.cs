@@ -1,5 +1,7 @@
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Operate.Inventory;
 using Xunit;
 

@@ -2,6 +2,9 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Judgement;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;

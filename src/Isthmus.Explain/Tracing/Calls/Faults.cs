@@ -1,0 +1,12 @@
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Explain.Tracing.Calls;
+
+/// <summary>Makes the problems that a trace finds.</summary>
+internal static class Faults
+{
+    /// <summary>The code of every problem about a port that a Service or ServiceEntry does not have.</summary>
+    public const string NoSuchPort = "ISM2030";
+
+    public static Problem Of(string code, string @object, string path, string message, string remedy) => new(code, @object, path, message, remedy);
+}

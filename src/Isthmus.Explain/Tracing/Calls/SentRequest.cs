@@ -1,0 +1,45 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Flags;
+
+namespace Isthmus.Explain.Tracing.Calls;
+
+/// <summary>What the caller sends, besides the path.</summary>
+/// <param name="Method">Empty for the usual one: GET, or POST with a body.</param>
+public sealed record SentRequest(string Method, ValueList<SentHeader> Headers, string Body)
+{
+    public static readonly SentRequest Plain = new("", [], "");
+
+    private const int LongestBody = 8 * 1024, LongestHeaders = 16 * 1024;
+
+    /// <summary>The values of <c>-X</c>, <c>-H</c>, <c>-d</c> and <c>--jwt</c>.</summary>
+    /// <param name="token">A JSON Web Token to send as a bearer token; empty for none.</param>
+    /// <exception cref="WrongUseException">A value cannot be sent.</exception>
+    public static SentRequest Parse(string method, IEnumerable<string> headers, string body, string token)
+    {
+        if (!method.All(IsToken)) throw new WrongUseException("--method", $"'{method}' is not an HTTP method", "give a method such as POST");
+        if (body.Length > LongestBody)
+            throw new WrongUseException("--data", $"has {body.Length} characters, and the longest body of a trace has {LongestBody}", "send less");
+        var list = headers.Select(SentHeader.Parse).ToList();
+        if (token.Length > 0) list.Add(SentHeader.Parse($"authorization: Bearer {token.Trim()}"));
+        if (list.Sum(header => header.Name.Length + header.Value.Length) is > LongestHeaders and var length)
+            throw new WrongUseException("--header", $"has {length} characters in all headers, and a trace sends at most {LongestHeaders}", "send less");
+        return new(method.ToUpperInvariant(), list.ToValueList(), body);
+    }
+
+    internal static bool IsToken(char c) => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal);
+}
+
+/// <param name="Name">In lower case.</param>
+public sealed record SentHeader(string Name, string Value)
+{
+    /// <exception cref="WrongUseException">The text does not have the form <c>NAME: VALUE</c>.</exception>
+    public static SentHeader Parse(string text)
+    {
+        var (name, value) = text.Split(':', 2) is [var left, var right] ? (left.Trim(), right.Trim()) : ("", "");
+        if (name.Length == 0 || !name.All(SentRequest.IsToken))
+            throw new WrongUseException("--header", $"'{text}' does not have the form NAME: VALUE", "for example -H 'x-user: ann'");
+        if (value.Any(c => c is < ' ' or '\u007f'))
+            throw new WrongUseException("--header", $"the value of {name} has a control character", "give it in one line");
+        return new(name.ToLowerInvariant(), value);
+    }
+}

@@ -1,0 +1,319 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
+using Pod = Isthmus.Kubernetes.Objects.Pod;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>Why a Service has no ready Pods, or a proxy no control plane: either may cause the other.</summary>
+internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, TlsCauses tls)
+{
+    /// <summary>Why a proxy has no configuration at all.</summary>
+    public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
+        ?? Nameless(pod, what) ?? Refused(pod) ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane",
+            $"isthmus proxy-status --context={pod.Context}; kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name} -c istio-proxy");
+
+    /// <summary>A Pod whose names the DNS of its cluster does not resolve: its proxy does not find the control plane; null for others.</summary>
+    private Problem? Nameless(PodRef pod, string what)
+    {
+        var found = facts.Clusters.First(cluster => cluster.Context == pod.Context).Pods
+            .FirstOrDefault(one => one.Metadata.Name == pod.Name && one.Metadata.Namespace == pod.Namespace);
+        return found is null || !ServicePods.IsWithoutClusterDns(found) ? null
+            : Faults.Of("ISM2003", pod.ToString(), "spec.dnsPolicy",
+                $"{what}: dnsPolicy {found.Spec.DnsPolicy} keeps the Pod from the DNS of {pod.Context}, by which its proxy finds the control plane",
+                "set dnsPolicy to ClusterFirst (for hostNetwork: ClusterFirstWithHostNet), or name the cluster's DNS in dnsConfig");
+    }
+
+    /// <summary>A Pod whose proxy asks for a control plane at a name that no Service has; null for others.</summary>
+    private Problem? Misdirected(ClusterObjects cluster, Pod pod)
+    {
+        if (ClusterObjects.DiscoveryOf(pod) is not { Length: > 0 } address) return null;
+        var host = address[..Math.Max(0, address.LastIndexOf(':'))].Split('.');
+        // Others may be names of hosts outside.
+        if (host is not [var name, var ns, "svc", ..] || cluster.Service(ns, name) is not null) return null;
+        return Faults.Of("ISM2003", $"Pod {pod.Key} in {cluster.Context}", $"metadata.annotations[{Annotations.ProxyConfig}]",
+            $"lets its proxy ask for its configuration at {address}, and no Service {ns}/{name} is there: it is never ready",
+            "correct discoveryAddress in the annotation of the Pod's template, or in meshConfig.defaultConfig, or remove it");
+    }
+
+    private Problem? Refused(PodRef pod)
+    {
+        var cluster = facts.Clusters.First(one => one.Context == pod.Context);
+        return cluster.Pods.FirstOrDefault(one => one.Metadata.Name == pod.Name && one.Metadata.Namespace == pod.Namespace) is { } found
+            && OtherName(cluster, found).Length > 0 ? Misnamed(cluster, found, 1) : null;
+    }
+
+    /// <summary>The name by which a Pod's proxy calls its cluster, where the control plane calls it otherwise; empty where both agree.</summary>
+    public static string OtherName(ClusterObjects cluster, Pod pod) =>
+        cluster.IsNamed && ClusterObjects.NameBy(pod) is { Length: > 0 } name && name != cluster.Id ? name : "";
+
+    /// <param name="count">How many Pods are like the one that is named.</param>
+    public static Problem Misnamed(ClusterObjects cluster, Pod pod, int count)
+    {
+        var name = OtherName(cluster, pod);
+        return Faults.Of("ISM2106", $"Pod {pod.Key} in {cluster.Context}", "ISTIO_META_CLUSTER_ID",
+            $"{(count > 1 ? $"its proxy, like {count - 1} more, calls" : "its proxy calls")} the cluster {name}, and its control plane calls it {cluster.Id}: the "
+                + "control plane refuses it, so it gets no changes and no new certificate",
+            $"create the Pod again (it was injected when the cluster was installed as {name}), or install with values.global.multiCluster.clusterName={name}");
+    }
+
+    /// <summary>Whether the caller's control plane does not watch clusters that have the service; null also when it must be
+    /// queried first.</summary>
+    public Problem? Unwatched(IReadOnlyList<ServiceInCluster> services) => Unwatched(services.Select(service => service.Cluster).Distinct());
+
+    public Problem? Unwatched(IEnumerable<ClusterObjects> clusters)
+    {
+        if (facts.ControlPlanesOf(facts.Home) is not [var plane, ..]) return null;
+        foreach (var cluster in clusters.Where(cluster => cluster != plane.Config))
+        {
+            if (!facts.Watched.TryGetValue(plane.Config.Context, out var watched))
+            {
+                needs.Watches.Add(plane.Config.Context);
+                return null;
+            }
+            if (plane.Config.IsJoinedByNames && cluster.IsJoinedByNames) continue;
+            var line = watched.FirstOrDefault(candidate => candidate.Id == cluster.Id);
+            var again =
+                $"isthmus create-remote-secret --context={cluster.Context} "
+                    + $"--name={cluster.Id}{(plane.Namespace == WellKnown.SystemNamespace ? "" : $" --namespace={plane.Namespace}")} | kubectl apply -f - "
+                    + $"--context={plane.At.Context}";
+            if (line is null)
+            {
+                var lacking = watched.Any(other => other.IsInFile) ? "kubeconfig" : "remote secret (label istio/multiCluster: \"true\")";
+                return Faults.Of("ISM1021", plane.ToString(), $"Secret {plane.Namespace}/{WellKnown.RemoteSecretPrefix}{cluster.Id}",
+                    $"does not watch {cluster.Id}: there is no {lacking} for it, so its "
+                        + $"Services and Pods are unknown here",
+                    WatchedCluster.Beginning(watched, again));
+            }
+            if (line.Status != "synced" || line.Message.Length > 0)
+                return Faults.Of("ISM1020", $"{line.Place} in {plane.At.Context}", "",
+                    line.Message.Length > 0 ? line.Message : $"cluster {line.Id} is {line.Status}",
+                    $"fix the cause, or {line.Renewal($"create the secret again: {again}")}");
+        }
+        return null;
+    }
+
+    public Problem NotTold(MeshHost host) =>
+        (OtherName(facts.Home, facts.ClientPod).Length > 0 ? Misnamed(facts.Home, facts.ClientPod, 1) : Unserved(facts.Home, RevisionOf(facts.Client)))
+            ?? Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not received the configuration of {host.Fqdn}",
+        $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
+
+    /// <summary>Proxies still have the address of a deleted Pod.</summary>
+    public Problem Gone(string address, string ns, ClusterObjects cluster) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Unwatched([cluster])
+        ?? Faults.Of("ISM2015", facts.Client.ToString(), "",
+            $"its proxy still has {address}, which no longer belongs to a Pod of namespace {ns} in {cluster.Context}",
+            $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
+
+    /// <summary>Why no proxy of a cluster can reach a control plane; null when no cause is visible.</summary>
+    /// <param name="revision">The revision of the control plane that it asks; empty for any.</param>
+    public Problem? Unserved(ClusterObjects cluster, string revision)
+    {
+        var planes = facts.ControlPlanesOf(cluster);
+        if (planes.Count == 0)
+        {
+            return Faults.Of("ISM1003", $"cluster {cluster.Context}", "",
+                $"no control plane serves it: none runs there, and none of {string.Join(", ", facts.Clusters.Select(other => other.Context))} runs one for it",
+                "run 'isthmus install'");
+        }
+        Problem? first = null;
+        foreach (var plane in planes)
+        {
+            // One ready control plane is enough.
+            if ((Down(plane, revision) ?? (plane.At == cluster ? null : OutOfReach(cluster, plane)) ?? Unauthenticated(cluster, plane)) is not { } problem)
+                return null;
+            first ??= problem;
+        }
+        return first;
+    }
+
+    private Problem? Down(ControlPlanePlace plane, string revision)
+    {
+        needs.NeedPods(plane.Namespace);
+        var deployments = plane.Deployments.Where(candidate => candidate.Metadata.Labels.GetValueOrDefault(Labels.Revision) == revision).ToList();
+        if (deployments.Count == 0) deployments = [.. plane.Deployments];
+        var pods = plane.At.Pods.Where(pod => pod.Metadata.Namespace == plane.Namespace
+            && deployments.Any(deployment => deployment.Spec.Selector.Matches(pod.Metadata.Labels)))
+            .ToList();
+        if (!plane.At.PodNamespaces.Contains(plane.Namespace) || pods.Any(pod => pod.Status.IsReady)) return null;
+        var deployment = deployments[0];
+        return Faults.Of("ISM1003", $"Deployment {deployment.Key} in {plane.At.Context}", deployment.Spec.Replicas == 0 ? "spec.replicas" : "status",
+            deployment.Spec.Replicas == 0
+                ? $"is 0, so nothing configures the proxies of {plane.Config.Context}, and none can start"
+                : $"the control plane of {plane.Config.Context} is not ready: {(pods.Count == 0 ? "it has no Pods" : ServicePods.Why(pods[0]))}",
+            deployment.Spec.Replicas == 0
+                ? $"kubectl --context={plane.At.Context} -n {plane.Namespace} scale deployment {deployment.Metadata.Name} --replicas=1"
+                : $"kubectl --context={plane.At.Context} -n {plane.Namespace} describe pod -l app={WellKnown.Istiod}");
+    }
+
+    /// <summary>Proxies find a control plane elsewhere through a Service without a selector. Its endpoints are the gateway
+    /// in front of the control plane.</summary>
+    private Problem? OutOfReach(ClusterObjects cluster, ControlPlanePlace plane)
+    {
+        var service = cluster.Services.FirstOrDefault(candidate => candidate.Metadata.Namespace == cluster.SystemNamespace
+            && candidate.Metadata.Name.StartsWith(WellKnown.Istiod, StringComparison.Ordinal));
+        if (service is null)
+            return Faults.Of("ISM1018", $"Service {cluster.SystemNamespace}/{WellKnown.Istiod} in {cluster.Context}", "",
+                $"does not exist, so proxies do not find the control plane in {plane.At.Context}",
+                "install the profile 'remote' with values.global.remotePilotAddress");
+        if (service.Spec.ExternalName.Length > 0) return null;
+        var name = $"Service {service.Key} in {cluster.Context}";
+        var addresses = cluster.Slices.Where(slice => slice.Metadata.Namespace == service.Metadata.Namespace
+            && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == service.Metadata.Name)
+            .SelectMany(slice => slice.Endpoints).SelectMany(endpoint => endpoint.Addresses).Distinct().ToList();
+        var entries = plane.At.Services.Where(candidate => candidate.Spec.Ports.Any(port => port.Port == Core.Names.Ports.DiscoveryTls)
+            && candidate.Status.LoadBalancer.Ingress.Count > 0)
+            .ToList();
+        var known = string.Join(", ", entries.SelectMany(Addresses).Distinct());
+        var meant = entries.Where(candidate => addresses.Intersect(Addresses(candidate)).Any()).ToList();
+        if (meant.Count == 0)
+        {
+            // Another load balancer may be in front of it: only an address that matches none of its own is an error.
+            if (addresses.Count > 0 && entries.Count == 0) return null;
+            return Faults.Of("ISM1018", name, "endpoints",
+                addresses.Count == 0
+                    ? $"has none, so proxies do not find the control plane in {plane.At.Context}"
+                    : $"points to {string.Join(", ", addresses)}, but the gateway in front of the control plane in {plane.At.Context} is at {known}",
+                $"reinstall with values.global.remotePilotAddress={(known.Length > 0 ? known : "the address of the gateway in front of the control plane")}");
+        }
+        var closed = meant.Select(entry => Closed(plane, new(plane.At, entry))).ToList();
+        return closed.Contains(null) ? null : closed[0];
+    }
+
+    private static IEnumerable<string> Addresses(Kubernetes.Objects.Service service) =>
+        service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip).Concat(service.Spec.ExternalIPs).Where(ip => ip.Length > 0);
+
+    /// <summary>Why the gateway in front of a control plane does not forward traffic to it.</summary>
+    private Problem? Closed(ControlPlanePlace plane, ServiceInCluster entry)
+    {
+        needs.NeedPods(entry.Service.Metadata.Namespace);
+        if (!plane.At.PodNamespaces.Contains(entry.Service.Metadata.Namespace)) return null;
+        var pods = entry.Pods.Where(pod => pod.Status.IsReady).ToList();
+        if (pods.Count == 0)
+        {
+            var empty = GatewayWithoutPods(entry);
+            return empty with { Message = $"{empty.Message}, and proxies in other clusters reach the {plane} through it" };
+        }
+        if (pods.Find(pod => pod.Metadata.Labels.ContainsKey(GatewayNaming.GatewayLabel)) is { } made)
+            return new ApiGatewayCauses(facts).WithoutWay(plane.At, made, Core.Names.Ports.DiscoveryTls, $"{plane}");
+        var target = entry.Port(Core.Names.Ports.DiscoveryTls)!;
+        var port = int.TryParse(target.TargetPort?.ToString(), out var number) ? number : target.Port;
+        var opening = plane.At.Istio<Gateway>().Where(gateway => gateway.Servers.Any(server => server.Port == port)).ToList();
+        var selecting = opening.Where(gateway => pods.Any(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap()))).ToList();
+        var expose = plane.At == plane.Config
+            ? $"kubectl --context={plane.At.Context} apply -n {plane.Namespace} -f samples/multicluster/expose-istiod.yaml"
+            : $"kubectl --context={plane.At.Context} apply -n {plane.Namespace} -f samples/multicluster/expose-external-istiod.yaml";
+        if (selecting.Count == 0)
+        {
+            return opening.Count > 0
+                ? Faults.Of("ISM2052", $"Gateway {opening[0].FullName} in {plane.At.Context}", "spec.selector",
+                    $"{ServicePods.Text(opening[0].Selector.ToDictionary(StringComparer.Ordinal))} selects no Pod of {entry.Name}, so the {plane} is not "
+                        + $"reachable there",
+                    "fix the selector, or the labels of the gateway")
+                : Faults.Of("ISM1019", entry.Name, "", $"no Gateway opens port {port} on it, so proxies in other clusters do not reach the {plane}", expose);
+        }
+        var bound = selecting.Select(gateway => gateway.FullName).ToHashSet(StringComparer.Ordinal);
+        var routes = plane.At.Istio<VirtualService>().ToList();
+        if (routes.Any(route => route.Gateways.Any(gateway => bound.Contains(Full(gateway, route.Namespace))))) return null;
+        return Faults.Of("ISM1019", $"Gateway {selecting[0].FullName} in {plane.At.Context}", "", $"no VirtualService routes its traffic to the {plane}",
+            expose);
+    }
+
+    private static string Full(string gateway, string ns) => gateway.Contains('/', StringComparison.Ordinal) ? gateway : $"{ns}/{gateway}";
+
+    /// <summary>A control plane validates a proxy's token with the proxy's own cluster, so it must watch that
+    /// cluster.</summary>
+    private Problem? Unauthenticated(ClusterObjects cluster, ControlPlanePlace plane) =>
+        cluster == plane.Config || facts.ControlPlanesOf(facts.Home) is not [var own, ..] || own != plane ? null : Unwatched([cluster]);
+
+    /// <summary>The revision of the control plane that injected a Pod.</summary>
+    private string RevisionOf(PodRef pod) =>
+        facts.Clusters.First(cluster => cluster.Context == pod.Context).Pods.Where(candidate => candidate.Metadata.Name == pod.Name
+            && candidate.Metadata.Namespace == pod.Namespace)
+            .Select(ClusterObjects.RevisionOf).FirstOrDefault()
+            ?? "";
+
+    public Problem GatewayWithoutPods(ServiceInCluster gateway)
+    {
+        needs.NeedPods(gateway.Service.Metadata.Namespace);
+        return Empty(gateway, gateway.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0);
+    }
+
+    /// <summary>Higher for a cluster in which the workload is more likely meant to run: the cause is most likely
+    /// there.</summary>
+    public int Rank(ServiceInCluster service) =>
+        (service.Pods.Count > 0 ? 8 : 0) + RankOf(ServicePods.Workloads(service))
+            + (service.Service.Spec.Selector.Count > 0 && ServicePods.Candidates(service).Any() ? 2 : 0) + (service.Cluster == facts.Home ? 1 : 0);
+
+    /// <summary>One without replicas often only gives the Service its name in that cluster.</summary>
+    private static int RankOf(IEnumerable<Deployment> workloads) => workloads.Max(workload => (int?)(workload.Spec.Replicas is 0 ? 4 : 6)) ?? 0;
+
+    /// <summary>The kubelet checks the Pod without the mutual TLS that its proxy demands; null when something else keeps it from being ready.</summary>
+    private Problem? RefusedProbe(ClusterObjects cluster, Pod pod)
+    {
+        if (ClusterObjects.Sidecar(pod) is null
+            || pod.Status.ContainerStatuses.Find(status => !status.Ready) is not { State: { Waiting: null, Terminated: null } } unready)
+            return null;
+        var container = $"spec.containers[{pod.Spec.Containers.FindIndex(one => one.Name == unready.Name)}]";
+        var (path, port) = RefusedProbes.Of(pod, port => tls.ModeOf(cluster, pod, port))
+            .FirstOrDefault(probe => probe.Path.StartsWith(container, StringComparison.Ordinal));
+        return path is null ? null
+            : Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", path,
+                $"is not ready: {ServicePods.Why(pod)}, because it checks port {port} without mutual TLS, "
+                + $"and {(tls.PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}" : "the PeerAuthentication")} is STRICT",
+                "remove the annotation sidecar.istio.io/rewriteAppHTTPProbers: \"false\" from the Pod's template, so that the agent makes the check, or set "
+                    + "PERMISSIVE for the port in portLevelMtls");
+    }
+
+    public Problem Empty(ServiceInCluster service, int port)
+    {
+        var (cluster, ns) = (service.Cluster.Context, service.Service.Metadata.Namespace);
+        if (service.Service.Spec.Selector.Count == 0 && ServicePods.LostSlice(service) is { } lost)
+            return Faults.Of("ISM2045", $"EndpointSlice {lost.Key} in {cluster}", $"metadata.labels[{Labels.ServiceName}]",
+                $"is not set, so its endpoints belong to no Service, and {service.Name} has none",
+                $"kubectl --context={cluster} -n {ns} label endpointslice {lost.Metadata.Name} {Labels.ServiceName}={service.Service.Metadata.Name}");
+        if (service.Service.Spec.Selector.Count == 0)
+            return Faults.Of("ISM2045", service.Name, "spec.selector", "is empty, and the Service has no endpoints",
+                "add a selector, or create EndpointSlices");
+        var selector = string.Join(",", service.Service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
+        if (service.Pods.Count > 0)
+        {
+            var named = service.Port(port);
+            if (service.Pods.FirstOrDefault(pod => !ServicePods.TargetExists(named, pod)) is { } without)
+                return Faults.Of("ISM2046", service.Name, $"spec.ports[{named!.Name}].targetPort",
+                    $"names port \"{named.TargetPort}\", which no container of Pod {without.Metadata.Name} has",
+                    "use the name of a container port, or a number");
+            var pod = service.Pods[0];
+            if (ServicePods.AwaitsProxy(pod)
+                && (Misdirected(service.Cluster, pod) ?? Unserved(service.Cluster, ClusterObjects.RevisionOf(pod))) is { } unserved)
+                return unserved;
+            if (RefusedProbe(service.Cluster, pod) is { } refused) return refused;
+            return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster}", "status", $"is not ready: {ServicePods.Why(pod)}", ServicePods.Look(pod, cluster));
+        }
+        if (ServicePods.Workloads(service).FirstOrDefault() is { } workload)
+        {
+            var refused = workload.Status.Conditions.FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" })?.Message ?? "";
+            if (workload.Spec.Replicas > 0 && (refused.Length == 0 || refused.Contains("webhook", StringComparison.Ordinal))
+                && Unserved(service.Cluster, service.Cluster.RevisionOf(ns)) is { } unserved)
+                return unserved;
+            return workload.Spec.Replicas == 0
+                ? Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "spec.replicas", $"is 0, so {service.Name} has no Pods",
+                    $"kubectl --context={cluster} -n {ns} scale deployment {workload.Metadata.Name} --replicas=1")
+                : Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods",
+                    $"kubectl --context={cluster} -n {ns} describe deployment {workload.Metadata.Name}");
+        }
+        var near = ServicePods.Candidates(service).FirstOrDefault();
+        return Faults.Of("ISM2049", service.Name, "spec.selector",
+            $"{selector} matches no Pod of namespace {ns}"
+                + (near is null ? "" : $"; those of Deployment {near.Metadata.Name} have {ServicePods.Compared(near, service.Service)}"),
+            near is null ? "start the workload, or fix the selector" : "fix the selector, or the labels of the Pods");
+    }
+}

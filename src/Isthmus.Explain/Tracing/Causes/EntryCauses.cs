@@ -1,0 +1,228 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>Why a gateway does not accept or route a call from outside: the Gateways that its Pods serve, and the VirtualServices bound to them.</summary>
+internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
+{
+    private ApiEntryCauses Api => new(facts, config);
+
+    /// <summary>Why the gateway's proxy does not open a port.</summary>
+    /// <param name="port">The port of the Service.</param>
+    /// <param name="target">The port of the Pod.</param>
+    public Problem WithoutListener(int port, int target)
+    {
+        var all = Serving().ToList();
+        if (all.Count == 0)
+        {
+            if (Api is { Apply: true } api) return api.WithoutListener(port, target);
+            return Faults.Of("ISM2052", facts.Client.ToString(), "metadata.labels", $"no Gateway in {config.At.Context} selects it, so its proxy opens no port",
+                "create a Gateway whose selector has labels of this Pod");
+        }
+        if (Opening(port, target).ToList() is not [var opening, ..])
+            return Faults.Of("ISM2053", Named(all[0]), "spec.servers[*].port.number",
+                $"opens {string.Join(", ", all.SelectMany(gateway => gateway.Servers).Select(server => server.Port).Distinct().Order())}, but the call arrives "
+                    + $"at {port}",
+                $"add a server for port {port}");
+        if (Unserved(opening.Gateway, opening.Server) is { } unserved) return unserved;
+        if (AvailabilityCauses.OtherName(facts.Home, facts.ClientPod).Length > 0) return AvailabilityCauses.Misnamed(facts.Home, facts.ClientPod, 1);
+        return Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {Named(opening.Gateway)}",
+            $"isthmus proxy-status --context={facts.Home.Context}");
+    }
+
+    /// <summary>Why a server that passes connections on has none to pass on: no route of a VirtualService is for connections; null when one is.</summary>
+    private Problem? Unserved(Gateway gateway, GatewayServer server)
+    {
+        if (server is not ({ Protocol: Protocol.Tcp } or { Tls.Mode: ServerTlsMode.Passthrough })) return null;
+        var bound = config.At.Istio<VirtualService>().Where(service => IsBound(service, gateway)
+            && service.Hosts.Any(host => Hosts.Admits(gateway, server, host, service.Namespace))).ToList();
+        var isTls = server.Protocol != Protocol.Tcp;
+        if (bound.Exists(service => isTls ? !service.Tls.IsEmpty || !service.Tcp.IsEmpty : !service.Tcp.IsEmpty)) return null;
+        var opened = $"server {gateway.Servers.ToList().IndexOf(server)} of {Named(gateway)} passes {(isTls ? "TLS" : "connections")} on without looking "
+            + "inside";
+        return bound is [var first, ..]
+            ? Faults.Of("ISM2085", $"VirtualService {first.Namespace}/{first.Name} in {config.At.Context}", "spec.http",
+                $"has routes for requests only, and {opened}, so the gateway opens no port for it",
+                isTls ? "write tls routes, with match.sniHosts, or let the server end TLS (mode: SIMPLE)"
+                    : "write tcp routes, or give the server the protocol HTTP")
+            : Faults.Of("ISM2085", Named(gateway), "", $"no VirtualService with this Gateway has {(isTls ? "tls" : "tcp")} routes, and {opened}",
+                $"create a VirtualService with {(isTls ? "tls" : "tcp")} routes and gateway {gateway.FullName}");
+    }
+
+    /// <summary>Why no chain accepts the connection.</summary>
+    /// <param name="hasTls">Whether some chain of the port ends TLS.</param>
+    public Problem WithoutChain(TracedCall call, bool hasTls)
+    {
+        var opening = Opening(call.Port, call.Destination.Port).ToList();
+        if (opening.Count == 0 && Api.WithoutChain(call.Kind == CallKinds.Tls, hasTls, facts.Target.Host, call.Port, call.Destination.Port) is { } refused)
+            return refused;
+        foreach (var (passing, server) in opening)
+            if (server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), facts.Target.Host)) && Unserved(passing, server) is { } unserved) return unserved;
+        var owner = Nearest(opening, facts.Target.Host).Gateway is { } gateway ? Named(gateway) : facts.Client.ToString();
+        if (call.Kind == CallKinds.Tls != hasTls)
+        {
+            return Faults.Of("ISM2084", owner, "spec.servers[*].tls",
+                hasTls
+                    ? $"accepts only TLS at port {call.Port}, and the call is plain text"
+                    : $"accepts no TLS at port {call.Port}, and the call begins with it",
+                hasTls ? $"call https://{facts.Target.Host}" : $"call http://{facts.Target.Host}, or add a server with tls");
+        }
+        return Faults.Of("ISM2055", owner, "spec.servers[*].hosts",
+            $"has {HostsOf(Nearest(opening, facts.Target.Host).Gateway is { } meant ? opening.Where(one => one.Gateway == meant) : opening)}, but not "
+                + $"{facts.Target.Host}",
+            "add the host to the server, or call one that it has");
+    }
+
+    /// <summary>Why clients that check what the gateway shows refuse it; null when they accept its time and its names.</summary>
+    /// <param name="secret">The name by which the gateway's proxy asks for the certificate.</param>
+    public Problem? Unacceptable(TracedCall call, string secret, ShownCertificate? certificate)
+    {
+        var host = facts.Target.Host;
+        var (owner, field) = Ending(call, "certificateRefs");
+        var credential = secret[(secret.IndexOf("://", StringComparison.Ordinal) is >= 0 and var scheme ? scheme + 3 : 0)..];
+        if (certificate is null)
+        {
+            return secret.StartsWith("kubernetes", StringComparison.Ordinal) ? Faults.Of("ISM2060", owner, field,
+                $"{facts.Client} has no certificate {credential}, so it refuses TLS: the Secret does not exist, or holds none that can be used",
+                "create or correct the Secret in the namespace of the gateway's Pods; 'isthmus analyze' says what is wrong with it") : null;
+        }
+        if (certificate.Expires <= facts.Now)
+            return Faults.Of("ISM2061", owner, field, $"the certificate {credential} expired at {certificate.Expires:u}: clients refuse it",
+                "put a new certificate into the Secret");
+        return IPAddress.TryParse(host, out _) || certificate.Leaf.MatchesHostname(host, allowWildcards: true, allowCommonName: false) ? null
+            : Faults.Of("ISM2102", owner, field,
+                $"the certificate {credential} ({certificate.Identity}) is for {Names(certificate)}, and not for {host}: clients refuse it",
+                $"put a certificate for {host} into the Secret, or name another Secret");
+    }
+
+    /// <summary>The gateway demands certificates of clients, and has no CA to check them with.</summary>
+    /// <param name="secret">The name by which the gateway's proxy asks for the CA.</param>
+    public Problem WithoutClientCa(TracedCall call, string secret)
+    {
+        var (owner, field) = Ending(call, "");
+        var (names, remedy) = ClientCa(secret);
+        return Faults.Of("ISM2060", owner, field,
+            $"{facts.Client} has no CA {names} for the certificates that it demands of clients, so it refuses TLS",
+            $"{remedy}; 'isthmus analyze' says what is wrong");
+    }
+
+    /// <summary>The object that most likely says how TLS ends for the call, and its field; the Pod when it is not known.</summary>
+    /// <param name="ofListener">The field below <c>tls</c> of a listener of the Gateway API.</param>
+    private (string Owner, string Field) Ending(TracedCall call, string ofListener)
+    {
+        var servers = Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null).ToList();
+        return Nearest(servers, facts.Target.Host) is ({ } gateway, { } server)
+            ? (Named(gateway), $"spec.servers[{gateway.Servers.ToList().IndexOf(server)}].tls")
+            : Api.Ending(ofListener, facts.Target.Host, call.Port, call.Destination.Port) ?? (facts.Client.ToString(), "");
+    }
+
+    /// <summary>The objects that hold the CAs of clients, and what to put there.</summary>
+    /// <param name="secret">Names by which proxies ask for CAs (<see cref="NamedCredential.Resource"/>), with commas between them.</param>
+    private static (string Names, string Remedy) ClientCa(string secret)
+    {
+        const string beside = "-cacert", own = "kubernetes://";
+        if (secret.StartsWith(own, StringComparison.Ordinal))
+            return (secret[own.Length..], "put the CA of the clients into ca.crt of the Secret that credentialName names, or into a Secret "
+                + $"{secret[own.Length..]} beside it, in the namespace of the gateway's Pods");
+        var objects = secret.Split(',').Select(one => one.Split("://", 2)).Select(parts => (Kind: parts[0] switch
+        {
+            "configmap" => "ConfigMap",
+            "clustertrustbundle" => "ClusterTrustBundle",
+            _ => "Secret",
+        }, Name: parts[^1].EndsWith(beside, StringComparison.Ordinal) ? parts[^1][..^beside.Length] : parts[^1])).ToList();
+        return ($"of {string.Join(", ", objects.Select(one => $"{one.Kind} {one.Name}"))}",
+            $"put the CA of the clients into {string.Join(", and ", objects.Select(one => one.Kind == "ClusterTrustBundle"
+                ? $"spec.trustBundle of {one.Kind} {one.Name}" : $"ca.crt of {one.Kind} {one.Name}"))}");
+    }
+
+    private static string Names(ShownCertificate certificate) =>
+        Wire.Tls.SubjectNames.Of(certificate.Leaf).DnsNames is [_, ..] names ? string.Join(", ", names) : "no DNS name";
+
+    /// <summary>The server that was most likely meant for a host: one that has it, one for which a VirtualService routes it, one whose hosts are most like
+    /// it.</summary>
+    private (Gateway? Gateway, GatewayServer? Server) Nearest(IReadOnlyList<(Gateway Gateway, GatewayServer Server)> servers, string host)
+    {
+        var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))).ToList();
+        return servers.OrderBy(one => one.Server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host)) ? 0 : 1)
+            .ThenBy(one => routing.Exists(service => IsBound(service, one.Gateway)) ? 0 : 1)
+            .ThenBy(one => one.Server.Hosts.Min(pattern => Spelling.Distance(Bare(pattern).TrimStart('*', '.'), host))).FirstOrDefault();
+    }
+
+    /// <summary>Why a gateway has no route for a host; null for calls that do not come from outside, and when a VirtualService routes the host.</summary>
+    public Problem? Unrouted(TracedCall call)
+    {
+        if (facts.Entry is null) return null;
+        var host = call.Authority.Split(':')[0];
+        var opening = Opening(call.Port, call.Destination.Port).ToList();
+        var having = opening.Where(server => server.Server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host))).ToList();
+        if (opening.Count == 0 && Api is { Apply: true } api) return api.Unrouted(host, call.Port, call.Destination.Port);
+        if (having.Count == 0)
+        {
+            var nearest = Nearest(opening, host).Gateway;
+            return Faults.Of("ISM2055", nearest is null ? facts.Client.ToString() : Named(nearest), "spec.servers[*].hosts",
+                nearest is null
+                    ? $"no Gateway has {host}: the response is 404"
+                    : $"has {HostsOf(opening.Where(one => one.Gateway == nearest))}, but not {host}: the response is 404",
+                "add the host to the server, or call one that it has");
+        }
+        var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))).ToList();
+        var bound = routing.Where(service => having.Exists(server => IsBound(service, server.Gateway))).ToList();
+        if (bound.Count > 0) return bound.Select(service => Withheld(service, [.. having.Where(one => IsBound(service, one.Gateway))], host)).FirstOrDefault();
+        return routing.Count > 0
+            ? Faults.Of("ISM2085", $"VirtualService {routing[0].Namespace}/{routing[0].Name} in {config.At.Context}", "spec.gateways",
+                $"routes {host} for {string.Join(", ", routing[0].Gateways)}, but not for {Named(having[0].Gateway)}, which accepts the call: the response is "
+                    + $"404",
+                $"add {having[0].Gateway.FullName} to spec.gateways")
+            : Faults.Of("ISM2085", Named(having[0].Gateway), "", $"no VirtualService with this Gateway routes {host}: the response is 404",
+                $"create a VirtualService with host {host} and gateway {having[0].Gateway.FullName}");
+    }
+
+    /// <summary>Why a gateway does not get a VirtualService that is bound to it; null when it does.</summary>
+    private Problem? Withheld(VirtualService service, IReadOnlyList<(Gateway Gateway, GatewayServer Server)> servers, string host)
+    {
+        var owner = $"VirtualService {service.Namespace}/{service.Name} in {config.At.Context}";
+        var at = facts.Client.Namespace;
+        if (!Visibility.Allows(service.ExportTo, service.Namespace, at))
+        {
+            return Faults.Of("ISM2085", owner, "spec.exportTo",
+                $"is exported to {string.Join(", ", service.ExportTo)} only, and the gateway is in namespace {at}: it does not get the routes for {host}, "
+                    + "and the response is 404",
+                $"add {at} to exportTo, or remove it");
+        }
+        if (servers.Any(one => service.Hosts.Any(name => Hosts.Admits(one.Gateway, one.Server, name, service.Namespace)))) return null;
+        return Faults.Of("ISM2085", Named(servers[0].Gateway), "spec.servers[*].hosts",
+            $"has {HostsOf(servers)}, which admits no VirtualServices of namespace {service.Namespace}, where {owner} routes {host}: the response is 404",
+            $"write {service.Namespace}/{host}, or move the VirtualService");
+    }
+
+    private static bool IsBound(VirtualService service, Gateway gateway) =>
+        service.Gateways.Contains(gateway.FullName) || (service.Namespace == gateway.Namespace && service.Gateways.Contains(gateway.Name));
+
+    /// <summary>Gateways that select the gateway's Pod.</summary>
+    private IEnumerable<Gateway> Serving()
+    {
+        var labels = facts.ClientPod.Metadata.Labels.ToValueMap();
+        return config.At.Istio<Gateway>().Where(gateway => Selectors.Matches(gateway.Selector, labels)).OrderBy(gateway => gateway.CreatedAt);
+    }
+
+    private IEnumerable<(Gateway Gateway, GatewayServer Server)> Opening(int port, int target) =>
+        from gateway in Serving()
+        from server in gateway.Servers
+        where server.Port == port || server.Port == target
+        select (gateway, server);
+
+    private static string HostsOf(IEnumerable<(Gateway Gateway, GatewayServer Server)> servers) =>
+        string.Join(", ", servers.SelectMany(server => server.Server.Hosts).Distinct());
+
+    private static string Bare(string host) => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..];
+
+    private string Named(Gateway gateway) => $"Gateway {gateway.FullName} in {config.At.Context}";
+}

@@ -1,0 +1,177 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>What is wrong with the gateway of a network.</summary>
+internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, AvailabilityCauses availability, SubsetCauses subsets)
+{
+    private readonly ApiGatewayCauses _api = new(facts);
+
+    /// <summary>Why no gateway of a network can be used; null when nothing is wrong with it.</summary>
+    public Problem? GatewayOf(string network, ClusterObjects behind)
+    {
+        var all = facts.Clusters.SelectMany(cluster => cluster.Services.Where(service => service.Metadata.Labels.ContainsKey(Labels.Network))
+            .Select(service => new ServiceInCluster(cluster, service)))
+            .ToList();
+        var own = all.Where(gateway => gateway.Service.Metadata.Labels[Labels.Network] == network).ToList();
+        if (own.Count == 0)
+        {
+            if (PodOfNoNetwork(network, behind) is { } pod) return pod;
+            if (facts.MeshSettings("meshNetworks")["networks"]?[network]?["gateways"] is not null) return null;
+            if (_api.WithoutService(network, behind) is { } unserved) return unserved;
+            if (all.FirstOrDefault(gateway => gateway.Cluster == behind) is { } other) return OtherNetwork(other, behind, network);
+            return Faults.Of("ISM1014", $"cluster {behind.Context}", "",
+                $"network {network} has no east-west gateway: no Service has the label {Labels.Network}={network}",
+                $"samples/multicluster/gen-eastwest-gateway.sh --network {network} | isthmus install -y -f - --context={behind.Context}; "
+                + "or, with the Gateway API, create a Gateway of class istio-east-west with this label (docs/guides/gateway-api-multi-network.md)");
+        }
+        Problem? last = null;
+        foreach (var gateway in own)
+        {
+            needs.NeedPods(gateway.Service.Metadata.Namespace);
+            var port = int.TryParse(gateway.Service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var named) ? named : Core.Names.Ports.EastWest;
+            if (!gateway.Pods.Any(pod => pod.Status.IsReady)) last = availability.GatewayWithoutPods(gateway);
+            else if (gateway.Service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)) return null;
+            else if (gateway.Service.Status.LoadBalancer.Ingress.Count + gateway.Service.Spec.ExternalIPs.Count == 0)
+                last = Faults.Of("ISM1005", gateway.Name, "status.loadBalancer", $"has no external address, so other networks cannot reach {network}",
+                    "give the cluster a load balancer, or set spec.externalIPs");
+            else if (gateway.Port(port) is null)
+                last = Faults.Of("ISM1007", gateway.Name, "spec.ports", $"has no port {port}",
+                    $"add it, or specify another with the label {Labels.GatewayPort}");
+            else return null;
+        }
+        return last;
+    }
+
+    /// <summary>Only Pods' own labels name the network: no cluster is in it, and no gateway leads to it.</summary>
+    private Problem? PodOfNoNetwork(string network, ClusterObjects cluster)
+    {
+        if (cluster.Network.Length == 0 || facts.Clusters.Any(other => other.Network == network)) return null;
+        if (cluster.Pods.FirstOrDefault(pod => pod.Metadata.Labels.GetValueOrDefault(Labels.Network) == network) is not { } wrong) return null;
+        return Faults.Of("ISM1016", PodRef.Of(cluster, wrong).ToString(), $"metadata.labels[{Labels.Network}]",
+            $"is {network}, but no cluster and no gateway is in that network: its cluster is in {cluster.Network}",
+            $"remove the label from the Pod's template (the cluster's network then applies), or correct it; if {network} does exist, install a gateway for it");
+    }
+
+    /// <summary>The gateway and the Pods of one cluster name different networks: the network that most of them name counts
+    /// as right.</summary>
+    private static Problem OtherNetwork(ServiceInCluster gateway, ClusterObjects cluster, string network)
+    {
+        var said = gateway.Service.Metadata.Labels[Labels.Network];
+        var proxies = cluster.Pods.Select(pod => ClusterObjects.Sidecar(pod)?.Env.FirstOrDefault(env => env.Name == "ISTIO_META_NETWORK")?.Value)
+            .Where(value => !string.IsNullOrEmpty(value)).ToList();
+        if (proxies.Count > 0 && proxies.Count(value => value == said) > proxies.Count / 2 && cluster.Network != said)
+        {
+            return Faults.Of("ISM1016", $"Namespace {cluster.SystemNamespace} in {cluster.Context}", $"metadata.labels[{Labels.Network}]",
+                $"is {cluster.Network}, but the gateway and the proxies of the cluster use {said}, so no gateway is found for {network}",
+                $"kubectl --context={cluster.Context} label namespace {cluster.SystemNamespace} {Labels.Network}={said} --overwrite");
+        }
+        return Faults.Of("ISM1016", gateway.Name, $"metadata.labels[{Labels.Network}]",
+            $"is {said}, but the Pods of the cluster are in {network}, so no gateway is found for {network}",
+            $"kubectl --context={cluster.Context} -n {gateway.Service.Metadata.Namespace} label service {gateway.Service.Metadata.Name} "
+                + $"{Labels.Network}={network} --overwrite");
+    }
+
+    /// <summary>Why the gateway's proxy does not open the port.</summary>
+    public Problem GatewayWithoutListener(ClusterObjects cluster, Pod pod, int port)
+    {
+        var passing = PassingGateways(cluster).ToList();
+        if (OfWorkload(cluster, pod) is { } mislabelled) return mislabelled;
+        if (!passing.Exists(found => Selects(found.Gateway, pod)) && _api.WithoutListener(cluster, pod, port) is { } problem) return problem;
+        if (passing.Count == 0)
+        {
+            return Faults.Of("ISM1015", $"cluster {cluster.Context}", "Gateway",
+                $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, so {PodRef.Of(cluster, pod)} opens no port {port}",
+                $"kubectl --context={cluster.Context} apply -n {WellKnown.SystemNamespace} -f samples/multicluster/expose-services.yaml");
+        }
+        var (gateway, at) = passing[0];
+        var name = $"Gateway {gateway.FullName} in {at.Context}";
+        if (!Selects(gateway, pod))
+            return Faults.Of("ISM2052", name, "spec.selector",
+                $"{gateway.Selector} does not select {PodRef.Of(cluster, pod)}, which has "
+                    + $"{ServicePods.Text(pod.Metadata.Labels.Where(pair => gateway.Selector.ContainsKey(pair.Key)).ToDictionary())}",
+                "fix the selector, or the labels of the gateway");
+        if (gateway.Servers.All(server => server.Port != port))
+            return Faults.Of("ISM2053", name, "spec.servers[*].port.number",
+                $"opens {string.Join(", ", gateway.Servers.Select(server => server.Port))}, but calls arrive at {port}",
+                $"add a server for port {port}, or set targetPort of the gateway's Service");
+        return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has not received {name}",
+            $"isthmus proxy-status --context={cluster.Context}");
+    }
+
+    /// <summary>The label of a network on a Service whose Pods are workloads: callers elsewhere take them for gateways; null for others.</summary>
+    private static Problem? OfWorkload(ClusterObjects cluster, Pod pod)
+    {
+        if (ClusterObjects.Sidecar(pod)?.Args.Contains("sidecar") != true
+            || cluster.Services.FirstOrDefault(one => one.Metadata.Labels.ContainsKey(Labels.Network) && cluster.Behind(one).Contains(pod)) is not { } service)
+            return null;
+        return Faults.Of("ISM1041", $"Service {service.Key} in {cluster.Context}", $"metadata.labels[{Labels.Network}]",
+            $"makes it an entry point of {service.Metadata.Labels[Labels.Network]}, and its Pods are workloads, not gateways: calls of other networks that "
+                + "it gets fail",
+            $"kubectl --context={cluster.Context} -n {service.Metadata.Namespace} label service {service.Metadata.Name} {Labels.Network}-");
+    }
+
+    /// <summary>Why the gateway has no route for a server name.</summary>
+    /// <param name="rule">The DestinationRule by which the caller's proxy begins TLS, as <c>namespace/name</c>; empty when none says how.</param>
+    public Problem GatewayWithoutChain(ClusterObjects cluster, Pod pod, string sni, string rule = "")
+    {
+        if (!ResourceNames.TryParseOutbound(sni, out var port, out var subset, out var fqdn, out _))
+        {
+            return Faults.Of("ISM2089", rule.Length > 0 ? $"DestinationRule {rule} in {facts.ConfigOf(facts.Home).Context}" : facts.Client.ToString(),
+                "spec.trafficPolicy.tls",
+                $"makes the caller's proxy begin TLS of its own{(sni.Length > 0 ? $", for {sni}" : ", without a server name")}: the gateway of "
+                    + $"{cluster.Context} chooses by the server names of the mesh's mutual TLS, and has no route for it",
+                "remove trafficPolicy.tls, or set mode ISTIO_MUTUAL");
+        }
+        var passing = PassingGateways(cluster).Where(found => Selects(found.Gateway, pod)).ToList();
+        if (passing.Count == 0 && !_api.Passes(cluster, pod)) return GatewayWithoutListener(cluster, pod, Core.Names.Ports.EastWest);
+        if (passing.Count == 0 && fqdn is not null && _api.WithoutHost(cluster, pod, fqdn) is { } hidden) return hidden;
+        var hosts = passing.SelectMany(found => found.Gateway.Servers).Where(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough)
+            .SelectMany(server => server.Hosts).ToList();
+        if (passing.Count > 0 && fqdn is not null && !hosts.Any(host => Hosts.Covers(host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..], fqdn)))
+        {
+            return Faults.Of("ISM2055", $"Gateway {passing[0].Gateway.FullName} in {passing[0].At.Context}", "spec.servers[*].hosts",
+                $"allows {string.Join(", ", hosts)}, but not {fqdn}", "add the host, or *.local");
+        }
+        if (facts.Host(fqdn ?? "")?.In(cluster) is not { } service)
+            return Faults.Of("ISM2043", $"Service of {fqdn}", "", $"does not exist in {cluster.Context}, so its gateway has no route for {sni}",
+                $"create it in {cluster.Context} as well");
+        if (service.Port(port) is null)
+            return ServicePods.WithoutPort(service, port, "give the Service the same ports in all clusters");
+        if (subset is { Length: > 0 } and not "_" && subsets.Missing(cluster, service, fqdn!, subset) is { } lacking) return lacking;
+        return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}",
+            $"isthmus proxy-status --context={cluster.Context}");
+    }
+
+    /// <summary>Why an SNI, after the gateway rewrote it, names no cluster at a gateway that routes by name; with the
+    /// object that would create that cluster.</summary>
+    public Problem NameWithoutCluster(ServiceInCluster gateway, Pod pod, string sni, string cluster)
+    {
+        var owner = gateway.Cluster;
+        if (!ResourceNames.TryParseOutbound(sni, out var port, out _, out var host, out _)
+            || !ResourceNames.TryParseOutbound(cluster, out _, out _, out var target, out _))
+            return GatewayWithoutChain(owner, pod, sni);
+        var all = facts.Clusters.Select(candidate => ClusterInventory.Of(candidate.Context, candidate.Services, candidate.Istio<object>())).ToList();
+        var found = GlobalHosts.Arrival(all.First(candidate => candidate.Context == owner.Context), gateway.Service.Key, true, host, target, port, all);
+        if (found is null) return GatewayWithoutChain(owner, pod, sni);
+        var apply = found.Missing is { } missing ? $": kubectl --context={missing.Cluster} apply -f - <<< '{missing.Object.ToJsonString()}'" : "";
+        return found.Problem with { Object = $"{found.Problem.Object} in {owner.Context}", Remedy = found.Problem.Remedy + apply };
+    }
+
+    private static bool Selects(Gateway gateway, Pod pod) => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap());
+
+    /// <summary>Gateways of Istio that pass mesh traffic through, of the cluster itself or of its primaries.</summary>
+    private IEnumerable<(Gateway Gateway, ClusterObjects At)> PassingGateways(ClusterObjects cluster) =>
+        facts.ControlPlanesOf(cluster).Select(plane => plane.Config).Distinct().SelectMany(at => at.Istio<Gateway>()
+            .Where(gateway => gateway.Servers.Any(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough)).Select(gateway => (gateway, at)));
+}

@@ -1,0 +1,245 @@
+using System.Net;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>Why a name has no address, or a route has no destination.</summary>
+internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config, VisibilityCauses visibility, AvailabilityCauses availability,
+    EndpointCauses endpoints)
+{
+    private const string DnsNamespace = "kube-system";
+
+    /// <summary>Why a name has no address.</summary>
+    /// <param name="port">The port that is called.</param>
+    public Problem NoAddress(MeshHost? host, int port, ProxyView? sidecar)
+    {
+        if (host?.In(facts.Home) is not { Service.Spec.ClusterIP: "None" } && DnsDown() is { } dns) return dns;
+        if (OfPod(host) is { } pod) return pod;
+        if (host is null)
+            return visibility.NoGlobalEntry() ?? Unexported()
+                ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host,
+                    "no Service or ServiceEntry in these clusters has this name, and neither does the cluster's DNS");
+        if (visibility.Hidden(host, port) is { } hidden) return hidden;
+        if (host.In(facts.Home) is { Service.Spec.ExternalName: { Length: > 0 } external } alias)
+        {
+            return Faults.Of("ISM2098", alias.Name, "spec.externalName",
+                $"is {external}, which has no address: neither the mesh nor the DNS of {facts.Home.Context} knows it",
+                "correct externalName, or add a ServiceEntry with an address for it");
+        }
+        if (host.In(facts.Home) is null && host.Services.Count > 0)
+        {
+            needs.NeedPods(host.Namespace);
+            if (visibility.OnlyByName(host, host.Services[0].Service.Spec.Ports.FirstOrDefault()?.Port ?? 0) is { } foreign) return foreign;
+            if (availability.Unwatched(host.Services) is { } unwatched) return unwatched;
+            if (sidecar is null || sidecar.CapturesDns == false)
+            {
+                return Faults.Of("ISM2011", $"Service {host.Namespace}/{host.Name}", "",
+                    $"does not exist in {facts.Home.Context}, only in {Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has "
+                        + $"only its own Services",
+                    sidecar is null
+                        ? $"create the Service in {facts.Home.Context} as well (without Pods)"
+                        : $"create the Service in {facts.Home.Context} as well (without Pods), or set ISTIO_META_DNS_CAPTURE: \"true\" in "
+                            + $"meshConfig.defaultConfig.proxyMetadata");
+            }
+        }
+        if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless)
+            return endpoints.NoEndpoints(host, headless.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0, "", "");
+        return availability.NotTold(host);
+    }
+
+    /// <summary>A name of the MCS API for a Service that no cluster exports; null for other names, and where no cluster has the Service.</summary>
+    private Problem? Unexported()
+    {
+        const string Zone = ".svc.clusterset.local";
+        if (!facts.Target.Host.EndsWith(Zone, StringComparison.Ordinal)
+            || facts.Host(facts.Target.Host[..^Zone.Length]) is not { Services: [var service, ..] } host)
+            return null;
+        return Faults.Of("ISM2108", $"host {facts.Target.Host}", "",
+            $"no cluster exports {service.Name}, and only a ServiceExport gives a Service a name in clusterset.local",
+            $"call {host.Name}.{host.Namespace}; or create a ServiceExport {host.Namespace}/{host.Name} in each cluster whose Pods are meant "
+                + $"(multicluster.x-k8s.io; see samples/multicluster/mcs-crds.yaml)");
+    }
+
+    /// <summary>The name is meant for one Pod, which has it by another Service, or not at all; null when no Pod is meant.</summary>
+    private Problem? OfPod(MeshHost? host)
+    {
+        if (facts.Target.Host.Split('.') is not [var name, var service, .. var rest] || (host is not null && name == host.Name)) return null;
+        var ns = host?.Namespace ?? (rest is [var told, ..] ? told : facts.Client.Namespace);
+        needs.NeedPods(ns);
+        var found = facts.Clusters.SelectMany(cluster => cluster.Pods.Select(pod => (Cluster: cluster, Pod: pod))).FirstOrDefault(one =>
+            one.Pod.Metadata.Namespace == ns && (one.Pod.Spec.Hostname.Length > 0 ? one.Pod.Spec.Hostname : one.Pod.Metadata.Name) == name);
+        if (found.Pod is not { } pod) return null;
+        var (subdomain, context) = (pod.Spec.Subdomain, found.Cluster.Context);
+        var exists = subdomain.Length > 0 && facts.Clusters.Any(cluster => cluster.Service(ns, subdomain) is not null);
+        if (subdomain == service && exists) return null;
+        var owner = pod.Metadata.OwnerReferences.FirstOrDefault(one => one is { Controller: true, Kind: "StatefulSet" });
+        var (says, kind) = (subdomain.Length == 0 ? "is not set" : $"is {subdomain}", owner is null ? "Pod" : "StatefulSet");
+        return Faults.Of("ISM2104", owner is null ? $"Pod {pod.Key} in {context}" : $"StatefulSet {ns}/{owner.Name} in {context}",
+            owner is null ? "spec.subdomain" : "spec.serviceName",
+            exists ? $"{says}, so the name of Pod {name} is {name}.{subdomain}.{ns}, and not {name}.{service}"
+                : $"{says}{(subdomain.Length == 0 ? "" : ", and no such Service exists")}, so Pod {name} has no name of its own",
+            exists ? $"call {name}.{subdomain}.{ns}, or create the {kind} again with {service}"
+                : host is null ? $"create a headless Service {(subdomain.Length > 0 ? subdomain : service)} (clusterIP: None) that selects the Pods"
+                : $"create the {kind} again with {service}");
+    }
+
+    /// <summary>A ServiceEntry for the host of a Service of its namespace: its endpoints count as the Service's.</summary>
+    public Problem? Shadowed(MeshHost host) => host.Services.Count == 0 ? null
+        : facts.EntriesFor(host.Fqdn)
+            .FirstOrDefault(entry => entry.Namespace == host.Services[0].Service.Metadata.Namespace && entry.Hosts.Contains(host.Fqdn)
+                && Visibility.Allows(entry.ExportTo, entry.Namespace, facts.Client.Namespace)) is { } entry
+            ? Faults.Of("ISM2018", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts",
+                $"declares {host.Fqdn}, the host of {host.Services[0].Name}: "
+                    + $"{(entry.Endpoints.IsEmpty ? "its settings" : $"its endpoints {string.Join(", ", entry.Endpoints.Select(endpoint => endpoint.Address))}")} are endpoints of the Service, too",
+                "give the ServiceEntry a host of its own, or delete it") : null;
+
+    /// <summary>Why the cluster's DNS answers nothing at all; null when it runs, or is not known.</summary>
+    private Problem? DnsDown()
+    {
+        if (facts.Home.Services.FirstOrDefault(service => service.Metadata.Namespace == DnsNamespace
+            && service.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns") is not { Spec.Selector.Count: > 0 } dns)
+            return null;
+        needs.NeedPods(DnsNamespace);
+        var service = new ServiceInCluster(facts.Home, dns);
+        if (!facts.Home.PodNamespaces.Contains(DnsNamespace) || service.Pods.Any(pod => pod.Status.IsReady)) return null;
+        var empty = availability.Empty(service, 53);
+        return empty with { Message = $"{empty.Message}, and it is the DNS of {facts.Home.Context}: no name outside the mesh is resolved" };
+    }
+
+    /// <summary>Why the caller's proxy knows no service at an address; null when that is correct.</summary>
+    public Problem? Unrouted(MeshHost? host, int port, IPEndPoint destination)
+    {
+        if (host is null) return visibility.NoGlobalEntry();
+        if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
+        {
+            return ServicePods.WithoutPort(host.Services[0], port, $"call one of its ports, or add port {port} to it");
+        }
+        if (host.Services.Count == 0 && host.Entries.All(entry => entry.Ports.All(candidate => candidate.Number != port)))
+        {
+            return Faults.Of(Faults.NoSuchPort, $"ServiceEntry {host.Entries[0].Namespace}/{host.Entries[0].Name}", "spec.ports",
+                $"has no port {port}: it has "
+                    + $"{string.Join(", ", host.Entries.SelectMany(entry => entry.Ports).Select(candidate => candidate.Number).Distinct())}",
+                $"call one of its ports, or add port {port} to it");
+        }
+        if (AliasWithoutPort(host, port) is { } lacking) return lacking;
+        if (visibility.Hidden(host, port) is { } hidden) return hidden;
+        // An alias of a host outside has no configuration of its own.
+        if (Alias(host) is not null) return null;
+        // The proxy knows the host, but not for the protocol on this connection, so it passes the connection through
+        // unchanged. That is correct.
+        if (facts.Proxies.GetValueOrDefault(facts.Client) is not { } view || view.Decisions.Cluster(ResourceNames.Outbound(port, "", host.Fqdn)) is not null)
+            return null;
+        return host.In(facts.Home) is null && availability.Unwatched(host.Services) is { } unwatched ? unwatched : availability.NotTold(host);
+    }
+
+    /// <summary>Why a proxy lets nothing out to the host of a request, or to an address: it only knows what the mesh has.</summary>
+    public Problem Blocked(TracedCall call)
+    {
+        var named = call.Authority.LastIndexOf(':') is > 0 and var colon ? call.Authority[..colon] : call.Authority;
+        var mode =
+            $"outboundTrafficPolicy is REGISTRY_ONLY "
+                + $"({(config.Sidecar() is { OutboundTrafficPolicy: not null } own ? $"Sidecar {own.Namespace}/{own.Name} in {config.At.Context}" : $"MeshConfig of {config.At.Context}")})";
+        if (named != facts.Target.Host && call.IsPlainHttp && facts.Host(named) is null)
+            return Faults.Of("ISM2027", $"host {named}", "", $"is what the request names in its header Host, and it is not a service in the mesh; {mode}",
+                $"send the host that is called, {facts.Target.Host}, or add a ServiceEntry for {named}");
+        if (Unrouted(call.Host, call.Port, call.Destination) is { } unrouted) return unrouted;
+        if (call.Host is not null && Alias(call.Host) is { } alias)
+            return Faults.Of("ISM2027", alias.Name, "spec.externalName",
+                $"is an alias of {alias.Service.Spec.ExternalName}, which is not a service in the mesh; {mode}",
+                $"add a ServiceEntry for {alias.Service.Spec.ExternalName}, or correct externalName");
+        return Faults.Of("ISM2027", $"host {facts.Target.Host}", "", $"is not a service in the mesh, and {mode}",
+            "add a ServiceEntry for it, or allow other destinations (mode: ALLOW_ANY)");
+    }
+
+    /// <summary>An alias has no ports of its own: the Service that it leads to must have the one that is called; null where it has.</summary>
+    private Problem? AliasWithoutPort(MeshHost host, int port)
+    {
+        if (host.In(facts.Home) is not { Service.Spec.ExternalName: { Length: > 0 } name } alias || facts.Host(name) is not { Services: [var target, ..] }
+            || target.Port(port) is not null) return null;
+        return Faults.Of(Faults.NoSuchPort, alias.Name, "spec.externalName",
+            $"is an alias of {target.Name}, which has no port {port}: it has {ServicePods.Ports(target.Service)}, and the ports of an alias lead nowhere",
+            $"call one of the ports of {target.Name}, or give that Service port {port}");
+    }
+
+    /// <summary>The Service by which a host is an alias of one that the mesh does not know; null when it is not one.</summary>
+    private ServiceInCluster? Alias(MeshHost host) =>
+        host.Services.FirstOrDefault(service => service.Service.Spec.ExternalName.Length > 0 && facts.Host(service.Service.Spec.ExternalName) is null);
+
+    /// <summary>Why a route leads to a destination that the proxy does not have.</summary>
+    /// <param name="rule">The VirtualService, as <c>namespace/name</c>; empty when no VirtualService routes.</param>
+    public Problem MissingCluster(string cluster, string rule)
+    {
+        var owner = config.Named("VirtualService", rule, facts.Client.ToString());
+        if (!ResourceNames.TryParseOutbound(cluster, out var port, out var subset, out var fqdn, out _))
+            return Faults.Of("ISM2031", owner, "", $"routes to {cluster}, which the proxy does not have",
+                "list its clusters with 'isthmus proxy-config clusters'");
+        if (facts.Host(fqdn) is not { } host)
+            return NoSuchHost(owner, config.RouteField(rule, fqdn, "", "host"), fqdn, $"routes to {fqdn}, and no Service or ServiceEntry has that name");
+        if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
+            return Faults.Of(Faults.NoSuchPort, owner, config.RouteField(rule, fqdn, subset, "port.number"),
+                $"routes to port {port} of {host.Services[0].Name}, which has {ServicePods.Ports(host.Services[0].Service)}", "use one of its ports");
+        if (subset.Length > 0)
+        {
+            var rules = config.RulesFor(host);
+            var known = rules.SelectMany(candidate => candidate.Subsets).Select(candidate => candidate.Name).Distinct().ToList();
+            if (!known.Contains(subset))
+            {
+                return Elsewhere(host, subset, owner, rules) ?? Faults.Of("ISM2032", owner, config.RouteField(rule, fqdn, subset, "subset"), rules.Count == 0
+                    ? $"routes to subset {subset} of {host.Fqdn}, and no DestinationRule defines subsets of it"
+                    : $"routes to subset {subset} of {host.Fqdn}, which DestinationRule {rules[0].Namespace}/{rules[0].Name} does not define: it has "
+                        + $"{(known.Count == 0 ? "none" : string.Join(", ", known))}",
+                    rules.Count == 0
+                        ? $"add a DestinationRule for {host.Fqdn} with subset {subset}"
+                        : $"use one of these subsets, or define {subset} in DestinationRule {rules[0].Namespace}/{rules[0].Name}");
+            }
+        }
+        return visibility.Hidden(host, port) ?? availability.Unwatched(host.Services) ?? availability.NotTold(host);
+    }
+
+    /// <summary>A DestinationRule defines the subset, and the caller's proxy does not follow it; null when none does.</summary>
+    private Problem? Elsewhere(MeshHost host, string subset, string owner, IReadOnlyList<DestinationRule> followed)
+    {
+        var defining = CallerConfig.RulesOf(config.At, host).Where(rule => rule.Subsets.Any(candidate => candidate.Name == subset)).ToList();
+        if (defining.Count == 0) return null;
+        var (own, at) = (facts.Client.Namespace, config.At.Context);
+        if (defining.Find(config.Sees) is not { } seen)
+        {
+            return Faults.Of("ISM2032", $"DestinationRule {defining[0].Namespace}/{defining[0].Name} in {at}", "spec.exportTo",
+                $"defines subset {subset} of {host.Fqdn}, to which {owner} routes, and is exported to {string.Join(", ", defining[0].ExportTo)} only: "
+                    + $"proxies of namespace {own} do not get it",
+                $"add {own} to its exportTo, or remove exportTo");
+        }
+        return followed is not [var first, ..] ? null
+            : Faults.Of("ISM2032", $"DestinationRule {first.Namespace}/{first.Name} in {at}", "spec.subsets",
+                $"takes the place of DestinationRule {seen.Namespace}/{seen.Name} for callers in namespace {own}, and does not define subset {subset}, to "
+                    + $"which {owner} routes",
+                $"define {subset} in it as well, or delete it and write what it sets into {seen.Namespace}/{seen.Name}");
+    }
+
+    private Problem NoSuchHost(string @object, string path, string wanted, string message)
+    {
+        var near = Nearest(wanted).ToList();
+        return Faults.Of("ISM2010", @object, path, message,
+            near.Count > 0 ? $"did you mean {string.Join(" or ", near)}?" : "create the Service, or a ServiceEntry for a host outside");
+    }
+
+    /// <summary>Services with similar names: the same name in another namespace first, then names that differ in few
+    /// letters.</summary>
+    private IEnumerable<string> Nearest(string wanted)
+    {
+        var parts = wanted.Split('.');
+        var (name, ns) = (parts[0], parts.Length > 1 ? parts[1] : facts.Client.Namespace);
+        return facts.Clusters.SelectMany(cluster => cluster.Services).Select(service => (service.Metadata.Name, service.Metadata.Namespace)).Distinct()
+            .Select(service => (service, Distance: service.Name == name ? 0.5 : Spelling.Distance(service.Name, name) + (service.Namespace == ns ? 0 : 1)))
+            .Where(candidate => candidate.Distance <= Math.Max(1, Math.Min(3, name.Length / 3)))
+            .OrderBy(candidate => candidate.Distance).ThenBy(candidate => candidate.service.Name, StringComparer.Ordinal).Take(2)
+            .Select(candidate => $"{candidate.service.Name}.{candidate.service.Namespace}");
+    }
+
+    private static string Contexts(MeshHost host) => string.Join(" and ", host.Services.Select(service => service.Cluster.Context));
+}

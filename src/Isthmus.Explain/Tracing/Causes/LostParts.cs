@@ -1,0 +1,110 @@
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>Workloads of a Service that get no calls although they should: callers do not notice while others answer. Found in
+/// the objects alone, without any proxy.</summary>
+internal static class LostParts
+{
+    /// <summary>What one cluster lacks of a Service, as warnings.</summary>
+    /// <param name="wanted">The Pods that count, for example those of a subset.</param>
+    public static IEnumerable<Problem> In(ServiceInCluster service, Func<Pod, bool> wanted)
+    {
+        if (service.Service.Spec.Selector.Count == 0) return [];
+        return NothingSelected(service).Concat(Unready(service, wanted)).Concat(Mislabelled(service))
+            .Select(problem => problem with { Severity = Severity.Warning });
+    }
+
+    /// <summary>Ready Pods that other networks cannot call: only mesh TLS passes a gateway. Where no Pod of the Service has a sidecar,
+    /// that is on purpose.</summary>
+    /// <param name="all">The Service in all clusters.</param>
+    public static Problem? WithoutSidecar(ServiceInCluster service, IReadOnlyList<ServiceInCluster> all)
+    {
+        var bare = service.Pods.Where(pod => pod.Status.IsReady && ClusterObjects.Sidecar(pod) is null).ToList();
+        if (bare.Count == 0 || all.SelectMany(one => one.Pods).All(pod => ClusterObjects.Sidecar(pod) is null)) return null;
+        var own = service.Cluster.NetworkOf(bare[0]);
+        if (own.Length == 0 || all.All(one => one.Cluster.Network == own)) return null;
+        return NoSidecar(service, bare[0], bare.Count, own);
+    }
+
+    /// <param name="count">How many Pods are like the one that is named.</param>
+    public static Problem NoSidecar(ServiceInCluster service, Pod pod, int count, string network)
+    {
+        var without = Sidecarless.Of(service.Cluster, pod);
+        return Faults.Of("ISM2051", $"Pod {pod.Key} in {service.Cluster.Context}", without.Field,
+            $"has no sidecar{(count > 1 ? $", like {count - 1} more of {service.Name}" : "")}, but only mesh TLS can pass the gateway of {network}",
+            without.Remedy) with
+        {
+            Severity = Severity.Warning
+        };
+    }
+
+    private static IEnumerable<Problem> NothingSelected(ServiceInCluster service)
+    {
+        if (service.Pods.Count > 0) yield break;
+        var context = service.Cluster.Context;
+        var selector = ServicePods.Text(service.Service.Spec.Selector);
+        if (ServicePods.Workloads(service).FirstOrDefault(workload => workload.Spec.Replicas is not 0) is { } empty)
+        {
+            var refused = empty.Status.Conditions.FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" })?.Message ?? "";
+            yield return Faults.Of("ISM2048", $"Deployment {empty.Key} in {context}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods",
+                $"kubectl --context={context} -n {empty.Metadata.Namespace} describe deployment {empty.Metadata.Name}");
+        }
+        else if (!ServicePods.Workloads(service).Any() && ServicePods.Candidates(service).FirstOrDefault(IsServedByNobody) is { } near)
+        {
+            yield return Faults.Of("ISM2049", service.Name, "spec.selector",
+                $"{selector} matches no Pod of namespace {service.Service.Metadata.Namespace}; those of Deployment {near.Metadata.Name} have "
+                    + $"{ServicePods.Compared(near, service.Service)}",
+                "fix the selector, or the labels of the Pods");
+        }
+
+        // A Service without Pods is common: in other clusters, it gives callers the name.
+        bool IsServedByNobody(Deployment deployment) => deployment.Spec.Replicas is not 0 && !IsSelected(service.Cluster, deployment)
+            && (deployment.Metadata.Name == service.Service.Metadata.Name
+                || deployment.Spec.TemplateLabels.Any(label => service.Service.Spec.Selector.TryGetValue(label.Key, out var value)
+                && Spelling.IsMistyped(label.Value, value)));
+    }
+
+    private static IEnumerable<Problem> Unready(ServiceInCluster service, Func<Pod, bool> wanted)
+    {
+        var pods = service.Pods.Where(wanted).Where(pod => pod.Status.Phase is not ("Succeeded" or "Failed")).ToList();
+        var context = service.Cluster.Context;
+        foreach (var group in pods.Where(pod => !pod.Status.IsReady).GroupBy(ServicePods.Why, StringComparer.Ordinal))
+        {
+            var pod = group.First();
+            yield return Faults.Of("ISM2047", $"Pod {pod.Key} in {context}", "status",
+                $"is not ready{(group.Count() > 1 ? $", like {group.Count() - 1} more of {service.Name}" : "")}: {group.Key}",
+                ServicePods.Look(pod, context));
+        }
+    }
+
+    /// <summary>Deployments that no Service selects, whose labels differ from the selector in a few letters of one value.</summary>
+    private static IEnumerable<Problem> Mislabelled(ServiceInCluster service)
+    {
+        if (service.Pods.Count == 0) yield break;
+        foreach (var deployment in service.Cluster.Deployments.Where(one => one.Metadata.Namespace == service.Service.Metadata.Namespace
+            && one.Spec.Replicas is not 0 && !IsSelected(service.Cluster, one)))
+        {
+            var labels = deployment.Spec.TemplateLabels;
+            var wrong = service.Service.Spec.Selector.Where(pair => labels.GetValueOrDefault(pair.Key) != pair.Value).ToList();
+            if (wrong is not [var (key, value)] || labels.GetValueOrDefault(key) is not { } has
+                || !Spelling.IsMistyped(has, value))
+                continue;
+            yield return Faults.Of("ISM2080", $"Deployment {deployment.Key} in {service.Cluster.Context}", $"spec.template.metadata.labels[{key}]",
+                $"is {has}, and Service {service.Service.Key} selects {key}={value}, so no call reaches its Pods",
+                $"set the label to {value}, in spec.selector as well");
+        }
+    }
+
+    private static bool IsSelected(ClusterObjects cluster, Deployment deployment)
+    {
+        var labels = deployment.Spec.TemplateLabels;
+        return cluster.Services.Any(service => service.Metadata.Namespace == deployment.Metadata.Namespace && service.Spec.Selector.Count > 0
+            && LabelSelector.Selects(service.Spec.Selector, labels));
+    }
+}

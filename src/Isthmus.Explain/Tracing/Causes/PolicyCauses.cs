@@ -1,0 +1,277 @@
+using System.Text.RegularExpressions;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Decisions;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>Which AuthorizationPolicy denies a call, and what the call lacks.</summary>
+internal sealed partial class PolicyCauses(TraceFacts facts)
+{
+    /// <summary>The policy and the rule that a filter's rule was made from; empty when the name is not one of the control plane's.</summary>
+    public static string Describe(string rule) =>
+        PolicyRule().Match(rule) is { Success: true } made
+            ? $"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value}, rule {made.Groups[3].Value}"
+            : "";
+
+    /// <param name="rule">The rule that denies, named after the policy that it was made from; empty when no rule allows.</param>
+    public Problem Denied(Callee callee, string rule, CallAttributes call)
+    {
+        var config = facts.ConfigOf(callee.Cluster);
+        var policies = Applying(config, callee).ToList();
+        if (PolicyRule().Match(rule) is { Success: true } made)
+        {
+            var policy = policies.FirstOrDefault(candidate => candidate.Namespace == made.Groups[1].Value && candidate.Name == made.Groups[2].Value);
+            if (policy is { Action: PolicyAction.Custom } && Unasked(policy, callee, call) is { } unasked) return unasked;
+            var index = int.Parse(made.Groups[3].Value, System.Globalization.CultureInfo.InvariantCulture);
+            return ByRule($"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value} in {config.Context}", index,
+                policy is not null && index < policy.Rules.Count ? policy.Rules[index] : null, callee, call);
+        }
+        return ByNoRule([.. policies.Where(policy => policy.Action == PolicyAction.Allow)], config, callee, call);
+    }
+
+    /// <summary>Why the callee's proxy asks no external authorizer, and so denies what a policy leaves to one; null when nothing says so.</summary>
+    private Problem? Unasked(AuthorizationPolicy policy, Callee callee, CallAttributes call)
+    {
+        var at = facts.ControlPlanesOf(callee.Cluster) is [var plane, ..] ? plane.At.Settings(plane.Namespace, "mesh") : facts.MeshSettings("mesh");
+        var config = facts.ConfigOf(callee.Cluster);
+        var (owner, where) = (Name(policy, config), $"extensionProviders of the MeshConfig of {config.Context}");
+        if (MeshConfigReader.ReadMesh(at).Config.Authorizers.GetValueOrDefault(policy.Provider) is not { } provider)
+        {
+            return Faults.Of("ISM2064", owner, "spec.provider.name",
+                $"names {policy.Provider}, which is no external authorizer of the MeshConfig: {callee.Name} {Denial(call)}",
+                    $"add it to {where}, or correct the name");
+        }
+        var name = provider.Service[(provider.Service.IndexOf('/', StringComparison.Ordinal) + 1)..];
+        if (facts.Host(name, callee.Pod.Metadata.Namespace) is not { } host)
+        {
+            return Faults.Of("ISM2064", owner, "spec.provider.name",
+                $"leaves the decision to {policy.Provider}, whose service {provider.Service} does not exist: nobody can be asked, and {callee.Name} "
+                    + Denial(call),
+                $"create the Service, or correct service in {where}");
+        }
+        return host.Services.Count == 0 || host.Services.Any(service => service.Port(provider.Port) is not null) ? null
+            : Faults.Of("ISM2064", owner, "spec.provider.name",
+                $"leaves the decision to {policy.Provider} at port {provider.Port} of {host.Services[0].Name}, which has "
+                    + $"{ServicePods.Ports(host.Services[0].Service)}: nobody can be asked, and {callee.Name} {Denial(call)}",
+                $"set its port in {where} to one that the Service has");
+    }
+
+    /// <summary>Why a request has no valid token for a callee, and what helps.</summary>
+    private (string Why, string Remedy) Tokenless(Callee callee, CallAttributes call)
+    {
+        var config = facts.ConfigOf(callee.Cluster);
+        var labels = callee.Pod.Metadata.Labels.ToValueMap();
+        var reading = config.Istio<RequestAuthentication>().Where(one => one.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)
+            && !one.Rules.IsEmpty).ToList();
+        if (reading.Count == 0)
+        {
+            return ($"carries no valid token: no RequestAuthentication applies to {callee.Name}, so its proxy checks none",
+                $"create a RequestAuthentication with the issuer in namespace {callee.Name.Namespace} in {config.Context}, or allow the call without a token");
+        }
+        var rules = reading.SelectMany(one => one.Rules).ToList();
+        if (!call.HasBearer || rules.Exists(IsOfBearer))
+            return ("carries no valid token", "send a token (isthmus trace --jwt TOKEN), or allow the call without one");
+        var places = rules.SelectMany(rule => rule.FromHeaders.Select(header => $"header {header.Name}")
+            .Concat(rule.FromParams.Select(name => $"query parameter {name}")).Concat(rule.FromCookies.Select(name => $"cookie {name}"))).Distinct().ToList();
+        return ($"carries its token in the header Authorization, where RequestAuthentication {reading[0].Namespace}/{reading[0].Name} does not look for one: "
+            + $"it reads {string.Join(", ", places)}",
+            $"send the token there, or add {{name: Authorization, prefix: \"Bearer \"}} to fromHeaders of its jwtRules");
+    }
+
+    /// <summary>Whether tokens of an issuer are read from the header Authorization: by default, or because the rule says so.</summary>
+    private static bool IsOfBearer(TokenRule rule) => (rule.FromHeaders.IsEmpty && rule.FromParams.IsEmpty && rule.FromCookies.IsEmpty)
+        || rule.FromHeaders.Any(header => header.Name.Equals("authorization", StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>The callee's proxy refuses the token of the request.</summary>
+    public Problem TokenRefused(Callee callee, TokenAnswer refused, AskedRequest request)
+    {
+        var config = facts.ConfigOf(callee.Cluster);
+        var labels = callee.Pod.Metadata.Labels.ToValueMap();
+        var policies = config.Istio<RequestAuthentication>().Where(policy =>
+            policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)).ToList();
+        return TokenRefusals.Find(policies, request.Token, refused.Status, refused.Failure, callee, config.Context);
+    }
+
+    /// <summary>The control plane could not fetch the keys of an issuer: no token of it is valid for its proxies.</summary>
+    public Problem? KeysLacking(Callee callee, TokenFilterView filter, TokenAnswer refused)
+    {
+        if (!refused.Failure.StartsWith("Jwks", StringComparison.Ordinal)) return null;
+        var config = facts.ConfigOf(callee.Cluster);
+        var issuers = filter.LocalKeys.Where(keys => keys.Keys == TokenChecks.NoKeys).Select(keys => keys.Issuer).ToHashSet(StringComparer.Ordinal);
+        var found = config.Istio<RequestAuthentication>().SelectMany(policy => policy.Rules.Select((rule, index) => (policy, rule, index)))
+            .FirstOrDefault(one => one.rule.Jwks.Length == 0 && issuers.Contains(one.rule.Issuer));
+        if (found.policy is null) return null;
+        var uri = found.rule.JwksUri.Length > 0 ? found.rule.JwksUri : $"the address that {found.rule.Issuer} tells";
+        return Faults.Of("ISM2096", $"RequestAuthentication {found.policy.Namespace}/{found.policy.Name} in {config.Context}",
+            $"spec.jwtRules[{found.index}].{(found.rule.JwksUri.Length > 0 ? "jwksUri" : "issuer")}",
+            $"its control plane has no keys of {found.rule.Issuer}, because it cannot fetch them from {uri}: every token of it is refused; the response is "
+                + $"{refused.Status}",
+            $"make the address reachable from the control plane, or put the keys into jwks; its log says why: kubectl --context={config.Context} -n "
+                + $"{WellKnown.SystemNamespace} logs -l app={WellKnown.Istiod} --tail=-1 | grep 'keys of issuer'");
+    }
+
+    /// <summary>The attributes of calls by which the policy of a rule decides; without a rule, those of all policies that allow calls.</summary>
+    public IEnumerable<string> Keys(Callee callee, string rule)
+    {
+        var made = PolicyRule().Match(rule);
+        return Applying(facts.ConfigOf(callee.Cluster), callee)
+            .Where(policy => made.Success
+                ? policy.Namespace == made.Groups[1].Value && policy.Name == made.Groups[2].Value
+                : policy.Action == PolicyAction.Allow)
+            .SelectMany(policy => policy.Rules).SelectMany(one => one.From.Concat(one.To).SelectMany(terms => terms).Concat(one.When)).Select(term => term.Key)
+            .Distinct();
+    }
+
+    private IEnumerable<AuthorizationPolicy> Applying(ClusterObjects config, Callee callee)
+    {
+        var labels = callee.Pod.Metadata.Labels.ToValueMap();
+        return config.Istio<AuthorizationPolicy>().Where(policy => !policy.DryRun
+            && policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels))
+            .OrderBy(policy => policy.Source);
+    }
+
+    private Problem ByRule(string policy, int index, AuthorizationRule? rule, Callee callee, CallAttributes call)
+    {
+        var field = $"spec.rules[{index}]";
+        // A rule for everybody but those with a token denies whoever has none.
+        if (rule is not null && !call.HasToken
+            && rule.From.SelectMany(source => source).Concat(rule.When)
+                .Any(term => term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !term.NotValues.IsEmpty))
+        {
+            var (why, remedy) = Tokenless(callee, call);
+            return Faults.Of("ISM2064", policy, field, $"denies requests without a valid token at {callee.Name}, and this one {why}: the response is 403",
+                remedy);
+        }
+        return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}: {Outcome(call)}", "remove the caller from the rule");
+    }
+
+    private Problem ByNoRule(IReadOnlyList<AuthorizationPolicy> allowing, ClusterObjects config, Callee callee, CallAttributes call)
+    {
+        if (allowing.Count == 0)
+            return Faults.Of("ISM2064", callee.Name.ToString(), "", $"no AuthorizationPolicy that applies to it allows {call.Caller}: {Outcome(call)}",
+                $"allow the caller in an AuthorizationPolicy of namespace {callee.Name.Namespace} in {config.Context}");
+        var others = allowing.Count > 1
+            ? $"; of {allowing.Count} policies that allow calls to it ({string.Join(", ", allowing.Select(policy => $"{policy.Namespace}/{policy.Name}"))}), "
+                + $"it is the nearest"
+            : "";
+        var near = allowing.SelectMany(policy => policy.Rules.Select((rule, index) => (Policy: policy, Misses: Misses(rule, $"spec.rules[{index}]", call))))
+            .Where(found => found.Misses.Count > 0).OrderBy(found => found.Misses.Count).FirstOrDefault();
+        if (near.Policy is null)
+        {
+            var empty = allowing[0];
+            var reach = !empty.Selector.IsEmpty
+                ? ""
+                : empty.Namespace == facts.RootNamespace
+                ? $", and {empty.Namespace} is the root namespace, so it applies to all workloads of the mesh"
+                : $", and it applies to all workloads of namespace {empty.Namespace}";
+            return Faults.Of("ISM2064", Name(empty, config), "spec.rules", $"has no rules, so it allows nobody{reach}: {callee.Name} {Denial(call)}{others}",
+                $"add a rule for the caller to it, or to another AuthorizationPolicy of namespace {callee.Name.Namespace}");
+        }
+        var (field, term) = near.Misses[0];
+        if (!call.IsRequest && near.Misses.FirstOrDefault(miss => RuleKeys.IsOfRequest(miss.Term.Key)) is { Term: not null } http)
+        {
+            return Faults.Of("ISM2064", Name(near.Policy, config), http.Field,
+                $"is about HTTP requests, and proxies know none on this port, because it declares TCP: the rule matches no connection, and "
+                    + $"{callee.Name} {Denial(call)}{others}",
+                "use fields of connections in the rule (ports, principals, namespaces, ipBlocks), or, if the application speaks HTTP, name the port "
+                    + "of the Service http-… or set appProtocol: http");
+        }
+        var has = call.Of(term.Key);
+        var isOfToken = term.Key.StartsWith("request.auth.", StringComparison.Ordinal);
+        var (actual, remedy) = isOfToken && !call.HasToken ? Tokenless(callee, call)
+            : isOfToken && has.Count == 0 ? Unclaimed(term, call)
+            : term.Key is RuleKeys.SourceIp or RuleKeys.RemoteIp && call.Through.Length > 0
+            ? ($"has {string.Join(", ", has)}, the address of the gateway of its network, {call.Through}",
+                "calls from other networks have the addresses of gateways: name callers by principals, namespaces or serviceAccounts instead")
+            : has.Count == 0 && !call.HasIdentity && facts.Entry is null
+                && term.Key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain
+            ? Anonymous()
+            : (has.Count > 0 ? $"has {string.Join(", ", has)}" : $"has none{(field.Contains(".when[", StringComparison.Ordinal) ? $" ({term.Key})" : "")}",
+                has.Count > 0 && !term.Values.IsEmpty ? $"add {has[0]} there" : "change the rule, or the call");
+        var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
+        return Faults.Of("ISM2064", Name(near.Policy, config), field,
+            $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and "
+                + $"this call {actual}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
+            remedy);
+    }
+
+    /// <summary>Why a call shows no identity, and what gives it one.</summary>
+    private (string Actual, string Remedy) Anonymous() => ClusterObjects.Sidecar(facts.ClientPod) is null
+        ? ("has none, since the caller has no sidecar to show one", Sidecarless.Of(facts.Home, facts.ClientPod).Remedy)
+        : ("has none, since it comes in plain text", "let the call use mutual TLS of the mesh: remove trafficPolicy.tls from the DestinationRule of the host, "
+            + "or set ISTIO_MUTUAL; or allow the caller by what it has");
+
+    /// <summary>What the token of a call has instead of a claim that a rule asks for.</summary>
+    private static (string Actual, string Remedy) Unclaimed(RuleTerm term, CallAttributes call)
+    {
+        var wanted = term.Key.StartsWith($"{RuleKeys.Claims}[", StringComparison.Ordinal) ? term.Key[(RuleKeys.Claims.Length + 1)..^1] : "";
+        var nested = $"{RuleKeys.Claims}[{wanted.Replace(".", "][", StringComparison.Ordinal)}]";
+        var claims = call.ClaimNames.Count > 0 ? $": its claims are {string.Join(", ", call.ClaimNames)}" : "";
+        return ($"has a token without {(wanted.Length > 0 ? $"a claim {wanted}" : term.Key)}{claims}",
+            wanted.Contains('.', StringComparison.Ordinal) && call.Of(nested).Count > 0
+                ? $"write a claim in a claim as {nested}" : "change the rule, or let the issuer put the claim into its tokens");
+    }
+
+    private static string Denial(CallAttributes call) => call.IsRequest ? $"denies {call.Caller} with 403" : $"closes the connection of {call.Caller}";
+
+    private static string Outcome(CallAttributes call) => call.IsRequest ? "the response is 403" : "the connection is closed";
+
+    private static string Name(AuthorizationPolicy policy, ClusterObjects config) =>
+        $"AuthorizationPolicy {policy.Namespace}/{policy.Name} in {config.Context}";
+
+    /// <summary>Only the trust domain of the identity differs.</summary>
+    private static string Domains(RuleTerm term, IReadOnlyList<string> has)
+    {
+        if (term.Key != RuleKeys.Principal || has is not [var own] || own.IndexOf('/', StringComparison.Ordinal) is not (> 0 and var slash)) return "";
+        return term.Values.FirstOrDefault(value => value.IndexOf('/', StringComparison.Ordinal) is > 0 and var at && value[at..] == own[slash..]) is { } near
+            ? $": the trust domain is {own[..slash]}, not {near.Split('/')[0]}"
+            : "";
+    }
+
+    /// <summary>What of a rule the call does not satisfy, in the source and the operation that come nearest.</summary>
+    private static List<(string Field, RuleTerm Term)> Misses(AuthorizationRule rule, string path, CallAttributes call)
+    {
+        var misses = new List<(string, RuleTerm)>();
+        misses.AddRange(Nearest(rule.From, (terms, i) => Unsatisfied(terms, term => $"{path}.from[{i}].source.{FieldOf(term)}", call)));
+        misses.AddRange(Nearest(rule.To, (terms, i) => Unsatisfied(terms, term => $"{path}.to[{i}].operation.{FieldOf(term)}", call)));
+        misses.AddRange(rule.When.Select((term, i) => (Field: $"{path}.when[{i}]", Term: term)).Where(found => !call.Satisfies(found.Term)));
+        return misses;
+    }
+
+    private static List<(string, RuleTerm)> Nearest(ValueList<ValueList<RuleTerm>> choices, Func<ValueList<RuleTerm>, int, List<(string, RuleTerm)>> misses) =>
+        choices.Select(misses).MinBy(list => list.Count) ?? [];
+
+    private static List<(string, RuleTerm)> Unsatisfied(ValueList<RuleTerm> terms, Func<RuleTerm, string> field, CallAttributes call) =>
+        [.. terms.Where(term => !call.Satisfies(term)).Select(term => (field(term), term))];
+
+    private static string FieldOf(RuleTerm term)
+    {
+        var plain = term.Key switch
+        {
+            RuleKeys.Principal => "principals",
+            RuleKeys.Namespace => "namespaces",
+            RuleKeys.ServiceAccount => "serviceAccounts",
+            RuleKeys.SourceIp => "ipBlocks",
+            RuleKeys.RemoteIp => "remoteIpBlocks",
+            RuleKeys.RequestPrincipal => "requestPrincipals",
+            RuleKeys.TrustDomain => "trustDomains",
+            RuleKeys.Host => "hosts",
+            RuleKeys.Method => "methods",
+            RuleKeys.Path => "paths",
+            RuleKeys.DestinationPort => "ports",
+            var key => key,
+        };
+        return term.Values.IsEmpty ? $"not{char.ToUpperInvariant(plain[0])}{plain[1..]}" : plain;
+    }
+
+    [GeneratedRegex(@"^(?:istio-ext-authz-)?ns\[([^\]]+)\]-policy\[([^\]]+)\]-rule\[(\d+)\]")]
+    private static partial Regex PolicyRule();
+}

@@ -1,0 +1,50 @@
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>What is wrong with the subset of a destination.</summary>
+internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
+{
+    public Problem? SelectNothing(MeshHost host, string subset, IReadOnlyList<ServiceInCluster> services, int port)
+    {
+        foreach (var rule in config.RulesFor(host))
+        {
+            for (var i = 0; i < rule.Subsets.Count; i++)
+            {
+                var candidate = rule.Subsets[i];
+                if (candidate.Name != subset || candidate.Labels.Count == 0) continue;
+                var wanted = candidate.Labels.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal))
+                    .ToDictionary(StringComparer.Ordinal);
+                if (services.SelectMany(service => ServicePods.Ready(service, port)).Any(pod => LabelSelector.Selects(wanted, pod.Metadata.Labels))) continue;
+                var have = services.SelectMany(service => service.Pods)
+                    .Select(pod => ServicePods.Text(pod.Metadata.Labels.Where(pair => wanted.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal)))
+                    .Where(text => text.Length > 0).Distinct();
+                return Faults.Of("ISM2034", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}", $"spec.subsets[{i}].labels",
+                    $"{ServicePods.Text(wanted)} matches no ready Pod of {host.Fqdn}; they have "
+                        + $"{string.Join(" or ", have.DefaultIfEmpty("none of these labels"))}",
+                    "fix the labels of the subset, or of the Pods");
+            }
+        }
+        return null;
+    }
+
+    /// <summary>The server name contains the subset, and each control plane makes its gateways' chains from its own
+    /// DestinationRules.</summary>
+    public Problem? Missing(ClusterObjects cluster, ServiceInCluster service, string fqdn, string subset)
+    {
+        if (facts.ConfigOf(cluster) != cluster
+            || CallerConfig.RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset)))
+            return null;
+        var known = config.RulesFor(facts.Host(fqdn)!).FirstOrDefault(rule => rule.Subsets.Any(candidate => candidate.Name == subset));
+        return Faults.Of("ISM2035", $"DestinationRule {(known is null ? $"for {fqdn}" : $"{known.Namespace}/{known.Name}")} in {cluster.Context}",
+            "spec.subsets", $"none defines subset {subset} of {service.Service.Key}, so the gateway of {cluster.Context} has no route for it",
+            known is null
+                ? $"define the subset in {cluster.Context}"
+                : $"apply DestinationRule {known.Namespace}/{known.Name} of {config.At.Context} in {cluster.Context} as well");
+    }
+}

@@ -1,0 +1,186 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Wire.Tls;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>Why the two ends do not agree on TLS.</summary>
+internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
+{
+    public Problem PlainToGateway(string rule, GatewayPlace place) => rule.Length > 0
+        ? Faults.Of("ISM2056", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode",
+            $"disables mesh TLS, but the gateway of {place.Network} routes only by the server name of mesh TLS",
+            "remove trafficPolicy.tls, or set ISTIO_MUTUAL")
+        : Faults.Of("ISM2056", facts.Client.ToString(), "",
+            $"its proxy sends plain text to the gateway of {place.Network}, which routes only by the server name of mesh TLS",
+            "check whether meshConfig.enableAutoMtls is false");
+
+    /// <param name="plainByProxy">The caller's proxy passes the call through unchanged, since it knows no service
+    /// there.</param>
+    public Problem PlainToStrict(PodRef callee, ClusterObjects cluster, Pod pod, int port, string rule, bool plainByProxy)
+    {
+        var policy = PolicyOf(cluster, pod, port);
+        var strict = policy is null
+            ? $"{callee} accepts only mesh TLS"
+            : $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT";
+        if (policy is not null && Misnumbered(policy, cluster, pod, port) is { } level)
+        {
+            return Faults.Of(rule.Length > 0 ? "ISM2057" : ClusterObjects.Sidecar(facts.ClientPod) is null ? "ISM2058" : "ISM2059",
+                $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", $"spec.portLevelMtls[{level.Number}]",
+                $"has {level.Number}, which is a port of {level.Service}: that leads to port {port} of the workload, where it has no effect, so the mode there "
+                    + $"is STRICT, and the caller sends plain text",
+                $"write {port} instead of {level.Number}");
+        }
+        if (rule.Length > 0)
+            return Faults.Of("ISM2057", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode",
+                $"disables TLS for the caller, but {strict}", "remove trafficPolicy.tls, or set ISTIO_MUTUAL");
+        if (ClusterObjects.Sidecar(facts.ClientPod) is null)
+        {
+            var without = Sidecarless.Of(facts.Home, facts.ClientPod);
+            return Faults.Of("ISM2058", facts.Client.ToString(), without.Field, $"has no sidecar, so it sends plain text, but {strict}",
+                $"{without.Remedy}; or set the PeerAuthentication to PERMISSIVE");
+        }
+        if (facts.Host(facts.Target.Host, facts.Client.Namespace) is { Services: [], Entries: [{ External: true } entry, ..] })
+        {
+            return Faults.Of("ISM2059", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.location",
+                $"is MESH_EXTERNAL, so callers begin no mutual TLS, and it leads to {callee}, but {strict}",
+                $"call the Service of {callee.Namespace} in the mesh by its own name, or set trafficPolicy.tls.mode ISTIO_MUTUAL in a DestinationRule for "
+                    + facts.Target.Host);
+        }
+        return Faults.Of("ISM2059", facts.Client.ToString(), "",
+            plainByProxy ? $"its proxy knows no service there and passes plain text through, but {strict}" : $"its proxy sends plain text, but {strict}",
+            "call the service by its name and port, not the Pod");
+    }
+
+    /// <summary>A port in portLevelMtls that is the Service's, where the workload's is needed; null when there is none.</summary>
+    private static (int Number, string Service)? Misnumbered(PeerAuthentication policy, ClusterObjects cluster, Pod pod, int port)
+    {
+        if (policy.Selector.Count == 0) return null;
+        foreach (var service in cluster.Services.Where(service => service.Metadata.Namespace == pod.Metadata.Namespace
+            && cluster.Behind(service).Contains(pod)))
+        {
+            var named = service.Spec.Ports.Find(candidate => candidate.Port != port && ServicePods.Target(candidate, pod) == port
+                && policy.Ports.GetValueOrDefault(candidate.Port.ToString(System.Globalization.CultureInfo.InvariantCulture)) is MtlsMode.Disable
+                    or MtlsMode.Permissive);
+            if (named is not null) return (named.Port, $"Service {service.Key} in {cluster.Context}");
+        }
+        return null;
+    }
+
+    /// <summary>The callee does not terminate mesh TLS on a port.</summary>
+    public Problem NoMeshTlsAt(PodRef callee, ClusterObjects cluster, Pod pod, int port, string rule)
+    {
+        var policy = PolicyOf(cluster, pod, port);
+        var why = policy is null
+            ? $"{callee} does not accept it on port {port}"
+            : $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} disables it on port {port} of {callee}";
+        return rule.Length > 0
+            ? Faults.Of("ISM2066", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"requires mesh TLS, but {why}",
+                "set trafficPolicy.tls.mode DISABLE, or allow mesh TLS at the callee")
+            : Faults.Of("ISM2066", policy is null ? callee.ToString() : $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}",
+                policy is null ? "" : "spec.mtls.mode", $"the caller uses mesh TLS, but {why}", "set it to PERMISSIVE or STRICT");
+    }
+
+    /// <summary>The callee's identity is none of those that the caller's configuration names.</summary>
+    public Problem OtherIdentity(PodRef callee, string identity, TracedCall call)
+    {
+        if (call.Host is { } host)
+        {
+            var named = config.RulesFor(host).SelectMany(rule =>
+                PoliciesOf(rule).Select(one => (Rule: rule, one.Field, one.Policy.Tls))).FirstOrDefault(one =>
+                Excludes(one.Tls?.SubjectAltNames ?? default, identity));
+            if (named.Rule is { } rule)
+            {
+                return Faults.Of("ISM2062", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}", $"{named.Field}.tls.subjectAltNames",
+                    $"accepts {string.Join(", ", named.Tls!.SubjectAltNames)}, and the certificate of {callee} has {identity}",
+                        $"add {identity} there, or leave the field out: the service account is checked then");
+            }
+            if (host.Entries.FirstOrDefault(entry => Excludes(entry.SubjectAltNames, identity)) is { } entry)
+            {
+                return Faults.Of("ISM2062", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.subjectAltNames",
+                    $"accepts {string.Join(", ", entry.SubjectAltNames)}, and the certificate of {callee} has {identity}", $"add {identity} there");
+            }
+        }
+        return Faults.Of("ISM2062", callee.ToString(), "spec.serviceAccountName", $"is {identity}, but the caller accepts only other identities",
+            "recent endpoint changes take a moment to propagate; otherwise check subjectAltNames of the DestinationRule or ServiceEntry");
+    }
+
+    private static bool Excludes(ValueList<string> names, string identity) => !names.IsEmpty && !names.Contains(identity);
+
+    /// <summary>The traffic policies of a rule, with the paths of their fields.</summary>
+    private static IEnumerable<(string Field, TrafficPolicy Policy)> PoliciesOf(DestinationRule rule) =>
+    [
+        .. WithPorts("spec.trafficPolicy", rule.Policy),
+        .. rule.Subsets.SelectMany((subset, index) => subset.Policy is null ? [] : WithPorts($"spec.subsets[{index}].trafficPolicy", subset.Policy)),
+    ];
+
+    private static IEnumerable<(string Field, TrafficPolicy Policy)> WithPorts(string field, TrafficPolicy policy) =>
+        [(field, policy), .. policy.Ports.Select((port, index) => ($"{field}.portLevelSettings[{index}]", port.Policy))];
+
+    public Problem MeshTlsToPlain(string rule, PodRef callee) => rule.Length > 0
+        ? Faults.Of("ISM2067", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode",
+            $"requires mesh TLS, but {callee} has no sidecar to terminate it", "set trafficPolicy.tls.mode DISABLE, or give the callee a sidecar")
+        : Faults.Of("ISM2067", callee.ToString(), "", "is marked as accepting mesh TLS, but has no sidecar to terminate it",
+            $"check its label {Labels.TlsMode}, and whether its namespace is injected");
+
+    /// <summary>One end belongs to a trust domain that the other end does not accept.</summary>
+    public Problem OtherTrustDomain(PodRef shown, ClusterObjects cluster, string identity, PodRef checking, string own) =>
+        Faults.Of("ISM2063",
+            facts.ControlPlanesOf(cluster) is [var plane, ..] ? $"ConfigMap {plane.Namespace}/istio in {plane.At.Context}" : $"cluster {cluster.Context}",
+            "mesh.trustDomain",
+            $"{shown} is {identity}, but {checking} is {own} and accepts only its own trust domain",
+            "set the same meshConfig.trustDomain, or add the other to trustDomainAliases, then restart the workloads");
+
+    /// <summary>A certificate that has ended: proxies renew theirs, unless the CA that signs them has ended, too.</summary>
+    public Problem Expired(PodRef who, ShownCertificate shown) =>
+        shown.Rest.FirstOrDefault(issuer => issuer.NotAfter.ToUniversalTime() <= facts.Now) is { } issuer
+        ? Faults.Of("ISM2061", $"CA of {who.Context}", $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}",
+            $"'{issuer.Subject}' expired at {issuer.NotAfter.ToUniversalTime():u}, and with it all certificates that it has signed, as that of {who}: no proxy "
+                + $"gets a new one",
+            $"put a new CA of the same root into the Secret (isthmus ca intermediate): proxies renew their certificates at once")
+        : Faults.Of("ISM2061", who.ToString(), "", $"its certificate expired at {shown.Expires:u}",
+            "its proxy renews it automatically: check its log, and whether it reaches its control plane");
+
+    /// <summary>One end's certificate chains to none of the other's roots.</summary>
+    /// <param name="shown">The owner of the certificate.</param>
+    /// <param name="checking">The end that does not trust it.</param>
+    public Problem Untrusted(PodRef shown, PodRef checking, ShownCertificate certificate, TrustBundle roots, string why)
+    {
+        var own = facts.Proxies.GetValueOrDefault(shown)?.Roots("ROOTCA");
+        var differ = own is not null && !own.Roots.Select(root => root.Thumbprint).Intersect(roots.Roots.Select(root => root.Thumbprint)).Any();
+        if (!differ)
+            return Faults.Of("ISM2068", shown.ToString(), "", $"{checking} does not trust its certificate: {why}",
+                "restart the Pod to get a certificate of the current CA");
+        var at = shown.Context != checking.Context ? $"CA of {shown.Context}" : shown.ToString();
+        return Faults.Of("ISM1010", at, $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}",
+            $"the certificate of {shown} was issued by '{certificate.Leaf.Issuer}' under the root '{own!.Roots[0].Subject}', while {checking} trusts "
+                + $"'{roots.Roots[0].Subject}' only",
+            "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads");
+    }
+
+    /// <summary>The mode of mutual TLS at a port of a Pod.</summary>
+    public MtlsMode ModeOf(ClusterObjects cluster, Pod pod, int port) => PolicyOf(cluster, pod, port) is not { } policy ? MtlsMode.Unset
+        : policy.Ports.GetValueOrDefault(port.ToString(System.Globalization.CultureInfo.InvariantCulture), policy.Mode);
+
+    /// <summary>The PeerAuthentication that applies to a port of a Pod: the workload's, then the namespace's, then the
+    /// mesh's.</summary>
+    public PeerAuthentication? PolicyOf(ClusterObjects cluster, Pod pod, int port)
+    {
+        var at = facts.ConfigOf(cluster);
+        var labels = pod.Metadata.Labels.ToValueMap();
+        var all = at.Istio<PeerAuthentication>().OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source).ToList();
+        var key = port.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        var local = all.Where(policy => policy.Namespace == pod.Metadata.Namespace).ToList();
+        return local.FirstOrDefault(policy => policy.Selector.Count > 0 && Selectors.Matches(policy.Selector, labels)
+            && (policy.Mode != MtlsMode.Unset || policy.Ports.ContainsKey(key)))
+            ?? local.FirstOrDefault(policy => policy.Selector.Count == 0 && policy.Mode != MtlsMode.Unset)
+            ?? all.FirstOrDefault(policy => policy.Namespace == facts.RootNamespace && policy.Selector.Count == 0 && policy.Mode != MtlsMode.Unset);
+    }
+}

@@ -1,0 +1,54 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Decisions;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>Why the proxy of a callee refuses the token of a request: the rule that the token is for, and what of it does not fit.</summary>
+internal static class TokenRefusals
+{
+    private readonly record struct Mistake(string Field, string Why, string Remedy);
+
+    /// <param name="policies">Those that apply to the callee.</param>
+    /// <param name="token">Null: none that can be read.</param>
+    /// <param name="why">What the proxy says of it.</param>
+    public static Problem Find(IReadOnlyList<RequestAuthentication> policies, TokenView? token, int status, string why, Callee callee, string context)
+    {
+        var rules = policies.SelectMany(policy => policy.Rules.Select((rule, index) => (Policy: policy, Rule: rule, Index: index))).ToList();
+        var meant = rules.FirstOrDefault(one => one.Rule.Issuer == token?.Issuer);
+        var owner = meant.Policy ?? policies.FirstOrDefault();
+        var mistake = token is null || meant.Policy is null
+            ? Foreign(token, rules.Select(one => one.Rule.Issuer)) : OfRule(meant.Rule, meant.Index, token, why);
+        var name = owner is null ? callee.Name.ToString() : $"RequestAuthentication {owner.Namespace}/{owner.Name} in {context}";
+        return Faults.Of("ISM2082", name, mistake.Field,
+            $"refuses the token of the request at {callee.Name}: {why}{mistake.Why}; the response is {status}", mistake.Remedy);
+    }
+
+    private static Mistake Foreign(TokenView? token, IEnumerable<string> issuers) => token is { Issuer.Length: > 0 }
+        ? new("spec.jwtRules[*].issuer", $": it is of {token.Issuer}, and the rules are for {string.Join(", ", issuers.Distinct())}",
+            $"send a token of an issuer that it lists, or none; or add a rule for {token.Issuer}")
+        : new("spec.jwtRules", "", "send a valid token of an issuer that it lists, or none");
+
+    private static Mistake OfRule(TokenRule rule, int index, TokenView token, string why)
+    {
+        var path = $"spec.jwtRules[{index}]";
+        if (why.StartsWith("Audiences", StringComparison.Ordinal))
+        {
+            return new($"{path}.audiences", $": the rule is for {string.Join(", ", rule.Audiences)}, and the token is for "
+                + $"{(token.Audience is { } audience ? Text(audience) : "no audience")}",
+                $"send a token for one of these audiences, or add {(token.Audience is { } named ? Text(named) : "that of the token")} to audiences");
+        }
+        if (why.Contains("expired", StringComparison.Ordinal) || why.Contains("not yet valid", StringComparison.Ordinal))
+            return new(path, "", "send a newer token: this one is not valid at this time");
+        var keys = rule.Jwks.Length > 0 ? "jwks" : rule.JwksUri.Length > 0 ? "jwksUri" : "issuer";
+        return why.StartsWith("Jwt verification", StringComparison.Ordinal) || why.StartsWith("Jwks", StringComparison.Ordinal)
+            ? new($"{path}.{keys}", $": no key of {rule.Issuer} fits its signature{(token.KeyId.Length > 0 ? $" (kid {token.KeyId})" : "")}",
+                $"let {keys} give the keys with which {rule.Issuer} signs now, or send a token that it has signed")
+            : new(path, "", "send a valid token of an issuer that it lists, or none");
+    }
+
+    private static string Text(JsonNode value) => value is JsonArray list ? string.Join(", ", list.Select(item => item?.ToString())) : value.ToString();
+}

@@ -1,0 +1,48 @@
+using Isthmus.Explain.Tracing.Facts;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>Finds the object that causes a failure at a hop: it goes back from the proxies' configuration to what users
+/// wrote. Each part of a call has its own family of causes.</summary>
+internal sealed class TraceCauses
+{
+    public TraceCauses(TraceFacts facts, TraceNeeds needs)
+    {
+        Needs = needs;
+        Config = new(facts);
+        Tls = new(facts, Config);
+        Availability = new(facts, needs, Tls);
+        Policies = new(facts);
+        Entries = new(facts, Config);
+        Packets = new(facts);
+        var subsets = new SubsetCauses(facts, Config);
+        Gateways = new(facts, needs, Availability, subsets);
+        Networks = new(facts, Config, Gateways, Tls);
+        var visibility = new VisibilityCauses(facts, Config);
+        Endpoints = new(facts, needs, Config, visibility, Availability, subsets, Networks);
+        Hosts = new(facts, needs, Config, visibility, Availability, Endpoints);
+    }
+
+    /// <summary>What must be fetched before a cause is certain.</summary>
+    public TraceNeeds Needs { get; }
+
+    public CallerConfig Config { get; }
+
+    public AvailabilityCauses Availability { get; }
+
+    public HostCauses Hosts { get; }
+
+    public EndpointCauses Endpoints { get; }
+
+    public EntryCauses Entries { get; }
+
+    public NetworkCauses Networks { get; }
+
+    public GatewayCauses Gateways { get; }
+
+    public TlsCauses Tls { get; }
+
+    public PolicyCauses Policies { get; }
+
+    public PacketCauses Packets { get; }
+}

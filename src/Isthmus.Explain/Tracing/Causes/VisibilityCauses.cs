@@ -1,0 +1,104 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>Why a host that exists is not visible to the caller: exportTo, a Sidecar, or clusters that are joined only by
+/// names.</summary>
+internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
+{
+    /// <summary>Why a host is hidden from the caller on purpose.</summary>
+    /// <param name="port">The port that is called.</param>
+    public Problem? Hidden(MeshHost host, int port)
+    {
+        var ns = facts.Client.Namespace;
+        if (Undiscovered(host) is { } undiscovered) return undiscovered;
+        foreach (var service in host.Services)
+        {
+            var told = service.Service.Metadata.Annotations.GetValueOrDefault(Annotations.ExportTo);
+            if (told is null) continue;
+            var to = told.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList();
+            if (Visibility.Allows(to, host.Namespace, ns)) continue;
+            return Faults.Of("ISM2012", service.Name, $"metadata.annotations[{Annotations.ExportTo}]",
+                $"is exported to {told} only, and the caller is in namespace {ns}", $"add {ns} to the annotation, or remove it");
+        }
+        foreach (var entry in host.Entries)
+        {
+            if (!Visibility.Allows(entry.ExportTo, entry.Namespace, ns))
+                return Faults.Of("ISM2012", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.exportTo",
+                    $"is exported to {string.Join(", ", entry.ExportTo)} only, and the caller is in namespace {ns}", $"add {ns} to it");
+        }
+        if (config.Sidecar() is not { Egress.IsEmpty: false } sidecar) return null;
+        var own = sidecar.Namespace == facts.RootNamespace ? ns : sidecar.Namespace;
+        var listing = sidecar.Egress.Where(egress => egress.Hosts.Any(entry => Selects(entry, own, host))).ToList();
+        if (listing.Exists(egress => egress.Port == 0 || egress.Port == port)) return null;
+        if (listing is [var narrow, ..])
+        {
+            return Faults.Of("ISM2013", $"Sidecar {sidecar.Namespace}/{sidecar.Name} in {config.At.Context}",
+                $"spec.egress[{sidecar.Egress.ToList().IndexOf(narrow)}].port",
+                $"lists {host.Fqdn} for port {string.Join(", ", listing.Select(egress => egress.Port))} only, and the call is for port {port}",
+                $"set its number to {port}, or list {host.Namespace}/{host.Fqdn} in the last listener, the one without a port");
+        }
+        return Faults.Of("ISM2013", $"Sidecar {sidecar.Namespace}/{sidecar.Name} in {config.At.Context}", "spec.egress[*].hosts",
+            $"does not list {host.Fqdn}: its proxies see only {string.Join(", ", sidecar.Egress.SelectMany(egress => egress.Hosts))}",
+            $"add {host.Namespace}/{host.Fqdn} to its hosts");
+    }
+
+    /// <summary>The control plane of the caller leaves out the namespace of the host; null when it does not.</summary>
+    private Problem? Undiscovered(MeshHost host)
+    {
+        var mesh = MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config;
+        if (mesh.DiscoverySelectors.IsEmpty || host.Services.Count == 0 || host.Namespace == facts.RootNamespace
+            || host.Services.Any(service => mesh.DiscoverySelectors.Any(selector => selector.Matches(service.Cluster.LabelsOf(host.Namespace).ToValueMap()))))
+            return null;
+        return Faults.Of("ISM2105", $"MeshConfig of {config.At.Context}", "discoverySelectors",
+            $"selects no label of namespace {host.Namespace}, so the mesh does not know {host.Fqdn}",
+            $"label the namespace so that a selector matches it, or add a selector");
+    }
+
+    private static bool Selects(string entry, string own, MeshHost host)
+    {
+        var slash = entry.IndexOf('/', StringComparison.Ordinal);
+        var ns = entry[..Math.Max(0, slash)];
+        if (ns == "~" || (ns is not ("*" or "") && (ns == "." ? own : ns) != host.Namespace)) return false;
+        return Hosts.Covers(entry[(slash + 1)..], host.Fqdn);
+    }
+
+    /// <summary>The mesh keeps the host to each cluster, and only others have ready Pods of it.</summary>
+    public Problem? ClusterLocal(MeshHost host, IReadOnlyList<ServiceInCluster> ready) =>
+        !ServiceAgreement.IsClusterLocal(host.Fqdn, MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config) ? null
+        : Faults.Of("ISM2100", $"MeshConfig of {config.At.Context}", "serviceSettings[*].settings.clusterLocal",
+            $"keeps {host.Fqdn} local to each cluster, and its only ready Pods are in {string.Join(" and ", ready.Select(service => service.Cluster.Context))}",
+            $"run the workload in {facts.Home.Context} as well, or take the host out of serviceSettings (for a system namespace, which is local by "
+                + $"default: add clusterLocal: false for it)");
+
+    /// <summary>Clusters that are joined by names call each other's services only by those names.</summary>
+    public Problem? OnlyByName(MeshHost host, int port) =>
+        config.At.IsJoinedByNames
+            && host.Services.FirstOrDefault(service => service.Cluster != facts.Home && service.Cluster.IsJoinedByNames
+                && ServicePods.Ready(service, port).Any()) is { } far
+            && facts.Host($"{host.Name}.{host.Namespace}.global") is var entry
+        ? Faults.Of("ISM2016", far.Name, "",
+            $"has Pods in {far.Cluster.Context} only, and these clusters are joined by names: from {facts.Home.Context}, call it as "
+                + $"{host.Name}.{host.Namespace}.global",
+            entry is null
+                ? $"isthmus global export {host.Namespace}/{host.Name} --context={far.Cluster.Context}, then call {host.Name}.{host.Namespace}.global"
+                : $"call {host.Name}.{host.Namespace}.global")
+        : null;
+
+    /// <summary>A name in the zone <c>global</c> without a ServiceEntry in the caller's cluster, though a cluster has the
+    /// Service.</summary>
+    public Problem? NoGlobalEntry() =>
+        facts.Target.Host.Split('.') is [var name, var ns, "global"] && facts.Host($"{name}.{ns}") is { Services: [.., var service] }
+        ? Faults.Of("ISM2017", $"host {facts.Target.Host}", "",
+            $"no ServiceEntry in {config.At.Context} has this name, so its proxies have no route to {service.Name}",
+            $"isthmus global export {ns}/{name} --context={service.Cluster.Context}")
+        : null;
+}

@@ -1,0 +1,16 @@
+using Isthmus.Explain.Tracing.Reading;
+
+namespace Isthmus.Explain.Tracing.Facts;
+
+/// <summary>What proxies recorded about a traced call.</summary>
+internal sealed record CallSightings(IReadOnlyList<Sighting> All)
+{
+    public static readonly CallSightings None = new([]);
+}
+
+/// <summary>One proxy's record of a request or connection.</summary>
+/// <param name="Start">When it began; null if unknown.</param>
+internal sealed record Sighting(
+    PodRef Proxy, bool IsRequest, double Milliseconds, double? ResponseAfter, int Status, string Flags, string Details, string TransportFailure,
+    string Upstream,
+    string UpstreamLocal, string DownstreamRemote, string ServerName, DateTimeOffset? Start = null);

@@ -1,0 +1,85 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Service = Isthmus.Kubernetes.Objects.Service;
+
+namespace Isthmus.Explain.Tracing.Facts;
+
+/// <summary>An entry point of a network, and how it is known.</summary>
+/// <param name="Service">The Service behind it; null when none of these clusters has it.</param>
+/// <param name="How">Where its address comes from.</param>
+/// <param name="Label">What declares it as the gateway of that network.</param>
+internal sealed record GatewayPlace(ClusterObjects? Cluster, ServiceInCluster? Service, IPEndPoint Address, string Network, string How, string Label)
+{
+    /// <summary>The gateway at an address; null when it is not one.</summary>
+    public static GatewayPlace? Find(TraceFacts facts, IPEndPoint address)
+    {
+        var configured = ByMeshNetworks(facts, address.Address.ToString());
+        foreach (var cluster in facts.Clusters)
+        {
+            foreach (var service in cluster.Services)
+            {
+                var network = service.Metadata.Labels.GetValueOrDefault(Labels.Network);
+                if ((network is null && configured is null) || AddressSource(cluster, service, address) is not { } how) continue;
+                var place = new ServiceInCluster(cluster, service);
+                return network is not null ? new(cluster, place, address, network, how, $"label {Labels.Network}={network}")
+                    : new(cluster, place, address, configured!, how, $"meshNetworks of {facts.Home.Context}");
+            }
+        }
+        if (configured is null && ByEntry(facts, address) is { } entry) return entry;
+        return configured is null
+            ? null
+            : new(null, null, address, configured, $"meshNetworks of {facts.Home.Context}", $"meshNetworks of {facts.Home.Context}");
+    }
+
+    /// <summary>A gateway that a ServiceEntry of the caller's cluster names, and that forwards calls from other clusters
+    /// (replicated control planes).</summary>
+    private static GatewayPlace? ByEntry(TraceFacts facts, IPEndPoint address)
+    {
+        var ip = address.Address.ToString();
+        if (facts.Home.Istio<ServiceEntry>()
+            .FirstOrDefault(entry => !entry.External && entry.Endpoints.Any(endpoint => endpoint.Address == ip)) is not { } entry)
+            return null;
+        var places =
+            from cluster in facts.Clusters
+            from service in cluster.Services
+            where service.Spec.Selector.Count > 0 && Passes(cluster, service)
+            let how = AddressSource(cluster, service, address)
+            where how is not null
+            select new GatewayPlace(cluster, new(cluster, service), address, cluster.Context, how, $"endpoint of ServiceEntry {entry.Namespace}/{entry.Name}");
+        return places.FirstOrDefault();
+    }
+
+    private static bool Passes(ClusterObjects cluster, Service service)
+    {
+        var labels = service.Spec.Selector.ToValueMap();
+        return cluster.Istio<Gateway>().Any(gateway => Selectors.Matches(gateway.Selector, labels)
+            && gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough }
+                && service.Spec.Ports.Any(port => port.Port == server.Port)));
+    }
+
+    private static string? AddressSource(ClusterObjects cluster, Service service, IPEndPoint address)
+    {
+        var (ip, port) = (address.Address.ToString(), address.Port);
+        var named = service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort);
+        if (service.Spec.Ports.Any(candidate => candidate.Port == port))
+        {
+            var by = named is null ? "" : $", port by label {Labels.GatewayPort}";
+            if (service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Ip == ip)) return $"status.loadBalancer{by}";
+            if (service.Spec.ExternalIPs.Contains(ip)) return $"spec.externalIPs{by}";
+            // The control plane resolved a host name, and only it knows the address.
+            if (service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Hostname.Length > 0))
+                return $"host name {service.Status.LoadBalancer.Ingress.First(ingress => ingress.Hostname.Length > 0).Hostname} of status.loadBalancer{by}";
+        }
+        return service.Spec.Ports.Any(candidate => candidate.NodePort == port && port > 0) && cluster.Pods.Any(pod => pod.Status.HostIP == ip)
+            ? $"address of a node and its NodePort (annotation {Annotations.NodeSelector})" : null;
+    }
+
+    private static string? ByMeshNetworks(TraceFacts facts, string ip) =>
+        (facts.MeshSettings("meshNetworks")["networks"] as JsonObject ?? []).FirstOrDefault(network =>
+            (network.Value?["gateways"] as JsonArray ?? []).Any(gateway => gateway?["address"]?.ToString() == ip)).Key;
+}

@@ -1,0 +1,45 @@
+using System.Globalization;
+using System.Net;
+using Isthmus.Core.Names;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Explain.Tracing.Facts;
+
+/// <summary>A Service in one cluster.</summary>
+internal sealed record ServiceInCluster(ClusterObjects Cluster, Service Service)
+{
+    public string Name => $"Service {Service.Key} in {Cluster.Context}";
+
+    public IReadOnlyList<Pod> Pods => Cluster.Behind(Service);
+
+    public ServicePort? Port(int number) => Service.Spec.Ports.FirstOrDefault(port => port.Port == number && port.Protocol != "UDP");
+
+    public IEnumerable<EndpointSlice> Slices() => Cluster.Slices.Where(slice =>
+        slice.Metadata.Namespace == Service.Metadata.Namespace && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == Service.Metadata.Name);
+
+    /// <summary>The ready Pods behind one of its ports, according to its EndpointSlices.</summary>
+    public List<Callee> Callees(ServicePort port)
+    {
+        var found = new List<Callee>();
+        foreach (var slice in Slices())
+        {
+            var target = slice.Ports.FirstOrDefault(candidate => candidate.Name == port.Name)?.Port ?? 0;
+            foreach (var address in slice.Endpoints.Where(endpoint => endpoint.Conditions.Ready ?? true).SelectMany(endpoint => endpoint.Addresses))
+                if (target > 0 && Cluster.PodAt(address) is { } pod) found.Add(new(Cluster, pod, new(IPAddress.Parse(address), target)));
+        }
+        return found;
+    }
+
+    /// <summary>The port of a Pod to which a port of its Service leads; 0 when there is none.</summary>
+    public static int TargetOf(ServicePort? port, Pod pod)
+    {
+        if (port is null) return 0;
+        var text = port.TargetPort?.ToString() ?? "";
+        if (text.Length == 0) return port.Port;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number
+            : pod.Spec.Containers.Concat(pod.Spec.InitContainers).SelectMany(container => container.Ports)
+                .FirstOrDefault(candidate => candidate.Name == text)?.Number
+                ?? 0;
+    }
+}

@@ -1,0 +1,130 @@
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+using ServicePort = Isthmus.Kubernetes.Objects.ServicePort;
+
+namespace Isthmus.Explain.Tracing.Facts;
+
+/// <summary>The Pods and Deployments behind a Service.</summary>
+internal static class ServicePods
+{
+    public static IEnumerable<Pod> Ready(ServiceInCluster service, int port) =>
+        service.Pods.Where(pod => pod.Status.IsReady && TargetExists(service.Port(port), pod));
+
+    public static bool TargetExists(ServicePort? port, Pod pod) =>
+        port?.TargetPort?.ToString() is not { Length: > 0 } text || int.TryParse(text, out _)
+            || pod.Spec.Containers.Any(container => container.Ports.Any(candidate => candidate.Name == text));
+
+    /// <summary>The number of the Pod's port to which a port of a Service leads; 0 when no container has the name that it gives.</summary>
+    public static int Target(ServicePort port, Pod pod)
+    {
+        if (port.TargetPort?.ToString() is not { Length: > 0 } text) return port.Port;
+        return int.TryParse(text, out var number) ? number
+            : pod.Spec.Containers.SelectMany(container => container.Ports).FirstOrDefault(candidate => candidate.Name == text)?.Number ?? 0;
+    }
+
+    /// <summary>Deployments whose Pods the Service selects.</summary>
+    public static IEnumerable<Deployment> Workloads(ServiceInCluster service) => service.Cluster.Deployments.Where(deployment =>
+        deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0
+            && LabelSelector.Selects(service.Service.Spec.Selector, deployment.Spec.TemplateLabels));
+
+    /// <summary>Deployments that the Service may have been meant to select: one label matches, or the name does.</summary>
+    public static IEnumerable<Deployment> Candidates(ServiceInCluster service) => service.Cluster.Deployments
+        .Where(deployment => deployment.Metadata.Namespace == service.Service.Metadata.Namespace)
+        .Select(deployment => (deployment,
+            Score: service.Service.Spec.Selector.Count(pair => deployment.Spec.TemplateLabels.GetValueOrDefault(pair.Key) == pair.Value) * 2
+            + (deployment.Metadata.Name.StartsWith(service.Service.Metadata.Name, StringComparison.Ordinal)
+                || Spelling.Distance(deployment.Metadata.Name, service.Service.Metadata.Name) <= 2
+                ? 3
+                : 0)))
+        .Where(candidate => candidate.Score > 0).OrderByDescending(candidate => candidate.Score).Select(candidate => candidate.deployment);
+
+    /// <summary>The labels of a Deployment's Pods that a Service's selector names; all of them when it names none.</summary>
+    public static string Compared(Deployment deployment, Kubernetes.Objects.Service service)
+    {
+        var labels = deployment.Spec.TemplateLabels;
+        var named = labels.Where(pair => service.Spec.Selector.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal);
+        return Text(named.Count > 0 ? named : labels);
+    }
+
+    /// <summary>An EndpointSlice that somebody wrote for a Service without the label that says so; null if none has its name.</summary>
+    public static EndpointSlice? LostSlice(ServiceInCluster service)
+    {
+        var (name, ns) = (service.Service.Metadata.Name, service.Service.Metadata.Namespace);
+        return service.Cluster.Slices.FirstOrDefault(slice => slice.Metadata.Namespace == ns && !slice.Metadata.Labels.ContainsKey(Labels.ServiceName)
+            && (slice.Metadata.Name == name || slice.Metadata.Name.StartsWith($"{name}-", StringComparison.Ordinal)));
+    }
+
+    public static string Text(IReadOnlyDictionary<string, string> labels) =>
+        string.Join(",", labels.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"));
+
+    public static string Ports(Kubernetes.Objects.Service service) => service.Spec.Ports.Count == 0 ? "none"
+        : string.Join(", ", service.Spec.Ports.Select(port => string.Join(" ", (string[])[$"{port.Port}", .. Details(port)])));
+
+    private static string[] Details(ServicePort port)
+    {
+        var details = string.Join(", ", new[] { port.Name, port.Protocol is "TCP" or "" ? "" : port.Protocol }.Where(detail => detail.Length > 0));
+        return details.Length > 0 ? [$"({details})"] : [];
+    }
+
+    /// <summary>A Service has no port of TCP with a number: it has another, or one of UDP.</summary>
+    public static Problem WithoutPort(ServiceInCluster service, int number, string remedy)
+    {
+        var other = service.Service.Spec.Ports.Find(port => port.Port == number);
+        return other is null
+            ? Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {number}: it has {Ports(service.Service)}", remedy)
+            : Faults.Of(Faults.NoSuchPort, service.Name, $"spec.ports[{(other.Name.Length > 0 ? other.Name : $"{number}")}].protocol",
+                $"is {other.Protocol} at port {number}, so the Service takes no TCP connections there", "set it to TCP");
+    }
+
+    /// <summary>The application itself may be healthy while the proxy next to it has never received a
+    /// configuration.</summary>
+    public static bool AwaitsProxy(Pod pod) =>
+        pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).Any(status => status is { Name: "istio-proxy", Ready: false });
+
+    /// <summary>Whether a Pod asks other servers than its cluster's DNS.</summary>
+    public static bool IsWithoutClusterDns(Pod pod) =>
+        pod.Spec is { DnsPolicy: "Default" } or { DnsPolicy: "None", DnsConfig: null or { Nameservers.Count: 0 } };
+
+    public static string Why(Pod pod)
+    {
+        foreach (var status in pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses))
+        {
+            if (status is { State.Waiting: not null, LastState.Terminated: { ExitCode: not 0 } last })
+                return $"container {status.Name} exits with code {last.ExitCode} again and again ({status.State.Waiting.Reason}){Unproxied(pod, status.Name)}";
+            if (status.State.Waiting is { } waiting) return $"container {status.Name} waits: {waiting.Reason} {waiting.Message}".TrimEnd();
+            if (status.State.Terminated is { ExitCode: not 0 } terminated)
+                return $"container {status.Name} exited with code {terminated.ExitCode}{Unproxied(pod, status.Name)}";
+        }
+        if (pod.Status.ContainerStatuses.FirstOrDefault(status => !status.Ready) is { } unready)
+            return $"the readiness probe of container {unready.Name} fails"
+                + (unready.Name == "istio-proxy" && IsWithoutClusterDns(pod)
+                    ? $"; dnsPolicy {pod.Spec.DnsPolicy} keeps it from the cluster's DNS, by which it finds its control plane" : "");
+        var condition = pod.Status.Conditions.FirstOrDefault(candidate => candidate is { Type: "PodScheduled" or "Ready", Status: not "True" });
+        return condition is { Message.Length: > 0 } ? condition.Message : $"phase {pod.Status.Phase}";
+    }
+
+    /// <summary>The command that shows more of why a Pod is not ready: the log of the container that has ended, or else its events.</summary>
+    public static string Look(Pod pod, string context)
+    {
+        var at = $"kubectl --context={context} -n {pod.Metadata.Namespace}";
+        var ended = pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).FirstOrDefault(status => !status.Ready
+            && (status.State.Terminated is { ExitCode: not 0 } || status is { State.Waiting: not null, LastState.Terminated.ExitCode: not 0 }));
+        return ended is null ? $"{at} describe pod {pod.Metadata.Name}"
+            : $"{at} logs {pod.Metadata.Name} -c {ended.Name}{(ended.State.Terminated is null ? " --previous" : "")}";
+    }
+
+    /// <summary>What an init container that ends before the Pod's proxy starts may not know: it calls without the proxy.</summary>
+    private static string Unproxied(Pod pod, string container)
+    {
+        var at = pod.Spec.InitContainers.FindIndex(one => one.Name == container);
+        if (at < 0 || pod.Spec.InitContainers[at].RestartPolicy == "Always" || ClusterObjects.Sidecar(pod) is null) return "";
+        var proxy = pod.Spec.InitContainers.FindIndex(one => one.Name == "istio-proxy");
+        if (proxy >= 0 && proxy < at) return "";
+        var capture = pod.Spec.InitContainers.FindIndex(one => one.Name is "istio-init" or "istio-validation");
+        return capture >= 0 && capture < at ? "; it runs while connections already go to the Pod's proxy and the proxy does not run yet, so they are refused"
+            : "; it runs before the Pod's proxy, so its calls leave in plain text, which workloads with STRICT mutual TLS refuse";
+    }
+}

@@ -1,0 +1,165 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose;
+
+namespace Isthmus.Explain.Tracing.Facts;
+
+/// <summary>All inputs of a walk. The walk names what is missing, and is repeated with more facts.</summary>
+internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef client, TraceTarget target, DateTimeOffset now)
+{
+    /// <summary>The same facts, to follow another address of the name. What proxies and control planes say is found out once for all addresses.</summary>
+    public TraceFacts At(IPAddress address) =>
+        new(Clusters, Client, Target, Now)
+        {
+            Sent = Sent, Entry = Entry, TakenAt = TakenAt, Locality = Locality, Proxies = Proxies, Silent = Silent, Watched = Watched, Address = address
+        };
+
+    public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
+
+    public PodRef Client { get; } = client;
+
+    public TraceTarget Target { get; } = target;
+
+    public DateTimeOffset Now { get; } = now;
+
+    /// <summary>What the caller sends.</summary>
+    public SentRequest Sent { get; init; } = SentRequest.Plain;
+
+    /// <summary>The Service of the gateway at which a call from outside enters: <see cref="Client"/> is a Pod behind it. Null when a Pod makes the
+    /// call.</summary>
+    public ServiceInCluster? Entry { get; init; }
+
+    /// <summary>When the snapshot was taken that stands in for the clusters, which makes no calls; null when the clusters themselves answer.</summary>
+    public DateTimeOffset? TakenAt { get; init; }
+
+    /// <summary>Where the caller is; null when that is not known.</summary>
+    public Locality? Locality { get; init; }
+
+    /// <summary>Which address of the name to follow; null for the first.</summary>
+    public IPAddress? Address { get; private init; }
+
+    /// <summary>Proxies that responded.</summary>
+    public Dictionary<PodRef, ProxyView> Proxies { get; private init; } = [];
+
+    /// <summary>Proxies that did not respond, and why.</summary>
+    public Dictionary<PodRef, string> Silent { get; private init; } = [];
+
+    /// <summary>What the control planes of a cluster watch, by the cluster's context. A cluster without a control plane has
+    /// no entry.</summary>
+    public Dictionary<string, IReadOnlyList<WatchedCluster>> Watched { get; private init; } = new(StringComparer.Ordinal);
+
+    /// <summary>The call that was made; null when no call was made.</summary>
+    public MadeCall? Call { get; set; }
+
+    /// <summary>Why the caller's proxy did not make the call; empty when it did, or was not asked.</summary>
+    public string NotMade { get; set; } = "";
+
+    /// <summary>What each proxy saw of the call, by the address from which the previous proxy connected.</summary>
+    public CallSightings Sightings { get; set; } = CallSightings.None;
+
+    public ClusterObjects Home => Clusters.First(cluster => cluster.Context == Client.Context);
+
+    public Pod ClientPod => Home.Pods.First(pod => pod.Metadata.Name == Client.Name && pod.Metadata.Namespace == Client.Namespace);
+
+    /// <summary>The mesh host that a name denotes for a Pod of a namespace; null when there is none.</summary>
+    public MeshHost? Host(string name, string ns)
+    {
+        var suffix = $".svc.{WellKnown.DefaultDomainSuffix}";
+        var bare = name.EndsWith(suffix, StringComparison.Ordinal)
+            ? name[..^suffix.Length]
+            : name.EndsWith(".svc", StringComparison.Ordinal)
+            ? name[..^4]
+            : name;
+        var parts = bare.Split('.');
+        if (parts.Length == 1) return ByName(parts[0], ns) ?? ByEntry(name);
+        // Only the name of one of its Pods may precede a Service's name.
+        return (parts.Length == 2 ? ByName(parts[0], parts[1]) ?? (ByName(parts[1], ns) is { } own && IsHeadless(own) ? own : null) : null)
+            ?? (parts.Length == 3 ? ByName(parts[1], parts[2]) : null) ?? ByEntry(name);
+    }
+
+    /// <summary>The host that a proxy's cluster represents.</summary>
+    public MeshHost? Host(string fqdn) => Host(fqdn, "");
+
+    /// <summary>The control planes that proxies of a cluster may connect to: its own, one that runs elsewhere for it alone,
+    /// or those of its primaries.</summary>
+    public IReadOnlyList<ControlPlanePlace> ControlPlanesOf(ClusterObjects cluster)
+    {
+        if (cluster.ControlPlanes.Any(plane => plane.Namespace == cluster.SystemNamespace)) return [new(cluster, cluster, cluster.SystemNamespace)];
+        var hosted = Clusters.Where(other => other != cluster)
+            .SelectMany(other => other.ControlPlanes.Where(plane => plane.Namespace != other.SystemNamespace && plane.Cluster == cluster.Id)
+            .Select(plane => new ControlPlanePlace(cluster, other, plane.Namespace))).Distinct().ToList();
+        if (hosted.Count > 0) return hosted;
+        var primaries = Clusters.Where(other => other.ControlPlanes.Any(plane => plane.Namespace == other.SystemNamespace)).ToList();
+        var named = primaries.Where(other => cluster.NamedPrimaries.Contains(other.Id)).ToList();
+        return [.. (named.Count > 0 ? named : primaries).Select(other => new ControlPlanePlace(other, other, other.SystemNamespace))];
+    }
+
+    /// <summary>The cluster whose Istio objects apply to a cluster; with several primaries, the first.</summary>
+    public ClusterObjects ConfigOf(ClusterObjects cluster) => ControlPlanesOf(cluster) is [var first, ..] ? first.Config : cluster;
+
+    /// <summary>The mesh settings that the caller's control plane reads in the cluster where it runs.</summary>
+    public JsonObject MeshSettings(string key) => ControlPlanesOf(Home) is [var plane, ..] ? plane.At.Settings(plane.Namespace, key) : [];
+
+    public string RootNamespace => MeshSettings("mesh")["rootNamespace"]?.ToString() ?? WellKnown.SystemNamespace;
+
+    public ClusterObjects? ById(string id, ClusterObjects near) => near.Id == id ? near : Clusters.FirstOrDefault(cluster => cluster.Id == id);
+
+    /// <summary>The Pod behind an address.</summary>
+    /// <param name="clusterId">The cluster that the endpoint names; empty when it names none.</param>
+    /// <param name="near">The cluster in which the address was found.</param>
+    /// <param name="network">The network of the proxy that has the address: an address is valid only within a
+    /// network.</param>
+    public (ClusterObjects Cluster, Pod Pod)? PodAt(IPAddress address, string clusterId, ClusterObjects near, string network)
+    {
+        var text = address.ToString();
+        // Clusters with the same name do not know each other.
+        var others = Clusters.Where(cluster => cluster != near && cluster.Id != near.Id);
+        foreach (var cluster in others.Prepend(near).Where(cluster => clusterId.Length == 0 || cluster.Id == clusterId))
+            if (cluster.PodAt(text) is { } pod && (clusterId.Length > 0 || cluster.NetworkOf(pod) == network)) return (cluster, pod);
+        return null;
+    }
+
+    /// <summary>The ServiceEntry or WorkloadEntry that lists an address as an endpoint of a host, with its kind; null when none does.</summary>
+    public string? EntryOf(EndPoint address, string host)
+    {
+        if (address is not IPEndPoint ip) return null;
+        var text = ip.Address.ToString();
+        if (EntriesFor(host).FirstOrDefault(entry =>
+            entry.Endpoints.Any(endpoint => endpoint.Address == text)) is { } entry) return $"ServiceEntry {entry.Namespace}/{entry.Name}";
+        // Several may have the address, each with a port of its own: the one that an entry for the host selects is meant.
+        var selecting = EntriesFor(host).Where(entry => entry.WorkloadSelector.Count > 0).ToList();
+        return Clusters.SelectMany(cluster => cluster.Istio<WorkloadEntry>()).Where(workload => workload.Endpoint.Address == text)
+            .MaxBy(workload => selecting.Exists(entry => entry.Namespace == workload.Namespace
+                && Selectors.Matches(entry.WorkloadSelector, workload.Endpoint.Labels)))
+            is { } workload
+            ? $"WorkloadEntry {workload.Namespace}/{workload.Name}" : null;
+    }
+
+    /// <summary>ServiceEntries for a host, among the Istio objects that apply to the caller.</summary>
+    public IEnumerable<ServiceEntry> EntriesFor(string host) =>
+        ConfigOf(Home).Istio<ServiceEntry>().Where(entry => entry.Hosts.Any(pattern => Covers(pattern, host)));
+
+    private MeshHost? ByName(string name, string ns)
+    {
+        var services = Clusters.Select(cluster => cluster.Service(ns, name) is { } service ? new ServiceInCluster(cluster, service) : null)
+            .OfType<ServiceInCluster>()
+            .OrderByDescending(service => service.Cluster == Home).ToList();
+        return services.Count == 0 ? null : new($"{name}.{ns}.svc.{WellKnown.DefaultDomainSuffix}", ns, name, services, []);
+    }
+
+    private MeshHost? ByEntry(string host)
+    {
+        var entries = Home.Istio<ServiceEntry>().Where(entry => entry.Hosts.Any(pattern => Covers(pattern, host))).ToList();
+        return entries.Count == 0 ? null : new(host, entries[0].Namespace, host, [], entries);
+    }
+
+    private static bool IsHeadless(MeshHost host) => host.Services.Any(service => service.Service.Spec.ClusterIP == "None");
+
+    private static bool Covers(string pattern, string host) =>
+        pattern == host || (pattern.StartsWith('*') && host.EndsWith(pattern[1..], StringComparison.Ordinal));
+}

@@ -1,0 +1,63 @@
+using System.Net;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Proxy.Decisions;
+
+namespace Isthmus.Explain.Tracing.Facts;
+
+/// <summary>The call under trace, as the caller's Pod makes it.</summary>
+/// <param name="Sidecar">The caller's proxy; null when the Pod has none.</param>
+/// <param name="Host">The mesh host that the name denotes; null when there is none.</param>
+/// <param name="Kind">One of <see cref="CallKinds"/>.</param>
+/// <param name="Destination">The address and port that the application connects to.</param>
+internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost? Host, int Port, string Kind, IPEndPoint Destination)
+{
+    /// <summary>What a gateway at which the call enters made of it; null without one.</summary>
+    public Admission? Admitted { get; init; }
+
+    /// <summary>The gateway at which the call enters ends its TLS.</summary>
+    public bool IsDecrypted { get; init; }
+
+    /// <summary>A call of which only the request is known.</summary>
+    public TracedCall(TraceFacts facts, ProxyView? sidecar) : this(facts, sidecar, null, 0, CallKinds.Http, new(IPAddress.None, 0))
+    {
+    }
+
+    /// <summary>The host that the request names: what it connects to, unless it sends another.</summary>
+    public string Authority => Facts.Sent.Headers.LastOrDefault(header => header.Name == "host")?.Value is { Length: > 0 } named ? named
+        : Port == (Kind == CallKinds.Tls ? 443 : 80) ? Facts.Target.Host : $"{Facts.Target.Host}:{Port}";
+
+    public string Method => Facts.Sent.Method.Length > 0 ? Facts.Sent.Method : Kind == CallKinds.Grpc || Facts.Sent.Body.Length > 0 ? "POST" : "GET";
+
+    /// <summary>Whether it is HTTP without TLS of the application's own.</summary>
+    public bool IsPlainHttp => Kind is CallKinds.Http or CallKinds.Grpc;
+
+    /// <summary>The ALPN protocols that a proxy detects in the first bytes of plain HTTP.</summary>
+    public IReadOnlyList<string> Detected => Kind == CallKinds.Grpc ? ["h2c"] : ["http/1.1"];
+
+    public string Path => Facts.Target.Path.Length > 0 ? Facts.Target.Path : "/";
+
+    public IPEndPoint ClientEnd => new(IPAddress.TryParse(Facts.ClientPod.Status.PodIP, out var own) ? own : IPAddress.Loopback, 40000);
+
+    public AskedRequest Request()
+    {
+        if (Admitted is { } admitted) return admitted.Request.Copy();
+        List<(string, string)> headers = [("user-agent", "isthmus-trace"), ("accept", "*/*")];
+        if (Kind == CallKinds.Grpc) headers.Add(("content-type", "application/grpc"));
+        headers.AddRange(Facts.Sent.Headers.Where(header => header.Name != "host").Select(header => (header.Name, header.Value)));
+        return new(Method, Kind == CallKinds.Grpc, Authority, Path, headers);
+    }
+
+    public override string ToString() =>
+        $"{(IsDecrypted || Kind == CallKinds.Tls ? "https" : Kind)}://{Facts.Target.Host}{(Port > 0 ? $":{Port}" : "")}{(Kind == CallKinds.Tcp ? "" : Path)}";
+}
+
+/// <summary>What the filters of a gateway made of a call from outside.</summary>
+/// <param name="Request">The request that it passes on: it may have removed the token.</param>
+/// <param name="Learned">What they learned of the request.</param>
+/// <param name="IsUnsure">Only the gateway itself can check the token.</param>
+internal sealed record Admission(AskedRequest Request, LearnedFacts? Learned, bool IsUnsure)
+{
+    public bool HasToken => Learned?.Find("istio_authn", []) is not null;
+}

@@ -1,0 +1,335 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Steps;
+using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Decisions;
+
+namespace Isthmus.Explain.Tracing.Judgement;
+
+/// <summary>Why a call failed although the configuration is right on its whole path: the proxy that saw the failure shows
+/// where.</summary>
+internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, MadeCall call)
+{
+    private readonly TraceFacts _facts = traced.Facts;
+
+    public Problem Find() =>
+        Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? DeclaredOtherwise() ?? Discord() ?? AtCallee() ?? OtherProtocol()
+            ?? ProtocolCauses.Closed(traced, call, Where()) ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? Sealed()
+            ?? OnTheWay();
+
+    /// <summary>A filter of a proxy on the way answered instead of the application.</summary>
+    private Problem? Filtered() => Denied() ?? new AuthorizerCauses(_facts).Denied(call)
+        ?? RefusingFilter.Find(_facts.Client.ToString(), call.Flags, call.Detail)
+        ?? _facts.Sightings.All.Where(seen => seen.IsRequest).Select(seen => RefusingFilter.Find(seen.Proxy.ToString(), seen.Flags, seen.Details))
+            .FirstOrDefault(found => found is not null);
+
+    /// <summary>The policies of a proxy denied the call, although the configuration that was read allows it.</summary>
+    private Problem? Denied()
+    {
+        const string Told = "rbac_access_denied_matched_policy[";
+        if (_facts.Sightings.All.FirstOrDefault(seen => seen.Details.StartsWith(Told, StringComparison.Ordinal)) is not { } seen) return null;
+        var policy = PolicyCauses.Describe(seen.Details[Told.Length..]);
+        var config = _facts.ConfigOf(_facts.Clusters.First(one => one.Context == seen.Proxy.Context));
+        return Faults.Of("ISM2064", policy.Length > 0 ? $"{policy} in {config.Context}" : seen.Proxy.ToString(), "",
+            $"{(policy.Length > 0 ? $"denies the call at {seen.Proxy}" : "no AuthorizationPolicy that applies to it allows the call")} ({seen.Details})",
+            $"isthmus authz check {seen.Proxy.Name}.{seen.Proxy.Namespace} --context={seen.Proxy.Context} lists its policies; they decide by what its proxy "
+                + "sees of the call, such as its own view of the caller's address");
+    }
+
+    /// <summary>The port is declared otherwise than the call speaks.</summary>
+    private Problem? DeclaredOtherwise() => DeclaredPort.Of(traced)?.Contradiction(traced);
+
+    /// <summary>The connection ended, and Services do not agree about what is spoken there.</summary>
+    private Problem? Discord() =>
+        (call.HasFlag("UC") || call.HasFlag("UPE") || _facts.Sightings.All.Any(seen => HasFlag(seen, "UC", "UPE"))) && Port() is { } port
+        ? ProtocolCauses.Discord(traced, port) : null;
+
+    /// <summary>A fault holds the call back for longer than it may take.</summary>
+    private Problem? Delayed() =>
+        (call.IsOutOfTime || call.HasFlag("UT")) && _facts.Sightings.All.Count == 0 && Told("route", HopFacts.DelayFact) is { Length: > 0 } delay
+        ? Faults.Of("ISM2087", Route(), "spec.http[*].fault.delay",
+            $"injects a delay of {delay}, and there was no answer when {(call.IsOutOfTime ? "the trace" : "the route")} gave up after "
+                + $"{Seconds(call.Milliseconds)}",
+            "remove the fault")
+        : null;
+
+    /// <summary>The caller's proxy gave up, because the route says so.</summary>
+    private Problem? RouteTimeout()
+    {
+        if (!call.HasFlag("UT") || call.Status != 504) return null;
+        if (TimeSpan.TryParse(Told("route", HopFacts.TryTimeoutFact), CultureInfo.InvariantCulture, out var each)
+            && (!TimeSpan.TryParse(Told("route", HopFacts.TimeoutFact), CultureInfo.InvariantCulture, out var whole)
+                || call.Milliseconds < whole.TotalMilliseconds))
+        {
+            return Faults.Of("ISM2088", Route(), "spec.http[*].retries.perTryTimeout",
+                $"gives each try {Seconds(each.TotalMilliseconds)}, and {Where()} did not answer within it: the response is 504 ({call.Flags})",
+                "allow more time, or find out why the application is slow");
+        }
+        return TimeSpan.TryParse(Told("route", HopFacts.TimeoutFact), CultureInfo.InvariantCulture, out var timeout)
+            ? Faults.Of("ISM2088", Route(), "spec.http[*].timeout",
+                $"gives up after {Seconds(timeout.TotalMilliseconds)}, and {Where()} had not answered by then: the response is 504 (UT)",
+                "allow more time, or find out why the application is slow") : null;
+    }
+
+    /// <summary>The caller's proxy begins TLS that the other end does not speak, or with a certificate that it does not accept.</summary>
+    private Problem? TlsOrigination()
+    {
+        if (!call.Detail.Contains("TLS_error", StringComparison.Ordinal)
+            || HopsOfWay().FirstOrDefault(hop => hop.Name == "TLS" && hop.Facts.Any(fact => fact.Name == HopFacts.OriginFact)) is not { } hop)
+            return null;
+        var isSidecar = HopsOfWay().Any(one => one.Name == "inbound");
+        var rule = $"DestinationRule {hop.Facts.First(fact => fact.Name == HopFacts.OriginFact).Value} in {_facts.ConfigOf(_facts.Home).Context}";
+        if (UnreadFile().Match(call.Detail) is { Success: true } unread)
+        {
+            var (isRoot, file) = (unread.Groups[1].Value == "file-root", unread.Groups[2].Value);
+            return Faults.Of("ISM2089", rule, $"spec.trafficPolicy.tls.{(isRoot ? "caCertificates" : "clientCertificate")}",
+                $"names {file.Replace("~", " and ", StringComparison.Ordinal)}, which the proxy of {_facts.Client} cannot read, so it begins no TLS with "
+                    + Where(),
+                "mount the files into the proxies of callers (annotations sidecar.istio.io/userVolume and sidecar.istio.io/userVolumeMount of their Pods), or "
+                    + "name a Secret in credentialName");
+        }
+        return Faults.Of("ISM2089", rule,
+            "spec.trafficPolicy.tls", $"makes the caller's proxy begin TLS with {Where()}, which fails: {call.Detail.Split("; ")[^1]}",
+            isSidecar ? "remove trafficPolicy.tls, or set ISTIO_MUTUAL: the callee has a sidecar"
+                : call.Detail.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal)
+                ? "set caCertificates to the CA of the server, and sni or subjectAltNames to a name in its certificate"
+                : "if the server speaks plain text at this port, remove trafficPolicy.tls");
+    }
+
+    /// <summary>The caller's proxy begins mutual TLS of the mesh with what is no Pod, and gets no answer to it.</summary>
+    private Problem? Sealed()
+    {
+        if (call.IsConnected
+            || HopsOfWay().SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == HopFacts.SealedFact)?.Value is not { Length: > 0 } entry)
+        {
+            return null;
+        }
+        var at = _facts.ConfigOf(_facts.Home).Context;
+        var field = entry.StartsWith("WorkloadEntry", StringComparison.Ordinal) ? "spec.labels" : "spec.endpoints[*].labels";
+        return Faults.Of("ISM2067", $"{entry} in {at}", $"{field}[security.istio.io/tlsMode]",
+            $"says that a proxy of the mesh runs at {(call.Upstream.Length > 0 ? call.Upstream : Where())}, so callers begin mutual TLS there, and there is no "
+                + $"answer to it: {(call.IsOutOfTime ? $"nothing within {Seconds(call.Milliseconds)}" : $"{call.Flags} {call.Detail}".Trim())}",
+            "if no proxy runs there, remove the label; if one does, see that it runs, and that packets arrive there");
+    }
+
+    /// <summary>The host answers that nothing listens: packets do arrive there.</summary>
+    private Problem? Refused()
+    {
+        if (!call.HasFlag("UF")) return null;
+        var (entry, at) = (EntryOfWay(), call.Upstream.Length > 0 ? call.Upstream : Where());
+        if (entry.Length > 0 && NoRoute().IsMatch(call.Detail))
+            return Faults.Of("ISM2090", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry),
+                $"its endpoint {at} has no host, or none to which the network of the caller has a route ({call.Detail})",
+                "correct the address, or let packets of the caller's network arrive there");
+        if (!RefusedConnection().IsMatch(call.Detail)) return null;
+        var refuses = $"{at} refuses connections: the host answers, and nothing listens at this port";
+        return entry.Length > 0
+            ? Faults.Of("ISM2090", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry), $"its endpoint {refuses}",
+                    "correct the address, or the port (targetPort of the port, or ports of the endpoint), or start what should listen there")
+            : Faults.Of("ISM2090", Where(), "", refuses, "start what should listen there, or correct the port");
+    }
+
+    private string Route() => Told("route", HopFacts.RuleFact) is { Length: > 0 } rule ? $"VirtualService {rule} in {_facts.ConfigOf(_facts.Home).Context}"
+        : Told("route", HopFacts.ApiRuleFact) is { Length: > 0 } route ? $"{route} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString();
+
+    private string Told(string hop, string fact) =>
+        trace.Hops.Where(one => one.Name == hop).SelectMany(one => one.Facts).FirstOrDefault(one => one.Name == fact)?.Value ?? "";
+
+    /// <summary>The hops of the path that the call took.</summary>
+    private IEnumerable<Hop> HopsOfWay() => Way() is { } way ? trace.Hops.Where(hop => hop.Way > 0 && trace.Ways[hop.Way - 1] == way) : [];
+
+    /// <summary>A limit of the DestinationRule refused the call.</summary>
+    private Problem? Overflow()
+    {
+        if (!call.HasFlag("UO")) return null;
+        var rule = trace.Hops.Where(hop => hop.Name == "cluster").SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == "destination rule")?.Value
+            ?? "";
+        return Faults.Of("ISM2079", rule.Length > 0 ? $"DestinationRule {rule} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString(),
+            "spec.trafficPolicy.connectionPool",
+            "its limits refuse the call: as many connections or requests as they allow are in use (UO)",
+            "raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods");
+    }
+
+    /// <summary>The connection was made, and its other end does not do TLS.</summary>
+    private Problem? NotTls()
+    {
+        if (!call.IsTlsRefused || MadeCall.Failures(call.Flags).Count > 0) return null;
+        if (Port() is not { } port || !port.Protocol.IsTls() || _facts.Target.Scheme == "https")
+            return Faults.Of("ISM2078", Where(), "", $"accepts the connection, but does not answer with TLS: {call.Detail}",
+                $"if it speaks plain HTTP, call http://{_facts.Target.Host}:{traced.Port}");
+        return Faults.Of("ISM2078", port.Object, port.Field,
+            $"declares {port.Protocol.ToString().ToUpperInvariant()}, but what listens there does not answer with TLS: {call.Detail}",
+            $"if the application speaks plain HTTP, {port.Declare("http")}; until then, call http://{_facts.Target.Host}:{traced.Port}");
+    }
+
+    private Problem? AtCallee()
+    {
+        if (_facts.Sightings.All.FirstOrDefault(sighting => sighting.IsRequest) is not { } seen) return null;
+        var logs = $"kubectl --context={seen.Proxy.Context} -n {seen.Proxy.Namespace} logs {seen.Proxy.Name}";
+        if (seen.Flags == "-")
+        {
+            var status = call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}";
+            return CallJudgement.IsFailure(call)
+                ? Faults.Of("ISM2073", seen.Proxy.ToString(), "", $"its application responded with {status}: the call arrived, and the mesh worked", logs)
+                : null;
+        }
+        if (call.IsOutOfTime)
+        {
+            return Faults.Of("ISM2077", seen.Proxy.ToString(), "",
+                $"the call arrived, and its application had not answered when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the "
+                    + $"trace, not of the mesh",
+                $"give it more time: --timeout=30s; what it does: {logs}");
+        }
+        if (seen.Details.Contains("stream_idle_timeout", StringComparison.Ordinal))
+        {
+            return Faults.Of("ISM2088", seen.Proxy.ToString(), "stream_idle_timeout",
+                $"its proxy gave up after {Seconds(seen.Milliseconds)}, in which its application sent nothing ({Told(seen)})",
+                "raise stream_idle_timeout in the EnvoyFilter that sets it for these Pods, or find out why the application is slow");
+        }
+        if (HasFlag(seen, "UC", "UPE", "UR", "UF") && Port() is { } port && port.Protocol.IsHttp2() && !IsRefused(seen))
+        {
+            return Faults.Of("ISM2074", port.Object, port.Field,
+                $"declares {port.Protocol.ToString().ToUpperInvariant()}, so the callee's proxy speaks HTTP/2 to the application of {seen.Proxy}, which ends "
+                    + $"the connection ({Told(seen)}): it probably speaks HTTP/1.1",
+                $"if so, {port.Declare("http")}");
+        }
+        if (HasFlag(seen, "UC", "UPE", "UR") && !seen.Details.Contains("headers_too_large", StringComparison.Ordinal)
+            && Port() is { Protocol: Protocol.Http } plain && !IsRefused(seen))
+        {
+            var gRPC = traced.Kind == CallKinds.Grpc;
+            return Faults.Of("ISM2074", plain.Object, plain.Field,
+                $"declares HTTP, so the callee's proxy speaks HTTP/1.1 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): "
+                    + $"{(gRPC ? "the call is gRPC, which needs HTTP/2" : "it probably speaks something else, such as TLS or gRPC, or ends")}",
+                gRPC ? plain.Declare("grpc") : $"name the port by what the application speaks: https-…, grpc-… or tcp-…; if that is HTTP/1.1: {logs}");
+        }
+        if (seen.Details.Contains("headers_too_large", StringComparison.Ordinal))
+        {
+            return Faults.Of("ISM2091", seen.Proxy.ToString(), "",
+                $"its application answers with more than {ProxyDecisions.LongestHead / 1024} KiB of headers, which proxies do not accept ({Told(seen)})",
+                "shorten the headers of the response: often cookies, tokens or lists that belong in the body");
+        }
+        return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {Told(seen)}", logs);
+    }
+
+    /// <summary>No proxy at the callee recorded a request, as when it closes the connection by which HTTP/2 begins.</summary>
+    private Problem? OtherProtocol()
+    {
+        if (Port() is not { } port) return null;
+        if ((call.HasFlag("UC") || call.HasFlag("UPE")) && port.Protocol.IsHttp2())
+        {
+            return Faults.Of("ISM2074", port.Object, port.Field,
+                $"declares {port.Name}, so proxies speak HTTP/2 there, and the connection ends ({call.Flags}): what listens at {Where()} probably "
+                    + $"speaks HTTP/1.1, or another Service declares another protocol for the same port of these Pods",
+                $"if so, {port.Declare("http")}, alike in all Services of these Pods");
+        }
+        if ((call.HasFlag("UC") || call.HasFlag("UPE")) && Told("cluster", HopFacts.UpgradeFact).Length > 0)
+        {
+            var rule = Told("cluster", "destination rule");
+            return Faults.Of("ISM2074", $"{(rule.Length > 0 ? $"DestinationRule {rule}" : "MeshConfig")} in {_facts.ConfigOf(_facts.Home).Context}",
+                rule.Length > 0 ? "spec.trafficPolicy.connectionPool.http.h2UpgradePolicy" : "h2UpgradePolicy",
+                $"is UPGRADE, so the caller's proxy speaks HTTP/2, and the connection ends ({call.Flags}): what listens at {Where()} has no proxy of the "
+                    + "mesh and probably speaks HTTP/1.1",
+                rule.Length > 0 ? "remove it, or set DO_NOT_UPGRADE" : "set DO_NOT_UPGRADE in a DestinationRule for the host");
+        }
+        // Bytes came back, so the path is open.
+        return call.HasFlag("UPE") && port.Protocol == Protocol.Http
+            ? Faults.Of("ISM2074", port.Object, port.Field, $"declares HTTP, and what listens at {Where()} answers with something else ({call.Detail})",
+                $"if it speaks no HTTP, {port.Declare("tcp")}; if it expects TLS, begin TLS with trafficPolicy.tls of a DestinationRule, or "
+                    + $"{port.Declare("https")}") : null;
+    }
+
+    private Problem? OutOfTime() =>
+        call is not { IsOutOfTime: true, IsConnected: true } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags))
+            ? null
+        : Faults.Of("ISM2077", Where(), "",
+            $"the connection was made, and there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not "
+                + $"of the mesh",
+            "give it more time: --timeout=30s");
+
+    private Problem? AtGateway()
+    {
+        if (CallJudgement.IsFailure(call) && MadeCall.Failures(call.Flags).Count == 0)
+            return Faults.Of("ISM2073", Where(), "", $"responded with {(call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}")}",
+                "check the application there");
+        return _facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)) is { } gateway
+            ? Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {Told(gateway)}",
+                "check the Pod there, and the network in between")
+            : null;
+    }
+
+    private Problem OnTheWay()
+    {
+        var said = $"{call.Flags} {call.Detail}".Trim();
+        // Nothing was found that explains it for certain, but what was found comes before all guesses.
+        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop
+            && hop.Problem.Code is not (OutboundStep.Delayed or OutboundStep.Untyped)
+            && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
+            return Faults.Of("ISM2076", found.Object, found.Path,
+                $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
+        if (call.IsOutOfTime && !call.IsConnected && EntryOfWay() is { Length: > 0 } entry)
+        {
+            return Faults.Of("ISM2077", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry),
+                $"nothing answered at its address when the trace gave up after {Seconds(call.Milliseconds)}, not even the beginning of a connection",
+                "correct the address, or let packets of the caller's network arrive there");
+        }
+        if (call.IsOutOfTime)
+        {
+            return Faults.Of("ISM2077", Where(), "",
+                $"there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not of the mesh. No proxy has "
+                    + $"recorded the call yet, so either the application needs longer, or packets do not arrive",
+                "give it more time: --timeout=30s; if that fails as well, check the network in between");
+        }
+        return Faults.Of("ISM2076", Where(), "",
+            $"{_facts.Client} did not get through: {said}{(_facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
+            $"nothing in the configuration of the mesh{(Unread().Length > 0 ? "" : ", and no NetworkPolicy,")} explains it: check the network in between "
+                + $"({(Unread() is { Length: > 0 } unread ? $"NetworkPolicies of {unread}, which could not be read, " : "")}firewalls, routes)");
+    }
+
+    /// <summary>The clusters whose NetworkPolicies nobody has looked at.</summary>
+    private string Unread() => string.Join(", ", _facts.Clusters.Where(cluster => cluster.NetworkPoliciesError.Length > 0).Select(cluster => cluster.Context));
+
+    private static string AddressField(string entry) => entry.StartsWith("Service", StringComparison.Ordinal) ? "spec.endpoints" : "spec.address";
+
+    /// <summary>The ServiceEntry or WorkloadEntry that lists the address of the path; empty when none does.</summary>
+    private string EntryOfWay() => HopsOfWay().SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == HopFacts.EntryFact)?.Value ?? "";
+
+    private string Where() => Way() is { } way ? way.Title : call.Upstream.Length > 0 ? $"address {call.Upstream}" : _facts.Client.ToString();
+
+    private Way? Way()
+    {
+        var way = trace.Ways.FirstOrDefault(candidate => candidate.Names(call.Upstream));
+        // A connection that hangs has no address yet. With only one path, it must be on that one.
+        return call.Upstream.Length == 0 && trace.Ways.Where(candidate => candidate.Percent > 0).ToList() is [var only] ? only : way;
+    }
+
+    private DeclaredPort? Port() => DeclaredPort.Of(traced);
+
+    private static bool HasFlag(Sighting seen, params ReadOnlySpan<string> flags)
+    {
+        foreach (var flag in flags)
+            if (seen.Flags.Split(',').Contains(flag)) return true;
+        return false;
+    }
+
+    /// <summary>Nothing accepted the connection, so nothing can be said of the application's protocol.</summary>
+    private static bool IsRefused(Sighting seen) => seen.TransportFailure.Contains("refused", StringComparison.OrdinalIgnoreCase);
+
+    private static string Told(Sighting seen) => $"{seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd();
+
+    private static string Seconds(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000:0.#} s");
+
+    [GeneratedRegex("connect[ _]error:[ _](?:101|113|No[ _]route[ _]to[ _]host|Network[ _](?:is[ _])?unreachable)$")]
+    private static partial Regex NoRoute();
+
+    /// <summary>The system's error, as proxies write it.</summary>
+    [GeneratedRegex("connect[ _]error:[ _](?:111|Connection[ _]refused)$")]
+    private static partial Regex RefusedConnection();
+
+    /// <summary>Files that a proxy names with what it lacks.</summary>
+    [GeneratedRegex(@"(file-root|file-cert):(\S+?)(?=[;,}\s]|$)")]
+    private static partial Regex UnreadFile();
+}

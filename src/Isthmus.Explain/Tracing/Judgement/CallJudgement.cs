@@ -1,0 +1,178 @@
+using System.Net;
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Steps;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Explain.Tracing.Judgement;
+
+/// <summary>Combines the judgement of the configuration with the outcome of the real call.</summary>
+internal static class CallJudgement
+{
+    /// <summary>Codes of warnings that explain a later failure. The hop with such a warning then counts as the one that
+    /// fails.</summary>
+    private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018",
+        "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093", "ISM2105"];
+
+    public static CallTrace Judge(TracedCall traced, CallTrace trace)
+    {
+        var facts = traced.Facts;
+        if (facts.Call is { } made && Arrived(facts, made))
+            trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PacketCauses.Code).ToValueList() };
+        if (facts.Call is { Answered: true, Status: >= 200 and < 400 } served)
+            trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PodStep.ProxyPort || !IsOnWay(hop, trace, served)).ToValueList() };
+        if (trace.Failure is { } failure) trace = Promote(trace, failure);
+        if (facts.Call is not { } call)
+            return facts.TakenAt is { } taken
+                ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
+            : facts.Entry is not null ? NotMade(trace, "only a client outside can make it")
+            : facts.NotMade.Length > 0 ? NotMade(trace, facts.NotMade) : trace;
+        // A proxy that denies a call responds, or closes the connection, just as an application would. Many servers close once the caller has ended its
+        // direction, so that alone what the configuration forbids, or cannot do, on the way that the call took makes this a failure.
+        var mayBeDenied = call.Status is 401 or 403 || call.GrpcStatus is 7 or 16;
+        var isClosed = call.Status == 0 && call.Says == CallReading.Closed;
+        var isDenied = ((mayBeDenied || isClosed)
+                && facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)))
+            || (mayBeDenied && trace.Hops.Any(IsOfPolicy))
+            || (isClosed && trace.Hops.Any(hop => hop.Status == HopStatus.Failed && IsOnWay(hop, trace, call)));
+        var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
+        if (call.Answered && !IsFailure(call) && !isDenied && !isRefused)
+        {
+            return Append(Unbound(Rewritten(Soften(trace, call), call, facts), call, facts), HopStatus.Ok, call, null);
+        }
+        if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
+        if (trace.Hops.Any(hop => IsExplaining(hop, trace, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
+        return Append(trace, HopStatus.Failed, call, new CallBlame(traced, trace, call).Find());
+    }
+
+    /// <summary>Whether an answer says that the call was not served: errors of the server, and that there were too many. Other statuses are for the
+    /// application to judge, such as that a name is not found.</summary>
+    internal static bool IsFailure(MadeCall call) => call.Status is 429 or >= 500 || call.GrpcStatus is 2 or 4 or 8 or 13 or 14 or 15;
+
+    /// <summary>A route may divide calls among clusters, and one that has reached an endpoint has found a cluster with endpoints.</summary>
+    private static bool IsOnWay(Hop hop, CallTrace trace, MadeCall call) => hop.Way > 0 ? trace.Took(hop.Way, call)
+        : hop.Name is not ("cluster" or "endpoints") || call.Upstream.Length == 0;
+
+    private static bool IsOfPolicy(Hop hop) => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096" or LackedFilters.Code;
+
+    private static CallTrace NotMade(CallTrace trace, string why) =>
+        trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, $"not made: {why}", default)).ToValueList() };
+
+    /// <summary>Whether the packets of the call reached its end. NetworkPolicies that seem to drop them then have no effect.</summary>
+    private static bool Arrived(TraceFacts facts, MadeCall call) => call.Answered
+        || facts.Sightings.All.Any(sighting => sighting.IsRequest || sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal))
+        || (facts.Sightings.All.Count > 0 && IPEndPoint.TryParse(call.Upstream, out var upstream) && GatewayPlace.Find(facts, upstream) is null);
+
+    /// <summary>Workloads that get no calls explain no failure of one that does.</summary>
+    private static bool IsExplaining(Hop hop, CallTrace trace, MadeCall? call) =>
+        hop is { Status: HopStatus.Warning, Problem: { } problem } && hop.Name != CapacityStep.Hop
+        && (Explaining.Contains(problem.Code)
+        || (problem.Code == PacketCauses.Code && call is { Answered: false }
+            && (hop.Way == 0 || call.Upstream.Length == 0 || trace.Ways[hop.Way - 1].Names(call.Upstream)))
+        || (problem.Code == OutboundStep.PartialAbort && call?.HasFlag("FI") == true));
+
+    /// <summary>Turns a warning into the failure when it explains the failure after it.</summary>
+    private static CallTrace Promote(CallTrace trace, Hop? failure)
+    {
+        var hops = trace.Hops.ToList();
+        var failed = failure is null ? hops.Count : hops.IndexOf(failure);
+        var at = hops.FindIndex(0, failed, hop => IsExplaining(hop, trace, trace.Call) && (failure is null || hop.Way == 0 || hop.Way == failure.Way));
+        // Connections failed before their endpoints were ejected: what makes them fail is on the way to these.
+        if (at < 0 && failure?.Problem?.Message.StartsWith(EndpointsStep.AllEjected, StringComparison.Ordinal) == true)
+        {
+            at = hops.FindIndex(failed, hop => IsExplaining(hop, trace, trace.Call));
+            if (at >= 0) hops[failed] = failure with { Status = HopStatus.Warning, Problem = failure.Problem with { Severity = Severity.Warning } };
+        }
+        if (at < 0) return trace;
+        hops[at] = hops[at] with { Status = HopStatus.Failed, Problem = hops[at].Problem! with { Severity = Severity.Error } };
+        return trace with { Hops = hops.ToValueList() };
+    }
+
+    /// <summary>The call got through, so no failure stops every call. Paths that the call did not take may still be
+    /// broken.</summary>
+    private static CallTrace Soften(CallTrace trace, MadeCall call) => trace with
+    {
+        Hops = trace.Hops.Select(hop => hop.Status == HopStatus.Failed
+            && ((hop.Way == 0 && hop.Name is not ("cluster" or "endpoints")) || (hop.Way > 0 && trace.Took(hop.Way, call)))
+            ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
+    };
+
+    /// <summary>The application does not know the path that it gets, which is not the one that was called.</summary>
+    private static CallTrace Rewritten(CallTrace trace, MadeCall call, TraceFacts facts)
+    {
+        var hops = trace.Hops.ToList();
+        var at = call.Status == 404 ? hops.FindIndex(hop => hop.Name == "route" && Told(hop, HopFacts.RewriteFact).Length > 0) : -1;
+        if (at < 0) return trace;
+        var (rule, api) = (Told(hops[at], HopFacts.RuleFact), Told(hops[at], HopFacts.ApiRuleFact));
+        hops[at] = hops[at] with
+        {
+            Status = HopStatus.Warning,
+            Problem = Faults.Of("ISM2109", $"{(api.Length > 0 ? api : $"VirtualService {rule}")} in {facts.ConfigOf(facts.Home).Context}",
+                api.Length > 0 ? "spec.rules[*].filters[*].urlRewrite.path" : "spec.http[*].rewrite",
+                $"changes the path {Told(hops[at], HopFacts.RewriteFact)}, and the answer to that is 404",
+                "let it make a path that the application has, or remove it") with { Severity = Severity.Warning },
+        };
+        return trace with { Hops = hops.ToValueList() };
+    }
+
+    /// <summary>The application does not know the path, and a VirtualService of the host, which may have been meant to change it, is only for
+    /// gateways.</summary>
+    private static CallTrace Unbound(CallTrace trace, MadeCall call, TraceFacts facts)
+    {
+        var hops = trace.Hops.ToList();
+        var at = call.Status == 404 ? hops.FindIndex(hop => hop is { Name: "route", Status: HopStatus.Ok }
+            && Told(hop, HopFacts.RuleFact).Length + Told(hop, HopFacts.ApiRuleFact).Length == 0) : -1;
+        if (at < 0 || hops.Where(hop => hop.Name == "cluster").Select(hop => hop.Summary.Split('|')).FirstOrDefault(parts => parts.Length == 4) is not { } name)
+            return trace;
+        var config = facts.ConfigOf(facts.Home);
+        if (config.Istio<VirtualService>().FirstOrDefault(one => !one.ForSidecars && one.Hosts.Any(host => Hosts.Covers(host, name[3]))) is not { } unbound)
+            return trace;
+        hops[at] = hops[at] with
+        {
+            Status = HopStatus.Warning,
+            Problem = Faults.Of("ISM2112", $"VirtualService {unbound.Namespace}/{unbound.Name} in {config.Context}", "spec.gateways",
+                $"is for calls through {string.Join(", ", unbound.Gateways)} only, so this call is not subject to it, and the answer is 404",
+                "if callers within the mesh should be subject to it, add mesh to the list") with { Severity = Severity.Warning },
+        };
+        return trace with { Hops = hops.ToValueList() };
+    }
+
+    private static string Told(Hop hop, string fact) => hop.Facts.FirstOrDefault(one => one.Name == fact)?.Value ?? "";
+
+    /// <summary>What came of a call, in a word.</summary>
+    internal static string Said(MadeCall call) =>
+        call.Status > 0
+            ? $"{call.Status}{(call.GrpcStatus is { } grpc ? $", grpc-status {grpc}" : "")}"
+            : call.Answered
+            ? Connected(call.Says)
+            : call.Detail.Length > 0
+            ? call.Detail
+            : "no answer";
+
+    private static string Connected(string says) => says switch
+    {
+        "first" => "connected; the server speaks first",
+        "after the end" => "connected; the server answers",
+        CallReading.Closed => "connected; the server closes",
+        "nothing" => "connected; the server says nothing by itself",
+        _ => "connected",
+    };
+
+    private static CallTrace Append(CallTrace trace, HopStatus status, MadeCall call, Problem? problem)
+    {
+        var details = new List<Fact>();
+        if (call.Upstream.Length > 0) details.Add(new("went to", call.Upstream));
+        if (call.Flags is { Length: > 0 } and not "-") details.Add(new("flags", call.Flags));
+        if (call.Status > 0 && call.Detail.Length > 0) details.Add(new("detail", call.Detail));
+        return trace with
+        {
+            Hops = trace.Hops.Append(new("call", 0, status, FormattableString.Invariant($"{call.What} → {Said(call)} in {call.Milliseconds:0.#} ms"),
+                details.ToValueList(), problem))
+                .ToValueList()
+        };
+    }
+}

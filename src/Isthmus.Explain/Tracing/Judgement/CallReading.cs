@@ -1,0 +1,85 @@
+using Isthmus.Core.Collections;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Reports;
+
+namespace Isthmus.Explain.Tracing.Judgement;
+
+/// <summary>Reads proxies' reports about a call. Pure.</summary>
+internal static class CallReading
+{
+    private const string Silent = "nothing";
+
+    /// <summary>The server ended the connection without a byte.</summary>
+    internal const string Closed = "closed";
+
+    /// <param name="answer">The response of the caller's proxy to <c>/call</c>.</param>
+    /// <param name="sightings">The reports of the other proxies.</param>
+    public static MadeCall Read(WantedCall wanted, CallReport answer, IReadOnlyList<Sighting> sightings)
+    {
+        var seen = answer.Seen;
+        var (status, error) = (answer.Status ?? 0, Text(answer.Error));
+        var flags = Text(seen?.Flags);
+        var detail = string.Join("; ", ((string[])[error, Text(seen?.Details), Text(seen?.TransportFailure)]).Where(text => text.Length > 0).Distinct());
+        // After an injected delay (DI), the call goes on. A caller that has its answer leaves, which proxies that only copy bytes tell as DC.
+        var says = Text(answer.Says);
+        var isConnected = Text(seen?.UpstreamLocal).Length > 0;
+        var ended = MadeCall.Failures(flags).Count == 0 || (error.Length == 0 && !MadeCall.HasFailed(flags));
+        var answered = ended && (wanted.Kind != CallKinds.Tcp ? status > 0
+            : error.Length == 0 && (says != Silent || isConnected) && !sightings.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)));
+        // A status that the proxy itself generates is not the application's response.
+        if (answered && status >= 400 && detail.StartsWith("rbac_access_denied", StringComparison.Ordinal)) answered = false;
+        var what = wanted.Kind == CallKinds.Tcp
+            ? $"connect to {wanted.To}"
+            : $"{wanted.Method} {wanted.Path} of {wanted.Authority}{(wanted.Kind == CallKinds.Tls ? " over TLS" : "")}";
+        return new(what, answered, status, answer.TookMs ?? 0, Text(seen?.Upstream), flags, detail, Times(answer, sightings).ToValueList())
+        {
+            // The proxy tells of a caller that leaves with DC. With any other flag, it ended the call itself.
+            IsOutOfTime = answer.TimedOut == true && MadeCall.Failures(flags).All(flag => flag == "DC"),
+            IsConnected = isConnected,
+            Says = says,
+            GrpcStatus = answer.GrpcStatus,
+            IsTlsRefused = answer.TlsFailed == true,
+        };
+    }
+
+    public static IEnumerable<Sighting> Sightings(PodRef proxy, IReadOnlyList<SeenReport> recent) => recent.Select(seen => new Sighting(
+        proxy, Text(seen.Id).Length > 0, seen.DurationMs ?? 0, seen.ResponseAfterMs, seen.Status ?? 0, Text(seen.Flags), Text(seen.Details),
+        Text(seen.TransportFailure), Text(seen.Upstream), Text(seen.UpstreamLocal), Text(seen.DownstreamRemote), Text(seen.ServerName), seen.Start));
+
+    /// <summary>Selects what belongs to the call from everything that gateways saw: the connection on which the callee's
+    /// proxy was called.</summary>
+    public static IReadOnlyList<Sighting> Related(IReadOnlyList<Sighting> all, CallReport answer)
+    {
+        var local = Text(answer.Seen?.UpstreamLocal);
+        var requests = all.Where(sighting => sighting.IsRequest).ToList();
+        var passed = all.Where(sighting => !sighting.IsRequest
+            && (requests.Any(request => request.DownstreamRemote.Length > 0 && request.DownstreamRemote == sighting.UpstreamLocal)
+            || (local.Length > 0 && sighting.DownstreamRemote == local)));
+        return [.. requests, .. passed.GroupBy(sighting => (sighting.Proxy, sighting.DownstreamRemote)).Select(group => group.Last())];
+    }
+
+    private static IEnumerable<TimedHop> Times(CallReport answer, IReadOnlyList<Sighting> sightings)
+    {
+        if (answer.Seen is { DurationMs: { } took } own)
+            yield return new("caller's proxy", took,
+                $"{own.Attempts ?? 0} attempt(s)"
+                    + (own.ResponseAfterMs is { } first
+                        ? FormattableString.Invariant($", first byte of the response after {first:0.#} ms")
+                        : ""));
+        foreach (var sighting in sightings.Where(sighting => !sighting.IsRequest))
+        {
+            // Reusing a connection of an earlier call costs this one nothing.
+            var kept = (sighting.Start ?? default) < (answer.At ?? default);
+            yield return new($"gateway {sighting.Proxy}", kept ? 0 : sighting.Milliseconds,
+                $"{(kept ? "on a reused connection to" : "connected")} {sighting.Upstream} for {sighting.ServerName}");
+        }
+        foreach (var sighting in sightings.Where(sighting => sighting.IsRequest))
+            yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds,
+                $"responded {sighting.Status}"
+                    + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the first byte from the application after {after:0.#} ms") : ""));
+    }
+
+    private static string Text(string? text) => text ?? "";
+}

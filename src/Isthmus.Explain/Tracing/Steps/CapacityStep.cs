@@ -1,0 +1,107 @@
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
+using Isthmus.Proxy.Decisions;
+
+namespace Isthmus.Explain.Tracing.Steps;
+
+/// <summary>Names the workloads that the caller does not use although they belong to the service: while others answer, calls get
+/// through, and nobody notices.</summary>
+internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, TraceCauses causes)
+{
+    /// <summary>The name of its hops.</summary>
+    public const string Hop = "capacity";
+
+    /// <param name="host">The host that the proxy's cluster represents.</param>
+    /// <param name="subset">Empty without a subset.</param>
+    public void Walk(MeshHost? host, int port, string subset, ClusterView cluster, IReadOnlyList<EndpointCandidate> candidates)
+    {
+        if (host is not { Services.Count: > 0, Entries.Count: 0 }) return;
+        causes.Needs.NeedPods(host.Namespace);
+        var wanted = WantedBy(host, subset);
+        foreach (var service in Parts(host))
+        {
+            if (service.Port(port) is null)
+            {
+                if (service.Pods.Count > 0) Report(OtherPort(service, port));
+                continue;
+            }
+            foreach (var problem in LostParts.In(service, wanted)) Report(problem);
+            if (cluster.IsEds && Unused(host, service, port, subset, wanted, candidates) is { } unused) Report(unused);
+        }
+    }
+
+    /// <summary>How many Pods of the service are not ready, beside the endpoints that the proxy has.</summary>
+    public int NotReady(MeshHost? host, string subset, IReadOnlyList<EndpointCandidate> candidates)
+    {
+        if (host is not { Services.Count: > 0, Entries.Count: 0 }) return 0;
+        var wanted = WantedBy(host, subset);
+        return Parts(host)
+            .Sum(service => service.Pods.Count(pod => pod is { Status: { IsReady: false, Phase: not ("Succeeded" or "Failed") },
+                Metadata.DeletionTimestamp: null }
+                && wanted(pod) && candidates.All(candidate => candidate.Pod?.Pod != pod)));
+    }
+
+    /// <summary>The Service in the clusters whose Pods the caller may use.</summary>
+    private List<ServiceInCluster> Parts(MeshHost host) => [.. host.Services.Where(service => service.Cluster == facts.Home || IsShared(host, service))];
+
+    /// <summary>For a caller without a proxy: only its own cluster's Service counts.</summary>
+    public void WalkPlain(ServiceInCluster service)
+    {
+        foreach (var problem in LostParts.In(service, static _ => true)) Report(problem);
+    }
+
+    private void Report(Problem problem) => record.Warn(Hop, "a part of the service gets no calls", problem);
+
+    private static Problem OtherPort(ServiceInCluster service, int port) => Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports",
+        $"has no port {port}: it has {ServicePods.Ports(service.Service)}, so its Pods get none of these calls",
+        "give the Service the same ports in all clusters");
+
+    /// <summary>Why the ready Pods of a cluster are not among the endpoints; null when they are.</summary>
+    private Problem? Unused(MeshHost host, ServiceInCluster service, int port, string subset, Func<Pod, bool> wanted,
+        IReadOnlyList<EndpointCandidate> candidates)
+    {
+        var ready = ServicePods.Ready(service, port).Where(wanted).ToList();
+        if (ready.Count == 0) return null;
+        var network = service.Cluster.NetworkOf(ready[0]);
+        var here = facts.Home.NetworkOf(facts.ClientPod);
+        // Endpoints that nobody can place may be these.
+        if (candidates.Any(candidate => candidate.Service is not null || (candidate.Pod is null && candidate.Gateway?.Service is null))) return null;
+        if (network != here && here.Length > 0 && ready.FirstOrDefault(pod => ClusterObjects.Sidecar(pod) is null) is { } bare
+            && candidates.Any(candidate => candidate.Gateway is not null || candidate.Pod is not null))
+            return LostParts.NoSidecar(service, bare, ready.Count(pod => ClusterObjects.Sidecar(pod) is null), network);
+        if (candidates.Any(candidate => candidate.Pod?.Cluster == service.Cluster || candidate.Gateway?.Network == network)) return null;
+        return causes.Availability.Unwatched([service]) ?? causes.Networks.Unreachable(service, port)
+            ?? causes.Networks.PlainAcrossNetworks(host, service, port, subset)
+            ?? Faults.Of("ISM2083", service.Name, "",
+                $"has {ready.Count} ready Pod(s), of which the caller's proxy has no endpoint; why is not visible in the objects",
+                $"isthmus remote-clusters --context={facts.Home.Context}; isthmus proxy-status --context={facts.Home.Context}");
+    }
+
+    /// <summary>Whether callers of other clusters use a cluster's part of a service.</summary>
+    private bool IsShared(MeshHost host, ServiceInCluster service)
+    {
+        if (facts.Home.IsJoinedByNames || service.Cluster.Error.Length > 0) return false;
+        if (facts.ControlPlanesOf(facts.Home) is not [var plane, ..]) return false;
+        // Serves one cluster alone: the other is another mesh.
+        if (plane.At != plane.Config && service.Cluster != plane.Config) return false;
+        var settings = plane.Deployments.SelectMany(ControlPlaneDeployment.Environment).ToLookup(env => env.Name, env => env.Value, StringComparer.Ordinal);
+        if (settings["ENABLE_MCS_SERVICE_DISCOVERY"].Contains("true") || settings["ENABLE_MCS_CLUSTER_LOCAL"].Contains("true")) return false;
+        return !ServiceAgreement.IsClusterLocal(host.Fqdn, MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config);
+    }
+
+    private Func<Pod, bool> WantedBy(MeshHost host, string subset)
+    {
+        if (subset.Length == 0) return static _ => true;
+        var labels = causes.Config.RulesFor(host).SelectMany(rule => rule.Subsets).FirstOrDefault(candidate => candidate.Name == subset)?.Labels;
+        if (labels is not { } wanted) return static _ => true;
+        var plain = wanted.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
+        return pod => LabelSelector.Selects(plain, pod.Metadata.Labels);
+    }
+}

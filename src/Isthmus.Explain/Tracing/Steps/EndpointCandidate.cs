@@ -1,0 +1,37 @@
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Proxy.Decisions;
+
+namespace Isthmus.Explain.Tracing.Steps;
+
+/// <summary>An endpoint, with what is known about where it is.</summary>
+internal sealed record EndpointCandidate(EndpointView Endpoint, double Share, bool IsEjected, GatewayPlace? Gateway,
+    (ClusterObjects Cluster, Pod Pod)? Pod, ServiceInCluster? Service)
+{
+    /// <summary>The ServiceEntry or WorkloadEntry that lists the address; null when none does.</summary>
+    public string? Entry { get; init; }
+
+    public bool IsUsable => Endpoint.IsHealthy && !IsEjected;
+
+    public string Kind =>
+        Gateway is not null
+            ? $"gateway {Endpoint.AddressText}"
+            : Service is { } service
+            ? service.Name
+            : Pod is { } pod
+            ? $"{pod.Cluster.Context} {Endpoint.Workload.Namespace}/{Endpoint.Workload.Name}"
+            : "other";
+
+    /// <param name="all">How many candidates are of the same kind.</param>
+    public string Title(int all)
+    {
+        var more = all > 1 ? $", one of {all} alike" : "";
+        if (Gateway is { } gateway) return $"{gateway.Network} through gateway {Endpoint.AddressText}";
+        if (Service is { } service) return $"{service.Name} at {Endpoint.AddressText}";
+        var place = Endpoint.Locality.Length > 0 ? $", {Endpoint.Locality}" : "";
+        return Pod is { } pod
+            ? $"{pod.Cluster.Context}{TraceRecord.NetworkText(pod.Cluster.NetworkOf(pod.Pod))}{place}: Pod {pod.Pod.Key} at {Endpoint.AddressText}{more}"
+            : $"{Endpoint.AddressText}{(Entry is null ? "" : $", an endpoint of {Entry}")}{place}{more}";
+    }
+}

@@ -1,0 +1,112 @@
+using System.Net;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Decisions;
+
+namespace Isthmus.Explain.Tracing.Steps;
+
+/// <summary>Where a call from outside arrives at the proxy of a gateway.</summary>
+internal sealed record Arrival(ProxyView View, ChainView Chain);
+
+/// <summary>Checks how a call from outside enters the mesh: the gateway's Service, its Pods, and the server of a Gateway that accepts the connection.</summary>
+internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedProxies proxies)
+{
+    private static readonly string[] OfferedInTls = ["h2", "http/1.1"];
+
+    /// <param name="call">The call, as the gateway's proxy passes it on.</param>
+    /// <returns>Null when the call ends here, or when the proxy must be fetched first.</returns>
+    public Arrival? Walk(ServiceInCluster entry, out TracedCall call)
+    {
+        var port = facts.Target.Port > 0 ? facts.Target.Port : facts.Target.Scheme == "https" ? 443 : 80;
+        var kind = facts.Target.Scheme == "https" || (facts.Target.Scheme.Length == 0 && port == 443)
+            ? CallKinds.Tls
+            : facts.Target.Scheme.Length > 0
+            ? facts.Target.Scheme
+            : CallKinds.Http;
+        call = new(facts, null, null, port, kind, new(IPAddress.None, port));
+        var service = entry.Service;
+        causes.Needs.NeedPods(service.Metadata.Namespace);
+        if (!entry.Pods.Any(pod => pod.Status.IsReady))
+        {
+            record.Fail("gateway", entry.Name, causes.Availability.GatewayWithoutPods(entry));
+            return null;
+        }
+        var addresses = service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname)
+            .Concat(service.Spec.ExternalIPs).ToList();
+        if (addresses.Count == 0 && service.Spec.Type != "NodePort")
+            record.Warn("gateway", entry.Name,
+                Faults.Of("ISM1005", entry.Name, "status.loadBalancer", "has no external address, so clients outside do not reach it",
+                    "give the cluster a load balancer, set spec.externalIPs, or make it a Service of type NodePort"));
+        else record.Ok("gateway", entry.Name, ("addresses", string.Join(", ", addresses)), ("pod", facts.Client.ToString()));
+        if (entry.Port(port) is not { } known)
+        {
+            record.Fail("port", $"{port}", ServicePods.WithoutPort(entry, port, "use one of its ports, or add this one"));
+            return null;
+        }
+        if (proxies.View(facts.Client, "gateway proxy") is not { } view) return null;
+        var target = ServiceInCluster.TargetOf(known, facts.ClientPod);
+        if (target > 0) record.Packets(causes.Packets.ToGateway(facts.Home, facts.ClientPod, target));
+        call = call with { Sidecar = view, Destination = new(IPAddress.TryParse(facts.ClientPod.Status.PodIP, out var own) ? own : IPAddress.Any, target) };
+        return Accept(view, ref call);
+    }
+
+    /// <summary>Whether the gateway's tokens and policies let the call pass.</summary>
+    public bool Admit(Arrival arrival, ref TracedCall call)
+    {
+        var chain = arrival.Chain;
+        var request = chain.IsHttp ? call.Request() : null;
+        // Only a client outside has an address, and perhaps a certificate.
+        var access = new AccessStep(facts, record, causes, "policy", arrival.View)
+        {
+            IsUnknown = key => key is RuleKeys.SourceIp or RuleKeys.RemoteIp
+                || (chain.Tls is { RequirePeer: true } && key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain),
+        };
+        var end = call.ClientEnd;
+        var at = new Callee(facts.Home, facts.ClientPod, call.Destination);
+        if (!access.Walk(chain,
+            new(request, chain.Tls is null ? "http" : "https", "", end, call.Destination, chain.Tls is null ? "" : facts.Target.Host), at))
+            return false;
+        if (access.Allowing.Length > 0) record.Ok("policy", $"{chain.Name}: allowed", ("allowed by", access.Allowing));
+        if (request is not null) call = call with { Admitted = new(request, access.Learned, access.IsUnsure) };
+        return true;
+    }
+
+    private Arrival? Accept(ProxyView view, ref TracedCall call)
+    {
+        var (target, isTls, port) = (call.Destination.Port, call.Kind == CallKinds.Tls, call.Port);
+        if (view.Decisions.Bound(target).FirstOrDefault(candidate => !candidate.IsInbound) is not { } listener)
+        {
+            record.Fail("listener", $"nothing accepts port {target}", causes.Entries.WithoutListener(port, target));
+            return null;
+        }
+        record.Ok("listener", listener.Name, ("port of the Service", $"{port} → {target}"));
+        if (!LackedFilters.Pass(record, "listener", view, $"{facts.Client}", listener, target)) return null;
+        var chain = listener.Choose(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : null, isTls ? OfferedInTls : call.Detected);
+        if (chain is null || (isTls ? chain is { Tls: null, IsHttp: true } : chain.Tls is not null))
+        {
+            record.Fail("filter chain", $"none of {listener.Name}", causes.Entries.WithoutChain(call, listener.EndsTls));
+            return null;
+        }
+        if (chain.Tls is not { } tls) return new(view, chain);
+        var certificate = view.Certificate(tls.Certificate);
+        if (causes.Entries.Unacceptable(call, tls.Certificate, certificate) is { } unacceptable)
+        {
+            record.Fail("TLS", $"ends at the gateway, with {certificate?.Identity ?? "no certificate"}", unacceptable,
+                ("certificate", certificate?.Validity(facts.Now) ?? ""));
+            return null;
+        }
+        if (tls.Root.Contains("://", StringComparison.Ordinal) && view.Roots(tls.Root) is null)
+        {
+            record.Fail("TLS", "ends at the gateway, without a CA for the certificates of clients", causes.Entries.WithoutClientCa(call, tls.Root));
+            return null;
+        }
+        record.Ok("TLS", $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}",
+            ("certificate", certificate?.Validity(facts.Now) ?? ""));
+        call = call with { Kind = chain.IsHttp ? CallKinds.Http : CallKinds.Tcp, IsDecrypted = true };
+        return new(view, chain);
+    }
+}

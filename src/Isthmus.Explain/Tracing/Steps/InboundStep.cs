@@ -1,0 +1,46 @@
+using System.Net;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Proxy.Decisions;
+
+namespace Isthmus.Explain.Tracing.Steps;
+
+/// <summary>Checks the inbound side of the callee's proxy: its policies and routes.</summary>
+internal sealed class InboundStep(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedCall call)
+{
+    /// <summary>Where the callee's proxy sends the call; null when the call ends here, and the record says why.</summary>
+    public IPEndPoint? Walk(EndpointWay? way, Callee callee, ChainView chain, ProxyView view, ProxyView? client)
+    {
+        var (name, address) = (callee.Name, callee.Address);
+        var caller = way is { IsMeshTls: true } ? client?.Certificate(way.Tls!.Certificate)?.Identity ?? "" : "";
+        var request = chain.IsHttp ? call.Request() : null;
+        var source = way?.Through is { } gateway && IPAddress.TryParse(gateway.Pod.Status.PodIP, out var passed)
+            ? new(passed, call.ClientEnd.Port) : call.ClientEnd;
+        var access = new AccessStep(facts, record, causes, "inbound", view)
+        {
+            Through = way?.Through is { } through ? PodRef.Of(through.Cluster, through.Pod).ToString() : "",
+        };
+        if (!access.Walk(chain, new(request, "http", caller, source, address, way?.Tls?.Sni ?? ""), callee)) return null;
+        var cluster = chain.IsTcp ? chain.Targets[0].Cluster : null;
+        if (request is not null)
+        {
+            var route = chain.Route(request, "http", access.Learned)?.Route;
+            if (route?.Unread is { } unread
+                && !LackedFilters.Pass(record, "inbound", view, $"{name}", chain.Name, unread))
+                return null;
+            if (route?.Act is not ForwardView forward)
+            {
+                record.Fail("inbound", $"{chain.Name}: no route",
+                    Faults.Of("ISM2065", name.ToString(), $"routes {chain.RouteName}", "its proxy has no route for the request",
+                        $"isthmus proxy-config routes {name.Name}.{name.Namespace} --context={name.Context}"));
+                return null;
+            }
+            cluster = forward.Targets[0].Cluster;
+        }
+        record.Ok("inbound", $"{chain.Name} → {cluster}", ("pod", name.ToString()), ("proxy", view.Stranger), ("as", chain.IsHttp ? "HTTP" : "TCP"),
+            ("caller", caller), ("allowed by", access.Allowing));
+        return view.Decisions.Cluster(cluster!)?.Own as IPEndPoint ?? address;
+    }
+}

@@ -1,0 +1,30 @@
+using System.Net;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+
+namespace Isthmus.Explain.Tracing.Steps;
+
+/// <summary>Checks a Service's address that is used as an endpoint: the caller's proxy calls it, and the kernel chooses the
+/// Pod.</summary>
+internal sealed class ServiceStep(TraceFacts facts, TraceRecord record, TraceCauses causes, PodStep pods)
+{
+    public void Walk(EndpointWay way, ServiceInCluster service)
+    {
+        causes.Needs.NeedPods(service.Service.Metadata.Namespace);
+        var number = ((IPEndPoint)way.Endpoint.Address).Port;
+        if (service.Port(number) is not { } port)
+            record.Fail("service", service.Name,
+                Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {number}, which a ServiceEntry points to",
+                    "fix the ports of the ServiceEntry, or add the port to the Service"));
+        else if (service.Callees(port) is not [var first, ..] callees)
+            record.Fail("service", service.Name,
+                causes.Endpoints.NoEndpointsIn(facts.Home, facts.Host($"{service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}"), number, ""));
+        else
+        {
+            record.Ok("service", $"{service.Name} → {callees.Count} Pods", ("by", "the kernel's Service rules"));
+            record.Packets(causes.Packets.ToPod(first));
+            pods.Walk(way, first, way.Outbound.View);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+
+namespace Isthmus.Explain.Tracing.Steps;
+
+/// <summary>What a walk has found so far: the hops, and the paths that calls take.</summary>
+internal sealed class TraceRecord
+{
+    /// <summary>The network between two ends.</summary>
+    public const string PacketsHop = "packets";
+
+    private readonly List<Hop> _hops = [];
+    private readonly List<Way> _ways = [];
+    private int _way;
+
+    /// <summary>How many hops there are.</summary>
+    public int Count => _hops.Count;
+
+    /// <summary>How many paths the walk has begun.</summary>
+    public int Ways => _ways.Count;
+
+    public CallTrace Trace(TracedCall call) =>
+        new(call.Facts.Entry is { } entry
+            ? $"a client outside, through {entry.Service.Metadata.Name}.{entry.Service.Metadata.Namespace}"
+            : $"{call.Facts.Client.Name}.{call.Facts.Client.Namespace}",
+            call.Facts.Client.Context, call.ToString(), _hops.ToValueList(), _ways.ToValueList(), call.Facts.Call);
+
+    public void Add(string name, HopStatus status, string summary, Problem? problem, params ReadOnlySpan<(string Name, string Value)> details)
+    {
+        var list = new List<Fact>();
+        foreach (var (label, value) in details)
+            if (value.Length > 0) list.Add(new(label, value));
+        _hops.Add(new(name, _way, status, summary, list.ToValueList(), problem));
+    }
+
+    public bool Ok(string name, string summary, params ReadOnlySpan<(string Name, string Value)> details)
+    {
+        Add(name, HopStatus.Ok, summary, null, details);
+        return true;
+    }
+
+    public bool Fail(string name, string summary, Problem problem, params ReadOnlySpan<(string Name, string Value)> details)
+    {
+        Add(name, HopStatus.Failed, summary, problem, details);
+        return false;
+    }
+
+    public void Warn(string name, string summary, Problem problem, params ReadOnlySpan<(string Name, string Value)> details) =>
+        Add(name, HopStatus.Warning, summary, problem with { Severity = Severity.Warning }, details);
+
+    /// <summary>The hop of a NetworkPolicy that drops the packets; nothing when none does.</summary>
+    public void Packets(Problem? dropped)
+    {
+        if (dropped is not null) Warn(PacketsHop, $"{dropped.Object} does not allow them", dropped);
+    }
+
+    /// <summary>Begins a path that some calls take.</summary>
+    public void BeginWay(string title, int percent)
+    {
+        _ways.Add(new(title, percent));
+        _way = _ways.Count;
+    }
+
+    /// <summary>Returns to the part that every call takes.</summary>
+    public void EndWay() => _way = 0;
+
+    /// <summary>Turns failures from a hop on into warnings.</summary>
+    public void Soften(int from)
+    {
+        for (var i = from; i < _hops.Count; i++)
+            if (_hops[i].Status == HopStatus.Failed) _hops[i] = _hops[i] with { Status = HopStatus.Warning };
+    }
+
+    /// <summary>Turns a warning into the failure, unless a later hop failed.</summary>
+    public void FailUnlessLater(int at)
+    {
+        if (_hops.Skip(at).All(hop => hop.Status != HopStatus.Failed))
+            _hops[at] = _hops[at] with { Status = HopStatus.Failed, Problem = _hops[at].Problem! with { Severity = Severity.Error } };
+    }
+
+    public static string NetworkText(string network) => network.Length == 0 ? "" : $", {network}";
+}

@@ -100,6 +100,7 @@ public sealed class OperatorTrialTests
     [Theory]
     [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}", "eu/west/a", true)]
     [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}", "us/west/a", false)]
+    [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: '*', to: {asia/*: 100}}]}}", "", false)]
     [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}", null, true)]
     [InlineData("loadBalancer: {simple: RANDOM}", null, false)]
     public void Calls_that_go_to_localities_without_Pods_are_told(string policy, string? caller, bool isNamed)

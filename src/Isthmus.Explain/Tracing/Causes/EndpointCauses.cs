@@ -90,8 +90,8 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                 "spec.trafficPolicy.loadBalancer.localityLbSetting.distribute")
             : (MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config.LocalityLb, $"MeshConfig of {config.At.Context}", "localityLbSetting.distribute");
         if (!lb.Enabled || lb.Distribute.IsEmpty) return null;
-        // The first that the caller is in counts; of another one, it knows nothing.
-        var own = facts.Locality is { } at ? lb.Distribute.Where(one => at.IsIn(one.From)).Take(1).ToList() : [.. lb.Distribute];
+        // The first that the caller is in counts; of another one, it knows nothing, and a caller without a locality knows none.
+        var own = facts.Locality is { } at ? lb.Distribute.Where(one => !at.IsUnknown && at.IsIn(one.From)).Take(1).ToList() : [.. lb.Distribute];
         if (own.Count == 0) return null;
         var sent = own.Select(one => $"from {one.From} to {string.Join(", ", one.To.Select(to => to.Key))} only");
         return Faults.Of("ISM2107", owner, field, $"sends calls {string.Join(" and ", sent)}, and "

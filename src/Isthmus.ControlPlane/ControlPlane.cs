@@ -29,6 +29,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Address = Isthmus.Core.Net.Address;
 
 namespace Isthmus.ControlPlane;
 
@@ -262,14 +263,14 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private string? PodAt(IPAddress address)
     {
         if (_ports.Home is not null) return null;
-        var (text, sources, root) = (address.ToString(), _engine.Mesh.Sources, _injector.Current.RootNamespace);
-        var found = sources.Pods.Items.Values.Where(pod => pod.Source.Cluster == _settings.ClusterId && pod.Addresses.Contains(text)).ToList();
+        var (ip, sources, root) = (Address.Of(address), _engine.Mesh.Sources, _injector.Current.RootNamespace);
+        var found = sources.Pods.Items.Values.Where(pod => pod.Source.Cluster == _settings.ClusterId && pod.Addresses.Contains(ip)).ToList();
         // A Pod that has ended keeps the address that another one has now.
         if (found.Count == 0
             || found.Exists(pod => pod.Source.Namespace is "kube-system" || pod.Source.Namespace == _settings.Namespace || pod.Source.Namespace == root))
             return null;
         var isNode = sources.Nodes.Items.Values.Any(node => node.Source.Cluster == _settings.ClusterId
-            && node.InternalAddresses.Concat(node.ExternalAddresses).Contains(text));
+            && node.InternalAddresses.Concat(node.ExternalAddresses).Any(known => known.Ip == ip));
         return isNode ? null : $"{found[0].Source.Namespace}/{found[0].Source.Name}";
     }
 

@@ -91,7 +91,8 @@ internal static class MeshPages
 
     private static ShardEndpoint Report(MeshEndpoint endpoint) => new()
     {
-        Address = endpoint.Address, Network = endpoint.Network, Locality = JsonValue.Create(endpoint.Locality.ToString()), Health = endpoint.Health.ToString(),
+        Address = endpoint.Address.ToString(), Network = endpoint.Network, Locality = JsonValue.Create(endpoint.Locality.ToString()),
+        Health = endpoint.Health.ToString(),
         ServiceAccount = endpoint.ServiceAccount, Workload = endpoint.Workload.Name, Source = endpoint.Source.ToString(),
         Ports = [.. endpoint.Ports.Select(port => new ShardPort(port.Service, port.Target, port.Mtls))],
     };

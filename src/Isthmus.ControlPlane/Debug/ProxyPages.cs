@@ -104,7 +104,7 @@ internal static class ProxyPages
             .SelectMany(endpoint => endpoint.Ports.Where(open => open.Service == port.Number && open.IsUdp == (port.Protocol == Protocol.Udp))
                 .Select(open => (JsonNode)new JsonObject
         {
-            ["Address"] = endpoint.Address, ["EndpointPort"] = open.Target, ["ServicePortName"] = port.Name, ["Network"] = endpoint.Network,
+            ["Address"] = endpoint.Address.ToString(), ["EndpointPort"] = open.Target, ["ServicePortName"] = port.Name, ["Network"] = endpoint.Network,
             ["ClusterID"] = endpoint.Cluster,
             ["Locality"] = endpoint.Locality.ToString(), ["ServiceAccount"] = endpoint.ServiceAccount, ["WorkloadName"] = endpoint.Workload.Name,
             ["Namespace"] = endpoint.Workload.Namespace,

@@ -38,7 +38,8 @@ internal static class SourcePage
         }
         foreach (var endpoint in mesh.Endpoints.Items.Values.SelectMany(host => host.Endpoints))
         {
-            if (endpoint.Network.Length == 0 || proxy.Network.Length == 0 || endpoint.Network == proxy.Network) Add(endpoint.Address, endpoint.Cluster);
+            if (endpoint.Network.Length == 0 || proxy.Network.Length == 0 || endpoint.Network == proxy.Network) Add(endpoint.Address.ToString(),
+                endpoint.Cluster);
         }
         foreach (var gateway in mesh.Gateways) Add(gateway.Address, gateway.Cluster);
         return found;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
 using Isthmus.Core.Names;
@@ -72,7 +71,7 @@ internal sealed class EndpointDerivation(
     private MeshEndpoint OfAddress(Reader read, ClusterService service, SliceFacts slice, SliceAddress address, List<JoinedPort> ports, Surroundings context)
     {
         var pod = address.Pod is { } key ? read.Get(workloads.All, Workload.KeyOfPod(key)) : null;
-        return OfWorkload(read, service.Hostname, pod, address.Address, ports, context, address.Node) with
+        return OfWorkload(read, service.Hostname, pod, EndpointAddress.Of(address.Address), ports, context, address.Node) with
         {
             Health = HealthOf(service, address, pod),
             PodHostname = pod is { Hostname.Length: > 0 } && pod.Subdomain == service.Name ? pod.Hostname : address.Hostname,
@@ -85,7 +84,7 @@ internal sealed class EndpointDerivation(
     /// <param name="workload">Null: nobody knows what is at the address.</param>
     /// <param name="otherNode">Where the address is, if the workload does not say.</param>
     private MeshEndpoint OfWorkload(
-        Reader read, string host, Workload? workload, string address, IEnumerable<JoinedPort> ports, Surroundings context, string otherNode = "")
+        Reader read, string host, Workload? workload, EndpointAddress address, IEnumerable<JoinedPort> ports, Surroundings context, string otherNode = "")
     {
         var cluster = workload?.Cluster ?? context.Cluster;
         var labels = workload?.Labels ?? default;
@@ -121,7 +120,7 @@ internal sealed class EndpointDerivation(
     }
 
     /// <summary>The endpoint's label, then the system namespace's, then meshNetworks (Istio 1.20's order).</summary>
-    private static string NetworkOf(string cluster, string address, ValueMap<string> labels, Surroundings context)
+    private static string NetworkOf(string cluster, EndpointAddress address, ValueMap<string> labels, Surroundings context)
     {
         if (labels.TryGetValue(Labels.Network, out var own)) return own;
         if (context.SystemNetwork.Length > 0) return context.SystemNetwork;
@@ -130,7 +129,7 @@ internal sealed class EndpointDerivation(
         {
             if (network.Endpoints.Any(endpoints => endpoints.FromRegistry == cluster)) return name;
         }
-        if (!IPAddress.TryParse(address, out var ip)) return "";
+        if (address.Ip?.ToIPAddress() is not { } ip) return "";
         foreach (var (name, network) in networks)
         {
             if (network.Endpoints.Any(endpoints => Cidr.TryParse(endpoints.FromCidr, out var range) && range.Contains(ip))) return name;
@@ -156,7 +155,7 @@ internal sealed class EndpointDerivation(
         var context = OfEntries(Context(read, entry.Source.Cluster, entry.Namespace));
         ValueList<Workload> selected = entry.WorkloadSelector.Count == 0 ? default
             : read.Get(workloads.ByNamespace, entry.Namespace)
-                .Where(workload => !workload.Addresses.IsEmpty && Selectors.Matches(entry.WorkloadSelector, workload.Labels)).ToValueList();
+                .Where(workload => !(workload.IsPod && workload.Addresses.IsEmpty) && Selectors.Matches(entry.WorkloadSelector, workload.Labels)).ToValueList();
         var byName = entry.Resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin;
         foreach (var host in entry.Hosts)
         {
@@ -167,7 +166,7 @@ internal sealed class EndpointDerivation(
                     .Select(workload => Anonymous(OfEntryWorkload(read, host, entry.Ports, workload, context))).ToList();
             if (endpoints.Count == 0 && byName)
             {
-                var named = Workload.Of(entry.Source, new(host, default, default, "", "", 1, ""));
+                var named = Workload.Of(entry.Source, new(EndpointAddress.Parse(host), default, default, "", "", 1, ""));
                 endpoints.Add(Anonymous(OfEntryWorkload(read, host, entry.Ports, named, context)) with { Cluster = "" });
             }
             yield return new(host, endpoints.ToValueList());
@@ -183,7 +182,7 @@ internal sealed class EndpointDerivation(
         var isReady = read.Get(sources.PodReadiness, new ObjectKey(pod.Cluster, pod.Namespace, pod.Source.Name)) is not { IsReady: false };
         var ports = entry.Ports.Select(port => JoinedPort.Of(port,
             int.TryParse(port.TargetPort, NumberStyles.Integer, CultureInfo.InvariantCulture, out var target) ? target : port.Number));
-        return OfWorkload(read, host, pod, pod.Addresses[0], ports, Around(read, pod)) with
+        return OfWorkload(read, host, pod, pod.Place, ports, Around(read, pod)) with
         {
             Health = isReady ? EndpointHealth.Ready : EndpointHealth.NotReady, Source = entry.Source,
         };
@@ -198,13 +197,13 @@ internal sealed class EndpointDerivation(
         if (selected.Count == 0) return null;
         return new(service.Hostname, selected.Select(workload => OfEntryWorkload(read, service.Hostname, service.Ports, workload, Around(read, workload)) with
         {
-            IsBorrowed = service.Headless && ownership.IsBorrowed(read, service.Cluster, service.Namespace, workload.Addresses[0], null),
+            IsBorrowed = service.Headless && workload.Place.Ip is { } ip && ownership.IsBorrowed(read, service.Cluster, service.Namespace, ip, null),
         }).ToValueList());
     }
 
     /// <summary>A workload that is not a Pod is ready: nobody says otherwise.</summary>
     private MeshEndpoint OfEntryWorkload(Reader read, string host, ValueList<ServicePort> ports, Workload workload, Surroundings context) =>
-        OfWorkload(read, host, workload, workload.Addresses[0], ports.Select(port => JoinedPort.Of(port, workload.Target(port)!.Value)), context) with
+        OfWorkload(read, host, workload, workload.Place, ports.Select(port => JoinedPort.Of(port, workload.Target(port)!.Value)), context) with
         {
             Health = EndpointHealth.Ready, Source = workload.Source,
         };
@@ -214,7 +213,7 @@ internal sealed class EndpointDerivation(
     {
         var mesh = (read.Get(sources.Settings, "") ?? MeshSettings.Default).Mesh;
         var all = sets.SelectMany(set => set.Endpoints)
-            .OrderBy(endpoint => endpoint.Cluster, StringComparer.Ordinal).ThenBy(endpoint => endpoint.Address, AddressOrder.Instance).ToValueList();
+            .OrderBy(endpoint => endpoint.Cluster, StringComparer.Ordinal).ThenBy(endpoint => endpoint.Address).ToValueList();
         var identities = new SortedSet<string>(StringComparer.Ordinal);
         var allMtls = all.Count > 0;
         foreach (var endpoint in all)
@@ -226,22 +225,5 @@ internal sealed class EndpointDerivation(
         }
         identities.UnionWith(service?.ServiceAccounts ?? default);
         return new(all, identities.ToValueList(), allMtls);
-    }
-}
-
-/// <summary>IP addresses by number, so that .9 comes before .10; others after them by text.</summary>
-internal sealed class AddressOrder : IComparer<string>
-{
-    public static readonly AddressOrder Instance = new();
-
-    public int Compare(string? x, string? y)
-    {
-        var first = IPAddress.TryParse(x, out var a);
-        var second = IPAddress.TryParse(y, out var b);
-        if (!first || !second) return first != second ? (first ? -1 : 1) : string.CompareOrdinal(x, y);
-        Span<byte> left = stackalloc byte[16], right = stackalloc byte[16];
-        a!.TryWriteBytes(left, out var leftLength);
-        b!.TryWriteBytes(right, out var rightLength);
-        return leftLength != rightLength ? leftLength.CompareTo(rightLength) : left[..leftLength].SequenceCompareTo(right[..rightLength]);
     }
 }

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 
@@ -19,7 +20,7 @@ public sealed record NamespaceFacts(ObjectRef Source, string Network, ValueMap<s
 
 /// <param name="Pod">The Pod behind the address, <c>namespace/name</c> as a key of its cluster; null when it is not a Pod.</param>
 /// <param name="Hostname">The endpoint's own DNS label; empty when it has none.</param>
-public readonly record struct SliceAddress(string Address, EndpointHealth Health, ObjectKey? Pod, string Node, string Zone, string Hostname);
+public readonly record struct SliceAddress(Address Address, EndpointHealth Health, ObjectKey? Pod, string Node, string Zone, string Hostname);
 
 /// <param name="Ports">Port name → port.</param>
 public sealed record SliceFacts(ObjectRef Source, string Service, ValueList<SliceAddress> Addresses, ValueMap<int> Ports);
@@ -28,7 +29,7 @@ public sealed record SliceFacts(ObjectRef Source, string Service, ValueList<Slic
 public sealed record HostAddresses(ValueList<string> Addresses);
 
 /// <summary>The address that the allocator gave to a host.</summary>
-public sealed record AllocatedAddress(string Hostname, string Address);
+public sealed record AllocatedAddress(string Hostname, Address Address);
 
 /// <summary>The endpoints of one host that one EndpointSlice or ServiceEntry names.</summary>
 internal sealed record EndpointSet(string Hostname, ValueList<MeshEndpoint> Endpoints);

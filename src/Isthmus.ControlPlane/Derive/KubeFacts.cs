@@ -6,8 +6,10 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
+using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 using ServicePort = Isthmus.Mesh.Model.ServicePort;
 
 namespace Isthmus.ControlPlane.Derive;
@@ -111,7 +113,7 @@ public static class KubeFacts
             meta.Labels.ToValueMap(),
             pod.Spec.ServiceAccountName.Length > 0 ? pod.Spec.ServiceAccountName : "default",
             pod.Spec.NodeName,
-            ips.Where(ip => ip.Length > 0).ToValueList(),
+            AddressesIn(ips),
             WorkloadOf(pod),
             pod.Spec.Hostname, pod.Spec.Subdomain,
             ports.ToValueMap()) { Runs = ProxyOf(pod) };
@@ -148,8 +150,12 @@ public static class KubeFacts
             Addresses(node, "ExternalIP"), Addresses(node, "InternalIP"), node.Status.NodeInfo.KubeletVersion);
     }
 
-    private static ValueList<string> Addresses(Node node, string type) =>
-        node.Status.Addresses.Where(address => address.Type == type).Select(address => address.Address).ToValueList();
+    private static ValueList<EndpointAddress> Addresses(Node node, string type) =>
+        node.Status.Addresses.Where(address => address.Type == type).Select(address => EndpointAddress.Parse(address.Address)).ToValueList();
+
+    /// <summary>API servers take no other texts here; empty ones are not known yet.</summary>
+    private static ValueList<Address> AddressesIn(IEnumerable<string> texts) =>
+        texts.Select(text => Address.TryParse(text, out var address) ? address : (Address?)null).OfType<Address>().ToValueList();
 
     /// <summary>Null for Secrets that do not hold TLS credentials: nothing of them is kept.</summary>
     public static TlsCredential? Of(string cluster, Secret secret)
@@ -242,7 +248,7 @@ public static class KubeFacts
             var pod = endpoint.TargetRef is { Kind: "Pod" } target
                 ? new ObjectKey(cluster, target.Namespace.Length > 0 ? target.Namespace : slice.Metadata.Namespace, target.Name)
                 : (ObjectKey?)null;
-            foreach (var address in endpoint.Addresses)
+            foreach (var address in AddressesIn(endpoint.Addresses))
                 addresses.Add(new(address, Health(endpoint.Conditions), pod, endpoint.NodeName, endpoint.Zone, endpoint.Hostname));
         }
         var ports = slice.Ports.Where(port => port.Port is not null).GroupBy(port => port.Name)

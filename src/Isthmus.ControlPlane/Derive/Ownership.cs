@@ -1,5 +1,6 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
@@ -14,16 +15,17 @@ internal sealed class Ownership(
     MeshSources sources, WorkloadIndex workloads, Live<string, ValueList<ClusterService>> byHost, Live<string, ClusterIds> clusterIds,
     Live<ObjectKey, ServiceEntry> entries)
 {
-    private readonly Live<string, ValueList<ClusterService>> _services = sources.Services.GroupByMany(service => service.ClusterIps, "services by address");
-    private readonly Live<string, ValueList<Workload>> _pods = workloads.All.GroupByMany(workload => workload.IsPod
+    private readonly Live<Address, ValueList<ClusterService>> _services = sources.Services.GroupByMany(
+        service => service.ClusterIps.Select(HostOwners.Single).OfType<Address>(), "services by address");
+    private readonly Live<Address, ValueList<Workload>> _pods = workloads.All.GroupByMany(workload => workload.IsPod
         ? workload.Addresses
-        : (IEnumerable<string>)[],
+        : (IEnumerable<Address>)[],
         "pods by address");
-    private readonly Live<string, ValueList<NodeFacts>> _nodes = sources.Nodes.GroupByMany(node => node.InternalAddresses.Concat(node.ExternalAddresses),
-        "nodes by address");
-    private readonly Live<string, ValueList<AllocatedAddress>> _allocated = sources.Allocated.GroupBy(given => given.Address, "allocated by address");
-    private readonly Live<string, ValueList<ServiceEntry>> _claims = entries.GroupByMany(entry => entry.Addresses.Select(HostOwners.Single).OfType<string>(),
-        "entries by address");
+    private readonly Live<Address, ValueList<NodeFacts>> _nodes = sources.Nodes.GroupByMany(
+        node => node.InternalAddresses.Concat(node.ExternalAddresses).Select(address => address.Ip).OfType<Address>(), "nodes by address");
+    private readonly Live<Address, ValueList<AllocatedAddress>> _allocated = sources.Allocated.GroupBy(given => given.Address, "allocated by address");
+    private readonly Live<Address, ValueList<ServiceEntry>> _claims = entries.GroupByMany(
+        entry => entry.Addresses.Select(HostOwners.Single).OfType<Address>(), "entries by address");
 
     /// <summary>Whether an entry may define a host: the name is not of another namespace, and no Service of another one has it.</summary>
     public bool MayDefine(Reader read, ServiceEntry entry, string host) =>
@@ -77,7 +79,7 @@ internal sealed class Ownership(
     }
 
     /// <summary>The clusters in which an address is another's, and whose it is.</summary>
-    private IEnumerable<(string Cluster, string Owner)> TakenIn(Reader read, string address, string hostname, string ns)
+    private IEnumerable<(string Cluster, string Owner)> TakenIn(Reader read, Address address, string hostname, string ns)
     {
         foreach (var service in read.Get(_services, address)) yield return (service.Cluster, service.Source.ToString());
         foreach (var given in read.Get(_allocated, address).Where(given => given.Hostname != hostname))
@@ -91,7 +93,7 @@ internal sealed class Ownership(
 
     /// <summary>Whether an endpoint's address is a Pod's of another namespace, or a Service's.</summary>
     /// <param name="pod">The Pod that the endpoint is said to be; null for none.</param>
-    public bool IsBorrowed(Reader read, string cluster, string ns, string address, Workload? pod)
+    public bool IsBorrowed(Reader read, string cluster, string ns, Address address, Workload? pod)
     {
         if (pod is not null && pod.Source.Namespace == ns && pod.Addresses.Contains(address)) return false;
         if (read.Get(_services, address).Any(service => service.Cluster == cluster)) return true;
@@ -100,7 +102,7 @@ internal sealed class Ownership(
     }
 
     /// <summary>The Pods with an address of their own, not that of their Node.</summary>
-    private ValueList<Workload> PodsAt(Reader read, string address) =>
+    private ValueList<Workload> PodsAt(Reader read, Address address) =>
         read.Get(_pods, address) is { IsEmpty: false } pods && read.Get(_nodes, address).IsEmpty ? pods : default;
 
     /// <summary>What an entry claims and does not get.</summary>
@@ -123,7 +125,7 @@ internal sealed class Ownership(
         }
     }
 
-    private ServiceEntry? Older(Reader read, ServiceEntry entry, string address) => read.Get(_claims, address)
+    private ServiceEntry? Older(Reader read, ServiceEntry entry, Address address) => read.Get(_claims, address)
         .Where(other => other.Namespace != entry.Namespace && (other.CreatedAt, other.Source).CompareTo((entry.CreatedAt, entry.Source)) < 0
             && SeenBySame(entry, other))
         .MinBy(other => (other.CreatedAt, other.Source));

@@ -2,6 +2,7 @@ using System.Net;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Intake;
@@ -116,7 +117,7 @@ public sealed class MeshWriter
         var staged = false;
         foreach (var (host, address) in addresses)
         {
-            var next = new AllocatedAddress(host, address);
+            var next = new AllocatedAddress(host, Address.Parse(address));
             if (Sources.Allocated.Items.TryGetValue(host, out var known) && known == next) continue;
             Sources.Allocated.Put(host, next);
             staged = true;

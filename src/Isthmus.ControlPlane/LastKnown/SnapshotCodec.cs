@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using System.Net;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Isthmus.Core.Problems;
@@ -100,7 +99,6 @@ public static class SnapshotCodec
             foreach (var port in slice.Ports.Values) Port(slice.Source, port);
             foreach (var address in slice.Addresses)
             {
-                if (!IPAddress.TryParse(address.Address, out _)) throw new ProblemException("", $"{slice.Source}: '{address.Address}' is not an IP address");
                 if (address.Pod is { } pod && pod.Cluster != cluster) throw new ProblemException("", $"{slice.Source} names a Pod of cluster '{pod.Cluster}'");
             }
         }

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.LastKnown;
@@ -18,12 +19,15 @@ namespace Isthmus.ControlPlane.LastKnown;
     RespectRequiredConstructorParameters = true,
     Converters =
     [
-        typeof(ListConverter<string>), typeof(ListConverter<ServicePort>), typeof(ListConverter<SliceAddress>), typeof(ListConverter<ClusterService>),
+        typeof(ListConverter<string>), typeof(ListConverter<Address>), typeof(ListConverter<EndpointAddress>), typeof(ListConverter<ServicePort>),
+        typeof(ListConverter<SliceAddress>), typeof(ListConverter<ClusterService>),
         typeof(ListConverter<SliceFacts>), typeof(ListConverter<PodFacts>), typeof(ListConverter<NodeFacts>), typeof(ListConverter<NamespaceFacts>),
         typeof(ListConverter<ServiceExport>), typeof(ListConverter<OfferedPort>), typeof(ListConverter<ExportCondition>), typeof(ListConverter<WorkloadEntry>),
         typeof(MapConverter<string>), typeof(MapConverter<int>), typeof(WordConverter<Protocol>), typeof(WordConverter<EndpointHealth>),
     ])]
 [JsonSerializable(typeof(ClusterSnapshot))]
+[JsonSerializable(typeof(Address))]
+[JsonSerializable(typeof(EndpointAddress))]
 [JsonSerializable(typeof(ServicePort))]
 [JsonSerializable(typeof(SliceAddress))]
 [JsonSerializable(typeof(OfferedPort))]

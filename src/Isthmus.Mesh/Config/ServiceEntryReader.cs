@@ -167,7 +167,7 @@ internal static class ServiceEntryReader
             else if (port.Integer is < 1 or > 65535) port.Error($"port number {port.Integer} must be in the range 1..65535");
         }
         return new(
-            address,
+            EndpointAddress.Parse(address),
             endpoint["ports"].Members.Select(port => KeyValuePair.Create(port.Key, port.Value.Int ?? 0)).ToValueMap(),
             HostNames.ReadLabels(endpoint["labels"]),
             endpoint["network"].Text, endpoint["locality"].Text, endpoint["weight"].UInt is > 0 and var weight ? weight : 1, endpoint["serviceAccount"].Text);

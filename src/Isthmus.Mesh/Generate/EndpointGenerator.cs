@@ -36,7 +36,7 @@ public static class EndpointGenerator
     public static ClusterLoadAssignment Own(OwnHost own, IEnumerable<MeshEndpoint> endpoints)
     {
         var assignment = new ClusterLoadAssignment { ClusterName = ResourceNames.OwnEndpoints };
-        var members = endpoints.Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.Length: > 0 }
+        var members = endpoints.Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.IsNone: false }
             && (endpoint.Locality.Region ?? "") == own.Region && endpoint.Port(own.Port) is not null)
             .GroupBy(endpoint => endpoint.Locality).OrderBy(group => group.Key);
         foreach (var group in members)
@@ -97,7 +97,7 @@ public static class EndpointGenerator
 
     /// <summary>A gateway stands for the ready endpoints behind it.</summary>
     private static bool IsUnreadyHere(MeshEndpoint endpoint, EndpointInputs inputs) =>
-        endpoint is { Health: EndpointHealth.NotReady, Address.Length: > 0 } && IsDirect(inputs.From.Network, endpoint.Network, inputs.Gateways);
+        endpoint is { Health: EndpointHealth.NotReady, Address.IsNone: false } && IsDirect(inputs.From.Network, endpoint.Network, inputs.Gateways);
 
     private static bool IsMember(MeshEndpoint endpoint, EndpointInputs inputs, int port, Subset? subset)
     {
@@ -126,7 +126,7 @@ public static class EndpointGenerator
             var weight = Math.Min(uint.MaxValue, (ulong)Math.Max(1, endpoint.Weight) * gateways.Scale);
             if (IsDirect(inputs.From.Network, endpoint.Network, gateways))
             {
-                if (endpoint.Address.Length == 0) continue;
+                if (endpoint.Address.IsNone) continue;
                 result.LbEndpoints.Add(Direct(endpoint, target, (uint)weight, target.Mtls && tls != ClientTlsMode.Disable));
                 total += weight;
             }

@@ -35,11 +35,11 @@ public static class NameTableGenerator
 
     /// <summary>Endpoints that are dialled directly.</summary>
     private static IEnumerable<Member> Near(ProxyScope scope, VisibleHost host) => host.Endpoints
-        .Where(endpoint => endpoint.Health == EndpointHealth.Ready && endpoint.Address.Length > 0)
+        .Where(endpoint => endpoint.Health == EndpointHealth.Ready && !endpoint.Address.IsNone)
         .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network)
         .Where(endpoint => !(host.Service.ClusterLocal || endpoint.Withheld) || endpoint.Cluster == scope.Cluster)
         .OrderBy(endpoint => endpoint.Cluster != scope.Cluster).ThenBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
-        .Select(endpoint => new Member(endpoint.Address, endpoint.PodHostname,
+        .Select(endpoint => new Member(endpoint.Address.ToString(), endpoint.PodHostname,
             endpoint.Network.Length > 0 && endpoint.PodHostname.Length > 0
                 ? HeadlessPod.NameOf(endpoint.PodHostname, endpoint.Cluster, host.Service.Hostname)
                 : "",

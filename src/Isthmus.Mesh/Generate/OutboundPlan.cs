@@ -81,7 +81,7 @@ public static class OutboundPlan
         {
             foreach (var port in host.Service.Ports.Where(port => port.Protocol != Protocol.Udp))
                 Add(drafts, scope, host, port,
-                    Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct());
+                    Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct().Select(address => address.ToString()));
         }
         return [.. drafts.Values.Select(draft => draft.Finish())];
     }
@@ -145,7 +145,7 @@ public static class OutboundPlan
         {
             var pods = Near(host, scope, port).ToList();
             return pods.Count > 0 || hasPods
-                ? pods.Where(endpoint => !endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct()
+                ? pods.Where(endpoint => !endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct().Select(address => address.ToString())
                 : [ResourceNames.AnyAddress];
         }
         var addresses = ServiceAddresses.For(host.Service, scope);
@@ -156,7 +156,7 @@ public static class OutboundPlan
 
     /// <summary>The endpoints of a headless host that are dialled directly.</summary>
     private static IEnumerable<MeshEndpoint> Near(VisibleHost host, ProxyScope scope, int port) => host.Endpoints
-        .Where(endpoint => endpoint.Health == EndpointHealth.Ready && endpoint.Address.Length > 0 && endpoint.Port(port) is not null)
+        .Where(endpoint => endpoint.Health == EndpointHealth.Ready && !endpoint.Address.IsNone && endpoint.Port(port) is not null)
         .Where(endpoint => !endpoint.Withheld || endpoint.Cluster == scope.Cluster)
         .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network);
 

@@ -33,6 +33,10 @@ internal static class Parts
 
     public static Duration Duration(TimeSpan span) => Google.Protobuf.WellKnownTypes.Duration.FromTimeSpan(span);
 
+    public static Address Address(EndpointAddress address, int port) => address.UnixPath is { } path
+        ? new() { Pipe = new() { Path = path } }
+        : new() { SocketAddress = new() { Address = address.ToString(), PortValue = (uint)port } };
+
     public static Address Address(string address, int port)
     {
         const string unix = "unix://";

@@ -39,7 +39,7 @@ public static class UdpClusters
     {
         var assignment = new ClusterLoadAssignment { ClusterName = ResourceNames.Datagrams(port, inputs.Service.Hostname) };
         var members = inputs.Endpoints
-            .Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.Length: > 0 } && endpoint.UdpPort(port) is not null
+            .Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.IsNone: false } && endpoint.UdpPort(port) is not null
                 && EndpointGenerator.MayCall(endpoint, inputs)
                 && EndpointGenerator.IsDirect(inputs.From.Network, endpoint.Network, inputs.Gateways))
             .GroupBy(endpoint => endpoint.Locality).OrderBy(group => group.Key);

@@ -56,7 +56,7 @@ public sealed record WorkloadName(string Name, string Namespace, string Canonica
 public enum EndpointHealth { Ready, NotReady, Draining }
 
 /// <summary>One address that serves a host.</summary>
-/// <param name="Address">IP address, a host name (DNS services) or <c>unix://PATH</c>; empty: reachable through a gateway only.</param>
+/// <param name="Address">A host name only for DNS services; none: reachable through a gateway only.</param>
 /// <param name="Network">The network it is in; empty when there are none.</param>
 /// <param name="Labels">The workload's labels with cluster, network and locality added, as subsets select by them.</param>
 /// <param name="PodHostname">spec.hostname of a Pod with a subdomain, for its own DNS name; empty otherwise.</param>
@@ -64,7 +64,7 @@ public enum EndpointHealth { Ready, NotReady, Draining }
 public sealed record MeshEndpoint(
     string Hostname,
     string Cluster,
-    string Address,
+    EndpointAddress Address,
     ValueList<EndpointPort> Ports,
     string Network,
     Locality Locality,

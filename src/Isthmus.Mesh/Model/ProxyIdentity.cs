@@ -1,6 +1,7 @@
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Model;
 
@@ -97,7 +98,7 @@ public sealed record ProxyIdentity(
         var fields = metadata?.Fields ?? new();
         var addresses = List(fields, "INSTANCE_IPS");
         if (addresses.IsEmpty) addresses = [parts[1]];
-        addresses = addresses.Where(address => System.Net.IPAddress.TryParse(address, out _)).ToValueList();
+        addresses = addresses.Where(address => Address.TryParse(address, out _)).ToValueList();
         if (addresses.IsEmpty)
         {
             error = $"node '{Shorten(nodeId)}' names no valid IP address";

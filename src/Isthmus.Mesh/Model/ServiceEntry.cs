@@ -5,10 +5,9 @@ namespace Isthmus.Mesh.Model;
 public enum EntryResolution { None, Static, Dns, DnsRoundRobin, DynamicDns }
 
 /// <summary>An endpoint of a ServiceEntry, or a WorkloadEntry.</summary>
-/// <param name="Address">IP address, host name or <c>unix://PATH</c>; empty when only its network's gateway reaches it.</param>
 /// <param name="Ports">Port name → port at the workload.</param>
 public sealed record EntryEndpoint(
-    string Address,
+    EndpointAddress Address,
     ValueMap<int> Ports,
     ValueMap<string> Labels,
     string Network,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Model;
 
@@ -11,7 +12,7 @@ public sealed record PodFacts(
     ValueMap<string> Labels,
     string ServiceAccount,
     string Node,
-    ValueList<string> Addresses,
+    ValueList<Address> Addresses,
     string Workload,
     string Hostname,
     string Subdomain,
@@ -27,8 +28,9 @@ public sealed record PodFacts(
 /// </summary>
 /// <param name="Source">The Pod or WorkloadEntry; its cluster is the workload's.</param>
 /// <param name="Name">The Deployment, StatefulSet … it belongs to, else its own name.</param>
+/// <param name="Addresses">Its IP addresses, of both families; the first is dialled.</param>
 /// <param name="Ports">Those of a Pod's containers by their own names, those of a WorkloadEntry by the names of the Service's ports.</param>
-public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> Labels, string ServiceAccount, ValueList<string> Addresses, ValueMap<int> Ports)
+public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> Labels, string ServiceAccount, ValueList<Address> Addresses, ValueMap<int> Ports)
 {
     private const string PodKind = "Pod";
 
@@ -39,6 +41,12 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
     public AccountKey Account => new(Source.Cluster, Source.Namespace, ServiceAccount);
 
     public bool IsPod => Source.Kind == PodKind;
+
+    /// <summary>Where it is dialled: at the first of its IP addresses, or at what a WorkloadEntry names instead.</summary>
+    public EndpointAddress Place => Addresses.IsEmpty ? Elsewhere : EndpointAddress.Of(Addresses[0]);
+
+    /// <summary>The host name or socket of a WorkloadEntry that names no IP address.</summary>
+    public EndpointAddress Elsewhere { get; private init; }
 
     /// <summary>Empty: it runs on none, or none is known.</summary>
     public string Node { get; init; } = "";
@@ -72,8 +80,9 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
 
     /// <summary>Also an endpoint that a ServiceEntry lists.</summary>
     public static Workload Of(ObjectRef source, EntryEndpoint endpoint) =>
-        new(source, source.Name, endpoint.Labels, endpoint.ServiceAccount, [endpoint.Address], endpoint.Ports)
+        new(source, source.Name, endpoint.Labels, endpoint.ServiceAccount, endpoint.Address.Ip is { } ip ? [ip] : default, endpoint.Ports)
         {
+            Elsewhere = endpoint.Address.Ip is null ? endpoint.Address : default,
             Locality = endpoint.Locality.Length > 0 ? Model.Locality.Parse(endpoint.Locality) : null, Network = endpoint.Network, Weight = endpoint.Weight,
         };
 
@@ -91,5 +100,5 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
 /// <param name="Labels">All: NodePort gateways may select by any.</param>
 /// <param name="Kubelet">The version of its kubelet, which decides how proxies are injected.</param>
 public sealed record NodeFacts(
-    ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<string> ExternalAddresses, ValueList<string> InternalAddresses = default,
-    string Kubelet = "");
+    ObjectRef Source, Locality Locality, ValueMap<string> Labels, ValueList<EndpointAddress> ExternalAddresses,
+    ValueList<EndpointAddress> InternalAddresses = default, string Kubelet = "");

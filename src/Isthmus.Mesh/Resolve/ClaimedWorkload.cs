@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 
@@ -55,8 +56,11 @@ public sealed record ClaimedWorkload(Workload? Workload, ValueMap<string> Labels
         return (named, named.Runs is { } kind && kind != proxy.Kind ? $"Pod {proxy.Namespace}/{proxy.Name} runs a sidecar" : "");
     }
 
-    private static Workload? MachineOf(ProxyIdentity proxy, ValueList<Workload> machines) =>
-        machines.FirstOrDefault(machine => machine.Addresses.Any(proxy.Addresses.Contains)) ?? machines.FirstOrDefault(machine => machine.Name == proxy.Name)
-        // Machines behind the gateway of their network have no address of their own.
-        ?? (machines.Count == 1 ? machines[0] : null);
+    private static Workload? MachineOf(ProxyIdentity proxy, ValueList<Workload> machines)
+    {
+        var own = proxy.Addresses.Select(text => Address.Parse(text)).ToHashSet();
+        return machines.FirstOrDefault(machine => machine.Addresses.Any(own.Contains)) ?? machines.FirstOrDefault(machine => machine.Name == proxy.Name)
+            // Machines behind the gateway of their network have no address of their own.
+            ?? (machines.Count == 1 ? machines[0] : null);
+    }
 }

@@ -57,13 +57,11 @@ public static class HostOwners
     public static string WhoseName(string host) =>
         NamespaceOf(host) is var owner && owner == Everybody ? "covers names of all namespaces" : $"is a name of namespace {owner}";
 
-    /// <summary>The single address that a text stands for, in its one form; null for a range and for what is not an address.</summary>
-    public static string? Single(string address)
+    /// <summary>The single address that a text stands for; null for a range and for what is not an address.</summary>
+    public static Core.Net.Address? Single(string address)
     {
         if (!Cidr.TryParse(address, out var range)) return null;
-        var ip = range.Base;
-        if (range.PrefixLength != ip.GetAddressBytes().Length * 8) return null;
-        return (ip.IsIPv4MappedToIPv6 ? ip.MapToIPv4() : ip).ToString();
+        return range.PrefixLength == range.Base.GetAddressBytes().Length * 8 ? Core.Net.Address.Of(range.Base) : null;
     }
 
     /// <summary>Whether objects of a namespace may configure a host that is somebody's: its own namespace, the root namespace, and those that it

@@ -158,14 +158,14 @@ public sealed class MeshObjectsTests
             {
                 Metadata = new() { Name = pod.Source.Name, Namespace = pod.Source.Namespace, Labels = pod.Labels.ToDictionary() },
                 Spec = new() { NodeName = pod.Node, ServiceAccountName = pod.ServiceAccount },
-                Status = new() { PodIP = pod.Addresses[0], PodIPs = { new() { Ip = pod.Addresses[0] } } },
+                Status = new() { PodIP = pod.Addresses[0].ToString(), PodIPs = { new() { Ip = pod.Addresses[0].ToString() } } },
             }));
             await Put(kinds.Slices, rig.Mesh.Sources.Slices.Items.Values.Select(slice => new EndpointSlice
             {
                 Metadata = new() { Name = slice.Source.Name, Namespace = slice.Source.Namespace, Labels = { ["kubernetes.io/service-name"] = slice.Service } },
                 Endpoints = [.. slice.Addresses.Select(address => new SliceEndpoint
                 {
-                    Addresses = [address.Address], Conditions = new() { Ready = true }, NodeName = address.Node,
+                    Addresses = [address.Address.ToString()], Conditions = new() { Ready = true }, NodeName = address.Node,
                     TargetRef = new() { Kind = "Pod", Namespace = MeshRig.Namespace, Name = address.Pod!.Value.Name },
                 })],
                 Ports = [.. slice.Ports.Select(port => new SlicePort { Name = port.Key, Port = port.Value })],

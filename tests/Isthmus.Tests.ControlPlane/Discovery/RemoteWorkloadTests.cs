@@ -68,7 +68,7 @@ public sealed class RemoteWorkloadTests
         rig.Config("c2", Workload("far", "192.0.2.2"));
         rig.Push();
         var snapshot = new ClusterPart("c2").In(SnapshotInputs.Of(rig.Mesh.Sources));
-        Assert.Equal("192.0.2.2", Assert.Single(SnapshotCodec.Decode("c2", SnapshotCodec.Encode(snapshot)).Workloads).Endpoint.Address);
+        Assert.Equal("192.0.2.2", Assert.Single(SnapshotCodec.Decode("c2", SnapshotCodec.Encode(snapshot)).Workloads).Endpoint.Address.ToString());
         var before = rig.Writer.Revisions.ByCluster["c2"];
         rig.Config("c2", Workload("far", "192.0.2.9"));
         rig.Push();

@@ -7,11 +7,13 @@ using FsCheck.Fluent;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Testing;
 using Xunit;
+using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 using ServicePort = Isthmus.Mesh.Model.ServicePort;
 
 namespace Isthmus.Tests.ControlPlane.LastKnown;
@@ -215,7 +217,7 @@ public sealed class SnapshotCodecTests
             from health in Gen.Elements(Enum.GetValues<EndpointHealth>())
             from pod in Gen.Elements<ObjectKey?>(null, new ObjectKey(cluster, "shop", "web-1"))
             from texts in Word.ListOf(3)
-            select new SliceAddress(ip, health, pod, texts[0], texts[1], texts[2]))
+            select new SliceAddress(Address.Parse(ip), health, pod, texts[0], texts[1], texts[2]))
         from ports in Pairs(PortNumber)
         select new SliceFacts(source, service, addresses, ports);
 
@@ -225,11 +227,12 @@ public sealed class SnapshotCodecTests
         from texts in Word.ListOf(5)
         from addresses in List(Ip)
         from ports in Pairs(PortNumber)
-        select new PodFacts(source, labels, texts[0], texts[1], addresses, texts[2], texts[3], texts[4], ports);
+        select new PodFacts(source, labels, texts[0], texts[1], addresses.Select(ip => Address.Parse(ip)).ToValueList(), texts[2], texts[3], texts[4], ports);
 
     private static Gen<NodeFacts> Nodes(string cluster) =>
         from source in Source(cluster, "Node") from texts in Word.ListOf(4) from labels in Labels from addresses in List(Ip)
-        select new NodeFacts(source, new(texts[0], texts[1], texts[2]), labels, addresses, addresses, texts[3]);
+        let places = addresses.Select(EndpointAddress.Parse).ToValueList()
+        select new NodeFacts(source, new(texts[0], texts[1], texts[2]), labels, places, places, texts[3]);
 
     private static Gen<NamespaceFacts> Namespaces(string cluster) =>
         from source in Source(cluster, "Namespace") from network in Word from labels in Labels select new NamespaceFacts(source, network, labels);
@@ -251,7 +254,7 @@ public sealed class SnapshotCodecTests
         from ports in Pairs(PortNumber)
         from labels in Labels
         from texts in Word.ListOf(4)
-        select new WorkloadEntry(source, new(texts[0], ports, labels, texts[1], texts[2], (uint)created, texts[3]), created);
+        select new WorkloadEntry(source, new(EndpointAddress.Parse(texts[0]), ports, labels, texts[1], texts[2], (uint)created, texts[3]), created);
 
     private static Gen<ServiceExport> Exports(string cluster) =>
         from source in Source(cluster, "ServiceExport")

@@ -34,7 +34,7 @@ public sealed class LocalityLabelTests
         rig.Push();
         Assert.Equal($"10.244.0.1 {expected}, 192.0.2.1 {expected}, 192.0.2.2 own/z",
             string.Join(", ",
-                rig.Mesh.Endpoints.Items["web.shop.svc.cluster.local"].Endpoints.OrderBy(endpoint => endpoint.Address, StringComparer.Ordinal)
+                rig.Mesh.Endpoints.Items["web.shop.svc.cluster.local"].Endpoints.OrderBy(endpoint => endpoint.Address)
                     .Select(endpoint => $"{endpoint.Address} {endpoint.Locality}")));
     }
 

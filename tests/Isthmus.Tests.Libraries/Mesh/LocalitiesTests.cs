@@ -90,7 +90,7 @@ public sealed class LocalitiesTests
     }
 
     private static MeshEndpoint At(string region, string zone, string address, string network = "n1") => new(
-        Orders.Hostname, "c1", address, [new(80, 8080, true)], network, new(region, zone, ""),
+        Orders.Hostname, "c1", EndpointAddress.Parse(address), [new(80, 8080, true)], network, new(region, zone, ""),
         new Dictionary<string, string> { [Labels.Region] = region, [Labels.Zone] = zone, [Labels.Network] = network }.ToValueMap(),
         new("orders", "shop", "orders", "v1"), "orders", 1, EndpointHealth.Ready, "", default);
 }

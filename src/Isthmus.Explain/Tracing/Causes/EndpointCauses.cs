@@ -107,7 +107,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             (@object, field) = (alias.Name, "spec.externalName");
         else if (host?.Entries is [var entry, ..])
         {
-            var index = entry.Endpoints.ToList().FindIndex(endpoint => names.Contains(endpoint.Address));
+            var index = entry.Endpoints.ToList().FindIndex(endpoint => names.Contains(endpoint.Address.ToString()));
             (@object, field) = ($"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", index < 0 ? "spec.hosts"
                 : $"spec.endpoints[{index}].address");
         }

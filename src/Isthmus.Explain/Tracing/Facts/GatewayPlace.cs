@@ -5,6 +5,7 @@ using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
+using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 using Service = Isthmus.Kubernetes.Objects.Service;
 
 namespace Isthmus.Explain.Tracing.Facts;
@@ -40,7 +41,7 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ServiceInCluster? S
     /// (replicated control planes).</summary>
     private static GatewayPlace? ByEntry(TraceFacts facts, IPEndPoint address)
     {
-        var ip = address.Address.ToString();
+        var ip = EndpointAddress.Of(address.Address);
         if (facts.Home.Istio<ServiceEntry>()
             .FirstOrDefault(entry => !entry.External && entry.Endpoints.Any(endpoint => endpoint.Address == ip)) is not { } entry)
             return null;

@@ -6,6 +6,7 @@ using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
+using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 
 namespace Isthmus.Explain.Tracing.Facts;
 
@@ -128,12 +129,12 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     public string? EntryOf(EndPoint address, string host)
     {
         if (address is not IPEndPoint ip) return null;
-        var text = ip.Address.ToString();
+        var dialled = EndpointAddress.Of(ip.Address);
         if (EntriesFor(host).FirstOrDefault(entry =>
-            entry.Endpoints.Any(endpoint => endpoint.Address == text)) is { } entry) return $"ServiceEntry {entry.Namespace}/{entry.Name}";
+            entry.Endpoints.Any(endpoint => endpoint.Address == dialled)) is { } entry) return $"ServiceEntry {entry.Namespace}/{entry.Name}";
         // Several may have the address, each with a port of its own: the one that an entry for the host selects is meant.
         var selecting = EntriesFor(host).Where(entry => entry.WorkloadSelector.Count > 0).ToList();
-        return Clusters.SelectMany(cluster => cluster.Istio<WorkloadEntry>()).Where(workload => workload.Endpoint.Address == text)
+        return Clusters.SelectMany(cluster => cluster.Istio<WorkloadEntry>()).Where(workload => workload.Endpoint.Address == dialled)
             .MaxBy(workload => selecting.Exists(entry => entry.Namespace == workload.Namespace
                 && Selectors.Matches(entry.WorkloadSelector, workload.Endpoint.Labels)))
             is { } workload

@@ -88,15 +88,16 @@ public static class GlobalHosts
     {
         foreach (var endpoint in entry.Endpoints)
         {
-            if (gateway.Addresses.All(address => address.Address != endpoint.Address)) continue;
+            var called = endpoint.Address.ToString();
+            if (gateway.Addresses.All(address => address.Address != called)) continue;
             foreach (var port in entry.Ports)
             {
-                var at = new EntryAddress(endpoint.Address, endpoint.Ports.TryGetValue(port.Name, out var named) ? named : port.Number);
+                var at = new EntryAddress(called, endpoint.Ports.TryGetValue(port.Name, out var named) ? named : port.Number);
                 if (!gateway.Addresses.Contains(at))
                 {
                     // A node's address is shared by every NodePort. Only a load balancer's address belongs to the gateway
                     // alone.
-                    if (!gateway.Addresses.Contains(new(endpoint.Address, gateway.Port))) continue;
+                    if (!gateway.Addresses.Contains(new(called, gateway.Port))) continue;
                     yield return new(caller.Context, new("ISM1405", $"ServiceEntry {entry.Namespace}/{entry.Name}", "spec.endpoints",
                         $"sends port {port.Number} to {at}, which is {owner.Context}'s gateway {gateway.Service}, but that takes calls from other clusters at "
                             + $"{gateway.Port}",

@@ -95,7 +95,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
                 Settings = { AcceptHttp10 = settings.AcceptHttp10, QuicListeners = settings.QuicListeners, SendsUnready = settings.SendsUnready },
                 Ignored = settings.Ignored, Secrets = settings.Secrets
             };
-        var writer = new MeshWriter(new MeshGraph(settings.MultiCluster) { SecretNamespaces = settings.Secrets.Namespaces }, new(),
+        var writer = new MeshWriter(new MeshGraph(settings.MultiCluster) { SecretNamespaces = settings.Secrets.Namespaces }, new(settings.AllocatedRanges),
             kinds) { History = _history = new(ports.Time) };
         writer.HoldAllocation();
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());

@@ -35,10 +35,11 @@ internal sealed class MeshRig
     }
 
     /// <param name="config">The cluster of the control plane.</param>
-    public MeshRig(MultiClusterSettings multiCluster, string config, string[] clusters)
+    /// <param name="allocator">Null: the default one.</param>
+    public MeshRig(MultiClusterSettings multiCluster, string config, string[] clusters, AddressAllocator? allocator = null)
     {
         _config = config;
-        Writer = new(new(multiCluster), new(), new(multiCluster, "istio", "default", NullLogger<MeshKinds>.Instance));
+        Writer = new(new(multiCluster), allocator ?? new(), new(multiCluster, "istio", "default", NullLogger<MeshKinds>.Instance));
         foreach (var cluster in clusters) Join(cluster);
     }
 

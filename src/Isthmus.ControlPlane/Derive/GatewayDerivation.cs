@@ -43,7 +43,8 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
             var nodes = read.Get(nodesByCluster, service.Cluster).Where(node => Selectors.Matches(selector, node.Labels)).ToList();
             // Clusters on one machine or in one data centre have Nodes without external addresses: then their internal ones are used.
             var hasExternal = nodes.Any(node => !node.ExternalAddresses.IsEmpty);
-            foreach (var address in nodes.SelectMany(node => hasExternal ? node.ExternalAddresses : node.InternalAddresses)) yield return (address.ToString(), nodePort);
+            foreach (var address in nodes.SelectMany(node => hasExternal ? node.ExternalAddresses : node.InternalAddresses))
+                yield return (address.ToString(), nodePort);
             yield break;
         }
         foreach (var address in service.ExternalAddresses.Items.SelectMany(address => Resolve(read, address))) yield return (address, service.GatewayPort);

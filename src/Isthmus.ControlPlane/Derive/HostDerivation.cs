@@ -1,5 +1,6 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
@@ -107,13 +108,13 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
 
     private static bool Lacks(MeshService service, string cluster) => !service.Vips.ContainsKey(cluster) && service.AddressesIn(cluster).IsEmpty;
 
-    /// <summary>The host with its allocated address for every cluster that lacks one.</summary>
-    public MeshService WithAllocated(MeshService service, string? address, IEnumerable<string> clusters)
+    /// <summary>The host with its allocated addresses for every cluster that lacks one.</summary>
+    public MeshService WithAllocated(MeshService service, ValueList<Address> addresses, IEnumerable<string> clusters)
     {
-        if (address is null || !NeedsAddress(service, clusters)) return service;
+        if (addresses.IsEmpty || !NeedsAddress(service, clusters)) return service;
         return service with
         {
-            Allocated = clusters.Where(cluster => Lacks(service, cluster)).Select(cluster => KeyValuePair.Create(cluster, address)).ToValueMap(),
+            Allocated = clusters.Where(cluster => Lacks(service, cluster)).Select(cluster => KeyValuePair.Create(cluster, addresses)).ToValueMap(),
         };
     }
 

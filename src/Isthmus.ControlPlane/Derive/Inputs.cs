@@ -28,8 +28,9 @@ public sealed record SliceFacts(ObjectRef Source, string Service, ValueList<Slic
 /// <summary>The current addresses of a gateway's host name.</summary>
 public sealed record HostAddresses(ValueList<string> Addresses);
 
-/// <summary>The address that the allocator gave to a host.</summary>
-public sealed record AllocatedAddress(string Hostname, Address Address);
+/// <summary>What the allocator gave to a host.</summary>
+/// <param name="Addresses">One of each family that it has ranges of.</param>
+public sealed record AllocatedAddress(string Hostname, ValueList<Address> Addresses);
 
 /// <summary>The endpoints of one host that one EndpointSlice or ServiceEntry names.</summary>
 internal sealed record EndpointSet(string Hostname, ValueList<MeshEndpoint> Endpoints);

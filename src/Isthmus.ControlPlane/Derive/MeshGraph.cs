@@ -369,7 +369,7 @@ public sealed class MeshGraph
         _hosts.NeedsAddress(service, Clusters(read)) ? One(service.Hostname, new AddressNeed(service.Hostname)) : [];
 
     private IEnumerable<KeyValuePair<string, MeshService>> Addressed(Reader read, MeshService service) =>
-        One(service.Hostname, _hosts.WithAllocated(service, read.Get(Sources.Allocated, service.Hostname)?.Address.ToString(), Clusters(read)));
+        One(service.Hostname, _hosts.WithAllocated(service, read.Get(Sources.Allocated, service.Hostname)?.Addresses ?? default, Clusters(read)));
 
     private ValueList<string> Clusters(Reader read) => read.Get(_clusterIds, "")?.Ids ?? default;
 

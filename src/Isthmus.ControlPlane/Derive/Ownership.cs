@@ -23,7 +23,7 @@ internal sealed class Ownership(
         "pods by address");
     private readonly Live<Address, ValueList<NodeFacts>> _nodes = sources.Nodes.GroupByMany(
         node => node.InternalAddresses.Concat(node.ExternalAddresses).Select(address => address.Ip).OfType<Address>(), "nodes by address");
-    private readonly Live<Address, ValueList<AllocatedAddress>> _allocated = sources.Allocated.GroupBy(given => given.Address, "allocated by address");
+    private readonly Live<Address, ValueList<AllocatedAddress>> _allocated = sources.Allocated.GroupByMany(given => given.Addresses, "allocated by address");
     private readonly Live<Address, ValueList<ServiceEntry>> _claims = entries.GroupByMany(
         entry => entry.Addresses.Select(HostOwners.Single).OfType<Address>(), "entries by address");
 

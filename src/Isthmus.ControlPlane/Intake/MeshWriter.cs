@@ -1,4 +1,3 @@
-using System.Net;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.ControlPlane.History;
 using Isthmus.Core.Collections;
@@ -49,7 +48,7 @@ public sealed class MeshWriter
     {
         var mesh = new MeshGraph(multiCluster) { SecretNamespaces = Mesh.SecretNamespaces };
         Mesh.Graph.CopyInputsTo(mesh.Graph);
-        var allocator = new AddressAllocator();
+        var allocator = new AddressAllocator(Allocator.Ranges);
         allocator.Import(Allocator.Export().ToDictionary(StringComparer.Ordinal));
         return new(mesh, allocator, Kinds) { Allocates = Allocates };
     }
@@ -115,9 +114,9 @@ public sealed class MeshWriter
         _needsChanged = false;
         var addresses = Allocator.Reconcile(Mesh.AddressNeeds.Items.Keys, Taken());
         var staged = false;
-        foreach (var (host, address) in addresses)
+        foreach (var (host, given) in addresses)
         {
-            var next = new AllocatedAddress(host, Address.Parse(address));
+            var next = new AllocatedAddress(host, given);
             if (Sources.Allocated.Items.TryGetValue(host, out var known) && known == next) continue;
             Sources.Allocated.Put(host, next);
             staged = true;
@@ -133,11 +132,10 @@ public sealed class MeshWriter
     private bool _needsChanged;
     private AskedFilters _asked;
 
-    /// <summary>Addresses in the allocator's range that objects declare themselves.</summary>
-    private HashSet<IPAddress> Taken() => Mesh.Unaddressed.Items.Values
+    /// <summary>Addresses in the allocator's ranges that objects declare themselves.</summary>
+    private HashSet<Address> Taken() => Mesh.Unaddressed.Items.Values
         .SelectMany(service => service.Addresses.Concat(service.Vips.Values.SelectMany(ips => ips)))
-        .Where(address => address.StartsWith("240.240.", StringComparison.Ordinal))
-        .Select(address => IPAddress.TryParse(address, out var ip) ? ip : IPAddress.None).ToHashSet();
+        .Select(text => Address.TryParse(text, out var address) ? address : (Address?)null).OfType<Address>().Where(Allocator.Covers).ToHashSet();
 
     private void Collect()
     {

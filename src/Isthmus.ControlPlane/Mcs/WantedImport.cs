@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Derive;
 using Isthmus.Mesh.Model;
@@ -82,9 +80,9 @@ public sealed record WantedImport(
 
     private static bool AddAddress(JsonObject spec, MeshService host, string cluster)
     {
-        if (!host.Allocated.TryGetValue(cluster, out var address)) return false;
-        spec["ips"] = Texts([address]);
-        spec["ipFamilies"] = Texts([IPAddress.Parse(address).AddressFamily == AddressFamily.InterNetworkV6 ? "IPv6" : "IPv4"]);
+        if (!host.Allocated.TryGetValue(cluster, out var addresses)) return false;
+        spec["ips"] = Texts(addresses.Select(address => address.ToString()));
+        spec["ipFamilies"] = Texts(addresses.Select(address => address.IsV4 ? "IPv4" : "IPv6"));
         return true;
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Isthmus.ControlPlane.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Net;
@@ -64,6 +65,8 @@ public sealed record DiscoverySettings
     public bool QuicListeners { get; init; }
     /// <summary>Where keys of issuers are not fetched (Istio: BLOCKED_CIDRS_IN_JWKS_URIS).</summary>
     public ValueList<Cidr> BlockedKeyRanges { get; init; }
+    /// <summary>What hosts without an address get one from (Istio: PILOT_IP_AUTOALLOCATE_IPV4_PREFIX and …_IPV6_PREFIX).</summary>
+    public ValueList<Cidr> AllocatedRanges { get; init; } = AddressAllocator.DefaultRanges;
     /// <summary>What the control plane leaves alone.</summary>
     public IgnoredResources Ignored { get; init; } = IgnoredResources.None;
     /// <summary>What it does for the Gateway API.</summary>
@@ -135,6 +138,7 @@ public sealed record DiscoverySettings
                 Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
                 Text("MCS_API_GROUP", MultiClusterSettings.Default.ApiGroup), Text("MCS_API_VERSION", MultiClusterSettings.Default.ApiVersion)),
             BlockedKeyRanges = Ranges(environment, "BLOCKED_CIDRS_IN_JWKS_URIS"),
+            AllocatedRanges = AllocatedRangeSettings.Read(environment),
             Ignored = IgnoredResources.Read(environment) with { LeavesGatewayApi = !api.Reads },
             GatewayApi = api,
             Secrets = new(SecretScope.ReadNamespaces(environment), Flag(environment, WellKnown.RemoteCredentials) ?? false),

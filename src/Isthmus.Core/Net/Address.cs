@@ -32,6 +32,8 @@ public readonly struct Address : IEquatable<Address>, IComparable<Address>, ISpa
     /// <summary>Whether it is all zeros, which stands for every address of its family.</summary>
     public bool IsUnspecified => _high == 0 && _low is (0 or Mapped);
 
+    public byte LastByte => unchecked((byte)_low);
+
     public static Address V4(uint number) => new(0, Mapped | number);
 
     public static Address Of(IPAddress address)

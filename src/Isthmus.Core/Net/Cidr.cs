@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Net;
 
 namespace Isthmus.Core.Net;
@@ -23,12 +25,13 @@ public readonly record struct Cidr
         if (text.Contains('/', StringComparison.Ordinal))
         {
             var slash = text.IndexOf('/', StringComparison.Ordinal);
-            if (!IPAddress.TryParse(text[..slash], out var address) || !int.TryParse(text[(slash + 1)..], out var length)) return false;
+            if (!IsAddress(text[..slash], out var address)
+                || !int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var length)) return false;
             if (length < 0 || length > address.GetAddressBytes().Length * 8) return false;
             cidr = new(new IPNetwork(Mask(address, length), length));
             return true;
         }
-        if (!IPAddress.TryParse(text, out var single)) return false;
+        if (!IsAddress(text, out var single)) return false;
         cidr = new(new IPNetwork(single, single.GetAddressBytes().Length * 8));
         return true;
     }
@@ -38,6 +41,13 @@ public readonly record struct Cidr
     public bool Overlaps(Cidr other) => Contains(other.Base) || other.Contains(Base);
 
     public override string ToString() => _network.ToString();
+
+    /// <summary>In the forms that <see cref="Address"/> takes.</summary>
+    private static bool IsAddress(string text, [NotNullWhen(true)] out IPAddress? address)
+    {
+        address = null;
+        return Address.TryParse(text, out _) && IPAddress.TryParse(text, out address);
+    }
 
     private static IPAddress Mask(IPAddress address, int length)
     {

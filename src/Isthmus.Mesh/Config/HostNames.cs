@@ -1,5 +1,5 @@
-using System.Net;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Config;
 
@@ -44,8 +44,7 @@ internal static class HostNames
         return true;
     }
 
-    public static bool IsIp(string text) => text.Contains('.', StringComparison.Ordinal) && text.Split('.').Length == 4 && IPAddress.TryParse(text, out _)
-        || text.Contains(':', StringComparison.Ordinal) && IPAddress.TryParse(text, out _);
+    public static bool IsIp(string text) => Address.TryParse(text, out _);
 
     public static void Check(Field field, string name, bool allowWildcard = true, bool allowIp = false)
     {

@@ -131,9 +131,8 @@ internal static class Localities
     private sealed class Matching(Vantage from, IEnumerable<MeshEndpoint> members, GatewayTable gateways)
     {
         // Workloads of a ServiceEntry may share an address.
-        private readonly Dictionary<(string Address,
-            uint Port), MeshEndpoint> _members = members.SelectMany(member => member.Ports.Select(port => (Place: (member.Address.ToString(), (uint)port.Target),
-                Member: member)))
+        private readonly Dictionary<(string Address, uint Port), MeshEndpoint> _members = members
+            .SelectMany(member => member.Ports.Select(port => (Place: (member.Address.ToString(), (uint)port.Target), Member: member)))
             .GroupBy(item => item.Place).ToDictionary(group => group.Key, group => group.First().Member);
         private readonly Dictionary<(string Address, uint Port), NetworkGateway> _gateways = gateways.Ready.Values.SelectMany(all => all)
             .GroupBy(gateway => (gateway.Address, (uint)gateway.Port)).ToDictionary(group => group.Key, group => group.First());

@@ -81,7 +81,7 @@ public static class OutboundPlan
         {
             foreach (var port in host.Service.Ports.Where(port => port.Protocol != Protocol.Udp))
                 Add(drafts, scope, host, port,
-                    Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct().Select(address => address.ToString()));
+                    Texts(Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed)));
         }
         return [.. drafts.Values.Select(draft => draft.Finish())];
     }
@@ -145,7 +145,7 @@ public static class OutboundPlan
         {
             var pods = Near(host, scope, port).ToList();
             return pods.Count > 0 || hasPods
-                ? pods.Where(endpoint => !endpoint.IsBorrowed).Select(endpoint => endpoint.Address).Distinct().Select(address => address.ToString())
+                ? Texts(pods.Where(endpoint => !endpoint.IsBorrowed))
                 : [ResourceNames.AnyAddress];
         }
         var addresses = ServiceAddresses.For(host.Service, scope);
@@ -153,6 +153,9 @@ public static class OutboundPlan
         if (addresses.IsEmpty && (host.Service.ExportOf.Length > 0 || !host.Service.Addresses.IsEmpty)) return [];
         return addresses.IsEmpty ? [ResourceNames.AnyAddress] : addresses.Items.Where(address => Cidr.TryParse(address, out _));
     }
+
+    private static IEnumerable<string> Texts(IEnumerable<MeshEndpoint> endpoints) =>
+        endpoints.Select(endpoint => endpoint.Address).Distinct().Select(address => address.ToString());
 
     /// <summary>The endpoints of a headless host that are dialled directly.</summary>
     private static IEnumerable<MeshEndpoint> Near(VisibleHost host, ProxyScope scope, int port) => host.Endpoints

@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
@@ -18,7 +19,7 @@ public static class ServiceAddresses
         if (service.Headless) return default;
         if (service.Vips.TryGetValue(scope.Cluster, out var own) && !own.IsEmpty) return [own[0]];
         if (AddressesOf(service, scope) is { IsEmpty: false } named) return named;
-        if (MayUseAllocated(service, scope) && service.Allocated.TryGetValue(scope.Cluster, out var allocated)) return [allocated];
+        if (MayUseAllocated(service, scope) && service.Allocated.TryGetValue(scope.Cluster, out var allocated)) return Dialled(allocated, scope);
         if (service.ClusterLocal) return default; // another cluster's address leads to endpoints that this cluster must not use
         foreach (var cluster in service.Clusters)
         {
@@ -49,6 +50,13 @@ public static class ServiceAddresses
         return slash < 0
             ? (address, IsV6(address) ? 128u : 32u)
             : (address[..slash], uint.Parse(address[(slash + 1)..], System.Globalization.CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>A workload that has addresses of one family dials those of that family, where there is one.</summary>
+    private static ValueList<string> Dialled(ValueList<Address> allocated, ProxyScope scope)
+    {
+        var own = allocated.Where(address => address.Family == scope.Family).ToValueList();
+        return (own.IsEmpty ? allocated : own).Select(address => address.ToString()).ToValueList();
     }
 
     private static bool MayUseAllocated(MeshService service, ProxyScope scope) => scope.DnsCapture && (!service.FromServiceEntry || scope.DnsAutoAllocate);

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Model;
 
@@ -115,7 +116,7 @@ public sealed record ClusterService(
 /// <param name="Vips">Cluster ID → the addresses at which that cluster's workloads reach the host: its ClusterIPs, or the
 /// address allocated there.</param>
 /// <param name="Addresses">Addresses valid in every cluster (ServiceEntry, CIDRs included).</param>
-/// <param name="Allocated">Cluster ID → the address allocated for the host there; absent where the host has its own.</param>
+/// <param name="Allocated">Cluster ID → the addresses allocated for the host there, one of each family; absent where the host has its own.</param>
 /// <param name="ServiceAccounts">SPIFFE IDs that ServiceEntries name beside those of the endpoints (subjectAltNames).</param>
 /// <param name="Clusters">IDs of the clusters that define it, in order of precedence.</param>
 /// <param name="ExportTo">Namespaces that see it: <c>*</c>, <c>.</c>, <c>~</c> or names; empty is everybody.</param>
@@ -128,7 +129,7 @@ public sealed record MeshService(
     Resolution Resolution,
     ValueMap<ValueList<string>> Vips,
     ValueList<string> Addresses,
-    ValueMap<string> Allocated,
+    ValueMap<ValueList<Address>> Allocated,
     ValueList<string> ServiceAccounts,
     ValueList<string> Clusters,
     ValueMap<string> Labels,

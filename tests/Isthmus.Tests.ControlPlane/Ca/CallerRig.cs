@@ -113,7 +113,8 @@ public sealed class CallerRig : IAsyncLifetime
     internal void PutEntry(string name, string account)
     {
         _mesh.Sources.WorkloadEntries.Put(new("own", Namespace, name),
-            new(new("own", "WorkloadEntry", Namespace, name), new(Isthmus.Mesh.Model.EndpointAddress.Parse("10.0.0.9"), default, default, "", "", 0, account), 0));
+            new(new("own", "WorkloadEntry", Namespace, name),
+                new(Isthmus.Mesh.Model.EndpointAddress.Parse("10.0.0.9"), default, default, "", "", 0, account), 0));
         _mesh.Graph.Commit();
     }
 

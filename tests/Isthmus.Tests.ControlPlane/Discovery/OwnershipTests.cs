@@ -209,7 +209,7 @@ public sealed class OwnershipTests
         var next = _rig.Writer.Copy(Isthmus.Mesh.Model.MultiClusterSettings.Default);
         next.Mesh.Sources.Allocated.Remove("db.shop.svc.cluster.local");
         next.Commit();
-        Assert.Equal(address, next.Mesh.Services.Items["db.shop.svc.cluster.local"].Allocated["c1"]);
+        Assert.Equal(address, Assert.Single(next.Mesh.Services.Items["db.shop.svc.cluster.local"].Allocated["c1"]).ToString());
         Assert.DoesNotContain(address, next.Mesh.Services.Items["a.tenant.test"].AddressesIn("c1"));
     }
 

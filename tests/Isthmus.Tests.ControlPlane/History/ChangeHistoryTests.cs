@@ -176,6 +176,6 @@ public sealed class ChangeHistoryTests
 
     private static HostEndpoints Endpoints(int ready, int total) => new(
         Enumerable.Range(0, total)
-            .Select(i => new MeshEndpoint("orders", "c1", EndpointAddress.Parse($"10.0.0.{i}"), default, "", Locality.Unknown, default, new("w", "shop", "", ""),
-            "", 1, i < ready ? EndpointHealth.Ready : EndpointHealth.NotReady, "", default)).ToValueList(), default, false);
+            .Select(i => new MeshEndpoint("orders", "c1", EndpointAddress.Parse($"10.0.0.{i}"), default, "", Locality.Unknown, default,
+            new("w", "shop", "", ""), "", 1, i < ready ? EndpointHealth.Ready : EndpointHealth.NotReady, "", default)).ToValueList(), default, false);
 }

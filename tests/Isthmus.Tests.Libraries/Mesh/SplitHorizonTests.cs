@@ -131,6 +131,6 @@ public sealed class SplitHorizonTests
 
     private static IEnumerable<MeshEndpoint> Make(string cluster, string network, bool mtls, params string[] addresses) =>
         addresses.Select(address => new MeshEndpoint(
-        Orders.Hostname, cluster, EndpointAddress.Parse(address), [new(80, 8080, mtls)], network, Locality.Unknown, default, new("orders", "shop", "orders", "v1"),
-        "orders", 1, EndpointHealth.Ready, "", default));
+        Orders.Hostname, cluster, EndpointAddress.Parse(address), [new(80, 8080, mtls)], network, Locality.Unknown, default,
+        new("orders", "shop", "orders", "v1"), "orders", 1, EndpointHealth.Ready, "", default));
 }

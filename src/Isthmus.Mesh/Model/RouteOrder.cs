@@ -38,7 +38,7 @@ public static class RouteOrder
                 : item.Rule.Matches.Select(match => item with { Rule = item.Rule with { Matches = [match] } }))
             .OrderByDescending(item => item.Claim).ThenByDescending(item => Exactness.Of(item.Rule.Matches.IsEmpty ? null : item.Rule.Matches[0]))
             .Select(item => item.Rule).ToValueList(),
-        Tls = oldestFirst.SelectMany(set => set.Tls).ToValueList(),
+        Tls = oldestFirst.OrderByDescending(set => ClaimOn(host, set)).SelectMany(set => set.Tls).ToValueList(),
         Tcp = oldestFirst.SelectMany(set => set.Tcp).ToValueList(),
         Udp = oldestFirst.SelectMany(set => set.Udp).ToValueList(),
     };

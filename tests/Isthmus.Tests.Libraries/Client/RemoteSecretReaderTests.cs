@@ -3,7 +3,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Remote;
 using Xunit;
 
-namespace Isthmus.Tests.ControlPlane.Clusters;
+namespace Isthmus.Tests.Libraries.Client;
 
 public sealed class RemoteSecretReaderTests
 {

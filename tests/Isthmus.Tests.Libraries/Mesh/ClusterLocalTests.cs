@@ -2,7 +2,7 @@ using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 using Xunit;
 
-namespace Isthmus.Tests.ControlPlane.Discovery;
+namespace Isthmus.Tests.Libraries.Mesh;
 
 /// <summary>Hosts that are local to each cluster, unless configured otherwise.</summary>
 public sealed class ClusterLocalTests

@@ -13,6 +13,23 @@ public sealed partial class ValuesSchemaTests
 {
     private const string Head = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n";
 
+    [Fact]
+    public void Types_are_said_only_of_fields_that_are_declared()
+    {
+        var declared = OperatorFields.All.Select(field => field.Path).ToList();
+        var strangers = OperatorShapes.Paths
+            .Select(path => path.Replace("Gateways.*", "Gateways[]", StringComparison.Ordinal).Replace("gateways.*", "gateways{}", StringComparison.Ordinal))
+            .Where(path => !Fixed().IsMatch(path))
+            .Where(path => !declared.Any(field => path == field || Holds(field, path) || Holds(path, field)));
+        Assert.Empty(strangers);
+
+        static bool Holds(string outer, string inner) => inner.StartsWith(outer + ".", StringComparison.Ordinal);
+    }
+
+    /// <summary>Gateways of these names are declared once, for all names.</summary>
+    [GeneratedRegex(@"^values\.gateways\.istio-(in|e)gressgateway(\.|$)")]
+    private static partial Regex Fixed();
+
     [Theory]
     [InlineData("values.global.meshId=foo", "--set: values.global.meshId: is not a known field; 'foo' has no effect (did you mean values.global.meshID?)")]
     [InlineData("values.global.meshIdd=foo", "--set: values.global.meshIdd: is not a known field; 'foo' has no effect (did you mean values.global.meshID?)")]

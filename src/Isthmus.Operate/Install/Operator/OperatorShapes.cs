@@ -19,6 +19,9 @@ internal static partial class OperatorShapes
     /// <summary>Paths below <c>spec</c>; <c>*</c> is every key of a mapping or every item of a list.</summary>
     private static readonly List<(string Path, Shape Shape)> Shapes = [.. Build()];
 
+    /// <summary>The fields whose types are checked, below <c>spec</c>.</summary>
+    internal static IEnumerable<string> Paths => Shapes.Select(known => known.Path);
+
     internal static IEnumerable<Problem> Check(JsonObject spec) =>
         Shapes.SelectMany(known => Find(spec, known.Path.Split('.'), 0, "spec").SelectMany(found => Wrong(found.Node, known.Shape) is { } wrong
             ? new Problem[] { new("ISM0206", "", found.Path, wrong.Message, wrong.Remedy) } : [])).Concat(PortsWithoutNumber(spec)).Concat(Unchained(spec))
@@ -57,15 +60,16 @@ internal static partial class OperatorShapes
             [
                 .. All(Shape.Flag, "autoscaleEnabled", values),
                 .. All(Shape.Number, "replicaCount autoscaleMin autoscaleMax cpu.targetAverageUtilization memory.targetAverageUtilization", values),
-                .. All(Shape.Mapping, "affinity nodeSelector podAnnotations serviceAnnotations resources autoscaleBehavior podDisruptionBudget cpu memory",
-                    values),
-                .. All(Shape.List, "tolerations topologySpreadConstraints loadBalancerSourceRanges externalIPs", values),
-                .. All(Shape.Text,
-                    "priorityClassName rollingMaxSurge rollingMaxUnavailable podAnnotations.* serviceAnnotations.* nodeSelector.* loadBalancerIP", values),
-                .. All(Shape.ServiceType, "type", values),
-                .. All(Shape.TrafficPolicy, "externalTrafficPolicy", values),
-                .. All(Shape.Range, "loadBalancerSourceRanges.*", values),
+                .. All(Shape.Mapping, "affinity nodeSelector podAnnotations serviceAnnotations resources autoscaleBehavior cpu memory", values),
+                .. All(Shape.List, "tolerations topologySpreadConstraints", values),
+                .. All(Shape.Text, "priorityClassName rollingMaxSurge rollingMaxUnavailable podAnnotations.* serviceAnnotations.* nodeSelector.*", values),
             ]),
+            .. All(Shape.Mapping, "values.pilot.podDisruptionBudget"),
+            .. All(Shape.List, "loadBalancerSourceRanges externalIPs", "values.gateways.*."),
+            .. All(Shape.Text, "loadBalancerIP", "values.gateways.*."),
+            .. All(Shape.ServiceType, "type", "values.gateways.*."),
+            .. All(Shape.TrafficPolicy, "externalTrafficPolicy", "values.gateways.*."),
+            .. All(Shape.Range, "loadBalancerSourceRanges.*", "values.gateways.*."),
             .. All(Shape.Flag,
                 "values.istio_cni.enabled values.istio_cni.chained values.pilot.cni.enabled values.cni.chained values.cni.repair.enabled "
                     + "values.cni.repair.labelPods values.cni.repair.deletePods values.cni.repair.repairPods"),
@@ -85,22 +89,27 @@ internal static partial class OperatorShapes
             .. All(Shape.Text, "values.gateways.*.env.* values.global.priorityClassName"),
             .. All(Shape.Flag, "values.global.defaultPodDisruptionBudget.enabled values.global.networkPolicy.enabled"),
             .. All(Shape.ResourceScope, "values.global.resourceScope"),
+            .. ((string[])["ingressGateways.*", "egressGateways.*"]).SelectMany(gateway => (List<(string, Shape)>)
+            [
+                .. All(Shape.ObjectName, "name", $"components.{gateway}."), .. All(Shape.Mapping, "label", $"components.{gateway}."),
+                .. All(Shape.Text, "label.*", $"components.{gateway}."),
+            ]),
             .. ((string[])["pilot", "cni", "ingressGateways.*", "egressGateways.*"]).SelectMany(workload => (List<(string, Shape)>)
             [
                 .. All(Shape.List, "k8s.env k8s.volumes k8s.volumeMounts k8s.service.ports k8s.overlays k8s.tolerations k8s.topologySpreadConstraints",
                     $"components.{workload}."),
                 .. All(Shape.List, "k8s.overlays.*.patches", $"components.{workload}."),
                 .. All(Shape.Text, "k8s.overlays.*.kind k8s.overlays.*.name k8s.overlays.*.patches.*.path", $"components.{workload}."),
-                .. All(Shape.ObjectName, "name namespace", $"components.{workload}."),
+                .. All(Shape.ObjectName, "namespace", $"components.{workload}."),
                 .. All(Shape.Hub, "hub", $"components.{workload}."),
                 .. All(Shape.Tag, "tag", $"components.{workload}."),
                 .. All(Shape.PullPolicy, "k8s.imagePullPolicy", $"components.{workload}."),
                 .. All(Shape.ServiceType, "k8s.service.type", $"components.{workload}."),
                 .. All(Shape.TrafficPolicy, "k8s.service.externalTrafficPolicy", $"components.{workload}."),
                 .. All(Shape.Range, "k8s.service.loadBalancerSourceRanges.*", $"components.{workload}."),
-                .. All(Shape.Text, "label.* k8s.podAnnotations.* k8s.priorityClassName", $"components.{workload}."),
+                .. All(Shape.Text, "k8s.podAnnotations.* k8s.priorityClassName", $"components.{workload}."),
                 .. All(Shape.Mapping,
-                    "label k8s k8s.service k8s.podAnnotations k8s.serviceAnnotations k8s.affinity k8s.nodeSelector k8s.resources k8s.strategy k8s.hpaSpec "
+                    "k8s k8s.service k8s.podAnnotations k8s.serviceAnnotations k8s.affinity k8s.nodeSelector k8s.resources k8s.strategy k8s.hpaSpec "
                         + "k8s.podDisruptionBudget k8s.service.ports.* k8s.env.* k8s.volumes.* k8s.volumeMounts.* k8s.overlays.* k8s.overlays.*.patches.*",
                     $"components.{workload}."),
                 .. All(Shape.Number, "k8s.replicaCount k8s.service.ports.*.port k8s.service.ports.*.targetPort", $"components.{workload}."),

@@ -22,6 +22,7 @@ internal static class Program
             case "virtual-services-1000": await VirtualServicesBench.RunAsync(args[1]); return 0;
             case "http1": await HttpBench.RunHttp1Async(args[1]); return 0;
             case "http1-before" when args.Length == 3: await HttpBench.RunBeforeAsync(args[1], args[2]); return 0;
+            case "http1-native": await HttpBench.RunNativeAsync(args[1]); return 0;
             case "http1-64k": await HttpBench.RunLargeAsync(args[1]); return 0;
             case "http1-mtls": await HttpBench.RunTlsAsync(args[1]); return 0;
             case "http1-tracing": await HttpBench.RunTracingAsync(args[1]); return 0;

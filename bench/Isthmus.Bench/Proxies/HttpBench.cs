@@ -47,6 +47,18 @@ internal static class HttpBench
             (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
     }
 
+    /// <summary>The same requests, compared between the native executable and the program that needs .NET, which runs twice.</summary>
+    internal static async Task RunNativeAsync(string root)
+    {
+        await using var rig = new ProxyRig(root);
+        Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, small answers; the native executable, and twice the program on .NET");
+        var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("")));
+        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring with { Place = "-native", Program = ProxyRig.NativeOf(root) }),
+            await OwnProxy.StartAsync(rig, wiring), await OwnProxy.StartAsync(rig, wiring with { Place = "-again" })];
+        Comparison.Conclude(await new Comparison("requests") { Rounds = 10 }.RunAsync(contenders,
+            (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
+    }
+
     /// <summary>The proxy beside that of another build, and beside itself: two processes of one build differ, too.</summary>
     /// <param name="before">The repository in which the other one was built.</param>
     internal static async Task RunBeforeAsync(string root, string before)

@@ -46,9 +46,12 @@ internal static class OwnProxy
     {
         var directory = Directory.CreateDirectory(rig.File(name)).FullName;
         resources.Write(directory);
+        program ??= rig.Program;
+        var managed = program.EndsWith(".dll", StringComparison.Ordinal);
         return rig.StartContenderAsync(how with
         {
-            Arguments = [program ?? rig.Program, "proxy", "sidecar", "--xds-dir", directory, "--cert-dir", rig.Credentials.Directory],
+            Program = managed ? how.Program : program,
+            Arguments = [.. managed ? [program] : Array.Empty<string>(), "proxy", "sidecar", "--xds-dir", directory, "--cert-dir", rig.Credentials.Directory],
             Environment = new Dictionary<string, string>(ImageEnvironment),
         });
     }

@@ -29,6 +29,9 @@ internal sealed partial class ProxyRig(string root) : IAsyncDisposable
 
     internal static string ProgramOf(string tree) => Path.Combine(tree, "artifacts/bin/isthmus/release/isthmus.dll");
 
+    /// <summary>The native executable of <c>tools/native</c>, which needs no <c>dotnet</c>.</summary>
+    internal static string NativeOf(string tree) => Path.Combine(tree, "artifacts/native/isthmus");
+
     internal Credentials Credentials => _credentials ??= new(File("credentials"));
 
     internal int NextPort() => _nextPort++;

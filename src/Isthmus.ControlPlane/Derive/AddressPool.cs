@@ -34,7 +34,7 @@ internal sealed class AddressPool(IEnumerable<AllocationRange> ranges)
         foreach (var host in _needed.Where(host => !wanted.Contains(host)).Order(StringComparer.Ordinal).ToList())
         {
             _needed.Remove(host);
-            _goneNodes[host] = _gone.AddLast(host);
+            if (_byHost.ContainsKey(host)) _goneNodes[host] = _gone.AddLast(host);
         }
         // Before any is given, so that nobody gets the address of a host that is back.
         foreach (var host in wanted)

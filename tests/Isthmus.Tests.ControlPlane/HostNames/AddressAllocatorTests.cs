@@ -122,6 +122,16 @@ public sealed class AddressAllocatorTests
     }
 
     [Fact]
+    public void A_host_that_found_the_range_full_leaves_nothing_behind_and_gets_an_address_when_one_is_free()
+    {
+        var allocator = new AddressAllocator([Cidr.Parse("10.9.0.1/32")]);
+        Assert.Equal(["a"], allocator.Reconcile(["a", "b"], Nothing).Keys);
+        Assert.Equal(["a"], allocator.Reconcile(["a"], Nothing).Keys);
+        Assert.Equal(["a"], allocator.Reconcile(["a", "c"], Nothing).Keys);
+        Assert.Equal(["c"], allocator.Reconcile(["c"], Nothing).Keys);
+    }
+
+    [Fact]
     public void A_host_keeps_its_address_when_a_family_is_added()
     {
         var old = new AddressAllocator();

@@ -64,10 +64,10 @@ internal static class MeshPages
     };
 
     private static JsonArray Networks(Derive.MeshGraph mesh) => new([.. mesh.Gateways
-        .OrderBy(gateway => gateway.Network, StringComparer.Ordinal).ThenBy(gateway => gateway.Address, StringComparer.Ordinal)
+        .OrderBy(gateway => gateway.Network, StringComparer.Ordinal).ThenBy(gateway => gateway.Address.ToString(), StringComparer.Ordinal)
         .Select(gateway => (JsonNode)new JsonObject
         {
-            ["Network"] = gateway.Network, ["Cluster"] = gateway.Cluster, ["Addr"] = gateway.Address, ["Port"] = gateway.Port,
+            ["Network"] = gateway.Network, ["Cluster"] = gateway.Cluster, ["Addr"] = gateway.Address.ToString(), ["Port"] = gateway.Port,
             ["Ready"] = gateway.Ready, ["Source"] = gateway.Source.ToString(),
         })]);
 
@@ -80,7 +80,7 @@ internal static class MeshPages
                 ["name"] = port.Name, ["port"] = port.Number, ["protocol"] = port.Protocol.ToString()
             })]),
             ["clusterVIPs"] = new JsonObject(item.Value.Vips.Select(vip => KeyValuePair.Create(vip.Key,
-                (JsonNode?)new JsonArray([.. vip.Value.Select(ip => (JsonNode)JsonValue.Create(ip)!)])))),
+                (JsonNode?)new JsonArray([.. vip.Value.Select(ip => (JsonNode)JsonValue.Create(ip.ToString()))])))),
         })]);
 
     private static JsonNode Shards(Derive.MeshGraph mesh) => DebugPage.Of(

@@ -41,7 +41,7 @@ internal static class SourcePage
             if (endpoint.Network.Length == 0 || proxy.Network.Length == 0 || endpoint.Network == proxy.Network) Add(endpoint.Address.ToString(),
                 endpoint.Cluster);
         }
-        foreach (var gateway in mesh.Gateways) Add(gateway.Address, gateway.Cluster);
+        foreach (var gateway in mesh.Gateways) Add(gateway.Address.ToString(), gateway.Cluster);
         return found;
     }
 }

@@ -25,16 +25,16 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
             .Select(entry => new NetworkGateway(service.GatewayNetwork, service.Cluster, entry.Address, entry.Port, isReady,
                 service.Source) { Weight = service.GatewayWeight })
             .ToValueList();
-        return new(entries.IsEmpty ? [new(service.GatewayNetwork, service.Cluster, "", service.GatewayPort, false, service.Source)] : entries,
+        return new(entries.IsEmpty ? [new(service.GatewayNetwork, service.Cluster, default, service.GatewayPort, false, service.Source)] : entries,
             NamesOf(service));
     }
 
     private static ValueList<GatewayName> NamesOf(ClusterService service) =>
         service.ExternalAddresses.Items.Where(IsName).Select(address => new GatewayName(address, service.Cluster)).ToValueList();
 
-    private static bool IsName(string address) => address.Length > 0 && !System.Net.IPAddress.TryParse(address, out _);
+    private static bool IsName(string address) => EndpointAddress.Parse(address) is { IsNone: false, Ip: null };
 
-    private IEnumerable<(string Address, int Port)> Addresses(Reader read, ClusterService service)
+    private IEnumerable<(EndpointAddress Address, int Port)> Addresses(Reader read, ClusterService service)
     {
         if (service.GatewayNodes is { } selector)
         {
@@ -44,17 +44,18 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
             // Clusters on one machine or in one data centre have Nodes without external addresses: then their internal ones are used.
             var hasExternal = nodes.Any(node => !node.ExternalAddresses.IsEmpty);
             foreach (var address in nodes.SelectMany(node => hasExternal ? node.ExternalAddresses : node.InternalAddresses))
-                yield return (address.ToString(), nodePort);
+                yield return (address, nodePort);
             yield break;
         }
         foreach (var address in service.ExternalAddresses.Items.SelectMany(address => Resolve(read, address))) yield return (address, service.GatewayPort);
     }
 
     /// <summary>A host name is replaced by its resolved addresses, or by none while it is unresolved.</summary>
-    private IEnumerable<string> Resolve(Reader read, string address)
+    private IEnumerable<EndpointAddress> Resolve(Reader read, string text)
     {
-        if (address.Length == 0) return [];
-        return IsName(address) ? read.Get(sources.ResolvedHosts, address)?.Addresses ?? default : [address];
+        var address = EndpointAddress.Parse(text);
+        if (address.IsNone) return [];
+        return address.Ip is null ? (read.Get(sources.ResolvedHosts, text)?.Addresses ?? default).Select(EndpointAddress.Parse) : [address];
     }
 
     public GatewaySet OfNetworks(Reader read, MeshSettings settings)

@@ -29,7 +29,7 @@ public static class KubeFacts
             new(cluster, "Service", meta.Namespace, meta.Name),
             $"{meta.Name}.{meta.Namespace}.svc.{domainSuffix}",
             spec.Ports.Select(Port).ToValueList(),
-            isExternalName ? default : ips.Where(ip => ip is not ("None" or "")).ToValueList(),
+            isExternalName ? default : AddressesIn(ips),
             !isExternalName && spec.ClusterIP == "None",
             isExternalName ? spec.ExternalName.TrimEnd('.') : "",
             spec.Selector.ToValueMap(),
@@ -153,7 +153,7 @@ public static class KubeFacts
     private static ValueList<EndpointAddress> Addresses(Node node, string type) =>
         node.Status.Addresses.Where(address => address.Type == type).Select(address => EndpointAddress.Parse(address.Address)).ToValueList();
 
-    /// <summary>API servers take no other texts here; empty ones are not known yet.</summary>
+    /// <summary>API servers take no other texts here but empty ones, which are not known yet, and <c>None</c>.</summary>
     private static ValueList<Address> AddressesIn(IEnumerable<string> texts) =>
         texts.Select(text => Address.TryParse(text, out var address) ? address : (Address?)null).OfType<Address>().ToValueList();
 

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
@@ -72,7 +73,8 @@ public static partial class MultiClusterFacts
     private static ServiceImport ImportOf(ObjectRef source, JsonObject @object)
     {
         var meta = @object["metadata"];
-        var ips = Items(@object["spec"]?["ips"]).Select(Text).Where(ip => System.Net.IPAddress.TryParse(ip, out _)).ToValueList();
+        var ips = Items(@object["spec"]?["ips"]).Select(Text)
+            .Select(text => Address.TryParse(text, out var address) ? address : (Address?)null).OfType<Address>().ToValueList();
         var managed = Text(meta?["labels"]?[ManagedLabel]) == "true";
         var version = Text(@object["apiVersion"]);
         version = version[(version.IndexOf('/', StringComparison.Ordinal) + 1)..];

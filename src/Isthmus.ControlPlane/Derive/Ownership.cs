@@ -16,7 +16,7 @@ internal sealed class Ownership(
     Live<ObjectKey, ServiceEntry> entries)
 {
     private readonly Live<Address, ValueList<ClusterService>> _services = sources.Services.GroupByMany(
-        service => service.ClusterIps.Select(HostOwners.Single).OfType<Address>(), "services by address");
+        service => service.ClusterIps, "services by address");
     private readonly Live<Address, ValueList<Workload>> _pods = workloads.All.GroupByMany(workload => workload.IsPod
         ? workload.Addresses
         : (IEnumerable<Address>)[],

@@ -134,8 +134,9 @@ public sealed class MeshWriter
 
     /// <summary>Addresses in the allocator's ranges that objects declare themselves.</summary>
     private HashSet<Address> Taken() => Mesh.Unaddressed.Items.Values
-        .SelectMany(service => service.Addresses.Concat(service.Vips.Values.SelectMany(ips => ips)))
-        .Select(text => Address.TryParse(text, out var address) ? address : (Address?)null).OfType<Address>().Where(Allocator.Covers).ToHashSet();
+        .SelectMany(service => service.Addresses.Select(text => Address.TryParse(text, out var address) ? address : (Address?)null).OfType<Address>()
+            .Concat(service.Vips.Values.SelectMany(ips => ips)))
+        .Where(Allocator.Covers).ToHashSet();
 
     private void Collect()
     {

@@ -118,7 +118,7 @@ public static class EndpointGenerator
     {
         var gateways = inputs.Gateways;
         var result = new LocalityLbEndpoints();
-        var far = new SortedDictionary<(string Address, int Port), ulong>(AddressOrder);
+        var far = new Dictionary<(EndpointAddress Address, int Port), ulong>();
         ulong total = 0;
         foreach (var endpoint in endpoints)
         {
@@ -141,7 +141,7 @@ public static class EndpointGenerator
                 }
             }
         }
-        foreach (var ((address, gatewayPort), weight) in far)
+        foreach (var (address, gatewayPort, weight) in InOrder(far))
         {
             var bounded = (uint)Math.Clamp(weight, 1, uint.MaxValue);
             result.LbEndpoints.Add(Gateway(address, gatewayPort, bounded, inputs.From.Cluster));
@@ -152,11 +152,10 @@ public static class EndpointGenerator
         return result;
     }
 
-    private static readonly Comparer<(string Address, int Port)> AddressOrder = Comparer<(string Address, int Port)>.Create((a, b) =>
-    {
-        var order = string.CompareOrdinal(a.Address, b.Address);
-        return order != 0 ? order : a.Port.CompareTo(b.Port);
-    });
+    /// <summary>By the text of their addresses.</summary>
+    private static IEnumerable<(string Address, int Port, ulong Weight)> InOrder(Dictionary<(EndpointAddress Address, int Port), ulong> gateways) => gateways
+        .Select(gateway => (Address: gateway.Key.Address.ToString(), gateway.Key.Port, Weight: gateway.Value))
+        .OrderBy(gateway => gateway.Address, StringComparer.Ordinal).ThenBy(gateway => gateway.Port);
 
     /// <summary>Reached at its own address: same network, unknown network, or a network without any known gateway. As in Istio, a proxy
     /// without a network is in none of those that have gateways.</summary>

@@ -22,9 +22,9 @@ public sealed record GatewayTable(ValueMap<ValueList<NetworkGateway>> Ready, Val
         var all = gateways.ToList();
         if (all.Count == 0) return Empty;
         var ready = all
-            .Where(gateway => gateway is { Ready: true, Address.Length: > 0, IsHostname: false, Weight: > 0 })
+            .Where(gateway => gateway is { Ready: true, Family: not null, Weight: > 0 })
             .DistinctBy(gateway => (gateway.Network, gateway.Cluster, gateway.Address, gateway.Port))
-            .OrderBy(gateway => gateway.Address, StringComparer.Ordinal).ThenBy(gateway => gateway.Port)
+            .OrderBy(gateway => gateway.Address.ToString(), StringComparer.Ordinal).ThenBy(gateway => gateway.Port)
             .ToList();
         var byNetwork = ready.GroupBy(gateway => gateway.Network).ToDictionary(group => group.Key, group => group.ToValueList());
         // Weights are divided among the gateways of a network or of a cluster in it: scaled by this, every division is whole.

@@ -135,7 +135,7 @@ internal static class Localities
             .SelectMany(member => member.Ports.Select(port => (Place: (member.Address.ToString(), (uint)port.Target), Member: member)))
             .GroupBy(item => item.Place).ToDictionary(group => group.Key, group => group.First().Member);
         private readonly Dictionary<(string Address, uint Port), NetworkGateway> _gateways = gateways.Ready.Values.SelectMany(all => all)
-            .GroupBy(gateway => (gateway.Address, (uint)gateway.Port)).ToDictionary(group => group.Key, group => group.First());
+            .GroupBy(gateway => (gateway.Address.ToString(), (uint)gateway.Port)).ToDictionary(group => group.Key, group => group.First());
 
         public int Misses(LbEndpoint endpoint, LocalityLbEndpoints group, ValueList<string> labels)
         {

@@ -17,13 +17,13 @@ public static class ServiceAddresses
     public static ValueList<string> For(MeshService service, ProxyScope scope)
     {
         if (service.Headless) return default;
-        if (service.Vips.TryGetValue(scope.Cluster, out var own) && !own.IsEmpty) return [own[0]];
+        if (service.Vips.TryGetValue(scope.Cluster, out var own) && !own.IsEmpty) return [own[0].ToString()];
         if (AddressesOf(service, scope) is { IsEmpty: false } named) return named;
         if (MayUseAllocated(service, scope) && service.Allocated.TryGetValue(scope.Cluster, out var allocated)) return Dialled(allocated, scope);
         if (service.ClusterLocal) return default; // another cluster's address leads to endpoints that this cluster must not use
         foreach (var cluster in service.Clusters)
         {
-            if (service.Vips.TryGetValue(cluster, out var foreign) && !foreign.IsEmpty) return [foreign[0]];
+            if (service.Vips.TryGetValue(cluster, out var foreign) && !foreign.IsEmpty) return [foreign[0].ToString()];
         }
         return default;
     }

@@ -105,17 +105,15 @@ public sealed record MeshEndpoint(
 
 /// <summary>The address of a gateway into a network. It is used only while <see cref="Ready"/>.</summary>
 /// <param name="Cluster">The cluster of its Service; empty for addresses from meshNetworks.</param>
-/// <param name="Address">An IP address; or a host name that still has to be resolved (<see cref="IsHostname"/>).</param>
+/// <param name="Address">An IP address; or a host name that still has to be resolved (it has no <see cref="Family"/>).</param>
 /// <param name="Ready">The gateway's Service has a ready endpoint in its cluster; always true for addresses from meshNetworks.</param>
-public sealed record NetworkGateway(string Network, string Cluster, string Address, int Port, bool Ready, ObjectRef Source)
+public sealed record NetworkGateway(string Network, string Cluster, EndpointAddress Address, int Port, bool Ready, ObjectRef Source)
 {
     /// <summary>Its share among the gateways of its network; 0 takes it out.</summary>
     public uint Weight { get; init; } = 1;
 
-    public bool IsHostname => Family is null;
-
     /// <summary>Of its address; null for a host name.</summary>
-    public System.Net.Sockets.AddressFamily? Family => System.Net.IPAddress.TryParse(Address, out var ip) ? ip.AddressFamily : null;
+    public System.Net.Sockets.AddressFamily? Family => Address.Ip?.Family;
 }
 
 /// <summary>Everything behind a host.</summary>

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Model;
 
@@ -37,7 +38,7 @@ public sealed record ServiceExport(ObjectRef Source, long CreatedAt, ValueList<E
 }
 
 /// <param name="Managed">Created by the Isthmus controller, so its content comes from this mesh.</param>
-public sealed record ServiceImport(ObjectRef Source, ValueList<string> Ips, bool Managed, string Content)
+public sealed record ServiceImport(ObjectRef Source, ValueList<Address> Ips, bool Managed, string Content)
 {
     /// <summary>The version of the API in which it was read, which decides about its fields.</summary>
     public string Version { get; init; } = "";

@@ -175,8 +175,8 @@ public sealed class MeshObjectsTests
                 Metadata = new() { Name = service.Name, Namespace = service.Namespace, Labels = service.Labels.ToDictionary() },
                 Spec = new()
                 {
-                    Type = service.ExternalAddresses.IsEmpty ? "ClusterIP" : "LoadBalancer", ClusterIP = service.ClusterIps[0],
-                    ClusterIPs = [.. service.ClusterIps],
+                    Type = service.ExternalAddresses.IsEmpty ? "ClusterIP" : "LoadBalancer", ClusterIP = service.ClusterIps[0].ToString(),
+                    ClusterIPs = [.. service.ClusterIps.Select(ip => ip.ToString())],
                     Selector = service.Selector.ToDictionary(),
                     Ports = [.. service.Ports.Select(port => new Kubernetes.Objects.ServicePort { Name = port.Name, Port = port.Number })],
                 },

@@ -202,11 +202,13 @@ public sealed class SnapshotCodecTests
             from target in Word
             from node in PortNumber
             select new ServicePort(name, number, protocol, target, node))
+        from ips in List(Ip)
         from lists in Words.ListOf(3)
         from maps in Labels.ListOf(3)
         from flags in Gen.Elements(true, false).ListOf(3)
         from port in PortNumber
-        select new ClusterService(source, texts[0], ports, lists[0], flags[0], texts[1], maps[0], maps[1], lists[1], lists[2], texts[2], port,
+        let addresses = ips.Select(ip => Address.Parse(ip)).ToValueList()
+        select new ClusterService(source, texts[0], ports, addresses, flags[0], texts[1], maps[0], maps[1], lists[1], lists[2], texts[2], port,
             flags[1] ? maps[2] : null, flags[2], port, (uint)port);
 
     private static Gen<SliceFacts> Slices(string cluster) =>

@@ -50,7 +50,7 @@ public sealed class GatewayNamesTests
         await running;
 
         Task UntilAsync(PushEngine engine, string addresses) => Eventually.TrueAsync(async () => await engine.AskAsync(
-            writer => string.Join(',', writer.Mesh.Gateways.Select(gateway => gateway.Address).Order(StringComparer.Ordinal)), stop.Token) == addresses);
+            writer => string.Join(',', writer.Mesh.Gateways.Select(gateway => $"{gateway.Address}").Order(StringComparer.Ordinal)), stop.Token) == addresses);
     }
 
     [Fact]

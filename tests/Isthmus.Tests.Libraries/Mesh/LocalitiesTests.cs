@@ -69,7 +69,7 @@ public sealed class LocalitiesTests
     {
         // The remote Pod's address is also the address of a local Pod: the ranges overlap.
         ValueList<MeshEndpoint> endpoints = [At("r1", "z1", "10.0.0.1", "n1"), At("r1", "z1", "10.0.0.1", "n2")];
-        var gateways = GatewayTable.Of([new("n2", "c2", "192.0.2.2", Ports.EastWest, true, default)]);
+        var gateways = GatewayTable.Of([new("n2", "c2", EndpointAddress.Parse("192.0.2.2"), Ports.EastWest, true, default)]);
         Assert.Equal(
             ["r1/z1 0 1", "r1/z1 1 1"],
             Send(Outlier + "loadBalancer: {localityLbSetting: {failoverPriority: [topology.istio.io/network]}}", endpoints, gateways));

@@ -123,7 +123,7 @@ public sealed class SplitHorizonTests
     }
 
     private static NetworkGateway Gateway(string network, string cluster, string address, bool ready = true) =>
-        new(network, cluster, address, Ports.EastWest, ready, default);
+        new(network, cluster, EndpointAddress.Parse(address), Ports.EastWest, ready, default);
 
     private static IEnumerable<MeshEndpoint> Pods(string cluster, string network, params string[] addresses) => Make(cluster, network, true, addresses);
 

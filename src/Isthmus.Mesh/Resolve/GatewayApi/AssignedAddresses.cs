@@ -34,7 +34,7 @@ public sealed record AssignedAddresses(ValueList<ApiAddress> Found, ValueList<Ap
     /// <summary>Each address is for one request: those that name one come first.</summary>
     private static AssignedAddresses Match(ValueList<ApiAddress> asked, ClusterService service, ValueList<ApiAddress> offered)
     {
-        var own = service.ClusterIps.Select(address => Inside("IPAddress", address)).Append(Inside("Hostname", service.Hostname));
+        var own = service.ClusterIps.Select(address => Inside("IPAddress", address.ToString())).Append(Inside("Hostname", service.Hostname));
         var left = offered.Concat(own).Distinct().ToList();
         var (found, missing) = (new List<ApiAddress>(), new List<ApiAddress>());
         foreach (var request in asked.OrderByDescending(request => request.Value.Length > 0))
@@ -63,7 +63,7 @@ public sealed record AssignedAddresses(ValueList<ApiAddress> Found, ValueList<Ap
         if (!service.ExternalAddresses.IsEmpty || service.IsLoadBalancer)
             return service.ExternalAddresses.Select(address => new ApiAddress(IPAddress.TryParse(address, out _) ? "IPAddress" : "Hostname", address))
                 .ToValueList();
-        var (ips, host) = (service.ClusterIps.Select(address => Inside("IPAddress", address)), Inside("Hostname", service.Hostname));
+        var (ips, host) = (service.ClusterIps.Select(address => Inside("IPAddress", address.ToString())), Inside("Hostname", service.Hostname));
         return gateway.Annotations.GetValueOrDefault(AddressType) switch
         {
             "IPAddress" => ips.ToValueList(),

@@ -32,7 +32,6 @@ public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnl
         var taking = Task.WhenAll(clients.Select(client => new InventoryReader(istioNamespace,
             MostProxies) { Certificates = true, Time = time }.ReadAsync(client.Access.Name,
             client, stop)));
-        var looking = WorkloadVerification.RunAsync(clients, istioNamespace, stop);
         var inventories = await taking;
         var clusters = (await reading)
             .Select(cluster => CertificateVerification.WithHandshakes(cluster, inventories.FirstOrDefault(one => one.Context == cluster.Context))).ToList();
@@ -40,6 +39,10 @@ public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnl
         // A cluster that does not answer is reported once.
         var answering = clusters.Where(cluster => cluster is { Error: "", HasIstio: true }).Select(cluster => cluster.Context)
             .ToHashSet(StringComparer.Ordinal);
+        // Services of clusters without Istio count for others. Whoever did not answer twice is not asked again.
+        var silent = clusters.Where(cluster => cluster.Error.Length > 0).Select(cluster => cluster.Context).ToHashSet(StringComparer.Ordinal);
+        var looking = WorkloadVerification.RunAsync(
+            clients.Zip(inventories).Where(one => one.Second.Error.Length == 0 || !silent.Contains(one.Second.Context)), istioNamespace, stop);
         var told = clusters.SelectMany(cluster => cluster.Problems).Select(problem => (problem.Code, problem.Object)).ToHashSet();
         return new(clusters,
             [.. MeshVerification.Run(clusters, time.GetUtcNow()),

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
@@ -19,14 +20,24 @@ public static class WorkloadVerification
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
     private static readonly string[] Needed = [.. ClusterObjectsReader.WorkloadKinds.Append(MeshApi.MutatingWebhookConfiguration).Select(kind => kind.Kind)];
 
-    public static async Task<IReadOnlyList<Check>> RunAsync(IReadOnlyList<KubeClient> clusters, string istioNamespace, CancellationToken stop) =>
-        [.. Run(await Task.WhenAll(clusters.Select(client => ClusterObjectsReader.WorkloadsAsync(client.Access.Name, client.Within(Patience), istioNamespace,
-            stop))))];
+    /// <summary>Checks objects that were read for an analysis. Where some of them were not, it asks for those that are needed here.</summary>
+    /// <param name="clusters">Each with what was read of it.</param>
+    public static async Task<IReadOnlyList<Check>> RunAsync(IEnumerable<(KubeClient Client, ClusterInventory Inventory)> clusters, string istioNamespace,
+        CancellationToken stop) =>
+        [.. Run(await Task.WhenAll(clusters.Select(async cluster => Of(cluster.Inventory)
+            ?? await ClusterObjectsReader.WorkloadsAsync(cluster.Inventory.Context, cluster.Client.Within(Patience), istioNamespace, stop))))];
 
-    /// <summary>The same from objects that were read for an analysis. Nothing is said where some of them were not.</summary>
-    public static IReadOnlyList<Check> Run(IEnumerable<ClusterInventory> clusters) =>
-        [.. Run([.. clusters.Where(cluster => cluster.Error.Length == 0 && Needed.All(cluster.Knows))
-            .Select(cluster => ClusterObjects.From(cluster.Context, Needed.SelectMany(cluster.Objects), cluster.RootNamespace))])];
+    /// <summary>The same, which asks for nothing. Nothing is said where some objects were not read.</summary>
+    public static IReadOnlyList<Check> Run(IEnumerable<ClusterInventory> clusters) => [.. Run([.. clusters.Select(Of).OfType<ClusterObjects>()])];
+
+    /// <summary>The view of an inventory that is needed here; null when something of it was not read.</summary>
+    private static ClusterObjects? Of(ClusterInventory cluster) => cluster.Error.Length == 0 && Needed.All(cluster.Knows)
+        ? ClusterObjects.From(cluster.Context, Needed.SelectMany(cluster.Objects).Where(IsOurs), cluster.RootNamespace)
+        : null;
+
+    /// <summary>An inventory has the webhooks of others, too.</summary>
+    private static bool IsOurs(JsonObject value) => value["kind"]?.ToString() != MeshApi.MutatingWebhookConfiguration.Kind
+        || value["metadata"]?["labels"]?["app"]?.ToString() == ClusterObjectsReader.Injector;
 
     internal static IEnumerable<Check> Run(IReadOnlyList<ClusterObjects> clusters)
     {

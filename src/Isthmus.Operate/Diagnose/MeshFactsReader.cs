@@ -82,8 +82,8 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             RootAsync(client, stop));
         var (secrets, ranges, dead) = (SecretsAsync(client, stop), withheld.UnlessRefusedAsync(WithheldFacts.Ranges, RangesAsync(client, stop), []),
             DeadWebhooksAsync(client, injectors, stop));
-        var (servicing, listing, seeking) = (client.ListAllAsync<Service>(Kinds.Service, null, new ListOptions(), stop), GatewayObjectsAsync(client, stop),
-            ElsewhereAsync(client, injectors, stop));
+        var (servicing, listing) = (client.ListAllAsync<Service>(Kinds.Service, null, new ListOptions(), stop), GatewayObjectsAsync(client, stop));
+        var seeking = ElsewhereAsync(client, servicing, injectors, stop);
         var (ns, planes, root) = (await finding, await planning, await rooting);
         var (all, services, objects) = (await reading, await servicing, await listing);
         var (hosted, entries) = (HostedAsync(client, planes.Where(plane => plane.Namespace != istioNamespace), withheld, stop),
@@ -167,10 +167,12 @@ public sealed partial class MeshFactsReader(string istioNamespace)
 
     /// <summary>A cluster with its control plane elsewhere has a Service without a selector; the path of its webhook
     /// contains the cluster's name.</summary>
-    private async Task<(string Name, ValueList<string> At)> ElsewhereAsync(KubeClient client, IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
+    private async Task<(string Name, ValueList<string> At)> ElsewhereAsync(KubeClient client, Task<IReadOnlyList<Service>> servicing,
+        IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
     {
-        foreach (var service in await client.ListAllAsync<Service>(Kinds.Service, istioNamespace, new ListOptions { LabelSelector = "app=istiod" }, stop))
+        foreach (var service in await servicing)
         {
+            if (service.Metadata.Namespace != istioNamespace || service.Metadata.Labels.GetValueOrDefault("app") != WellKnown.Istiod) continue;
             if (service.Spec.Selector.Count > 0) continue;
             var at = service.Spec.ExternalName.Length > 0 ? [service.Spec.ExternalName] : await AddressesBehindAsync(client, service, stop);
             return (injectors.FirstOrDefault(injector => injector.Namespace == istioNamespace)?.Cluster ?? "", at);

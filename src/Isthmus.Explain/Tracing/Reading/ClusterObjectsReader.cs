@@ -12,6 +12,9 @@ internal static class ClusterObjectsReader
     /// <summary>What shows whether workloads get calls.</summary>
     internal static readonly IReadOnlyList<KindDescriptor> WorkloadKinds = [.. MeshApi.For(KindUse.Workloads)];
 
+    /// <summary>The label <c>app</c> of the webhooks of injectors.</summary>
+    internal const string Injector = "sidecar-injector";
+
     private static readonly IReadOnlyList<KindDescriptor> ApiRoutes =
         [.. MeshApi.All.Where(kind => kind.Group == MeshApi.HttpRoute.Group && kind.Kind.EndsWith("Route", StringComparison.Ordinal))];
 
@@ -80,7 +83,7 @@ internal static class ClusterObjectsReader
     }
 
     private static Task<IReadOnlyList<JsonObject>> WebhooksAsync(KubeClient client, CancellationToken stop) =>
-        ListAsync(client, MeshApi.MutatingWebhookConfiguration, null, new() { LabelSelector = "app=sidecar-injector" }, stop);
+        ListAsync(client, MeshApi.MutatingWebhookConfiguration, null, new() { LabelSelector = $"app={Injector}" }, stop);
 
     public static Task<IReadOnlyList<JsonObject>> PodsAsync(KubeClient client, string ns,
         CancellationToken stop) => ListAsync(client, MeshApi.Pod, ns, new(), stop);

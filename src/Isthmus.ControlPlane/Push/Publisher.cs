@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Globalization;
 using Isthmus.ControlPlane.Derive;
@@ -11,48 +10,6 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>The shared parts that a proxy was last given, to detect whether it needs an update.</summary>
-internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, InboundResources? inbound)
-{
-    public ResolvedProxy Resolved { get; } = resolved;
-    public ScopeView View { get; } = view;
-    public InboundResources? Inbound { get; set; } = inbound;
-    /// <summary>The certificates of a gateway's servers, and those with which it calls other hosts; null: nobody knows yet whether it may have any.</summary>
-    public ResourceSet? Secrets { get; set; }
-    /// <summary>What <see cref="Secrets"/> were made of.</summary>
-    public SecretInputs SecretsFrom { get; set; }
-    /// <summary>The configuration of filters that the proxy discovers; null if it has had none.</summary>
-    public ResourceSet? Extensions { get; set; }
-    /// <summary>What EnvoyFilters change of its bootstrap; null if it is no Envoy.</summary>
-    public ResourceSet? Bootstrap { get; set; }
-    public GivenResources Given { get; set; }
-    /// <summary>What the proxy was given for its earlier scope; default after its first offer for this one.</summary>
-    public GivenResources Earlier { get; set; }
-    public ImmutableDictionary<string, IXdsResources> Types { get; set; } = ImmutableDictionary<string, IXdsResources>.Empty;
-}
-
-/// <summary>What the certificates of a gateway depend on besides its servers.</summary>
-/// <param name="Certificates">The version of those that are known.</param>
-/// <param name="Access">Whether it may have them.</param>
-/// <param name="Rules">The version of its DestinationRules.</param>
-internal readonly record struct SecretInputs(long Certificates, SecretAccess? Access, long Rules);
-
-/// <summary>What a proxy is given.</summary>
-internal readonly record struct GivenResources(
-    ResourceSet Clusters, ResourceSet Endpoints, ResourceSet Listeners, ResourceSet Routes, ResourceSet Names, InboundResources? Inbound, ResourceSet? Secrets)
-{
-    public ResourceSet? Extensions { get; init; }
-
-    public ResourceSet? Bootstrap { get; init; }
-}
-
-/// <summary>The encoded inbound resources that sidecars with the same inbound scope share.</summary>
-internal sealed record InboundResources(ResourceSet Clusters, ResourceSet Listeners)
-{
-    /// <summary>The endpoints of the workload's own host; empty unless the proxies need them.</summary>
-    public ResourceSet Endpoints { get; init; } = ResourceSet.Empty;
-}
-
 /// <summary>Turns revisions of the mesh into every proxy's snapshot. Not thread-safe: one thread calls it.</summary>
 public sealed class Publisher(TimeProvider time)
 {
@@ -63,10 +20,7 @@ public sealed class Publisher(TimeProvider time)
     private readonly SiblingScopes _siblings = new();
     private readonly ProxyIndex _proxies = new();
     private readonly GatewayCertificates _certificates = new();
-    // Those whose scope could not be resolved or made, because of a bug: each publication tries again.
-    private readonly HashSet<ProxyFeed> _behind = [];
-    // A publication that fails may leave changes behind: the next one takes everything.
-    private bool _isWhole = true;
+    private readonly PublicationFailures _failures = new();
     private MeshView? _mesh;
     private PolicyInterest _interest = new(default, false, false);
     private long _counter;
@@ -99,7 +53,7 @@ public sealed class Publisher(TimeProvider time)
     public void Leave(ProxyFeed proxy)
     {
         _proxies.Remove(proxy);
-        _behind.Remove(proxy);
+        _failures.Forget(proxy);
         if (proxy.Published is { } published) Release(proxy, published);
         proxy.Published = null;
     }
@@ -108,25 +62,31 @@ public sealed class Publisher(TimeProvider time)
     public void PublishEndpoints(MeshView mesh, IReadOnlyCollection<string>? hosts)
     {
         if (_mesh is null) return; // the first publication is complete
-        var wasWhole = _isWhole;
-        _isWhole = false;
         _mesh = mesh;
-        var bugs = UpdateViews(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
-        Offer(RefreshOwn(mesh, hosts is null ? null : own => hosts.Contains(own)));
-        _isWhole = wasWhole;
-        if (!bugs.IsEmpty) throw new AggregateException(bugs);
+        _failures.Publish(false, () =>
+        {
+            var bugs = PublicationFailures.OfEach(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
+            Offer(RefreshOwn(mesh, hosts is null ? null : own => hosts.Contains(own)));
+            return bugs;
+        });
     }
 
     /// <param name="changes">Null: everything may have changed.</param>
     public void PublishAll(MeshView mesh, MeshChanges? changes)
     {
-        var everything = _mesh is null || changes is null || !_isWhole;
-        (_mesh, _isWhole) = (mesh, false);
+        var everything = _mesh is null || changes is null || _failures.LeftChanges;
+        _mesh = mesh;
+        _failures.Publish(true, () => PublishAll(mesh, changes, everything));
+    }
+
+    /// <returns>The bugs of single proxies and views.</returns>
+    private List<Exception> PublishAll(MeshView mesh, MeshChanges? changes, bool everything)
+    {
         _certificates.Follow(mesh.Proxies);
         var interest = everything || changes!.Settings || changes.Interest || changes.Rules.Count > 0 ? PolicyInterest.Of(mesh) : _interest;
         var concerned = everything || changes!.Settings || interest != _interest ? _proxies.All : _proxies.Concerned(changes.Reads);
         _interest = interest;
-        if (_behind.Count > 0) concerned = [.. concerned.Union(_behind)];
+        concerned = _failures.WithUnfinished(concerned);
         var unattached = Reattach(mesh, concerned);
         var ruled = RuledHosts.Of(mesh, everything ? [] : changes!.Rules);
         // Others take over what the first of their family has made.
@@ -134,34 +94,14 @@ public sealed class Publisher(TimeProvider time)
         List<Exception> bugs =
         [
             .. unattached,
-            .. UpdateViews(views[true], view => view.UpdateAll(mesh, everything ? null : changes, ruled)),
-            .. UpdateViews(views[false], view => view.UpdateAll(mesh, everything ? null : changes, ruled, _siblings.FirstOf(view))),
+            .. PublicationFailures.OfEach(views[true], view => view.UpdateAll(mesh, everything ? null : changes, ruled)),
+            .. PublicationFailures.OfEach(views[false], view => view.UpdateAll(mesh, everything ? null : changes, ruled, _siblings.FirstOf(view))),
         ];
         // Which certificates a gateway needs depends on the rules of the hosts that it sees now.
         if (everything || !changes!.IsRoutesOnly)
             foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy);
         var moved = RefreshOwn(mesh, everything || changes!.Settings ? null : own => changes!.Endpoints.Contains(own));
         Offer(moved.Count == 0 ? concerned : [.. concerned, .. moved.Except(concerned)]);
-        _isWhole = true;
-        if (bugs.Count > 0) throw new AggregateException(bugs);
-    }
-
-    /// <summary>A bug that the update of one view runs into does not keep the changes from the proxies of others.</summary>
-    /// <returns>The bugs: the caller throws them when all others have their changes.</returns>
-    private static ConcurrentQueue<Exception> UpdateViews(IEnumerable<ScopeView> views, Action<ScopeView> update)
-    {
-        var bugs = new ConcurrentQueue<Exception>();
-        Parallel.ForEach(views, view =>
-        {
-            try
-            {
-                update(view);
-            }
-            catch (Exception bug)
-            {
-                bugs.Enqueue(bug);
-            }
-        });
         return bugs;
     }
 
@@ -194,14 +134,7 @@ public sealed class Publisher(TimeProvider time)
         foreach (var proxy in proxies)
         {
             var (before, inbound) = (proxy.Published, proxy.Published?.Inbound);
-            try
-            {
-                Attach(proxy, mesh);
-            }
-            catch (Exception bug)
-            {
-                bugs.Add(bug);
-            }
+            if (PublicationFailures.Of(() => Attach(proxy, mesh)) is { } bug) bugs.Add(bug);
             inboundChanged |= inbound is not null && !ReferenceEquals(inbound, proxy.Published!.Inbound);
             if (before is not null && !ReferenceEquals(before, proxy.Published)) left.Add((proxy, before));
         }
@@ -226,11 +159,9 @@ public sealed class Publisher(TimeProvider time)
     {
         Resolved++;
         var reads = new MeshReads(mesh);
-        _behind.Add(proxy);
         try
         {
-            Attach(proxy, mesh, reads);
-            _behind.Remove(proxy);
+            _failures.Finish(proxy, () => Attach(proxy, mesh, reads));
         }
         finally
         {

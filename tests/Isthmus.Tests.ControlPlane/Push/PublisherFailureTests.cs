@@ -71,6 +71,18 @@ public sealed class PublisherFailureTests
         Assert.Equal((true, false), (MeshRig.Cluster(proxy, A) is not null, MeshRig.Cluster(proxy, B) is not null));
     }
 
+    /// <summary>Endpoints are published alone, between others.</summary>
+    [Fact]
+    public void A_publication_of_endpoints_does_not_make_up_for_one_that_failed()
+    {
+        var failures = new PublicationFailures();
+        Assert.Throws<InvalidOperationException>(() => failures.Publish(true, () => throw new InvalidOperationException()));
+        failures.Publish(false, () => []);
+        Assert.True(failures.LeftChanges);
+        Assert.Throws<AggregateException>(() => failures.Publish(true, () => [new InvalidOperationException()]));
+        Assert.False(failures.LeftChanges);
+    }
+
     private void See(string ns, string hosts) => _rig.Config(
         $"{{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {{name: x, namespace: {ns}}}, spec: {{egress: [{{hosts: ['{hosts}']}}]}}}}");
 

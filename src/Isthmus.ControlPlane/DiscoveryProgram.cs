@@ -1,5 +1,5 @@
 using Isthmus.ControlPlane.Resolve;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Wire.Dns;

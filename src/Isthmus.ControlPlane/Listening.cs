@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Security;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Running;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.History;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.History;
+using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Intake;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;

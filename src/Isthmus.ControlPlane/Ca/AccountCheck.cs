@@ -1,5 +1,5 @@
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Wire.Grpc;

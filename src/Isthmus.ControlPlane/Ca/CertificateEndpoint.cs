@@ -1,6 +1,6 @@
 using System.Security.Cryptography.X509Certificates;
-using Isthmus.ControlPlane.Metrics;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Metrics;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Identity;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;

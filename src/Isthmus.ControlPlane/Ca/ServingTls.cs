@@ -1,7 +1,7 @@
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Wire.Tls;
 using Microsoft.AspNetCore.Server.Kestrel.Https;

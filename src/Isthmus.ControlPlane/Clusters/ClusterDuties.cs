@@ -1,6 +1,6 @@
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Resolve;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;

@@ -1,4 +1,4 @@
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.Running;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Isthmus.ControlPlane.Running;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 
 namespace Isthmus.ControlPlane.Clusters;

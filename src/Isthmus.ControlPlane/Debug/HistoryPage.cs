@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.History;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.History;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Time;

@@ -16,7 +16,7 @@ internal static class MeshPages
     /// <param name="settings">The object with MeshConfig.</param>
     /// <param name="others">What is wrong beside the objects of the mesh.</param>
     internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine, string settings,
-        Func<Derive.MeshGraph, IEnumerable<Problem>> others) =>
+        Func<Graph.Derive.MeshGraph, IEnumerable<Problem>> others) =>
         new(StringComparer.Ordinal)
     {
         ["syncz"] = _ => Task.FromResult(Sync(engine)),
@@ -63,7 +63,7 @@ internal static class MeshPages
         })]),
     };
 
-    private static JsonArray Networks(Derive.MeshGraph mesh) => new([.. mesh.Gateways
+    private static JsonArray Networks(Graph.Derive.MeshGraph mesh) => new([.. mesh.Gateways
         .OrderBy(gateway => gateway.Network, StringComparer.Ordinal).ThenBy(gateway => gateway.Address.ToString(), StringComparer.Ordinal)
         .Select(gateway => (JsonNode)new JsonObject
         {
@@ -71,7 +71,8 @@ internal static class MeshPages
             ["Ready"] = gateway.Ready, ["Source"] = gateway.Source.ToString(),
         })]);
 
-    private static JsonArray Registry(Derive.MeshGraph mesh) => new([.. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item =>
+    private static JsonArray Registry(Graph.Derive.MeshGraph mesh) => new([
+        .. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item =>
         (JsonNode)new JsonObject
         {
             ["hostname"] = item.Key,
@@ -83,7 +84,7 @@ internal static class MeshPages
                 (JsonNode?)new JsonArray([.. vip.Value.Select(ip => (JsonNode)JsonValue.Create(ip.ToString()))])))),
         })]);
 
-    private static JsonNode Shards(Derive.MeshGraph mesh) => DebugPage.Of(
+    private static JsonNode Shards(Graph.Derive.MeshGraph mesh) => DebugPage.Of(
         mesh.Endpoints.Items.OrderBy(item => item.Key, StringComparer.Ordinal).ToDictionary(host => host.Key,
             host => host.Value.Endpoints.GroupBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
                 .ToDictionary(shard => $"Kubernetes/{shard.Key}", shard => (IReadOnlyList<ShardEndpoint>)[.. shard.Select(Report)])),
@@ -99,8 +100,8 @@ internal static class MeshPages
 
     /// <summary>Objects with errors or warnings, hosts that clusters define differently, what proxies ask for and cannot get, and the telemetry
     /// that they lose.</summary>
-    private static JsonNode Problems(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings,
-        Func<Derive.MeshGraph, IEnumerable<Problem>> others) =>
+    private static JsonNode Problems(Graph.Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings,
+        Func<Graph.Derive.MeshGraph, IEnumerable<Problem>> others) =>
         DebugPage.Of([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
         .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
         .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal)
@@ -114,7 +115,7 @@ internal static class MeshPages
             item.Problem.Message, item.Problem.Remedy))], ControlPlaneReports.Default.Problems);
 
     // A Telemetry is an object of the control plane's cluster, whose proxies may be elsewhere.
-    private static IEnumerable<(string Cluster, Problem Problem)> Losses(Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings)
+    private static IEnumerable<(string Cluster, Problem Problem)> Losses(Graph.Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings)
     {
         var losing = proxies.Select(feed => new LosingProxy(feed.Proxy, feed.Losses)).Where(proxy => !proxy.Losses.IsEmpty).ToList();
         return losing.Count == 0 ? [] : LossProblems.Of(mesh.View(), losing, settings).Select(loss => ("", loss.Problem));
@@ -122,7 +123,7 @@ internal static class MeshPages
 
     private const int MostConflicts = 100;
 
-    private static JsonObject Live(Derive.MeshGraph mesh, bool verify)
+    private static JsonObject Live(Graph.Derive.MeshGraph mesh, bool verify)
     {
         var page = new JsonObject
         {

@@ -3,7 +3,7 @@ using System.Text;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.LastKnown;
-using Isthmus.ControlPlane.Metrics;
+using Isthmus.Graph.Metrics;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Running;
 using Microsoft.AspNetCore.Builder;

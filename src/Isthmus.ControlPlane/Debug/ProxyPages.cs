@@ -80,7 +80,7 @@ internal static class ProxyPages
     private static JsonNode Show(IMessage message) => ShownMessages.Show(message);
 
     /// <summary>The Sidecar resource that applies, and the hosts that the proxy knows because of it.</summary>
-    private static JsonNode Scope(Derive.MeshGraph mesh, ProxyFeed feed)
+    private static JsonNode Scope(Graph.Derive.MeshGraph mesh, ProxyFeed feed)
     {
         var sidecar = ScopeResolver.SidecarOf(feed.Proxy, new(mesh.View()));
         var hosts = HeldBy(feed, TypeUrls.Cluster).Select(name => name.Split('|')).Where(parts => parts is ["outbound", _, _, _]).Select(parts => parts[3])
@@ -95,7 +95,7 @@ internal static class ProxyPages
     }
 
     /// <summary>The endpoints of each port of each service, in all clusters.</summary>
-    private static JsonArray Endpoints(Derive.MeshGraph mesh) =>
+    private static JsonArray Endpoints(Graph.Derive.MeshGraph mesh) =>
         new([.. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal)
             .SelectMany(item => item.Value.Ports.Select(port => (JsonNode)new JsonObject
     {

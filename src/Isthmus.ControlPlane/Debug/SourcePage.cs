@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
-using Isthmus.ControlPlane.Derive;
+using Isthmus.Graph.Derive;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
 using Isthmus.Reports;

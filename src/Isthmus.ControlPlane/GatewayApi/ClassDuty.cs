@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.ControlPlane.Statuses;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;

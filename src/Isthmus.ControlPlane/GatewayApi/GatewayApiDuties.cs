@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Push;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Core.Tasks;
 using Isthmus.Injection;

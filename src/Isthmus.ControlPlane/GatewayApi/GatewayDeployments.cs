@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Isthmus.ControlPlane.Derive;
+using Isthmus.Graph.Derive;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Statuses;
 using Isthmus.Core.Collections;

@@ -1,5 +1,5 @@
 using Isthmus.ControlPlane.Push;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Tasks;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Watch;

@@ -1,4 +1,4 @@
-using Isthmus.ControlPlane.Derive;
+using Isthmus.Graph.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 

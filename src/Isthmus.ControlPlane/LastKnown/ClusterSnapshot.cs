@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.Intake;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 

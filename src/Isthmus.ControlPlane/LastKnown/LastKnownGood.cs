@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Isthmus.ControlPlane.Clusters;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;

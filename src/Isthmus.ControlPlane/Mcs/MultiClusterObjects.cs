@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.Settings;
 using Isthmus.ControlPlane.Statuses;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Derive;
+using Isthmus.Graph.Derive;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 

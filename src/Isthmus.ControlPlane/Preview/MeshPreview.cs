@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;

@@ -1,5 +1,5 @@
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.Metrics;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.Metrics;
 
 namespace Isthmus.ControlPlane.Push;
 

@@ -1,4 +1,4 @@
-using Isthmus.ControlPlane.Metrics;
+using Isthmus.Graph.Metrics;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Losses;

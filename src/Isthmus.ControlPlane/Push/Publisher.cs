@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Isthmus.ControlPlane.Derive;
+using Isthmus.Graph.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;

@@ -1,4 +1,4 @@
-using Isthmus.ControlPlane.History;
+using Isthmus.Graph.History;
 using Isthmus.Core.Collections;
 
 namespace Isthmus.ControlPlane.Push;

@@ -1,8 +1,8 @@
 using System.Threading.Channels;
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.History;
-using Isthmus.ControlPlane.Intake;
-using Isthmus.ControlPlane.Metrics;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.History;
+using Isthmus.Graph.Intake;
+using Isthmus.Graph.Metrics;
 using Isthmus.Core.Tasks;
 using Isthmus.Mesh.Losses;
 using Isthmus.Mesh.Model;

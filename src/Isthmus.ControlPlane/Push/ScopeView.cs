@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using Google.Protobuf;
-using Isthmus.ControlPlane.Derive;
+using Isthmus.Graph.Derive;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;

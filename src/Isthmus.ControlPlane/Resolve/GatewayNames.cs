@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Tasks;

@@ -1,6 +1,6 @@
 using Isthmus.ControlPlane.Push;
 using System.Globalization;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;

@@ -1,6 +1,6 @@
-using Isthmus.ControlPlane.Derive;
+using Isthmus.Graph.Derive;
 using Isthmus.ControlPlane.Push;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;

@@ -1,5 +1,5 @@
 using Isthmus.ControlPlane.Push;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -29,7 +29,7 @@ public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimePr
         return await _references.UpdateAsync(found.Known, found.Missing, stop).ConfigureAwait(false);
     }
 
-    private Found? Find(Derive.MeshGraph mesh)
+    private Found? Find(Graph.Derive.MeshGraph mesh)
     {
         // Before all is known, everything seems to be missing.
         if (!engine.IsReady) return null;

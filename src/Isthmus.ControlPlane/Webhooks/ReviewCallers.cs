@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
-using Isthmus.ControlPlane.Metrics;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Metrics;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Wire.Limits;
 using Microsoft.AspNetCore.Http;

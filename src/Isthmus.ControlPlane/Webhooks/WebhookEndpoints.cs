@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.History;
-using Isthmus.ControlPlane.Metrics;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.History;
+using Isthmus.Graph.Metrics;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Operator;

@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.Running;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Watch;

@@ -1,7 +1,7 @@
 using System.Text;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.LastKnown;
-using Isthmus.ControlPlane.Metrics;
+using Isthmus.Graph.Metrics;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Rigs.Mesh;

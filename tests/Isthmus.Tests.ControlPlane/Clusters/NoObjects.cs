@@ -1,5 +1,5 @@
-using Isthmus.ControlPlane.History;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.History;
+using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Model;

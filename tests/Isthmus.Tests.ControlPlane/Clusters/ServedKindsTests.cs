@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
-using Isthmus.ControlPlane.History;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.History;
+using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.Running;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Live;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -205,11 +205,11 @@ public sealed class ServedKindsTests : IAsyncDisposable
 
         internal override ObjectRef SourceOf(Seen facts) => facts.Source;
 
-        internal override void Put(Isthmus.ControlPlane.Derive.MeshSources sources, Seen facts) => throw new NotSupportedException();
+        internal override void Put(Isthmus.Graph.Derive.MeshSources sources, Seen facts) => throw new NotSupportedException();
 
-        internal override void Remove(Isthmus.ControlPlane.Derive.MeshSources sources, ObjectKey key) => throw new NotSupportedException();
+        internal override void Remove(Isthmus.Graph.Derive.MeshSources sources, ObjectKey key) => throw new NotSupportedException();
 
-        internal override void RemoveCluster(Isthmus.ControlPlane.Derive.MeshSources sources, string cluster) => throw new NotSupportedException();
+        internal override void RemoveCluster(Isthmus.Graph.Derive.MeshSources sources, string cluster) => throw new NotSupportedException();
     }
 
     /// <summary>What a mesh would know.</summary>

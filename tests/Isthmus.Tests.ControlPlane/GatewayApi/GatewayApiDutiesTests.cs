@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.GatewayApi;
 using Isthmus.ControlPlane.Push;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Injection;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;

@@ -1,4 +1,4 @@
-using Isthmus.ControlPlane.History;
+using Isthmus.Graph.History;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;
@@ -98,7 +98,7 @@ public sealed class ChangeHistoryTests
         var rig = new MeshRig("c1", "c2");
         rig.App("c2", "orders", "10.96.0.10", "10.244.0.1");
         rig.Push();
-        var writer = new Isthmus.ControlPlane.Intake.MeshWriter(rig.Writer.Mesh, rig.Writer.Allocator, rig.Writer.Kinds) { History = _history };
+        var writer = new Isthmus.Graph.Intake.MeshWriter(rig.Writer.Mesh, rig.Writer.Allocator, rig.Writer.Kinds) { History = _history };
         writer.PutContact(new("c2", false, true, true, 0, "istio-system/istio-remote-secret-c2"));
         writer.Commit();
         _history.Start([]);

@@ -1,8 +1,8 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.ControlPlane.Addresses;
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Core.Problems;

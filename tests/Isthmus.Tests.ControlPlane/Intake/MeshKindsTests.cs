@@ -1,6 +1,6 @@
 using Isthmus.ControlPlane.Clusters;
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;

@@ -4,7 +4,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
-using Isthmus.ControlPlane.Derive;
+using Isthmus.Graph.Derive;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Tracing;
 using Isthmus.ControlPlane;
 using Isthmus.ControlPlane.Resolve;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Microsoft.Extensions.Configuration;
 using Xunit;

@@ -1,5 +1,5 @@
-using Isthmus.ControlPlane.Intake;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Intake;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging.Abstractions;

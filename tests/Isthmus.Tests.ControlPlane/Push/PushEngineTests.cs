@@ -1,4 +1,4 @@
-using Isthmus.ControlPlane.Derive;
+using Isthmus.Graph.Derive;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;

@@ -4,7 +4,7 @@ using System.Net;
 using System.Text;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Resolve;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;

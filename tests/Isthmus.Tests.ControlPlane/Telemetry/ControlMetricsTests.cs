@@ -1,6 +1,6 @@
 using System.Text;
-using Isthmus.ControlPlane.Derive;
-using Isthmus.ControlPlane.Metrics;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.Metrics;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;

@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.History;
+using Isthmus.Graph.History;
 using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Core.Names;
 using Isthmus.Injection;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.History;
+using Isthmus.Graph.History;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.Webhooks;

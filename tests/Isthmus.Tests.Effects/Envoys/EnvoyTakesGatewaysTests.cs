@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Intake;
+using Isthmus.Graph.Intake;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;

@@ -2,7 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.ControlPlane.Push;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Generate;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Install;

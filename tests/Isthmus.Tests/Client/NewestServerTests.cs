@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Resolve;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Client;

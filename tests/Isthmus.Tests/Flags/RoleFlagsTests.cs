@@ -1,5 +1,5 @@
 using Isthmus.ControlPlane;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Core.Flags;
 using Isthmus.Dns;
 using Isthmus.Lab;

@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Commands;
 using Isthmus.ControlPlane;
 using Isthmus.ControlPlane.Resolve;
-using Isthmus.ControlPlane.Settings;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Nodes.Api;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.ControlPlane.Preview;
+using Isthmus.Graph.Verdicts;
 using Isthmus.Core.Names;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;

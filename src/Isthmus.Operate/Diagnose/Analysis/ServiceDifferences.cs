@@ -1,4 +1,4 @@
-using Isthmus.ControlPlane.Derive;
+using Isthmus.Graph.Derive;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 using Isthmus.Operate.Inventory;

@@ -1,0 +1,34 @@
+using System.Collections.Immutable;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Graph.Derive;
+
+/// <summary>Which commit last changed what each cluster reports: what is kept of one cluster is made anew only when that
+/// cluster changed.</summary>
+public sealed class ClusterRevisions
+{
+    private ImmutableDictionary<string, long> _byCluster = ImmutableDictionary.Create<string, long>(StringComparer.Ordinal);
+    private long _commits;
+
+    /// <summary>By cluster; a cluster that reported nothing is missing.</summary>
+    public ImmutableDictionary<string, long> ByCluster => _byCluster;
+
+    /// <summary>Takes over what a commit changed; costs only that.</summary>
+    internal void Collect(MeshSources sources)
+    {
+        _commits++;
+        Add(sources.Services.Changed);
+        Add(sources.Slices.Changed);
+        Add(sources.Pods.Changed);
+        Add(sources.Nodes.Changed);
+        Add(sources.Namespaces.Changed);
+        Add(sources.Exports.Changed);
+        Add(sources.WorkloadEntries.Changed);
+    }
+
+    private void Add(IReadOnlyCollection<ObjectKey> changed)
+    {
+        foreach (var key in changed)
+            if (_byCluster.GetValueOrDefault(key.Cluster) != _commits) _byCluster = _byCluster.SetItem(key.Cluster, _commits);
+    }
+}

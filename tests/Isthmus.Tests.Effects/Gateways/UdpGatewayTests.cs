@@ -66,8 +66,7 @@ public sealed class UdpGatewayTests
     public async Task The_backends_of_a_route_get_their_shares_of_the_clients()
     {
         using Server first = new(), second = new();
-        var port = Server.FreePort();
-        using var plane = Serve(port, Route((Host, 70), ("other.shop.svc.cluster.local", 30), ("idle.shop.svc.cluster.local", 0)), (Host, first.Port),
+        using var plane = Serve(out var port, Route((Host, 70), ("other.shop.svc.cluster.local", 30), ("idle.shop.svc.cluster.local", 0)), (Host, first.Port),
             ("other.shop.svc.cluster.local", second.Port));
         var answers = new Dictionary<int, int> { [first.Port] = 0, [second.Port] = 0 };
         for (var i = 0; i < 300; i++)
@@ -85,8 +84,7 @@ public sealed class UdpGatewayTests
     [Fact]
     public async Task A_share_that_leads_nowhere_is_dropped()
     {
-        var port = Server.FreePort();
-        using var plane = Serve(port, [new L4Rule(default, [new RouteBackend(null, 1)])], (Host, 1));
+        using var plane = Serve(out var port, [new L4Rule(default, [new RouteBackend(null, 1)])], (Host, 1));
         using var client = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         client.SendTo("x"u8, new IPEndPoint(IPAddress.Loopback, port));
         await Eventually.TrueAsync(() => plane.Report.Udp.Of($"127.0.0.1_{port}").NoRoute == 1);
@@ -165,6 +163,19 @@ public sealed class UdpGatewayTests
         return [.. GatewayListeners.Of(new(scope, MeshConfig.Default, gateway, [.. routes])).Select(item => item.Listener)];
     }
 
+    /// <summary>Anybody may take a port of UDP before the proxy does: then it tries another one.</summary>
+    private static DataPlane Serve(out int port, ValueList<L4Rule> rules, params (string Host, int Port)[] servers)
+    {
+        for (var left = 20; ; left--)
+        {
+            port = Server.FreePort();
+            var plane = Serve(port, rules, servers);
+            if (plane.ListenerFailures.Count == 0) return plane;
+            Assert.True(left > 0, string.Join(", ", plane.ListenerFailures));
+            plane.Dispose();
+        }
+    }
+
     private static DataPlane Serve(int port, ValueList<L4Rule> rules, params (string Host, int Port)[] servers)
     {
         var ports = new ProxyPorts(TimeProvider.System, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
@@ -188,7 +199,6 @@ public sealed class UdpGatewayTests
         }
         var listener = Listeners(port, Set("r", rules, 1)).Single();
         Apply(plane, TypeUrls.Listener, listener.Name, listener);
-        Assert.Empty(plane.ListenerFailures);
         return plane;
     }
 

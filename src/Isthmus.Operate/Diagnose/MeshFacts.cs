@@ -128,6 +128,12 @@ public sealed record ClusterFacts(
 
     public bool Withholds(string part) => Withheld.Any(withheld => withheld.Part == part);
 
+    /// <summary>Other trust domains whose identities its proxies accept as those of its own.</summary>
+    public ValueList<string> TrustDomainAliases { get; init; }
+
+    /// <summary>Whether its proxies accept identities of another cluster.</summary>
+    public bool Takes(ClusterFacts other) => other.TrustDomain == TrustDomain || TrustDomainAliases.Contains(other.TrustDomain);
+
     /// <summary>Whether a control plane here tells which clusters it watches.</summary>
     public bool TellsWatched { get; init; } = true;
 

@@ -114,6 +114,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             Problems = faults.Answer.Concat(Silences(client, faults.Silence, clusters.Silence)).Concat(clusters.Answer.Unknown).Concat(await dead)
                 .Concat(await loose).ToValueList(),
             TellsWatched = clusters.Answer.IsKnown,
+            TrustDomainAliases = (mesh["trustDomainAliases"] as JsonArray ?? []).Select(alias => (string?)alias ?? "").ToValueList(),
             SystemNamespace = istioNamespace,
             ScaledToZero = own.Select(plane => plane.ScaledToZero).FirstOrDefault() ?? "",
             Hosted = await hosted,

@@ -114,7 +114,9 @@ public static partial class MeshVerification
         foreach (var check in Names(installed)) yield return check;
         foreach (var check in Same(installed.Where(cluster => cluster.TrustDomain.Length > 0).ToList(), "trust domain", "ISM1011",
             cluster => cluster.TrustDomain,
-            "identities of another trust domain are rejected", "set the same meshConfig.trustDomain, or add the other to trustDomainAliases"))
+            "identities of another trust domain are rejected",
+            "set the same meshConfig.trustDomain, or add each one to meshConfig.trustDomainAliases of the other clusters; then restart the workloads",
+            (one, other) => one.Takes(other) && other.Takes(one)))
                 yield return check;
         foreach (var check in Same(installed.Where(cluster => cluster.MeshId.Length > 0).ToList(), "mesh ID", "ISM1012", cluster => cluster.MeshId,
             "the clusters belong to different meshes", "set the same values.global.meshID")) yield return check;

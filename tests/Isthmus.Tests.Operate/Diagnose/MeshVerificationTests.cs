@@ -175,6 +175,18 @@ public sealed class MeshVerificationTests
         Assert.Equal(["ISM1030"], Codes(one, two with { NetworkLabel = "n1", ProxyNetworks = ["n1"], Gateways = [] }));
     }
 
+    /// <summary>Both ends of a call show an identity, so that each must accept that of the other.</summary>
+    [Theory]
+    [InlineData("td1", "td2", "ISM1011")]
+    [InlineData("td2", "", "ISM1011")]
+    [InlineData("td2", "td1", null)]
+    public void Trust_domains_may_differ_where_each_is_an_alias_of_the_other(string inOne, string inTwo, string? code)
+    {
+        var one = Healthy(1, "n1") with { TrustDomain = "td1", TrustDomainAliases = [inOne] };
+        var two = Healthy(2, "n2") with { TrustDomain = "td2", TrustDomainAliases = [inTwo] };
+        Assert.Equal(code is null ? [] : [code], Codes(one, two));
+    }
+
     [Fact]
     public void A_remote_cluster_is_shown_with_its_primary()
     {

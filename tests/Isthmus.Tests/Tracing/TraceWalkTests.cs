@@ -126,7 +126,7 @@ public sealed class TraceWalkTests
         Assert.Contains($"({code})", TraceText.Write(trace, details: false));
     }
 
-    private static string Inject(TraceScenario s, string fault)
+    internal static string Inject(TraceScenario s, string fault)
     {
         const string cluster = "outbound|80||" + TraceScenario.Fqdn;
         const string rule =
@@ -341,7 +341,7 @@ public sealed class TraceWalkTests
         }
     }
 
-    private const string Zone =
+    internal const string Zone =
         "{apiVersion: networking.istio.io/v1beta1, kind: Gateway, metadata: {name: zone, namespace: istio-system}, spec: {selector: {istio: ingressgateway}, "
             + "servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: [\"*.global\"]}]}}";
 

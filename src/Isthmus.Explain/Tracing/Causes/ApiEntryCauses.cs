@@ -40,7 +40,7 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config)
         if (isTls == hasTls) return WithoutHost([.. opening.Where(open => open.Gateway == gateway)], host, "TLS is refused");
         return Faults.Of("ISM2084", NameOf(gateway), "spec.listeners[*].protocol",
             hasTls ? $"accepts only TLS at port {ports[0]}, and the call is plain text" : $"accepts no TLS at port {ports[0]}, and the call begins with it",
-            hasTls ? $"call https://{host}" : $"call http://{host}, or give the listener the protocol HTTPS, with tls");
+            hasTls ? $"call https://{host}:{ports[0]}" : $"call http://{host}:{ports[0]}, or give the listener the protocol HTTPS, with tls");
     }
 
     /// <summary>The listener that ends TLS for a host, as its Gateway and a field; null when none that is known does.</summary>

@@ -149,7 +149,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         if (apps.FirstOrDefault(at => at.Port == target.Port) is { } loopback)
         {
             return Faults.Of("ISM2071", name.ToString(), "", $"its application listens only on {loopback}, but calls arrive at {target}",
-                "make it listen on 0.0.0.0, or give the port a Sidecar ingress with defaultEndpoint 127.0.0.1");
+                "make it listen on 0.0.0.0, or give the port a Sidecar ingress with defaultEndpoint " + loopback);
         }
         var others = apps.Select(at => at.Port).Distinct().Order().ToList();
         if (Diverted(callee, target) is var (sidecar, index, ingress))

@@ -73,7 +73,9 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
                 hasTls
                     ? $"accepts only TLS at port {call.Port}, and the call is plain text"
                     : $"accepts no TLS at port {call.Port}, and the call begins with it",
-                hasTls ? $"call https://{facts.Target.Host}" : $"call http://{facts.Target.Host}, or add a server with tls");
+                hasTls
+                    ? $"call https://{facts.Target.Host}:{call.Port}"
+                    : $"call http://{facts.Target.Host}:{call.Port}, or let the server end TLS (tls.mode: SIMPLE)");
         }
         return Faults.Of("ISM2055", owner, "spec.servers[*].hosts",
             $"has {HostsOf(Nearest(opening, facts.Target.Host).Gateway is { } meant ? opening.Where(one => one.Gateway == meant) : opening)}, but not "

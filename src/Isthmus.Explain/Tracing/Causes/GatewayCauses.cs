@@ -104,7 +104,8 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         if (gateway.Servers.All(server => server.Port != port))
             return Faults.Of("ISM2053", name, "spec.servers[*].port.number",
                 $"opens {string.Join(", ", gateway.Servers.Select(server => server.Port))}, but calls arrive at {port}",
-                $"add a server for port {port}, or set targetPort of the gateway's Service");
+                $"add a server for port {port} with protocol TLS and tls.mode AUTO_PASSTHROUGH, or set targetPort of the gateway's Service to "
+                    + string.Join(" or ", gateway.Servers.Where(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough).Select(server => server.Port)));
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has not received {name}",
             $"isthmus proxy-status --context={cluster.Context}");
     }
@@ -141,7 +142,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         if (passing.Count > 0 && fqdn is not null && !hosts.Any(host => Hosts.Covers(host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..], fqdn)))
         {
             return Faults.Of("ISM2055", $"Gateway {passing[0].Gateway.FullName} in {passing[0].At.Context}", "spec.servers[*].hosts",
-                $"allows {string.Join(", ", hosts)}, but not {fqdn}", "add the host, or *.local");
+                $"allows {string.Join(", ", hosts)}, but not {fqdn}", $"add {fqdn} to them, or *.local");
         }
         if (facts.Host(fqdn ?? "")?.In(cluster) is not { } service)
             return Faults.Of("ISM2043", $"Service of {fqdn}", "", $"does not exist in {cluster.Context}, so its gateway has no route for {sni}",

@@ -42,7 +42,9 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                     $"does not exist in {facts.Home.Context}, only in {Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has "
                         + $"only its own Services",
                     sidecar is null
-                        ? $"create the Service in {facts.Home.Context} as well (without Pods)"
+                        // Without a proxy, nothing leads from the Service's address to Pods elsewhere.
+                        ? $"give the caller a sidecar ({Sidecarless.Of(facts.Home, facts.ClientPod).Remedy}) and create the Service in "
+                            + $"{facts.Home.Context} as well; or create it there with Pods of its own"
                         : $"create the Service in {facts.Home.Context} as well (without Pods), or set ISTIO_META_DNS_CAPTURE: \"true\" in "
                             + $"meshConfig.defaultConfig.proxyMetadata");
             }

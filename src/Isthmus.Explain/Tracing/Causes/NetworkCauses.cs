@@ -41,12 +41,12 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
                 port).Tls is { Mode: not ClientTlsMode.IstioMutual }) is { } plain)
         {
             return Faults.Of("ISM2056", $"DestinationRule {plain.Namespace}/{plain.Name} in {config.At.Context}", "spec.trafficPolicy.tls.mode",
-                $"disables mesh TLS, but only mesh TLS can pass the gateway of {their}", "remove trafficPolicy.tls, or set ISTIO_MUTUAL");
+                $"disables mesh TLS, but only mesh TLS can pass the gateway of {their}", tls.MeshTlsAgain);
         }
         var target = service.Port(port)?.TargetPort?.ToString() ?? $"{port}";
         return tls.PolicyOf(service.Cluster, pod, port) is { } policy && policy.Ports.GetValueOrDefault(target, policy.Mode) == MtlsMode.Disable
-            ? Faults.Of("ISM2066", $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", "spec.mtls.mode",
-                $"disables mesh TLS, but only mesh TLS can pass the gateway of {their}", "set it to PERMISSIVE or STRICT")
+            ? Faults.Of("ISM2066", $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", TlsCauses.ModeField(policy, target),
+                $"disables mesh TLS, but only mesh TLS can pass the gateway of {their}", TlsCauses.Encrypted(policy, target))
             : null;
     }
 

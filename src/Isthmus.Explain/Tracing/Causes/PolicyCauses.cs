@@ -150,7 +150,12 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             return Faults.Of("ISM2064", policy, field, $"denies requests without a valid token at {callee.Name}, and this one {why}: the response is 403",
                 remedy);
         }
-        return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}: {Outcome(call)}", "remove the caller from the rule");
+        return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}: {Outcome(call)}",
+            rule is { From.IsEmpty: true, When.IsEmpty: true }
+                ? $"name in {field}.from whom it denies (notPrincipals for those who may call), or delete the rule: without from, it denies everybody"
+                : rule is not null && rule.From.Any(source => source.All(term => term.Values.IsEmpty))
+                ? "add the caller to those that the rule excepts (notPrincipals, notNamespaces or the like)"
+                : "remove the caller from the rule");
     }
 
     private Problem ByNoRule(IReadOnlyList<AuthorizationPolicy> allowing, ClusterObjects config, Callee callee, CallAttributes call)

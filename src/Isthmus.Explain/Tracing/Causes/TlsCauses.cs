@@ -5,6 +5,7 @@ using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Tls;
@@ -14,13 +15,21 @@ namespace Isthmus.Explain.Tracing.Causes;
 /// <summary>Why the two ends do not agree on TLS.</summary>
 internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
 {
+    /// <summary>What brings mesh TLS back where a DestinationRule ends it: one that says nothing means plain text unless mutual TLS is automatic.</summary>
+    public string MeshTlsAgain => IsAutomatic
+        ? "remove trafficPolicy.tls, or set ISTIO_MUTUAL"
+        : "set ISTIO_MUTUAL (without trafficPolicy.tls, calls stay plain text, because meshConfig.enableAutoMtls is false)";
+
+    private bool IsAutomatic => MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config.EnableAutoMtls;
+
+    private string MeshTlsByRule => $"trafficPolicy.tls.mode ISTIO_MUTUAL in a DestinationRule for {facts.Target.Host}";
+
     public Problem PlainToGateway(string rule, GatewayPlace place) => rule.Length > 0
         ? Faults.Of("ISM2056", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode",
-            $"disables mesh TLS, but the gateway of {place.Network} routes only by the server name of mesh TLS",
-            "remove trafficPolicy.tls, or set ISTIO_MUTUAL")
+            $"disables mesh TLS, but the gateway of {place.Network} routes only by the server name of mesh TLS", MeshTlsAgain)
         : Faults.Of("ISM2056", facts.Client.ToString(), "",
             $"its proxy sends plain text to the gateway of {place.Network}, which routes only by the server name of mesh TLS",
-            "check whether meshConfig.enableAutoMtls is false");
+            IsAutomatic ? $"set {MeshTlsByRule}" : $"set meshConfig.enableAutoMtls to true, or {MeshTlsByRule}");
 
     /// <param name="plainByProxy">The caller's proxy passes the call through unchanged, since it knows no service
     /// there.</param>
@@ -40,12 +49,13 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
         }
         if (rule.Length > 0)
             return Faults.Of("ISM2057", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode",
-                $"disables TLS for the caller, but {strict}", "remove trafficPolicy.tls, or set ISTIO_MUTUAL");
+                $"disables TLS for the caller, but {strict}", MeshTlsAgain);
         if (ClusterObjects.Sidecar(facts.ClientPod) is null)
         {
             var without = Sidecarless.Of(facts.Home, facts.ClientPod);
             return Faults.Of("ISM2058", facts.Client.ToString(), without.Field, $"has no sidecar, so it sends plain text, but {strict}",
-                $"{without.Remedy}; or set the PeerAuthentication to PERMISSIVE");
+                without.Remedy + (policy is null ? ""
+                    : $"; or set {(policy.Ports.ContainsKey($"{port}") ? $"portLevelMtls[{port}] of " : "")}the PeerAuthentication to PERMISSIVE"));
         }
         if (facts.Host(facts.Target.Host, facts.Client.Namespace) is { Services: [], Entries: [{ External: true } entry, ..] })
         {
@@ -56,7 +66,9 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
         }
         return Faults.Of("ISM2059", facts.Client.ToString(), "",
             plainByProxy ? $"its proxy knows no service there and passes plain text through, but {strict}" : $"its proxy sends plain text, but {strict}",
-            "call the service by its name and port, not the Pod");
+            plainByProxy ? "call the service by its name and port, not the Pod"
+                : !IsAutomatic ? $"set meshConfig.enableAutoMtls to true, or {MeshTlsByRule}"
+                : $"set {MeshTlsByRule}, or the label {Labels.TlsMode}: istio at its endpoint, by which callers know that a proxy is there");
     }
 
     /// <summary>A port in portLevelMtls that is the Service's, where the workload's is needed; null when there is none.</summary>
@@ -85,8 +97,18 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
             ? Faults.Of("ISM2066", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode", $"requires mesh TLS, but {why}",
                 "set trafficPolicy.tls.mode DISABLE, or allow mesh TLS at the callee")
             : Faults.Of("ISM2066", policy is null ? callee.ToString() : $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}",
-                policy is null ? "" : "spec.mtls.mode", $"the caller uses mesh TLS, but {why}", "set it to PERMISSIVE or STRICT");
+                policy is null ? "" : ModeField(policy, $"{port}"), $"the caller uses mesh TLS, but {why}",
+                policy is null
+                    ? $"set trafficPolicy.tls.mode DISABLE for the port in a DestinationRule for {facts.Target.Host}"
+                    : Encrypted(policy, $"{port}"));
     }
+
+    /// <summary>The field that decides the mode of a port of workloads.</summary>
+    public static string ModeField(PeerAuthentication policy, string port) =>
+        policy.Ports.ContainsKey(port) ? $"spec.portLevelMtls[{port}].mode" : "spec.mtls.mode";
+
+    /// <summary>How a policy lets callers begin mesh TLS at a port.</summary>
+    public static string Encrypted(PeerAuthentication policy, string port) => $"set {ModeField(policy, port)[5..]} to PERMISSIVE or STRICT";
 
     /// <summary>The callee's identity is none of those that the caller's configuration names.</summary>
     public Problem OtherIdentity(PodRef callee, string identity, TracedCall call)

@@ -103,7 +103,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
             else record.Fail("endpoints", $"{call.Destination} is not reachable without a proxy",
                 causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
                     ?? Faults.Of("ISM2028", $"Service {call.Host.Namespace}/{call.Host.Name}", "",
-                        $"does not exist in {facts.Home.Context}, so only a sidecar could reach it", $"create it in {facts.Home.Context} as well"));
+                        $"does not exist in {facts.Home.Context}, so only a sidecar could reach it",
+                        $"{Sidecarless.Of(facts.Home, facts.ClientPod).Remedy}; or create the Service in {facts.Home.Context} as well, with Pods of its own"));
             return null;
         }
         if (own.Port(call.Port) is not { } port)

@@ -43,10 +43,11 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
             return Faults.Of("ISM2056", $"DestinationRule {plain.Namespace}/{plain.Name} in {config.At.Context}", "spec.trafficPolicy.tls.mode",
                 $"disables mesh TLS, but only mesh TLS can pass the gateway of {their}", tls.MeshTlsAgain);
         }
-        var target = service.Port(port)?.TargetPort?.ToString() ?? $"{port}";
-        return tls.PolicyOf(service.Cluster, pod, port) is { } policy && policy.Ports.GetValueOrDefault(target, policy.Mode) == MtlsMode.Disable
-            ? Faults.Of("ISM2066", $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", TlsCauses.ModeField(policy, target),
-                $"disables mesh TLS, but only mesh TLS can pass the gateway of {their}", TlsCauses.Encrypted(policy, target))
+        // Modes of ports are about those of workloads.
+        var target = service.Port(port) is { } called ? ServicePods.Target(called, pod) : port;
+        return tls.ModeOf(service.Cluster, pod, target) == MtlsMode.Disable && tls.PolicyOf(service.Cluster, pod, target) is { } policy
+            ? Faults.Of("ISM2066", $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", TlsCauses.ModeField(policy, $"{target}"),
+                $"disables mesh TLS, but only mesh TLS can pass the gateway of {their}", TlsCauses.Encrypted(policy, $"{target}"))
             : null;
     }
 

@@ -1,0 +1,43 @@
+using System.Text.RegularExpressions;
+using Isthmus.Testing;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>Which codes of a trace have a row that applies their remedy.</summary>
+public sealed partial class RemedyRowsTests
+{
+    private const string Looks = "says where to look: what is wrong there has a code of its own, or is outside the mesh",
+        CallsElse = "tells the caller what to call or send",
+        Traffic = "of what calls met: needs traffic",
+        Network = "needs a network that drops packets, or refuses connections",
+        Later = "has no row yet";
+
+    private static readonly Dictionary<string, string> Without = new()
+    {
+        ["ISM2001"] = Looks, ["ISM2002"] = Looks, ["ISM2003"] = Looks, ["ISM2014"] = Looks, ["ISM2015"] = Looks, ["ISM2021"] = Looks, ["ISM2022"] = Looks,
+        ["ISM2023"] = Looks, ["ISM2031"] = Looks, ["ISM2040"] = Looks, ["ISM2041"] = Looks, ["ISM2044"] = Looks, ["ISM2047"] = Looks, ["ISM2054"] = Looks,
+        ["ISM2060"] = Looks, ["ISM2065"] = Looks, ["ISM2068"] = Looks, ["ISM2073"] = Looks, ["ISM2075"] = Looks, ["ISM2076"] = Looks, ["ISM2103"] = Looks,
+        ["ISM2077"] = CallsElse, ["ISM2082"] = CallsElse, ["ISM2101"] = CallsElse,
+        ["ISM2079"] = Traffic, ["ISM2088"] = Traffic, ["ISM2091"] = Traffic, ["ISM2092"] = Traffic, ["ISM2097"] = Traffic, ["ISM2109"] = Traffic,
+        ["ISM2086"] = Network, ["ISM2090"] = Network,
+        ["ISM2018"] = Later, ["ISM2025"] = Later, ["ISM2027"] = Later, ["ISM2028"] = Later, ["ISM2043"] = Later, ["ISM2050"] = Later, ["ISM2080"] = Later,
+        ["ISM2083"] = Later, ["ISM2085"] = Later, ["ISM2093"] = Later, ["ISM2095"] = Later, ["ISM2096"] = Later, ["ISM2098"] = Later, ["ISM2102"] = Later,
+        ["ISM2104"] = Later, ["ISM2105"] = Later, ["ISM2106"] = Later, ["ISM2107"] = Later, ["ISM2108"] = Later, ["ISM2111"] = Later, ["ISM2112"] = Later,
+    };
+
+    [Fact]
+    public void Every_code_of_a_trace_has_a_row_or_a_reason()
+    {
+        var used = Directory.EnumerateFiles(Repository.At("src/Isthmus.Explain"), "*.cs", SearchOption.AllDirectories)
+            .SelectMany(file => TraceCode().Matches(File.ReadAllText(file))).Select(match => match.Groups[1].Value).Distinct();
+        var rows = ((string[])["Tracing/RemedyWalkTests.cs", "Tracing/RemedyChoiceTests.cs", "LoopbackMesh/RemedyTests.cs"])
+            .SelectMany(file => TraceCode().Matches(File.ReadAllText(Repository.At($"tests/Isthmus.Tests/{file}")))).Select(match => match.Groups[1].Value)
+            .Distinct().ToList();
+        Assert.Empty(rows.Intersect(Without.Keys));
+        Assert.Equal(used.Except(rows).Order(StringComparer.Ordinal), Without.Keys.Order(StringComparer.Ordinal));
+    }
+
+    [GeneratedRegex("\"(ISM2[0-9]{3})\"")]
+    private static partial Regex TraceCode();
+}

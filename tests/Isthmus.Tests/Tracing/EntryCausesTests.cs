@@ -123,14 +123,39 @@ public sealed class EntryCausesTests
         Assert.Equal((code, field, "Gateway edge/front in c1"), (problem.Code, problem.Path, problem.Object));
     }
 
+    [Theory]
+    [InlineData("{mode: Passthrough}", "shop.example.com", false, "ISM2085", "no TLSRoute that it takes has shop.example.com")]
+    [InlineData("{mode: Passthrough}", "cart.example.org", false, "ISM2055", "has *.example.com, but not cart.example.org")]
+    [InlineData("{certificateRefs: [{name: door}]}", "shop.example.com", true, "ISM2054", "has not received the listener")]
+    public void A_listener_that_has_the_host_and_no_chain_for_it_is_explained(string tls, string host, bool hasTls, string code, string says)
+    {
+        var protocol = tls.Contains("Passthrough", StringComparison.Ordinal) ? "TLS" : "HTTPS";
+        var problem = Entry($"[{{name: one, port: 443, protocol: {protocol}, hostname: '*.example.com', tls: {tls}}}]", out var call, host)
+            .WithoutChain(call, hasTls);
+        Assert.Equal(code, problem.Code);
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Where ListenerSets add listeners, what the Gateway itself lacks may be in one that is not accepted.</summary>
+    [Fact]
+    public void What_a_ListenerSet_may_have_is_not_said_to_be_missing_in_the_Gateway()
+    {
+        var causes = Entry(Listeners, out var call, "cart.example.org", ", status: {attachedListenerSets: 1}");
+        Assert.All([causes.WithoutListener(8443, 8443), causes.WithoutChain(call, hasTls: true)], problem =>
+        {
+            Assert.Contains("no ListenerSet that has it is served", problem.Message, StringComparison.Ordinal);
+            Assert.Contains("get listenersets", problem.Remedy, StringComparison.Ordinal);
+        });
+    }
+
     private const string Listeners = "[{name: http, port: 80, protocol: HTTP}, {name: https, port: 443, protocol: HTTPS, hostname: '*.example.com', "
         + "tls: {certificateRefs: [{name: door}]}}]";
 
-    private static EntryCauses Entry(string listeners, out TracedCall call, string host = "shop.example.com")
+    private static EntryCauses Entry(string listeners, out TracedCall call, string host = "shop.example.com", string status = "")
     {
         var scenario = new TraceScenario();
         scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, "
-            + $"spec: {{gatewayClassName: istio, listeners: {listeners}}} }}";
+            + $"spec: {{gatewayClassName: istio, listeners: {listeners}}}{status} }}";
         var facts = scenario.Facts(host);
         facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
         call = new(facts, null, null, 443, CallKinds.Tls, new(System.Net.IPAddress.Any, 443));

@@ -51,9 +51,13 @@ public sealed class OperatorTrialTests
     }
 
     [Theory]
-    [InlineData("istio-system/web", "ISM2112")]
-    [InlineData("istio-system/web, mesh", null)]
-    public void A_rule_for_gateways_only_is_told_where_the_application_does_not_know_the_path(string gateways, string? code)
+    [InlineData("istio-system/web", "orders", "/", "rewrite: {uri: /}", "ISM2112")]
+    [InlineData("istio-system/web, mesh", "orders", "/", "rewrite: {uri: /}", null)]
+    [InlineData("istio-system/web", "'*'", "/", "rewrite: {uri: /}", null)]
+    [InlineData("istio-system/web", "orders", "/api", "rewrite: {uri: /}", null)]
+    [InlineData("istio-system/web", "orders", "/", "timeout: 3s", null)]
+    public void A_rule_for_gateways_only_is_told_where_the_application_does_not_know_the_path(string gateways, string host, string prefix, string change,
+        string? code)
     {
         var scenario = new TraceScenario { Call = new("GET /", true, 404, 3, "10.1.0.5:8080", "-", "", []) };
         // No rule of another object applies to the call.
@@ -64,7 +68,7 @@ public sealed class OperatorTrialTests
             apiVersion: networking.istio.io/v1
             kind: VirtualService
             metadata: {name: orders, namespace: shop}
-            spec: {hosts: [orders], gateways: [{{gateways}}], http: [{match: [{uri: {prefix: /api} }], rewrite: {uri: /}, route: [{destination: {host: orders} }]}]}
+            spec: {hosts: [{{host}}], gateways: [{{gateways}}], http: [{match: [{uri: {prefix: {{prefix}} } }], {{change}}, route: [{destination: {host: orders} }]}]}
             """;
         var trace = scenario.Walk();
         Assert.Null(trace.Failure);
@@ -102,6 +106,7 @@ public sealed class OperatorTrialTests
     [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}", "us/west/a", false)]
     [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: '*', to: {asia/*: 100}}]}}", "", false)]
     [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}", null, true)]
+    [InlineData("loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}, {from: us/*, to: {us/*: 100}}]}}", null, false)]
     [InlineData("loadBalancer: {simple: RANDOM}", null, false)]
     public void Calls_that_go_to_localities_without_Pods_are_told(string policy, string? caller, bool isNamed)
     {

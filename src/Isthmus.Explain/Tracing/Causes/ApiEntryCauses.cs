@@ -22,6 +22,8 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config)
     public Problem WithoutListener(int port, int target)
     {
         var owner = NameOf(_serving[0]);
+        if (Opening(port, target).Count == 0 && _serving.FirstOrDefault(config.At.HasListenerSets) is { } extended)
+            return InListenerSets(extended, "ISM2053", "spec.listeners[*].port", $"does not open port {port} itself");
         return Opening(port, target) is [var (gateway, _), ..]
             ? Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {NameOf(gateway)}",
                 $"isthmus proxy-status --context={facts.Home.Context}; the conditions of its listeners say what keeps them from being served")
@@ -37,7 +39,23 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config)
     public Problem? WithoutChain(bool isTls, bool hasTls, string host, params IReadOnlyList<int> ports)
     {
         if (Opening(ports) is not [var (gateway, _), ..] opening) return null;
-        if (isTls == hasTls) return WithoutHost([.. opening.Where(open => open.Gateway == gateway)], host, "TLS is refused");
+        var having = opening.Where(open => Covers(open.Listener.Hostname, host)).ToList();
+        // What passes connections on has a chain for the hosts of its routes only.
+        if (isTls && having.Find(open => open.Listener.Tls is { IsPassthrough: true } || open.Listener.Protocol == "TCP") is { } passing)
+        {
+            var kind = passing.Listener.Protocol == "TCP" ? "TCPRoute" : "TLSRoute";
+            return Faults.Of("ISM2085", NameOf(passing.Gateway), "", $"no {kind} that it takes has {host}, so that the connection is closed",
+                $"create a {kind} with {(kind == "TLSRoute" ? $"hostname {host} and " : "")}parentRef {passing.Gateway.Name}, or see the conditions of the one "
+                    + "that has it");
+        }
+        if (having.Count == 0 && _serving.FirstOrDefault(config.At.HasListenerSets) is { } extended)
+            return InListenerSets(extended, "ISM2055", "spec.listeners[*].hostname", $"does not have {host} itself");
+        // The chains of what passes TLS on end none.
+        if (isTls == (hasTls || opening.Exists(open => open.Listener.Tls is not null)))
+            return having is [var (owner, _), ..]
+                ? Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received the listener of {NameOf(owner)} that has {host}",
+                    "the conditions of the listener say what keeps it from being served, such as a certificate")
+                : WithoutHost([.. opening.Where(open => open.Gateway == gateway)], host, "TLS is refused");
         return Faults.Of("ISM2084", NameOf(gateway), "spec.listeners[*].protocol",
             hasTls ? $"accepts only TLS at port {ports[0]}, and the call is plain text" : $"accepts no TLS at port {ports[0]}, and the call begins with it",
             hasTls ? $"call https://{host}:{ports[0]}" : $"call http://{host}:{ports[0]}, or give the listener the protocol HTTPS, with tls");
@@ -52,6 +70,11 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config)
         return ending is not var (gateway, listener) ? null
             : (NameOf(gateway), $"spec.listeners[{gateway.Listeners.ToList().IndexOf(listener)}].tls{(field.Length > 0 ? $".{field}" : "")}");
     }
+
+    /// <summary>The listeners that ListenerSets add are not known here.</summary>
+    private Problem InListenerSets(ApiGateway gateway, string code, string field, string lacks) => Faults.Of(code, NameOf(gateway), field,
+        $"{lacks}, and no ListenerSet that has it is served",
+        $"kubectl --context={facts.Home.Context} get listenersets -A: their conditions say what keeps one from being served; if none has it, add a listener");
 
     private List<Open> Opening(params IReadOnlyList<int> ports) =>
         [.. _serving.SelectMany(gateway => gateway.Listeners.Where(listener => ports.Contains(listener.Port)).Select(listener => new Open(gateway, listener)))];

@@ -102,9 +102,12 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
         return null;
     }
 
-    public Problem NotTold(MeshHost host) =>
-        (OtherName(facts.Home, facts.ClientPod).Length > 0 ? Misnamed(facts.Home, facts.ClientPod, 1) : Unserved(facts.Home, RevisionOf(facts.Client)))
-            ?? Faults.Of("ISM2014", facts.Client.ToString(), "", $"its proxy has not received the configuration of {host.Fqdn}",
+    /// <summary>Why the caller's proxy hears of nothing; null when no cause is visible.</summary>
+    public Problem? Untold() =>
+        OtherName(facts.Home, facts.ClientPod).Length > 0 ? Misnamed(facts.Home, facts.ClientPod, 1) : Unserved(facts.Home, RevisionOf(facts.Client));
+
+    public Problem NotTold(MeshHost host) => Untold() ?? Faults.Of("ISM2014", facts.Client.ToString(), "",
+        $"its proxy has not received the configuration of {host.Fqdn}",
         $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
 
     /// <summary>Proxies still have the address of a deleted Pod.</summary>

@@ -42,7 +42,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         if (availability.Unwatched([.. ready.Where(service => service.Cluster != facts.Home)]) is { } unwatched) return unwatched;
         return ready.Select(service => networks.Unreachable(service, port) ?? networks.PlainAcrossNetworks(host, service, port, subset))
             .FirstOrDefault(problem => problem is not null)
-            ?? Distributed(host, port, subset) ?? availability.NotTold(host);
+            ?? availability.Untold() ?? Distributed(host, port, subset) ?? availability.NotTold(host);
     }
 
     /// <summary>A ServiceEntry without endpoints, by itself or by what its selector does not select.</summary>
@@ -92,10 +92,10 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         if (!lb.Enabled || lb.Distribute.IsEmpty) return null;
         // The first that the caller is in counts; of another one, it knows nothing, and a caller without a locality knows none.
         var own = facts.Locality is { } at ? lb.Distribute.Where(one => !at.IsUnknown && at.IsIn(one.From)).Take(1).ToList() : [.. lb.Distribute];
-        if (own.Count == 0) return null;
+        // Of a caller whose locality nobody knows, only one entry can be the one.
+        if (own.Count != 1) return null;
         var sent = own.Select(one => $"from {one.From} to {string.Join(", ", one.To.Select(to => to.Key))} only");
-        return Faults.Of("ISM2107", owner, field, $"sends calls {string.Join(" and ", sent)}, and "
-                + $"none of the ready Pods of {host.Fqdn} is there",
+        return Faults.Of("ISM2107", owner, field, $"sends calls {string.Join(" and ", sent)}, and the caller's proxy knows no endpoint of {host.Fqdn} there",
             "name localities in which its Pods run (kubectl get nodes -L topology.kubernetes.io/region,topology.kubernetes.io/zone), or remove distribute");
     }
 

@@ -129,7 +129,9 @@ internal static class CallJudgement
         if (at < 0 || hops.Where(hop => hop.Name == "cluster").Select(hop => hop.Summary.Split('|')).FirstOrDefault(parts => parts.Length == 4) is not { } name)
             return trace;
         var config = facts.ConfigOf(facts.Home);
-        if (config.Istio<VirtualService>().FirstOrDefault(one => !one.ForSidecars && one.Hosts.Any(host => Hosts.Covers(host, name[3]))) is not { } unbound)
+        var path = facts.Target.Path.Length > 0 ? facts.Target.Path : "/";
+        if (config.Istio<VirtualService>().FirstOrDefault(one => !one.ForSidecars && one.Hosts.Contains(name[3])
+            && Visibility.Allows(one.ExportTo, one.Namespace, facts.Client.Namespace) && one.Http.Any(rule => WouldChange(rule, path))) is not { } unbound)
             return trace;
         hops[at] = hops[at] with
         {
@@ -140,6 +142,17 @@ internal static class CallJudgement
         };
         return trace with { Hops = hops.ToValueList() };
     }
+
+    /// <summary>Whether a route has the path, and the application would get another one, or would not be asked.</summary>
+    private static bool WouldChange(HttpRoute rule, string path) =>
+        (rule.Rewrite is not null || rule.Redirect is not null || rule.Direct is not null || rule.Delegate is not null)
+            && (rule.Matches.IsEmpty || rule.Matches.Any(match => match.Uri is not { } uri || uri.Kind switch
+            {
+                MatchKind.Exact => path == uri.Value,
+                MatchKind.Prefix => path.StartsWith(uri.Value, StringComparison.Ordinal),
+                // Who writes a pattern for paths mostly means to change them.
+                _ => true,
+            }));
 
     private static string Told(Hop hop, string fact) => hop.Facts.FirstOrDefault(one => one.Name == fact)?.Value ?? "";
 

@@ -1,6 +1,7 @@
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Explain.Tracing;
 
@@ -27,11 +28,11 @@ public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnl
 
     private static async Task<Verification> RunAsync(IReadOnlyList<KubeClient> clients, string istioNamespace, TimeProvider time, CancellationToken stop)
     {
-        var reader = new MeshFactsReader(istioNamespace);
-        var reading = Task.WhenAll(clients.Select(client => reader.ReadPatientlyAsync(client, stop)));
-        var taking = Task.WhenAll(clients.Select(client => new InventoryReader(istioNamespace,
-            MostProxies) { Certificates = true, Time = time }.ReadAsync(client.Access.Name,
-            client, stop)));
+        var lists = clients.Select(client => new ClusterLists(client, stop)).ToList();
+        // The inventory lists all objects of its kinds, and what is asked of the mesh is a part of many.
+        var (inventory, facts) = (new InventoryReader(istioNamespace, MostProxies) { Certificates = true, Time = time }, new MeshFactsReader(istioNamespace));
+        var taking = Task.WhenAll(lists.Select(cluster => inventory.ReadAsync(cluster.Client.Access.Name, cluster, stop)));
+        var reading = Task.WhenAll(lists.Select(cluster => facts.ReadPatientlyAsync(cluster, stop)));
         var inventories = await taking;
         var clusters = (await reading)
             .Select(cluster => CertificateVerification.WithHandshakes(cluster, inventories.FirstOrDefault(one => one.Context == cluster.Context))).ToList();

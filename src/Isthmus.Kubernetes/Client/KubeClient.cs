@@ -116,13 +116,17 @@ public sealed class KubeClient : IDisposable
     internal Task<ListEnd> ReadPageAsync<T>(ResourceKind kind, string? ns, ListOptions options, Action<T> each, CancellationToken stop) where T : class =>
         SendAsync(HttpMethod.Get, kind.Path(ns) + Query(options, watch: false), null, null, new ListReader<T>(kind, each).ReadAsync, stop);
 
-    public async Task<IReadOnlyList<T>> ListAllAsync<T>(ResourceKind kind, string? ns, ListOptions options, CancellationToken stop) where T : class
+    /// <summary>All pages.</summary>
+    /// <param name="onPage">Called when one has arrived, and another one is asked for.</param>
+    public async Task<IReadOnlyList<T>> ListAllAsync<T>(ResourceKind kind, string? ns, ListOptions options, CancellationToken stop, Action? onPage = null)
+        where T : class
     {
         var items = new List<T>();
         var page = await ListAsync<T>(kind, ns, options with { Limit = options.Limit ?? 500 }, stop);
         items.AddRange(page.Items);
         while (page.Continue.Length > 0)
         {
+            onPage?.Invoke();
             page = await ListAsync<T>(kind, ns, options with { Limit = options.Limit ?? 500, Continue = page.Continue }, stop);
             items.AddRange(page.Items);
         }

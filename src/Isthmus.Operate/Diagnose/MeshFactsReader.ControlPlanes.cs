@@ -3,6 +3,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -35,13 +36,14 @@ public sealed partial class MeshFactsReader
     }
 
     /// <summary>Whether a control plane runs here, for this cluster or for another one.</summary>
-    private static async Task<ValueList<HostedControlPlane>> HostedAsync(KubeClient client, IEnumerable<HostedControlPlane> planes, WithheldParts withheld,
+    private static async Task<ValueList<HostedControlPlane>> HostedAsync(ClusterLists lists, IEnumerable<HostedControlPlane> planes, WithheldParts withheld,
         CancellationToken stop)
     {
+        var client = lists.Client;
         var found = await Task.WhenAll(planes.Select(async plane =>
         {
             var reader = new MeshFactsReader(plane.Namespace);
-            var secrets = reader.SecretsAsync(client, stop);
+            var secrets = reader.SecretsAsync(lists, stop);
             var problems = plane.Pods.Any(pod => pod.Value)
                 ? await withheld.UnlessRefusedAsync(WithheldFacts.Reports, reader.ProblemsAsync(client, stop), new([], null))
                 : new([], null);
@@ -55,8 +57,8 @@ public sealed partial class MeshFactsReader
         return found.ToValueList();
     }
 
-    private static async Task<ValueList<ControlPlaneEntry>> EntriesAsync(KubeClient client, IReadOnlyList<Service> services, IReadOnlyList<JsonObject> gateways,
-        WithheldParts withheld, CancellationToken stop)
+    private static async Task<ValueList<ControlPlaneEntry>> EntriesAsync(ClusterLists lists, IReadOnlyList<Service> services,
+        IReadOnlyList<JsonObject> gateways, WithheldParts withheld, CancellationToken stop)
     {
         var entries = new List<ControlPlaneEntry>();
         Task<IReadOnlyCollection<JsonObject>?>? ofApi = null;
@@ -67,9 +69,9 @@ public sealed partial class MeshFactsReader
                 var target = int.TryParse(port.TargetPort?.ToString(), out var number) ? number : port.Port;
                 // Whoever may not read those of the Gateway API hears of that, and not that none opens it.
                 var opens = gateways.Any(gateway => Opens(gateway, target))
-                    || await (ofApi ??= withheld.UnlessRefusedAsync(WithheldFacts.Gateways, PassingGateways.AllAsync(client, stop), null)) is not { } known
+                    || await (ofApi ??= withheld.UnlessRefusedAsync(WithheldFacts.Gateways, PassingGateways.AllAsync(lists, stop), null)) is not { } known
                     || known.Any(gateway => PassingGateways.Leads(gateway, service, Ports.DiscoveryTls));
-                entries.Add(new(service.Key, addresses, await ReadyAsync(client, service, stop), opens));
+                entries.Add(new(service.Key, addresses, await ReadyAsync(lists.Client, service, stop), opens));
             }
         }
         return entries.ToValueList();

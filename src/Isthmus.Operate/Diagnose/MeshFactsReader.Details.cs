@@ -1,5 +1,4 @@
 using Isthmus.Mesh.Config;
-using Isthmus.Operate.Install;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -13,16 +12,13 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Reads what a cluster records about others, and its dangling references.</summary>
 public sealed partial class MeshFactsReader
 {
-    private static readonly ResourceKind VirtualService = Manifests.ResourceOf(MeshApi.VirtualService);
-
     /// <summary>Remote secrets; also empty for users who may not read Secrets. Then only the control planes' reports about
     /// them are known.</summary>
-    private async Task<ValueList<RemoteSecretFacts>> SecretsAsync(KubeClient client, CancellationToken stop)
+    private async Task<ValueList<RemoteSecretFacts>> SecretsAsync(ClusterLists lists, CancellationToken stop)
     {
         try
         {
-            var secrets = await client.ListAllAsync<Secret>(Kinds.Secret, istioNamespace, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" },
-                stop);
+            var secrets = await lists.SelectAsync<Secret>(MeshApi.Secret, istioNamespace, Labels.MultiCluster, "true", stop);
             return secrets.OrderBy(secret => secret.Metadata.Name, StringComparer.Ordinal).SelectMany(secret => SecretFacts.Of(secret).Remote).ToValueList();
         }
         catch (KubeException e) when (e.Code is 401 or 403)
@@ -31,9 +27,9 @@ public sealed partial class MeshFactsReader
         }
     }
 
-    private static async Task<ValueList<string>> RangesAsync(KubeClient client, CancellationToken stop)
+    private static async Task<ValueList<string>> RangesAsync(ClusterLists lists, CancellationToken stop)
     {
-        var nodes = await client.ListAllAsync<Node>(Kinds.Node, null, new ListOptions(), stop);
+        var nodes = await lists.ListAsync<Node>(MeshApi.Node, stop);
         return nodes.Select(node => node.Spec.PodCIDR).Where(range => range.Length > 0).Distinct().Order(StringComparer.Ordinal).ToValueList();
     }
 
@@ -76,10 +72,10 @@ public sealed partial class MeshFactsReader
     }
 
     /// <summary>VirtualServices bound to Gateways that do not exist: a bare name means a Gateway of their own namespace.</summary>
-    private static async Task<IEnumerable<Problem>> LooseRoutesAsync(KubeClient client, IReadOnlyList<JsonObject> gateways, CancellationToken stop)
+    private static async Task<IEnumerable<Problem>> LooseRoutesAsync(ClusterLists lists, IReadOnlyList<JsonObject> gateways, CancellationToken stop)
     {
         IReadOnlyList<JsonObject> routes;
-        try { routes = await client.ListAllAsync<JsonObject>(VirtualService, null, new ListOptions(), stop); }
+        try { routes = await lists.ListAsync(MeshApi.VirtualService, stop); }
         catch (KubeException e) when (e.IsNotFound) { return []; }
         var known = gateways.Select(gateway => $"{gateway["metadata"]?["namespace"]}/{gateway["metadata"]?["name"]}").ToHashSet(StringComparer.Ordinal);
         return from route in routes

@@ -1,5 +1,4 @@
 using Isthmus.Mesh.Config;
-using Isthmus.Operate.Install;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -14,46 +13,45 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Reads <see cref="ClusterFacts"/> through API servers. It changes nothing.</summary>
 public sealed partial class MeshFactsReader(string istioNamespace)
 {
-    private static readonly ResourceKind Gateway = Manifests.ResourceOf(MeshApi.Gateway);
-
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
     /// <summary>Reads a cluster. One slow or failed response is no verdict: after it, everything is read again, with more patience.</summary>
     public async Task<ClusterFacts> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
     {
         using var client = new KubeClient(access with { Name = context }, "isthmus-verify");
-        return await ReadPatientlyAsync(client, stop);
+        return await ReadPatientlyAsync(new ClusterLists(client, stop), stop);
     }
 
     /// <inheritdoc cref="ReadAsync(string, ClusterAccess, CancellationToken)"/>
-    /// <param name="client">Its connections are used for the first attempt only: they may be what is broken.</param>
-    public async Task<ClusterFacts> ReadPatientlyAsync(KubeClient client, CancellationToken stop)
+    /// <param name="lists">They and their connections are used for the first attempt only: they may be what is broken.</param>
+    public async Task<ClusterFacts> ReadPatientlyAsync(ClusterLists lists, CancellationToken stop)
     {
-        var (first, isFinal) = await TryReadAsync(client.Access.Name, client.Within(Patience), stop);
+        var (first, isFinal) = await TryReadAsync(lists.Within(Patience), stop);
         if (isFinal) return first;
-        using var other = new KubeClient(client.Access, "isthmus-verify") { RequestTimeout = Patience * 2 };
-        var (second, _) = await TryReadAsync(client.Access.Name, other, stop);
+        using var other = new KubeClient(lists.Client.Access, "isthmus-verify") { RequestTimeout = Patience * 2 };
+        var (second, _) = await TryReadAsync(new(other, stop), stop);
         return second with { FirstError = first.Error };
     }
 
     /// <summary>The same with a client of the caller's, whose connections stay open for the next time.</summary>
     public async Task<ClusterFacts> ReadAsync(KubeClient client, CancellationToken stop)
     {
-        var (first, isFinal) = await TryReadAsync(client.Access.Name, client, stop);
+        var (first, isFinal) = await TryReadAsync(new(client, stop), stop);
         if (isFinal) return first;
-        var (second, _) = await TryReadAsync(client.Access.Name, client, stop);
+        var (second, _) = await TryReadAsync(new(client, stop), stop);
         return second with { FirstError = first.Error };
     }
 
-    private async Task<(ClusterFacts Facts, bool IsFinal)> TryReadAsync(string context, KubeClient client, CancellationToken stop)
+    private async Task<(ClusterFacts Facts, bool IsFinal)> TryReadAsync(ClusterLists lists, CancellationToken stop)
     {
+        var (context, server) = (lists.Client.Access.Name, lists.Client.Access.Server);
         try
         {
-            return (await ReadFactsAsync(context, client, stop), true);
+            return (await ReadFactsAsync(context, lists, stop), true);
         }
         catch (HttpRequestException e)
         {
-            return (new(context, $"{client.Access.Server} cannot be reached: {Unreachable.Describe(e)}"), false);
+            return (new(context, $"{server} cannot be reached: {Unreachable.Describe(e)}"), false);
         }
         catch (KubeException e)
         {
@@ -61,33 +59,34 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         }
     }
 
-    private async Task<ClusterFacts> ReadFactsAsync(string context, KubeClient client, CancellationToken stop)
+    private async Task<ClusterFacts> ReadFactsAsync(string context, ClusterLists lists, CancellationToken stop)
     {
         var withheld = new WithheldParts();
         var configurations = await withheld.UnlessRefusedAsync(WithheldFacts.Webhooks,
-            client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null, new ListOptions { LabelSelector = "app=sidecar-injector" }, stop), []);
+            lists.SelectAsync(MeshApi.MutatingWebhookConfiguration, null, "app", "sidecar-injector", stop), []);
         var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();
         var system = InjectorWebhook.SystemNamespace(injectors, istioNamespace);
-        var facts = await new MeshFactsReader(system).ReadAsync(context, client, configurations, withheld, stop);
+        var facts = await new MeshFactsReader(system).ReadAsync(context, lists, configurations, withheld, stop);
         return facts with { Withheld = withheld.All };
     }
 
-    private async Task<ClusterFacts> ReadAsync(string context, KubeClient client, IReadOnlyList<JsonObject> configurations, WithheldParts withheld,
+    private async Task<ClusterFacts> ReadAsync(string context, ClusterLists lists, IReadOnlyList<JsonObject> configurations, WithheldParts withheld,
         CancellationToken stop)
     {
+        var client = lists.Client;
         var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();
         // All reads run in parallel, so verify takes only as long as the slowest one.
         var (finding, planning) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), ControlPlanesAsync(client, stop));
         var (reading, meshing, rooting) = (client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions(), stop), MeshAsync(client, stop),
             RootAsync(client, stop));
-        var (secrets, ranges, dead) = (SecretsAsync(client, stop), withheld.UnlessRefusedAsync(WithheldFacts.Ranges, RangesAsync(client, stop), []),
+        var (secrets, ranges, dead) = (SecretsAsync(lists, stop), withheld.UnlessRefusedAsync(WithheldFacts.Ranges, RangesAsync(lists, stop), []),
             DeadWebhooksAsync(client, injectors, stop));
-        var (servicing, listing) = (client.ListAllAsync<Service>(Kinds.Service, null, new ListOptions(), stop), GatewayObjectsAsync(client, stop));
+        var (servicing, listing) = (lists.ListAsync<Service>(MeshApi.Service, stop), GatewayObjectsAsync(lists, stop));
         var seeking = ElsewhereAsync(client, servicing, injectors, stop);
         var (ns, planes, root) = (await finding, await planning, await rooting);
         var (all, services, objects) = (await reading, await servicing, await listing);
-        var (hosted, entries) = (HostedAsync(client, planes.Where(plane => plane.Namespace != istioNamespace), withheld, stop),
-            EntriesAsync(client, services, objects, withheld, stop));
+        var (hosted, entries) = (HostedAsync(lists, planes.Where(plane => plane.Namespace != istioNamespace), withheld, stop),
+            EntriesAsync(lists, services, objects, withheld, stop));
         if (ns is null)
             return new(context, "") { SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client) };
         var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
@@ -96,7 +95,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
                 ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, ProblemsAsync(client, stop), new([], null))
                 : Task.FromResult(new Told<ValueList<Problem>>([], null)));
         var byNames = objects.SelectMany(gateway => gateway["spec"]?["servers"] as JsonArray ?? []).Any(PassesNames);
-        var (gateways, loose, dns) = (NetworkGatewayReader.ReadAsync(client, services, byNames, stop), LooseRoutesAsync(client, objects, stop),
+        var (gateways, loose, dns) = (NetworkGatewayReader.ReadAsync(client, services, byNames, stop), LooseRoutesAsync(lists, objects, stop),
             DnsAsync(client, services, stop));
         var (mesh, elsewhere, clusters, faults) = (await meshing, await seeking, await watched, await problems);
         var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();
@@ -107,7 +106,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             mesh.Count == 0 ? "" : (string?)mesh["trustDomain"] ?? WellKnown.DefaultTrustDomain,
             Root.Of(root),
             await gateways,
-            objects.Any(PassingGateways.IsIstios) || await withheld.UnlessRefusedAsync(WithheldFacts.Gateways, PassingGateways.AnyAsync(client, stop), true),
+            objects.Any(PassingGateways.IsIstios) || await withheld.UnlessRefusedAsync(WithheldFacts.Gateways, PassingGateways.AnyAsync(lists, stop), true),
             clusters.Answer.Lines.Distinct().ToValueList(),
             Untrusted(configurations, root))
         {
@@ -218,11 +217,11 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             new ListOptions { LabelSelector = $"{Labels.ServiceName}={service.Metadata.Name}" }, stop))
             .SelectMany(slice => slice.Endpoints).Count(endpoint => endpoint.Conditions.Ready ?? true);
 
-    private static async Task<IReadOnlyList<JsonObject>> GatewayObjectsAsync(KubeClient client, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> GatewayObjectsAsync(ClusterLists lists, CancellationToken stop)
     {
         try
         {
-            return await client.ListAllAsync<JsonObject>(Gateway, null, new ListOptions(), stop);
+            return await lists.ListAsync(MeshApi.Gateway, stop);
         }
         catch (KubeException e) when (e.IsNotFound)
         {

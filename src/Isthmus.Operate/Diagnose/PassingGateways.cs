@@ -4,7 +4,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model.GatewayApi;
-using Isthmus.Operate.Install;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -28,11 +28,11 @@ internal static class PassingGateways
 
     /// <summary>Whether a cluster has one of the Gateway API.</summary>
     /// <exception cref="KubeException">The user may not read them.</exception>
-    internal static async Task<bool> AnyAsync(KubeClient client, CancellationToken stop)
+    internal static async Task<bool> AnyAsync(ClusterLists lists, CancellationToken stop)
     {
-        var gateways = await ListAsync(client, MeshApi.ApiGateway, stop);
+        var gateways = await ListAsync(lists, MeshApi.ApiGateway, stop);
         if (gateways.Count == 0) return false;
-        var classes = await ListAsync(client, MeshApi.GatewayClass, stop);
+        var classes = await ListAsync(lists, MeshApi.GatewayClass, stop);
         return gateways.Any(gateway => IsApis(gateway, classes));
     }
 
@@ -54,22 +54,18 @@ internal static class PassingGateways
 
     /// <summary>All of the Gateway API.</summary>
     /// <exception cref="KubeException">The user may not read them.</exception>
-    internal static async Task<IReadOnlyCollection<JsonObject>?> AllAsync(KubeClient client, CancellationToken stop) =>
-        await ListAsync(client, MeshApi.ApiGateway, stop);
+    internal static async Task<IReadOnlyCollection<JsonObject>?> AllAsync(ClusterLists lists, CancellationToken stop) =>
+        await ListAsync(lists, MeshApi.ApiGateway, stop);
 
-    private static async Task<IReadOnlyCollection<JsonObject>> ListAsync(KubeClient client, KindDescriptor kind, CancellationToken stop)
+    private static async Task<IReadOnlyCollection<JsonObject>> ListAsync(ClusterLists lists, KindDescriptor kind, CancellationToken stop)
     {
-        foreach (var version in kind.Versions)
+        try
         {
-            try
-            {
-                return [.. await client.ListAllAsync<JsonObject>(Manifests.ResourceOf(kind, version), null, new ListOptions(), stop)];
-            }
-            catch (KubeException e) when (e.IsNotFound)
-            {
-                // The version is not served.
-            }
+            return await lists.ListAsync(kind, stop);
         }
-        return [];
+        catch (KubeException e) when (e.IsNotFound)
+        {
+            return []; // No version is served.
+        }
     }
 }

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using Isthmus.Explain.Tracing;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose.Analysis;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
@@ -10,14 +12,24 @@ public sealed class VerificationTests
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    /// <summary>Services are listed for the mesh, too.</summary>
     [Fact]
-    public async Task Workloads_are_checked_with_the_objects_of_the_analysis()
+    public async Task The_mesh_and_workloads_are_checked_with_the_objects_of_the_analysis()
     {
         var cluster = new CountingCluster();
         Assert.Contains(await VerifyAsync(cluster), check => check is { What: "workloads", Problem: null });
-        Assert.Equal((1, 2, 1, 1), (cluster.Lists("/api/v1/pods"), cluster.Lists("/api/v1/services"), cluster.Lists("/apis/apps/v1/deployments"),
-            cluster.Lists("/api/v1/namespaces")));
+        Assert.All(["/api/v1/pods", "/api/v1/services", "/api/v1/nodes", "/apis/apps/v1/deployments",
+            $"/apis/{MeshApi.VirtualService.ApiVersion}/virtualservices", "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"],
+            path => Assert.Equal(1, cluster.Lists(path)));
+        Assert.Empty(cluster.ListedTwice);
+    }
+
+    [Fact]
+    public async Task The_analysis_lists_nothing_twice()
+    {
+        var cluster = new CountingCluster();
+        var inventory = await new InventoryReader("istio-system", proxies: 200) { Certificates = true }.ReadAsync("here", cluster.Access, Stop);
+        Assert.Equal(("", 1), (inventory.Error, cluster.Lists("/api/v1/services")));
+        Assert.Empty(cluster.ListedTwice);
     }
 
     [Fact]
@@ -36,8 +48,7 @@ public sealed class VerificationTests
     }
 
     private static async Task<IReadOnlyList<Operate.Diagnose.Check>> VerifyAsync(CountingCluster cluster) =>
-        (await Verification.RunAsync([new() { Name = "here", Server = new("https://here.test"), StandIn = cluster }], "istio-system", TimeProvider.System,
-            Stop)).Checks;
+        (await Verification.RunAsync([cluster.Access], "istio-system", TimeProvider.System, Stop)).Checks;
 
     /// <summary>A cluster with an installation that has no control plane, which counts what is asked.</summary>
     private sealed class CountingCluster : ClusterStandIn
@@ -49,6 +60,11 @@ public sealed class VerificationTests
 
         /// <summary>Whether lists with a selector are refused, too.</summary>
         public bool WithSelector { get; init; } = true;
+
+        public ClusterAccess Access => new() { Name = "here", Server = new("https://here.test"), StandIn = this };
+
+        /// <summary>What was listed more than once, with its selector. Pages are asked for one by one, but there is only one here.</summary>
+        public IEnumerable<string> ListedTwice => _asked.Where(IsList).CountBy(asked => asked).Where(asked => asked.Value > 1).Select(asked => asked.Key);
 
         public override DateTimeOffset TakenAt => DateTimeOffset.UnixEpoch;
 
@@ -63,12 +79,14 @@ public sealed class VerificationTests
             return isRefused ? StandInAnswer.Refused(403, "Forbidden", "forbidden by test")
                 : plain == "/api/v1/namespaces/istio-system"
                 ? StandInAnswer.Ok("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}}""")
-                // The plurals of all kinds end so, and the names of what is looked for do not.
-                : plain.EndsWith('s') ? StandInAnswer.Ok("""{"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}""")
+                : IsList(path) ? StandInAnswer.Ok("""{"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}""")
                 : StandInAnswer.Refused(404, "NotFound", "not found");
         }
 
         public override StandInAnswer AskPod(string ns, string pod, int port, PodRequest request) => throw new HttpRequestException("nobody answers");
+
+        /// <summary>The plurals of all kinds end so, and the names of what is looked for do not.</summary>
+        private static bool IsList(string path) => path.Split('?')[0].EndsWith('s');
 
         private static bool Selects(string path) => path.Contains("elector=", StringComparison.Ordinal);
     }

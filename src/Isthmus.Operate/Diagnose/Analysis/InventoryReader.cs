@@ -39,15 +39,19 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     }
 
     /// <summary>The same with a client of the caller's, whose connections stay open for the next time.</summary>
-    public async Task<ClusterInventory> ReadAsync(string context, KubeClient client, CancellationToken stop)
+    public Task<ClusterInventory> ReadAsync(string context, KubeClient client, CancellationToken stop) =>
+        ReadAsync(context, new ClusterLists(client, stop), stop);
+
+    /// <summary>The same with lists that others read, too.</summary>
+    public async Task<ClusterInventory> ReadAsync(string context, ClusterLists lists, CancellationToken stop)
     {
         try
         {
-            return await ReadObjectsAsync(context, client, stop);
+            return await ReadObjectsAsync(context, lists, stop);
         }
         catch (HttpRequestException e)
         {
-            return ClusterInventory.Unreadable(context, $"{client.Access.Server} cannot be reached: {Unreachable.Describe(e)}");
+            return ClusterInventory.Unreadable(context, $"{lists.Client.Access.Server} cannot be reached: {Unreachable.Describe(e)}");
         }
         catch (KubeException e)
         {
@@ -55,19 +59,20 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         }
     }
 
-    private async Task<ClusterInventory> ReadObjectsAsync(string context, KubeClient client, CancellationToken stop)
+    private async Task<ClusterInventory> ReadObjectsAsync(string context, ClusterLists lists, CancellationToken stop)
     {
+        var client = lists.Client;
         // What does not depend on another answer is asked at once: API servers of other regions are far away.
-        var listing = Lists.Select(kind => (Kind: kind, Objects: ListAsync(client, kind, stop))).ToList();
+        var listing = Lists.Select(kind => (Kind: kind, Objects: ListAsync(lists, kind, stop))).ToList();
         var (dns, settings) = (client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop), SettingsAsync(client, stop));
-        var (defining, reaching) = (DefinitionsAsync(client, stop), RemotesAsync(client, stop));
+        var (defining, reaching) = (DefinitionsAsync(client, stop), RemotesAsync(lists, stop));
         var rooting = client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
         var asking = ProxiesAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, stop);
         var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, rooting, asking, stop),
             proxies > 0 ? ReportsAsync(client, stop) : Task.FromResult(default(ValueList<Problem>)));
-        var lists = await Task.WhenAll(listing.Select(list => list.Objects));
-        var objects = lists.SelectMany(list => list ?? []).ToList();
-        var unread = Lists.Zip(lists).Where(pair => pair.Second is null).Select(pair => pair.First.Name).ToHashSet(StringComparer.Ordinal);
+        var answers = await Task.WhenAll(listing.Select(list => list.Objects));
+        var objects = answers.SelectMany(list => list ?? []).ToList();
+        var unread = Lists.Zip(answers).Where(pair => pair.Second is null).Select(pair => pair.First.Name).ToHashSet(StringComparer.Ordinal);
         if (await dns is { } map) objects.Add(Typed(map, Kinds.ConfigMap));
         objects.AddRange(await settings);
         objects.AddRange(await defining);
@@ -118,12 +123,11 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     }
 
     /// <summary>The remote secrets; empty for users who may not read them.</summary>
-    private async Task<ValueList<RemoteSecretFacts>> RemotesAsync(KubeClient client, CancellationToken stop)
+    private async Task<ValueList<RemoteSecretFacts>> RemotesAsync(ClusterLists lists, CancellationToken stop)
     {
         try
         {
-            var secrets = await client.ListAllAsync<Secret>(Kinds.Secret, istioNamespace, new ListOptions { LabelSelector = RemoteSecretReader.Selector },
-                stop);
+            var secrets = await lists.SelectAsync<Secret>(MeshApi.Secret, istioNamespace, Labels.MultiCluster, "true", stop);
             return secrets.OrderBy(secret => secret.Metadata.Name, StringComparer.Ordinal).SelectMany(secret => SecretFacts.Of(secret).Remote).ToValueList();
         }
         catch (KubeException e) when (e.Code is 401 or 403 or 404)
@@ -209,11 +213,11 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop) is { } secret ? SecretFacts.Of(secret) : null;
 
     /// <summary>Null: nobody may read them.</summary>
-    private static async Task<IReadOnlyList<JsonObject>?> ListAsync(KubeClient client, KindDescriptor kind, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>?> ListAsync(ClusterLists lists, KindDescriptor kind, CancellationToken stop)
     {
         try
         {
-            return await ServedLists.ListAsync<JsonObject>(client, kind, null, new ListOptions(), stop);
+            return await lists.ListAsync(kind, stop);
         }
         catch (KubeException e) when (e.IsNotFound)
         {

@@ -48,8 +48,8 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
         {
             var reader = new MeshFactsReader(request.IstioNamespace);
             var reached = await StepAsync("mesh", "connections to gateways", async () =>
-                await GatewayReachReader.ReadAsync(await Task.WhenAll(clients.Select(client => reader.ReadPatientlyAsync(client, limit.Token))), clients,
-                    limit.Token));
+                await GatewayReachReader.ReadAsync(
+                    await Task.WhenAll(clients.Select(client => reader.ReadPatientlyAsync(new(client, limit.Token), limit.Token))), clients, limit.Token));
             foreach (var near in reached.Where(reach => reach.Proxy.Length > 0).GroupBy(reach => reach.From, StringComparer.Ordinal))
                 await pack.AddAsync(PackLayout.Reach(near.Key), PackedReach.Tree(near), stop);
         }

@@ -1,0 +1,118 @@
+using System.Collections.Concurrent;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Inventory;
+using Isthmus.Testing;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Xunit;
+
+namespace Isthmus.Tests.Operate.Inventory;
+
+/// <summary>What the readers of one command ask a cluster for together.</summary>
+public sealed class ClusterListsTests
+{
+    private const string Two = """
+        {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": "one", "labels": {"app": "shop"}}}, {"metadata": {"name": "other"}}]}
+        """;
+
+    private readonly ConcurrentQueue<string> _asked = [];
+
+    /// <summary>Answers come when it has a result: their status.</summary>
+    private readonly TaskCompletionSource<int> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_list_is_asked_for_once_and_every_reader_gets_it_in_its_form()
+    {
+        await using var server = await StartAsync();
+        using var client = Client(server);
+        var lists = new ClusterLists(client, Stop);
+        var (trees, typed) = (lists.ListAsync(MeshApi.Service, Stop), lists.ListAsync<Service>(MeshApi.Service, Stop));
+        _answer.SetResult(200);
+        Assert.Equal(("v1", "Service"), ((await trees)[0]["apiVersion"]!.ToString(), (await trees)[0]["kind"]!.ToString()));
+        Assert.Equal(["one", "other"], (await typed).Select(service => service.Metadata.Name));
+        Assert.Same(await trees, await lists.ListAsync(MeshApi.Service, Stop));
+        await lists.ListAsync(MeshApi.Pod, Stop);
+        Assert.Equal(["/api/v1/services", "/api/v1/pods"], _asked);
+    }
+
+    [Fact]
+    public async Task What_is_selected_is_a_part_of_what_was_asked_for_whole()
+    {
+        await using var server = await StartAsync();
+        using var client = Client(server);
+        var lists = new ClusterLists(client, Stop);
+        _answer.SetResult(200);
+        await lists.SelectAsync(MeshApi.Service, null, "app", "shop", Stop);
+        await lists.SelectAsync(MeshApi.Service, null, "app", "shop", Stop);
+        await lists.ListAsync(MeshApi.Service, Stop);
+        Assert.Equal("one", Assert.Single(await lists.SelectAsync<Service>(MeshApi.Service, null, "app", "shop", Stop)).Metadata.Name);
+        Assert.Empty(await lists.SelectAsync(MeshApi.Service, null, "app", "other", Stop));
+        // Who may read one namespace may not read all.
+        await lists.SelectAsync(MeshApi.Service, "here", "app", "shop", Stop);
+        Assert.Equal(["/api/v1/services app=shop", "/api/v1/services", "/api/v1/namespaces/here/services app=shop"], _asked);
+    }
+
+    [Fact]
+    public async Task A_failure_is_kept_and_every_reader_gets_it()
+    {
+        await using var server = await StartAsync();
+        using var client = Client(server);
+        var lists = new ClusterLists(client, Stop);
+        _answer.SetResult(403);
+        foreach (var reader in (ClusterLists[])[lists, lists, lists.Within(TimeSpan.FromMinutes(1))])
+            Assert.Equal(403, (await Assert.ThrowsAsync<KubeException>(() => reader.ListAsync(MeshApi.Node, Stop))).Code);
+        Assert.Equal(403, (await Assert.ThrowsAsync<KubeException>(() => lists.SelectAsync(MeshApi.Node, null, "app", "shop", Stop))).Code);
+        Assert.Single(_asked);
+    }
+
+    [Fact]
+    public async Task A_reader_with_less_patience_leaves_the_list_to_the_others()
+    {
+        await using var server = await StartAsync();
+        using var client = Client(server);
+        var lists = new ClusterLists(client, Stop);
+        var late = await Assert.ThrowsAsync<HttpRequestException>(() => lists.Within(TimeSpan.FromMilliseconds(1)).ListAsync(MeshApi.Service, Stop));
+        Assert.Equal("no answer in time", Unreachable.Describe(late));
+        var patient = lists.ListAsync(MeshApi.Service, Stop);
+        _answer.SetResult(200);
+        Assert.Equal(2, (await patient).Count);
+        Assert.Equal(2, (await lists.Within(TimeSpan.FromMilliseconds(1)).ListAsync(MeshApi.Service, Stop)).Count);
+        Assert.Single(_asked);
+    }
+
+    [Fact]
+    public async Task A_reader_that_is_stopped_stops_no_other_and_the_end_stops_all()
+    {
+        await using var server = await StartAsync();
+        using var client = Client(server);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        var lists = new ClusterLists(client, end.Token);
+        foreach (var reader in (ClusterLists[])[lists, lists.Within(TimeSpan.FromMinutes(1))])
+        {
+            using var own = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+            var stopped = reader.ListAsync(MeshApi.Service, own.Token);
+            await own.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => stopped);
+        }
+        var (waiting, hasty) = (lists.ListAsync(MeshApi.Service, Stop), lists.Within(TimeSpan.FromMinutes(1)).ListAsync(MeshApi.Service, Stop));
+        Assert.False(waiting.IsCompleted);
+        await end.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => hasty);
+        _answer.SetResult(200);
+    }
+
+    private Task<OriginServer> StartAsync() => OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+    {
+        _asked.Enqueue($"{context.Request.Path} {context.Request.Query["labelSelector"]}".TrimEnd());
+        context.Response.StatusCode = await _answer.Task.WaitAsync(context.RequestAborted);
+        context.Response.ContentType = "application/json";
+        await context.Response.WriteAsync(context.Response.StatusCode == 200 ? Two : """{"kind": "Status", "code": 403, "message": "refused by test"}""", Stop);
+    });
+
+    private static KubeClient Client(OriginServer server) => new(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });
+}

@@ -73,8 +73,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var near = EntryOf(request)?.Namespace ?? new MeshQuery(_clients[home], istioNamespace).NamespaceOf(request.Pod, request.Namespace);
         var guess = !IPAddress.TryParse(host, out _) && host.Split('.') is { Length: > 1 } parts ? parts[1] : near;
         // Objects are read while the caller is looked up. Failures are in what is read.
-        var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, _clients[access.Name], istioNamespace,
-            [near, istioNamespace, guess], stop)));
+        var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, new(_clients[access.Name], stop),
+            istioNamespace, [near, istioNamespace, guess], stop)));
         var (entering, (ns, pod)) = EntryOf(request) is { } entry
             ? (entry.Name, await EntryPodAsync(entry, stop))
             : ("", await ResolveAsync(request, home, stop));
@@ -238,7 +238,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var proxies = wanted.Select(async pod => (pod, await InspectAsync(pod, "", stop))).ToList();
         var pods = facts.Clusters.Where(cluster => cluster.Error.Length == 0)
             .SelectMany(cluster => namespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
-            (cluster, ns, await ClusterObjectsReader.PodsAsync(_clients[cluster.Context], ns, stop)))).ToList();
+            (cluster, ns, await ClusterObjectsReader.PodsAsync(new(_clients[cluster.Context], stop), ns, stop)))).ToList();
         var watches = contexts.Where(context => !facts.Watched.ContainsKey(context))
             .Select(async context => (context, await WatchedAsync(facts, context, stop))).ToList();
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);

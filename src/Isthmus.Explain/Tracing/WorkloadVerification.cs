@@ -22,10 +22,10 @@ public static class WorkloadVerification
 
     /// <summary>Checks objects that were read for an analysis. Where some of them were not, it asks for those that are needed here.</summary>
     /// <param name="clusters">Each with what was read of it.</param>
-    public static async Task<IReadOnlyList<Check>> RunAsync(IEnumerable<(KubeClient Client, ClusterInventory Inventory)> clusters, string istioNamespace,
+    public static async Task<IReadOnlyList<Check>> RunAsync(IEnumerable<(ClusterLists Lists, ClusterInventory Inventory)> clusters, string istioNamespace,
         CancellationToken stop) =>
         [.. Run(await Task.WhenAll(clusters.Select(async cluster => Of(cluster.Inventory)
-            ?? await ClusterObjectsReader.WorkloadsAsync(cluster.Inventory.Context, cluster.Client.Within(Patience), istioNamespace, stop))))];
+            ?? await ClusterObjectsReader.WorkloadsAsync(cluster.Inventory.Context, cluster.Lists.Again(Patience), istioNamespace, stop))))];
 
     /// <summary>The same, which asks for nothing. Nothing is said where some objects were not read.</summary>
     public static IReadOnlyList<Check> Run(IEnumerable<ClusterInventory> clusters) => [.. Run([.. clusters.Select(Of).OfType<ClusterObjects>()])];

@@ -35,7 +35,7 @@ public sealed record MeshDiff(IReadOnlyList<DiffGroup> Groups, int Connected, IR
     public static async Task<MeshDiff> AskAsync(KubeClient target, IReadOnlyList<KubeClient> all, string istioNamespace, IReadOnlyList<JsonObject> objects,
         CancellationToken stop)
     {
-        var cluster = await ClusterObjectsReader.WorkloadsAsync(target.Access.Name, target, istioNamespace, stop);
+        var cluster = await ClusterObjectsReader.WorkloadsAsync(target.Access.Name, new(target, stop), istioNamespace, stop);
         if (cluster.Error.Length > 0) throw new ProblemException($"cluster {target.Access.Name}", cluster.Error);
         var body = JsonSerializer.SerializeToNode(new PreviewQuestion(cluster.Id, objects), ControlPlaneReports.Default.PreviewQuestion)!.AsObject();
         var asked = (await Task.WhenAll(all.Select(client => AskAsync(client, istioNamespace, body, stop)))).SelectMany(answer => answer).ToList();

@@ -36,26 +36,38 @@ public sealed class ClusterLists
     /// <summary>The same lists for a reader with less patience, which waits so long for each page.</summary>
     public ClusterLists Within(TimeSpan patience) => new(this, patience);
 
-    /// <summary>All objects of a kind, in the version that the cluster serves.</summary>
-    /// <exception cref="KubeException">The API server refuses, or serves no version of the kind.</exception>
-    /// <exception cref="HttpRequestException">It does not answer.</exception>
-    public Task<IReadOnlyList<JsonObject>> ListAsync(KindDescriptor kind, CancellationToken stop) => ReadAsync(new(kind, null, ""), stop);
-
-    /// <inheritdoc cref="ListAsync(KindDescriptor, CancellationToken)"/>
-    public async Task<IReadOnlyList<T>> ListAsync<T>(KindDescriptor kind, CancellationToken stop) where T : class => Typed<T>(await ListAsync(kind, stop));
-
-    /// <summary>The objects of a kind whose label has a value. Where all objects were asked for, they are selected here.</summary>
-    /// <param name="ns">Their namespace; null: all.</param>
-    /// <inheritdoc cref="ListAsync(KindDescriptor, CancellationToken)"/>
-    public async Task<IReadOnlyList<JsonObject>> SelectAsync(KindDescriptor kind, string? ns, string label, string value, CancellationToken stop)
+    /// <summary>Lists of their own that begin with the objects that these have: what failed is asked for again, as is what has not arrived.</summary>
+    /// <param name="limit">The time limit of their requests.</param>
+    public ClusterLists Again(TimeSpan limit)
     {
-        var all = new Wanted(kind, ns, "");
-        if (!_lists.ContainsKey(all)) return await ReadAsync(new(kind, ns, $"{label}={value}"), stop);
-        return [.. (await ReadAsync(all, stop)).Where(item => item["metadata"]?["labels"]?[label]?.ToString() == value)];
+        var next = new ClusterLists(_requests.Within(limit), _end);
+        foreach (var (wanted, listing) in _lists)
+            if (listing is { IsValueCreated: true, Value.HasArrived: true }) next._lists[wanted] = listing;
+        return next;
     }
 
-    /// <inheritdoc cref="SelectAsync(KindDescriptor, string?, string, string, CancellationToken)"/>
-    public async Task<IReadOnlyList<T>> SelectAsync<T>(KindDescriptor kind, string? ns, string label, string value, CancellationToken stop) where T : class =>
+    /// <summary>All objects of a kind, in the version that the cluster serves.</summary>
+    /// <param name="ns">Their namespace; null: all.</param>
+    /// <exception cref="KubeException">The API server refuses, or serves no version of the kind.</exception>
+    /// <exception cref="HttpRequestException">It does not answer.</exception>
+    public Task<IReadOnlyList<JsonObject>> ListAsync(KindDescriptor kind, CancellationToken stop, string? ns = null) => ReadAsync(new(kind, ns, ""), stop);
+
+    /// <inheritdoc cref="ListAsync(KindDescriptor, CancellationToken, string?)"/>
+    public async Task<IReadOnlyList<T>> ListAsync<T>(KindDescriptor kind, CancellationToken stop) where T : class => Typed<T>(await ListAsync(kind, stop));
+
+    /// <summary>The objects of a kind with a label. Where all objects were asked for, they are selected here.</summary>
+    /// <param name="ns">Their namespace; null: all.</param>
+    /// <param name="value">The value of the label; null: any.</param>
+    /// <inheritdoc cref="ListAsync(KindDescriptor, CancellationToken, string?)"/>
+    public async Task<IReadOnlyList<JsonObject>> SelectAsync(KindDescriptor kind, string? ns, string label, string? value, CancellationToken stop)
+    {
+        var all = new Wanted(kind, ns, "");
+        if (!_lists.ContainsKey(all)) return await ReadAsync(new(kind, ns, value is null ? label : $"{label}={value}"), stop);
+        return [.. (await ReadAsync(all, stop)).Where(item => item["metadata"]?["labels"]?[label]?.ToString() is { } found && found == (value ?? found))];
+    }
+
+    /// <inheritdoc cref="SelectAsync(KindDescriptor, string?, string, string?, CancellationToken)"/>
+    public async Task<IReadOnlyList<T>> SelectAsync<T>(KindDescriptor kind, string? ns, string label, string? value, CancellationToken stop) where T : class =>
         Typed<T>(await SelectAsync(kind, ns, label, value, stop));
 
     private Task<IReadOnlyList<JsonObject>> ReadAsync(Wanted wanted, CancellationToken stop) =>
@@ -77,6 +89,8 @@ public sealed class ClusterLists
             _objects = ServedLists.ListAsync<JsonObject>(client, wanted.Kind, wanted.Namespace, new() { LabelSelector = wanted.Selector }, end,
                 () => Volatile.Write(ref _arrived, Environment.TickCount64));
         }
+
+        public bool HasArrived => _objects.IsCompletedSuccessfully;
 
         /// <param name="patience">How long to wait for each page; null: as long as the requests take.</param>
         public async Task<IReadOnlyList<JsonObject>> WaitAsync(TimeSpan? patience, CancellationToken stop)

@@ -51,6 +51,7 @@ public sealed class ClusterListsTests
         await lists.ListAsync(MeshApi.Service, Stop);
         Assert.Equal("one", Assert.Single(await lists.SelectAsync<Service>(MeshApi.Service, null, "app", "shop", Stop)).Metadata.Name);
         Assert.Empty(await lists.SelectAsync(MeshApi.Service, null, "app", "other", Stop));
+        Assert.Single(await lists.SelectAsync(MeshApi.Service, null, "app", null, Stop));
         // Who may read one namespace may not read all.
         await lists.SelectAsync(MeshApi.Service, "here", "app", "shop", Stop);
         Assert.Equal(["/api/v1/services app=shop", "/api/v1/services", "/api/v1/namespaces/here/services app=shop"], _asked);
@@ -106,12 +107,29 @@ public sealed class ClusterListsTests
         _answer.SetResult(200);
     }
 
-    private Task<OriginServer> StartAsync() => OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+    [Fact]
+    public async Task What_failed_is_asked_for_again_and_nothing_else_is()
+    {
+        var status = 200;
+        await using var server = await StartAsync(() => Interlocked.Exchange(ref status, 500));
+        using var client = Client(server);
+        var lists = new ClusterLists(client, Stop);
+        await lists.ListAsync(MeshApi.Service, Stop);
+        await Assert.ThrowsAsync<KubeException>(() => lists.ListAsync(MeshApi.Pod, Stop));
+        status = 200;
+        var again = lists.Again(TimeSpan.FromMinutes(1));
+        Assert.Same(await lists.ListAsync(MeshApi.Service, Stop), await again.ListAsync(MeshApi.Service, Stop));
+        Assert.Equal(2, (await again.ListAsync(MeshApi.Pod, Stop)).Count);
+        await Assert.ThrowsAsync<KubeException>(() => lists.ListAsync(MeshApi.Pod, Stop));
+        Assert.Equal(["/api/v1/services", "/api/v1/pods", "/api/v1/pods"], _asked);
+    }
+
+    private Task<OriginServer> StartAsync(Func<int>? answer = null) => OriginServer.StartAsync(HttpProtocols.Http1, async context =>
     {
         _asked.Enqueue($"{context.Request.Path} {context.Request.Query["labelSelector"]}".TrimEnd());
-        context.Response.StatusCode = await _answer.Task.WaitAsync(context.RequestAborted);
+        context.Response.StatusCode = answer?.Invoke() ?? await _answer.Task.WaitAsync(context.RequestAborted);
         context.Response.ContentType = "application/json";
-        await context.Response.WriteAsync(context.Response.StatusCode == 200 ? Two : """{"kind": "Status", "code": 403, "message": "refused by test"}""", Stop);
+        await context.Response.WriteAsync(context.Response.StatusCode == 200 ? Two : """{"kind": "Status", "message": "refused by test"}""", Stop);
     });
 
     private static KubeClient Client(OriginServer server) => new(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Analysis;
@@ -37,7 +39,7 @@ public sealed class VerificationTests
     {
         var cluster = new CountingCluster { Refused = "/sidecars" };
         Assert.Contains(await VerifyAsync(cluster), check => check is { What: "workloads", Problem: null });
-        Assert.Equal(2, cluster.Lists("/api/v1/pods"));
+        Assert.Equal((1, 1), (cluster.Lists("/api/v1/pods"), cluster.Lists("/api/v1/services")));
     }
 
     [Fact]
@@ -45,6 +47,27 @@ public sealed class VerificationTests
     {
         var checks = await VerifyAsync(new() { Refused = "/deployments", WithSelector = false });
         Assert.Contains(checks, check => check is { What: "workloads", Problem.Code: "ISM1035" });
+    }
+
+    /// <summary>The Pods of the caller's namespace are listed again when the caller is looked up: the two are compared.</summary>
+    [Fact]
+    public async Task A_trace_lists_nothing_of_all_namespaces_twice()
+    {
+        var cluster = new CountingCluster();
+        using var run = new TraceRun([cluster.Access], "istio-system", TimeProvider.System, new Random(1));
+        await Assert.ThrowsAsync<ProblemException>(() =>
+            run.RunAsync(new("caller", "shop", TraceTarget.Parse("called:80/"), MakeCall: false, TimeSpan.FromSeconds(1)), Stop));
+        Assert.Equal(1, cluster.Lists("/api/v1/services"));
+        Assert.DoesNotContain(cluster.ListedTwice, path => !path.Contains("/namespaces/shop/", StringComparison.Ordinal));
+    }
+
+    /// <summary>What did not arrive may arrive the second time.</summary>
+    [Fact]
+    public async Task Workloads_are_asked_for_again_where_they_could_not_be_read()
+    {
+        var cluster = new CountingCluster { Fails = "/api/v1/pods" };
+        Assert.Contains(await VerifyAsync(cluster), check => check is { What: "workloads", Problem: null });
+        Assert.Equal((2, 1), (cluster.Lists("/api/v1/pods"), cluster.Lists("/api/v1/services")));
     }
 
     private static async Task<IReadOnlyList<Operate.Diagnose.Check>> VerifyAsync(CountingCluster cluster) =>
@@ -57,6 +80,9 @@ public sealed class VerificationTests
 
         /// <summary>The end of the path of the list that the user may not read.</summary>
         public string Refused { get; init; } = "";
+
+        /// <summary>The path of the list that the cluster does not answer the first time.</summary>
+        public string Fails { get; init; } = "";
 
         /// <summary>Whether lists with a selector are refused, too.</summary>
         public bool WithSelector { get; init; } = true;
@@ -75,6 +101,7 @@ public sealed class VerificationTests
         {
             _asked.Add(path);
             var plain = path.Split('?')[0];
+            if (plain == Fails && Lists(Fails) == 1 && !Selects(path)) throw new HttpRequestException("nobody answers");
             var isRefused = Refused.Length > 0 && plain.EndsWith(Refused, StringComparison.Ordinal) && (WithSelector || !Selects(path));
             return isRefused ? StandInAnswer.Refused(403, "Forbidden", "forbidden by test")
                 : plain == "/api/v1/namespaces/istio-system"

@@ -19,15 +19,15 @@ internal static class ClusterObjectsReader
         [.. MeshApi.All.Where(kind => kind.Group == MeshApi.HttpRoute.Group && kind.Kind.EndsWith("Route", StringComparison.Ordinal))];
 
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
-    public static async Task<ClusterObjects> ReadAsync(string context, KubeClient client, string istioNamespace, IEnumerable<string> namespaces,
+    public static async Task<ClusterObjects> ReadAsync(string context, ClusterLists lists, string istioNamespace, IEnumerable<string> namespaces,
         CancellationToken stop)
     {
-        var (packets, gateways) = (NetworkPoliciesAsync(client, stop), IfAllowedAsync(client, MeshApi.ApiGateway, stop));
-        var routes = ApiRoutes.Select(kind => IfAllowedAsync(client, kind, stop)).ToList();
-        var lists = MeshApi.For(KindUse.Trace).Select(kind => ListAsync(client, kind, null, new(), stop))
-            .Concat(namespaces.Distinct().Select(ns => PodsAsync(client, ns, stop)))
-            .Append(ListAsync(client, MeshApi.ConfigMap, null, new() { LabelSelector = Labels.Revision }, stop)).Append(WebhooksAsync(client, stop)).ToList();
-        var objects = await ReadAsync(context, istioNamespace, lists, namespaces);
+        var (packets, gateways) = (NetworkPoliciesAsync(lists, stop), IfAllowedAsync(lists, MeshApi.ApiGateway, stop));
+        var routes = ApiRoutes.Select(kind => IfAllowedAsync(lists, kind, stop)).ToList();
+        var asked = MeshApi.For(KindUse.Trace).Select(kind => ListAsync(lists.ListAsync(kind, stop)))
+            .Concat(namespaces.Distinct().Select(ns => PodsAsync(lists, ns, stop)))
+            .Append(ListAsync(lists.SelectAsync(MeshApi.ConfigMap, null, Labels.Revision, null, stop))).Append(WebhooksAsync(lists, stop)).ToList();
+        var objects = await ReadAsync(context, istioNamespace, asked, namespaces);
         var (policies, error) = await packets;
         objects.AddNetworkPolicies(policies, error);
         objects.AddApiGateways(await gateways);
@@ -36,11 +36,11 @@ internal static class ClusterObjectsReader
     }
 
     /// <summary>Objects that explain some failures; whoever may not read them can trace all the same.</summary>
-    private static async Task<IReadOnlyList<JsonObject>> IfAllowedAsync(KubeClient client, KindDescriptor kind, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> IfAllowedAsync(ClusterLists lists, KindDescriptor kind, CancellationToken stop)
     {
         try
         {
-            return await ListAsync(client, kind, null, new(), stop);
+            return await ListAsync(lists.ListAsync(kind, stop));
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
@@ -49,11 +49,11 @@ internal static class ClusterObjectsReader
     }
 
     /// <summary>They explain some failures; whoever may not read them can trace all the same.</summary>
-    private static async Task<(IReadOnlyList<JsonObject> Policies, string Error)> NetworkPoliciesAsync(KubeClient client, CancellationToken stop)
+    private static async Task<(IReadOnlyList<JsonObject> Policies, string Error)> NetworkPoliciesAsync(ClusterLists lists, CancellationToken stop)
     {
         try
         {
-            return (await ListAsync(client, MeshApi.NetworkPolicy, null, new(), stop), "");
+            return (await ListAsync(lists.ListAsync(MeshApi.NetworkPolicy, stop)), "");
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
@@ -62,15 +62,15 @@ internal static class ClusterObjectsReader
     }
 
     /// <summary>Only Services, what runs behind them, and how clusters are joined.</summary>
-    public static Task<ClusterObjects> WorkloadsAsync(string context, KubeClient client, string istioNamespace, CancellationToken stop) =>
-        ReadAsync(context, istioNamespace, WorkloadKinds.Select(kind => ListAsync(client, kind, null, new(), stop)).Append(WebhooksAsync(client, stop)), []);
+    public static Task<ClusterObjects> WorkloadsAsync(string context, ClusterLists lists, string istioNamespace, CancellationToken stop) =>
+        ReadAsync(context, istioNamespace, WorkloadKinds.Select(kind => ListAsync(lists.ListAsync(kind, stop))).Append(WebhooksAsync(lists, stop)), []);
 
-    private static async Task<ClusterObjects> ReadAsync(string context, string istioNamespace, IEnumerable<Task<IReadOnlyList<JsonObject>>> lists,
+    private static async Task<ClusterObjects> ReadAsync(string context, string istioNamespace, IEnumerable<Task<IReadOnlyList<JsonObject>>> asked,
         IEnumerable<string> namespaces)
     {
         try
         {
-            return ClusterObjects.From(context, (await Task.WhenAll(lists)).SelectMany(list => list), istioNamespace, namespaces);
+            return ClusterObjects.From(context, (await Task.WhenAll(asked)).SelectMany(list => list), istioNamespace, namespaces);
         }
         catch (HttpRequestException e)
         {
@@ -82,18 +82,17 @@ internal static class ClusterObjectsReader
         }
     }
 
-    private static Task<IReadOnlyList<JsonObject>> WebhooksAsync(KubeClient client, CancellationToken stop) =>
-        ListAsync(client, MeshApi.MutatingWebhookConfiguration, null, new() { LabelSelector = $"app={Injector}" }, stop);
+    private static Task<IReadOnlyList<JsonObject>> WebhooksAsync(ClusterLists lists, CancellationToken stop) =>
+        ListAsync(lists.SelectAsync(MeshApi.MutatingWebhookConfiguration, null, "app", Injector, stop));
 
-    public static Task<IReadOnlyList<JsonObject>> PodsAsync(KubeClient client, string ns,
-        CancellationToken stop) => ListAsync(client, MeshApi.Pod, ns, new(), stop);
+    public static Task<IReadOnlyList<JsonObject>> PodsAsync(ClusterLists lists, string ns, CancellationToken stop) =>
+        ListAsync(lists.ListAsync(MeshApi.Pod, stop, ns));
 
-    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, KindDescriptor kind, string? ns, ListOptions options,
-        CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(Task<IReadOnlyList<JsonObject>> listing)
     {
         try
         {
-            return await ServedLists.ListAsync<JsonObject>(client, kind, ns, options, stop);
+            return await listing;
         }
         catch (KubeException e) when (e.IsNotFound)
         {

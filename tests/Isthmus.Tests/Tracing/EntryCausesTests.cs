@@ -115,12 +115,12 @@ public sealed class EntryCausesTests
     }
 
     [Theory]
-    [InlineData("shop.example.com", false, "ISM2084", "spec.listeners[*].protocol")]
-    [InlineData("cart.example.org", true, "ISM2055", "spec.listeners[*].hostname")]
-    public void A_call_that_no_chain_of_a_listener_takes_is_explained(string host, bool hasTls, string code, string field)
+    [InlineData("shop.example.com", false, "ISM2054", "", "Pod edge/front in c1")]
+    [InlineData("cart.example.org", true, "ISM2055", "spec.listeners[*].hostname", "Gateway edge/front in c1")]
+    public void A_call_that_no_chain_of_a_listener_takes_is_explained(string host, bool hasTls, string code, string field, string @object)
     {
         var problem = Entry(Listeners, out var call, host).WithoutChain(call, hasTls);
-        Assert.Equal((code, field, "Gateway edge/front in c1"), (problem.Code, problem.Path, problem.Object));
+        Assert.Equal((code, field, @object), (problem.Code, problem.Path, problem.Object));
     }
 
     [Theory]

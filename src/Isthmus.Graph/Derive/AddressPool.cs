@@ -30,7 +30,7 @@ internal sealed class AddressPool(IEnumerable<AllocationRange> ranges)
     /// <param name="taken">What must not be given.</param>
     public void Reconcile(HashSet<string> wanted, IEnumerable<Address> taken)
     {
-        var refused = taken.Where(Covers).ToHashSet();
+        var refused = taken.Where(IsUsable).ToHashSet();
         foreach (var host in _needed.Where(host => !wanted.Contains(host)).Order(StringComparer.Ordinal).ToList())
         {
             _needed.Remove(host);
@@ -42,31 +42,46 @@ internal sealed class AddressPool(IEnumerable<AllocationRange> ranges)
             if (_needed.Add(host) && _goneNodes.Remove(host, out var node)) _gone.Remove(node);
         }
         // In order of name, so that the same hosts get the same addresses whatever order they arrive in.
-        foreach (var host in wanted.Where(host => !_byHost.ContainsKey(host)).Order(StringComparer.Ordinal).ToList()) Give(host, refused);
+        var free = _ranges.Aggregate(0UL, (sum, range) => sum + range.Usable) - (ulong)(_given.Count + refused.Count(address => !_given.Contains(address)));
+        foreach (var host in wanted.Where(host => !_byHost.ContainsKey(host)).Order(StringComparer.Ordinal).ToList())
+        {
+            if (free == 0)
+            {
+                Reuse(host, refused);
+                continue;
+            }
+            Give(host, refused);
+            free--;
+        }
     }
 
     /// <summary>Gives a host the address that it had; false if it cannot have it.</summary>
     public bool Restore(string host, Address address)
     {
-        if (!_ranges.Exists(range => range.IndexOf(address) is { } index && range.At(index) is not null)
-            || _given.Contains(address) || _byHost.ContainsKey(host)) return false;
+        if (!IsUsable(address) || _given.Contains(address) || _byHost.ContainsKey(host)) return false;
         Take(host, address);
         _goneNodes[host] = _gone.AddLast(host);
         return true;
     }
 
-    /// <summary>Probes from the hash of the name on, so that independent tables agree on most hosts.</summary>
+    private bool IsUsable(Address address) => _ranges.Exists(range => range.IndexOf(address) is { } index && range.At(index) is not null);
+
+    /// <summary>Gives a free address, of which there is one: probes from the hash of the name on, so that independent tables agree on most hosts.</summary>
     private void Give(string host, HashSet<Address> taken)
     {
         var size = _ranges.Aggregate(0UL, (sum, range) => sum + range.Size);
-        var usable = _ranges.Aggregate(0UL, (sum, range) => sum + range.Usable);
         var start = Hash(host) % size;
-        for (ulong step = 0; step < size && (ulong)(_given.Count + taken.Count) < usable; step++)
+        for (ulong step = 0; step < size; step++)
         {
             if (At((start + step) % size) is not { } address || _given.Contains(address) || taken.Contains(address)) continue;
             Take(host, address);
             return;
         }
+    }
+
+    /// <summary>Gives the address of the host that is gone longest.</summary>
+    private void Reuse(string host, HashSet<Address> taken)
+    {
         while (_gone.First is { } oldest)
         {
             var address = _byHost[oldest.Value];

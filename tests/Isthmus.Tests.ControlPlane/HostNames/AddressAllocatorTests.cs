@@ -1,3 +1,4 @@
+using System.Net;
 using FsCheck;
 using FsCheck.Fluent;
 using Isthmus.ControlPlane.Addresses;
@@ -119,6 +120,18 @@ public sealed class AddressAllocatorTests
                 Assert.Equal(given, second.Reconcile(needed, Nothing));
             }
         }).MustHold();
+    }
+
+    /// <summary>An object may declare an address that a host has already, or one that is not to be given.</summary>
+    [Fact]
+    public void A_range_is_full_only_when_every_address_is_given_or_declared()
+    {
+        var allocator = new AddressAllocator([Cidr.Parse("240.240.0.0/29")]);
+        var six = Enumerable.Range(0, 6).Select(i => $"h{i}").ToList();
+        var given = allocator.Reconcile(six, Nothing);
+        HashSet<Address> taken = [.. given.Values.Take(2).Select(addresses => addresses[0]), Address.Of(IPAddress.Parse("240.240.0.0"))];
+        Assert.Equal(7, allocator.Reconcile([.. six, "late"], taken).Count);
+        Assert.Equal(7, allocator.Reconcile([.. six, "late", "later"], taken).Count);
     }
 
     [Fact]

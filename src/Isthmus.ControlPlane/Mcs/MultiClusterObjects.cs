@@ -21,13 +21,21 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
 
     private readonly StatusWriter _writer = new(client, log);
     // What the API server refused of an object, or to say of it: only another state of the object, or other words, are worth another try at once.
-    private readonly Dictionary<string, (object State, DateTimeOffset At)> _refused = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Refusal> _refused = new(StringComparer.Ordinal);
 
-    /// <returns>The first thing that could not be done, which keeps nothing else from being done, and whether only a change can need another call.</returns>
+    /// <param name="Why">Empty where the log says so already.</param>
+    private sealed record Refusal(object State, DateTimeOffset At, string Why);
+
+    /// <summary>A kind as the cluster defines it.</summary>
+    /// <param name="MostIps">How many addresses an import may have.</param>
+    private sealed record DefinedKind(ResourceKind Resource, int MostIps);
+
+    /// <returns>The first thing that could not be done, which keeps nothing else from being done, and whether only a change can need another call: not
+    /// while something is refused, which is to be tried again.</returns>
     public async Task<(string Trouble, bool IsComplete)> WriteAsync(MultiClusterPlan plan, CancellationToken stop)
     {
         plan = NotRefused(plan);
-        if (plan.IsEmpty) return ("", true);
+        if (plan.IsEmpty) return (Refused, _refused.Count == 0);
         var (trouble, isDefined) = ("", true);
         async Task TryAsync(Func<Task> write)
         {
@@ -40,8 +48,8 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
 
         await TryAsync(async () =>
         {
-            var (exports, imports) = (await KindAsync(MeshApi.ServiceExport, stop).ConfigureAwait(false),
-                await KindAsync(MeshApi.ServiceImport, stop).ConfigureAwait(false));
+            var exports = (await KindAsync(MeshApi.ServiceExport, stop).ConfigureAwait(false))?.Resource;
+            var imports = await KindAsync(MeshApi.ServiceImport, stop).ConfigureAwait(false);
             // Definitions may come later, and nobody tells.
             isDefined = exports is not null && imports is not null;
             if (exports is not null)
@@ -51,10 +59,13 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
             }
             if (imports is null) return;
             foreach (var import in plan.Imports) await TryAsync(() => WriteAsync(imports, import, stop)).ConfigureAwait(false);
-            foreach (var key in plan.Obsolete) await TryAsync(() => client.DeleteAsync(imports, key.Namespace, key.Name, stop)).ConfigureAwait(false);
+            foreach (var key in plan.Obsolete) await TryAsync(() => client.DeleteAsync(imports.Resource, key.Namespace, key.Name, stop)).ConfigureAwait(false);
         }).ConfigureAwait(false);
-        return (trouble, trouble.Length == 0 && isDefined);
+        return (trouble.Length > 0 ? trouble : Refused, trouble.Length == 0 && isDefined && _refused.Count == 0);
     }
+
+    /// <summary>What is still refused, and not tried again yet.</summary>
+    private string Refused => _refused.Values.Select(refusal => refusal.Why).FirstOrDefault(why => why.Length > 0) ?? "";
 
     private MultiClusterPlan NotRefused(MultiClusterPlan plan)
     {
@@ -79,24 +90,31 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
     private static (string? Known, string Wanted) StateOf(WantedImport import) => (import.Known?.Content, import.Content(MultiClusterFacts.Newest));
 
     /// <summary>The kind in the first version that is wanted and served; null while its definition is missing.</summary>
-    private async Task<ResourceKind?> KindAsync(KindDescriptor kind, CancellationToken stop)
+    private async Task<DefinedKind?> KindAsync(KindDescriptor kind, CancellationToken stop)
     {
         var described = MultiClusterFacts.Described(kind, settings);
-        var definition = await client.FindAsync<CustomResourceDefinition>(Kinds.CustomResourceDefinition, null, described.CrdName, stop).ConfigureAwait(false);
-        var served = definition?.Spec.Versions.Where(version => version.Served).Select(version => version.Name).ToList() ?? [];
-        return described.Versions.FirstOrDefault(served.Contains) is { } found ? described.In(found) : null;
+        var definition = await client.FindAsync(Kinds.CustomResourceDefinition, null, described.CrdName, stop).ConfigureAwait(false);
+        var served = (definition?["spec"]?["versions"] as JsonArray ?? []).Where(version => (bool?)version?["served"] == true).ToList();
+        foreach (var version in described.Versions)
+            if (served.Find(one => (string?)one!["name"] == version) is { } found) return new(described.In(version), MostIps(found));
+        return null;
     }
 
-    private async Task WriteAsync(ResourceKind imports, WantedImport import, CancellationToken stop)
+    private static int MostIps(JsonNode version) =>
+        version["schema"]?["openAPIV3Schema"]?["properties"]?["spec"]?["properties"]?["ips"]?["maxItems"] is JsonValue most
+            && most.TryGetValue<int>(out var count) ? count : int.MaxValue;
+
+    private async Task WriteAsync(DefinedKind defined, WantedImport import, CancellationToken stop)
     {
-        var version = imports.Version;
+        if (import.IsKnownWith(defined.MostIps)) return;
+        var (imports, version) = (defined.Resource, defined.Resource.Version);
         try
         {
-            await SpecAsync(imports, import, stop).ConfigureAwait(false);
+            await SpecAsync(defined, import, stop).ConfigureAwait(false);
         }
         catch (KubeException e) when (e.IsRefusal)
         {
-            _refused[KeyOf(import)] = (StateOf(import), time.GetUtcNow());
+            _refused[KeyOf(import)] = new(StateOf(import), time.GetUtcNow(), e.Message);
             throw;
         }
         var now = ApiTime.Seconds(time.GetUtcNow());
@@ -104,9 +122,10 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
             .ConfigureAwait(false);
     }
 
-    private Task SpecAsync(ResourceKind imports, WantedImport import, CancellationToken stop)
+    private Task SpecAsync(DefinedKind defined, WantedImport import, CancellationToken stop)
     {
-        var spec = import.SpecIn(imports.Version);
+        var imports = defined.Resource;
+        var spec = import.SpecIn(imports.Version, defined.MostIps);
         if (import.Known is null) return client.CreateAsync(imports, Named(imports, new("", import.Namespace, import.Name), import.Metadata(), spec), stop);
         foreach (var field in Optional) spec.TryAdd(field, null);
         return client.PatchAsync(imports, import.Namespace, import.Name, new JsonObject { ["metadata"] = import.Metadata(), ["spec"] = spec },
@@ -128,7 +147,7 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
     {
         var outcome = await _writer.WriteAsync(kind, ns, name, status, stop).ConfigureAwait(false);
         if (outcome == StatusOutcome.Later) throw new IOException($"the status of {kind.Kind} {ns}/{name} could not be written");
-        if (outcome == StatusOutcome.Refused) _refused[key] = (state, time.GetUtcNow());
+        if (outcome == StatusOutcome.Refused) _refused[key] = new(state, time.GetUtcNow(), "");
         else _refused.Remove(key);
     }
 

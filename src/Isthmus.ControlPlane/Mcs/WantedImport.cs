@@ -42,11 +42,15 @@ public sealed record WantedImport(
     /// <summary>Whether the cluster has it, as far as the version in which it is read has fields for it.</summary>
     internal bool IsKnown => Known is not null && Known.Content == Content(Known.Version);
 
+    /// <summary>Whether the cluster has as much of it as the definition allows.</summary>
+    /// <param name="mostIps">How many addresses it allows.</param>
+    internal bool IsKnownWith(int mostIps) => Known is not null && Known.Content == Content(Known.Version, mostIps);
+
     /// <summary>All of it in a version of the API, as <see cref="ServiceImport.Content"/> says what the cluster has.</summary>
-    internal string Content(string version) => MultiClusterFacts.ContentOf(
+    internal string Content(string version, int mostIps = int.MaxValue) => MultiClusterFacts.ContentOf(
         new()
         {
-            ["metadata"] = new JsonObject { ["labels"] = Labels.DeepClone(), ["annotations"] = Annotations.DeepClone() }, ["spec"] = SpecIn(version),
+            ["metadata"] = new JsonObject { ["labels"] = Labels.DeepClone(), ["annotations"] = Annotations.DeepClone() }, ["spec"] = SpecIn(version, mostIps),
             ["status"] = StatusIn(version)
         },
         version);
@@ -60,9 +64,16 @@ public sealed record WantedImport(
         return new() { ["name"] = Name, ["namespace"] = Namespace, ["labels"] = labels, ["annotations"] = annotations };
     }
 
-    internal JsonObject SpecIn(string version)
+    /// <param name="version">Of the API.</param>
+    /// <param name="mostIps">How many addresses the definition allows: older ones, only that of the first family.</param>
+    internal JsonObject SpecIn(string version, int mostIps = int.MaxValue)
     {
         var spec = (JsonObject)Spec.DeepClone();
+        if (spec["ips"] is JsonArray ips && ips.Count > mostIps)
+        {
+            foreach (var field in (string[])["ips", "ipFamilies"])
+                spec[field] = new JsonArray([.. (spec[field] as JsonArray ?? []).Take(mostIps).Select(one => one?.DeepClone())]);
+        }
         if (version == MultiClusterFacts.Newest) return spec;
         foreach (var field in NewFields) spec.Remove(field);
         return spec;

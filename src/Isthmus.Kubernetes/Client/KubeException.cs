@@ -20,7 +20,7 @@ public sealed class KubeException : Exception
     public bool IsConflict => Code == 409 && Reason == "Conflict";
 
     /// <summary>Whether the server says the same again until something changes: the object, rights, or what is admitted.</summary>
-    public bool IsRefusal => Code is >= 400 and < 500 and not (401 or 404) && !IsBusy && !IsConflict;
+    public bool IsRefusal => Code is >= 400 and < 500 and not (401 or 404) && !IsBusy && !IsConflict && !IsAlreadyExists;
 
     public bool IsAlreadyExists => Code == 409 && Reason == "AlreadyExists";
 

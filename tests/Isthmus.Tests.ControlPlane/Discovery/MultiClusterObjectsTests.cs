@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Isthmus.Graph.Derive;
 using Isthmus.ControlPlane.Mcs;
+using Isthmus.ControlPlane.Statuses;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
@@ -122,12 +124,12 @@ public sealed class MultiClusterObjectsTests
         {
             Imports = [Import([], spec, null)], Conditions = [new(MultiClusterFacts.Of("c1", made).Export!, [new("Valid", true, "Valid", "")])],
         };
-        Assert.Equal(("", true), await objects.WriteAsync(plan, Stop));
+        Assert.Equal(("", false), await objects.WriteAsync(plan, Stop));
         Assert.Equal(2, log.Lines.Count);
         Assert.All(log.Lines, line => Assert.Contains("status", line, StringComparison.Ordinal));
         var stored = await client.GetAsync(Imports, "shop", "desk", Stop);
         plan = plan with { Imports = [Import([], spec, MultiClusterFacts.Of("c1", stored).Import)] };
-        for (var round = 0; round < 3; round++) Assert.Equal(("", true), await objects.WriteAsync(plan, Stop));
+        for (var round = 0; round < 3; round++) Assert.Equal(("", false), await objects.WriteAsync(plan, Stop));
         Assert.Equal(3, log.Lines.Count); // The import is there now, and that was a change.
         var other = plan with { Conditions = [plan.Conditions[0] with { Conditions = [new("Valid", false, "NoService", "")] }] };
         await objects.WriteAsync(other, Stop);
@@ -145,13 +147,92 @@ public sealed class MultiClusterObjectsTests
         {
             Imports = [Import([], new() { ["type"] = type, ["ports"] = new JsonArray() }, null)],
         }, Stop)).Trouble;
-        Assert.Contains("desk", await WriteAsync("Odd"), StringComparison.Ordinal);
-        Assert.Equal("", await WriteAsync("Odd"));
+        var trouble = await WriteAsync("Odd");
+        Assert.Contains("desk", trouble, StringComparison.Ordinal);
+        Assert.Equal(trouble, await WriteAsync("Odd"));
         Assert.Contains("desk", await WriteAsync("Even"), StringComparison.Ordinal);
         clock.Advance(TimeSpan.FromMinutes(6));
         Assert.Contains("desk", await WriteAsync("Even"), StringComparison.Ordinal);
         Assert.Equal("", await WriteAsync("Headless"));
         Assert.NotNull(await client.FindAsync(Imports, "shop", "desk", Stop));
+    }
+
+    /// <summary>In a mesh in which nothing changes, nobody but the rounds themselves asks for another one.</summary>
+    [Fact]
+    public async Task An_import_that_is_refused_is_written_without_a_change_once_the_server_takes_it()
+    {
+        await using var cluster = new LoopbackCluster();
+        var (client, clock) = (await StartAsync(cluster, "v1beta1"), new ManualClock());
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, clock, NullLogger.Instance);
+        var plan = MultiClusterPlan.Nothing with { Imports = [Import([], new() { ["type"] = "Odd", ["ports"] = new JsonArray() }, null)] };
+        var troubles = new ConcurrentQueue<string>();
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        var rounds = new Rounds(clock).RunAsync(async stop =>
+        {
+            var (trouble, isComplete) = await objects.WriteAsync(plan, stop);
+            troubles.Enqueue(trouble);
+            return isComplete;
+        }, ends.Token);
+        await Eventually.TrueAsync(() => !troubles.IsEmpty);
+        const string Definition = "serviceimports.multicluster.x-k8s.io";
+        var definition = await client.GetAsync(Kinds.CustomResourceDefinition, null, Definition, Stop);
+        var versions = definition["spec"]!["versions"]!.DeepClone();
+        versions[0]!["schema"]!["openAPIV3Schema"]!["properties"]!["spec"]!["properties"]!["type"]!.AsObject().Remove("enum");
+        await client.PatchAsync(Kinds.CustomResourceDefinition, null, Definition, new JsonObject { ["spec"] = new JsonObject { ["versions"] = versions } },
+            PatchType.Merge, Stop);
+        await Eventually.TrueAsync(async () =>
+        {
+            clock.Advance(TimeSpan.FromMinutes(1));
+            return await client.FindAsync(Imports, "shop", "desk", Stop) is not null;
+        });
+        Assert.Contains("desk", Assert.Single(troubles.Distinct(), trouble => trouble.Length > 0), StringComparison.Ordinal);
+        await ends.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => rounds);
+    }
+
+    /// <summary>Somebody else made it, and may take it away again at any moment.</summary>
+    [Fact]
+    public async Task An_import_that_exists_already_is_not_refused()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await StartAsync(cluster, "v1beta1");
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, new ManualClock(), NullLogger.Instance);
+        var spec = new JsonObject { ["type"] = "Headless", ["ports"] = new JsonArray() };
+        await client.CreateAsync(Imports, new()
+        {
+            ["apiVersion"] = Imports.ApiVersion, ["kind"] = Imports.Kind, ["metadata"] = new JsonObject { ["name"] = "desk", ["namespace"] = "shop" },
+            ["spec"] = spec.DeepClone(),
+        }, Stop);
+        var plan = MultiClusterPlan.Nothing with { Imports = [Import([], spec, null)] };
+        Assert.Contains("desk", (await objects.WriteAsync(plan, Stop)).Trouble, StringComparison.Ordinal);
+        await client.DeleteAsync(Imports, "shop", "desk", Stop);
+        Assert.Equal(("", true), await objects.WriteAsync(plan, Stop));
+    }
+
+    /// <summary>Older definitions have room for one address.</summary>
+    [Theory]
+    [InlineData(1, "240.240.0.7", "IPv4")]
+    [InlineData(2, "240.240.0.7 fd00::7", "IPv4 IPv6")]
+    public async Task An_import_has_as_many_addresses_as_its_definition_allows(int most, string ips, string families)
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await StartAsync(cluster, "v1beta1", mostIps: most);
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, new ManualClock(), NullLogger.Instance);
+        var spec = new JsonObject
+        {
+            ["type"] = "ClusterSetIP", ["ports"] = new JsonArray(), ["ips"] = new JsonArray("240.240.0.7", "fd00::7"),
+            ["ipFamilies"] = new JsonArray("IPv4", "IPv6"),
+        };
+        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [Import([], spec, null)] }, Stop));
+        var stored = await client.GetAsync(Imports, "shop", "desk", Stop);
+        Assert.Equal((ips, families), (Joined("ips"), Joined("ipFamilies")));
+
+        // What there is no room for is not written again and again.
+        var plan = MultiClusterPlan.Nothing with { Imports = [Import([], spec, MultiClusterFacts.Of("c1", stored).Import)] };
+        Assert.Equal(("", true), await objects.WriteAsync(plan, Stop));
+        Assert.Equal(stored.ToJsonString(), (await client.GetAsync(Imports, "shop", "desk", Stop)).ToJsonString());
+
+        string Joined(string field) => string.Join(' ', stored["spec"]![field]!.AsArray().Select(item => item!.ToString()));
     }
 
     /// <summary>The same is true of a status.</summary>
@@ -193,7 +274,7 @@ public sealed class MultiClusterObjectsTests
     }
 
     /// <summary>The sample's definitions, with one of their versions.</summary>
-    private static async Task<KubeClient> StartAsync(LoopbackCluster cluster, string version, bool hasStatus = true)
+    private static async Task<KubeClient> StartAsync(LoopbackCluster cluster, string version, bool hasStatus = true, int? mostIps = null)
     {
         var client = await cluster.StartAsync();
         await client.CreateAsync(Kinds.Namespace, new() { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } },
@@ -204,6 +285,8 @@ public sealed class MultiClusterObjectsTests
             var versions = definition["spec"]!["versions"]!.AsArray();
             foreach (var other in versions.Where(one => one!["name"]!.ToString() != version).ToList()) versions.Remove(other);
             versions[0]!["storage"] = true;
+            if (mostIps is { } most && versions[0]!["schema"]!["openAPIV3Schema"]!["properties"]!["spec"]!["properties"]!["ips"] is JsonObject ips)
+                ips["maxItems"] = most;
             if (!hasStatus) versions[0]!.AsObject().Remove("subresources");
             await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
         }

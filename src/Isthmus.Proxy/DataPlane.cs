@@ -48,7 +48,7 @@ internal sealed partial class DataPlane : IDisposable
         _watch = new ActivityWatch(ports.Time);
         _accessLogs = new AccessLogWriter(logFiles);
         MeshMetrics = new MeshMetrics(settings.Identity, settings.Buckets);
-        Report = new Report(_accessLogs, MeshMetrics);
+        Report = new Report(_accessLogs, MeshMetrics, new(ports.Time, settings.LossTime));
         var silence = new SilenceWatch(ports.Time);
         _watch.Each(silence.Look);
         _connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, _background, ports.Time);
@@ -106,8 +106,13 @@ internal sealed partial class DataPlane : IDisposable
 
     public long DroppedLogLines => _accessLogs.Dropped;
 
-    /// <summary>The telemetry that is lost at present.</summary>
-    public TelemetryReport Losses() => _lost.Report();
+    /// <summary>What the control plane is told: the telemetry that is lost at present, and what clients lately spoke where it was not expected.</summary>
+    public TelemetryReport Told()
+    {
+        var told = _lost.Report();
+        told.Spoken.Add(Report.Spoken.Lately());
+        return told;
+    }
 
     /// <summary>How many tasks that nobody awaits have failed.</summary>
     public long FailedTasks => _background.Failures;

@@ -4,6 +4,7 @@ using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Losses;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Spoken;
 using Isthmus.Reports;
 using Isthmus.Wire.Xds;
 using Microsoft.AspNetCore.Http;
@@ -98,8 +99,8 @@ internal static class MeshPages
         Ports = [.. endpoint.Ports.Select(port => new ShardPort(port.Service, port.Target, port.Mtls))],
     };
 
-    /// <summary>Objects with errors or warnings, hosts that clusters define differently, what proxies ask for and cannot get, and the telemetry
-    /// that they lose.</summary>
+    /// <summary>Objects with errors or warnings, hosts that clusters define differently, what proxies ask for and cannot get, the telemetry
+    /// that they lose, and what clients speak to them.</summary>
     private static JsonNode Problems(Graph.Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings,
         Func<Graph.Derive.MeshGraph, IEnumerable<Problem>> others) =>
         DebugPage.Of([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
@@ -110,6 +111,7 @@ internal static class MeshPages
             .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem))))
         .Concat(proxies.SelectMany(proxy => proxy.Problems.Concat(proxy.Refusals).Select(problem => (proxy.Proxy.Cluster, Problem: problem))).Distinct())
         .Concat(Losses(mesh, proxies, settings))
+        .Concat(Spoken(mesh, proxies))
         .Concat(others(mesh).Select(problem => (Cluster: "", Problem: problem)))
         .Select(item => new ProblemReport(item.Problem.Code, item.Problem.Severity.ToString(), item.Cluster, item.Problem.Object, item.Problem.Path,
             item.Problem.Message, item.Problem.Remedy))], ControlPlaneReports.Default.Problems);
@@ -119,6 +121,12 @@ internal static class MeshPages
     {
         var losing = proxies.Select(feed => new LosingProxy(feed.Proxy, feed.Losses)).Where(proxy => !proxy.Losses.IsEmpty).ToList();
         return losing.Count == 0 ? [] : LossProblems.Of(mesh.View(), losing, settings).Select(loss => ("", loss.Problem));
+    }
+
+    private static IEnumerable<(string Cluster, Problem Problem)> Spoken(Graph.Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies)
+    {
+        var spoken = proxies.Select(feed => new SpokenProxy(feed.Proxy, feed.Spoken)).Where(proxy => !proxy.Spoken.IsEmpty).ToList();
+        return spoken.Count == 0 ? [] : SpokenProblems.Of(mesh.View(), spoken);
     }
 
     private const int MostConflicts = 100;

@@ -3,6 +3,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Losses;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Spoken;
 using Isthmus.Wire.Reports;
 using Isthmus.Wire.Xds;
 
@@ -45,6 +46,7 @@ public sealed class ProxyFeed : IXdsFeed
     private (ValueList<string> Gateways, ValueList<Problem> Problems) _served;
     private Problem? _unproven;
     private ValueList<LostTelemetry> _losses;
+    private ValueList<SpokenOnPort> _spoken;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal ProxyFeed(ProxyIdentity proxy, TimeProvider time, Action<ProxyFeed> left, ControlMetrics? metrics = null)
@@ -91,6 +93,12 @@ public sealed class ProxyFeed : IXdsFeed
     internal ValueList<LostTelemetry> Losses
     {
         get { lock (_guard) return _losses; }
+    }
+
+    /// <summary>What clients lately spoke on ports of the proxy's application where it was not expected, as it says.</summary>
+    internal ValueList<SpokenOnPort> Spoken
+    {
+        get { lock (_guard) return _spoken; }
     }
 
     /// <summary>Called when <see cref="Losses"/> change.</summary>
@@ -188,9 +196,10 @@ public sealed class ProxyFeed : IXdsFeed
 
     public void Reported(TelemetryReport report)
     {
-        var losses = LostTelemetry.Of(report);
+        var (losses, spoken) = (LostTelemetry.Of(report), SpokenOnPort.Of(report));
         lock (_guard)
         {
+            _spoken = spoken;
             if (_losses == losses) return;
             _losses = losses;
         }

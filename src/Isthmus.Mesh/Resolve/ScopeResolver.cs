@@ -79,9 +79,7 @@ public static class ScopeResolver
         var (tracing, logs) = (TraceResolver.Of(proxy, telemetries, scope, mesh), LogResolver.Of(telemetries, scope, mesh));
         var metrics = MetricResolver.Of(telemetries, mesh.Mesh);
         scope = scope with { Tracing = tracing.OfClient, Logs = logs.OfClient, Metrics = metrics.OfClient };
-        var services = mesh.ServicesIn(proxy.Cluster, proxy.Namespace)
-            .Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
-            .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal).ToList();
+        var services = ServicesOf(proxy, labels, mesh);
         return proxy.Kind == ProxyKind.Sidecar
             ? new(scope,
                 Inbound(services, workload, labels, scope,
@@ -92,6 +90,23 @@ public static class ScopeResolver
                     },
                 null)
             : OfGateway(scope, GatewaysOf(proxy, services, workload, labels, scope, mesh));
+    }
+
+    private static List<ClusterService> ServicesOf(ProxyIdentity proxy, ValueMap<string> labels, MeshReads mesh) =>
+    [
+        .. mesh.ServicesIn(proxy.Cluster, proxy.Namespace).Where(service => service.Selector.Count > 0 && Selectors.Matches(service.Selector, labels))
+            .OrderBy(service => service.CreatedAt).ThenBy(service => service.Name, StringComparer.Ordinal),
+    ];
+
+    /// <summary>The ports of Services that declare ports of a sidecar's workload; none if a Sidecar declares these.</summary>
+    internal static IEnumerable<(ClusterService Service, ServicePort Port, int Target)> PortsOf(ProxyIdentity proxy, MeshReads mesh)
+    {
+        var (workload, labels, _) = ClaimedWorkload.Of(proxy, mesh);
+        return proxy.Kind != ProxyKind.Sidecar || SidecarOf(proxy, labels, mesh) is { Ingress.IsEmpty: false } ? []
+            : ServicesOf(proxy, labels, mesh).SelectMany(service => service.Ports, (service, port) => (service, port))
+                .Where(found => found.port.Protocol != Protocol.Udp)
+                .SelectMany(found => TargetOf(found.port, workload) is { } target ? [(found.service, found.port, target)]
+                    : Array.Empty<(ClusterService, ServicePort, int)>());
     }
 
     /// <summary>The Node that a proxy runs on, as its Pod names it, or else the proxy itself.</summary>

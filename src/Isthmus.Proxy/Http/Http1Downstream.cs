@@ -86,7 +86,7 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
                 _reader.Consume(end);
                 break;
             }
-            if (!HeadParser.CanBeRequest(_reader.Span)) throw Refused(400, "http1.codec_error");
+            if (!HeadParser.CanBeRequest(_reader.Span)) throw Refused(400, HeadParser.NoHttp);
             if (_reader.Buffered == 0) _reader.Dispose();
             if (await FillAsync().ConfigureAwait(false) == 0) return false;
         }

@@ -6,6 +6,7 @@ using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
+using Spoken = Isthmus.Wire.Reports.SpokenPort.Types.Protocol;
 
 namespace Isthmus.Proxy.Http;
 
@@ -49,7 +50,7 @@ internal sealed class HttpServer(HttpParts parts)
             {
                 // Reading the next request sees that again.
             }
-            if (!await ReadAsync(stream, exchange, action).ConfigureAwait(false)) return;
+            if (!await ReadAsync(connection, stream, exchange, action, isFirst: requests == 0).ConfigureAwait(false)) return;
             Volatile.Write(ref isIdle, false);
             requests++;
             action = Refresh(connection, action);
@@ -111,7 +112,7 @@ internal sealed class HttpServer(HttpParts parts)
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private async ValueTask<bool> ReadAsync(Http1Downstream stream, HttpExchange exchange, HttpAction action)
+    private async ValueTask<bool> ReadAsync(Downstream connection, Http1Downstream stream, HttpExchange exchange, HttpAction action, bool isFirst)
     {
         try
         {
@@ -119,6 +120,8 @@ internal sealed class HttpServer(HttpParts parts)
         }
         catch (HttpMessageException e)
         {
+            if (isFirst && e.Detail == HeadParser.NoHttp)
+                parts.Report.Unexpected(connection, stream.Reader.Span is [0x16, 0x03, ..] ? Spoken.Tls : Spoken.Other);
             try
             {
                 await exchange.RefuseAsync(action, e).ConfigureAwait(false);

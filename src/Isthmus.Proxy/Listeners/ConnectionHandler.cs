@@ -8,6 +8,7 @@ using Isthmus.Proxy.Tls;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Proxy.Transports;
 using Microsoft.Extensions.Logging;
+using Spoken = Isthmus.Wire.Reports.SpokenPort.Types.Protocol;
 
 namespace Isthmus.Proxy.Listeners;
 
@@ -99,8 +100,13 @@ internal sealed partial class ConnectionHandler(
         connection.Facts = new(connection.Destination, connection.Source, seen.ServerName, seen.TransportProtocol,
             seen.Protocols) { Ecdsa = seen.Ecdsa, DirectSource = connection.DirectSource };
         connection.Chain = connection.Listener.Chains.Find(connection.Facts);
-        if (connection.Chain is { } chain) return chain;
+        if (connection.Chain is { } chain)
+        {
+            if (seen.Plain is { } plain && chain.Action is TcpAction) report.Unexpected(connection, plain);
+            return chain;
+        }
         Interlocked.Increment(ref connection.Counts!.Unmatched);
+        if (seen.TransportProtocol == "tls") report.Unexpected(connection, Spoken.Tls);
         End(connection, start, EndReason.NoFilterChain, "filter_chain_not_found");
         return null;
     }
@@ -127,12 +133,16 @@ internal sealed partial class ConnectionHandler(
         catch (TransportException e)
         {
             Interlocked.Increment(ref connection.Counts!.FailedHandshakes);
+            if (connection.Chain?.Action is HttpAction && !connection.Facts.ApplicationProtocols.Any(IsOfMesh)) report.Unexpected(connection, Spoken.Tls);
             End(connection, start, EndReason.ClientTlsFailed, e.Message);
             return false;
         }
         Interlocked.Increment(ref connection.Counts!.Handshakes);
         return true;
     }
+
+    /// <summary>Proxies of the mesh say by such a protocol that they mean the proxy here, and not the application.</summary>
+    private static bool IsOfMesh(string protocol) => protocol.StartsWith("istio", StringComparison.Ordinal);
 
     private void End(Downstream connection, long start, EndReason reason, string details)
     {

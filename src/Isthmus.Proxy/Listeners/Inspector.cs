@@ -6,6 +6,7 @@ using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Tls;
+using Spoken = Isthmus.Wire.Reports.SpokenPort.Types.Protocol;
 
 namespace Isthmus.Proxy.Listeners;
 
@@ -16,6 +17,9 @@ internal readonly record struct Inspection(
     string TransportProtocol, string ServerName, IReadOnlyList<string> Protocols, bool Timeout, bool IsClosed)
 {
     public EcdsaSupport Ecdsa { get; init; }
+
+    /// <summary>The HTTP that a client speaks to a port of the application where nothing depends on that; null: none, or it was not looked for.</summary>
+    public Spoken? Plain { get; init; }
 }
 
 /// <summary>Reads the first bytes of a connection, puts them back, and detects the protocol (Envoy's tls_inspector and
@@ -56,6 +60,8 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
                     : await transport.Loop.ReceiveAsync(buffer.AsMemory(length), limit.Token).ConfigureAwait(false);
                 length += count;
                 var decided = Decide(buffer.AsSpan(0, length), wantsTls, wantsHttp, ref result);
+                if (decided && !wantsHttp && listener.Direction == Direction.Inbound && result.TransportProtocol != "tls")
+                    return result with { Plain = Plain(buffer.AsSpan(0, length)) };
                 if (decided || count == 0) return result with { IsClosed = count == 0 && length == 0 };
                 if (length == buffer.Length && !Grow(ref buffer)) return result;
             }
@@ -107,6 +113,13 @@ internal sealed class Inspector(SnapshotState state, TimeProvider time)
             default: return true;
         }
     }
+
+    private static Spoken? Plain(ReadOnlySpan<byte> bytes) => LookForHttp(bytes) switch
+    {
+        HttpLook.H2c => Spoken.Http2,
+        HttpLook.Http11 or HttpLook.Http10 => Spoken.Http1,
+        _ => null,
+    };
 
     private enum HttpLook { No, Maybe, Http10, Http11, H2c }
 

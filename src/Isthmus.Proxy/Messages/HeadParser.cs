@@ -9,6 +9,9 @@ namespace Isthmus.Proxy.Messages;
 /// </summary>
 internal static class HeadParser
 {
+    /// <summary>The detail of what is no request at all.</summary>
+    public const string NoHttp = "http1.codec_error";
+
     /// <summary>The length of the head including its empty line, or -1 while it is incomplete.</summary>
     public static int FindEnd(ReadOnlySpan<byte> bytes)
     {
@@ -99,7 +102,7 @@ internal static class HeadParser
     {
         var first = line.IndexOf((byte)' ');
         var last = line.LastIndexOf((byte)' ');
-        if (first <= 0 || last <= first) throw Bad("http1.codec_error");
+        if (first <= 0 || last <= first) throw Bad(NoHttp);
         into.Version = ParseVersion(line[(last + 1)..]);
         var method = line[..first];
         if (method.Length > 64 || !HeadRules.IsToken(method)) throw Bad("http1.invalid_method");
@@ -124,7 +127,7 @@ internal static class HeadParser
     {
         if (version.SequenceEqual("HTTP/1.1"u8)) return HttpVersions.Http11;
         if (version.SequenceEqual("HTTP/1.0"u8)) return HttpVersions.Http10;
-        throw version.StartsWith("HTTP/"u8) ? new HttpMessageException(505, "http1.unsupported_version") : Bad("http1.codec_error");
+        throw version.StartsWith("HTTP/"u8) ? new HttpMessageException(505, "http1.unsupported_version") : Bad(NoHttp);
     }
 
     // The absolute form contains the authority, which then wins over the host field (RFC 9112 section 3.2.2).

@@ -18,7 +18,7 @@ internal static class AgentPlanes
         var sink = new SnapshotSink(plane.State, parts.Discovered, parts.TakeNames);
         string[] wildcards = [TypeUrls.Cluster, TypeUrls.Listener, .. parts.Table is null ? [] : new[] { TypeUrls.NameTable }];
         var settings = new XdsClientSettings(parts.Node, wildcards, () => parts.Dial.Open(parts.Settings.Discovery),
-            parts.Dial.HeadersAsync) { Report = plane.Losses };
+            parts.Dial.HeadersAsync) { Report = plane.Told };
         return new(plane, admin, new XdsClient(settings, sink, parts.Ports.Time, parts.Ports.Random, parts.Log.CreateLogger("xds")).RunAsync);
     }
 }

@@ -1,12 +1,13 @@
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Wire.Reports;
 
 namespace Isthmus.Proxy.Traffic;
 
 /// <summary>The one place where ends are reported: each connection and each request gets its access log lines and is
 /// counted once.</summary>
-internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
+internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics, SpokenPorts spoken)
 {
     private readonly long[] _ends = new long[System.Enum.GetValues<EndReason>().Length];
     private long _active;
@@ -26,6 +27,9 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
 
     public UdpReport Udp { get; } = new();
 
+    /// <summary>What clients speak where it is not expected.</summary>
+    public SpokenPorts Spoken { get; } = spoken;
+
     /// <summary>Connections open now.</summary>
     public long Active => Interlocked.Read(ref _active);
 
@@ -41,6 +45,12 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics)
         Interlocked.Increment(ref _active);
         Interlocked.Increment(ref _total);
         Interlocked.Increment(ref (connection.Counts = Downstream.Of(connection.Listener.Address)).Opened);
+    }
+
+    /// <summary>A connection to the application that does not begin as its port is declared.</summary>
+    public void Unexpected(Downstream connection, SpokenPort.Types.Protocol protocol)
+    {
+        if (connection.Listener.Direction == Direction.Inbound) Spoken.Saw(connection.Destination.Port, protocol);
     }
 
     /// <summary>A connection that carries HTTP.</summary>

@@ -17,6 +17,9 @@ public static class TelemetryReports
     /// <summary>The most losses that a report holds; control planes ignore further ones.</summary>
     public const int MostLosses = 64;
 
+    /// <summary>The most ports, with a protocol each, that a report holds; control planes ignore further ones.</summary>
+    public const int MostSpoken = 32;
+
     /// <param name="controlPlane">As in a response.</param>
     public static bool AreTakenBy(ControlPlane? controlPlane)
     {

@@ -59,7 +59,7 @@ public sealed class LogServiceTests
         using var gateway = new GuardedGateway(Settings, Telemetry("providers: [{name: lines}]"), origin.Port, port);
         Assert.Equal(200, (await gateway.CallAsync("/a")).Status);
         await Eventually.TrueAsync(() => gateway.Count("access_logs.open_telemetry_access_log.logs_dropped") == 1);
-        var loss = Assert.Single(gateway.Plane.Losses().Losses);
+        var loss = Assert.Single(gateway.Plane.Told().Losses);
         Assert.Equal((TelemetryLoss.Types.Kind.Logs, "access_logs.open_telemetry_access_log.logs_dropped", "outbound|9000||authorizer.example"),
             (loss.Kind, loss.Counter, loss.Target));
         Assert.Equal(answers ? TelemetryLoss.Types.Reason.Nonsense : TelemetryLoss.Types.Reason.Unreachable, loss.Reason);
@@ -80,7 +80,7 @@ public sealed class LogServiceTests
         Assert.Equal(200, (await gateway.CallAsync("/a")).Status);
         await Eventually.TrueAsync(() => gateway.Count("access_logs.open_telemetry_access_log.logs_dropped") == 1);
         Assert.Equal(0, gateway.Count("access_logs.open_telemetry_access_log.logs_written"));
-        Assert.Equal(TelemetryLoss.Types.Reason.PartlyRefused, Assert.Single(gateway.Plane.Losses().Losses).Reason);
+        Assert.Equal(TelemetryLoss.Types.Reason.PartlyRefused, Assert.Single(gateway.Plane.Told().Losses).Reason);
     }
 
     private const string EntrySettings = """

@@ -330,7 +330,7 @@ public sealed class MetricTests
             Assert.True(response.IsSuccessStatusCode);
         });
         TelemetryReport report;
-        while ((report = gateway.Plane.Losses()).Losses.Count == 0) await Task.Delay(20, Stop);
+        while ((report = gateway.Plane.Told()).Losses.Count == 0) await Task.Delay(20, Stop);
         var loss = Assert.Single(report.Losses);
         Assert.Equal((TelemetryLoss.Types.Kind.Labels, "isthmus.metric_series_overflows_total"), (loss.Kind, loss.Counter));
         Assert.InRange(gateway.Plane.MeshMetrics.Http.Count(), MeshMetrics.MostToldSeries, MeshMetrics.MostToldSeries + 10);

@@ -266,7 +266,7 @@ public sealed class TracingTests
         await CountedAsync(gateway, $"{stats}.spans_dropped");
         Assert.Equal(200, (await gateway.CallAsync()).Status);
         Assert.Equal(0, gateway.Count($"{stats}.spans_sent"));
-        var loss = Assert.Single(gateway.Plane.Losses().Losses);
+        var loss = Assert.Single(gateway.Plane.Told().Losses);
         Assert.Equal((TelemetryLoss.Types.Kind.Spans, $"{stats}.spans_dropped"), (loss.Kind, loss.Counter));
         Assert.Equal((kind, kind == "refuses" ? 500 : 0), (loss.Reason switch
         {
@@ -304,7 +304,7 @@ public sealed class TracingTests
         await CountedAsync(gateway, "tracing.opentelemetry.reports_sent");
         await CountedAsync(gateway, $"tracing.opentelemetry.spans_{(refused > 0 ? "dropped" : "sent")}");
         Assert.Equal((1 - refused, refused), (gateway.Count("tracing.opentelemetry.spans_sent"), gateway.Count("tracing.opentelemetry.spans_dropped")));
-        Assert.Equal(refused > 0 ? [TelemetryLoss.Types.Reason.PartlyRefused] : [], gateway.Plane.Losses().Losses.Select(loss => loss.Reason));
+        Assert.Equal(refused > 0 ? [TelemetryLoss.Types.Reason.PartlyRefused] : [], gateway.Plane.Told().Losses.Select(loss => loss.Reason));
     }
 
     [Theory]
@@ -325,7 +325,7 @@ public sealed class TracingTests
             while (gateway.Count($"{stats}.spans_dropped") == 0) await CallManyAsync(client);
         });
         Assert.Equal(0, gateway.Count($"{stats}.spans_sent"));
-        Assert.Contains(Assert.Single(gateway.Plane.Losses().Losses).Reason,
+        Assert.Contains(Assert.Single(gateway.Plane.Told().Losses).Reason,
             (TelemetryLoss.Types.Reason[])[TelemetryLoss.Types.Reason.TooSlow, TelemetryLoss.Types.Reason.Timeout]);
         over.SetResult();
     }

@@ -94,7 +94,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         try
         {
             return (await new MeshQuery(client, istioNamespace).ProblemsAsync(stop))
-                .Where(problem => TelemetryLosses.Analyzer.Codes.Concat(IssuerKeyReports.Analyzer.Codes).Any(code => code.Code == problem.Code)).ToValueList();
+                .Where(problem => ReportedProblems.Has(problem.Code)).ToValueList();
         }
         catch (Exception e) when (e is ProblemException or HttpRequestException or KubeException)
         {

@@ -305,4 +305,10 @@ public static class OwnCodes
         "An AuthorizationPolicy or RequestAuthentication selects only gateways that pass connections between networks on (AUTO_PASSTHROUGH). They see "
             + "nothing but the SNI of connections that are encrypted from end to end, and apply no policies.",
         "Select the workloads that are called: their sidecars know who calls.");
+
+    public static readonly AnalysisCode PortSpokenOtherwise = new("ISM1480", "PortSpokenOtherwise", Severity.Warning,
+        "Clients speak otherwise on a port than its Service declares, as proxies of the workload have seen in the last minute: TLS, or something that is not "
+            + "HTTP, where HTTP is declared; plain HTTP where TLS is declared; or HTTP where TCP is (a note: it works, but nothing knows of requests). The "
+            + "control planes say so while it lasts; the analysis of files cannot know it.",
+        "Set appProtocol of the port, or name the port after what is spoken, or correct the clients.");
 }

@@ -1,16 +1,18 @@
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Losses;
+using Isthmus.Mesh.Spoken;
 using Isthmus.Operate.Diagnose.Analysis;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 
 /// <summary>What control planes report of running proxies.</summary>
-public sealed class TelemetryLossesTests
+public sealed class ReportedProblemsTests
 {
     [Theory]
     [InlineData("ISM1423", LossProblems.Lost)]
     [InlineData("ISM1424", LossProblems.Bounded)]
+    [InlineData("ISM1480", SpokenProblems.Code)]
     public void Analyze_says_what_control_planes_report(string code, string reported)
     {
         Assert.Equal(code, reported);

@@ -12,14 +12,15 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 internal sealed record AuthorityCertificates(string Cluster, string Namespace, string Roots, string Issuer, SecretFacts? Given, SecretFacts? Own)
 {
     private const string Proxies = "all proxies of the cluster", ProxiesElsewhere = "all proxies of the cluster that it serves",
-        Nobody = "nobody: no control plane runs in the cluster", Rotate = "you: isthmus ca rotate",
+        Nobody = "nobody: the control plane of the cluster is elsewhere", Rotate = "you: isthmus ca rotate",
         Replace = "you: a new Secret cacerts (isthmus ca intermediate)";
 
     /// <summary>Whether the control plane serves another cluster, and writes no ConfigMap here.</summary>
     private bool ServesElsewhere { get; init; }
 
-    /// <summary>Whether a control plane runs here, which uses the Secrets of its namespace. Otherwise they are left over: what signs is elsewhere.</summary>
-    public bool IsInstalled { get; init; } = true;
+    /// <summary>Whether the Secrets of the namespace are left over: what signs is elsewhere. That no control plane runs here just now is not enough: while
+    /// one is installed anew, its Secrets wait for it.</summary>
+    public bool IsServedFromElsewhere { get; init; }
 
     private string Map => ServesElsewhere ? Secret : $"ConfigMap {Namespace}/{WellKnown.RootCertConfigMap}";
 
@@ -54,7 +55,7 @@ internal sealed record AuthorityCertificates(string Cluster, string Namespace, s
 
         foreach (var certificate in stored)
         {
-            if (!IsInstalled)
+            if (IsServedFromElsewhere)
             {
                 yield return certificate with { IsInForce = false, NeededBy = Nobody };
                 continue;
@@ -74,7 +75,7 @@ internal sealed record AuthorityCertificates(string Cluster, string Namespace, s
         foreach (var above in Stored("cert-chain.pem", "tls.crt")
             .Where(one => !trusted.Contains(one.Fingerprint) && stored.TrueForAll(other => other.Fingerprint != one.Fingerprint) && one.Issuer != one.Subject)
             .DistinctBy(one => one.Fingerprint))
-            yield return above with { IsInForce = isStored || (issuing is null && IsInstalled) };
+            yield return above with { IsInForce = isStored || (issuing is null && !IsServedFromElsewhere) };
         foreach (var root in Stored("root-cert.pem", "ca.crt").Where(root => !trusted.Contains(root.Fingerprint)))
             yield return root with { Role = CertificateRole.Root, IsInForce = false, RenewedBy = Rotate };
     }

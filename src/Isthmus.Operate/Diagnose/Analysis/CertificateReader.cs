@@ -32,7 +32,7 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
             ? AuthorityCertificates.OfHosted(cluster.Context, istioNamespace, await given, await own)
             : new(cluster.Context, istioNamespace, Of(roots, WellKnown.RootCertKey), Of(roots, WellKnown.IssuerCertKey), await given, await own)
             {
-                IsInstalled = cluster.Trust.InstalledAt is not null
+                IsServedFromElsewhere = cluster.Trust.InstalledAt is null && ControlPlaneElsewhere.Serves(cluster, istioNamespace)
             };
         var injecting = cluster.Objects("MutatingWebhookConfiguration").Where(value => value["metadata"]?["labels"]?["app"]?.ToString() == "sidecar-injector");
         return

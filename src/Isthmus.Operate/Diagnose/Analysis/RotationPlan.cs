@@ -102,8 +102,10 @@ public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
         public IEnumerable<string> WithoutSigner(string target)
         {
             if (IsSigning && !cluster.Certificates.Any(one => one.Signs && one.Root == target)) yield return Secret;
-            // A control plane elsewhere may not have taken what is in its Secret.
-            if (!IsSigning && cluster.Certificates.Any(one => one is { Signs: true, Root.Length: > 0 } && one.Root != target)) yield return Map;
+            var other = cluster.Certificates.FirstOrDefault(one => one is { Signs: true, Root.Length: > 0 } && one.Root != target);
+            if (IsSigning || other is null) yield break;
+            // A control plane elsewhere may not have taken what is in its Secret; and one that is installed anew signs with what it finds here.
+            yield return other.Owner == $"Secret {cluster.RootNamespace}/cacerts" ? In($"{other.Owner} (delete it if nothing uses it)") : Map;
         }
 
         public IEnumerable<string> WithoutLeaf(string target) => _proxies.Where(proxy => proxy.Root != target).Select(Name);

@@ -115,7 +115,7 @@ public sealed class CertificateAnalysisTests : IDisposable
         var facts = SecretFacts.Of(Secret("cacerts", ("ca-cert.pem", CertificateText.Write(left.Certificate)), ("ca-key.pem", Keys.ToPem(left.Key)),
             ("root-cert.pem", CertificateText.Write(_other.Certificate)), ("cert-chain.pem", CertificateText.Write(left.Certificate))));
         var all = new AuthorityCertificates("c2", "istio-system", CertificateText.Write(_root.Certificate),
-            says.Length > 0 ? CertificateText.Write(signing.Certificate) : "", facts, null) { IsInstalled = false }.All(Now).ToList();
+            says.Length > 0 ? CertificateText.Write(signing.Certificate) : "", facts, null) { IsServedFromElsewhere = true }.All(Now).ToList();
 
         Assert.Equal(says.Length > 0 ? ["ConfigMap istio-system/istio-ca-root-cert"] : [], all.Where(one => one.Signs).Select(one => one.Owner));
         var stored = all.Single(one => one.Role == CertificateRole.Authority && one.Owner == "Secret istio-system/cacerts");
@@ -123,6 +123,39 @@ public sealed class CertificateAnalysisTests : IDisposable
         var target = all.Single(one => one is { Role: CertificateRole.Root, IsInForce: true }).Fingerprint;
         var plan = RotationPlan.Of([ClusterInventory.From("c2", [], TrustFacts.None).WithCertificates([.. all], Now)], target);
         Assert.True(plan.Steps[(int)RotationAction.Sign].IsDone);
+    }
+
+    /// <summary>Without a control plane for a moment, as while it is installed anew: it will sign with what its Secret holds.</summary>
+    [Fact]
+    public void A_rotation_waits_for_a_Secret_that_no_control_plane_uses_just_now()
+    {
+        using var left = Intermediate(_other);
+        var facts = SecretFacts.Of(Secret("cacerts", ("ca-cert.pem", CertificateText.Write(left.Certificate)), ("ca-key.pem", Keys.ToPem(left.Key)),
+            ("root-cert.pem", CertificateText.Write(_other.Certificate) + CertificateText.Write(_root.Certificate)),
+            ("cert-chain.pem", CertificateText.Write(left.Certificate))));
+        var roots = CertificateText.Write(_root.Certificate) + CertificateText.Write(_other.Certificate);
+        var all = new AuthorityCertificates("c2", "istio-system", roots, "", facts, null).All(Now).ToList();
+        var plan = RotationPlan.Of([ClusterInventory.From("c2", [], TrustFacts.None).WithCertificates([.. all], Now)],
+            CertificateRecord.Fingerprint(_root.Certificate));
+        Assert.Equal(["Secret istio-system/cacerts (delete it if nothing uses it) in c2"], plan.Steps[(int)RotationAction.Sign].Pending);
+    }
+
+    [Theory]
+    [InlineData("Service", "istiod", """{"selector": {"app": "istiod"} }""", false)]
+    [InlineData("Service", "istiod", """{"clusterIP": "None"}""", true)]
+    [InlineData("Service", "istiod-next", """{"type": "ExternalName", "externalName": "istiod.example"}""", true)]
+    [InlineData("Service", "web", """{"clusterIP": "None"}""", false)]
+    [InlineData("MutatingWebhookConfiguration", "injector", """{"url": "https://istiod.example/inject"}""", true)]
+    [InlineData("MutatingWebhookConfiguration", "injector", """{"service": {"name": "istiod", "namespace": "istio-system"} }""", false)]
+    public void Only_what_leads_out_of_a_cluster_shows_that_its_control_plane_is_elsewhere(string kind, string name, string content, bool isElsewhere)
+    {
+        var isService = kind == "Service";
+        var value = Json($$$"""{"kind": "{{{kind}}}", "metadata": {"name": "{{{name}}}", "labels": {"app": "sidecar-injector"} } }""");
+        value["apiVersion"] = isService ? "v1" : "admissionregistration.k8s.io/v1";
+        if (isService) (value["metadata"]!["namespace"], value["spec"]) = ("istio-system", Json(content));
+        else value["webhooks"] = new JsonArray(new JsonObject { ["clientConfig"] = Json(content) });
+        Assert.Equal(isElsewhere, ControlPlaneElsewhere.Serves(ClusterInventory.From("c1", [value]), "istio-system"));
+        Assert.False(ControlPlaneElsewhere.Serves(ClusterInventory.From("c1", []), "istio-system"));
     }
 
     private static Issuer Intermediate(Issuer root) => root.IssueIntermediate(new("Istio", "Intermediate", "c1"),

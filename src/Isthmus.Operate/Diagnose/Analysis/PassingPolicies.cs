@@ -4,6 +4,7 @@ using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
@@ -37,9 +38,15 @@ public static class PassingPolicies
         {
             var serving = config.Cluster.Objects(MeshApi.ApiGateway.Name).Select(value => ApiGatewayReader.Read("", value))
                 .Where(gateway => gateway.Namespace == workload.Namespace && GatewayNaming.LabelOf(gateway.Name) == label).ToList();
+            if (serving.Exists(gateway => MayHaveSets(config.Cluster, gateway))) return false;
             servers = servers.Concat(serving.SelectMany(gateway => gateway.Listeners.Select(gateway.PassesByName)));
         }
         var passing = servers.ToList();
         return passing.Count > 0 && passing.TrueForAll(passes => passes);
     }
+
+    /// <summary>Whether ListenerSets add listeners, as far as anybody can tell: of what they serve, policies may decide.</summary>
+    private static bool MayHaveSets(ClusterInventory cluster, ApiGateway gateway) => gateway.AllowedListeners.From != NamespacesFrom.None
+        && (!cluster.Knows(MeshApi.ListenerSet.Name) || cluster.Objects(MeshApi.ListenerSet.Name).Select(set => ApiGatewayReader.ReadSet("", set).Parent)
+            .Any(parent => parent.Namespace == gateway.Namespace && parent.Name == gateway.Name));
 }

@@ -83,6 +83,10 @@ internal static class SilentFaultCases
             Join(Web, Passing("PASSTHROUGH"), Istio("AuthorizationPolicy", "shop", "gw", "selector: {matchLabels: {istio: gw} }, rules: [{}]"),
                 Istio("AuthorizationPolicy", "shop", "all", "rules: [{}]")),
             "Pod shop/gw-1 pass connections"),
+        new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, PassingApi("gw-2", "Same"), PolicyOfPassing),
+            Join(Web, PassingApi("gw-2", "Same"), SetOfPassing, PolicyOfPassing), "Pod shop/gw-2 pass connections"),
+        new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, PassingApi("gw-3", "None"), SetOfPassing, PolicyOfPassing),
+            Join(Web, PassingApi("gw-3", "All"), SetOfPassing, PolicyOfPassing), "Pod shop/gw-3 pass connections"),
         new("ISM1435", "c1 PeerAuthentication shop/web spec.portLevelMtls[80]", Join(Rerouted, Level(80)), Join(Rerouted, Level(8080)),
             "leads to port 8080 of the workloads"),
     ];
@@ -100,6 +104,19 @@ internal static class SilentFaultCases
     private static string Passing(string mode) => Join(Workload("shop", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
         Service("shop", "gw", "istio: gw", "{name: tls, port: 15443}"), Istio("Gateway", "shop", "cross",
             $"selector: {{istio: gw}}, servers: [{{port: {{number: 15443, name: tls, protocol: TLS}}, tls: {{mode: {mode}}}, hosts: ['*.local']}}]"));
+
+    private static string PassingApi(string pod, string allowed) => Join(
+        Workload("shop", pod, "gateway.networking.k8s.io/gateway-name: cross", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: cross, namespace: shop, labels: {topology.istio.io/network: n1} }, spec: "
+            + "{gatewayClassName: istio-east-west, allowedListeners: {namespaces: {from: " + allowed
+            + "} }, listeners: [{name: tls, port: 15443, protocol: TLS, tls: {mode: Passthrough} }] } }");
+
+    private static string SetOfPassing =>
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: more, namespace: shop}, spec: {parentRef: {name: cross}, listeners: "
+            + "[{name: web, port: 80, protocol: HTTP}] } }";
+
+    private static string PolicyOfPassing =>
+        Istio("AuthorizationPolicy", "shop", "gw", "selector: {matchLabels: {gateway.networking.k8s.io/gateway-name: cross} }, rules: [{}]");
 
     private static string Node(string labels) => $"{{apiVersion: v1, kind: Node, metadata: {{name: node, labels: {{ {labels} }} }} }}";
 

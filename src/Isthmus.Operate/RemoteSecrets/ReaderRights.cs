@@ -7,7 +7,8 @@ namespace Isthmus.Operate.RemoteSecrets;
 /// <summary>What an account that exists may read. The API server decides: a right may come from a group, or from a binding of any name.</summary>
 internal sealed class ReaderRights(KubeClient client, string ns, string account, TimeProvider time)
 {
-    /// <summary>An installation that runs at the same time creates the account first, and its rights some objects later.</summary>
+    /// <summary>An installation that runs at the same time creates the account first, and its rights some objects later. An account that is older than
+    /// this has what it is meant to have.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5), Look = TimeSpan.FromMilliseconds(250);
 
     /// <summary>A cluster without these is not served at all.</summary>
@@ -18,16 +19,19 @@ internal sealed class ReaderRights(KubeClient client, string ns, string account,
 
     /// <summary>What a control plane elsewhere cannot read with the account, and how to grant it; null when it reads everything, or nobody tells the
     /// user.</summary>
-    public async Task<string?> LackAsync(CancellationToken stop)
+    /// <param name="created">When the account was created.</param>
+    public async Task<string?> LackAsync(DateTimeOffset? created, CancellationToken stop)
     {
         try
         {
-            var begun = time.GetTimestamp();
-            while (await LackingAsync(stop) is { Count: > 0 } lacking)
+            var (begun, patience) = (time.GetTimestamp(), time.GetUtcNow() - created <= Patience ? Patience : TimeSpan.Zero);
+            var lacking = Needed;
+            while ((lacking = await LackingAsync(lacking, stop)).Count > 0)
             {
-                if (time.GetElapsedTime(begun) >= Patience)
-                    return $"Warning: ServiceAccount {ns}/{account} may not list {string.Join(", ", lacking)} of all namespaces, so that a control plane cannot "
-                        + $"watch this cluster with the secret. Its rights are left as they are. To grant them: {await RemedyAsync(stop)}";
+                if (time.GetElapsedTime(begun) >= patience)
+                    return $"Warning: ServiceAccount {ns}/{account} may not list {string.Join(", ", lacking.Select(kind => kind.Plural))} of all "
+                        + $"namespaces, so that a control plane cannot watch this cluster with the secret. Its rights are left as they are. "
+                        + $"To grant them: {await RemedyAsync(stop)}";
                 await Task.Delay(Look, time, stop);
             }
             return null;
@@ -38,11 +42,11 @@ internal sealed class ReaderRights(KubeClient client, string ns, string account,
         }
     }
 
-    private async Task<List<string>> LackingAsync(CancellationToken stop)
+    private async Task<IReadOnlyList<KindDescriptor>> LackingAsync(IEnumerable<KindDescriptor> kinds, CancellationToken stop)
     {
-        var lacking = new List<string>();
-        foreach (var kind in Needed)
-            if (!await MayListAsync(kind, stop)) lacking.Add(kind.Plural);
+        var lacking = new List<KindDescriptor>();
+        foreach (var kind in kinds)
+            if (!await MayListAsync(kind, stop)) lacking.Add(kind);
         return lacking;
     }
 

@@ -127,12 +127,11 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
         if (await client.FindAsync(Kinds.Namespace, null, ns, stop) is null)
             await CreateAsync(Kinds.Namespace,
                 new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } }, stop);
-        var exists = await client.FindAsync(Kinds.ServiceAccount, ns, account, stop) is not null;
-        if (exists)
+        if (await client.FindAsync<ServiceAccount>(Kinds.ServiceAccount, ns, account, stop) is { } known)
         {
             // Its rights are the administrator's choice, and whoever has a right of their own to read less keeps it.
-            if (account == WellKnown.ReaderServiceAccount && !isForIstio && await new ReaderRights(client, ns, account, time).LackAsync(stop) is { } lack)
-                note(lack);
+            if (account == WellKnown.ReaderServiceAccount && !isForIstio
+                && await new ReaderRights(client, ns, account, time).LackAsync(known.Metadata.CreationTimestamp, stop) is { } lack) note(lack);
             return;
         }
         if (account != WellKnown.ReaderServiceAccount && !isForIstio)

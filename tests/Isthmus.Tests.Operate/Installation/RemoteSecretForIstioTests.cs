@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Flags;
 using Isthmus.Kubernetes.Client;
@@ -6,6 +7,8 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.RemoteSecrets;
 using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Installation;
@@ -91,6 +94,41 @@ public sealed class RemoteSecretForIstioTests
         clock.Advance(clock.NextDue!.Value);
         await made;
         Assert.DoesNotContain(notes, note => note.Contains("may not list", StringComparison.Ordinal));
+    }
+
+    /// <summary>Whoever gave an old account fewer rights on purpose waits for nothing, and each right that it has is asked for once.</summary>
+    [Theory]
+    [InlineData(false, "endpointslices 1, namespaces 1, nodes 1, pods 1, services 1")]
+    [InlineData(true, "endpointslices 1, namespaces 1, nodes more, pods 1, services 1")]
+    public async Task Only_an_account_that_is_new_is_asked_again_and_only_for_what_it_lacked(bool isNew, string expected)
+    {
+        var asked = new ConcurrentQueue<string>();
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            if (!HttpMethods.IsPost(context.Request.Method))
+            {
+                context.Response.StatusCode = 403;
+                return;
+            }
+            var review = (await JsonNode.ParseAsync(context.Request.Body, cancellationToken: Stop))!.AsObject();
+            var kind = review["spec"]!["resourceAttributes"]!["resource"]!.ToString();
+            asked.Enqueue(kind);
+            review["status"] = new JsonObject { ["allowed"] = kind != "nodes" };
+            context.Response.ContentType = "application/json";
+            await context.Response.WriteAsync(review.ToJsonString(), Stop);
+        });
+        using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });
+        var clock = new ManualClock();
+        var lacking = new ReaderRights(client, "istio-system", "reader", clock)
+            .LackAsync(isNew ? clock.GetUtcNow() : clock.GetUtcNow() - TimeSpan.FromMinutes(1), Stop);
+        if (isNew)
+        {
+            await Eventually.TrueAsync(() => clock.NextDue is not null);
+            clock.Advance(TimeSpan.FromMinutes(1));
+        }
+        Assert.Contains("may not list nodes of", await lacking, StringComparison.Ordinal);
+        Assert.Equal(expected, string.Join(", ", asked.GroupBy(kind => kind).OrderBy(kind => kind.Key, StringComparer.Ordinal)
+            .Select(kind => $"{kind.Key} {(kind.Count() > 1 ? "more" : "1")}")));
     }
 
     /// <summary>The right is a group's, by a binding of another name.</summary>

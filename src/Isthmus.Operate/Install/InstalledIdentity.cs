@@ -29,26 +29,47 @@ internal static class InstalledIdentity
     }
 
     /// <summary>Another revision in the same namespace is of the same cluster: its proxies and those of the new one must know it by the same names.</summary>
-    /// <param name="remedy">What to do; null for what flags of an installation do.</param>
+    /// <param name="remedy">What to do, given the ConfigMap if it is of another revision; null for what flags of an installation do.</param>
+    /// <param name="note">Receives what the user may not look at.</param>
     /// <exception cref="ProblemException">The installation leaves out what is installed.</exception>
-    public static async Task CheckAsync(KubeClient client, OperatorSpec spec, string? remedy, CancellationToken stop)
+    public static async Task CheckAsync(KubeClient client, OperatorSpec spec, Func<ConfigMap?, string>? remedy, Action<string> note, CancellationToken stop)
     {
         if (!spec.Enabled("pilot")) return;
         var names = new IstiodObjects.Names(spec);
-        var maps = (await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, names.Namespace, new ListOptions(), stop))
-            .Where(map => map.Metadata.Name == IstiodObjects.Names.Injector
-                || map.Metadata.Name.StartsWith($"{IstiodObjects.Names.Injector}-", StringComparison.Ordinal))
+        var maps = (await MapsAsync(client, names, note, stop))
             .OrderBy(map => map.Metadata.Name == names.InjectorConfigMap ? 0 : 1).ThenBy(map => map.Metadata.Name, StringComparer.Ordinal);
         foreach (var map in maps)
         {
+            var isOwn = map.Metadata.Name == names.InjectorConfigMap;
             var lost = Changes(map, spec).Where(change => change is { Now.Length: > 0, Next.Length: 0 }).ToList();
             if (lost.Count == 0) continue;
-            var where = map.Metadata.Name == names.InjectorConfigMap ? "there" : $"in ConfigMap {map.Metadata.Namespace}/{map.Metadata.Name}";
+            var where = isOwn ? "there" : $"in ConfigMap {map.Metadata.Namespace}/{map.Metadata.Name}";
             throw new ProblemException($"the installation in {client.Access.Name}",
                 $"leaves out {string.Join(" and ", lost.Select(change => $"values.{change.Path}, which is '{change.Now}' {where}"))}: running proxies and other "
                     + "clusters know the cluster by it",
-                remedy ?? $"give it again: {string.Join(' ', lost.Select(change => $"--set values.{change.Path}={change.Now}"))}; or give another one to "
-                    + "change it");
+                remedy?.Invoke(isOwn ? null : map)
+                    ?? $"give it again: {string.Join(' ', lost.Select(change => $"--set values.{change.Path}={change.Now}"))}; or give another one to "
+                        + "change it");
+        }
+    }
+
+    /// <summary>The revision that an injector's ConfigMap is of.</summary>
+    internal static string RevisionOf(ConfigMap map) =>
+        map.Metadata.Name == IstiodObjects.Names.Injector ? "default" : map.Metadata.Name[(IstiodObjects.Names.Injector.Length + 1)..];
+
+    /// <summary>Those of all revisions, or where the user may not list them, that of the own one.</summary>
+    private static async Task<IEnumerable<ConfigMap>> MapsAsync(KubeClient client, IstiodObjects.Names names, Action<string> note, CancellationToken stop)
+    {
+        try
+        {
+            return (await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, names.Namespace, new ListOptions(), stop))
+                .Where(map => map.Metadata.Name == IstiodObjects.Names.Injector
+                    || map.Metadata.Name.StartsWith($"{IstiodObjects.Names.Injector}-", StringComparison.Ordinal));
+        }
+        catch (KubeException e) when (e.Code == 403)
+        {
+            note($"Other revisions in {names.Namespace} were not looked at: you may not list ConfigMaps there. They may know the cluster by other names.");
+            return await client.FindAsync<ConfigMap>(Kinds.ConfigMap, names.Namespace, names.InjectorConfigMap, stop) is { } own ? [own] : [];
         }
     }
 

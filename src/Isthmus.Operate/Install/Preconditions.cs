@@ -34,8 +34,12 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
     /// none.</summary>
     public bool ChecksNames { get; init; } = true;
 
-    /// <summary>How whoever installs keeps those names; null: with flags of <c>install</c>.</summary>
-    public string? NamesRemedy { get; init; }
+    /// <summary>How whoever installs keeps those names, given the ConfigMap that has them if it is of another revision; null: with flags of
+    /// <c>install</c>.</summary>
+    public Func<ConfigMap?, string>? NamesRemedy { get; init; }
+
+    /// <summary>Receives what the user may not look at; null: whoever hears what the check waits for.</summary>
+    public Action<string>? Unread { get; init; }
 
     /// <exception cref="ProblemException">The first reason for which the cluster cannot have the installation.</exception>
     public async Task CheckAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
@@ -47,7 +51,7 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
         await new OtherControlPlanes(client).CheckAsync(spec, objects, stop);
         if (ChecksNames) await TryAsync(async () =>
         {
-            await InstalledIdentity.CheckAsync(client, spec, NamesRemedy, stop);
+            await InstalledIdentity.CheckAsync(client, spec, NamesRemedy, Unread ?? note, stop);
             return spec;
         });
         await new GatewayApiBundle(client).CheckAsync(components, stop);

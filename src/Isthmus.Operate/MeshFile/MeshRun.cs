@@ -58,10 +58,21 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
             progress.Started(link.Name, step);
         })
         {
-            NamesRemedy = $"keep them in {design.Mesh.Source}, where spec.join: discovery gives them; or take the mesh down with the file as it was, and bring "
-                + $"it up again: isthmus mesh down -f {design.Mesh.Source}",
+            NamesRemedy = other => NamesRemedy(link, other), Unread = text => _steps.Note(link.Name, text),
         }.CheckAsync(spec, components, stop);
         if (waits) progress.Finished(link.Name, step, time.GetElapsedTime(begun));
+    }
+
+    /// <param name="link">The cluster.</param>
+    /// <param name="other">The ConfigMap of another revision than the file's, which may be all that is left of it.</param>
+    private string NamesRemedy(ClusterLink link, ConfigMap? other)
+    {
+        var source = design.Mesh.Source;
+        var keep = $"keep them in {(source == MeshSpec.StandardInput ? "the mesh file" : source)}, where spec.join: discovery gives them; or ";
+        return keep + (other is null
+            ? $"take the mesh down with the file as it was, and bring it up again: isthmus mesh down -f {(source == MeshSpec.StandardInput ? "FILE" : source)}"
+            : $"if nothing uses revision {InstalledIdentity.RevisionOf(other)} any more, of which ConfigMap {other.Metadata.Namespace}/{other.Metadata.Name} "
+                + $"is left, remove it: isthmus uninstall --revision {InstalledIdentity.RevisionOf(other)} --context {link.Cluster.Context}");
     }
 
     private TimeSpan Remaining => settings.Limit - time.GetElapsedTime(_begun) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;

@@ -18,6 +18,9 @@ public sealed record MeshSpec(
     public const string ApiVersion = $"mesh.{WellKnown.OwnDomain}/v1alpha1";
     public const string Kind = "Mesh";
 
+    /// <summary>The <see cref="Source"/> of a file without a name (<c>-f -</c>).</summary>
+    public const string StandardInput = "standard input";
+
     public NetworkSpec NetworkOf(ClusterSpec cluster) => Networks.First(network => network.Name == cluster.Network);
 
     public ClusterSpec Cluster(string name) => Clusters.First(cluster => cluster.Name == name);

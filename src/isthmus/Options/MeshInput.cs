@@ -11,7 +11,7 @@ internal static class MeshInput
     internal static MeshSpec Read(string file)
     {
         var text = file == "-" ? Terminal.Input.ReadToEnd() : InputFile.Read($"-f {file}", file);
-        var mesh = MeshReader.Read(text, file == "-" ? "standard input" : file, file == "-" ? "" : Path.GetDirectoryName(file) ?? "");
+        var mesh = MeshReader.Read(text, file == "-" ? MeshSpec.StandardInput : file, file == "-" ? "" : Path.GetDirectoryName(file) ?? "");
         foreach (var warning in new MeshDesign(mesh).Warnings) Console.Error.WriteLine($"Warning: {warning}");
         return mesh;
     }

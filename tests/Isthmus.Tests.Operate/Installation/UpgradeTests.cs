@@ -5,7 +5,10 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
 using Isthmus.Tests.Operate.SideBySide;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Installation;
@@ -62,15 +65,15 @@ public sealed class UpgradeTests
         await using var cluster = new LoopbackCluster();
         var client = await InstalledAsync(cluster);
         var refused = await Assert.ThrowsAsync<ProblemException>(() =>
-            InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=minimal", "values.global.meshID=mesh1"], null), null, Stop));
+            InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=minimal", "values.global.meshID=mesh1"], null), null, _ => { }, Stop));
         Assert.Contains("leaves out values.global.network, which is 'network1' there and values.global.multiCluster.clusterName, which is 'cluster1' there",
             refused.Message, StringComparison.Ordinal);
         Assert.Contains("--set values.global.network=network1 --set values.global.multiCluster.clusterName=cluster1", refused.Message,
             StringComparison.Ordinal);
-        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], Flags, null), null, Stop);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], Flags, null), null, _ => { }, Stop);
         // A name that is given may be another one. Parts without a control plane have none.
-        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], [.. Flags, "values.global.network=network2"], null), null, Stop);
-        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=empty"], null), null, Stop);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], [.. Flags, "values.global.network=network2"], null), null, _ => { }, Stop);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=empty"], null), null, _ => { }, Stop);
     }
 
     /// <summary>precheck has no flags, so it cannot leave any out; and whoever writes the default name of a cluster has left nothing out later.</summary>
@@ -96,11 +99,35 @@ public sealed class UpgradeTests
         await using var cluster = new LoopbackCluster();
         var client = await InstalledAsync(cluster);
         var refused = await Assert.ThrowsAsync<ProblemException>(() => InstalledIdentity.CheckAsync(client,
-            OperatorSpec.Build([], [.. Flags[..^1]], "next"), null, Stop));
+            OperatorSpec.Build([], [.. Flags[..^1]], "next"), null, _ => { }, Stop));
         Assert.Contains("values.global.multiCluster.clusterName, which is 'cluster1' in ConfigMap istio-system/istio-sidecar-injector: running", refused.Message,
             StringComparison.Ordinal);
         Assert.Contains("--set values.global.multiCluster.clusterName=cluster1", refused.Message, StringComparison.Ordinal);
-        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], Flags, "next"), null, Stop);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], Flags, "next"), null, _ => { }, Stop);
+    }
+
+    /// <summary>The right to read one ConfigMap by its name is enough to keep the names of the own revision.</summary>
+    [Fact]
+    public async Task Whoever_may_not_list_ConfigMaps_keeps_the_names_of_the_own_revision()
+    {
+        var map = new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["name"] = "istio-sidecar-injector", ["namespace"] = "istio-system" },
+            ["data"] = new JsonObject { ["values"] = """{"global":{"meshID":"mesh1"} }""" },
+        };
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            var isNamed = context.Request.Path.Value!.EndsWith("/configmaps/istio-sidecar-injector", StringComparison.Ordinal);
+            context.Response.StatusCode = isNamed ? 200 : 403;
+            context.Response.ContentType = "application/json";
+            if (isNamed) await context.Response.WriteAsync(map.ToJsonString(), Stop);
+        });
+        using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });
+        var notes = new List<string>();
+        var refused = await Assert.ThrowsAsync<ProblemException>(() =>
+            InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=minimal"], null), null, notes.Add, Stop));
+        Assert.Contains("leaves out values.global.meshID, which is 'mesh1' there", refused.Message, StringComparison.Ordinal);
+        Assert.StartsWith("Other revisions in istio-system were not looked at", Assert.Single(notes), StringComparison.Ordinal);
     }
 
     private static async Task<KubeClient> InstalledAsync(LoopbackCluster cluster)

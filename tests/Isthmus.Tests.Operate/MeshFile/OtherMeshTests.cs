@@ -87,25 +87,32 @@ public sealed class OtherMeshTests : IAsyncLifetime
         Assert.Contains("but the mesh's root is not created yet", Assert.Single(await ProblemsAsync()), StringComparison.Ordinal);
     }
 
-    /// <summary>What says how to keep its names is a mesh file, not flags of an installation; nothing is changed.</summary>
-    [Fact]
-    public async Task A_mesh_that_is_to_join_by_names_is_refused_while_its_control_planes_have_others()
+    /// <summary>What says how to keep its names is a mesh file, not flags of an installation; nothing is changed. What is left of another revision is no
+    /// reason to take the mesh down.</summary>
+    [Theory]
+    [InlineData("istio-sidecar-injector", "mesh.yaml", "there", "(keep them in mesh.yaml, where spec.join: discovery gives them; or take the mesh down with "
+        + "the file as it was, and bring it up again: isthmus mesh down -f mesh.yaml)")]
+    [InlineData("istio-sidecar-injector", "standard input", "there", "(keep them in the mesh file, where spec.join: discovery gives them; or take the mesh "
+        + "down with the file as it was, and bring it up again: isthmus mesh down -f FILE)")]
+    [InlineData("istio-sidecar-injector-old", "mesh.yaml", "in ConfigMap istio-system/istio-sidecar-injector-old", "(keep them in mesh.yaml, where spec.join: "
+        + "discovery gives them; or if nothing uses revision old any more, of which ConfigMap istio-system/istio-sidecar-injector-old is left, remove it: "
+        + "isthmus uninstall --revision old --context a)")]
+    public async Task A_mesh_that_is_to_join_by_names_is_refused_while_its_control_planes_have_others(string map, string source, string where, string remedy)
     {
         await NamespaceAsync("");
         const string values = """{"global":{"meshID":"ours","network":"default","multiCluster":{"clusterName":"a"}}}""";
         await PostAsync("configmaps", new JsonObject
         {
-            ["metadata"] = new JsonObject { ["name"] = "istio-sidecar-injector" }, ["data"] = new JsonObject { ["values"] = values },
+            ["metadata"] = new JsonObject { ["name"] = map }, ["data"] = new JsonObject { ["values"] = values },
         });
-        var mesh = Read("{join: names, clusters: [{name: a}]}");
+        var mesh = Read("{join: names, clusters: [{name: a}]}", source);
         using var links = await MeshLinks.OpenAsync(mesh, _ => _server.Access, ["a"], Stop);
         var design = new MeshDesign(mesh);
         var plan = await new MeshPlanner(design, links, TimeProvider.System, takesOver: true).PlanAsync(Stop);
         var run = new MeshRun(design, links, plan, new(TimeSpan.FromMinutes(1)), new Unheard(), TimeProvider.System);
         var refused = Assert.Single((await Assert.ThrowsAsync<MeshProblemsException>(() => run.RunAsync(Stop))).Problems).ToString();
-        Assert.Contains("leaves out values.global.meshID, which is 'ours' there", refused, StringComparison.Ordinal);
-        Assert.EndsWith("(keep them in mesh.yaml, where spec.join: discovery gives them; or take the mesh down with the file as it was, and bring it up again: "
-            + "isthmus mesh down -f mesh.yaml)", refused, StringComparison.Ordinal);
+        Assert.Contains("leaves out values.global.meshID, which is 'ours' " + where, refused, StringComparison.Ordinal);
+        Assert.EndsWith(remedy, refused, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(_folder, "certs", "root-cert.pem")));
     }
 
@@ -124,8 +131,8 @@ public sealed class OtherMeshTests : IAsyncLifetime
         }
     }
 
-    private MeshSpec Read(string spec) =>
-        MeshReader.Read($"apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {{name: ours}}\nspec: {spec}\n", "mesh.yaml", _folder);
+    private MeshSpec Read(string spec, string source = "mesh.yaml") =>
+        MeshReader.Read($"apiVersion: mesh.isthmus.internal/v1alpha1\nkind: Mesh\nmetadata: {{name: ours}}\nspec: {spec}\n", source, _folder);
 
     private void Make(string folder)
     {

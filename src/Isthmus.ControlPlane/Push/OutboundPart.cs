@@ -11,6 +11,8 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
 {
     private readonly OutboundRoutes _routes = new(scope, shared);
     private List<VisibleHost> _hosts = [];
+    // As VirtualServices may name them; scopes that see the same hosts share it, and the first change makes it.
+    private Lazy<ILookup<string, VisibleHost>> _byName = new(Array.Empty<VisibleHost>().ToLookup(_ => ""));
     // What the scope holds; each update takes what it needs before it returns what it had, so that nothing is made twice.
     private List<SharedTable<ListenerInputs, XdsResource>.Entry> _listeners = [];
     private SharedTable<XdsResource, XdsResource>.Entry? _names;
@@ -25,7 +27,8 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
 
     public void Update(MeshView view, IEnumerable<MeshService> services)
     {
-        _hosts = [.. services.Select(service => Visible(view, service))];
+        List<VisibleHost> hosts = [.. services.Select(service => Visible(view, service))];
+        (_hosts, _byName) = (hosts, new(() => RoutedHosts.ByName(hosts, host => host.Service.Hostname, host => host.Service)));
         var policy = scope.Sidecar?.OutboundTrafficPolicy ?? view.Mesh.OutboundTrafficPolicy;
         var plans = OutboundPlan.Of(scope, _hosts);
         UpdateListeners(plans, SettingsOf(view.Mesh, policy), policy);
@@ -52,7 +55,8 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
         }
         if (!_routes.TryTakeOver(other._routes, view)) return false;
         var (listeners, names) = (_listeners, _names);
-        (_hosts, _listeners, _names, _mesh, _settings) = (other._hosts, [.. other._listeners], other._names!, other._mesh, other._settings);
+        (_hosts, _byName, _listeners, _names) = (other._hosts, other._byName, [.. other._listeners], other._names!);
+        (_mesh, _settings) = (other._mesh, other._settings);
         shared.Listeners.Keep(_listeners);
         shared.NameTables.Keep([_names]);
         (Listeners, Names, _destinations) = (other.Listeners, other.Names, null);
@@ -75,11 +79,11 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
     public bool TryUpdate(MeshView view, RoutedHosts routed, IReadOnlySet<string> ruled)
     {
         // What routes connections is part of listeners.
-        foreach (var host in _hosts)
+        if (ruled.Count > 0 && _hosts.Exists(host =>
+            (ruled.Contains(host.Service.Hostname) || host.L4?.L4Destinations.Any(to => ruled.Contains(to.Host)) == true)
+                && host.TcpSettings != view.TcpSettingsOf(host.Service, host.L4 is null ? [] : [host.L4], scope))) return false;
+        foreach (var host in routed.HasWildcards ? _hosts.Where(host => routed.Concern(host.Service)) : routed.In(_byName))
         {
-            if (ruled.Count > 0 && (ruled.Contains(host.Service.Hostname) || host.L4?.L4Destinations.Any(to => ruled.Contains(to.Host)) == true)
-                && host.TcpSettings != view.TcpSettingsOf(host.Service, host.L4 is null ? [] : [host.L4], scope)) return false;
-            if (!routed.Concern(host.Service)) continue;
             var routing = view.RoutingFor(host.Service, scope);
             if (host.L4 is not null || L4Of(routing) is not null || host.HasServiceRoutes != HasServiceRoutes(routing)) return false;
         }

@@ -15,6 +15,8 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
 
     private readonly string _domain = scope.Domain;
     private List<Table> _tables = [];
+    // Which members of which tables are for a name; scopes with the same tables share it, and the first change makes it.
+    private Lazy<ILookup<string, (int Table, int Member)>> _places = PlacesOf([]);
 
     public ResourceSet Resources { get; private set; } = ResourceSet.Empty;
 
@@ -50,6 +52,7 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
             if (colon > 0) _tables.Add(OfHost(name, port, byName[name[..colon]], view));
             else _tables.Add(OfPort(name, port, byPort.GetValueOrDefault(port) ?? [], view, policy));
         }
+        _places = PlacesOf(_tables);
         Encode(_tables);
         Return(before);
     }
@@ -74,6 +77,7 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
             }
             _tables.Add(table);
         }
+        _places = other._places;
         Encode(_tables);
         Return(before);
         return true;
@@ -120,23 +124,29 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
     {
         var named = _tables.Find(table => table.Port == NameOnlyPort && table.Fallback is not null);
         if (named is not null && !routed.All(host => HasSameNames(view, named, host))) return false;
-        var changed = new List<Table>();
-        foreach (var table in _tables)
+        var changed = new HashSet<Table>(ReferenceEqualityComparer.Instance);
+        foreach (var (table, member) in MembersFor(routed, ruled))
         {
-            var isChanged = false;
-            foreach (var member in table.Members)
-            {
-                if (!(member.Service is { } service ? routed.Concern(service) : routed.Concern(member.Host)) && !IsRuled(member, ruled)) continue;
-                var before = member.Part;
-                member.Part = PartOf(view, member.Host, table.Port, member.Service, member.Domains);
-                isChanged |= !ReferenceEquals(before, member.Part);
-                shared.VirtualHosts.Return(before);
-            }
-            if (isChanged) changed.Add(table);
+            var before = member.Part;
+            member.Part = PartOf(view, member.Host, table.Port, member.Service, member.Domains);
+            if (!ReferenceEquals(before, member.Part)) changed.Add(table);
+            shared.VirtualHosts.Return(before);
         }
         Encode(changed);
         return true;
     }
+
+    /// <summary>The members that changed routes or DestinationRules are for: found by name, unless any of them may be.</summary>
+    private IEnumerable<(Table Table, Member Member)> MembersFor(RoutedHosts routed, IReadOnlySet<string> ruled) =>
+        ruled.Count == 0 && !routed.HasWildcards
+            ? routed.In(_places).Select(place => (_tables[place.Table], _tables[place.Table].Members[place.Member]))
+            : _tables.SelectMany(table => table.Members, (table, member) => (Table: table, Member: member))
+                .Where(item => (item.Member.Service is { } service ? routed.Concern(service) : routed.Concern(item.Member.Host))
+                    || IsRuled(item.Member, ruled));
+
+    private static Lazy<ILookup<string, (int Table, int Member)>> PlacesOf(List<Table> tables) => new(() => RoutedHosts.ByName(
+        tables.Index().SelectMany(table => table.Item.Members.Index(), (table, member) => (Table: table.Index, Member: member.Index)),
+        place => tables[place.Table].Members[place.Member].Host, place => tables[place.Table].Members[place.Member].Service));
 
     /// <summary>Whether it is made of a DestinationRule for one of these hosts.</summary>
     private static bool IsRuled(Member member, IReadOnlySet<string> ruled) => ruled.Count > 0
@@ -147,6 +157,7 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
     {
         Return(_tables);
         _tables = [];
+        _places = PlacesOf([]);
     }
 
     /// <summary>Whether the table of names has the name, or lacks it, now as before.</summary>
@@ -228,6 +239,17 @@ internal sealed class RoutedHosts(IReadOnlySet<string> names)
     private readonly string[] _wildcards = [.. names.Where(name => name.StartsWith('*'))];
 
     public bool IsEmpty => names.Count == 0;
+
+    public bool HasWildcards => _wildcards.Length > 0;
+
+    /// <summary>What is for the names, which are no wildcards.</summary>
+    public IEnumerable<T> In<T>(Lazy<ILookup<string, T>> byName) => names.SelectMany(name => byName.Value[name]);
+
+    /// <summary>Items by the names for which routes <see cref="Concern(MeshService)">concern</see> them.</summary>
+    /// <param name="service">Null: it is only a name.</param>
+    public static ILookup<string, T> ByName<T>(IEnumerable<T> items, Func<T, string> host, Func<T, MeshService?> service) => items
+        .SelectMany(item => service(item)?.Pod is { } pod ? [host(item), pod.PlainName] : (string[])[host(item)], (item, name) => (item, name))
+        .ToLookup(item => item.name, item => item.item, StringComparer.Ordinal);
 
     public bool All(Func<string, bool> holds) => names.All(holds);
 

@@ -52,6 +52,11 @@ public sealed class ChangeReachTests
         { "DestinationRule", "host: orders, trafficPolicy: {connectionPool: {tcp: {maxConnections: @}}}", "shop", 1, "all" },
         { "VirtualService", "hosts: [orders.shop.svc.cluster.local], exportTo: [.], http: [{timeout: @s, route: [{destination: {host: "
             + "orders.shop.svc.cluster.local}}]}]", Own, 0, Own },
+        { "VirtualService", "hosts: [orders], http: [{timeout: @s, route: [{destination: {host: orders}}]}]", "shop", 0, "sidecars" },
+        { "VirtualService", "hosts: ['*.shop.svc.cluster.local'], http: [{timeout: @s, route: [{destination: {host: orders}}]}]", "shop", 0, "sidecars" },
+        { "VirtualService", "hosts: [only.example], http: [{timeout: @s, route: [{destination: {host: orders}}]}]", "shop", 0, "sidecars" },
+        { "HTTPRoute", "parentRefs: [{group: '', kind: Service, name: orders}], rules: [{timeouts: {request: @s}, "
+            + "backendRefs: [{name: orders, port: 80}]}]", "shop", 0, "sidecars" },
         { "Sidecar", "egress: [{hosts: ['shop/orders.shop.svc.cluster.local']}], inboundConnectionPool: {tcp: {maxConnections: @}}",
             Own, 1, Own },
         { "ServiceEntry", "hosts: [ext.example], exportTo: [.], resolution: DNS, ports: [{number: 8@, name: http, protocol: HTTP}]", Own, 0, Own },
@@ -75,7 +80,8 @@ public sealed class ChangeReachTests
     [MemberData(nameof(Changes))]
     public void An_object_concerns_the_proxies_of_its_namespace_alone(string kind, string spec, string ns, int resolved, string offered)
     {
-        var wanted = _proxies.Where(proxy => offered == "all" || Name(proxy) == offered || proxy.Proxy.Namespace == offered).ToHashSet();
+        var wanted = _proxies.Where(proxy => offered == "all" || (offered == "sidecars" && proxy.Proxy.Kind == ProxyKind.Sidecar)
+            || Name(proxy) == offered || proxy.Proxy.Namespace == offered).ToHashSet();
         // What removes it takes back what making it gave; an object that means the same as before need not be sent.
         foreach (var value in (int?[])[3, 4, null])
         {
@@ -146,6 +152,7 @@ public sealed class ChangeReachTests
         var group = kind switch
         {
             "PeerAuthentication" or "AuthorizationPolicy" or "RequestAuthentication" => "security.istio.io/v1",
+            "HTTPRoute" => "gateway.networking.k8s.io/v1",
             "Telemetry" => "telemetry.istio.io/v1",
             "WasmPlugin" => "extensions.istio.io/v1alpha1",
             "EnvoyFilter" => "networking.istio.io/v1alpha3",

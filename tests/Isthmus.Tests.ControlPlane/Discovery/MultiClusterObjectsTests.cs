@@ -207,6 +207,7 @@ public sealed class MultiClusterObjectsTests
         Assert.Contains("desk", (await objects.WriteAsync(plan, Stop)).Trouble, StringComparison.Ordinal);
         await client.DeleteAsync(Imports, "shop", "desk", Stop);
         Assert.Equal(("", true), await objects.WriteAsync(plan, Stop));
+        Assert.NotNull(await client.FindAsync(Imports, "shop", "desk", Stop));
     }
 
     /// <summary>Older definitions have room for one address.</summary>

@@ -20,7 +20,13 @@ internal sealed class ObjectCondition(KubeClient client, ResourceKind kind, (str
     /// <summary>Messages quote what is wrong, which may be long.</summary>
     private const int Longest = 4096;
 
+    /// <summary>Rights may come later, and nobody tells: what was refused is tried again some minutes later.</summary>
+    private static readonly TimeSpan RefusalLife = TimeSpan.FromMinutes(5);
+
     private readonly StatusWriter _writer = new(client, log);
+
+    /// <summary>What the API server refused to say of an object, and when.</summary>
+    private readonly Dictionary<string, (string Message, DateTimeOffset At)> _refused = new(StringComparer.Ordinal);
 
     /// <summary>What the status of an object says; empty: nothing.</summary>
     private readonly Dictionary<string, string> _written = new(StringComparer.Ordinal);
@@ -33,6 +39,7 @@ internal sealed class ObjectCondition(KubeClient client, ResourceKind kind, (str
     public async Task<bool> UpdateAsync(IReadOnlyCollection<string> objects, IReadOnlyCollection<Problem> problems, CancellationToken stop)
     {
         foreach (var gone in _written.Keys.Where(known => !objects.Contains(known)).ToList()) _written.Remove(gone);
+        foreach (var gone in _refused.Keys.Where(known => !objects.Contains(known)).ToList()) _refused.Remove(gone);
         var isComplete = true;
         foreach (var item in objects)
         {
@@ -41,16 +48,30 @@ internal sealed class ObjectCondition(KubeClient client, ResourceKind kind, (str
                 .Order(StringComparer.Ordinal));
             if (message.Length > Longest) message = message[..Longest] + "…";
             if (_written.GetValueOrDefault(item) == message) continue;
-            if (await WriteAsync(item, message, stop).ConfigureAwait(false)) _written[item] = message;
-            else isComplete = false;
+            if (IsRefused(item, message))
+            {
+                isComplete = false;
+                continue;
+            }
+            _refused.Remove(item);
+            var outcome = await WriteAsync(item, message, stop).ConfigureAwait(false);
+            if (outcome == StatusOutcome.Done)
+            {
+                _written[item] = message;
+                continue;
+            }
+            isComplete = false;
+            // Without permission, the Event and the log must do meanwhile.
+            if (outcome == StatusOutcome.Refused) _refused[item] = (message, time.GetUtcNow());
         }
         return isComplete;
     }
 
-    /// <returns>Whether only a change can need another call. Without permission, the Event and the log must do.</returns>
-    private async Task<bool> WriteAsync(string item, string message, CancellationToken stop) =>
-        item.Split('/') is not [var ns, var own]
-        || await _writer.WriteAsync(kind, ns, own, found => Changes(found, message), stop).ConfigureAwait(false) != StatusOutcome.Later;
+    private bool IsRefused(string item, string message) =>
+        _refused.TryGetValue(item, out var known) && known.Message == message && time.GetUtcNow() - known.At < RefusalLife;
+
+    private async Task<StatusOutcome> WriteAsync(string item, string message, CancellationToken stop) => item.Split('/') is not [var ns, var own]
+        ? StatusOutcome.Done : await _writer.WriteAsync(kind, ns, own, found => Changes(found, message), stop).ConfigureAwait(false);
 
     /// <summary>An earlier control plane may have written the status, and others write other conditions.</summary>
     private JsonObject? Changes(JsonObject found, string message)

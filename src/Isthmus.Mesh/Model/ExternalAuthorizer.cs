@@ -62,7 +62,7 @@ public sealed record RouteCheckForm(bool IsGrpc, ValueList<string> Headers)
     /// <summary>The name of the filter.</summary>
     public string Name => $"{RouteFilterNames.Check}{(IsGrpc ? "grpc" : "http")}{(Headers.IsEmpty ? "" : $".{Hash}")}";
 
-    private string Hash => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(',', Headers))))[..8];
+    private string Hash => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(',', Headers))))[..32];
 }
 
 /// <summary>An authorizer as a workload reaches it.</summary>

@@ -1,6 +1,8 @@
 using Google.Protobuf.Collections;
+using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
+using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters.HeaderMutations;
 using HeaderMutation = Isthmus.Wire.Envoy.Mutations.HeaderMutation;
 
@@ -21,6 +23,10 @@ internal sealed class HeaderMutationFilter(string name, IReadOnlyList<HeaderEdit
         for (var i = 0; i < levels.Count; i++)
             foreach (var edits in levels[specificWins ? i : levels.Count - 1 - i]) yield return edits;
     }
+
+    /// <summary>Whether a configuration is for a filter of this kind.</summary>
+    public static bool IsOne(Any any) =>
+        TypedConfigs.TryForRoute(any, out var form, out var config, out _) && form == RouteForm.Own && config.TryRead(out HeaderMutationPerRoute _);
 
     /// <exception cref="ResourceException">An edit that this proxy does not have, or that nobody may make.</exception>
     public static List<HeaderEdits> Decode(Mutations? mutations, List<string> notes)

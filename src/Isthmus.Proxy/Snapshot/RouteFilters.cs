@@ -33,7 +33,8 @@ internal sealed class RouteFilters
         foreach (var level in (ReadOnlySpan<MapField<string, Any>>)[table.TypedPerFilterConfig, host.TypedPerFilterConfig, route.TypedPerFilterConfig])
             foreach (var (name, any) in level) read.Take(name, any, notes);
         foreach (var (name, any) in (route.Route_?.WeightedClusters?.Clusters ?? []).SelectMany(weight => weight.TypedPerFilterConfig))
-            if (!SessionSettings.IsOne(any)) read.Lacks(name, "configuration for one cluster of several", notes)?._unreadOfShares.Add(name);
+            if (HeaderMutationFilter.IsOne(any)) throw new ResourceException($"header_mutation '{name}' for one cluster of several is not supported");
+            else if (!SessionSettings.IsOne(any)) read.Lacks(name, "configuration for one cluster of several", notes)?._unreadOfShares.Add(name);
         snapshot = snapshot with { Limits = LimitDecoder.Of(route, host, read._local, read._global), OldCors = OldCors(route.Route_?.Cors) };
         if (read._switches.Count > 0) snapshot = snapshot with { Switches = read._switches };
         if (read._faults.Count > 0) snapshot = snapshot with { Faults = read._faults };

@@ -155,7 +155,7 @@ public sealed class ExternalAuthTests
             Rule($"protocol: GRPC, {Backend}"), Rule($"protocol: HTTP, {Backend}")));
         ValueList<RouteCheckForm> Checks() => proxy.Sidecar.Rig.Mesh.View().Mesh.RouteChecks;
         Assert.Equal(["isthmus.route_ext_authz.grpc", "isthmus.route_ext_authz.http", "isthmus.route_ext_authz.http.*"],
-            Checks().Select(form => Regex.Replace(form.Name, "[0-9a-f]{8}$", "*")));
+            Checks().Select(form => Regex.Replace(form.Name, "[0-9a-f]{32}$", "*")));
         proxy.Sidecar.Rig.Writer.RemoveConfig("c1", "HTTPRoute", "shop", "r");
         proxy.Sidecar.Apply("");
         Assert.Empty(Checks());

@@ -75,6 +75,43 @@ public sealed class OperatorTrialTests
         Assert.Equal(code, trace.Hops.Single(hop => hop.Name == "route" && hop.Way == 0).Problem?.Code);
     }
 
+    /// <summary>With ISTIO_MUTUAL, a server name of one's own is no name by which gateways between networks choose.</summary>
+    [Theory]
+    [InlineData("ISTIO_MUTUAL, sni: orders.example.com", "spec.trafficPolicy.tls.sni", "remove sni")]
+    [InlineData("SIMPLE, sni: orders.example.com", "spec.trafficPolicy.tls", "remove trafficPolicy.tls")]
+    public void A_server_name_that_a_gateway_does_not_know_is_told(string tls, string path, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: orders, namespace: shop}, "
+            + $"spec: {{host: orders, trafficPolicy: {{tls: {{mode: {tls}}}}}}}}}";
+        var facts = scenario.Facts();
+        var two = facts.Clusters[1];
+        var problem = new TraceCauses(facts, new(facts)).Gateways.GatewayWithoutChain(two, two.Pods[0], "orders.example.com", "shop/orders");
+        Assert.Equal(("ISM2089", "DestinationRule shop/orders in c1", path), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_policy_of_the_gateway_between_networks_may_deny_the_call()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", false, 503, 3, "172.18.2.1:15443", "UC", "connection_termination", []) };
+        scenario.Two += "\n---\n{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: ew, namespace: istio-system}, "
+            + "spec: {selector: {matchLabels: {istio: eastwest}}, rules: [{from: [{source: {namespaces: [shop]}}]}]}}";
+        AssertCause(scenario.Walk(), "ISM2064", "AuthorizationPolicy istio-system/ew in c2", "spec.selector",
+            "knows neither their callers nor their requests");
+    }
+
+    [Fact]
+    public void An_entry_of_a_network_without_a_gateway_is_called_directly()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", false, 0, 5000, "10.1.0.5:8080", "", "", []) { IsOutOfTime = true } };
+        scenario.Client = scenario.ClientOfOne.Replace("\"tlsMode\": \"istio\"}, \"transport_socket\"",
+            "\"tlsMode\": \"never\"}, \"transport_socket\"", StringComparison.Ordinal);
+        scenario.One = scenario.One.Replace("podIP: 10.1.0.5", "podIP: 10.1.0.6", StringComparison.Ordinal) + "\n---\n{apiVersion: networking.istio.io/v1, "
+            + "kind: WorkloadEntry, metadata: {name: far, namespace: shop}, spec: {address: 10.1.0.5, network: n9, labels: {app: orders}}}";
+        AssertCause(scenario.Walk(), "ISM1016", "WorkloadEntry shop/far in c1", "spec.network", "is n9, but no cluster and no gateway is in that network");
+    }
+
     /// <summary>The container has the port that the Service leads to, and its program listens on another one.</summary>
     [Fact]
     public void A_program_that_listens_elsewhere_than_its_container_says_is_told_where()

@@ -97,6 +97,7 @@ public sealed class TraceWalkTests
         { "control plane of a remote not exposed", "ISM1019", "endpoints", "Service istio-system/east in c2" },
         { "control plane of a remote behind a Gateway that lacks its port", "ISM1019", "endpoints", "Gateway istio-system/east in c2" },
         { "control plane of a remote behind a Gateway without a route", "ISM1019", "endpoints", "Gateway istio-system/east in c2" },
+        { "mesh TLS off behind a gateway", "ISM2066", "gateway endpoints", "PeerAuthentication shop/opened in c2" },
         { "control plane of a remote elsewhere", "ISM1018", "endpoints", "Service istio-system/istiod in c1" },
         { "gone while the control plane was away", "ISM1003", "workload", "Deployment istio-system/istiod in c1" },
         { "only by its global name", "ISM2016", "endpoints", "Service shop/orders in c2" },
@@ -269,6 +270,11 @@ public sealed class TraceWalkTests
                 break;
             case "mesh TLS off across networks":
                 (s.Client, s.One) = (noEndpoints, Without(s.One, "orders-a"));
+                s.Two += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: opened, namespace: shop}, spec: {mtls: "
+                    + "{mode: DISABLE}}}";
+                break;
+            case "mesh TLS off behind a gateway":
+                (s.One, s.Gateway) = (Without(s.One, "orders-a"), s.Gateway.Replace("\"lb_endpoints\": [", "\"ignored\": [", StringComparison.Ordinal));
                 s.Two += "\n---\n{apiVersion: security.istio.io/v1beta1, kind: PeerAuthentication, metadata: {name: opened, namespace: shop}, spec: {mtls: "
                     + "{mode: DISABLE}}}";
                 break;

@@ -134,7 +134,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                 $"create it in {cluster.Context}, or do not send calls there");
         needs.NeedPods(host.Namespace);
         if (!ServicePods.Ready(service, port).Any()) return availability.Empty(service, port);
-        return (subset.Length > 0 ? subsets.SelectNothing(host, subset, [service], port) : null)
+        return (subset.Length > 0 ? subsets.SelectNothing(host, subset, [service], port) : null) ?? networks.PlainWorkload(service, port)
             ?? Faults.Of("ISM2044", $"Gateway of {cluster.Context}", "", $"the gateway's proxy has not received the Pods of {host.Fqdn}",
                 $"isthmus proxy-status --context={cluster.Context}");
     }

@@ -128,8 +128,14 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     {
         if (!ResourceNames.TryParseOutbound(sni, out var port, out var subset, out var fqdn, out _))
         {
-            return Faults.Of("ISM2089", rule.Length > 0 ? $"DestinationRule {rule} in {facts.ConfigOf(facts.Home).Context}" : facts.Client.ToString(),
-                "spec.trafficPolicy.tls",
+            var owner = rule.Length > 0 ? $"DestinationRule {rule} in {facts.ConfigOf(facts.Home).Context}" : facts.Client.ToString();
+            if (facts.ConfigOf(facts.Home).Istio<DestinationRule>().FirstOrDefault(one => $"{one.Namespace}/{one.Name}" == rule)
+                    ?.Policy.Tls is { Mode: ClientTlsMode.IstioMutual })
+                return Faults.Of("ISM2089", owner, "spec.trafficPolicy.tls.sni",
+                    $"is {sni}, and the gateway of {cluster.Context} chooses by the server names that the mesh gives to its own TLS: it has no route for "
+                        + "this one",
+                    "remove sni: with mode ISTIO_MUTUAL, proxies know the name");
+            return Faults.Of("ISM2089", owner, "spec.trafficPolicy.tls",
                 $"makes the caller's proxy begin TLS of its own{(sni.Length > 0 ? $", for {sni}" : ", without a server name")}: the gateway of "
                     + $"{cluster.Context} chooses by the server names of the mesh's mutual TLS, and has no route for it",
                 "remove trafficPolicy.tls, or set mode ISTIO_MUTUAL");

@@ -43,11 +43,18 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
             return Faults.Of("ISM2056", $"DestinationRule {plain.Namespace}/{plain.Name} in {config.At.Context}", "spec.trafficPolicy.tls.mode",
                 $"disables mesh TLS, but only mesh TLS can pass the gateway of {their}", tls.MeshTlsAgain);
         }
+        return PlainWorkload(service, port);
+    }
+
+    /// <summary>A PeerAuthentication by which the Pods accept no mesh TLS, so that no gateway passes calls on to them; null for others.</summary>
+    public Problem? PlainWorkload(ServiceInCluster service, int port)
+    {
+        if (ServicePods.Ready(service, port).FirstOrDefault() is not { } pod) return null;
         // Modes of ports are about those of workloads.
         var target = service.Port(port) is { } called ? ServicePods.Target(called, pod) : port;
         return tls.ModeOf(service.Cluster, pod, target) == MtlsMode.Disable && tls.PolicyOf(service.Cluster, pod, target) is { } policy
             ? Faults.Of("ISM2066", $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", TlsCauses.ModeField(policy, $"{target}"),
-                $"disables mesh TLS, but only mesh TLS can pass the gateway of {their}", TlsCauses.Encrypted(policy, $"{target}"))
+                $"disables mesh TLS, but only mesh TLS can pass the gateway of {service.Cluster.NetworkOf(pod)}", TlsCauses.Encrypted(policy, $"{target}"))
             : null;
     }
 

@@ -1,5 +1,8 @@
+using Isthmus.Core.Collections;
+using System.Net;
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
@@ -272,6 +275,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
         if (call.IsOutOfTime && !call.IsConnected && EntryOfWay() is { Length: > 0 } entry)
         {
+            if (OfUnknownNetwork(entry) is { } unknown) return unknown;
             return Faults.Of("ISM2077", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry),
                 $"nothing answered at its address when the trace gave up after {Seconds(call.Milliseconds)}, not even the beginning of a connection",
                 "correct the address, or let packets of the caller's network arrive there");
@@ -283,6 +287,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                     + $"recorded the call yet, so either the application needs longer, or packets do not arrive",
                 "give it more time: --timeout=30s; if that fails as well, check the network in between");
         }
+        if (OfGateway() is { } policy) return policy;
         return Faults.Of("ISM2076", Where(), "",
             $"{_facts.Client} did not get through: {said}{(_facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
             $"nothing in the configuration of the mesh{(Unread().Length > 0 ? "" : ", and no NetworkPolicy,")} explains it: check the network in between "
@@ -291,6 +296,32 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
 
     /// <summary>The clusters whose NetworkPolicies nobody has looked at.</summary>
     private string Unread() => string.Join(", ", _facts.Clusters.Where(cluster => cluster.NetworkPoliciesError.Length > 0).Select(cluster => cluster.Context));
+
+    /// <summary>A policy of the gateway that passes the connection on, which knows neither callers nor requests; null when there is none.</summary>
+    private Problem? OfGateway()
+    {
+        if (!IPEndPoint.TryParse(call.Upstream, out var upstream) || GatewayPlace.Find(_facts, upstream) is not { Cluster: { } cluster, Service: { } service })
+            return null;
+        var config = _facts.ConfigOf(cluster);
+        var policy = service.Pods.Take(1).SelectMany(pod => config.Istio<AuthorizationPolicy>()
+            .Where(one => one is { DryRun: false, Action: not PolicyAction.Audit } && one.AppliesTo(pod.Metadata.Namespace, _facts.RootNamespace, pod.Metadata.Labels.ToValueMap()))).FirstOrDefault();
+        return policy is null ? null : Faults.Of("ISM2064", $"AuthorizationPolicy {policy.Namespace}/{policy.Name} in {config.Context}", "spec.selector",
+            $"applies to {service.Name}, which passes connections of other networks on and knows neither their callers nor their requests: it may deny this "
+                + $"one ({call.Flags} {call.Detail})",
+            "select the workloads that are called: their sidecars know who calls");
+    }
+
+    /// <summary>A WorkloadEntry of a network that has no gateway: its address is called as if it were in the caller's; null for others.</summary>
+    private Problem? OfUnknownNetwork(string name)
+    {
+        var config = _facts.ConfigOf(_facts.Home);
+        var network = config.Istio<WorkloadEntry>().FirstOrDefault(one => $"WorkloadEntry {one.Namespace}/{one.Name}" == name)?.Endpoint.Network ?? "";
+        if (network.Length == 0 || network == _facts.Home.NetworkOf(_facts.ClientPod) || _facts.Clusters.Any(cluster => cluster.Network == network
+            || cluster.Services.Any(service => service.Metadata.Labels.GetValueOrDefault(Labels.Network) == network))) return null;
+        return Faults.Of("ISM1016", $"{name} in {config.Context}", "spec.network",
+            $"is {network}, but no cluster and no gateway is in that network, so the address is called directly, and nothing answers there",
+            $"label the Service of that network's gateway {Labels.Network}={network}, or correct the field");
+    }
 
     private static string AddressField(string entry) => entry.StartsWith("Service", StringComparison.Ordinal) ? "spec.endpoints" : "spec.address";
 

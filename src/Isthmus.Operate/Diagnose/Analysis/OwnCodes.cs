@@ -302,8 +302,9 @@ public static class OwnCodes
         "Declare the port of the host as TCP or TLS, route connections to it (tcp or tls of a VirtualService), or remove the tunnel.");
 
     public static readonly AnalysisCode PolicyOfPassingGateway = new("ISM1479", "PolicyOfPassingGateway", Severity.Warning,
-        "An AuthorizationPolicy or RequestAuthentication selects only gateways that pass connections between networks on (AUTO_PASSTHROUGH). They see "
-            + "nothing but the SNI of connections that are encrypted from end to end, and apply no policies.",
+        "An AuthorizationPolicy by callers or requests, or a RequestAuthentication, selects only gateways that pass connections between networks on "
+            + "(AUTO_PASSTHROUGH). They know addresses, ports and the SNI of connections that are encrypted from end to end: what allows by more allows "
+            + "nobody, and what denies by more denies nobody.",
         "Select the workloads that are called: their sidecars know who calls.");
 
     public static readonly AnalysisCode PortSpokenOtherwise = new("ISM1480", "PortSpokenOtherwise", Severity.Warning,

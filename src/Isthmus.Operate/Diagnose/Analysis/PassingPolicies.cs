@@ -18,15 +18,27 @@ public static class PassingPolicies
         ["AuthorizationPolicy", "RequestAuthentication", "Gateway", "Pod"], mesh => mesh.Clusters.SelectMany(Check));
 
     private static IEnumerable<Finding> Check(ConfigCluster config) =>
-        from policy in config.Cluster.Istio<AuthorizationPolicy>().Select(policy => (policy.Source, policy.Selector))
-            .Concat(config.Cluster.Istio<RequestAuthentication>().Select(policy => (policy.Source, policy.Selector)))
-        where !policy.Selector.IsEmpty
+        from policy in config.Cluster.Istio<AuthorizationPolicy>().Select(policy => (policy.Source, policy.Selector, Says: Unknown(policy)))
+            .Concat(config.Cluster.Istio<RequestAuthentication>().Select(policy => (policy.Source, policy.Selector, Says: "checks no tokens there")))
+        where policy.Says.Length > 0 && !policy.Selector.IsEmpty
         let selected = config.Selected(policy.Source.Namespace, policy.Selector).ToList()
         where selected.Count > 0 && selected.TrueForAll(workload => OnlyPasses(config, workload))
         select OwnCodes.PolicyOfPassingGateway.At(config.Cluster, $"{policy.Source.Kind} {policy.Source.Namespace}/{policy.Source.Name}",
             UnmatchedSelectors.Path(policy.Selector, "spec.selector"),
-            $"has no effect: {string.Join(", ", selected.Select(workload => $"Pod {workload.Namespace}/{workload.Name}").Take(3))} pass connections of "
-                + "other networks on as they are");
+            $"{policy.Says}: {string.Join(", ", selected.Select(workload => $"Pod {workload.Namespace}/{workload.Name}").Take(3))} pass connections of "
+                + "other networks on as they are, encrypted from end to end");
+
+    /// <summary>What a policy means where connections have addresses, ports and an SNI, and neither callers nor requests; empty where it means the
+    /// same.</summary>
+    private static string Unknown(AuthorizationPolicy policy)
+    {
+        var keys = policy.Rules.SelectMany(rule => rule.From.Concat(rule.To).SelectMany(terms => terms).Concat(rule.When)).Select(term => term.Key)
+            .Where(key => key is not (RuleKeys.SourceIp or RuleKeys.RemoteIp or RuleKeys.DestinationIp or RuleKeys.DestinationPort or RuleKeys.Sni)).Distinct()
+            .ToList();
+        return keys.Count == 0 ? "" : policy.Action == PolicyAction.Allow
+            ? $"allows nobody there by {string.Join(", ", keys)}, so that calls of other networks fail"
+            : $"matches nobody there by {string.Join(", ", keys)}";
+    }
 
     /// <summary>Whether all that a gateway serves passes connections to the service that their SNI names.</summary>
     private static bool OnlyPasses(ConfigCluster config, Workload workload)

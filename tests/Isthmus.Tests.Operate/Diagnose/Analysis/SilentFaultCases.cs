@@ -78,11 +78,13 @@ internal static class SilentFaultCases
             Join(Bytes("http"), Tunneled("tunnel: {targetHost: a.example, targetPort: 443}"), Istio("VirtualService", "shop", "ways",
                 "hosts: [a.example], tcp: [{route: [{destination: {host: web.shop.svc.cluster.local, port: {number: 80} } }] }]")),
             "only connections of TCP and TLS"),
-        new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector",
-            Join(Web, Passing("AUTO_PASSTHROUGH"), Istio("AuthorizationPolicy", "shop", "gw", "selector: {matchLabels: {istio: gw} }, rules: [{}]")),
-            Join(Web, Passing("PASSTHROUGH"), Istio("AuthorizationPolicy", "shop", "gw", "selector: {matchLabels: {istio: gw} }, rules: [{}]"),
-                Istio("AuthorizationPolicy", "shop", "all", "rules: [{}]")),
-            "Pod shop/gw-1 pass connections"),
+        new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, Passing("AUTO_PASSTHROUGH"), OfGateway(Callers)),
+            Join(Web, Passing("PASSTHROUGH"), OfGateway(Callers), Istio("AuthorizationPolicy", "shop", "all", Callers)),
+            "allows nobody there by source.namespace, so that calls of other networks fail"),
+        // What a gateway does know means the same there.
+        new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, Passing("AUTO_PASSTHROUGH"), OfGateway($"action: DENY, {Callers}")),
+            Join(Web, Passing("AUTO_PASSTHROUGH"), OfGateway("action: DENY, rules: [{from: [{source: {ipBlocks: [10.9.0.0/16]} }]}]")),
+            "matches nobody there by source.namespace"),
         new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, PassingApi("gw-2", "Same"), PolicyOfPassing),
             Join(Web, PassingApi("gw-2", "Same"), SetOfPassing, PolicyOfPassing), "Pod shop/gw-2 pass connections"),
         new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, PassingApi("gw-3", "None"), SetOfPassing, PolicyOfPassing),
@@ -101,6 +103,11 @@ internal static class SilentFaultCases
 
     private static string Tunneled(string policy) => Istio("DestinationRule", "shop", "web", $"host: web, trafficPolicy: {{ {policy} }}");
 
+    private const string Callers = "rules: [{from: [{source: {namespaces: [shop]} }]}]";
+
+    private static string OfGateway(string policy) =>
+        Istio("AuthorizationPolicy", "shop", "gw", $"selector: {{matchLabels: {{istio: gw}} }}, {policy}");
+
     private static string Passing(string mode) => Join(Workload("shop", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
         Service("shop", "gw", "istio: gw", "{name: tls, port: 15443}"), Istio("Gateway", "shop", "cross",
             $"selector: {{istio: gw}}, servers: [{{port: {{number: 15443, name: tls, protocol: TLS}}, tls: {{mode: {mode}}}, hosts: ['*.local']}}]"));
@@ -115,8 +122,7 @@ internal static class SilentFaultCases
         "{apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: more, namespace: shop}, spec: {parentRef: {name: cross}, listeners: "
             + "[{name: web, port: 80, protocol: HTTP}] } }";
 
-    private static string PolicyOfPassing =>
-        Istio("AuthorizationPolicy", "shop", "gw", "selector: {matchLabels: {gateway.networking.k8s.io/gateway-name: cross} }, rules: [{}]");
+    private static string PolicyOfPassing => OfGateway(Callers);
 
     private static string Node(string labels) => $"{{apiVersion: v1, kind: Node, metadata: {{name: node, labels: {{ {labels} }} }} }}";
 

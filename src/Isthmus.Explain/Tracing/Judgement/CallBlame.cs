@@ -304,7 +304,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             return null;
         var config = _facts.ConfigOf(cluster);
         var policy = service.Pods.Take(1).SelectMany(pod => config.Istio<AuthorizationPolicy>()
-            .Where(one => one is { DryRun: false, Action: not PolicyAction.Audit } && one.AppliesTo(pod.Metadata.Namespace, _facts.RootNamespace, pod.Metadata.Labels.ToValueMap()))).FirstOrDefault();
+            .Where(one => one is { DryRun: false, Action: not PolicyAction.Audit }
+                && one.AppliesTo(pod.Metadata.Namespace, _facts.RootNamespace, pod.Metadata.Labels.ToValueMap()))).FirstOrDefault();
         return policy is null ? null : Faults.Of("ISM2064", $"AuthorizationPolicy {policy.Namespace}/{policy.Name} in {config.Context}", "spec.selector",
             $"applies to {service.Name}, which passes connections of other networks on and knows neither their callers nor their requests: it may deny this "
                 + $"one ({call.Flags} {call.Detail})",

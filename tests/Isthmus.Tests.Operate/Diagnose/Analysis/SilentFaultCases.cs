@@ -122,7 +122,8 @@ internal static class SilentFaultCases
         "{apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: more, namespace: shop}, spec: {parentRef: {name: cross}, listeners: "
             + "[{name: web, port: 80, protocol: HTTP}] } }";
 
-    private static string PolicyOfPassing => OfGateway(Callers);
+    private static string PolicyOfPassing =>
+        Istio("AuthorizationPolicy", "shop", "gw", $"selector: {{matchLabels: {{gateway.networking.k8s.io/gateway-name: cross}} }}, {Callers}");
 
     private static string Node(string labels) => $"{{apiVersion: v1, kind: Node, metadata: {{name: node, labels: {{ {labels} }} }} }}";
 

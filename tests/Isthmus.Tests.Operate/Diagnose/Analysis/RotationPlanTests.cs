@@ -139,7 +139,8 @@ public sealed class RotationPlanTests
     private static ClusterInventory Issued(string[] roots, string signing)
     {
         var remote = Remote(roots, ("cart", signing, roots));
-        return remote.WithCertificates([.. remote.Certificates, .. Primary([], signing).Certificates], Now);
+        var signs = Primary([], signing).Certificates.Select(one => one with { Owner = "ConfigMap istio-system/istio-ca-root-cert" });
+        return remote.WithCertificates([.. remote.Certificates, .. signs], Now);
     }
 
     private static ClusterInventory Cluster(string context, TrustFacts trust, ValueList<MeshCertificate> certificates) =>

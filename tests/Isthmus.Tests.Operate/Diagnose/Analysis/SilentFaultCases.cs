@@ -113,17 +113,17 @@ internal static class SilentFaultCases
             $"selector: {{istio: gw}}, servers: [{{port: {{number: 15443, name: tls, protocol: TLS}}, tls: {{mode: {mode}}}, hosts: ['*.local']}}]"));
 
     private static string PassingApi(string pod, string allowed) => Join(
-        Workload("shop", pod, "gateway.networking.k8s.io/gateway-name: cross", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
-        "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: cross, namespace: shop, labels: {topology.istio.io/network: n1} }, spec: "
+        Workload("shop", pod, "gateway.networking.k8s.io/gateway-name: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: gw, namespace: shop, labels: {topology.istio.io/network: n1} }, spec: "
             + "{gatewayClassName: istio-east-west, allowedListeners: {namespaces: {from: " + allowed
             + "} }, listeners: [{name: tls, port: 15443, protocol: TLS, tls: {mode: Passthrough} }] } }");
 
     private static string SetOfPassing =>
-        "{apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: more, namespace: shop}, spec: {parentRef: {name: cross}, listeners: "
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: gw, namespace: shop}, spec: {parentRef: {name: gw}, listeners: "
             + "[{name: web, port: 80, protocol: HTTP}] } }";
 
     private static string PolicyOfPassing =>
-        Istio("AuthorizationPolicy", "shop", "gw", $"selector: {{matchLabels: {{gateway.networking.k8s.io/gateway-name: cross}} }}, {Callers}");
+        Istio("AuthorizationPolicy", "shop", "gw", $"selector: {{matchLabels: {{gateway.networking.k8s.io/gateway-name: gw}} }}, {Callers}");
 
     private static string Node(string labels) => $"{{apiVersion: v1, kind: Node, metadata: {{name: node, labels: {{ {labels} }} }} }}";
 

@@ -21,7 +21,8 @@ public static class PassingPolicies
         from policy in config.Cluster.Istio<AuthorizationPolicy>().Select(policy => (policy.Source, policy.Selector, Says: Unknown(policy)))
             .Concat(config.Cluster.Istio<RequestAuthentication>().Select(policy => (policy.Source, policy.Selector, Says: "checks no tokens there")))
         where policy.Says.Length > 0 && !policy.Selector.IsEmpty
-        let selected = config.Selected(policy.Source.Namespace, policy.Selector).ToList()
+        // The Pods say what their Deployments run.
+        let selected = config.Selected(policy.Source.Namespace, policy.Selector).Where(workload => workload.Pod is not null).ToList()
         where selected.Count > 0 && selected.TrueForAll(workload => OnlyPasses(config, workload))
         select OwnCodes.PolicyOfPassingGateway.At(config.Cluster, $"{policy.Source.Kind} {policy.Source.Namespace}/{policy.Source.Name}",
             UnmatchedSelectors.Path(policy.Selector, "spec.selector"),

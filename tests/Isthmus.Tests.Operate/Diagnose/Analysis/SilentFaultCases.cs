@@ -109,6 +109,7 @@ internal static class SilentFaultCases
         Istio("AuthorizationPolicy", "shop", "gw", $"selector: {{matchLabels: {{istio: gw}} }}, {policy}");
 
     private static string Passing(string mode) => Join(Workload("shop", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
+        Deployment("shop", "gw", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
         Service("shop", "gw", "istio: gw", "{name: tls, port: 15443}"), Istio("Gateway", "shop", "cross",
             $"selector: {{istio: gw}}, servers: [{{port: {{number: 15443, name: tls, protocol: TLS}}, tls: {{mode: {mode}}}, hosts: ['*.local']}}]"));
 

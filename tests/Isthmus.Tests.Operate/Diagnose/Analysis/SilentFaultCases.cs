@@ -80,7 +80,7 @@ internal static class SilentFaultCases
             "only connections of TCP and TLS"),
         new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, Passing("AUTO_PASSTHROUGH"), OfGateway(Callers)),
             Join(Web, Passing("PASSTHROUGH"), OfGateway(Callers), Istio("AuthorizationPolicy", "shop", "all", Callers)),
-            "allows nobody there by source.namespace, so that calls of other networks fail"),
+            "so that calls of other networks fail: Pod shop/gw-1 pass connections"),
         // What a gateway does know means the same there.
         new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, Passing("AUTO_PASSTHROUGH"), OfGateway($"action: DENY, {Callers}")),
             Join(Web, Passing("AUTO_PASSTHROUGH"), OfGateway("action: DENY, rules: [{from: [{source: {ipBlocks: [10.9.0.0/16]} }]}]")),

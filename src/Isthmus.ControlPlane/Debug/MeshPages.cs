@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Problems;
+using Isthmus.Graph.Derive;
 using Isthmus.Mesh.Losses;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Spoken;
@@ -17,7 +18,7 @@ internal static class MeshPages
     /// <param name="settings">The object with MeshConfig.</param>
     /// <param name="others">What is wrong beside the objects of the mesh.</param>
     internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine, string settings,
-        Func<Graph.Derive.MeshGraph, IEnumerable<Problem>> others) =>
+        Func<MeshGraph, IEnumerable<Problem>> others) =>
         new(StringComparer.Ordinal)
     {
         ["syncz"] = _ => Task.FromResult(Sync(engine)),
@@ -64,7 +65,7 @@ internal static class MeshPages
         })]),
     };
 
-    private static JsonArray Networks(Graph.Derive.MeshGraph mesh) => new([.. mesh.Gateways
+    private static JsonArray Networks(MeshGraph mesh) => new([.. mesh.Gateways
         .OrderBy(gateway => gateway.Network, StringComparer.Ordinal).ThenBy(gateway => gateway.Address.ToString(), StringComparer.Ordinal)
         .Select(gateway => (JsonNode)new JsonObject
         {
@@ -72,8 +73,7 @@ internal static class MeshPages
             ["Ready"] = gateway.Ready, ["Source"] = gateway.Source.ToString(),
         })]);
 
-    private static JsonArray Registry(Graph.Derive.MeshGraph mesh) => new([
-        .. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item =>
+    private static JsonArray Registry(MeshGraph mesh) => new([.. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item =>
         (JsonNode)new JsonObject
         {
             ["hostname"] = item.Key,
@@ -85,7 +85,7 @@ internal static class MeshPages
                 (JsonNode?)new JsonArray([.. vip.Value.Select(ip => (JsonNode)JsonValue.Create(ip.ToString()))])))),
         })]);
 
-    private static JsonNode Shards(Graph.Derive.MeshGraph mesh) => DebugPage.Of(
+    private static JsonNode Shards(MeshGraph mesh) => DebugPage.Of(
         mesh.Endpoints.Items.OrderBy(item => item.Key, StringComparer.Ordinal).ToDictionary(host => host.Key,
             host => host.Value.Endpoints.GroupBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
                 .ToDictionary(shard => $"Kubernetes/{shard.Key}", shard => (IReadOnlyList<ShardEndpoint>)[.. shard.Select(Report)])),
@@ -101,8 +101,8 @@ internal static class MeshPages
 
     /// <summary>Objects with errors or warnings, hosts that clusters define differently, what proxies ask for and cannot get, the telemetry
     /// that they lose, and what clients speak to them.</summary>
-    private static JsonNode Problems(Graph.Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings,
-        Func<Graph.Derive.MeshGraph, IEnumerable<Problem>> others) =>
+    private static JsonNode Problems(MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings,
+        Func<MeshGraph, IEnumerable<Problem>> others) =>
         DebugPage.Of([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
         .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
         .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal)
@@ -117,13 +117,13 @@ internal static class MeshPages
             item.Problem.Message, item.Problem.Remedy))], ControlPlaneReports.Default.Problems);
 
     // A Telemetry is an object of the control plane's cluster, whose proxies may be elsewhere.
-    private static IEnumerable<(string Cluster, Problem Problem)> Losses(Graph.Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings)
+    private static IEnumerable<(string Cluster, Problem Problem)> Losses(MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings)
     {
         var losing = proxies.Select(feed => new LosingProxy(feed.Proxy, feed.Losses)).Where(proxy => !proxy.Losses.IsEmpty).ToList();
         return losing.Count == 0 ? [] : LossProblems.Of(mesh.View(), losing, settings).Select(loss => ("", loss.Problem));
     }
 
-    private static IEnumerable<(string Cluster, Problem Problem)> Spoken(Graph.Derive.MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies)
+    private static IEnumerable<(string Cluster, Problem Problem)> Spoken(MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies)
     {
         var spoken = proxies.Select(feed => new SpokenProxy(feed.Proxy, feed.Spoken)).Where(proxy => !proxy.Spoken.IsEmpty).ToList();
         return spoken.Count == 0 ? [] : SpokenProblems.Of(mesh.View(), spoken);
@@ -131,7 +131,7 @@ internal static class MeshPages
 
     private const int MostConflicts = 100;
 
-    private static JsonObject Live(Graph.Derive.MeshGraph mesh, bool verify)
+    private static JsonObject Live(MeshGraph mesh, bool verify)
     {
         var page = new JsonObject
         {

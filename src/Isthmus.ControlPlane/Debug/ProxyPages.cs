@@ -1,10 +1,11 @@
-using Isthmus.Mesh.Model;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Push;
+using Isthmus.Graph.Derive;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Endpoints;
@@ -80,7 +81,7 @@ internal static class ProxyPages
     private static JsonNode Show(IMessage message) => ShownMessages.Show(message);
 
     /// <summary>The Sidecar resource that applies, and the hosts that the proxy knows because of it.</summary>
-    private static JsonNode Scope(Graph.Derive.MeshGraph mesh, ProxyFeed feed)
+    private static JsonNode Scope(MeshGraph mesh, ProxyFeed feed)
     {
         var sidecar = ScopeResolver.SidecarOf(feed.Proxy, new(mesh.View()));
         var hosts = HeldBy(feed, TypeUrls.Cluster).Select(name => name.Split('|')).Where(parts => parts is ["outbound", _, _, _]).Select(parts => parts[3])
@@ -95,7 +96,7 @@ internal static class ProxyPages
     }
 
     /// <summary>The endpoints of each port of each service, in all clusters.</summary>
-    private static JsonArray Endpoints(Graph.Derive.MeshGraph mesh) =>
+    private static JsonArray Endpoints(MeshGraph mesh) =>
         new([.. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal)
             .SelectMany(item => item.Value.Ports.Select(port => (JsonNode)new JsonObject
     {

@@ -1,6 +1,7 @@
 using Isthmus.ControlPlane.Push;
-using Isthmus.Graph.Settings;
 using Isthmus.Core.Problems;
+using Isthmus.Graph.Derive;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -29,7 +30,7 @@ public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimePr
         return await _references.UpdateAsync(found.Known, found.Missing, stop).ConfigureAwait(false);
     }
 
-    private Found? Find(Graph.Derive.MeshGraph mesh)
+    private Found? Find(MeshGraph mesh)
     {
         // Before all is known, everything seems to be missing.
         if (!engine.IsReady) return null;

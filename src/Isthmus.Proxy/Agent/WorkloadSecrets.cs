@@ -23,7 +23,7 @@ internal sealed partial class WorkloadSecrets(
 
     private readonly SemaphoreSlim _renew = new(0, 1);
 
-    /// <summary>Provides <c>default</c> and <c>ROOTCA</c> in place of the CA and of files; null if there is no socket.</summary>
+    /// <summary>Replaces the CA and files as the source of <c>default</c> and <c>ROOTCA</c>; null if there is no socket.</summary>
     public SocketSecrets? Socket { get; init; }
 
     private Action<string>? _changed;

@@ -9,7 +9,7 @@ namespace Isthmus.Proxy.Messages;
 /// </summary>
 internal static class HeadParser
 {
-    /// <summary>The detail of what is no request at all.</summary>
+    /// <summary>The detail of bytes that do not begin a request.</summary>
     public const string NoHttp = "http1.codec_error";
 
     /// <summary>The length of the head including its empty line, or -1 while it is incomplete.</summary>

@@ -224,7 +224,7 @@ internal static class ClusterDecoder
         return socket;
     }
 
-    /// <summary>What is done before another transport socket; null: there is no other.</summary>
+    /// <summary>A transport socket that wraps another one: its own step, and the one inside; null if it wraps none.</summary>
     private static (IMessage Step, Wire.Envoy.TransportSocket? Inner)? Around(Wire.Envoy.TransportSocket? socket)
     {
         if (socket?.TypedConfig is not { } config) return null;

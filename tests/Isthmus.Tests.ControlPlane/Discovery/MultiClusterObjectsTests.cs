@@ -228,7 +228,7 @@ public sealed class MultiClusterObjectsTests
         var stored = await client.GetAsync(Imports, "shop", "desk", Stop);
         Assert.Equal((ips, families), (Joined("ips"), Joined("ipFamilies")));
 
-        // What there is no room for is not written again and again.
+        // An address that does not fit is not written again and again.
         var plan = MultiClusterPlan.Nothing with { Imports = [Import([], spec, MultiClusterFacts.Of("c1", stored).Import)] };
         Assert.Equal(("", true), await objects.WriteAsync(plan, Stop));
         Assert.Equal(stored.ToJsonString(), (await client.GetAsync(Imports, "shop", "desk", Stop)).ToJsonString());

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose;
 
-/// <summary>What <c>verify</c> says that helps, helps: a command is read from the text and done to the facts; what is no command, a row does.</summary>
+/// <summary>The remedies of <c>verify</c> help. A command is read from the text and applied to the facts; a row applies what is not a command.</summary>
 public sealed partial class VerifyRemedyTests
 {
     private static readonly DateTimeOffset Now = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);

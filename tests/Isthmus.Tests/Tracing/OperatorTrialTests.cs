@@ -75,7 +75,7 @@ public sealed class OperatorTrialTests
         Assert.Equal(code, trace.Hops.Single(hop => hop.Name == "route" && hop.Way == 0).Problem?.Code);
     }
 
-    /// <summary>With ISTIO_MUTUAL, a server name of one's own is no name by which gateways between networks choose.</summary>
+    /// <summary>Gateways between networks choose by the names that the mesh gives, not by an <c>sni</c> that a rule sets.</summary>
     [Theory]
     [InlineData("ISTIO_MUTUAL, sni: orders.example.com", "spec.trafficPolicy.tls.sni", "remove sni")]
     [InlineData("SIMPLE, sni: orders.example.com", "spec.trafficPolicy.tls", "remove trafficPolicy.tls")]

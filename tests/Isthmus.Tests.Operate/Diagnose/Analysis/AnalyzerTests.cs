@@ -35,7 +35,6 @@ public sealed class AnalyzerTests
         "IST0127 c1 AuthorizationPolicy istio-system/own spec.targetRefs", "IST0101 c1 Telemetry istio-system/own spec.targetRefs",
         "IST0101 c1 Telemetry shop/own spec.targetRefs", "IST0002 c1 Telemetry shop/own spec.tracing[0].providers[0].name",
         "ISM1437 c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.failover[0].to",
-        "ISM1479 c1 AuthorizationPolicy shop/gw spec.selector",
     ];
 
     /// <summary>What the good mesh has otherwise is the object that the finding names, or one of a kind, name or field that the remedy names.</summary>
